@@ -1,0 +1,14 @@
+"""One torch thread for tests and benches: the zoo's matrices are too small to share.
+
+Two threads that wait for each other on a busy machine were measured several times slower than one.
+Set before anything imports torch; whoever sets the variables keeps their own choice.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+pytest_plugins = ["pytester"]

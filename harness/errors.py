@@ -1,0 +1,57 @@
+"""Every error that Titrate raises on purpose, as one tree.
+
+    TitrateError                 catch this to catch them all
+    ├── FieldError               a value of a spec is impossible; knows its field, not yet its file
+    ├── SpecError                the same with its place: `file:line field: problem; remedy`
+    ├── ModelError               a model that is missing, or lacks what was asked of it
+    ├── TaskError                a task that is missing, or data that is not what it claims to be
+    ├── RequestError             one request that an engine refuses; the requests beside it go on
+    ├── SandboxError             untrusted code cannot be run at the isolation that was asked for
+    └── ReportError              a report that cannot be written or read
+
+A message has three parts: the offending value, the place, and what would be accepted.
+"""
+
+from __future__ import annotations
+
+
+class TitrateError(Exception):
+    """Base of all errors that are addressed to the user; its text is one line."""
+
+
+class FieldError(TitrateError):
+    """A value that a room further down the road found impossible.
+
+    Rooms that check values (masks against a model's shape, a task's name against the registry) do
+    not know which file a value came from. They raise this with the dotted field, and
+    `harness.spec.Source.locate` turns it into a `SpecError` with file and line.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class SpecError(TitrateError):
+    """A spec that cannot be run: `specs/x.yaml:14 intervention.count: 70 is not ...`."""
+
+
+class ModelError(TitrateError):
+    """A model that cannot be found or loaded, or whose architecture lacks what was asked of it."""
+
+
+class TaskError(TitrateError):
+    """A task that does not exist, or a data file that is not what it claims to be."""
+
+
+class RequestError(TitrateError):
+    """One request that an engine refuses before it reaches the model."""
+
+
+class SandboxError(TitrateError):
+    """Untrusted code cannot be run as asked for on this machine."""
+
+
+class ReportError(TitrateError):
+    """A report that cannot be written, read or validated."""
