@@ -1,0 +1,40 @@
+"""What to run: spec files, their experiments and cases. Never imports torch."""
+
+from harness.spec.case import Case
+from harness.spec.experiment import (
+    EngineSettings,
+    Experiment,
+    FilePoints,
+    InterventionSettings,
+    PromptSettings,
+    RandomPoints,
+    Requirements,
+    RouterMaskSettings,
+    SamplingSettings,
+    TaskSettings,
+    UsagePoints,
+)
+from harness.spec.grid import expand
+from harness.spec.load import load
+from harness.spec.schema import experiment_schema
+from harness.spec.source import Place, Source
+
+__all__ = [
+    "Case",
+    "EngineSettings",
+    "Experiment",
+    "FilePoints",
+    "InterventionSettings",
+    "Place",
+    "PromptSettings",
+    "RandomPoints",
+    "Requirements",
+    "RouterMaskSettings",
+    "SamplingSettings",
+    "Source",
+    "TaskSettings",
+    "UsagePoints",
+    "expand",
+    "experiment_schema",
+    "load",
+]

@@ -1,0 +1,31 @@
+"""One point of an experiment's grid: every axis fixed, with an id made of its axis values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from harness.spec.experiment import Experiment
+from harness.spec.source import Source
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case: `experiment` has no axes left, `params` says which values they were fixed at.
+
+    `params` holds values as the spec writes them; in `experiment` paths are absolute. `dose` is the
+    value of the field that `experiment.dose` names, None where it names none.
+
+    `baseline` is the same case with no intervention at all (None for a baseline itself, and for a
+    case that intervenes in nothing). The neutral dose of an intervention is another case: that it
+    equals the baseline is an invariant to be checked, not a definition.
+    """
+
+    id: str
+    experiment: Experiment
+    params: Mapping[str, JsonValue]
+    dose: float | None
+    source: Source
+    baseline: Case | None = None

@@ -1,0 +1,102 @@
+"""Fills in the form, and words what pydantic has against it as one line: value, field, remedy."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from harness.errors import FieldError
+from harness.spec.experiment import Experiment
+from harness.spec.form import sections, suggestion
+
+
+def validated(values: Mapping[str, Any]) -> Experiment:
+    """Fill in the form; a FieldError tells of the first thing wrong and how many more there are."""
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        # A misspelt key is often a missing one too: the misspelling is the one to tell of.
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        field, problem = describe(details[0])
+        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        raise FieldError(field, problem + more) from None
+
+
+def displayed(value: Any) -> str:
+    """A value in a message, on one line and not too long."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[str, str]:
+    """The dotted field that pydantic complains about, and what is wrong with it."""
+    spot = _find(error["loc"], form)
+    field, value, kind = spot.field, error["input"], error["type"]
+    if kind == "extra_forbidden":
+        keys = list(spot.section.model_fields) if spot.section else []
+        close = suggestion(field.rpartition(".")[2], keys)
+        return field, f"unknown key;{close} accepted: {', '.join(keys)}"
+    if kind == "missing":
+        meaning = spot.info.description if spot.info else None
+        return field, "missing; it is required" + (f": {meaning}" if meaning else "")
+    if kind == "value_error":
+        return field, str(error["ctx"]["error"])
+    if kind.startswith("union_tag") and "kind" in spot.inner[0].model_fields:
+        field, value = f"{field}.kind", value.get("kind")
+        wanted = f"be one of {', '.join(name for each in spot.inner for name in _kinds(each))}"
+    elif kind.startswith("union_tag"):
+        keys = [
+            name
+            for each in spot.inner
+            for name, key in each.model_fields.items()
+            if key.is_required()
+        ]
+        wanted = f"be a mapping with one of the keys {', '.join(keys)}"
+    elif kind in {"model_type", "model_attributes_type"}:
+        keys = [name for each in spot.inner for name in each.model_fields]
+        wanted = f"be a mapping with the keys {', '.join(dict.fromkeys(keys))}"
+    else:
+        wanted = re.sub(r"^\w+ should ", "", error["msg"]).replace("dictionary", "mapping")
+        if kind in {"string_type", "literal_error"} and isinstance(value, bool | int | float):
+            wanted += " (in quotes, or YAML reads it as something else)"
+    return field, f"{displayed(value)} is not accepted; it should {wanted}"
+
+
+class _Spot(NamedTuple):
+    """A place in the form: the field, its section, and the sections that may fill it in."""
+
+    field: str
+    section: type[BaseModel] | None
+    info: FieldInfo | None
+    inner: list[type[BaseModel]]
+
+
+def _find(location: tuple[str | int, ...], form: type[BaseModel]) -> _Spot:
+    """Follow pydantic's location, which names the chosen variant behind every union."""
+    spot = _Spot("", None, None, [form])
+    for part in location:
+        if len(spot.inner) > 1:
+            spot = spot._replace(inner=[each for each in spot.inner if part in _tags(each)])
+            continue
+        section = spot.inner[0] if spot.inner else None
+        info = section.model_fields.get(str(part)) if section else None
+        if isinstance(part, int):
+            field = f"{spot.field}[{part}]"
+        else:
+            field = f"{spot.field}.{part}" if spot.field else part
+        spot = _Spot(field, section, info, sections(info) if info else [])
+    return spot
+
+
+def _tags(section: type[BaseModel]) -> tuple[str, ...]:
+    return _kinds(section) if "kind" in section.model_fields else tuple(section.model_fields)
+
+
+def _kinds(section: type[BaseModel]) -> tuple[str, ...]:
+    return get_args(section.model_fields["kind"].annotation)

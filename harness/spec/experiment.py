@@ -1,0 +1,221 @@
+"""The form that a spec file fills in: frozen pydantic models, nothing loaded, torch never imported.
+
+Every family of experiments is a filling of `Experiment`. A field is added here when the code that
+reads it exists. The JSON Schema in `specs/experiment.schema.json` is generated from these classes
+(`titrate schema experiment`), so their docstrings and descriptions are what an editor shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+)
+
+from harness.spec.usage_expression import parse as parse_usage
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Marks a string that may be a path: the loader makes it absolute, from the spec's folder."""
+
+    resolve: Callable[[str, Path], str]
+
+
+def _path(text: str, folder: Path) -> str:
+    path = Path(text)
+    with suppress(RuntimeError):  # a `~user` that this machine does not know stays as it is
+        path = path.expanduser()
+    return str(folder.resolve() / path)
+
+
+def _model(text: str, folder: Path) -> str:
+    """Only what looks like a path is one: `./x`, `../x`, `/x`, `~/x`; the rest are names."""
+    return _path(text, folder) if text.startswith((".", "/", "~")) else text
+
+
+def _usage(text: str) -> str:
+    parse_usage(text)
+    return text
+
+
+SpecPath = Annotated[str, Resolved(_path)]
+ModelReference = Annotated[str, Field(min_length=1), Resolved(_model)]
+
+
+def variant(section: Any) -> str | None:
+    """Which variant of a union a section fills in: its `kind`, or the key only that one has."""
+    if isinstance(section, BaseModel):
+        section = {name: getattr(section, name) for name in type(section).model_fields}
+    if not isinstance(section, Mapping):
+        return None
+    kind = section.get("kind")
+    if isinstance(kind, str):
+        return kind
+    return next((key for key in ("usage", "file", "random") if key in section), None)
+
+
+class Settings(BaseModel):
+    """Base of every section: unknown keys and silent conversions are errors."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
+
+
+class TaskSettings(Settings):
+    """What is asked."""
+
+    name: str
+    """A registered task: micro_humaneval, micro_gsm8k, humaneval, gsm8k."""
+    limit: PositiveInt | None = None
+    """Use only the first so many samples."""
+    path: SpecPath | None = None
+    """A local data file in the task's own format, instead of its usual source."""
+
+
+class PromptSettings(Settings):
+    """How a sample is put to the model."""
+
+    style: Literal["assisted", "agentic", "completion"] = "assisted"
+    """One user turn; a tool call that reads a file; or bare text for a model without a template."""
+
+
+class UsagePoints(Settings):
+    """Router points ordered by usage measured on this model and task, most used first."""
+
+    usage: Annotated[str, AfterValidator(_usage)]
+    """An average, or a difference of two: avg_last_agentic, avg_all_agentic - avg_all_assisted."""
+    samples: PositiveInt = 164
+    """Measure on the first so many samples of the task; independent of `task.limit`."""
+
+
+class FilePoints(Settings):
+    """Router points from a JSON file `[{"layer": 0, "router": 3}, ...]`, in the file's order."""
+
+    file: SpecPath
+    """Relative to the spec that names it."""
+
+
+class RandomPoints(Settings):
+    """All router points of the model in a seeded random order."""
+
+    random: NonNegativeInt
+    """The seed."""
+
+
+Points = Annotated[
+    Annotated[UsagePoints, Tag("usage")]
+    | Annotated[FilePoints, Tag("file")]
+    | Annotated[RandomPoints, Tag("random")],
+    Discriminator(variant),
+]
+
+
+class RouterMaskSettings(Settings):
+    """Masks experts in the routers of a mixture-of-experts model."""
+
+    kind: Literal["router_mask"]
+    """What is done: router_mask."""
+    mode: Literal["keep_topk", "replace_topk"] = "keep_topk"
+    """keep_topk: masked experts drop out of a token's top-k. replace_topk: the next fill in."""
+    on_empty: Literal["fallback", "zero"] = "fallback"
+    """A token whose whole top-k is masked keeps its unmasked routing, or gets no expert at all."""
+    points: Points
+    """Where the ordered list of (layer, expert) points comes from."""
+    count: NonNegativeInt
+    """Mask the first so many points. The dose; 0 is neutral."""
+
+    def neutral(self) -> Self:
+        """The same mask with no points."""
+        return self.model_copy(update={"count": 0})
+
+
+# With a second kind: `Annotated[RouterMaskSettings | NewSettings, Field(discriminator="kind")]`.
+InterventionSettings = RouterMaskSettings
+
+Gate = Literal["neutral_equals_baseline"]
+
+
+class SamplingSettings(Settings):
+    """How tokens are drawn. Temperature 0 is greedy decoding."""
+
+    temperature: NonNegativeFloat = 0.0
+    top_k: PositiveInt | None = None
+    """Keep only the k most probable tokens."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Keep the smallest set of tokens whose probability reaches this."""
+    min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Keep tokens with at least this share of the most probable one's probability."""
+    max_new_tokens: PositiveInt = 512
+    draws: PositiveInt = 1
+    """Completions per sample."""
+
+
+class EngineSettings(Settings):
+    """What makes the tokens, and at which precision."""
+
+    name: Literal["transformers"] = "transformers"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: float32 on a CPU, the checkpoint's own type elsewhere."""
+    device: str = "auto"
+    """auto (CUDA, then MPS, then CPU), or a torch device such as cuda:1."""
+    slots: PositiveInt | None = None
+    """Sequences decoded at once; sized from free memory when left out."""
+    columns: PositiveInt | None = None
+    """Tokens per sequence that the cache holds; sized from the requests when left out."""
+    drafts: bool = True
+    """Propose what other conditions of the sample said; never changes what is generated."""
+    determinism: Literal["fast", "strict"] = "fast"
+    """strict: fixed shapes, so that tokens do not depend on what a request is batched with."""
+
+
+class Requirements(Settings):
+    """What the machine must offer; a case skips, by name, where it does not."""
+
+    gpu_memory_gib: PositiveFloat | None = None
+    """Memory of the largest visible accelerator."""
+    network: bool = False
+    """The model or the data must be fetched from the Hugging Face hub."""
+
+
+class Experiment(Settings):
+    """One experiment: a model, a task, an intervention, sampling, axes and gates."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
+    """First part of every case's id."""
+    description: str = ""
+    model: ModelReference
+    """A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."""
+    task: TaskSettings
+    prompt: PromptSettings = PromptSettings()
+    intervention: InterventionSettings | None = None
+    sampling: SamplingSettings = SamplingSettings()
+    engine: EngineSettings = EngineSettings()
+    seed: NonNegativeInt = 0
+    axes: dict[str, list[JsonValue]] = {}
+    """Dotted fields with the values they take; the cases are their product."""
+    dose: str | None = None
+    """The axis along which the intervention grows stronger: x of the dose-response plot."""
+    gates: list[Gate] = []
+    """Claims that fail the run when they do not hold."""
+    requires: Requirements = Requirements()

@@ -1,0 +1,66 @@
+"""The form as a table of dotted fields: what a spec, an axis or an override may name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from harness.spec.experiment import Experiment, Resolved
+from harness.spec.layers import get, put
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """The types and markers of an annotation, with its unions and `Annotated`s taken apart."""
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        for argument in get_args(annotation):
+            yield from _members(argument)
+    else:
+        yield annotation
+
+
+def sections(info: FieldInfo) -> list[type[BaseModel]]:
+    """The sections that may fill in a field: none for a plain value, several for a union."""
+    members = _members(info.annotation)
+    return [kind for kind in members if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def _table(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, info in model.model_fields.items():
+        yield prefix + name, info
+        for section in sections(info):
+            yield from _table(section, f"{prefix}{name}.")
+
+
+FIELDS = dict(_table(Experiment))
+"""Every field of the form under its dotted name, sections before what is in them."""
+
+_PATHS = {
+    name: marker
+    for name, info in FIELDS.items()
+    for marker in chain(_members(info.annotation), info.metadata)
+    if isinstance(marker, Resolved)
+}
+
+
+def resolved(values: Mapping[str, Any], folder: Path, under: str = "") -> dict[str, Any]:
+    """`values` with the paths in them made absolute; with `under`, only those at or below it."""
+    for name, marker in _PATHS.items():
+        text = get(values, name)
+        if isinstance(text, str) and f"{name}.".startswith(under and f"{under}."):
+            values = put(values, name, marker.resolve(text, folder))
+    return dict(values)
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """` did you mean x?`, or nothing where no name is close."""
+    candidates = list(names)
+    close = [other for other in candidates if other.endswith(f".{name}")]
+    close = close or difflib.get_close_matches(name, candidates, n=1)
+    return f" did you mean {' or '.join(close)}?" if close else ""

@@ -1,0 +1,152 @@
+"""The cases of an experiment: the product of its axes in the order written, each one checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, JsonValue
+
+from harness.errors import FieldError
+from harness.spec.case import Case
+from harness.spec.complaints import displayed, validated
+from harness.spec.experiment import Experiment
+from harness.spec.form import FIELDS, resolved, suggestion
+from harness.spec.ids import axis_parts, case_id, content
+from harness.spec.layers import put
+from harness.spec.source import Source
+
+MOST_CASES = 100_000
+"""A larger grid is a slip of the pen: even planning it would take minutes."""
+
+_ONE_PER_EXPERIMENT = {"axes", "dose", "gates", "name", "requires"}
+
+
+def expand(experiment: Experiment, source: Source | None = None) -> list[Case]:
+    """All cases, the last axis varying fastest; what is impossible is a SpecError at its line.
+
+    Cases that differ only in the intervention share one baseline object.
+    """
+    source = source or Source.of(experiment)
+    try:
+        _check(experiment)
+    except FieldError as error:
+        raise source.locate(error) from None
+    return _cases(experiment, source)
+
+
+def _cases(experiment: Experiment, source: Source) -> list[Case]:
+    axes = experiment.axes
+    parts = axis_parts(axes)
+    swept = {axis.partition(".")[0] for axis in axes}
+    # Sections without an axis are shared by all cases, the others are filled in anew for each.
+    template = {
+        name: _plain(value) if name in swept else value
+        for name, value in {**dict(experiment), "axes": {}}.items()
+    }
+    folders = {axis: _folder(source, axis) for axis in axes}
+    baselines: dict[str, Case] = {}
+    cases = []
+    for positions in product(*(range(len(values)) for values in axes.values())):
+        chosen = dict(zip(axes, positions, strict=True))
+        params = {axis: axes[axis][position] for axis, position in chosen.items()}
+        case = Case(
+            id=case_id(experiment.name, (parts[axis][at] for axis, at in chosen.items())),
+            experiment=experiment,
+            params=params,
+            dose=_number(params[experiment.dose]) if experiment.dose is not None else None,
+            source=source.choosing(tuple(chosen.items())),
+        )
+        try:
+            case = replace(case, experiment=validated(_filled(template, params, folders)))
+        except FieldError as error:
+            raise case.source.locate(error) from None
+        if case.experiment.intervention is not None:
+            others = {axis: at for axis, at in chosen.items() if not _intervenes(axis)}
+            labels = (parts[axis][at] for axis, at in others.items())
+            name = case_id(experiment.name, ("baseline", *labels))
+            if name not in baselines:
+                baselines[name] = Case(
+                    id=name,
+                    experiment=case.experiment.model_copy(update={"intervention": None}),
+                    params={axis: params[axis] for axis in others},
+                    dose=None,
+                    source=source.choosing(tuple(others.items())),
+                )
+            case = replace(case, baseline=baselines[name])
+        cases.append(case)
+    return cases
+
+
+def _filled(
+    template: Mapping[str, Any], params: Mapping[str, JsonValue], folders: Mapping[str, Path | None]
+) -> Mapping[str, Any]:
+    """The form's values with every axis fixed, paths among them made absolute."""
+    values = template
+    for axis, value in params.items():
+        values = put(values, axis, value)
+        folder = folders[axis]
+        if folder is not None:
+            values = resolved(values, folder, under=axis)
+    return values
+
+
+def _folder(source: Source, axis: str) -> Path | None:
+    """Where relative paths on an axis start."""
+    place = source.place(f"axes.{axis}")
+    return Path(place.folder) if place else None
+
+
+def _intervenes(axis: str) -> bool:
+    return axis.partition(".")[0] == "intervention"
+
+
+def _check(experiment: Experiment) -> None:
+    axes = experiment.axes
+    for axis, values in axes.items():
+        name = f"axes.{axis}"
+        if axis not in FIELDS:
+            raise FieldError(name, f"no such field;{suggestion(axis, FIELDS)}".rstrip(";"))
+        if axis.partition(".")[0] in _ONE_PER_EXPERIMENT:
+            raise FieldError(name, "cannot be an axis; it is the same for all cases")
+        for other in axes:
+            if axis.startswith(f"{other}."):
+                raise FieldError(name, f"lies inside the axis {other}; keep one of the two")
+        if not values:
+            raise FieldError(name, "[] is not accepted; list at least one value")
+        first: dict[str, int] = {}
+        for position, value in enumerate(values):
+            if first.setdefault(content(value), position) != position:
+                raise FieldError(
+                    f"{name}[{position}]", f"{displayed(value)} is in the list twice; remove one"
+                )
+    total = prod(len(values) for values in axes.values())
+    if total > MOST_CASES:
+        raise FieldError("axes", f"{total} cases; at most {MOST_CASES} are accepted")
+    if experiment.dose is None:
+        return
+    if experiment.dose not in axes:
+        accepted = f"accepted: {', '.join(axes)}" if axes else "there are none"
+        raise FieldError(
+            "dose",
+            f"{experiment.dose!r} is not an axis;{suggestion(experiment.dose, axes)} {accepted}",
+        )
+    for position, value in enumerate(axes[experiment.dose]):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise FieldError(
+                f"axes.{experiment.dose}[{position}]",
+                f"{displayed(value)} is not accepted; the values of the dose are numbers",
+            )
+
+
+def _number(value: JsonValue) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else value

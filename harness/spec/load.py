@@ -1,0 +1,125 @@
+"""A spec file, what it extends and what the command line overrides, as one checked experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import FieldError, SpecError
+from harness.spec.complaints import displayed, validated
+from harness.spec.document import Document, read, read_value, shown
+from harness.spec.experiment import Experiment
+from harness.spec.form import FIELDS, resolved, suggestion
+from harness.spec.layers import fields, get, merge, put
+from harness.spec.source import Place, Source
+
+
+def load(
+    path: str | Path, overrides: Mapping[str, str] | Sequence[str] = ()
+) -> tuple[Experiment, Source]:
+    """Read and check a spec; the source tells where each of its values was written.
+
+    `extends: base.yaml` inherits from another file: sections merge, lists and plain values are
+    replaced. Overrides are `key=value` with a dotted key and a YAML value, and set exactly that
+    field. Overriding a swept field fixes it: its axis goes, or keeps that one value if it is the
+    dose. Paths are relative to the file that names them, those of overrides to the working
+    directory. Whatever is wrong is a SpecError of one line.
+    """
+    document = _inherited(Path(path), ())
+    if isinstance(overrides, Mapping):
+        overrides = [f"{key}={value}" for key, value in overrides.items()]
+    for assignment in overrides:
+        document = _overridden(document, assignment)
+    source = Source(shown(Path(path)), tuple(document.places.items()))
+    try:
+        return validated(document.values), source
+    except FieldError as error:
+        raise source.locate(error) from None
+
+
+def _inherited(path: Path, children: tuple[str, ...]) -> Document:
+    """The document with everything that it extends below it; `children` are the files above."""
+    document = read(path)
+    extends = document.values.pop("extends", None)
+    own = Document(resolved(document.values, path.parent), document.places)
+    if extends is None:
+        return own
+    place = document.places["extends"].text
+    if not isinstance(extends, str):
+        raise SpecError(f"{place} extends: {displayed(extends)} is not accepted; name one file")
+    base = path.parent / extends
+    chain = (*children, shown(path))
+    if shown(base) in chain:
+        raise SpecError(
+            f"{place} extends: goes round in a circle: {' -> '.join(chain)} -> {shown(base)}"
+        )
+    if not base.exists():
+        raise SpecError(
+            f"{place} extends: {extends!r} is not accepted; there is no file {shown(base)}"
+        )
+    below = _inherited(base, chain)
+    values = merge(below.values, own.values)
+    return Document(values, _kept(values, below.places | own.places))
+
+
+def _overridden(document: Document, assignment: str) -> Document:
+    """The document with one `key=value` set, and the axes over that field narrowed to it."""
+    field, equals, text = assignment.partition("=")
+    place = Place(f"--titrate-set {assignment}", str(Path.cwd()))
+    if not equals or not field:
+        raise SpecError(f"{place.text}: is not key=value")
+    axis = field.removeprefix("axes.")
+    if axis not in FIELDS:
+        raise SpecError(
+            f"{place.text} {field}: no such field;{suggestion(axis, FIELDS)}".rstrip(";")
+        )
+    value = read_value(text, place.text)
+    values = put(document.values, field, value)
+    if axis != field:
+        changed = [f"axes.{axis}"]
+    else:
+        values = resolved(values, Path.cwd(), under=field)
+        changed = [field]
+        axes = values.get("axes")
+        if isinstance(axes, Mapping) and field != "axes":
+            values, narrowed = _narrowed(values, axes, field, place)
+            changed += narrowed
+    beneath = tuple(f"{name}{mark}" for name in changed for mark in ".[")
+    written = {
+        name: place for name in _names(values) if name in changed or name.startswith(beneath)
+    }
+    return Document(values, _kept(values, document.places | written))
+
+
+def _narrowed(
+    values: dict[str, Any], axes: Mapping[str, Any], field: str, place: Place
+) -> tuple[dict[str, Any], list[str]]:
+    """`values` without the axes that an override of `field` has fixed, and the axis it kept."""
+    left: dict[str, Any] = {}
+    kept: list[str] = []
+    for axis, options in axes.items():
+        if field.startswith(f"{axis}."):
+            raise SpecError(
+                f"{place.text} {field}: the axis {axis} sets the whole section; "
+                f"override {axis} or axes.{axis}"
+            )
+        if axis != field and not axis.startswith(f"{field}."):
+            left[axis] = options
+        elif axis == values.get("dose") and get(values, axis) is not None:
+            left[axis] = [get(values, axis)]
+            kept.append(f"axes.{axis}")
+    values = {**values, "axes": left}
+    if any(axis == values.get("dose") for axis in axes.keys() - left.keys()):
+        del values["dose"]
+    return values, kept
+
+
+def _names(values: Mapping[str, Any]) -> set[str]:
+    return set(fields(values))
+
+
+def _kept(values: Mapping[str, Any], places: Mapping[str, Place]) -> dict[str, Place]:
+    """The places of what is still there after something was replaced."""
+    names = _names(values)
+    return {name: place for name, place in places.items() if name in names}
