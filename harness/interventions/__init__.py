@@ -1,0 +1,1 @@
+"""What is done to a model while it runs: frozen descriptions and pure functions on tensors."""

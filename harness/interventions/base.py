@@ -1,0 +1,52 @@
+"""What every intervention is: a frozen description with a neutral setting and a content hash.
+
+- A description is complete: it holds the points of a mask or the numbers of a vector, never a
+  path, so that equal fingerprints mean equal effects on any machine.
+- Its mathematics is a pure function on tensors with a leading row axis, beside the description in
+  the same module; every row of a batch carries its own dose.
+- Nothing here knows an engine. Engines decide where in a model the function is called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Intervention(BaseModel, ABC):
+    """A frozen, hashable description of what is done to a model while it runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+
+    @abstractmethod
+    def neutral(self) -> Self:
+        """The same intervention at the dose that must change nothing, token for token."""
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether this dose must change nothing."""
+        return self == self.neutral()
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the description's content; equal content means equal effects."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def prefix_key(self, length: int) -> str:
+        """Fingerprint of what is done to the first `length` positions of a sequence.
+
+        Two requests may share the model's state for a prefix when its tokens and this key are
+        equal. The default is the whole fingerprint: right for whatever acts on every position.
+        """
+        return self.fingerprint() if length else ""
