@@ -1,0 +1,108 @@
+"""What a task is: samples to ask, how they are put to a model, and how an answer is scored.
+
+- A prompt style says how the same sample reaches the model. `assisted`: the user pastes it into one
+  turn. `agentic`: the assistant finds it by a `read_file` tool call. `completion`: the bare text is
+  continued, for models without a chat template.
+- Every style of a sample has the same reference continuation, so that styles can be compared
+  position by position (`reference`).
+- An answer that cannot be parsed is a wrong answer: it is scored 0 and stays in the denominator.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+Style = Literal["assisted", "agentic", "completion"]
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One record of a task; equal only to itself. Its stable `id` keys randomness and pairing."""
+
+    id: str
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A prompt as chat messages, to be rendered by a model's own chat template.
+
+    Messages and tools have the shape that `PreTrainedTokenizerBase.apply_chat_template` takes.
+    """
+
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The ideal continuation of a prompt: `opening + answer + closing`, same for every style.
+
+    Measurements read the positions of `answer`; the rest is the frame around it (a code fence).
+    """
+
+    opening: str
+    answer: str
+    closing: str
+
+    @property
+    def text(self) -> str:
+        """The whole continuation."""
+        return self.opening + self.answer + self.closing
+
+
+@dataclass(frozen=True)
+class Score:
+    """One completion's verdict: right or wrong, whether it could be read at all, and why."""
+
+    correct: bool
+    parsed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Task(ABC):
+    """Samples with their prompts and their scorer; equal only to itself. One module per task."""
+
+    samples: Sequence[Sample] = field(repr=False)
+
+    #: Name in a spec, and the version that changes whenever prompts, data or scoring do.
+    name = ""
+    version = 1
+    #: Metric shown in the dose-response plot; a key of `metrics`.
+    metric = ""
+
+    @property
+    def size(self) -> int:
+        """Number of samples: the denominator of every rate."""
+        return len(self.samples)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Sample]:
+        """The samples by their ids."""
+        return {sample.id: sample for sample in self.samples}
+
+    @abstractmethod
+    def prompt(self, sample: Sample, style: Style) -> Conversation | str:
+        """The prompt in a style: messages for chat styles, bare text for `completion`."""
+
+    @abstractmethod
+    def reference(self, sample: Sample) -> Reference:
+        """The ideal continuation of the sample's prompt in the chat styles."""
+
+    @abstractmethod
+    def stop_strings(self, style: Style) -> tuple[str, ...]:
+        """Strings that end a completion in this style, beside the tokenizer's own end tokens."""
+
+    @abstractmethod
+    def score(self, answers: Sequence[tuple[Sample, Style, str]]) -> list[Score]:
+        """Score completions' texts, in order; many at once, because code is run in parallel."""
+
+    @abstractmethod
+    def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
+        """One sample's metrics from the scores of all its draws, e.g. `{"pass@1": 0.5}`."""

@@ -1,0 +1,51 @@
+r"""GSM8K (Cobbe et al. 2021): 1 319 grade-school word problems, from the Hugging Face hub.
+
+{"question": "Natalia sold clips to 48 of her friends in April, and then she sold half as ...",
+ "answer": "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\n... altogether.\n#### 72"}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import TaskError
+from harness.tasks.base import Sample
+from harness.tasks.maths import FIELDS, MathsTask
+from harness.tasks.records import read_records
+
+_HUB_NAME = "openai/gsm8k"
+
+
+@dataclass(frozen=True, eq=False)
+class GSM8K(MathsTask):
+    """The test split, or the problems of a file in the same format."""
+
+    name = "gsm8k"
+
+    @classmethod
+    def load(cls, path: str | None = None) -> GSM8K:
+        """Read a local JSONL file, or fetch the test split from the hub."""
+        records: Iterable[dict[str, Any]] = read_records(path, FIELDS) if path else _from_hub()
+        return cls(
+            tuple(Sample(f"GSM8K/{index}", dict(record)) for index, record in enumerate(records))
+        )
+
+
+def _from_hub() -> Iterable[dict[str, Any]]:
+    remedy = "or give a local JSONL file as `task.path`"
+    try:
+        import datasets  # an optional extra, and slow to import
+    except ImportError as error:
+        raise TaskError(
+            f"gsm8k is read from {_HUB_NAME}, which needs the package `datasets`; "
+            f"pip install 'pytest-titrate[hub]', {remedy}"
+        ) from error
+    try:
+        rows: Iterable[dict[str, Any]] = datasets.load_dataset(_HUB_NAME, "main", split="test")
+    except Exception as error:  # the hub's client raises a different type for every trouble
+        raise TaskError(
+            f"{_HUB_NAME} cannot be loaded: {error}; check the network, {remedy}"
+        ) from error
+    return rows

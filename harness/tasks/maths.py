@@ -1,0 +1,55 @@
+"""What all word-problem tasks share: prompts, the numeric rule, `exact_match` and `parsed`.
+
+A record has GSM8K's two fields: `question`, and `answer`, whose last line is `#### N`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.errors import TaskError
+from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task
+from harness.tasks.conversations import final_number, maths_prompt, maths_reference
+
+FIELDS = ("question", "answer")
+
+
+@dataclass(frozen=True, eq=False)
+class MathsTask(Task):
+    """Word problems, right when the final number equals the reference's as a decimal."""
+
+    metric = "exact_match"
+
+    def prompt(self, sample: Sample, style: Style) -> Conversation | str:
+        """The question, pasted, read from problem.txt, or as `Question: ... Answer:`."""
+        return maths_prompt(sample.record["question"], style)
+
+    def reference(self, sample: Sample) -> Reference:
+        """The worked answer."""
+        return maths_reference(sample.record["answer"])
+
+    def stop_strings(self, style: Style) -> tuple[str, ...]:
+        """Bare text has no end of turn: the next question ends the answer."""
+        return ("Question:",) if style == "completion" else ()
+
+    def score(self, answers: Sequence[tuple[Sample, Style, str]]) -> list[Score]:
+        """Compare final numbers."""
+        return [_score(sample, text) for sample, _, text in answers]
+
+    def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
+        """The share of right and of readable answers among a sample's draws."""
+        return {
+            "exact_match": sum(score.correct for score in scores) / len(scores),
+            "parsed": sum(score.parsed for score in scores) / len(scores),
+        }
+
+
+def _score(sample: Sample, text: str) -> Score:
+    expected = final_number(sample.record["answer"])
+    if expected is None:
+        raise TaskError(f"{sample.id}: its reference answer holds no number; expected `#### N`")
+    found = final_number(text)
+    if found is None:
+        return Score(correct=False, parsed=False, detail="no number")
+    return Score(found == expected, parsed=True, detail=f"{found}, expected {expected}")

@@ -1,0 +1,51 @@
+"""Reads a task's records from a JSON-lines file and says exactly what is wrong with one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.errors import TaskError
+
+
+def read_records(path: str | Path, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Every record of a `.jsonl` or `.jsonl.gz` file; each must hold text in all `fields`."""
+    file = Path(path).expanduser()
+    try:
+        content = file.read_bytes()
+        text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise TaskError(
+            f"{path}: cannot be read ({error}); expected {_expected(fields)}"
+        ) from error
+    records = [
+        _record(f"{path}:{number}", line, fields)
+        # Not `splitlines`: JSON may hold other line separators inside its strings.
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip()
+    ]
+    if not records:
+        raise TaskError(f"{path}: holds no record; expected {_expected(fields)}")
+    return records
+
+
+def _record(place: str, line: str, fields: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise TaskError(f"{place}: is not JSON ({error}); expected {_expected(fields)}") from error
+    if not isinstance(record, dict):
+        raise TaskError(f"{place}: is not a JSON object; expected {_expected(fields)}")
+    wrong = [name for name in fields if not isinstance(record.get(name), str)]
+    if wrong:
+        found = ", ".join(record) or "no field"
+        raise TaskError(
+            f"{place}: no text in {', '.join(wrong)} (found {found}); expected {_expected(fields)}"
+        )
+    return record
+
+
+def _expected(fields: tuple[str, ...]) -> str:
+    return f"one JSON object a line with {', '.join(fields)}"

@@ -1,0 +1,50 @@
+"""Tasks by the name that a spec gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from harness.errors import FieldError
+from harness.tasks.base import Task
+from harness.tasks.gsm8k import GSM8K
+from harness.tasks.humaneval import HumanEval
+from harness.tasks.micro_gsm8k import MicroGSM8K
+from harness.tasks.micro_humaneval import MicroHumanEval
+
+_FROM_FILES: dict[str, Callable[[str | None], Task]] = {
+    HumanEval.name: HumanEval.load,
+    GSM8K.name: GSM8K.load,
+}
+_GENERATED: dict[str, Callable[[], Task]] = {
+    MicroHumanEval.name: MicroHumanEval.load,
+    MicroGSM8K.name: MicroGSM8K.load,
+}
+
+
+def names() -> tuple[str, ...]:
+    """The names that `load` knows."""
+    return (*_GENERATED, *_FROM_FILES)
+
+
+def load(name: str, *, limit: int | None = None, path: str | None = None) -> Task:
+    """A task with its first `limit` samples; `path` replaces a data set's usual source."""
+    if name in _FROM_FILES:
+        task = _FROM_FILES[name](path)
+    elif name not in _GENERATED:
+        known = ", ".join(names())
+        raise FieldError("task.name", f"{name} is not a task; use one of {known}")
+    elif path is not None:
+        reading = ", ".join(_FROM_FILES)
+        problem = f"{path} is not used: {name} generates its samples"
+        raise FieldError("task.path", f"{problem}; leave it out, or use {reading}")
+    else:
+        task = _GENERATED[name]()
+    return task if limit is None else _first(task, limit)
+
+
+def _first(task: Task, limit: int) -> Task:
+    if not 1 <= limit <= task.size:
+        problem = f"{limit} samples asked for, but {task.name} has {task.size}"
+        raise FieldError("task.limit", f"{problem}; use 1 to {task.size}, or leave it out")
+    return replace(task, samples=task.samples[:limit])

@@ -1,0 +1,43 @@
+import gzip
+
+import pytest
+
+from harness.errors import TaskError
+from harness.tasks.records import read_records
+
+GOOD = '{"question": "a\u2028b", "answer": "c", "extra": 1}'
+
+
+def test_plain_and_compressed_files_are_read_and_blank_lines_skipped(tmp_path):
+    plain, packed = tmp_path / "a.jsonl", tmp_path / "a.jsonl.gz"
+    plain.write_text(f"{GOOD}\n\n{GOOD}\n")
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    for file in (plain, packed):
+        records = read_records(file, ("question", "answer"))
+        assert [record["question"] for record in records] == ["a\u2028b"] * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"a\.jsonl: holds no record; expected .* with question, answer"),
+        (f"{GOOD}\n{{", r"a\.jsonl:2: is not JSON"),
+        ("[1]", r"a\.jsonl:1: is not a JSON object"),
+        ('{"question": "q"}', r"a\.jsonl:1: no text in answer \(found question\)"),
+        ('{"question": 1, "answer": null}', r"a\.jsonl:1: no text in question, answer"),
+        ("{}", r"found no field"),
+    ],
+)
+def test_a_wrong_file_says_where_and_what(tmp_path, content, message):
+    file = tmp_path / "a.jsonl"
+    file.write_text(content)
+    with pytest.raises(TaskError, match=message):
+        read_records(file, ("question", "answer"))
+
+
+def test_unreadable_files_are_named(tmp_path):
+    binary = tmp_path / "b.jsonl"
+    binary.write_bytes(b"\xff\xfe")
+    for file in (tmp_path / "missing.jsonl", binary, tmp_path):
+        with pytest.raises(TaskError, match="cannot be read"):
+            read_records(file, ("question",))
