@@ -1,0 +1,163 @@
+"""From the `model` field of a spec to a configuration, or to weights and a tokenizer in memory.
+
+A reference is a zoo member (`zoo/moe`), a local folder (a path that starts with `.`, `/` or `~`),
+or a Hugging Face id. Nothing of a model's own Python code is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from harness.errors import ModelError
+from harness.models import zoo
+
+_BLOB_NAME = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in evaluation mode on its device, its tokenizer, and the hash of its content."""
+
+    reference: str
+    model: Any
+    tokenizer: Any
+    content_hash: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs go."""
+        device: torch.device = next(self.model.parameters()).device
+        return device
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """Ids that end a sequence: the tokenizer's, and those of the generation configuration."""
+        configured = self.model.generation_config.eos_token_id
+        ids = [configured] if isinstance(configured, int) else list(configured or [])
+        return frozenset(id_ for id_ in [*ids, self.tokenizer.eos_token_id] if id_ is not None)
+
+    @property
+    def context(self) -> int:
+        """The longest sequence the model was made for, in tokens."""
+        return int(self.model.config.get_text_config().max_position_embeddings)
+
+
+def is_local(reference: str) -> bool:
+    """Whether a reference names files that are already here: a zoo member or a path."""
+    return reference.startswith(("zoo/", ".", "/", "~"))
+
+
+def locate(reference: str) -> Path | str:
+    """The folder of a local reference (which must exist), or the Hugging Face id as it is."""
+    if reference.startswith("zoo/"):
+        return zoo.resolve(reference.removeprefix("zoo/"))
+    if not is_local(reference):
+        return reference
+    folder = Path(reference).expanduser()
+    if not (folder / "config.json").is_file():
+        what = "holds no config.json" if folder.is_dir() else "does not exist"
+        raise ModelError(f"model folder {reference} {what}; give a Hugging Face checkpoint folder")
+    return folder
+
+
+@cache
+def load_config(reference: str) -> Any:
+    """A model's configuration, without its weights."""
+    try:
+        return AutoConfig.from_pretrained(locate(reference))
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
+        raise _missing(reference, error) from error
+
+
+def load(reference: str, *, dtype: str = "auto", device: str = "auto") -> LoadedModel:
+    """Load weights and tokenizer.
+
+    `dtype` auto is float32 on a CPU, where half types are slow and coarse, and the checkpoint's own
+    type elsewhere. `device` auto prefers CUDA, then MPS, then the CPU.
+    """
+    place = pick_device(device)
+    kind: Any = getattr(torch, dtype) if dtype != "auto" else "auto"
+    if kind == "auto" and place.type == "cpu":
+        kind = torch.float32
+    source = locate(reference)
+    try:
+        folder = source if isinstance(source, Path) else Path(snapshot_download(source))
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=kind, output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError, SafetensorError) as error:
+        raise _missing(reference, error) from error
+    # transformers only warns, and fills what is missing with random numbers.
+    if found["missing_keys"]:
+        raise ModelError(
+            f"model {reference!r} lacks weights: its checkpoint does not hold "
+            f"{min(found['missing_keys'])}; use a complete checkpoint"
+        )
+    return LoadedModel(reference, model.eval().to(place), tokenizer, content_hash(folder))
+
+
+def pick_device(device: str) -> torch.device:
+    """The torch device of a spec's `engine.device`."""
+    if device != "auto":
+        try:
+            place = torch.device(device)
+        except RuntimeError as error:
+            raise ModelError(
+                f"engine.device {device!r} is no torch device; use auto, cpu, cuda, cuda:1 or mps"
+            ) from error
+        try:
+            torch.empty(0, device=place)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ModelError(
+                f"engine.device {device!r} cannot be used on this machine: {_first_line(error)}; "
+                "use auto or cpu"
+            ) from error
+        return place
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 over the content of every file of a checkpoint that can change its numbers."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt"}:
+            digest.update(f"{file.name}\0{_file_hash(file)}\0".encode())
+    return digest.hexdigest()
+
+
+def _file_hash(file: Path) -> str:
+    """A file's SHA-256; the hub's cache names large files by it, which saves reading gigabytes."""
+    blob = file.resolve().name
+    if _BLOB_NAME.fullmatch(blob):
+        return blob
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _missing(reference: str, error: Exception) -> ModelError:
+    if isinstance(error, LocalEntryNotFoundError) or "internet connection" in str(error):
+        why = "it is not in the local cache and the Hugging Face hub cannot be reached"
+    else:
+        why = _first_line(error)
+    return ModelError(
+        f"model {reference!r} cannot be loaded: {why}; use a zoo member "
+        f"({', '.join('zoo/' + name for name in zoo.names())}), a folder (./x) or a Hugging Face id"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,250 @@
+"""Models from references: folders, the hash of their content, devices, and what goes wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from harness.errors import ModelError
+from harness.models import zoo
+from harness.models.loading import (
+    content_hash,
+    is_local,
+    load,
+    load_config,
+    locate,
+    pick_device,
+)
+
+IN_THE_HASH = (
+    "chat_template.jinja",
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A copy of zoo/moe that a test may spoil."""
+    folder = tmp_path / "moe"
+    shutil.copytree(zoo.resolve("moe"), folder)
+    return folder
+
+
+def edit(file, **values):
+    """Set keys of a JSON file."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+# References ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reference", ["zoo/moe", "./x", "../x", "/x", "~/x"])
+def test_a_zoo_member_and_a_path_are_local(reference):
+    assert is_local(reference)
+
+
+def test_a_hub_id_is_not_local_and_stays_as_it_is():
+    assert not is_local("Qwen/Qwen3-30B-A3B")
+    assert locate("Qwen/Qwen3-30B-A3B") == "Qwen/Qwen3-30B-A3B"
+
+
+def test_a_folder_is_used_where_it_lies(checkpoint, monkeypatch):
+    monkeypatch.setenv("HOME", str(checkpoint.parent))
+    monkeypatch.chdir(checkpoint.parent)
+    places = [locate(reference) for reference in (str(checkpoint), "./moe", "~/moe")]
+    assert {place.resolve() for place in places} == {checkpoint.resolve()}
+
+
+def test_a_folder_that_is_no_checkpoint_is_named(tmp_path):
+    missing = tmp_path / "nowhere"
+    with pytest.raises(ModelError, match=f"model folder {missing} does not exist; give a "):
+        load_config(str(missing))
+    with pytest.raises(ModelError, match=f"model folder {tmp_path} holds no config.json; give a "):
+        load(str(tmp_path))
+
+
+def test_an_unknown_zoo_member_lists_the_known_ones():
+    with pytest.raises(ModelError, match=r"zoo/none is not in the zoo; use one of .*zoo/moe"):
+        load_config("zoo/none")
+
+
+def test_a_configuration_comes_without_weights(checkpoint):
+    (checkpoint / "model.safetensors").unlink()
+    assert load_config(str(checkpoint)).num_experts == 16
+
+
+# Errors -------------------------------------------------------------------------------------------
+
+
+def cut_weights(folder):
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def no_weights(folder):
+    (folder / "model.safetensors").unlink()
+
+
+def lost_tensor(folder):
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["model.layers.2.mlp.gate.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+def broken_config(folder):
+    (folder / "config.json").write_text("{")
+
+
+def unknown_architecture(folder):
+    edit(folder / "config.json", model_type="abacus")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (cut_weights, "cannot be loaded: "),
+        (no_weights, "cannot be loaded: "),
+        (lost_tensor, "lacks weights: its checkpoint does not hold model.layers.2.mlp.gate.weight"),
+        (broken_config, "cannot be loaded: "),
+        (unknown_architecture, "cannot be loaded: "),
+    ],
+)
+def test_a_spoilt_checkpoint_is_one_line(checkpoint, spoil, message):
+    """Also where transformers would only warn, and go on with random numbers."""
+    spoil(checkpoint)
+    with pytest.raises(ModelError) as error:
+        load(str(checkpoint), device="cpu")
+    assert str(error.value).startswith(f"model '{checkpoint}' {message}")
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_id_without_a_network_is_one_line_that_names_the_zoo(tmp_path):
+    code = (
+        "from harness.errors import ModelError\n"
+        "from harness.models.loading import load, load_config\n"
+        "for function in (load, load_config):\n"
+        "    try:\n"
+        "        function('nobody/nothing')\n"
+        "    except ModelError as error:\n"
+        "        print(error)\n"
+    )
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    loading, configuring = done.stdout.splitlines()
+    assert loading == configuring
+    assert loading.startswith(
+        "model 'nobody/nothing' cannot be loaded: it is not in the local cache and the Hugging "
+        "Face hub cannot be reached; use a zoo member ("
+    )
+    assert "zoo/moe" in loading
+
+
+# Devices and types --------------------------------------------------------------------------------
+
+
+def test_a_device_that_does_not_exist_is_named():
+    with pytest.raises(ModelError, match=r"engine\.device 'gpu' is no torch device; use auto, cpu"):
+        pick_device("gpu")
+
+
+def test_a_device_that_is_not_here_is_named_in_one_line():
+    with pytest.raises(ModelError, match=r"engine\.device 'cuda:99' cannot be used") as error:
+        load("zoo/moe", device="cuda:99")
+    assert "\n" not in str(error.value)
+
+
+def test_auto_finds_a_device_that_works():
+    assert torch.ones(1, device=pick_device("auto")).sum() == 1
+    assert pick_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)],
+)
+def test_auto_is_float32_on_a_cpu_though_the_checkpoint_is_bfloat16(dtype, expected):
+    loaded = load("zoo/moe", dtype=dtype, device="cpu")
+    assert json.loads((zoo.resolve("moe") / "config.json").read_text())["dtype"] == "bfloat16"
+    assert {parameter.dtype for parameter in loaded.model.parameters()} == {expected}
+    assert loaded.device == torch.device("cpu")
+    assert not loaded.model.training
+
+
+# What is known of a loaded model ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("configured", "expected"),
+    [
+        (None, {"<|im_end|>"}),
+        (0, {"<|im_end|>", "<|endoftext|>"}),
+        ([0, 3], {"<|im_end|>", "<|endoftext|>", "<tool_call>"}),
+    ],
+    ids=["none", "one", "several"],
+)
+def test_end_tokens_are_the_tokenizers_and_the_generation_configs(configured, expected):
+    loaded = load("zoo/moe", device="cpu")
+    loaded.model.generation_config.eos_token_id = configured
+    assert loaded.end_tokens == set(loaded.tokenizer.convert_tokens_to_ids(list(expected)))
+
+
+def test_the_context_is_the_longest_sequence_it_was_made_for():
+    assert load("zoo/moe", device="cpu").context == 2048
+
+
+# The hash of the content --------------------------------------------------------------------------
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(name=st.sampled_from(IN_THE_HASH), where=st.floats(0, 1, exclude_max=True))
+def test_any_byte_of_weights_configuration_or_tokenizer_changes_the_hash(checkpoint, name, where):
+    before = content_hash(checkpoint)
+    file = checkpoint / name
+    content = file.read_bytes()
+    at = int(where * len(content))
+    file.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    assert content_hash(checkpoint) != before
+    file.write_bytes(content)
+    assert content_hash(checkpoint) == before
+
+
+def test_times_names_of_folders_and_notes_do_not_change_the_hash(checkpoint):
+    before = content_hash(checkpoint)
+    for file in checkpoint.iterdir():
+        os.utime(file, (1, 1))
+    (checkpoint / "README.md").write_text("notes")
+    moved = checkpoint.rename(checkpoint.with_name("other"))
+    assert content_hash(moved) == before == load("zoo/moe", device="cpu").content_hash
+
+
+def test_the_hubs_cache_hashes_like_the_files_it_links_to(checkpoint, tmp_path):
+    """The hub names a large file by its hash: the same value without reading it."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"
+    blobs.mkdir()
+    snapshot.mkdir()
+    for file in checkpoint.iterdir():
+        large = file.suffix == ".safetensors"
+        content = file.read_bytes()
+        digest = (hashlib.sha256 if large else hashlib.sha1)(content).hexdigest()
+        shutil.copy(file, blobs / digest)
+        (snapshot / file.name).symlink_to(blobs / digest)
+    assert content_hash(snapshot) == content_hash(checkpoint)
