@@ -1,0 +1,243 @@
+"""The embedded engine: one transformers model, requests of any mixture in one stream.
+
+`generate` keeps a fixed number of slots busy: as sequences end, waiting ones take their slots, so
+that a sweep's conditions share every forward pass. `forward` reads given tokens in padded batches.
+See `slots.py` for the cache, `decoding.py` for the loop, `row_interventions.py` for what is done to
+the rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import psutil
+import torch
+import transformers
+
+from harness.engines.base import Activations, Completion, Reading, Request
+from harness.engines.transformers.decoding import DecodingRun, Work
+from harness.engines.transformers.prefixes import BLOCK, prefix_key
+from harness.engines.transformers.reading import read
+from harness.engines.transformers.slots import rounded_columns
+from harness.engines.transformers.stage import Stage
+from harness.errors import FieldError, ModelError, RequestError
+from harness.models.loading import LoadedModel
+
+# More rows than this no longer raise throughput: measured on zoo/moe with two CPU cores
+# (docs/performance.md); on accelerators it bounds the cost of the last, half-empty steps.
+_MOST_SLOTS = {"cpu": 128}
+_MOST_SLOTS_ELSEWHERE = 256
+# Fixed shapes must not depend on the machine's free memory.
+_STRICT_SLOTS = 32
+# Share of the free memory that the cache may take; the rest is for activations.
+_CACHE_SHARE = 0.5
+_RECURRENT = {"linear_attention", "mamba", "recurrent"}
+
+
+class TransformersEngine:
+    """Runs requests on a loaded model. Not thread-safe: one `generate` or `forward` at a time.
+
+    Args:
+        loaded: The model.
+        slots: Sequences decoded at once; by default as many as pay off and fit into memory.
+        columns: Tokens per sequence in the cache; by default what the longest request needs, or
+            the model's context where shapes are fixed.
+        drafts: Propose what completed requests of the same sample said. Never changes tokens.
+        determinism: `strict` gives every pass the same shape and reuses nothing, so that a
+            request's tokens do not depend on what it is batched with. It costs speed.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        slots: int | None = None,
+        columns: int | None = None,
+        drafts: bool = True,
+        determinism: Literal["fast", "strict"] = "fast",
+    ) -> None:
+        self.loaded = loaded
+        self._slots = slots
+        self._columns = columns
+        self._drafts = drafts
+        self._strict = determinism == "strict"
+        self._stage: Stage | None = None
+        #: What the latest `generate` cost.
+        self.work = Work()
+        self._refuse_recurrent()
+        if self._strict and getattr(loaded.model.config, "_experts_implementation", None):
+            # Grouped products of experts change shape with what the other rows route where.
+            loaded.model.set_experts_implementation("batched_mm")
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's own tokenizer."""
+        return self.loaded.tokenizer
+
+    @property
+    def determinism(self) -> Mapping[str, str]:
+        """What may change numerics."""
+        config = self.loaded.model.config
+        settings = {
+            "engine": "transformers",
+            "policy": "strict" if self._strict else "fast",
+            "device": _device_name(self.loaded.device),
+            "dtype": str(self.loaded.model.dtype).removeprefix("torch."),
+            "attention": str(config._attn_implementation),  # noqa: SLF001 - no public reader
+            "experts": str(getattr(config, "_experts_implementation", None) or "none"),
+            "threads": str(torch.get_num_threads()),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        }
+        if self._strict:
+            slots, columns = self._fixed_shape()
+            settings["geometry"] = f"{slots} rows, {columns} columns"
+        return settings
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the model's content and of everything in `determinism`."""
+        content = {"model": self.loaded.content_hash, **self.determinism}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
+        """Yield `(position, completion)` as requests finish; refused ones come first."""
+        queue = list(enumerate(requests))
+        stage = self._stage_for([request for _, request in queue])
+        accepted: list[tuple[int, Request]] = []
+        for position, request in queue:
+            try:
+                self._check(request, stage)
+            except (RequestError, FieldError, ModelError) as error:
+                yield position, Completion((), "", "error", error=f"{request.sample}: {error}")
+            else:
+                accepted.append((position, request))
+        del queue
+        run = DecodingRun(self.loaded, accepted, stage, strict=self._strict, drafts=self._drafts)
+        self.work = run.work
+        try:
+            yield from run.run()
+        finally:
+            if stage.running:
+                # Cancelled in the middle: what was running is neither complete nor wanted.
+                self._stage = None
+
+    def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
+        """Yield `(position, activations)`; an impossible reading raises `RequestError`."""
+        return read(self.loaded, list(readings))
+
+    def close(self) -> None:
+        """Drop the model and the cache."""
+        self._stage = None
+        del self.loaded
+
+    # What fits -----------------------------------------------------------------------------------
+
+    def _check(self, request: Request, stage: Stage) -> None:
+        """Refuse what the model cannot run, naming the value."""
+        check_tokens(self.loaded, request.prompt, "prompt")
+        if request.max_new_tokens < 1:
+            raise RequestError(f"max_new_tokens is {request.max_new_tokens}; it must be at least 1")
+        if len(request.prompt) >= self.loaded.context:
+            raise RequestError(
+                f"the prompt has {len(request.prompt)} tokens, which leaves no room in the model's "
+                f"context of {self.loaded.context}"
+            )
+        needed = self._length(request)
+        if needed > stage.cache.capacity:
+            raise RequestError(
+                f"prompt and new tokens are up to {needed} tokens, but the cache holds "
+                f"{stage.cache.capacity}; raise engine.columns or lower sampling.max_new_tokens"
+            )
+        stage.interventions.check(request.intervention)
+
+    def _stage_for(self, requests: list[Request]) -> Stage:
+        """The stage of the last call where it still fits, so that what is resident is used."""
+        slots, spare, columns = self._shape(requests)
+        stage = self._stage
+        if stage is not None and (stage.fits(slots, spare, columns) or not requests):
+            return stage
+        if stage is not None:
+            # Rounds that extend their sequences would otherwise outgrow the cache every time.
+            columns = max(columns, min(2 * stage.cache.capacity, self.loaded.context))
+            slots, spare = max(slots, stage.slots), max(spare, stage.cache.slots - stage.slots)
+        self._stage = None
+        self._stage = Stage(self.loaded.model, slots, spare, columns)
+        return self._stage
+
+    def _shape(self, requests: list[Request]) -> tuple[int, int, int]:
+        """Running slots, spare slots and columns that serve these requests and fit into memory."""
+        if self._strict:
+            slots, columns = self._fixed_shape()
+            return slots, 0, columns
+        columns = self._columns or max(map(self._length, requests), default=1)
+        device = self.loaded.device
+        wanted = self._slots or _MOST_SLOTS.get(device.type, _MOST_SLOTS_ELSEWHERE)
+        slots = max(1, min(wanted, len(requests)))
+        spare = min(_shared_prompts(requests), wanted)
+        per_slot = rounded_columns(columns) * self._bytes_per_column()
+        fitting = max(1, int(_free_memory(device) * _CACHE_SHARE / per_slot))
+        if self._slots is None:
+            slots = min(slots, fitting)
+        return slots, max(0, min(spare, fitting - slots)), columns
+
+    def _fixed_shape(self) -> tuple[int, int]:
+        """Slots and columns where every pass has the same shape."""
+        return self._slots or _STRICT_SLOTS, rounded_columns(self._columns or self.loaded.context)
+
+    def _length(self, request: Request) -> int:
+        """The most tokens a request can come to."""
+        return min(len(request.prompt) + max(request.max_new_tokens, 1), self.loaded.context)
+
+    def _bytes_per_column(self) -> int:
+        """Cache bytes of one token: keys and values of every layer."""
+        text = self.loaded.model.config.get_text_config()
+        heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+        width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        layers = text.num_hidden_layers
+        return int(2 * layers * heads * width * self.loaded.model.dtype.itemsize)
+
+    def _refuse_recurrent(self) -> None:
+        """A slot cache holds keys and values; a recurrent state has no columns to hide."""
+        model = self.loaded.model
+        kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ())
+        if kinds & _RECURRENT or getattr(model, "_is_stateful", False):
+            raise ModelError(
+                f"{self.loaded.reference} ({type(model).__name__}) keeps a recurrent state, "
+                "which a slot cache cannot hold; use a model with attention layers only"
+            )
+
+
+def check_tokens(loaded: LoadedModel, tokens: tuple[int, ...], what: str) -> None:
+    """Refuse an empty sequence and ids outside the vocabulary."""
+    if not tokens:
+        raise RequestError(f"the {what} is empty")
+    size = loaded.model.get_input_embeddings().num_embeddings
+    if min(tokens) < 0 or max(tokens) >= size:
+        outside = next(token for token in tokens if not 0 <= token < size)
+        raise RequestError(f"token id {outside} of the {what} is outside 0..{size - 1}")
+
+
+def _shared_prompts(requests: list[Request]) -> int:
+    """Prompts that several requests have under the same intervention: worth a slot of their own."""
+    uses = Counter(
+        (request.prompt, prefix_key(request.intervention, len(request.prompt)))
+        for request in requests
+        if len(request.prompt) > BLOCK
+    )
+    return sum(count > 1 for count in uses.values())
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _free_memory(device: torch.device) -> int:
+    """Bytes that can still be allocated where the model lives."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)

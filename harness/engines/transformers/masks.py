@@ -1,0 +1,57 @@
+"""Attention masks for rows of unequal lengths, one per kind of layer a model has.
+
+transformers' models take a ready four-dimensional mask and use it as it is; models that mix full
+and sliding-window layers take one mask per layer type, by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+class AttentionMasks:
+    """Builds what a model's forward takes as `attention_mask`."""
+
+    def __init__(self, config: Any) -> None:
+        text = config.get_text_config()
+        self._additive = config._attn_implementation == "eager"  # noqa: SLF001 - no public reader
+        self._window: int | None = getattr(text, "sliding_window", None)
+        kinds = sorted(set(getattr(text, "layer_types", None) or ()))
+        self._kinds = kinds if len(kinds) > 1 else []
+        if kinds == ["full_attention"]:
+            self._window = None
+
+    def build(
+        self, queries: torch.Tensor, keys: torch.Tensor, dtype: torch.dtype
+    ) -> torch.Tensor | dict[str, torch.Tensor]:
+        """Masks for queries at positions [R, T] over keys at positions [R, K] or [K].
+
+        A query sees the keys at its own position and before; padding has key position -1 and is
+        seen by nobody. A padding query (position -1) sees itself or column 0, because a row of
+        zeros in a softmax would be NaN. Boolean, or additive for the eager attention kernel.
+        """
+        keys = keys.expand(queries.shape[0], keys.shape[-1])
+        distance = queries[:, :, None] - keys[:, None, :]
+        seen = (distance >= 0) & (keys[:, None, :] >= 0)
+        nothing = queries < 0
+        fallback = torch.eye(
+            queries.shape[1], keys.shape[-1], dtype=torch.bool, device=queries.device
+        )
+        fallback[:, 0] |= queries.shape[1] != keys.shape[-1]
+        full = torch.where(nothing[:, :, None], fallback, seen)[:, None]
+        if self._window is None:
+            return self._cast(full, dtype)
+        near = full & ((distance < self._window) | nothing[:, :, None])[:, None]
+        if not self._kinds:
+            return self._cast(near, dtype)
+        masks = {"full_attention": full, "sliding_attention": near}
+        return {kind: self._cast(masks[kind], dtype) for kind in self._kinds}
+
+    def _cast(self, mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        if not self._additive:
+            return mask
+        return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(
+            ~mask, torch.finfo(dtype).min
+        )

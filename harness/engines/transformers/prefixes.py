@@ -1,0 +1,101 @@
+"""Finds the longest resident prefix of a request: equal tokens under an equal intervention.
+
+Two sequences may share the model's state for their first n tokens when these tokens are equal and
+so is `Intervention.prefix_key(n)`. Whole blocks of tokens are looked up by hash, each key covering
+everything before it (the scheme of vLLM's prefix caching); the tokens of the block in which two
+sequences part are compared one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from harness.interventions.base import Intervention
+
+# Prefixes shorter than a block are not worth a lookup: their passes are as cheap as a copy.
+BLOCK = 16
+_Key = tuple[str, int]
+
+
+class Resident(Protocol):
+    """A sequence whose columns are in the cache."""
+
+    @property
+    def cached(self) -> Sequence[int]:
+        """The tokens of its columns."""
+
+    @property
+    def intervention(self) -> Intervention | None:
+        """What was done to the model while they were computed."""
+
+
+class PrefixIndex:
+    """Which residents hold which prefixes. A resident's tokens must not change while it is in."""
+
+    def __init__(self) -> None:
+        self._holders: dict[_Key, dict[int, Resident]] = {}
+        self._keys: dict[int, list[_Key]] = {}
+
+    def add(self, resident: Resident) -> None:
+        """Make a sequence's prefixes known; adding it again renews them."""
+        self.remove(resident)
+        keys = list(_keys(resident.cached, resident.intervention))
+        self._keys[id(resident)] = keys
+        for key in keys:
+            self._holders.setdefault(key, {})[id(resident)] = resident
+
+    def remove(self, resident: Resident) -> None:
+        """Forget a sequence; one that is not known is ignored."""
+        for key in self._keys.pop(id(resident), ()):
+            holders = self._holders[key]
+            del holders[id(resident)]
+            if not holders:
+                del self._holders[key]
+
+    def longest(
+        self, tokens: Sequence[int], intervention: Intervention | None
+    ) -> tuple[Resident | None, int]:
+        """The resident that shares the most leading tokens, and how many; (None, 0) for none."""
+        holders: dict[int, Resident] = {}
+        shared = 0
+        for key in _keys(tokens, intervention):
+            found = self._holders.get(key)
+            if found is None:
+                break
+            holders, shared = found, shared + BLOCK
+        best: tuple[Resident | None, int] = (None, 0)
+        for holder in holders.values():
+            length = _common(tokens, holder, shared, intervention)
+            if length > best[1]:
+                best = (holder, length)
+        return best
+
+
+def prefix_key(intervention: Intervention | None, length: int) -> str:
+    """What is done to the first `length` tokens; nothing at all has the empty key."""
+    return "" if intervention is None or not length else intervention.prefix_key(length)
+
+
+def _keys(tokens: Sequence[int], intervention: Intervention | None) -> Iterator[_Key]:
+    """The keys of a sequence's whole blocks, each hash covering all tokens before it."""
+    chained = 0
+    for end in range(BLOCK, len(tokens) + 1, BLOCK):
+        chained = hash((chained, *tokens[end - BLOCK : end]))
+        yield prefix_key(intervention, end), chained
+
+
+def _common(
+    tokens: Sequence[int], holder: Resident, shared: int, intervention: Intervention | None
+) -> int:
+    """How many leading tokens are shared, `shared` of them by their hashes."""
+    held = holder.cached
+    if list(tokens[:shared]) != list(held[:shared]):
+        return 0
+    limit = min(len(tokens), len(held))
+    while shared < limit and tokens[shared] == held[shared]:
+        shared += 1
+    # The keys of whole blocks are equal; inside the last one the interventions may part earlier.
+    while shared and prefix_key(intervention, shared) != prefix_key(holder.intervention, shared):
+        shared -= 1
+    return shared

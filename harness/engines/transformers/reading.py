@@ -1,0 +1,181 @@
+"""Teacher-forced reading: given tokens through the model, what was asked to be captured comes back.
+
+Readings of similar length share a padded batch, bounded by tokens; nothing is kept of a batch once
+its activations were handed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from harness.engines.base import Activations, Capture, Reading
+from harness.engines.transformers.masks import AttentionMasks
+from harness.engines.transformers.row_interventions import InterventionSet
+from harness.errors import RequestError
+from harness.models.loading import LoadedModel
+from harness.models.routers import router_sites
+
+# Tokens of one batch: bounds its activations and its [tokens, vocabulary] logits.
+_BATCH_TOKENS = 4096
+
+_Batch = list[tuple[int, Reading]]
+
+
+@torch.no_grad()  # not inference mode: what comes back may be trained on
+def read(loaded: LoadedModel, readings: Sequence[Reading]) -> Iterator[tuple[int, Activations]]:
+    """Yield `(position in readings, activations)`, batch by batch."""
+    for position, reading in enumerate(readings):
+        if not 0 < len(reading.tokens) <= loaded.context:
+            raise RequestError(
+                f"reading {position} has {len(reading.tokens)} tokens; the model takes 1 to "
+                f"{loaded.context}"
+            )
+    for batch in _batches(readings):
+        yield from _read_batch(loaded, [(position, readings[position]) for position in batch])
+
+
+def _batches(readings: Sequence[Reading]) -> Iterator[list[int]]:
+    """Positions of readings, grouped by similar length."""
+    batch: list[int] = []
+    for position in sorted(range(len(readings)), key=lambda index: len(readings[index].tokens)):
+        if batch and len(readings[position].tokens) * (len(batch) + 1) > _BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch
+
+
+def _read_batch(loaded: LoadedModel, batch: _Batch) -> Iterator[tuple[int, Activations]]:
+    width = max(len(reading.tokens) for _, reading in batch)
+    tokens = torch.zeros(len(batch), width, dtype=torch.long)
+    positions = torch.full((len(batch), width), -1, dtype=torch.long)
+    for row, (_, reading) in enumerate(batch):
+        tokens[row, : len(reading.tokens)] = torch.tensor(reading.tokens)
+        positions[row, : len(reading.tokens)] = torch.arange(len(reading.tokens))
+    tokens, positions = tokens.to(loaded.device), positions.to(loaded.device)
+    captures = [reading.capture for _, reading in batch]
+    with ExitStack() as hooks:
+        interventions = InterventionSet(loaded.model, len(batch), width)
+        hooks.enter_context(interventions.attached())
+        for row, (_, reading) in enumerate(batch):
+            interventions.check(reading.intervention)
+            interventions.assign(row, reading.intervention)
+        captured = _Captured(loaded.model, captures, hooks)
+        hooks.enter_context(interventions.applied(slice(0, len(batch)), positions))
+        output: Any = loaded.model(
+            input_ids=tokens,
+            attention_mask=AttentionMasks(loaded.model.config).build(
+                positions, positions, loaded.model.dtype
+            ),
+            position_ids=positions.clamp(min=0),
+            use_cache=False,
+            # Without a use for the logits only the last position's are computed.
+            logits_to_keep=0 if any(_needs_logits(capture) for capture in captures) else 1,
+        )
+    for row, (position, reading) in enumerate(batch):
+        yield position, captured.activations(row, width, reading, output.logits)
+
+
+class _Captured:
+    """Collects what hooks see during one pass."""
+
+    def __init__(self, model: Any, captures: Sequence[Capture], hooks: ExitStack) -> None:
+        self._routers: list[torch.Tensor] = []
+        self._hidden: dict[int, torch.Tensor] = {}
+        self._attentions: dict[int, torch.Tensor] = {}
+        blocks = model.get_decoder().layers
+
+        def hook(module: Any, keep: Callable[[Any], None]) -> None:
+            handle = module.register_forward_hook(lambda _module, _inputs, output: keep(output))
+            hooks.callback(handle.remove)
+
+        for layer in _layers(capture.hidden_layers for capture in captures):
+            hook(_block(blocks, layer), self._keeper(self._hidden, layer, element=0))
+        attention_layers = _layers(capture.attention_layers for capture in captures)
+        if attention_layers:
+            # Only this kernel computes the weights; the others return None in their place.
+            hooks.enter_context(_eager_attention(model))
+        for layer in attention_layers:
+            module = _attention(_block(blocks, layer))
+            hook(module, self._keeper(self._attentions, layer, element=1))
+        if any(capture.router_logits for capture in captures):
+            for site in router_sites(model):
+                hook(site.module, lambda output: self._routers.append(output[0]))
+
+    @staticmethod
+    def _keeper(store: dict[int, torch.Tensor], layer: int, element: int) -> Callable[[Any], None]:
+        def keep(output: Any) -> None:
+            store[layer] = output[element] if isinstance(output, tuple) else output
+
+        return keep
+
+    def activations(
+        self, row: int, width: int, reading: Reading, logits: torch.Tensor
+    ) -> Activations:
+        """One row's share, at the positions asked for, on the CPU in float32."""
+        capture, length = reading.capture, len(reading.tokens)
+        at = list(range(length) if capture.positions is None else capture.positions)
+        routers = scores = top = None
+        if capture.router_logits:
+            tokens = slice(row * width, (row + 1) * width)
+            routers = torch.stack([_share(kept[tokens][at]) for kept in self._routers])
+        if capture.token_log_probabilities:
+            scores = torch.zeros(length)
+            following = torch.tensor(reading.tokens[1:], device=logits.device)
+            predicted = logits[row, : length - 1].float().log_softmax(dim=-1)
+            scores[1:] = predicted.gather(-1, following[:, None])[:, 0].cpu()
+            scores = scores[at]
+        if capture.top_log_probabilities:
+            predicted = logits[row, at].float().log_softmax(dim=-1)
+            top = predicted.topk(capture.top_log_probabilities, dim=-1)
+        return Activations(
+            router_logits=routers,
+            hidden={layer: _share(self._hidden[layer][row, at]) for layer in capture.hidden_layers},
+            attentions={
+                layer: _share(self._attentions[layer][row, :, at, :length])
+                for layer in capture.attention_layers
+            },
+            token_log_probabilities=scores,
+            top_tokens=None if top is None else top.indices.cpu(),
+            top_log_probabilities=None if top is None else top.values.cpu(),
+        )
+
+
+def _share(values: torch.Tensor) -> torch.Tensor:
+    """A copy that does not keep the batch in memory."""
+    return values.to("cpu", torch.float32, copy=True)
+
+
+def _layers(asked: Iterator[tuple[int, ...]]) -> list[int]:
+    return sorted({layer for layers in asked for layer in layers})
+
+
+def _block(blocks: Any, layer: int) -> Any:
+    if not 0 <= layer < len(blocks):
+        raise RequestError(f"layer {layer} does not exist; the model has 0..{len(blocks) - 1}")
+    return blocks[layer]
+
+
+def _attention(block: Any) -> Any:
+    """A block's self-attention; architectures name it in one of two ways."""
+    return block.self_attn if hasattr(block, "self_attn") else block.attention
+
+
+@contextmanager
+def _eager_attention(model: Any) -> Iterator[None]:
+    """The kernel that returns attention weights, and afterwards the one that was there."""
+    before = model.config._attn_implementation  # noqa: SLF001 - no public reader
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def _needs_logits(capture: Capture) -> bool:
+    return capture.token_log_probabilities or capture.top_log_probabilities > 0

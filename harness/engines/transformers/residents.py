@@ -1,0 +1,145 @@
+"""Which sequence lives in which slot: running ones in front, ended ones behind them.
+
+Running sequences are the first slots at every moment, so that a step works on neighbouring slots.
+An ended sequence keeps its columns, and a request that extends it, or shares a prefix with it,
+starts from them. The least recently used one makes room.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass, field
+
+from harness.engines.base import Request
+from harness.engines.transformers.prefixes import BLOCK, PrefixIndex
+from harness.engines.transformers.row_interventions import InterventionSet
+from harness.engines.transformers.slots import SlotCache
+from harness.interventions.base import Intervention
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """A request that occupies a slot: `length` columns of prompt + tokens are in the cache."""
+
+    position: int
+    request: Request
+    tokens: list[int] = field(default_factory=list)
+    log_probabilities: list[float] = field(default_factory=list)
+    length: int = 0
+    slot: int = -1
+
+    @property
+    def all_tokens(self) -> list[int]:
+        """Prompt and generated tokens."""
+        return [*self.request.prompt, *self.tokens]
+
+    @property
+    def cached(self) -> list[int]:
+        """The tokens whose columns are in the cache."""
+        return self.all_tokens[: self.length]
+
+    @property
+    def intervention(self) -> Intervention | None:
+        """What is done to the model while this sequence runs."""
+        return self.request.intervention
+
+
+class Residents:
+    """The sequences of a cache. `running[i]` is in slot i."""
+
+    def __init__(self, cache: SlotCache, interventions: InterventionSet) -> None:
+        self.running: list[Sequence] = []
+        self._cache = cache
+        self._interventions = interventions
+        # Ended sequences by slot, the least recently used first.
+        self._ended: OrderedDict[int, Sequence] = OrderedDict()
+        self._index = PrefixIndex()
+        self.reused_columns = 0
+
+    def source(self, tokens: SequenceOf[int], intervention: Intervention | None) -> int:
+        """How many leading tokens a new sequence could take over; at least one is left to read."""
+        return self._find(tokens, intervention)[1]
+
+    def open(self, sequence: Sequence) -> None:
+        """Give a sequence the next slot, with whatever columns it shares with a resident."""
+        tokens = sequence.all_tokens
+        source, shared = self._find(tokens, sequence.intervention)
+        slot = len(self.running)
+        if slot in self._ended and self._ended[slot] is not source:
+            self._make_room(slot, source)
+        if source is not None and source.slot == slot:
+            self._forget(slot)
+        elif source is not None:
+            self._cache.copy(source.slot, slot, shared)
+            self._interventions.copy(source.slot, slot, shared)
+            if source.slot in self._ended:
+                self._ended.move_to_end(source.slot)
+        self._interventions.check(sequence.intervention)
+        self._interventions.assign(slot, sequence.intervention, kept=shared)
+        sequence.slot, sequence.length = slot, shared
+        self.reused_columns += shared
+        self.running.append(sequence)
+
+    def announce(self, sequence: Sequence) -> None:
+        """A running sequence's prompt is in the cache: others may share it from now on."""
+        self._index.add(sequence)
+
+    def close(self, sequence: Sequence, *, keep: bool) -> None:
+        """End a running sequence; the last running one takes its slot."""
+        slot, last = sequence.slot, len(self.running) - 1
+        mover = self.running[last]
+        if slot != last:
+            length = max(sequence.length, mover.length)
+            if keep:
+                self._cache.swap(slot, last, length)
+                self._interventions.swap(slot, last, length)
+            else:
+                self._cache.copy(last, slot, mover.length)
+                self._interventions.move(last, slot, mover.length)
+            mover.slot = slot
+            self.running[slot] = mover
+        self.running.pop()
+        sequence.slot = last
+        self._index.remove(sequence)
+        if keep:
+            self._ended[last] = sequence
+            self._index.add(sequence)
+
+    def drop_ended(self) -> None:
+        """Forget every ended sequence."""
+        for slot in list(self._ended):
+            self._forget(slot)
+
+    def _find(
+        self, tokens: SequenceOf[int], intervention: Intervention | None
+    ) -> tuple[Sequence | None, int]:
+        holder, shared = self._index.longest(tokens, intervention)
+        shared = min(shared, len(tokens) - 1)
+        if holder is None or shared < BLOCK:
+            return None, 0
+        assert isinstance(holder, Sequence)
+        return holder, shared
+
+    def _make_room(self, slot: int, source: Sequence | None) -> None:
+        """Free a slot by dropping the least recently used resident that is not the source."""
+        free = self._free_slot()
+        if free is None:
+            victim = next(other for other in self._ended.values() if other is not source)
+            free = victim.slot
+            self._forget(free)
+            if free == slot:
+                return
+        resident = self._ended.pop(slot)
+        self._cache.copy(slot, free, resident.length)
+        self._interventions.move(slot, free, resident.length)
+        resident.slot = free
+        self._ended[free] = resident
+
+    def _free_slot(self) -> int | None:
+        """A slot behind the running ones that holds nothing."""
+        behind = range(len(self.running) + 1, self._cache.slots)
+        return next((slot for slot in behind if slot not in self._ended), None)
+
+    def _forget(self, slot: int) -> None:
+        self._index.remove(self._ended.pop(slot))

@@ -1,0 +1,49 @@
+"""What an engine keeps between calls: the cache, who lives in it, and what is done to whom.
+
+A stage has room for `slots` running sequences, and `spare` slots more for ended ones. It is
+rebuilt, and forgets, when requests need more columns or slots than it has.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.engines.transformers.masks import AttentionMasks
+from harness.engines.transformers.residents import Residents, Sequence
+from harness.engines.transformers.row_interventions import InterventionSet
+from harness.engines.transformers.slots import SlotCache
+
+
+class Stage:
+    """The slots of one model."""
+
+    def __init__(self, model: Any, slots: int, spare: int, columns: int) -> None:
+        self._model = model
+        self._columns = columns
+        self.masks = AttentionMasks(model.config)
+        self._build(slots, spare)
+
+    @property
+    def running(self) -> list[Sequence]:
+        """The running sequences; number i is in slot i."""
+        return self.residents.running
+
+    def fits(self, slots: int, spare: int, columns: int) -> bool:
+        """Whether this stage serves so many sequences of so many tokens."""
+        return (
+            slots <= self.slots
+            and slots + spare <= self.cache.slots
+            and columns <= self.cache.capacity
+        )
+
+    def shrink(self, slots: int) -> None:
+        """Start again with fewer slots and nothing resident; the old cache's memory is free."""
+        del self.cache, self.interventions, self.residents
+        self._build(slots, spare=0)
+
+    def _build(self, slots: int, spare: int) -> None:
+        self.slots = slots
+        layers = self._model.config.get_text_config().num_hidden_layers
+        self.cache = SlotCache(layers, slots + spare, self._columns)
+        self.interventions = InterventionSet(self._model, self.cache.slots, self.cache.capacity)
+        self.residents = Residents(self.cache, self.interventions)

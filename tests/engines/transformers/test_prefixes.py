@@ -1,0 +1,84 @@
+"""The index against a search through all residents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.engines.transformers.prefixes import BLOCK, PrefixIndex, prefix_key
+from harness.interventions.base import Intervention
+
+
+class From(Intervention):
+    """Acts from a position on."""
+
+    kind: str = "from"
+    start: int
+    dose: int
+
+    def neutral(self):
+        return self.model_copy(update={"dose": 0})
+
+    def prefix_key(self, length):
+        return "" if length <= self.start else self.fingerprint()
+
+
+@dataclass(eq=False)
+class Held:
+    cached: list[int]
+    intervention: Intervention | None
+
+
+interventions = st.none() | st.builds(From, start=st.integers(0, 4 * BLOCK), dose=st.integers(0, 1))
+sequences = st.builds(
+    lambda stem, tail, intervention: Held([7] * stem + tail, intervention),
+    st.integers(0, 3 * BLOCK),
+    st.lists(st.integers(7, 8), max_size=BLOCK + 5),
+    interventions,
+)
+
+
+def longest_by_search(residents, tokens, intervention) -> int:
+    def shared(held) -> int:
+        length = 0
+        while (
+            length < min(len(tokens), len(held.cached))
+            and tokens[length] == held.cached[length]
+            and prefix_key(intervention, length + 1) == prefix_key(held.intervention, length + 1)
+        ):
+            length += 1
+        return length
+
+    return max((shared(held) for held in residents), default=0)
+
+
+@given(st.lists(sequences, max_size=8), sequences, st.data())
+def test_the_longest_shared_prefix_is_found(residents, wanted, data):
+    index = PrefixIndex()
+    for held in residents:
+        index.add(held)
+    for held in residents:
+        if data.draw(st.booleans()):
+            index.remove(held)
+            residents = [other for other in residents if other is not held]
+    holder, length = index.longest(wanted.cached, wanted.intervention)
+    expected = longest_by_search(residents, wanted.cached, wanted.intervention)
+    # Less than a block is not looked for.
+    assert length == expected if expected >= BLOCK else length == 0
+    assert (holder is None) == (length == 0)
+    if holder is not None:
+        assert holder.cached[:length] == wanted.cached[:length]
+
+
+def test_nothing_is_left_of_what_was_removed():
+    index = PrefixIndex()
+    held = Held([1] * 50, None)
+    index.add(held)
+    index.add(held)
+    index.remove(held)
+    index.remove(held)
+    assert index.longest([1] * 50, None) == (None, 0)
+    assert not index._holders
+    assert not index._keys
