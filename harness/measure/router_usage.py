@@ -1,0 +1,105 @@
+"""How much each expert is used on the answer's tokens: the orderings that router masks titrate.
+
+Usage of expert e in layer l at one position = its weight among the token's own top-k experts,
+renormalised to 1, and 0 for the experts outside it. It is read with teacher forcing on
+prompt + reference answer, at the answer's non-blank tokens, which are the same in every style.
+
+- `avg_all_<style>`: mean over these positions of all samples. [L, E], every row sums to 1.
+- `avg_last_<style>`: mean over samples, at each sample's last such position.
+
+Source: the paired-prompt study's expert usage maps (avg_all, avg_last and their differences).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from harness.engines.base import Capture, Engine, Reading
+from harness.errors import TaskError
+from harness.interventions.router_mask import Point
+from harness.interventions.router_points import rank
+from harness.models.routers import RouterShape
+from harness.spec.usage_expression import Average, UsageExpression
+from harness.tasks.base import Sample, Style, Task
+from harness.tasks.conversations import render
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Both averages of one style, [L, E] each, and how many samples are in them."""
+
+    last: torch.Tensor
+    all: torch.Tensor
+    samples: int
+
+    def average(self, average: Average) -> torch.Tensor:
+        """The matrix that an expression names."""
+        return self.last if average.scope == "last" else self.all
+
+
+def order_points(
+    expression: UsageExpression,
+    engine: Engine,
+    shape: RouterShape,
+    task: Task,
+    samples: int,
+) -> tuple[Point, ...]:
+    """All router points of a model, most used first under an expression of averages."""
+    styles = {
+        average.style for average in (expression.plus, expression.minus) if average is not None
+    }
+    chosen = task.samples[:samples]
+    usage = {style: measure_usage(engine, shape, task, chosen, style) for style in sorted(styles)}
+    score = usage[expression.plus.style].average(expression.plus)
+    if expression.minus is not None:
+        score = score - usage[expression.minus.style].average(expression.minus)
+    return rank(score, shape.layers)
+
+
+def measure_usage(
+    engine: Engine, shape: RouterShape, task: Task, samples: Sequence[Sample], style: Style
+) -> Usage:
+    """Read the reference answers of samples in one style and average the routers' choices."""
+    readings = [_reading(engine.tokenizer, task, sample, style) for sample in samples]
+    sum_last = torch.zeros(len(shape.layers), shape.experts, dtype=torch.float64)
+    sum_all = torch.zeros_like(sum_last)
+    positions = 0
+    # Batches come back in any order; adding in the samples' order keeps the sums reproducible.
+    activations = dict(engine.forward(readings))
+    for index in range(len(readings)):
+        logits = activations[index].router_logits
+        assert logits is not None
+        usage = top_k_usage(logits, shape.top_k)
+        sum_last += usage[:, -1]
+        sum_all += usage.sum(dim=1)
+        positions += usage.shape[1]
+    return Usage(sum_last / len(readings), sum_all / positions, len(readings))
+
+
+def top_k_usage(logits: torch.Tensor, top_k: int) -> torch.Tensor:
+    """Renormalised weights of the top-k experts [..., E], float64, 0 elsewhere; rows sum to 1."""
+    probabilities = logits.double().softmax(dim=-1)
+    values, experts = probabilities.topk(top_k, dim=-1)
+    weights = values / values.sum(dim=-1, keepdim=True)
+    return torch.zeros_like(probabilities).scatter(-1, experts, weights)
+
+
+def _reading(tokenizer: Any, task: Task, sample: Sample, style: Style) -> Reading:
+    """Prompt and reference as joined token ids, capturing at the answer's non-blank tokens."""
+    prompt = render(tokenizer, task.prompt(sample, style))
+    reference = task.reference(sample)
+    encoded = tokenizer(reference.text, add_special_tokens=False, return_offsets_mapping=True)
+    start, end = len(reference.opening), len(reference.opening) + len(reference.answer)
+    positions = tuple(
+        len(prompt) + index
+        for index, (first, last) in enumerate(encoded["offset_mapping"])
+        if first < end and last > start and reference.text[first:last].strip()
+    )
+    if not positions:
+        raise TaskError(f"{sample.id}: the reference answer has no tokens to measure")
+    tokens = (*prompt, *encoded["input_ids"])
+    return Reading(tokens, Capture(router_logits=True, positions=positions))

@@ -1,0 +1,1 @@
+"""From selected cases to results: what must be run, in which order, and what came of it."""

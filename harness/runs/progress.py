@@ -1,0 +1,43 @@
+"""What a run tells whoever watches it. Reporting progress never changes results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass
+class Counts:
+    """Where a run stands; `requests_total` counts distinct requests of the models met so far."""
+
+    cases_done: int = 0
+    cases_total: int = 0
+    requests_done: int = 0
+    requests_total: int = 0
+    tokens: int = 0
+
+
+class Progress(Protocol):
+    """A watcher of a run."""
+
+    def note(self, text: str) -> None:
+        """Something that takes a while begins: loading a model, measuring an ordering."""
+
+    def update(self, counts: Counts) -> None:
+        """A request or a case was finished. Called often; the watcher decides what to show."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+class Silent:
+    """Watches nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def update(self, counts: Counts) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Leave nothing behind."""

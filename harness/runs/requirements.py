@@ -1,0 +1,60 @@
+"""Whether this machine can run a case at all; the answer is a reason to skip, by name."""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import cache
+from urllib.parse import urlsplit
+
+from harness.spec import Experiment, Requirements
+
+_GIB = 2**30
+
+
+def unmet(experiment: Experiment) -> str | None:
+    """Why the experiment cannot run here, or None."""
+    needs = experiment.requires
+    return _too_little_memory(needs) or _no_network(needs)
+
+
+def _too_little_memory(needs: Requirements) -> str | None:
+    if needs.gpu_memory_gib is None:
+        return None
+    have = _largest_accelerator_gib()
+    if have >= needs.gpu_memory_gib:
+        return None
+    found = f"the largest here has {have:.0f}" if have else "none is visible here"
+    return f"requires an accelerator with {needs.gpu_memory_gib:g} GiB; {found}"
+
+
+def _no_network(needs: Requirements) -> str | None:
+    if not needs.network or _hub_answers():
+        return None
+    return "requires the Hugging Face hub; it cannot be reached from here"
+
+
+@cache
+def _largest_accelerator_gib() -> float:
+    import torch
+
+    sizes = [
+        torch.cuda.get_device_properties(index).total_memory
+        for index in range(torch.cuda.device_count())
+    ]
+    return max(sizes, default=0) / _GIB
+
+
+@cache
+def _hub_answers() -> bool:
+    """One connection attempt per run; an offline switch counts as no network."""
+    if os.environ.get("HF_HUB_OFFLINE", "0") not in {"0", ""}:
+        return False
+    from huggingface_hub.constants import ENDPOINT
+
+    address = urlsplit(ENDPOINT)
+    try:
+        with socket.create_connection((address.hostname, address.port or 443), timeout=3):
+            return True
+    except OSError:
+        return False

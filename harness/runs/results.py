@@ -1,0 +1,87 @@
+"""What a run hands to the report: one `CaseResult` per case, one `DrawResult` per completion.
+
+Plain data, no torch: results can be kept, compared and reported without a model at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.engines.base import Completion
+from harness.spec import Case
+from harness.tasks.base import Score
+
+CaseStatus = Literal["complete", "incomplete", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawResult:
+    """One scored completion. `agreement` counts the tokens before the first departure from the
+    baseline's completion of the same sample and draw: the whole length when they are equal, None
+    for a baseline itself.
+    """
+
+    sample: str
+    draw: int
+    prompt: str
+    completion: Completion
+    score: Score
+    agreement: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """Everything that is known of one case when it ends.
+
+    `sample_metrics` maps metric -> sample id -> value in the order of the task's samples; every
+    sample of the task is in it, also those that errored or could not be parsed (scored 0).
+    `counts` sums what the intervention counted over all completions. `baseline` is the id of the
+    case that this one is compared with: None for a baseline.
+    """
+
+    case: Case
+    task_name: str
+    task_version: int
+    task_size: int
+    metric: str
+    status: CaseStatus
+    baseline: str | None = None
+    nodeid: str | None = None
+    draws: tuple[DrawResult, ...] = ()
+    sample_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def scored(self) -> int:
+        """Completions' samples that have a score: the task's size when nothing is missing."""
+        return len({draw.sample for draw in self.draws})
+
+    @property
+    def tokens(self) -> int:
+        """Tokens generated for this case."""
+        return sum(len(draw.completion.tokens) for draw in self.draws)
+
+
+@dataclass(frozen=True, slots=True)
+class InvariantResult:
+    """An identity that was checked in this run. A violated one fails the run."""
+
+    name: str
+    case: str
+    holds: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """A claim of a spec and whether it held; an undecidable gate counts as failed."""
+
+    gate: str
+    experiment: str
+    holds: bool
+    detail: str

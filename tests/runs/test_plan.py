@@ -1,0 +1,208 @@
+"""Distinct requests and the places they fill, on real tasks and a real tokenizer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import SpecError, TaskError
+from harness.interventions.router_mask import RouterMask
+from harness.models.loading import load
+from harness.runs.plan import Place, Plan, PlannedCase, by_model, planned
+from harness.spec import expand
+from harness.tasks.micro_humaneval import MicroHumanEval
+
+from .small import cases, experiment, mask
+
+SAMPLED = {"temperature": 1.0, "max_new_tokens": 24}
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load("zoo/moe", device="cpu").tokenizer
+
+
+def plan_of(tokenizer, planned_cases):
+    """All cases without an intervention: what varies here is the rest of the request."""
+    plan = Plan(tokenizer)
+    for case in planned_cases:
+        plan.add(case, None)
+    return plan
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    limits=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    draws=st.integers(1, 3),
+    temperature=st.sampled_from([0.0, 1.0]),
+    seeds=st.sets(st.integers(0, 3), min_size=1, max_size=2),
+)
+def test_every_place_is_filled_by_exactly_one_request(tokenizer, limits, draws, temperature, seeds):
+    asked = [
+        case
+        for index, limit in enumerate(limits)
+        for case in cases(
+            f"small{index}",
+            task={"name": "micro_humaneval", "limit": limit},
+            intervention=None,
+            sampling={"temperature": temperature, "draws": draws},
+            axes={"seed": sorted(seeds)},
+        )
+    ]
+    plan = plan_of(tokenizer, asked)
+    filled = Counter(place for places in plan.places.values() for place in places)
+    assert filled == Counter(
+        Place(case.id, sample.id, draw)
+        for case in asked
+        for sample in case.task.samples
+        for draw in range(draws)
+    )
+    distinct = max(limits) * (draws * len(seeds) if temperature else 1)
+    assert len(plan.places) == distinct
+
+
+def test_experiments_on_the_same_model_task_and_sampling_share_their_baseline(tokenizer):
+    first, second = (
+        cases(name, intervention=mask(points={"random": seed}, count=4))[0].baseline
+        for name, seed in (("a", 0), ("b", 1))
+    )
+    plan = plan_of(tokenizer, [first, second])
+    assert len(plan.places) == 3
+    assert all(
+        [place.case for place in places] == ["a[baseline]", "b[baseline]"]
+        for places in plan.places.values()
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sampling": {"max_new_tokens": 25}},
+        {"prompt": {"style": "agentic"}},
+        {"task": {"name": "micro_gsm8k", "limit": 3}},
+        {"sampling": {"max_new_tokens": 24, "temperature": 0.5}},
+    ],
+    ids=["length", "style", "task", "temperature"],
+)
+def test_what_changes_a_completion_is_never_shared(tokenizer, fields):
+    plan = plan_of(
+        tokenizer, cases(intervention=None) + cases("other", intervention=None, **fields)
+    )
+    assert len(plan.places) == 6
+
+
+def test_greedy_draws_and_seeds_are_computed_once(tokenizer):
+    sampling = {"draws": 3, "max_new_tokens": 24}
+    asked = cases(intervention=None, sampling=sampling, axes={"seed": [0, 7]})
+    plan = plan_of(tokenizer, asked)
+    assert len(plan.places) == 3
+    assert all(len(places) == 6 for places in plan.places.values())
+
+
+def test_sampled_draws_and_seeds_are_all_computed(tokenizer):
+    asked = cases(intervention=None, sampling={**SAMPLED, "draws": 3}, axes={"seed": [0, 7]})
+    plan = plan_of(tokenizer, asked)
+    assert len(plan.places) == 3 * 3 * 2
+    assert {(request.seed, request.draw) for request in plan.places} == {
+        (seed, draw) for seed in (0, 7) for draw in range(3)
+    }
+
+
+def test_a_sample_keeps_its_randomness_whatever_is_done_to_the_model(tokenizer):
+    """The conditions of a sweep share their draws; only then is a comparison paired."""
+    (case,) = cases(intervention=None, sampling=SAMPLED)
+    plan = plan_of(tokenizer, [case])
+    plan.add(case, RouterMask(points=((0, 1),)))
+    untouched, touched = list(plan.places)[:3], list(plan.places)[3:]
+    assert [replace(request, intervention=None) for request in touched] == untouched
+
+
+def test_the_neutral_dose_is_computed_and_not_assumed(tokenizer):
+    plan = Plan(tokenizer)
+    (case,) = cases()
+    plan.add(case.baseline, None)
+    plan.add(case, RouterMask())
+    assert len(plan.places) == 6
+
+
+def test_requests_say_what_the_spec_says(tokenizer):
+    sampling = {"temperature": 0.5, "top_k": 5, "top_p": 0.9, "min_p": 0.1, "max_new_tokens": 7}
+    (case,) = cases(intervention=None, sampling=sampling, prompt={"style": "completion"}, seed=3)
+    request = next(iter(plan_of(tokenizer, [case]).places))
+    rules = request.sampling
+    assert (rules.temperature, rules.top_k, rules.top_p, rules.min_p) == (0.5, 5, 0.9, 0.1)
+    assert (request.max_new_tokens, request.seed, request.sample) == (7, 3, "MicroHumanEval/0")
+    assert request.stop.strings == case.task.stop_strings("completion")
+    assert tokenizer.decode(request.prompt) == case.task.samples[0].record["prompt"]
+
+
+def test_a_prompt_is_shown_as_the_model_reads_it(tokenizer):
+    (case,) = cases()
+    text = Plan(tokenizer).prompt_text(case.task, case.task.samples[0], "agentic")
+    assert text.startswith("<|im_start|>system\nTools: read_file<|im_end|>\n")
+    assert text.endswith("</tool_response><|im_end|>\n<|im_start|>assistant\n")
+
+
+class SecondIsUnreadable(MicroHumanEval):
+    def prompt(self, sample, style):
+        if sample is self.samples[1]:
+            raise TaskError(f"{sample.id}: no prompt")
+        return super().prompt(sample, style)
+
+
+def test_a_prompt_that_cannot_be_rendered_adds_nothing(tokenizer):
+    (case,) = cases(intervention=None)
+    plan = plan_of(tokenizer, [case])
+    before = deepcopy(plan.places)
+    with pytest.raises(TaskError, match="MicroHumanEval/1: no prompt"):
+        plan.add(PlannedCase(case.case, SecondIsUnreadable(case.task.samples)), None)
+    assert plan.places == before
+
+
+def test_without_a_chat_template_only_bare_text_can_be_asked(tokenizer):
+    bare = deepcopy(tokenizer)
+    bare.chat_template = None
+    plan = Plan(bare)
+    assisted, completion = cases(
+        intervention=None, axes={"prompt.style": ["assisted", "completion"]}
+    )
+    with pytest.raises(TaskError, match=r"prompt\.style assisted needs a chat template"):
+        plan.add(assisted, None)
+    assert not plan.places
+    plan.add(completion, None)
+    assert len(plan.places) == 3
+
+
+def test_cases_are_grouped_by_the_loaded_model_they_share():
+    narrow = cases("narrow", engine={"slots": 1})
+    first, second = cases("a"), cases("b", task={"name": "micro_gsm8k", "limit": 1})
+    groups = by_model([*first, *narrow, *second])
+    assert list(groups.values()) == [[*first, *second], narrow]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model": "zoo/none"}, "experiment small model: zoo/none is not in the zoo; use one of "),
+        ({"task": {"name": "chess"}}, "experiment small task.name: chess is not a task; use one "),
+        (
+            {"task": {"name": "humaneval", "path": "/none.jsonl"}},
+            "experiment small task: /none.jsonl: cannot be read ",
+        ),
+        (
+            {"intervention": mask(count=65)},
+            "experiment small intervention.count: 65 points to mask, but the ordering has 64; ",
+        ),
+    ],
+)
+def test_what_is_wrong_is_found_without_weights_and_said_in_one_line(fields, message):
+    (case,) = expand(experiment(**fields))
+    with pytest.raises(SpecError) as error:
+        planned(case)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)

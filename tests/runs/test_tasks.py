@@ -1,0 +1,33 @@
+"""Tasks are loaded once and shared."""
+
+from __future__ import annotations
+
+from harness.runs.tasks import full_task, task_of
+from harness.spec import TaskSettings
+
+
+def settings(**fields) -> TaskSettings:
+    return TaskSettings.model_validate({"name": "micro_humaneval"} | fields)
+
+
+def test_equal_settings_share_one_task():
+    assert task_of(settings(limit=3)) is task_of(settings(limit=3))
+
+
+def test_the_limit_makes_another_task_of_the_same_samples():
+    three, five = task_of(settings(limit=3)), task_of(settings(limit=5))
+    assert three is not five
+    assert three.samples == five.samples[:3]
+
+
+def test_a_measurement_sees_all_samples_whatever_the_limit():
+    full = full_task(settings(limit=3))
+    assert full is full_task(settings(limit=5)) is task_of(settings())
+    assert full.size == 164
+
+
+def test_a_local_file_replaces_the_usual_source(tmp_path):
+    path = tmp_path / "one.jsonl"
+    path.write_text('{"question": "1 + 1?", "answer": "#### 2"}\n')
+    task = task_of(TaskSettings(name="gsm8k", path=str(path)))
+    assert task.size == 1
