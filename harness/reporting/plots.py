@@ -1,0 +1,277 @@
+"""Dose-response plots: one figure per experiment, drawn from its report alone."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.reporting.figure import GREY, HEIGHT, RULE, canvas, surround, untangle
+from harness.reporting.labels import label, varying
+from harness.reporting.report import CaseReport, Report
+from harness.reporting.statistics import Metric
+
+SIGNIFICANT = 0.05
+#: A case with its dose.
+_Dosed = tuple[float, CaseReport]
+#: Okabe and Ito's colour-blind-safe palette (jfly.uni-koeln.de/color) without its yellow.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+#: One more than the colours, so that a colour comes back with another marker.
+MARKERS = "osD^vP<X"
+_DASHED = (0, (5, 3))
+#: Doses whose largest gap is this many times the smallest would crowd on a linear axis.
+_CROWDED = 3.0
+#: With more lines than this, shaded bands would only cover each other.
+_MOST_BANDS = 4
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A complete case and the place on the dose axis where it is drawn."""
+
+    at: float
+    case: CaseReport
+
+    @property
+    def metric(self) -> Metric:
+        return self.case.metrics[self.case.metric]
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval; the value itself where there is none."""
+        return self.metric.value if self.metric.ci_low is None else self.metric.ci_low
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval; the value itself where there is none."""
+        return self.metric.value if self.metric.ci_high is None else self.metric.ci_high
+
+    @property
+    def errors(self) -> tuple[list[float], list[float]]:
+        """Lengths of the error bars, as matplotlib takes them."""
+        value = self.metric.value
+        return [max(0.0, value - self.low)], [max(0.0, self.high - value)]
+
+    @property
+    def significant(self) -> bool:
+        versus = self.case.versus_baseline.get(self.case.metric)
+        return versus is not None and versus.p < SIGNIFICANT
+
+
+def plots(report: Report) -> Iterator[tuple[str, Figure]]:
+    """Yield `(experiment, figure)` for every experiment that has a complete case.
+
+    An experiment with a dose gets dose-response curves, any other a dot for every case.
+    """
+    for experiment in report.experiments:
+        complete = _complete(report, experiment)
+        if _treated(report, complete):
+            yield experiment, dose_response(report, experiment)
+        elif complete:
+            yield experiment, dots(report, experiment)
+
+
+def dose_response(report: Report, experiment: str) -> Figure:
+    """The primary metric over the dose, one line per combination of the other axes.
+
+    Each line has its baseline as a dashed line in the same colour; a baseline that all lines share
+    is grey. Doses that would crowd on a linear axis are spaced evenly.
+    """
+    complete = _complete(report, experiment)
+    treated = _treated(report, complete)
+    by_id = {case.id: case for case in complete}
+    places = _places({dose for dose, _ in treated})
+    series = _series(treated)
+    gap = min((b - a for a, b in pairwise(places.values())), default=1.0)
+    shared = len(series) > 1 and len({case.baseline for _, case in treated}) == 1
+
+    figure, axes = canvas(HEIGHT)
+    styles = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
+    for index, ((name, members), (colour, marker)) in enumerate(
+        zip(series.items(), styles, strict=False)
+    ):
+        shift = (index - (len(series) - 1) / 2) * min(0.07, 0.4 / len(series)) * gap
+        points = [_Point(places[dose] + shift, case) for dose, case in members]
+        bands = len(series) <= _MOST_BANDS
+        _curve(axes, points, name, colour, marker, band=bands)
+        if index == 0 or not shared:
+            baselines = [
+                _Point(places[dose], by_id[case.baseline])
+                for dose, case in members
+                if case.baseline in by_id
+            ]
+            _baseline(axes, baselines, GREY if shared else colour, band=bands or shared)
+
+    margin = max(0.04 * (max(places.values()) - min(places.values())), 0.4 * gap)
+    axes.set_xlim(min(places.values()) - margin, max(places.values()) + margin)
+    axes.set_xticks(list(places.values()), [f"{dose:g}" for dose in places])
+    even = list(places) != list(places.values())
+    axis = treated[0][1].dose_axis or "dose"
+    axes.set_xlabel(f"{axis} (spaced evenly, not to scale)" if even else axis)
+    axes.set_ylabel(complete[0].metric)
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    if _are_rates(complete):
+        axes.set_ylim(-0.03, 1.03)
+    entries = list(series) if len(series) > 1 else []
+    surround(
+        figure,
+        axes,
+        title=experiment,
+        subtitle=_subtitle(report, experiment),
+        caption=_caption(report, experiment, baseline="Dashed"),
+        entries=entries,
+    )
+    untangle(figure, axes)
+    return figure
+
+
+def dots(report: Report, experiment: str) -> Figure:
+    """The primary metric of every complete case, one below the other; baselines are diamonds."""
+    complete = _complete(report, experiment)
+    names = varying(complete)
+    figure, axes = canvas(max(3.0, 1.8 + 0.3 * len(complete)))
+    texts = []
+    for row, case in enumerate(complete):
+        baseline = case.id in report.baselines
+        point, colour = _Point(row, case), GREY if baseline else COLOURS[0]
+        axes.errorbar(
+            [point.metric.value],
+            [row],
+            xerr=point.errors,
+            fmt="D" if baseline else "o",
+            color=colour,
+            markerfacecolor=colour if point.significant else "white",
+            markersize=6,
+            capsize=3,
+        )
+        parts = [label(case.params, names), "baseline" if baseline else ""]
+        text = ", ".join(part for part in parts if part) or case.id
+        texts.append("\n".join(textwrap.wrap(text, 42)))
+    axes.set_yticks(range(len(complete)), texts)
+    axes.set_ylim(len(complete) - 0.4, -0.6)
+    axes.set_xlabel(complete[0].metric)
+    axes.grid(axis="x", color=RULE, linewidth=0.8)
+    if _are_rates(complete):
+        axes.set_xlim(-0.03, 1.03)
+    surround(
+        figure,
+        axes,
+        title=experiment,
+        subtitle=_subtitle(report, experiment),
+        caption=_caption(report, experiment, baseline="Diamond"),
+        entries=[],
+    )
+    return figure
+
+
+def _complete(report: Report, experiment: str) -> list[CaseReport]:
+    """The cases to draw: those that have their primary metric."""
+    return [case for case in report.experiment(experiment) if case.metric in case.metrics]
+
+
+def _treated(report: Report, cases: Sequence[CaseReport]) -> list[_Dosed]:
+    """The cases on the curves with their doses, ascending: all that are nobody's baseline."""
+    found = [
+        (case.dose, case)
+        for case in cases
+        if case.dose is not None and case.id not in report.baselines
+    ]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _series(
+    treated: Sequence[_Dosed],
+) -> dict[str, list[_Dosed]]:
+    """The curves by their labels, in a stable order."""
+    names = varying([case for _, case in treated], without=treated[0][1].dose_axis)
+    series: dict[str, list[_Dosed]] = {}
+    for dose, case in treated:
+        series.setdefault(label(case.params, names), []).append((dose, case))
+    return dict(sorted(series.items()))
+
+
+def _places(doses: set[float]) -> dict[float, float]:
+    """Where each dose is drawn: to scale, or by rank where it would crowd to scale."""
+    ordered = sorted(doses)
+    gaps = [b - a for a, b in pairwise(ordered)]
+    if gaps and max(gaps) >= _CROWDED * min(gaps):
+        return {dose: float(rank) for rank, dose in enumerate(ordered)}
+    return {dose: dose for dose in ordered}
+
+
+def _are_rates(cases: Sequence[CaseReport]) -> bool:
+    points = [_Point(0.0, case) for case in cases]
+    return all(point.low >= 0 and point.high <= 1 for point in points)
+
+
+def _curve(
+    axes: Axes, points: Sequence[_Point], name: str, colour: str, marker: str, *, band: bool
+) -> None:
+    """One line with its intervals; filled markers are significant."""
+    at, values = [point.at for point in points], [point.metric.value for point in points]
+    axes.plot(at, values, color=colour, linewidth=1.6, zorder=3)
+    # Seen in the legend alone: the line with its marker, whatever its points' significance.
+    axes.plot([], [], color=colour, linewidth=1.6, marker=marker, markersize=5, label=name)
+    if band:
+        lows, highs = [point.low for point in points], [point.high for point in points]
+        axes.fill_between(at, lows, highs, color=colour, alpha=0.12, linewidth=0, zorder=1)
+    for point in points:
+        axes.errorbar(
+            [point.at],
+            [point.metric.value],
+            yerr=point.errors,
+            fmt=marker,
+            color=colour,
+            markerfacecolor=colour if point.significant else "white",
+            markeredgewidth=1.3,
+            markersize=5.5,
+            elinewidth=1.1,
+            capsize=2.5,
+            zorder=4,
+        )
+
+
+def _baseline(axes: Axes, points: Sequence[_Point], colour: str, *, band: bool) -> None:
+    """A dashed line with a faint band: across the axes, or along the doses if it changes."""
+    if not points:
+        return
+    alpha = 0.06 if band else 0.0
+    if len({point.case.id for point in points}) == 1:
+        only = points[0]
+        axes.axhline(only.metric.value, color=colour, linestyle=_DASHED, linewidth=1.1, zorder=2)
+        axes.axhspan(only.low, only.high, color=colour, alpha=alpha, linewidth=0, zorder=0)
+        return
+    at = [point.at for point in points]
+    values = [point.metric.value for point in points]
+    axes.plot(at, values, color=colour, linestyle=_DASHED, linewidth=1.1, zorder=2)
+    lows, highs = [point.low for point in points], [point.high for point in points]
+    axes.fill_between(at, lows, highs, color=colour, alpha=alpha, linewidth=0, zorder=0)
+
+
+def _subtitle(report: Report, experiment: str) -> str:
+    cases = report.experiment(experiment)
+    parts = (
+        ", ".join(dict.fromkeys(case.model for case in cases)),
+        ", ".join(dict.fromkeys(case.task.name for case in cases)),
+        "n = " + ", ".join(dict.fromkeys(str(case.task.size) for case in cases)),
+    )
+    return "  ·  ".join(parts)
+
+
+def _caption(report: Report, experiment: str, *, baseline: str) -> str:
+    """How to read the figure, and what is not in it."""
+    cases = report.experiment(experiment)
+    complete = _complete(report, experiment)
+    parts = ["Bars: 95 % intervals."]
+    if any(case.id in report.baselines for case in complete):
+        parts.append(f"{baseline}: baseline.")
+    if any(case.versus_baseline for case in complete):
+        parts.append(f"Filled: p < {SIGNIFICANT:g} versus baseline, uncorrected.")
+    missing = len(cases) - len(complete)
+    if missing:
+        parts.append(f"Left out: {missing} of {len(cases)} cases, not complete.")
+    return "  ".join(parts)

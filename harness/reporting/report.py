@@ -1,0 +1,223 @@
+"""report.json as pydantic models: what a run was, what each case measured, what held.
+
+The models say what a report looks like and nothing else: `build` fills them from results, `schema`
+checks documents against them, `write` and `load` move them to and from a directory.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
+)
+
+from harness.reporting.statistics import Metric, Versus
+from harness.runs.results import CaseStatus
+
+#: The `schema` of the reports that are written and read here.
+SCHEMA_VERSION = 1
+
+
+class Section(BaseModel):
+    """Base of every part of a report: frozen, no unknown keys, no NaN, no infinity."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        validate_by_name=True,
+        serialize_by_alias=True,
+    )
+
+
+class Git(Section):
+    """The state of the working tree that the run started from."""
+
+    commit: str
+    dirty: bool
+    """Whether tracked files differed from the commit."""
+
+
+class RunInfo(Section):
+    """Where, when and with what a run was made."""
+
+    id: str
+    started: AwareDatetime
+    finished: AwareDatetime | None = None
+    """Null while the run goes on, and in the last report of a run that was killed."""
+    command: str
+    """The command line as typed, shell-quoted."""
+    git: Git | None = None
+    """Null outside of a git repository."""
+    versions: dict[str, str] = {}
+    """Version by distribution: torch, transformers, pytest-titrate, python."""
+    hardware: dict[str, JsonValue] = {}
+    """What the machine is, such as its processor, accelerators and memory."""
+    determinism: dict[str, str] = {}
+    """Settings that may change the numbers, such as dtype and attention kernel."""
+
+
+class TaskInfo(Section):
+    """The task that a case was scored on."""
+
+    name: str
+    version: int
+    """Changes whenever prompts, data or scoring do: other versions cannot be compared."""
+    size: NonNegativeInt
+    """Number of samples; the denominator of every rate."""
+
+
+class Agreement(Section):
+    """How long a case's completions follow those of its baseline."""
+
+    tokens: NonNegativeFloat
+    """Mean over samples (first over a sample's draws) of the tokens before the first departure."""
+    identical: float = Field(ge=0, le=1)
+    """Share of samples all of whose draws equal the baseline's, token for token."""
+
+
+class CaseReport(Section):
+    """One row of the table: a case with its metrics.
+
+    Only a complete case has metrics, agreement and a comparison. An incomplete or failed one keeps
+    its place and says why in `error`: part of the samples would be another denominator.
+    """
+
+    id: str
+    nodeid: str | None
+    experiment: str
+    model: str
+    task: TaskInfo
+    params: dict[str, JsonValue]
+    """Value of every axis, by dotted field."""
+    dose_axis: str | None
+    """The axis that is the dose; null in an experiment without one."""
+    dose: float | None
+    baseline: str | None
+    """Id of the case that this one is compared with; null for a baseline itself."""
+    status: CaseStatus
+    metric: str
+    """Name of the primary metric, the one in tables and plots."""
+    metrics: dict[str, Metric] = {}
+    versus_baseline: dict[str, Versus] = {}
+    agreement: Agreement | None = None
+    """Null for a baseline, and where there is no complete baseline to compare with."""
+    counts: dict[str, int] = {}
+    """What the intervention counted, summed over all completions."""
+    tokens: NonNegativeInt
+    """Tokens generated for this case."""
+    seconds: NonNegativeFloat
+    """Wall-clock time."""
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class Invariant(Section):
+    """An identity that was checked in this run."""
+
+    name: str
+    case: str
+    holds: bool
+    detail: str
+
+
+class Gate(Section):
+    """A claim of a spec and whether it held."""
+
+    gate: str
+    experiment: str
+    holds: bool
+    detail: str
+
+
+class Report(Section):
+    """A whole report.json."""
+
+    version: Literal[1] = Field(default=1, alias="schema")
+    """Version of this format."""
+    run: RunInfo
+    cases: tuple[CaseReport, ...] = ()
+    invariants: tuple[Invariant, ...] = ()
+    gates: tuple[Gate, ...] = ()
+
+    @property
+    def baselines(self) -> frozenset[str]:
+        """Ids of the cases that other cases are compared with."""
+        return frozenset(case.baseline for case in self.cases if case.baseline is not None)
+
+    def experiment(self, name: str) -> tuple[CaseReport, ...]:
+        """The cases of one experiment, in order."""
+        return tuple(case for case in self.cases if case.experiment == name)
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """Names of the experiments in order of their first case."""
+        return tuple(dict.fromkeys(case.experiment for case in self.cases))
+
+    def frame(self) -> pd.DataFrame:
+        """One row per case; columns are named by their path in report.json.
+
+        Fixed columns come first, then `params.*`, `metrics.*`, `versus_baseline.*` and `counts.*`
+        in the order of their first appearance. Lists and mappings are JSON text; whole numbers
+        stay whole where some are missing.
+        """
+        rows = [_flat(case) for case in self.cases]
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        ordered = [*_FIXED]
+        for group in ("params.", "metrics.", "versus_baseline.", "counts."):
+            ordered += [name for name in names if name.startswith(group)]
+        frame = pd.DataFrame(rows, columns=ordered)
+        for name in ordered:
+            values = [row[name] for row in rows if row.get(name) is not None]
+            if all(type(value) is int for value in values) and values:
+                frame[name] = frame[name].astype("Int64")
+        return frame
+
+
+_FIXED = (
+    "id",
+    "nodeid",
+    "experiment",
+    "model",
+    "task.name",
+    "task.version",
+    "task.size",
+    "dose_axis",
+    "dose",
+    "baseline",
+    "status",
+    "metric",
+    "agreement.tokens",
+    "agreement.identical",
+    "tokens",
+    "seconds",
+    "warnings",
+    "error",
+)
+
+
+def _flat(case: CaseReport) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+
+    def add(path: str, value: Any, *, nested: bool) -> None:
+        if nested and isinstance(value, dict):
+            for key, part in value.items():
+                add(f"{path}.{key}", part, nested=path in {"metrics", "versus_baseline"})
+        elif isinstance(value, list | dict):
+            row[path] = json.dumps(value, ensure_ascii=False) if value else None
+        else:
+            row[path] = value
+
+    for name, value in case.model_dump(mode="json").items():
+        add(name, value, nested=True)
+    return row

@@ -1,0 +1,141 @@
+"""The end of a terminal session: one table per experiment, then what needs attention."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.reporting.labels import by_series, text, varying
+from harness.reporting.report import CaseReport, Report
+from harness.reporting.statistics import Metric, Versus
+
+WIDTH = 100
+_NOTHING = "-"
+_NUMBER = re.compile(r"\d+")
+_LEGEND = "agree: tokens before the first departure from the baseline; same: equal completions."
+_ROUTING_LEGEND = (
+    "\nchanged: routing decisions that the mask changed; empty: the whole top-k was masked."
+)
+
+
+def table(report: Report, *, colour: bool = False, width: int = WIDTH) -> str:
+    """A report as text of at most `width` columns, ending in a newline.
+
+    Args:
+        report: What to show.
+        colour: Add ANSI escape codes; pass whether the output is a terminal.
+        width: Columns; parameters wrap where they do not fit, numbers never do above 90.
+    """
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+    )
+    for name in report.experiments:
+        console.print(_experiment(report, name))
+    for line in _attention(report):
+        console.print(line)
+    lines = (line.rstrip() for line in stream.getvalue().splitlines())
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def _experiment(report: Report, name: str) -> Group:
+    cases = report.experiment(name)
+    first = cases[0]
+    axes = varying(cases)
+    rows = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for short in axes.values():
+        rows.add_column(short, overflow="fold", min_width=min(len(short), 8))
+    if not axes:
+        rows.add_column("case")
+    masked = any("routed" in case.counts for case in cases)
+    for title in (first.metric, "delta", "p", "agree", "same", "tokens"):
+        rows.add_column(title, justify="right", no_wrap=True)
+    for title in ("changed", "empty") if masked else ():
+        rows.add_column(title, justify="right", no_wrap=True)
+    for case in by_series(cases):
+        baseline = case.id in report.baselines
+        own = [text(case.params[axis]) if axis in case.params else _NOTHING for axis in axes]
+        own = own or [case.id.removeprefix(name) or name]
+        if baseline:
+            # Its place is the dose that it does not have; a grid without one is marked in front.
+            free = own.index(_NOTHING) if _NOTHING in own else 0
+            own[free] = "baseline" if own[free] == _NOTHING else f"{own[free]} (baseline)"
+        routing = _routing(case) if masked else ()
+        rows.add_row(*own, *_numbers(case), *routing, style="dim" if baseline else "")
+    heading = Text.assemble(
+        (name, "bold"), f"  {first.model}, {first.task.name}, n = {first.task.size}"
+    )
+    legend = _LEGEND + (_ROUTING_LEGEND if masked else "")
+    return Group(heading, rows, Padding(Text(legend, "dim"), (0, 0, 1, 0)))
+
+
+def _numbers(case: CaseReport) -> tuple[str | Text, ...]:
+    """The cells of a case, right of its parameters."""
+    metric = case.metrics.get(case.metric)
+    versus = case.versus_baseline.get(case.metric)
+    agreement = case.agreement
+    return (
+        interval(metric) if metric else Text(case.status, "red"),
+        f"{versus.delta:+.2f}" if versus else _NOTHING,
+        p_value(versus) if versus else _NOTHING,
+        f"{agreement.tokens:.1f}" if agreement else _NOTHING,
+        f"{agreement.identical:.0%}" if agreement else _NOTHING,
+        f"{case.tokens}",
+    )
+
+
+def _routing(case: CaseReport) -> tuple[str, ...]:
+    """Shares of a masked case's routing decisions that were changed, and left without expert."""
+    routed = case.counts.get("routed")
+    if not routed:
+        return (_NOTHING, _NOTHING)
+    return tuple(f"{case.counts.get(name, 0) / routed:.0%}" for name in ("changed", "emptied"))
+
+
+def interval(metric: Metric) -> str:
+    """`0.83 [0.74, 0.89]`; the value alone where there is no interval."""
+    if metric.ci_low is None or metric.ci_high is None:
+        return f"{metric.value:.2f}"
+    return f"{metric.value:.2f} [{metric.ci_low:.2f}, {metric.ci_high:.2f}]"
+
+
+def p_value(versus: Versus) -> str:
+    """`0.034`, or `<0.001`; never a zero."""
+    return "<0.001" if versus.p < 0.001 else f"{versus.p:.3f}"
+
+
+def _attention(report: Report) -> Iterator[Text]:
+    """Why cases have no numbers, then warnings; each once, with the cases it concerns.
+
+    Warnings that differ in their numbers only count as one: the first stands for all.
+    """
+    errors: dict[tuple[str, str], list[str]] = {}
+    warnings: dict[str, tuple[str, list[str]]] = {}
+    for case in report.cases:
+        if case.error is not None:
+            errors.setdefault((case.status, case.error), []).append(case.id)
+        for warning in case.warnings:
+            warnings.setdefault(_NUMBER.sub("", warning), (warning, []))[1].append(case.id)
+    for (status, error), ids in errors.items():
+        yield Text.assemble((f"{status}: ", "red"), f"{_cases(ids)}: {error}")
+    for warning, ids in warnings.values():
+        yield Text.assemble(("warning: ", "yellow"), f"{_cases(ids)}: {warning}")
+
+
+def _cases(ids: list[str]) -> str:
+    return ids[0] if len(ids) == 1 else f"{len(ids)} cases, first {ids[0]}"

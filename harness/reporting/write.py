@@ -1,0 +1,86 @@
+"""A report into a directory: cases.csv, samples.jsonl, plots/*.png and, last, report.json.
+
+Each file is written beside its place and renamed into it, so none is ever torn, and a run that is
+interrupted here leaves each file either as it was or new.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ReportError
+from harness.reporting.plots import plots
+from harness.reporting.report import Report
+from harness.reporting.schema import validate
+from harness.runs.results import CaseResult
+
+
+def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
+    """Write a report and the samples behind it; existing files of the same names are replaced.
+
+    Returns:
+        The path of report.json.
+
+    Raises:
+        ReportError: the report does not fit its schema (nothing is written then), or the directory
+            is a file or cannot be written.
+    """
+    folder = Path(directory)
+    document = report.model_dump(mode="json")
+    validate(document, str(folder / "report.json"))
+    try:
+        (folder / "plots").mkdir(parents=True, exist_ok=True)
+        _replace(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
+        _replace(folder / "samples.jsonl", "".join(_lines(results)))
+        for name, figure in plots(report):
+            image = io.BytesIO()
+            figure.savefig(image, format="png")
+            _replace(folder / "plots" / f"{name}.png", image.getvalue())
+        target = folder / "report.json"
+        _replace(target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    except OSError as error:
+        raise ReportError(
+            f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
+        ) from error
+    return target
+
+
+def _lines(results: Sequence[CaseResult]) -> Iterator[str]:
+    """samples.jsonl, line by line: one per case, sample and draw."""
+    for result in results:
+        for draw in result.draws:
+            line: dict[str, Any] = {
+                "case": result.case.id,
+                "sample": draw.sample,
+                "draw": draw.draw,
+                "prompt": draw.prompt,
+                "completion": draw.completion.text,
+                "tokens": len(draw.completion.tokens),
+                "finish_reason": draw.completion.finish_reason,
+                "error": draw.completion.error,
+                "correct": draw.score.correct,
+                "parsed": draw.score.parsed,
+                "detail": draw.score.detail,
+                "agreement": draw.agreement,
+            }
+            yield json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _replace(path: Path, content: str | bytes) -> None:
+    """Put a file in place whole: readers see the old one or the new one."""
+    # A completion may hold a lone surrogate, which UTF-8 cannot; it becomes a question mark.
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,93 @@
+"""The smallest run that a report can be made of: real cases, results by hand, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.engines.base import Completion
+from harness.runs.results import CaseResult, DrawResult
+from harness.spec import Case, Experiment, expand
+from harness.tasks.base import Score
+
+METRIC = "pass@1"
+BASELINE_TOKENS = (1, 2, 3, 4)
+
+
+def cases_of(name: str = "keep_topk", **fields: Any) -> list[Case]:
+    """The cases of a router mask experiment, with `fields` of its spec replaced."""
+    content = {
+        "name": name,
+        "model": "zoo/moe",
+        "task": {"name": "micro_humaneval"},
+        "intervention": {"kind": "router_mask", "points": {"random": 0}, "count": 4},
+        "gates": ["neutral_equals_baseline"],
+    }
+    return expand(Experiment.model_validate(content | fields))
+
+
+def result_of(
+    case: Case,
+    values: Sequence[float],
+    *,
+    agreement: int | None = None,
+    tokens: tuple[int, ...] = BASELINE_TOKENS,
+    **fields: Any,
+) -> CaseResult:
+    """A complete case with one draw per value; `fields` replace what is made up here."""
+    ids = [f"s/{index}" for index in range(len(values))]
+    draws = tuple(
+        DrawResult(
+            sample=sample,
+            draw=0,
+            prompt=f"prompt of {sample}\u2028\nü",
+            completion=Completion(tokens, "text", "stop"),
+            score=Score(correct=value == 1, parsed=True),
+            agreement=agreement,
+        )
+        for sample, value in zip(ids, values, strict=True)
+    )
+    content: dict[str, Any] = {
+        "case": case,
+        "task_name": "micro_humaneval",
+        "task_version": 1,
+        "task_size": len(values),
+        "metric": METRIC,
+        "status": "complete",
+        "baseline": case.baseline.id if case.baseline else None,
+        "nodeid": f"benches/bench_x.py::bench[{case.id}]",
+        "draws": draws,
+        "sample_metrics": {METRIC: dict(zip(ids, values, strict=True))},
+        "seconds": 0.5,
+    }
+    return CaseResult(**(content | fields))
+
+
+def first(n: int, of: int) -> list[float]:
+    """Values of `of` samples of which the first `n` are right."""
+    return [1.0] * n + [0.0] * (of - n)
+
+
+def sweep(
+    doses: Sequence[float] = (0, 1, 2, 4),
+    styles: Sequence[str] = ("agentic", "assisted"),
+    n: int = 12,
+    name: str = "keep_topk",
+) -> list[CaseResult]:
+    """Per style a baseline, then doses that each take two more samples away."""
+    axes = {"prompt.style": list(styles), "intervention.count": list(doses)}
+    results: dict[str, CaseResult] = {}
+    for case in cases_of(name, axes=axes, dose="intervention.count"):
+        base = case.baseline
+        assert base is not None
+        results.setdefault(base.id, result_of(base, first(n - 1, n)))
+        rank = list(doses).index(case.params["intervention.count"])
+        neutral = rank == 0
+        results[case.id] = result_of(
+            case,
+            first(max(0, n - 1 - 2 * rank), n),
+            agreement=4 if neutral else 2,
+            tokens=BASELINE_TOKENS if neutral else (1, 2, 9),
+            counts={"changed": 10 * rank},
+        )
+    return list(results.values())

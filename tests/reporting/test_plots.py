@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+
+from harness.reporting import build, dose_response, dots, plots
+from harness.reporting.figure import GREY
+from harness.reporting.plots import COLOURS
+
+from .small_run import METRIC, cases_of, first, result_of, sweep
+
+
+def texts(figure):
+    return "\n".join(text.get_text() for text in figure.texts)
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()] if figure.legends else []
+
+
+def dashed(axes):
+    return [line for line in axes.lines if line.is_dashed()]
+
+
+def markers(axes):
+    return [
+        line for line in axes.lines if line.get_marker() in "osD" and len(line.get_xdata()) == 1
+    ]
+
+
+def test_one_figure_per_experiment(run):
+    report = build(run, sweep(name="one") + sweep(name="two"))
+    assert [name for name, _ in plots(report)] == ["one", "two"]
+
+
+def test_one_line_per_combination_with_its_own_baseline(run):
+    report = build(run, sweep(doses=(0, 1, 2, 4, 8, 16, 32)))
+    figure = dose_response(report, "keep_topk")
+    (axes,) = figure.axes
+    assert legend(figure) == ["style=agentic", "style=assisted"]
+    assert [line.get_color() for line in dashed(axes)] == list(COLOURS[:2])
+    assert len(markers(axes)) == 14
+    assert axes.get_ylim() == (-0.03, 1.03)
+    assert axes.get_ylabel() == METRIC
+    assert "keep_topk" in texts(figure)
+    assert "n = 12" in texts(figure)
+
+
+def test_ticks_are_the_doses_and_geometric_ones_are_spaced_evenly(run):
+    figure = dose_response(build(run, sweep(doses=(0, 1, 2, 4, 8))), "keep_topk")
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "2", "4", "8"]
+    assert list(axes.get_xticks()) == [0, 1, 2, 3, 4]
+    assert "not to scale" in axes.get_xlabel()
+
+
+def test_regular_doses_are_drawn_to_scale(run):
+    (axes,) = dose_response(build(run, sweep(doses=(0, 4, 8))), "keep_topk").axes
+    assert list(axes.get_xticks()) == [0, 4, 8]
+    assert axes.get_xlabel() == "intervention.count"
+
+
+def test_filled_markers_are_the_significant_ones(run):
+    report = build(run, sweep(doses=(0, 1, 2, 4), styles=("agentic",)))
+    (axes,) = dose_response(report, "keep_topk").axes
+    filled = [line.get_markerfacecolor() != "white" for line in markers(axes)]
+    significant = [case.versus_baseline[METRIC].p < 0.05 for case in report.cases[1:]]
+    assert filled == significant == [False, False, False, True]
+
+
+def test_a_single_line_has_no_legend(run):
+    figure = dose_response(build(run, sweep(styles=("agentic",))), "keep_topk")
+    assert legend(figure) == []
+
+
+def test_a_baseline_that_all_lines_share_is_drawn_once_in_grey(run):
+    axes = {"intervention.mode": ["keep_topk", "replace_topk"], "intervention.count": [1, 2]}
+    cases = cases_of(axes=axes, dose="intervention.count")
+    results = [result_of(case, first(5, 9)) for case in (cases[0].baseline, *cases)]
+    (drawn,) = dose_response(build(run, results), "keep_topk").axes
+    assert [line.get_color() for line in dashed(drawn)] == [GREY]
+
+
+def test_a_baseline_that_changes_with_the_dose_is_a_dashed_curve(run):
+    cases = cases_of(axes={"sampling.temperature": [0.5, 1.0]}, dose="sampling.temperature")
+    results = [result_of(each, first(5, 9)) for c in cases for each in (c.baseline, c)]
+    (drawn,) = dose_response(build(run, results), "keep_topk").axes
+    (line,) = dashed(drawn)
+    assert list(line.get_xdata()) == [0.5, 1.0]
+
+
+def test_incomplete_cases_are_left_out_and_said_so(run, results):
+    results[2] = replace(results[2], status="incomplete")
+    figure = dose_response(build(run, results), "keep_topk")
+    assert len(markers(figure.axes[0])) == 7
+    assert "Left out: 1 of 10 cases" in texts(figure)
+
+
+def test_nothing_complete_nothing_drawn(run, results):
+    report = build(run, [replace(result, status="failed") for result in results])
+    assert list(plots(report)) == []
+
+
+def test_without_a_dose_every_case_is_a_dot(run):
+    cases = cases_of(axes={"prompt.style": ["agentic", "assisted"]})
+    results = [result_of(each, first(5, 9)) for c in cases for each in (c.baseline, c)]
+    ((name, figure),) = plots(build(run, results))
+    (axes,) = figure.axes
+    assert name == "keep_topk"
+    assert len(markers(axes)) == 4
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == [
+        "style=agentic, baseline",
+        "style=agentic",
+        "style=assisted, baseline",
+        "style=assisted",
+    ]
+
+
+def test_values_beyond_one_are_no_rates(run):
+    results = sweep(styles=("agentic",))
+    results = [
+        replace(r, sample_metrics={METRIC: {k: 9 * v + i for i, (k, v) in enumerate(m.items())}})
+        for r in results
+        for m in r.sample_metrics.values()
+    ]
+    (axes,) = dose_response(build(run, results), "keep_topk").axes
+    assert axes.get_ylim()[1] > 1.03
+
+
+@pytest.mark.parametrize(
+    ("doses", "name"),
+    [
+        ([0], "one_dose"),
+        ([0, 1, 2, 4, 8, 16, 32], "seven_doses"),
+        ([10000 * dose for dose in range(18)], "many_doses"),
+        ([1, 2, 4], "a_name_that_is_far_too_long_for_the_title_of_a_plot" * 4),
+    ],
+)
+def test_no_text_overlaps_another_or_leaves_the_page(run, doses, name):
+    report = build(run, sweep(doses=doses, name=name))
+    figure = dose_response(report, name)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    blocks = [text.get_window_extent() for text in (*figure.texts, *axes.get_xticklabels())]
+    blocks += [axes.xaxis.label.get_window_extent(), axes.yaxis.label.get_window_extent()]
+    blocks += [figure.legends[0].get_window_extent()]
+    page = figure.bbox
+    for block in blocks:
+        assert page.x0 <= block.x0
+        assert block.x1 <= page.x1
+        assert page.y0 <= block.y0
+        assert block.y1 <= page.y1
+    assert not [pair for pair in combinations(blocks, 2) if pair[0].overlaps(pair[1])]
+    assert axes.get_window_extent().height > 0.5 * 4.5 * figure.dpi
+
+
+def test_a_dollar_sign_is_not_mathematics(run):
+    axes = {"model": ["a$b$", "c$d"]}
+    results = [result_of(case, first(5, 9)) for case in cases_of(axes=axes)]
+    dots(build(run, results), "keep_topk").draw_without_rendering()
