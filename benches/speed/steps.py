@@ -1,0 +1,111 @@
+"""What a step costs: neutral interventions, and how many different ones are in the batch.
+
+    python benches/speed/steps.py
+
+Ratios of interleaved repetitions in one process: the machine's speed drifts, ratios do not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import time
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.engines.base import Request
+from harness.engines.transformers import engine
+from harness.engines.transformers.decoding import DecodingRun
+from harness.engines.transformers.engine import TransformersEngine
+from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_points import random_points
+from harness.models.loading import load
+from harness.models.routers import router_shape
+
+ROWS = 256
+NEW_TOKENS = 24
+REPETITIONS = 9
+
+
+class TimedRun(DecodingRun):
+    """A run that adds up the CPU time of its steps, prompts left out."""
+
+    seconds = 0.0
+
+    def _step(self) -> Any:
+        started = time.process_time()
+        ended = super()._step()
+        TimedRun.seconds += time.process_time() - started
+        return ended
+
+
+def seconds(loaded: Any, requests: Sequence[Request]) -> float:
+    """CPU seconds of the steps that decode the requests in one batch."""
+    TimedRun.seconds = 0.0
+    for _ in TransformersEngine(loaded, slots=len(requests), drafts=False).generate(requests):
+        pass
+    return TimedRun.seconds
+
+
+def compare(loaded: Any, variants: Mapping[str, Sequence[Request]]) -> dict[str, list[float]]:
+    """Every variant once per repetition, in turn."""
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for requests in variants.values():
+        seconds(loaded, requests)
+    for _ in range(REPETITIONS):
+        for name, requests in variants.items():
+            times[name].append(seconds(loaded, requests))
+    return times
+
+
+def main() -> None:
+    engine.DecodingRun = TimedRun  # type: ignore[misc]
+    loaded = load("zoo/moe")
+    loaded.model.generation_config.eos_token_id = None
+    shape = router_shape(loaded.model.config)
+    prompts = [tuple(300 + (7 * row + i) % 200 for i in range(16)) for row in range(ROWS)]
+
+    def masks(distinct: int) -> list[RouterMask]:
+        # Alike but for two points, so that the batches differ in the number of masks and hardly in
+        # how evenly the experts are used, which changes the cost of their products by itself.
+        ordering = random_points(shape.layers, shape.experts, 0)
+        pairs = itertools.combinations(ordering[7:], 2)
+        different = [RouterMask(points=(*ordering[:7], *next(pairs))) for _ in range(distinct)]
+        return [different[row % distinct] for row in range(ROWS)]
+
+    def requests(interventions: Sequence[RouterMask | None]) -> list[Request]:
+        return [
+            Request(prompt, NEW_TOKENS, mask, sample=str(row))
+            for row, (prompt, mask) in enumerate(zip(prompts, interventions, strict=True))
+        ]
+
+    variants = {
+        "no intervention": requests([None] * ROWS),
+        "neutral masks": requests([RouterMask()] * ROWS),
+        "1 mask": requests(masks(1)),
+        "16 masks": requests(masks(16)),
+        "256 masks": requests(masks(256)),
+    }
+    times = compare(loaded, variants)
+    table = Table(title=f"zoo/moe, {ROWS} rows, {NEW_TOKENS} tokens, {REPETITIONS} repetitions")
+    for title in ("batch", "median s in steps", "of no intervention", "of 1 mask"):
+        table.add_column(title, justify="left" if title == "batch" else "right")
+    for name, own in times.items():
+        ratios = [
+            statistics.median(a / b for a, b in zip(own, times[other], strict=True))
+            for other in ("no intervention", "1 mask")
+        ]
+        table.add_row(name, f"{statistics.median(own):.3f}", *(f"{ratio:.3f}" for ratio in ratios))
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Titrate: dose-response measurements of what an intervention does to a language model.
+
+    report = harness.run("specs/router_masks/keep_topk.yaml")
+    report = harness.load_report("reports/20260131-142500")
+
+Importing this package is cheap: torch is loaded when something is run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.reporting import load_report
+    from harness.session import run
+
+__all__ = ["load_report", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run":
+        from harness.session import run
+
+        return run
+    if name == "load_report":
+        from harness.reporting import load_report
+
+        return load_report
+    raise AttributeError(f"module 'harness' has no attribute {name!r}")

@@ -1,0 +1,168 @@
+"""`titrate`: the verbs that need no pytest."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Never
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from harness.errors import ModelError, TitrateError
+
+if TYPE_CHECKING:
+    from harness.models.zoo.training import Step
+
+_STYLES = ("assisted", "agentic")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status. Errors addressed to the user are one line."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    command = shlex.join(["titrate", *given])
+    parsed = _parser().parse_args(given, argparse.Namespace(command=command))
+    try:
+        status: int = parsed.run(parsed)
+    except TitrateError as error:
+        print(f"titrate: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("titrate: interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses arguments in one line, as every other error is told; verbs inherit the class."""
+
+    def error(self, message: str) -> Never:
+        """Say what is wrong, and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="titrate", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    run = verbs.add_parser("run", help="run spec files and write one report")
+    run.add_argument("specs", nargs="+", type=Path, metavar="SPEC")
+    run.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides")
+    run.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
+    run.set_defaults(run=_run)
+
+    report = verbs.add_parser("report", help="print the table of a report")
+    report.add_argument("report", type=Path, metavar="DIR")
+    report.set_defaults(run=_report)
+
+    schema = verbs.add_parser("schema", help="print the JSON Schema of spec files or of reports")
+    schema.add_argument("which", choices=["experiment", "report"])
+    schema.set_defaults(run=_schema)
+
+    zoo = verbs.add_parser("zoo", help="the tiny models that ship with the package")
+    zoo_verbs = zoo.add_subparsers(required=True, metavar="VERB")
+    listing = zoo_verbs.add_parser("list", help="sizes, accuracies and how they were measured")
+    listing.set_defaults(run=_zoo_list)
+    build = zoo_verbs.add_parser("build", help="train one again from its recipe")
+    build.add_argument("name", metavar="NAME")
+    build.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="a new folder for the checkpoint (default: ./NAME)",
+    )
+    build.set_defaults(run=_zoo_build)
+    return parser
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from harness.live_line import LiveLine
+    from harness.reporting import table
+    from harness.session import run_specs
+
+    progress = LiveLine(sys.stderr)
+    finished = run_specs(parsed.specs, parsed.overrides, parsed.report, progress, parsed.command)
+    print(table(finished.report))
+    for line in [*(f"skipped: {case}" for case in finished.skipped), *finished.problems]:
+        print(line)
+    print(f"report: {finished.directory}")
+    return 1 if finished.problems or finished.failed else 0
+
+
+def _report(parsed: argparse.Namespace) -> int:
+    from harness.reporting import load_report, table
+
+    print(table(load_report(parsed.report)))
+    return 0
+
+
+def _schema(parsed: argparse.Namespace) -> int:
+    if parsed.which == "experiment":
+        from harness.spec import experiment_schema
+
+        print(json.dumps(experiment_schema(), indent=2))
+    else:
+        from harness.reporting import json_schema
+
+        print(json_schema(), end="")
+    return 0
+
+
+def _zoo_list(_parsed: argparse.Namespace) -> int:
+    from harness.models import zoo
+
+    print(listing(zoo.card(name) for name in zoo.names()), end="")
+    return 0
+
+
+def _zoo_build(parsed: argparse.Namespace) -> int:
+    from harness.models import zoo
+
+    output = parsed.output or Path(parsed.name)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ModelError(f"{output} exists and is no empty folder; give a new one with --output")
+    with tqdm(desc=f"titrate: training {parsed.name}", unit=" steps", leave=False) as bar:
+        zoo.build(parsed.name, output, partial(_show_step, bar))
+    print(f"built {parsed.name} in {output}")
+    return 0
+
+
+def _show_step(bar: tqdm[Never], step: Step) -> None:
+    """One more step on the bar. The last one is followed by the measurement, without a bar."""
+    bar.total = step.of
+    bar.set_postfix_str(f"loss {step.target_loss:.2f}", refresh=False)
+    bar.update()
+    if step.number == step.of:
+        bar.set_description("titrate: measuring")
+
+
+def listing(cards: Iterable[Mapping[str, Any]]) -> str:
+    """The zoo as a table: sizes and accuracies, and below it how these were measured."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in ("model", "parameters", "MB", "task", *_STYLES):
+        table.add_column(title, justify="left" if title in {"model", "task"} else "right")
+    purposes, measured = [], dict[str, list[str]]()
+    for card in cards:
+        name = f"zoo/{card['name']}"
+        head = [name, f"{card['parameters']:,}", f"{card['bytes'] / 1e6:.1f}"]
+        for task, accuracy in card["accuracy"].items():
+            rates = (f"{accuracy[style]:.1%}" if style in accuracy else "-" for style in _STYLES)
+            table.add_row(*head, task, *rates)
+            head = [""] * len(head)
+        purposes.append(f"{name}: {card['purpose']}")
+        measured.setdefault("; ".join(card["measured"].values()), []).append(name)
+    stream = io.StringIO()
+    console = Console(file=stream, width=100, highlight=False, markup=False, emoji=False)
+    console.print(table)
+    console.print(*purposes, sep="\n", end="\n\n")
+    for how, names in measured.items():
+        console.print(f"Measured ({', '.join(names)}): {how}.")
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"

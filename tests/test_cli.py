@@ -1,0 +1,245 @@
+"""The verbs of `titrate`, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.cli import listing, main
+from harness.models import zoo
+from harness.models.zoo import building, recipes
+from harness.reporting import json_schema, table
+from harness.spec import experiment_schema
+
+SPEC = """\
+name: small
+model: zoo/moe
+task: {name: micro_humaneval, limit: 2}
+intervention: {kind: router_mask, points: {random: 0}, count: 0}
+sampling: {max_new_tokens: 8}
+axes:
+  intervention.count: [0, 30]
+dose: intervention.count
+gates: [neutral_equals_baseline]
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def spec(here):
+    path = here / "small.yaml"
+    path.write_text(SPEC)
+    return path
+
+
+def refused(capsys, *arguments: str) -> str:
+    """The one line on stderr of arguments that end with status 2."""
+    try:
+        status = main(arguments)
+    except SystemExit as exit_:
+        status = exit_.code
+    out, err = capsys.readouterr()
+    assert status == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    return err
+
+
+# run and report -----------------------------------------------------------------------------------
+
+
+def test_run_ends_with_a_table_and_a_report(spec, capsys):
+    assert main(["run", "small.yaml", "--report", "out"]) == 0
+    out, err = capsys.readouterr()
+    report = harness.load_report("out")
+    assert out == f"{table(report)}\nreport: out\n"
+    assert report.run.command == "titrate run small.yaml --report out"
+    assert [case.id for case in report.cases] == [
+        "small[baseline]",
+        "small[count=0]",
+        "small[count=30]",
+    ]
+    assert "titrate: loading zoo/moe\n" in err
+    assert "titrate: 2/2 cases, 6/6 requests, " in err
+
+
+def test_run_sets_fields_and_takes_several_specs(spec, here, capsys):
+    (here / "other.yaml").write_text(SPEC.replace("name: small", "name: other"))
+    overrides = ["--set", "intervention.count=0", "--set", "task.limit=1"]
+    assert main(["run", "small.yaml", "other.yaml", *overrides]) == 0
+    (folder,) = (here / "reports").iterdir()
+    assert f"report: {folder}\n" in capsys.readouterr().out
+    report = harness.load_report(folder)
+    assert list(report.experiments) == ["small", "other"]
+    assert {case.task.size for case in report.cases} == {1}
+
+
+def test_run_fails_with_a_gate(spec, capsys):
+    spec.write_text(SPEC.replace("[0, 30]", "[30]"))
+    assert main(["run", "small.yaml"]) == 1
+    assert "gate neutral_equals_baseline of small failed: " in capsys.readouterr().out
+
+
+def test_run_says_which_cases_were_left_out(spec, here, capsys):
+    needy = SPEC.replace("name: small", "name: needy") + "requires: {gpu_memory_gib: 9999}\n"
+    (here / "needy.yaml").write_text(needy)
+    assert main(["run", "small.yaml", "needy.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert "skipped: needy[count=0] requires an accelerator with 9999 GiB; " in out
+
+
+def test_report_prints_the_table_of_a_run(spec, capsys):
+    main(["run", "small.yaml", "--report", "out"])
+    capsys.readouterr()
+    for place in ("out", "out/report.json"):
+        assert main(["report", place]) == 0
+        assert capsys.readouterr().out.strip() == table(harness.load_report("out")).strip()
+
+
+def test_an_interruption_is_one_line(spec, capsys, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.session.run_specs", interrupt)
+    assert main(["run", "small.yaml"]) == 130
+    assert capsys.readouterr().err == "titrate: interrupted\n"
+
+
+# What is refused ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["measure"], "titrate: argument VERB: invalid choice: 'measure' (choose from "),
+        ([], "titrate: the following arguments are required: VERB"),
+        (["run"], "titrate run: the following arguments are required: SPEC"),
+        (["zoo"], "titrate zoo: the following arguments are required: VERB"),
+        (["schema", "spec"], "titrate schema: argument which: invalid choice: 'spec'"),
+        (["run", "small.yaml", "--seed", "1"], "titrate: unrecognized arguments: --seed 1"),
+    ],
+    ids=["verb", "nothing", "no spec", "no zoo verb", "schema", "option"],
+)
+def test_wrong_arguments_are_one_line(capsys, arguments, message):
+    assert refused(capsys, *arguments).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("limit: 2", "limit: 999", "small.yaml:3 task.limit: 999 samples asked for, but "),
+        ("limit: 2", "limits: 2", "small.yaml:3 task.limits: "),
+        ("zoo/moe", "zoo/none", "small.yaml:2 model: zoo/none is not in the zoo; use one of "),
+        ("[0, 30]", "[0, 65]", "small.yaml:7 intervention.count: 65 points to mask, but "),
+    ],
+)
+def test_a_bad_spec_is_one_line(spec, here, capsys, old, new, message):
+    spec.write_text(SPEC.replace(old, new))
+    assert refused(capsys, "run", "small.yaml").startswith(f"titrate: {message}")
+    assert not (here / "reports").exists()
+
+
+def test_what_is_not_there_is_one_line(capsys):
+    assert "none.yaml" in refused(capsys, "run", "none.yaml")
+    assert refused(capsys, "report", "nowhere").startswith("titrate: nowhere: no such file; ")
+
+
+def test_a_bad_override_is_one_line(spec, capsys):
+    assert "--titrate-set tusk.limit=1" in refused(
+        capsys, "run", "small.yaml", "--set", "tusk.limit=1"
+    )
+
+
+# schema -------------------------------------------------------------------------------------------
+
+
+def test_schemas_are_printed_as_they_are_published(capsys):
+    assert main(["schema", "experiment"]) == 0
+    assert json.loads(capsys.readouterr().out) == experiment_schema()
+    assert main(["schema", "report"]) == 0
+    assert capsys.readouterr().out == json_schema()
+
+
+def test_the_installed_command_is_this_one():
+    command = Path(sys.executable).with_name("titrate")
+    done = subprocess.run([command, "schema", "experiment"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["title"] == "Experiment"
+
+
+# zoo ----------------------------------------------------------------------------------------------
+
+
+def test_zoo_list_shows_sizes_accuracies_and_how_they_were_measured(capsys):
+    assert main(["zoo", "list"]) == 0
+    out = capsys.readouterr().out
+    words = " ".join(out.split())
+    for name in zoo.names():
+        card = zoo.card(name)
+        assert f"zoo/{name} {card['parameters']:,} {card['bytes'] / 1e6:.1f} " in words
+        assert f"zoo/{name}: {card['purpose']}" in words
+        for task, accuracy in card["accuracy"].items():
+            shown = (f"{accuracy[style]:.1%}" for style in ("assisted", "agentic"))
+            assert f"{task} {' '.join(shown)}" in words
+        assert all(text in words for text in card["measured"].values())
+    assert all(line == line.rstrip() and len(line) <= 100 for line in out.splitlines())
+
+
+def test_members_measured_alike_are_described_together():
+    card = {
+        "purpose": "nothing",
+        "parameters": 12345,
+        "bytes": 2_000_000,
+        "accuracy": {"t": {"assisted": 0.5}},
+        "measured": {"problems": "all", "date": "2026-01-01"},
+    }
+    text = listing([{**card, "name": "a"}, {**card, "name": "b"}])
+    assert "Measured (zoo/a, zoo/b): all; 2026-01-01.\n" in text
+    assert text.count("50.0%") == 2
+    assert text.count("12,345") == 2
+
+
+def test_zoo_build_shows_its_progress_and_writes_a_member(here, capsys, monkeypatch):
+    tiny = replace(recipes.BASE, name="tiny", steps=2, tokens_per_batch=300)
+    monkeypatch.setitem(recipes.RECIPES, "tiny", tiny)
+    monkeypatch.setattr(building, "accuracies", lambda *_: {})
+    assert main(["zoo", "build", "tiny"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "built tiny in tiny\n"
+    assert json.loads((here / "tiny" / "card.json").read_text())["name"] == "tiny"
+    assert "titrate: training tiny" in err
+    assert "titrate: measuring" in err
+    assert "2/2" in err
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_zoo_build_refuses_to_overwrite_before_it_trains(here, capsys, monkeypatch, kind):
+    def train(*arguments):
+        raise AssertionError("trained for nothing")
+
+    monkeypatch.setattr(building, "train", train)
+    target = here / "moe"
+    if kind == "folder":
+        target.mkdir()
+        (target / "thesis.tex").write_text("")
+    else:
+        target.write_text("")
+    for arguments in (["moe"], ["base", "--output", "moe"]):
+        error = refused(capsys, "zoo", "build", *arguments)
+        assert error.startswith("titrate: moe exists and is no empty folder; ")
+
+
+def test_zoo_build_of_an_unknown_member_is_one_line(here, capsys):
+    assert "no recipe for cat" in refused(capsys, "zoo", "build", "cat")
+    assert not (here / "cat").exists()

@@ -1,0 +1,323 @@
+"""Real pytest on real specs and zoo/moe: selection, options, reports, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# pytester forgets modules that a run inside this process imported, and torch cannot be imported
+# twice: it has to be here before.
+import harness.session  # noqa: F401
+
+SPEC = """\
+name: small
+model: zoo/moe
+task: {name: micro_humaneval, limit: 3}
+intervention:
+  kind: router_mask
+  points: {random: 0}
+  count: 0
+sampling: {max_new_tokens: 24}
+axes:
+  intervention.count: [0, 30]
+  prompt.style: [assisted, agentic]
+dose: intervention.count
+gates: [neutral_equals_baseline]
+"""
+BENCH = """\
+from harness.testing import experiments
+
+@experiments("*.yaml")
+def bench_all(case, outcome):
+    assert outcome.scored == case.task.size
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A user's project: one spec, one bench, no configuration beyond names."""
+    pytester.makepyprojecttoml(
+        '[tool.pytest]\npython_files = ["bench_*.py"]\npython_functions = ["bench_*"]\n'
+    )
+    pytester.mkdir("specs").joinpath("small.yaml").write_text(SPEC)
+    pytester.mkdir("benches").joinpath("bench_all.py").write_text(BENCH)
+    return pytester
+
+
+def write_spec(project: pytest.Pytester, text: str, name: str = "small") -> Path:
+    path = project.path / "specs" / f"{name}.yaml"
+    path.write_text(text)
+    return path
+
+
+def report_of(project: pytest.Pytester) -> dict:
+    (path,) = (project.path / "reports").glob("*/report.json")
+    return json.loads(path.read_text())
+
+
+def test_ids_are_made_of_axis_values(project):
+    result = project.runpytest_inprocess("benches", "--collect-only", "-q")
+    result.stdout.fnmatch_lines(
+        [
+            "benches/bench_all.py::bench_all[[]small[[]count=0-style=assisted[]][]]",
+            "benches/bench_all.py::bench_all[[]small[[]count=0-style=agentic[]][]]",
+            "benches/bench_all.py::bench_all[[]small[[]count=30-style=assisted[]][]]",
+            "benches/bench_all.py::bench_all[[]small[[]count=30-style=agentic[]][]]",
+        ]
+    )
+    assert not (project.path / "reports").exists()
+
+
+def test_a_run_ends_with_a_table_and_a_valid_report(project):
+    result = project.runpytest_inprocess("benches")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["*small*zoo/moe, micro_humaneval, n = 3*"])
+    result.stdout.fnmatch_lines(["1 model load; 18 requests, *tokens/s)"])
+    result.stdout.fnmatch_lines(["report: reports/*"])
+    report = report_of(project)
+    assert report["schema"] == 1
+    ids = [case["id"] for case in report["cases"]]
+    assert sorted(ids) == sorted(
+        f"small[{dose}-style={style}]"
+        for style in ("assisted", "agentic")
+        for dose in ("baseline", "count=0", "count=30")
+    )
+    by_id = {case["id"]: case for case in report["cases"]}
+    neutral = by_id["small[count=0-style=agentic]"]
+    assert neutral["baseline"] == "small[baseline-style=agentic]"
+    assert neutral["agreement"]["identical"] == 1.0
+    assert neutral["nodeid"].endswith("bench_all[small[count=0-style=agentic]]")
+    assert by_id["small[baseline-style=agentic]"]["nodeid"] is None
+    assert by_id["small[count=30-style=agentic]"]["counts"]["changed"] > 0
+    assert [check["holds"] for check in report["invariants"]] == [True, True]
+    assert [gate["holds"] for gate in report["gates"]] == [True]
+    directory = next((project.path / "reports").iterdir())
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "cases.csv",
+        "plots",
+        "report.json",
+        "samples.jsonl",
+    ]
+    lines = (directory / "samples.jsonl").read_text().splitlines()
+    assert len(lines) == 6 * 3
+    assert [plot.name for plot in (directory / "plots").iterdir()] == ["small.png"]
+
+
+def test_k_selects_by_axis_value_and_brings_the_baseline_along(project):
+    result = project.runpytest_inprocess("benches", "-k", "small and agentic and 30")
+    result.assert_outcomes(passed=1, deselected=3)
+    assert [case["id"] for case in report_of(project)["cases"]] == [
+        "small[baseline-style=agentic]",
+        "small[count=30-style=agentic]",
+    ]
+
+
+def test_a_spec_file_is_collectable_by_itself(project):
+    result = project.runpytest_inprocess("specs/small.yaml", "-v", "-k", "assisted")
+    result.assert_outcomes(passed=2, deselected=2)
+    result.stdout.fnmatch_lines(["specs/small.yaml::small[[]count=0-style=assisted[]] *PASSED*"])
+
+
+def test_one_case_of_a_spec_file_is_selected_by_its_node_id(project):
+    result = project.runpytest_inprocess("specs/small.yaml::small[count=30-style=agentic]")
+    result.assert_outcomes(passed=1)
+
+
+def test_specs_are_not_collected_unless_named(project):
+    project.makepyfile(bench_nothing="def bench_nothing(): pass")
+    result = project.runpytest_inprocess(".", "--collect-only", "-q")
+    assert not any("small.yaml" in line for line in result.outlines)
+    result = project.runpytest_inprocess("specs", "--collect-only", "-q")
+    assert sum("small.yaml::" in line for line in result.outlines) == 4
+
+
+def test_options_override_every_spec(project):
+    result = project.runpytest_inprocess(
+        "benches",
+        "--titrate-limit=2",
+        "--titrate-set=task.name=humaneval",
+        "--titrate-set",
+        "prompt.style=assisted",
+        "--titrate-set=sampling.max_new_tokens=4",
+        "--titrate-model=zoo/moe",
+        "--titrate-report=out",
+    )
+    result.assert_outcomes(passed=2)
+    report = json.loads((project.path / "out" / "report.json").read_text())
+    assert {case["task"]["name"] for case in report["cases"]} == {"humaneval"}
+    assert {case["task"]["size"] for case in report["cases"]} == {2}
+    assert "--titrate-set=task.name=humaneval" in report["run"]["command"]
+
+
+def test_unmet_requirements_skip_by_name(project):
+    write_spec(project, SPEC + "requires: {gpu_memory_gib: 9999}\n")
+    result = project.runpytest_inprocess("benches", "-rs")
+    result.assert_outcomes(skipped=4)
+    result.stdout.fnmatch_lines(["*small requires an accelerator with 9999 GiB; *"])
+    assert not (project.path / "reports").exists()
+
+
+def bad(old: str, new: str, message: str):
+    return pytest.param(old, new, message, id=message[:40])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        bad("zoo/moe", "zoo/nothing", "specs/small.yaml:2 model: zoo/nothing is not in the zoo; "),
+        bad("zoo/moe", "./nowhere", "specs/small.yaml:2 model: model folder * does not exist; "),
+        bad("zoo/moe", "zoo/base", "specs/small.yaml:2 *LlamaForCausalLM *has no routers; "),
+        bad("micro_humaneval", "tetris", "specs/small.yaml:3 task.name: *tetris* is not a task; "),
+        bad("limit: 3", "limit: 999", "specs/small.yaml:3 task.limit: 999 *164"),
+        bad("mode", "mode", "specs/small.yaml:10 intervention.count: 65 points to mask, but the "),
+        bad("kind: router_mask", "kind: router_mask\n  mod: x", "specs/small.yaml:6 *did you mean"),
+        bad("{random: 0}", "{file: none.json}", "specs/small.yaml:6 *none.json: cannot be read"),
+        bad("[0, 30]", "[]", "specs/small.yaml:10 axes.intervention.count: "),
+        bad("[0, 30]", "[0, lots]", "specs/small.yaml:10 axes.intervention.count[[]1]: 'lots' "),
+    ],
+)
+def test_bad_specs_are_one_line_at_collection(project, old, new, message):
+    text = SPEC.replace("[0, 30]", "[0, 65]") if old == "mode" else SPEC.replace(old, new)
+    write_spec(project, text)
+    result = project.runpytest_inprocess("benches")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines([f"{message}*"])
+    assert not any("Traceback" in line or "harness/" in line for line in result.outlines)
+    assert not any("loading" in line for line in result.errlines)
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ('[{"layer": 4, "router": 0}]', "there is no layer 4, expert 0; *layers 0-3"),
+        ('[{"layer": 0, "router": 16}]', "there is no layer 0, expert 16; *0-15"),
+        ('{"layer": 0}', "*is not a list of points"),
+        ("layer,router", "*is not JSON"),
+    ],
+)
+def test_a_points_file_that_does_not_fit_is_refused(project, points, message):
+    (project.path / "specs" / "points.json").write_text(points)
+    write_spec(project, SPEC.replace("{random: 0}", "{file: points.json}"))
+    result = project.runpytest_inprocess("benches")
+    result.stdout.fnmatch_lines([f"specs/small.yaml:6 intervention.points.file: *{message}*"])
+
+
+def test_replace_topk_must_leave_enough_experts(project):
+    points = [{"layer": 1, "router": router} for router in range(16)]
+    (project.path / "specs" / "points.json").write_text(json.dumps(points))
+    text = SPEC.replace("{random: 0}", "{file: points.json}\n  mode: replace_topk")
+    write_spec(project, text.replace("[0, 30]", "[0, 15]"))
+    result = project.runpytest_inprocess("benches")
+    result.stdout.fnmatch_lines(
+        [
+            (
+                "specs/small.yaml:11 intervention.count: 15 points mask 15 routers of layer 1, "
+                "which has 16 and needs 2 of them in mode replace_topk; use at most 14 of this "
+                "ordering"
+            )
+        ]
+    )
+    write_spec(project, text.replace("[0, 30]", "[0, 14]").replace("agentic]", "]"))
+    project.runpytest_inprocess("benches").assert_outcomes(passed=2)
+
+
+def test_a_pattern_without_specs_is_an_error(project):
+    (project.path / "specs" / "small.yaml").unlink()
+    result = project.runpytest_inprocess("benches")
+    result.stdout.fnmatch_lines(["no spec file matches *specs/[*].yaml"])
+
+
+def test_two_different_experiments_of_one_name_are_refused(project):
+    write_spec(project, SPEC.replace("limit: 3", "limit: 2"), "other")
+    result = project.runpytest_inprocess("benches")
+    result.stderr.fnmatch_lines(["ERROR: small*: two different experiments have this id; *"])
+
+
+def test_a_neutral_dose_that_is_not_neutral_fails_the_run(project):
+    """The defect that must never be reported over: a mask of no points that masks some."""
+    project.makeconftest(
+        """
+        import harness.runs.resolve as resolve
+
+        original = resolve._mask
+
+        def off_by_thirty(settings, ordering, shape):
+            return original(settings.model_copy(update={"count": 30}), ordering, shape)
+
+        resolve._mask = off_by_thirty
+        """
+    )
+    result = project.runpytest_subprocess("benches")
+    result.assert_outcomes(passed=2, failed=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["neutral_equals_baseline: * of 3 completions equal *departure: *"])
+    report = report_of(project)
+    assert [check["holds"] for check in report["invariants"]] == [False, False]
+    assert [gate["holds"] for gate in report["gates"]] == [False]
+
+
+def test_a_scorer_that_breaks_fails_its_cases_alone(project):
+    project.makeconftest(
+        """
+        from harness.tasks.micro_humaneval import MicroHumanEval
+
+        original = MicroHumanEval.score
+
+        def score(self, answers):
+            if any(style == "agentic" for _, style, _ in answers):
+                raise ValueError("no agents today")
+            return original(self, answers)
+
+        MicroHumanEval.score = score
+        """
+    )
+    result = project.runpytest_subprocess("benches")
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(["scoring: ValueError: no agents today"])
+    statuses = {case["id"]: case["status"] for case in report_of(project)["cases"]}
+    assert statuses["small[count=30-style=assisted]"] == "complete"
+    assert statuses["small[count=30-style=agentic]"] == "failed"
+
+
+def test_a_failed_gate_fails_the_run(project):
+    """Without a neutral case the gate cannot be decided, which is not a pass."""
+    write_spec(project, SPEC.replace("[0, 30]", "[30]"))
+    result = project.runpytest_inprocess("benches")
+    result.assert_outcomes(passed=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["gate neutral_equals_baseline of small failed: *"])
+
+
+def test_an_interrupted_run_reports_what_is_there(project):
+    project.path.joinpath("benches/bench_all.py").write_text(
+        BENCH + "    if '30' in case.id:\n        raise KeyboardInterrupt\n"
+    )
+    result = project.runpytest_inprocess("benches", "-k", "assisted", no_reraise_ctrlc=True)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert "small[count=0-style=assisted]" in [case["id"] for case in report_of(project)["cases"]]
+
+
+def test_xdist_is_refused_by_name(project):
+    pytest.importorskip("xdist")
+    result = project.runpytest_subprocess("benches", "-n1")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*titrate benches do not run under pytest-xdist yet*"])
+
+
+def test_a_report_directory_that_is_a_file_is_one_line(project):
+    (project.path / "out").write_text("")
+    result = project.runpytest_inprocess("benches", "-k", "assisted", "--titrate-report=out")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["titrate: *out*"])
+
+
+def test_the_plugin_is_imported_without_torch():
+    code = (
+        "import sys, harness, harness.plugin, harness.testing, harness.spec;"
+        "sys.exit(bool({'torch', 'transformers', 'matplotlib'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
