@@ -11,7 +11,9 @@ def open_engine(model: str, settings: EngineSettings) -> Engine:
     from harness.engines.transformers.engine import TransformersEngine
     from harness.models.loading import load
 
-    loaded = load(model, dtype=settings.dtype, device=settings.device)
+    loaded = load(
+        model, dtype=settings.dtype, device=settings.device, device_map=settings.device_map
+    )
     return TransformersEngine(
         loaded,
         slots=settings.slots,

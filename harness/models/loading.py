@@ -10,6 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from harness.errors import ModelError
 from harness.models import zoo
 
 _BLOB_NAME = re.compile(r"[0-9a-f]{64}")
+_CONTENT = {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ class LoadedModel:
         """Where inputs go."""
         device: torch.device = next(self.model.parameters()).device
         return device
+
+    @property
+    def devices(self) -> list[torch.device]:
+        """All devices that hold parts of the model."""
+        places = {parameter.device for parameter in self.model.parameters()}
+        return sorted(places - {torch.device("meta")}, key=str)
 
     @property
     def end_tokens(self) -> frozenset[int]:
@@ -80,12 +88,17 @@ def load_config(reference: str) -> Any:
         raise _missing(reference, error) from error
 
 
-def load(reference: str, *, dtype: str = "auto", device: str = "auto") -> LoadedModel:
-    """Load weights and tokenizer.
+def load(
+    reference: str, *, dtype: str = "auto", device: str = "auto", device_map: str | None = None
+) -> LoadedModel:
+    """Load weights, quantised ones as transformers does, and the tokenizer.
 
     `dtype` auto is float32 on a CPU, where half types are slow and coarse, and the checkpoint's own
-    type elsewhere. `device` auto prefers CUDA, then MPS, then the CPU.
+    type elsewhere. `device` auto prefers CUDA, then MPS, then the CPU; it does not matter when
+    `device_map` auto spreads the model's layers over all devices, which accelerate does.
     """
+    if device_map is not None and find_spec("accelerate") is None:
+        raise ModelError("engine.device_map needs accelerate; pip install 'pytest-titrate[large]'")
     place = pick_device(device)
     kind: Any = getattr(torch, dtype) if dtype != "auto" else "auto"
     if kind == "auto" and place.type == "cpu":
@@ -94,7 +107,7 @@ def load(reference: str, *, dtype: str = "auto", device: str = "auto") -> Loaded
     try:
         folder = source if isinstance(source, Path) else Path(snapshot_download(source))
         model, found = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=kind, output_loading_info=True
+            folder, dtype=kind, device_map=device_map, output_loading_info=True
         )
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, HfHubHTTPError, HFValidationError, SafetensorError) as error:
@@ -105,7 +118,10 @@ def load(reference: str, *, dtype: str = "auto", device: str = "auto") -> Loaded
             f"model {reference!r} lacks weights: its checkpoint does not hold "
             f"{min(found['missing_keys'])}; use a complete checkpoint"
         )
-    return LoadedModel(reference, model.eval().to(place), tokenizer, content_hash(folder))
+    # Where quantised weights and spread layers are has been decided; they may not be moved.
+    if device_map is None and not getattr(model, "is_quantized", False):
+        model = model.to(place)
+    return LoadedModel(reference, model.eval(), tokenizer, content_hash(folder))
 
 
 def pick_device(device: str) -> torch.device:
@@ -134,7 +150,7 @@ def content_hash(folder: Path) -> str:
     """SHA-256 over the content of every file of a checkpoint that can change its numbers."""
     digest = hashlib.sha256()
     for file in sorted(folder.iterdir()):
-        if file.suffix in {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt"}:
+        if file.suffix in _CONTENT and file.name != "card.json":
             digest.update(f"{file.name}\0{_file_hash(file)}\0".encode())
     return digest.hexdigest()
 

@@ -18,13 +18,20 @@ def short_names(axes: Sequence[str]) -> dict[str, str]:
     return {axis: name if taken[name] == 1 else axis for axis, name in last.items()}
 
 
-def varying(cases: Sequence[CaseReport], without: str | None = None) -> dict[str, str]:
-    """The axes with more than one value among the cases that have them, with their short names."""
+def varying(
+    cases: Sequence[CaseReport], without: str | None = None, always: str | None = None
+) -> dict[str, str]:
+    """The axes with more than one value among the cases that have them, with their short names.
+
+    One may be left `without`; one is `always` there when any case has it.
+    """
     values: dict[str, set[str]] = {}
     for case in cases:
         for axis, value in case.params.items():
             values.setdefault(axis, set()).add(text(value))
-    return short_names([axis for axis in values if axis != without and len(values[axis]) > 1])
+    return short_names(
+        [axis for axis in values if axis != without and (axis == always or len(values[axis]) > 1)]
+    )
 
 
 def by_series(cases: Sequence[CaseReport]) -> list[CaseReport]:

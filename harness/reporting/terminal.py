@@ -56,7 +56,7 @@ def table(report: Report, *, colour: bool = False, width: int = WIDTH) -> str:
 def _experiment(report: Report, name: str) -> Group:
     cases = report.experiment(name)
     first = cases[0]
-    axes = varying(cases)
+    axes = varying(cases, always=next((case.dose_axis for case in cases if case.dose_axis), None))
     rows = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for short in axes.values():
         rows.add_column(short, overflow="fold", min_width=min(len(short), 8))

@@ -179,6 +179,8 @@ class EngineSettings(Settings):
     """auto: float32 on a CPU, the checkpoint's own type elsewhere."""
     device: str = "auto"
     """auto (CUDA, then MPS, then CPU), or a torch device such as cuda:1."""
+    device_map: Literal["auto"] | None = None
+    """auto: spread the model over all devices, and the CPU if need be (needs accelerate)."""
     slots: PositiveInt | None = None
     """Sequences decoded at once; sized from free memory when left out."""
     columns: PositiveInt | None = None

@@ -15,7 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from harness.engines.base import Request
+from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import ModelError
+from harness.interventions.router_mask import RouterMask
 from harness.models import zoo
 from harness.models.loading import (
     content_hash,
@@ -248,3 +251,19 @@ def test_the_hubs_cache_hashes_like_the_files_it_links_to(checkpoint, tmp_path):
         shutil.copy(file, blobs / digest)
         (snapshot / file.name).symlink_to(blobs / digest)
     assert content_hash(snapshot) == content_hash(checkpoint)
+
+
+def test_a_spread_model_gives_the_same_tokens(tmp_path):
+    """With one device here, layers are spread between memory and disk: the same hooks move them."""
+    accelerate = pytest.importorskip("accelerate")
+    mask = RouterMask(points=((0, 1), (2, 3), (3, 5)))
+    requests = [Request(tuple(range(20, 60)), 12), Request(tuple(range(30, 50)), 12, mask)]
+    whole, spread = load("zoo/moe"), load("zoo/moe", device_map="auto")
+    layers = {f"model.layers.{layer}": "cpu" if layer < 2 else "disk" for layer in range(4)}
+    places = {"model.embed_tokens": "cpu", "model.norm": "cpu", "model.rotary_emb": "cpu"}
+    accelerate.dispatch_model(
+        spread.model, {**places, **layers, "lm_head": "cpu"}, "cpu", offload_dir=tmp_path
+    )
+    assert spread.devices == [torch.device("cpu")]
+    first, second = (dict(TransformersEngine(x).generate(requests)) for x in (whole, spread))
+    assert first == second

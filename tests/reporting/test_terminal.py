@@ -40,6 +40,11 @@ def test_routing_that_was_changed_or_left_empty_is_shown_as_shares(run, results)
     assert sum(row.endswith("25%     2%") for row in rows) == 1
 
 
+def test_a_single_dose_is_named_beside_its_baseline(run):
+    rows = table(build(run, sweep(doses=(4,)))).splitlines()[3:7]
+    assert [row.split()[1] for row in rows] == ["baseline", "4"] * 2
+
+
 def test_colour_only_where_it_is_asked_for(report):
     assert "\x1b" not in table(report)
     assert "\x1b[" in table(report, colour=True)

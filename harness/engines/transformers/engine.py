@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import psutil
@@ -180,7 +180,7 @@ class TransformersEngine:
         slots = max(1, min(wanted, len(requests)))
         spare = min(_shared_prompts(requests), wanted)
         per_slot = rounded_columns(columns) * self._bytes_per_column()
-        fitting = max(1, int(_free_memory(device) * _CACHE_SHARE / per_slot))
+        fitting = max(1, int(_free_memory(self.loaded.devices) * _CACHE_SHARE / per_slot))
         if self._slots is None:
             slots = min(slots, fitting)
         return slots, max(0, min(spare, fitting - slots)), columns
@@ -236,8 +236,15 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _free_memory(device: torch.device) -> int:
-    """Bytes that can still be allocated where the model lives."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+def _free_memory(devices: Sequence[torch.device]) -> int:
+    """Bytes that can still be allocated where the model lives.
+
+    A spread model's cache is spread with its layers: the fullest device bounds it.
+    """
+    free = [
+        torch.cuda.mem_get_info(device)[0]
+        if device.type == "cuda"
+        else psutil.virtual_memory().available
+        for device in devices
+    ]
+    return int(min(free) * len(free))
