@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
@@ -20,8 +20,9 @@ import torch
 from harness.engines.base import Completion, FinishReason, Request
 from harness.engines.noise import noise_key
 from harness.engines.sampling import Choice, RowRules, choose
+from harness.engines.transformers.attention import grouped_attention
 from harness.engines.transformers.drafts import LONGEST, DraftLength, SiblingTexts
-from harness.engines.transformers.prefixes import BLOCK, PrefixIndex
+from harness.engines.transformers.prefixes import BLOCK, PrefixIndex, prefix_key
 from harness.engines.transformers.residents import Sequence
 from harness.engines.transformers.slots import Window
 from harness.engines.transformers.stage import Stage
@@ -93,8 +94,12 @@ class DecodingRun:
         self._loaded = loaded
         self._model = loaded.model
         self._device = loaded.device
+        # Read once: transformers' configurations take microseconds for every attribute.
         self._end_tokens = loaded.end_tokens
+        self._context = loaded.context
         self._waiting = deque(queue)
+        # Prompts, under what is done to them, that are still to come: see `_worth_keeping`.
+        self._wanted = Counter(_prompt_key(request) for _, request in queue)
         self._preempted: deque[Sequence] = deque()
         self._stage = stage
         self._strict = strict
@@ -108,7 +113,7 @@ class DecodingRun:
         """Run until the queue is empty and every sequence has ended."""
         while self._waiting or self._preempted or self._stage.running:
             try:
-                with self._stage.interventions.attached():
+                with self._stage.interventions.attached(), grouped_attention(self._model):
                     while self._waiting or self._preempted or self._stage.running:
                         yield from self._admit() if self._may_admit() else self._step()
             except RuntimeError as error:
@@ -149,14 +154,16 @@ class DecodingRun:
         """Give waiting requests the free slots, read their prompts, draw their first tokens.
 
         A request that shares more with another one of the same pass than with what is resident
-        waits for the next pass, in which it copies that one's columns.
+        waits for the next pass, in which it copies that one's columns. Where shapes are fixed,
+        prompts are read one by one.
         """
         stage = self._stage
         first = len(stage.running)
         upcoming = PrefixIndex()
         deferred: list[Sequence] = []
         width = 0
-        while (self._preempted or self._waiting) and len(stage.running) < stage.slots:
+        most = first + 1 if self._strict else stage.slots
+        while (self._preempted or self._waiting) and len(stage.running) + len(deferred) < most:
             sequence = self._next()
             tokens = sequence.all_tokens
             shared = 0 if self._strict else stage.residents.source(tokens, sequence.intervention)
@@ -187,6 +194,7 @@ class DecodingRun:
         if self._preempted:
             return self._preempted.popleft()
         position, request = self._waiting.popleft()
+        self._wanted[_prompt_key(request)] -= 1
         return Sequence(position, request)
 
     def _read_prompts(self, sequences: list[Sequence], first: int, width: int) -> torch.Tensor:
@@ -199,12 +207,12 @@ class DecodingRun:
         piece = _STRICT_WIDTH if self._strict else max(1, _PREFILL_TOKENS // len(sequences))
         if self._strict:
             width = -(-width // piece) * piece
-        tokens = torch.zeros(len(sequences), width, dtype=torch.long)
-        positions = torch.full((len(sequences), width), -1, dtype=torch.long)
-        for row, sequence in enumerate(sequences):
-            missing = torch.tensor(sequence.all_tokens[sequence.length :])
-            tokens[row, width - len(missing) :] = missing
-            positions[row, width - len(missing) :] = sequence.length + torch.arange(len(missing))
+        tokens, positions = _padded(
+            [sequence.all_tokens[sequence.length :] for sequence in sequences],
+            [sequence.length for sequence in sequences],
+            width,
+            align_ends=True,
+        )
         longest = max(len(sequence.all_tokens) for sequence in sequences)
         nothing_cached = all(sequence.length == 0 for sequence in sequences)
         logits = torch.empty(0)
@@ -224,17 +232,17 @@ class DecodingRun:
         running = self._stage.running
         drafts = self._drafts(running)
         width = 1 + max(len(draft) for draft in drafts)
-        tokens = torch.zeros(len(running), width, dtype=torch.long)
-        positions = torch.full((len(running), width), -1, dtype=torch.long)
-        for row, (sequence, draft) in enumerate(zip(running, drafts, strict=True)):
-            fed = torch.tensor([sequence.tokens[-1], *draft])
-            tokens[row, : len(fed)] = fed
-            positions[row, : len(fed)] = sequence.length + torch.arange(len(fed))
+        fed = [[row.tokens[-1], *draft] for row, draft in zip(running, drafts, strict=True)]
+        starts = [sequence.length for sequence in running]
+        if self._strict:
+            nobody = self._stage.slots - len(running)
+            fed, starts = fed + [[]] * nobody, starts + [0] * nobody
+        tokens, positions = _padded(fed, starts, width, align_ends=False)
         if self._rows is None:
             self._rows = _Rows.of(running, self._device)
         started = time.perf_counter()
         visible = self._columns(width + max(sequence.length for sequence in running))
-        logits = self._forward(tokens, positions, 0, visible, last_only=width == 1)
+        logits = self._forward(tokens, positions, 0, visible, last_only=width == 1)[: len(running)]
         ended = self._advance(running, drafts, logits, self._rows)
         self._draft_length.observe_pass(tokens.numel(), time.perf_counter() - started)
         return ended
@@ -260,7 +268,7 @@ class DecodingRun:
     def _room(self, sequence: Sequence) -> int:
         """Tokens that a sequence may still generate."""
         request = sequence.request
-        context = self._loaded.context - len(request.prompt)
+        context = self._context - len(request.prompt)
         return min(request.max_new_tokens, context) - len(sequence.tokens)
 
     def _columns(self, needed: int) -> int:
@@ -283,12 +291,7 @@ class DecodingRun:
         Returns float32 logits [R, T, V], or [R, 1, V] of the last column.
         """
         stage = self._stage
-        rows = slice(0, len(tokens))
         slots = slice(first, first + len(tokens))
-        if self._strict:
-            rows, slots = slots, slice(0, stage.slots)
-            tokens = _in_all_slots(tokens, rows, stage.slots, filler=0)
-            positions = _in_all_slots(positions, rows, stage.slots, filler=-1)
         tokens, positions = tokens.to(self._device), positions.to(self._device)
         stage.cache.window = Window(
             slots, torch.where(positions < 0, stage.cache.spare_column, positions), visible
@@ -304,7 +307,7 @@ class DecodingRun:
                 logits_to_keep=1 if last_only else 0,
             )
         self.work.passes += 1
-        logits: torch.Tensor = output.logits[rows].float()
+        logits: torch.Tensor = output.logits.float()
         return logits
 
     # Tokens ---------------------------------------------------------------------------------------
@@ -383,7 +386,8 @@ class DecodingRun:
             self._stage.cache.clear(sequence.slot)
         elif self._siblings is not None:
             self._siblings.add(sequence.request.sample, tuple(sequence.tokens))
-        self._stage.residents.close(sequence, keep=reason != "non_finite" and self._worth_keeping())
+        keep = reason != "non_finite" and self._worth_keeping(sequence)
+        self._stage.residents.close(sequence, keep=keep)
         self._rows = None
         return Completion(
             tokens=tuple(sequence.tokens),
@@ -393,11 +397,11 @@ class DecodingRun:
             counts=counts,
         )
 
-    def _worth_keeping(self) -> bool:
-        """Whether an ended sequence would still be there when somebody could share it."""
+    def _worth_keeping(self, sequence: Sequence) -> bool:
+        """Whether a waiting request has this prompt; later calls may want the last sequences."""
         if self._strict:
             return False
-        return not self._waiting or self._stage.cache.slots > self._stage.slots
+        return not self._waiting or self._wanted[_prompt_key(sequence.request)] > 0
 
     def _text(self, sequence: Sequence) -> str:
         """The text without its stop token, cut in front of the first stop string."""
@@ -411,11 +415,21 @@ class DecodingRun:
         return text if cut is None else text[:cut]
 
 
-def _in_all_slots(values: torch.Tensor, rows: slice, slots: int, filler: int) -> torch.Tensor:
-    """Rows in their slots of a batch over all slots, the others padding."""
-    full = torch.full((slots, values.shape[1]), filler, dtype=values.dtype)
-    full[rows] = values
-    return full
+def _prompt_key(request: Request) -> tuple[tuple[int, ...], str]:
+    return request.prompt, prefix_key(request.intervention, len(request.prompt))
+
+
+def _padded(
+    rows: SequenceOf[list[int]], starts: SequenceOf[int], width: int, *, align_ends: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens [R, T] and positions [R, T] of rows that start at `starts`; padding is 0 and -1."""
+    tokens, positions = [], []
+    for row, start in zip(rows, starts, strict=True):
+        padding = width - len(row)
+        before, after = (padding, 0) if align_ends else (0, padding)
+        tokens.append([0] * before + row + [0] * after)
+        positions.append([-1] * before + list(range(start, start + len(row))) + [-1] * after)
+    return torch.tensor(tokens), torch.tensor(positions)
 
 
 def to_host(choice: Choice, width: int) -> tuple[list[list[int]], list[list[float]]]:

@@ -69,6 +69,9 @@ class TransformersEngine:
         #: What the latest `generate` cost.
         self.work = Work()
         self._refuse_recurrent()
+        # Read once: transformers' configurations take microseconds for every attribute.
+        self._context = loaded.context
+        self._vocabulary = loaded.model.get_input_embeddings().num_embeddings
         if self._strict and getattr(loaded.model.config, "_experts_implementation", None):
             # Grouped products of experts change shape with what the other rows route where.
             loaded.model.set_experts_implementation("batched_mm")
@@ -139,13 +142,19 @@ class TransformersEngine:
 
     def _check(self, request: Request, stage: Stage) -> None:
         """Refuse what the model cannot run, naming the value."""
-        check_tokens(self.loaded, request.prompt, "prompt")
+        if not request.prompt:
+            raise RequestError("the prompt is empty")
+        if min(request.prompt) < 0 or max(request.prompt) >= self._vocabulary:
+            outside = next(t for t in request.prompt if not 0 <= t < self._vocabulary)
+            raise RequestError(
+                f"token id {outside} of the prompt is outside 0..{self._vocabulary - 1}"
+            )
         if request.max_new_tokens < 1:
             raise RequestError(f"max_new_tokens is {request.max_new_tokens}; it must be at least 1")
-        if len(request.prompt) >= self.loaded.context:
+        if len(request.prompt) >= self._context:
             raise RequestError(
                 f"the prompt has {len(request.prompt)} tokens, which leaves no room in the model's "
-                f"context of {self.loaded.context}"
+                f"context of {self._context}"
             )
         needed = self._length(request)
         if needed > stage.cache.capacity:
@@ -163,7 +172,7 @@ class TransformersEngine:
             return stage
         if stage is not None:
             # Rounds that extend their sequences would otherwise outgrow the cache every time.
-            columns = max(columns, min(2 * stage.cache.capacity, self.loaded.context))
+            columns = max(columns, min(2 * stage.cache.capacity, self._context))
             slots, spare = max(slots, stage.slots), max(spare, stage.cache.slots - stage.slots)
         self._stage = None
         self._stage = Stage(self.loaded.model, slots, spare, columns)
@@ -187,11 +196,11 @@ class TransformersEngine:
 
     def _fixed_shape(self) -> tuple[int, int]:
         """Slots and columns where every pass has the same shape."""
-        return self._slots or _STRICT_SLOTS, rounded_columns(self._columns or self.loaded.context)
+        return self._slots or _STRICT_SLOTS, rounded_columns(self._columns or self._context)
 
     def _length(self, request: Request) -> int:
         """The most tokens a request can come to."""
-        return min(len(request.prompt) + max(request.max_new_tokens, 1), self.loaded.context)
+        return min(len(request.prompt) + max(request.max_new_tokens, 1), self._context)
 
     def _bytes_per_column(self) -> int:
         """Cache bytes of one token: keys and values of every layer."""
@@ -210,16 +219,6 @@ class TransformersEngine:
                 f"{self.loaded.reference} ({type(model).__name__}) keeps a recurrent state, "
                 "which a slot cache cannot hold; use a model with attention layers only"
             )
-
-
-def check_tokens(loaded: LoadedModel, tokens: tuple[int, ...], what: str) -> None:
-    """Refuse an empty sequence and ids outside the vocabulary."""
-    if not tokens:
-        raise RequestError(f"the {what} is empty")
-    size = loaded.model.get_input_embeddings().num_embeddings
-    if min(tokens) < 0 or max(tokens) >= size:
-        outside = next(token for token in tokens if not 0 <= token < size)
-        raise RequestError(f"token id {outside} of the {what} is outside 0..{size - 1}")
 
 
 def _shared_prompts(requests: list[Request]) -> int:

@@ -16,7 +16,6 @@ class AttentionMasks:
 
     def __init__(self, config: Any) -> None:
         text = config.get_text_config()
-        self._additive = config._attn_implementation == "eager"  # noqa: SLF001 - no public reader
         self._window: int | None = getattr(text, "sliding_window", None)
         kinds = sorted(set(getattr(text, "layer_types", None) or ()))
         self._kinds = kinds if len(kinds) > 1 else []
@@ -30,7 +29,8 @@ class AttentionMasks:
 
         A query sees the keys at its own position and before; padding has key position -1 and is
         seen by nobody. A padding query (position -1) sees itself or column 0, because a row of
-        zeros in a softmax would be NaN. Boolean, or additive for the eager attention kernel.
+        zeros in a softmax would be NaN. Additive, 0 or the lowest finite value: every kernel takes
+        that, while a boolean mask would be turned into it anew in every layer.
         """
         keys = keys.expand(queries.shape[0], keys.shape[-1])
         distance = queries[:, :, None] - keys[:, None, :]
@@ -50,8 +50,6 @@ class AttentionMasks:
         return {kind: self._cast(masks[kind], dtype) for kind in self._kinds}
 
     def _cast(self, mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        if not self._additive:
-            return mask
         return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(
             ~mask, torch.finfo(dtype).min
         )

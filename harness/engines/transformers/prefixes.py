@@ -56,7 +56,11 @@ class PrefixIndex:
     def longest(
         self, tokens: Sequence[int], intervention: Intervention | None
     ) -> tuple[Resident | None, int]:
-        """The resident that shares the most leading tokens, and how many; (None, 0) for none."""
+        """A resident that shares the most leading blocks, and how many tokens; or (None, 0).
+
+        Of several such residents the latest is taken: another may share a few tokens more, less
+        than a block, which is not worth comparing all of them.
+        """
         holders: dict[int, Resident] = {}
         shared = 0
         for key in _keys(tokens, intervention):
@@ -64,12 +68,11 @@ class PrefixIndex:
             if found is None:
                 break
             holders, shared = found, shared + BLOCK
-        best: tuple[Resident | None, int] = (None, 0)
-        for holder in holders.values():
-            length = _common(tokens, holder, shared, intervention)
-            if length > best[1]:
-                best = (holder, length)
-        return best
+        if not holders:
+            return None, 0
+        latest = next(reversed(holders.values()))
+        length = _common(tokens, latest, shared, intervention)
+        return (latest, length) if length else (None, 0)
 
 
 def prefix_key(intervention: Intervention | None, length: int) -> str:

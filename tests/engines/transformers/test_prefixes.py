@@ -65,8 +65,8 @@ def test_the_longest_shared_prefix_is_found(residents, wanted, data):
             residents = [other for other in residents if other is not held]
     holder, length = index.longest(wanted.cached, wanted.intervention)
     expected = longest_by_search(residents, wanted.cached, wanted.intervention)
-    # Less than a block is not looked for.
-    assert length == expected if expected >= BLOCK else length == 0
+    # Less than a block is not looked for, nor which of several residents shares a few more tokens.
+    assert length == 0 if expected < BLOCK else expected - BLOCK < length <= expected
     assert (holder is None) == (length == 0)
     if holder is not None:
         assert holder.cached[:length] == wanted.cached[:length]

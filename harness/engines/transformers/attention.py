@@ -1,0 +1,70 @@
+"""Scaled dot-product attention that reads the cache as it lies: shared heads are not copied.
+
+Where several query heads share a head of keys and values, transformers' own `sdpa` copies that
+head for each of them in every layer of every step. Here the query heads of a group become
+further queries of one head, which is the same sum over the same keys. On zoo/moe the copies took
+a fifth of a sweep's time (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "titrate_grouped_sdpa"
+
+
+def grouped_sdpa(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend with queries [R, H, T, D] to keys and values [R, G, K, D], H a multiple of G.
+
+    The contract is that of transformers' attention functions: the output is [R, T, H, D].
+    """
+    rows, heads, width, dim = query.shape
+    shared = heads // key.shape[1]
+    plain = options.get("position_bias") is None and not options.get("dropout")
+    if shared == 1 or attention_mask is None or not plain:
+        output: tuple[torch.Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, **options
+        )
+        return output
+    mask = attention_mask if width == 1 else attention_mask.repeat(1, 1, shared, 1)
+    attended = F.scaled_dot_product_attention(
+        query.reshape(rows, key.shape[1], shared * width, dim),
+        key,
+        value,
+        attn_mask=mask,
+        scale=options.get("scaling"),
+    )
+    return attended.view(rows, heads, width, dim).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(NAME, grouped_sdpa)
+AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
+@contextmanager
+def grouped_attention(model: Any) -> Iterator[None]:
+    """Use `grouped_sdpa` inside, where the model would use `sdpa`; afterwards what was there."""
+    before = model.config._attn_implementation  # noqa: SLF001 - no public reader
+    if before != "sdpa":
+        yield
+        return
+    model.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
