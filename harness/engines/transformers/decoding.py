@@ -30,6 +30,10 @@ from harness.models.loading import LoadedModel
 
 # Tokens of one prefill pass: bounds its activations whatever the prompts' lengths.
 _PREFILL_TOKENS = 8192
+# A pass is cut where its longest prompt would be this much longer than its shortest one, once it
+# has enough rows: measured on zoo/moe, whose prompts differ by a factor of two.
+_PREFILL_SPREAD = 1.2
+_PREFILL_ROWS = 16
 # Width of a prefill pass where every pass has the same shape.
 _STRICT_WIDTH = 64
 # Columns in use are rounded up to this, so that attention sees few distinct shapes.
@@ -161,29 +165,26 @@ class DecodingRun:
         first = len(stage.running)
         upcoming = PrefixIndex()
         deferred: list[Sequence] = []
-        width = 0
-        most = first + 1 if self._strict else stage.slots
-        while (self._preempted or self._waiting) and len(stage.running) + len(deferred) < most:
+        admitted: list[tuple[int, Sequence]] = []
+        free = 1 if self._strict else stage.slots - first
+        while (self._preempted or self._waiting) and len(admitted) + len(deferred) < free:
             sequence = self._next()
             tokens = sequence.all_tokens
-            shared = 0 if self._strict else stage.residents.source(tokens, sequence.intervention)
-            own = len(tokens) - shared
-            count = len(stage.running) - first + 1
-            if count > 1 and max(width, own) * count > _PREFILL_TOKENS:
-                deferred.append(sequence)
-                break
+            shared = 0
             if not self._strict:
+                shared = stage.residents.source(tokens, sequence.intervention)
                 in_pass = upcoming.longest(tokens, sequence.intervention)[1]
                 if min(in_pass, len(tokens) - 1) >= shared + BLOCK:
                     deferred.append(sequence)
                     continue
                 upcoming.add(_Upcoming(tokens, sequence.intervention))
-            width = max(width, own)
-            stage.residents.open(sequence)
+            admitted.append((len(tokens) - shared, sequence))
         self._preempted.extendleft(reversed(deferred))
         self._rows = None
+        for _, sequence in sorted(admitted, key=lambda pair: pair[0]):
+            stage.residents.open(sequence)
         fresh = stage.running[first:]
-        logits = self._read_prompts(fresh, first, width)
+        logits = torch.cat([self._read_prompts(part) for part in _of_similar_width(fresh)])
         for sequence in fresh:
             sequence.length = len(sequence.all_tokens)
             if not self._strict:
@@ -197,13 +198,14 @@ class DecodingRun:
         self._wanted[_prompt_key(request)] -= 1
         return Sequence(position, request)
 
-    def _read_prompts(self, sequences: list[Sequence], first: int, width: int) -> torch.Tensor:
+    def _read_prompts(self, sequences: list[Sequence]) -> torch.Tensor:
         """Compute the prompts' missing columns; the logits [R, 1, V] after their last tokens.
 
         Prompts are aligned at their ends, so that the last column holds every row's last token and
         the model computes no other logits. What is wider than a pass may be is read in pieces,
         each of which sees the columns before it.
         """
+        width = max(map(_missing, sequences))
         piece = _STRICT_WIDTH if self._strict else max(1, _PREFILL_TOKENS // len(sequences))
         if self._strict:
             width = -(-width // piece) * piece
@@ -221,7 +223,7 @@ class DecodingRun:
             fresh = nothing_cached and start == 0 and not self._strict
             visible = None if fresh else self._columns(longest)
             logits = self._forward(
-                tokens[:, part], positions[:, part], first, visible, last_only=True
+                tokens[:, part], positions[:, part], sequences[0].slot, visible, last_only=True
             )
         return logits
 
@@ -413,6 +415,28 @@ class DecodingRun:
         text = str(self._loaded.tokenizer.decode(tokens))
         cut = _first_stop(text, stop.strings)
         return text if cut is None else text[:cut]
+
+
+def _missing(sequence: Sequence) -> int:
+    """Tokens of an admitted sequence that are not in the cache yet."""
+    return len(sequence.all_tokens) - sequence.length
+
+
+def _of_similar_width(sequences: SequenceOf[Sequence]) -> Iterator[list[Sequence]]:
+    """Neighbours whose prompts are read in one pass: enough of them, of similar length.
+
+    A pass over few rows costs almost as much as one over more, padding costs what tokens cost.
+    """
+    part: list[Sequence] = []
+    for sequence in sequences:
+        width = max(_missing(other) for other in [*part, sequence])
+        too_wide = len(part) >= _PREFILL_ROWS and width > _PREFILL_SPREAD * _missing(part[0])
+        if part and (too_wide or width * (len(part) + 1) > _PREFILL_TOKENS):
+            yield part
+            part = []
+        part.append(sequence)
+    if part:
+        yield part
 
 
 def _prompt_key(request: Request) -> tuple[tuple[int, ...], str]:
