@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TitrateError as error:
         print(f"titrate: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("titrate: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print("titrate: interrupted", *getattr(interrupt, "__notes__", ()), file=sys.stderr)
         return 130
     return status
 
@@ -129,6 +129,7 @@ def _zoo_build(parsed: argparse.Namespace) -> int:
     output = parsed.output or Path(parsed.name)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ModelError(f"{output} exists and is no empty folder; give a new one with --output")
+    zoo.check_recipe(parsed.name)
     with tqdm(desc=f"titrate: training {parsed.name}", unit=" steps", leave=False) as bar:
         zoo.build(parsed.name, output, partial(_show_step, bar))
     print(f"built {parsed.name} in {output}")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
+_DIRECTORY: pytest.StashKey[Path] = pytest.StashKey()
 _CASE: pytest.StashKey[PlannedCase] = pytest.StashKey()
 
 
@@ -133,7 +134,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             cases.append(replace(case, nodeid=item.nodeid))
     if cases:
         try:
-            _new_session(session.config).plan(cases)
+            run = _new_session(session.config)
+            run.plan(cases)
+            session.config.stash[_DIRECTORY] = _report_directory(session.config, run)
         except TitrateError as error:
             raise pytest.UsageError(str(error)) from error
 
@@ -144,14 +147,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     run = session.config.stash.get(_SESSION, None)
     if run is None or not run.loads:
         return
-    from harness.session import default_directory
-
     run.progress.close()
-    directory = session.config.option.titrate_report or default_directory(
-        session.config.rootpath, run.started
-    )
     try:
-        finished = run.finish(directory)
+        finished = run.finish(session.config.stash[_DIRECTORY])
     except TitrateError as error:
         session.config.get_terminal_writer().line(f"\ntitrate: {error}", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -273,6 +271,18 @@ def _new_session(config: pytest.Config) -> Session:
         command=command, progress=LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line)
     )
     return config.stash[_SESSION]
+
+
+def _report_directory(config: pytest.Config, run: Session) -> Path:
+    """Where the report will go, found to be writable before anything runs."""
+    from harness.reporting import check_writable
+    from harness.session import default_directory
+
+    here = config.invocation_params.dir
+    given = config.option.titrate_report
+    directory = default_directory(here, run.started) if given is None else here / given
+    check_writable(directory)
+    return directory
 
 
 def _outcome(config: pytest.Config, case: PlannedCase) -> CaseResult:

@@ -7,6 +7,7 @@ reports than this file shows.
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from harness.engines import open_engine
 from harness.errors import SpecError, TitrateError
-from harness.reporting import Report, build, write
+from harness.reporting import Report, build, check_writable, write
 from harness.reporting.gates import check_gates
 from harness.reporting.report import Git, RunInfo
 from harness.runs.environment import git_state, hardware, versions
@@ -56,8 +57,10 @@ class Session:
                 if each is not None:
                     same = experiments.setdefault(each.id, each.experiment)
                     if same != each.experiment:
+                        files = {known.case.source.file for known in [case, *self._cases.values()]}
                         raise SpecError(
-                            f"{each.id}: two different experiments have this id; rename one of them"
+                            f"{each.id}: two different experiments have this id; rename one of "
+                            f"those in {', '.join(sorted(files))}"
                         )
         self._groups = by_model(self._cases.values())
         self.counts.cases_total = len(self._cases)
@@ -92,15 +95,20 @@ class Session:
         """Write the report of everything that was run."""
         results = self.results()
         invariants = list(check_invariants(results))
-        experiments = {result.case.experiment.name: result.case for result in results}
         gates = check_gates(
-            [(name, case.experiment.gates) for name, case in experiments.items()],
+            [(case.experiment.name, case.experiment.gates) for case in self._whole_experiments()],
             results,
             invariants,
         )
         report = build(self._run_info(), results, invariants, gates)
         write(report, results, directory)
         return Finished(report, invariants, gates, directory)
+
+    def _whole_experiments(self) -> list[Case]:
+        """One case of each experiment that was selected whole: a part decides no gate."""
+        selected = Counter(case.experiment.name for case in self._cases.values())
+        first = {case.experiment.name: case.case for case in reversed(self._cases.values())}
+        return [case for name, case in first.items() if selected[name] == case.of]
 
     def close(self) -> None:
         """Give all models' memory back."""
@@ -131,6 +139,7 @@ class Session:
         engine = open_engine(case.experiment.model, case.experiment.engine)
         self.loads += 1
         self._determinism.update(engine.determinism)
+        self._determinism[f"fingerprint of {case.experiment.model}"] = engine.fingerprint
         try:
             return ModelRun(engine, group, self.progress, self.counts)
         except Exception:
@@ -192,14 +201,15 @@ def run_specs(
         cases += expand(*loaded)
     reasons = {case.id: unmet(case.experiment) for case in cases}
     session = Session(command=command, progress=progress)
+    target = Path(directory or default_directory(Path.cwd(), session.started))
+    check_writable(target)
     try:
         selected = [planned(case) for case in cases if reasons[case.id] is None]
         session.plan(selected)
         stopped = _run_all(session, selected)
         if stopped is not None and not session.loads:
             raise stopped
-        target = default_directory(Path.cwd(), session.started) if directory is None else directory
-        finished = session.finish(Path(target))
+        finished = session.finish(target)
         if stopped is not None and not isinstance(stopped, TitrateError):
             stopped.add_note(f"The report of what was finished: {finished.directory}")
             raise stopped

@@ -292,6 +292,35 @@ def test_a_failed_gate_fails_the_run(project):
     result.stdout.fnmatch_lines(["gate neutral_equals_baseline of small failed: *"])
 
 
+def test_a_part_of_an_experiment_decides_no_gate(project):
+    """The neutral case is in the axes but not selected: that is no failure of the claim."""
+    result = project.runpytest_inprocess("benches", "-k", "small and 30")
+    result.assert_outcomes(passed=2, deselected=2)
+    assert result.ret == pytest.ExitCode.OK
+    assert report_of(project)["gates"] == []
+
+
+def test_a_report_says_what_to_run_to_see_it_again(project):
+    project.runpytest_inprocess("benches", "-k", "assisted")
+    report = report_of(project)
+    (case,) = [case for case in report["cases"] if case["id"] == "small[count=30-style=assisted]"]
+    assert case["settings"]["intervention"]["points"] == {"random": 0}
+    assert case["settings"]["sampling"]["max_new_tokens"] == 24
+    assert len(case["intervention"]["points"]) == 30
+    assert case["intervention"]["mode"] == "keep_topk"
+    assert "fingerprint of zoo/moe" in report["run"]["determinism"]
+
+
+def test_a_case_whose_every_request_is_refused_has_failed(project):
+    write_spec(project, SPEC + "engine: {columns: 8}\n")
+    result = project.runpytest_inprocess("benches")
+    result.assert_outcomes(failed=4)
+    result.stdout.fnmatch_lines(
+        ["*every request was refused, first MicroHumanEval/0: prompt and *"]
+    )
+    assert {case["status"] for case in report_of(project)["cases"]} == {"failed"}
+
+
 def test_an_interrupted_run_reports_what_is_there(project):
     project.path.joinpath("benches/bench_all.py").write_text(
         BENCH + "    if '30' in case.id:\n        raise KeyboardInterrupt\n"
@@ -311,8 +340,9 @@ def test_xdist_is_refused_by_name(project):
 def test_a_report_directory_that_is_a_file_is_one_line(project):
     (project.path / "out").write_text("")
     result = project.runpytest_inprocess("benches", "-k", "assisted", "--titrate-report=out")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["titrate: *out*"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *out: cannot be written: *; choose another directory"])
+    assert not any("loading" in line for line in result.errlines)
 
 
 def test_the_plugin_is_imported_without_torch():

@@ -110,8 +110,10 @@ def load(
             folder, dtype=kind, device_map=device_map, output_loading_info=True
         )
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, HfHubHTTPError, HFValidationError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, HfHubHTTPError, SafetensorError) as error:
         raise _missing(reference, error) from error
+    if not len(tokenizer):
+        raise ModelError(f"model {reference!r} has no tokenizer; its folder needs tokenizer.json")
     # transformers only warns, and fills what is missing with random numbers.
     if found["missing_keys"]:
         raise ModelError(

@@ -24,7 +24,7 @@ from harness.reporting.statistics import (
     summarise,
 )
 from harness.reporting.terminal import table
-from harness.reporting.write import write
+from harness.reporting.write import check_writable, write
 
 __all__ = [
     "Agreement",
@@ -39,6 +39,7 @@ __all__ = [
     "Versus",
     "build",
     "check_gates",
+    "check_writable",
     "dose_response",
     "dots",
     "json_schema",

@@ -22,6 +22,9 @@ from harness.reporting.report import (
 from harness.reporting.statistics import Metric, Versus, paired, summarise
 from harness.runs.results import CaseResult, GateResult, InvariantResult
 
+# Of the whole experiment rather than of one of its cases.
+_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates"}
+
 
 def build(
     run: RunInfo,
@@ -130,6 +133,10 @@ def _case(
         model=experiment.model,
         task=TaskInfo(name=result.task_name, version=result.task_version, size=result.task_size),
         params=dict(result.case.params),
+        settings=experiment.model_dump(mode="json", exclude=_NOT_SETTINGS),
+        intervention=(
+            None if result.intervention is None else result.intervention.model_dump(mode="json")
+        ),
         dose_axis=dose_axes.get(experiment.name),
         dose=result.case.dose,
         baseline=result.baseline,

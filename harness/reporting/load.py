@@ -55,7 +55,7 @@ def _text(file: Path) -> str:
         return file.read_bytes().decode("utf-8")
     except FileNotFoundError as error:
         raise ReportError(
-            f"{file}: no such file; expected a report's directory or its {file.name}"
+            f"{file}: no such file; expected a report's directory or its report.json"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ReportError(f"{file}: cannot be read: {error}") from error

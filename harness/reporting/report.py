@@ -45,7 +45,7 @@ class Git(Section):
 
     commit: str
     dirty: bool
-    """Whether tracked files differed from the commit."""
+    """Whether files differed from the commit, or were not in it: a new spec, for example."""
 
 
 class RunInfo(Section):
@@ -100,6 +100,10 @@ class CaseReport(Section):
     task: TaskInfo
     params: dict[str, JsonValue]
     """Value of every axis, by dotted field."""
+    settings: dict[str, JsonValue] = {}
+    """The experiment with every axis fixed, defaults included: what to run to see this again."""
+    intervention: dict[str, JsonValue] | None = None
+    """What was done to the model, measured orderings resolved; null where nothing was."""
     dose_axis: str | None
     """The axis that is the dose; null in an experiment without one."""
     dose: float | None

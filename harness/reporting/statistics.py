@@ -59,6 +59,8 @@ class Metric(_Number):
     """Upper bound, or null together with `ci_low`."""
     n: PositiveInt
     """Samples."""
+    method: Literal["wilson", "t"]
+    """Of the interval: Wilson's for rates, Student's t over the samples' values otherwise."""
 
 
 class Versus(_Number):
@@ -138,12 +140,14 @@ def summarise(values: Mapping[str, float]) -> Metric:
     data = _column(values)
     mean = float(data.mean())
     if _is_binary(data):
+        method: Literal["wilson", "t"] = "wilson"
         low, high = rate_interval(int(data.sum()), len(data))
     else:
+        method = "t"
         low, high = mean_interval(data)
         if _is_share(data):
             low, high = _clip(low, high, 0.0, 1.0)
-    return Metric(value=mean, ci_low=low, ci_high=high, n=len(data))
+    return Metric(value=mean, ci_low=low, ci_high=high, n=len(data), method=method)
 
 
 def paired(values: Mapping[str, float], baseline_values: Mapping[str, float]) -> Versus:

@@ -19,7 +19,10 @@ from harness.reporting.statistics import Metric, Versus
 WIDTH = 100
 _NOTHING = "-"
 _NUMBER = re.compile(r"\d+")
-_LEGEND = "agree: tokens before the first departure from the baseline; same: equal completions."
+_LEGEND = (
+    "agree: mean tokens before the first departure from the baseline; same: samples all of whose\n"
+    "completions equal it; p: paired by sample, not corrected for the number of cases."
+)
 _ROUTING_LEGEND = (
     "\nchanged: routing decisions that the mask changed; empty: the whole top-k was masked."
 )
@@ -77,9 +80,10 @@ def _experiment(report: Report, name: str) -> Group:
             own[free] = "baseline" if own[free] == _NOTHING else f"{own[free]} (baseline)"
         routing = _routing(case) if masked else ()
         rows.add_row(*own, *_numbers(case), *routing, style="dim" if baseline else "")
-    heading = Text.assemble(
-        (name, "bold"), f"  {first.model}, {first.task.name}, n = {first.task.size}"
-    )
+    sampling = first.settings.get("sampling")
+    draws = sampling.get("draws", 1) if isinstance(sampling, dict) else 1
+    size = f"n = {first.task.size}" + (f" samples x {draws} draws" if draws != 1 else "")
+    heading = Text.assemble((name, "bold"), f"  {first.model}, {first.task.name}, {size}")
     legend = _LEGEND + (_ROUTING_LEGEND if masked else "")
     return Group(heading, rows, Padding(Text(legend, "dim"), (0, 0, 1, 0)))
 
@@ -122,7 +126,7 @@ def p_value(versus: Versus) -> str:
 def _attention(report: Report) -> Iterator[Text]:
     """Why cases have no numbers, then warnings; each once, with the cases it concerns.
 
-    Warnings that differ in their numbers only count as one: the first stands for all.
+    Of warnings that differ in their numbers only, the one with the largest stands for all.
     """
     errors: dict[tuple[str, str], list[str]] = {}
     warnings: dict[str, tuple[str, list[str]]] = {}
@@ -130,11 +134,19 @@ def _attention(report: Report) -> Iterator[Text]:
         if case.error is not None:
             errors.setdefault((case.status, case.error), []).append(case.id)
         for warning in case.warnings:
-            warnings.setdefault(_NUMBER.sub("", warning), (warning, []))[1].append(case.id)
+            kind = _NUMBER.sub("", warning)
+            worst, ids = warnings.get(kind, (warning, []))
+            warnings[kind] = (max(worst, warning, key=_first_number), [*ids, case.id])
     for (status, error), ids in errors.items():
         yield Text.assemble((f"{status}: ", "red"), f"{_cases(ids)}: {error}")
     for warning, ids in warnings.values():
-        yield Text.assemble(("warning: ", "yellow"), f"{_cases(ids)}: {warning}")
+        concerned = ids[0] if len(ids) == 1 else f"{len(ids)} cases, the worst"
+        yield Text.assemble(("warning: ", "yellow"), f"{concerned}: {warning}")
+
+
+def _first_number(text: str) -> int:
+    found = _NUMBER.search(text)
+    return int(found.group()) if found else 0
 
 
 def _cases(ids: list[str]) -> str:

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from harness.errors import ReportError
@@ -48,6 +49,23 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
         ) from error
     return target
+
+
+def check_writable(directory: Path | str) -> None:
+    """Find out before a run whether its report can be written; makes nothing.
+
+    Raises:
+        ReportError: the directory is a file, or cannot be made or written.
+    """
+    folder = Path(directory)
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ReportError(
+            f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
+        ) from error
 
 
 def _lines(results: Sequence[CaseResult]) -> Iterator[str]:

@@ -40,11 +40,11 @@ def hardware() -> dict[str, str | int | float | list[str]]:
 
 
 def git_state() -> tuple[str, bool] | None:
-    """Commit of the working tree and whether tracked files differ from it; None outside of one."""
+    """Commit of the working tree, and whether anything is changed or new; None outside of one."""
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         return None
-    return commit, bool(_git("status", "--porcelain", "--untracked-files=no"))
+    return commit, bool(_git("status", "--porcelain"))
 
 
 def _git(*arguments: str) -> str | None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from harness.engines.base import Completion, Engine, Request
 from harness.errors import FieldError, TitrateError
+from harness.interventions.base import Intervention
 from harness.runs.plan import Place, Plan, PlannedCase
 from harness.runs.progress import Counts, Progress
 from harness.runs.resolve import Resolver
@@ -35,6 +36,7 @@ class ModelRun:
         self._results: dict[str, CaseResult] = {}
         self._completions: dict[Place, Completion] = {}
         self._plan = Plan(engine.tokenizer)
+        self._interventions: dict[str, Intervention | None] = {}
         untouched, touched = self._add_requests()
         self._waiting = Counter(
             place.case for places in self._plan.places.values() for place in places
@@ -106,7 +108,9 @@ class ModelRun:
             if case.id in firsts:
                 continue
             try:
-                self._plan.add(case, resolver.resolve(case.experiment))
+                intervention = resolver.resolve(case.experiment)
+                self._plan.add(case, intervention)
+                self._interventions[case.id] = intervention
             except TitrateError as error:
                 located = case.case.source.locate(error) if isinstance(error, FieldError) else error
                 self._keep(case, _result(case, "failed", error=str(located)))
@@ -169,6 +173,9 @@ class ModelRun:
             )
             for place, completion, score in zip(places, completions, scores, strict=True)
         )
+        errors = [completion.error for completion in completions if completion.error is not None]
+        if len(errors) == len(completions):
+            return _result(case, "failed", error=f"every request was refused, first {errors[0]}")
         counts = Counter[str]()
         for completion in completions:
             counts.update(completion.counts)
@@ -178,6 +185,7 @@ class ModelRun:
             draws=draws,
             sample_metrics=_sample_metrics(case, draws),
             counts=dict(counts),
+            intervention=self._interventions.get(case.id),
             warnings=tuple(_warnings(draws, counts)),
         )
 
@@ -214,6 +222,7 @@ def _result(
     draws: tuple[DrawResult, ...] = (),
     sample_metrics: Mapping[str, Mapping[str, float]] | None = None,
     counts: Mapping[str, int] | None = None,
+    intervention: Intervention | None = None,
     warnings: tuple[str, ...] = (),
 ) -> CaseResult:
     return CaseResult(
@@ -228,6 +237,7 @@ def _result(
         draws=draws,
         sample_metrics=sample_metrics or {},
         counts=counts or {},
+        intervention=intervention,
         warnings=warnings,
         error=error,
     )

@@ -14,7 +14,7 @@ from typing import Any
 from harness.engines.base import Request, SamplingRules, Stop
 from harness.errors import FieldError, ModelError, TaskError
 from harness.interventions.base import Intervention
-from harness.models.loading import load_config
+from harness.models.loading import load_config, pick_device
 from harness.runs.resolve import check_router_mask
 from harness.runs.tasks import task_of
 from harness.spec import Case, Experiment
@@ -54,6 +54,7 @@ def planned(case: Case, nodeid: str | None = None) -> PlannedCase:
     try:
         task = task_of(experiment.task)
         load_config(experiment.model)
+        _check_device(experiment)
         if experiment.intervention is not None:
             check_router_mask(experiment, experiment.intervention)
     except FieldError as error:
@@ -63,6 +64,14 @@ def planned(case: Case, nodeid: str | None = None) -> PlannedCase:
     except ModelError as error:
         raise case.source.locate(FieldError("model", str(error))) from error
     return PlannedCase(case, task, nodeid)
+
+
+def _check_device(experiment: Experiment) -> None:
+    try:
+        pick_device(experiment.engine.device)
+    except ModelError as error:
+        problem = str(error).removeprefix("engine.device ")
+        raise FieldError("engine.device", problem) from error
 
 
 @dataclass(frozen=True, slots=True)

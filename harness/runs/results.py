@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.engines.base import Completion
+from harness.interventions.base import Intervention
 from harness.spec import Case
 from harness.tasks.base import Score
 
@@ -37,6 +38,7 @@ class CaseResult:
 
     `sample_metrics` maps metric -> sample id -> value in the order of the task's samples; every
     sample of the task is in it, also those that errored or could not be parsed (scored 0).
+    `intervention` is what was done, with every measured ordering resolved to its points.
     `counts` sums what the intervention counted over all completions. `baseline` is the id of the
     case that this one is compared with: None for a baseline.
     """
@@ -52,6 +54,7 @@ class CaseResult:
     draws: tuple[DrawResult, ...] = ()
     sample_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
+    intervention: Intervention | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
     seconds: float = 0.0

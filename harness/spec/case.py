@@ -18,6 +18,8 @@ class Case:
     `params` holds values as the spec writes them; in `experiment` paths are absolute. `dose` is the
     value of the field that `experiment.dose` names, None where it names none.
 
+    `of` is the number of cases of the whole grid.
+
     `baseline` is the same case with no intervention at all (None for a baseline itself, and for a
     case that intervenes in nothing). The neutral dose of an intervention is another case: that it
     equals the baseline is an invariant to be checked, not a definition.
@@ -28,4 +30,5 @@ class Case:
     params: Mapping[str, JsonValue]
     dose: float | None
     source: Source
+    of: int = 1
     baseline: Case | None = None

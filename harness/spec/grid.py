@@ -51,6 +51,7 @@ def _cases(experiment: Experiment, source: Source) -> list[Case]:
     folders = {axis: _folder(source, axis) for axis in axes}
     baselines: dict[str, Case] = {}
     cases = []
+    of = prod(len(values) for values in axes.values())
     for positions in product(*(range(len(values)) for values in axes.values())):
         chosen = dict(zip(axes, positions, strict=True))
         params = {axis: axes[axis][position] for axis, position in chosen.items()}
@@ -60,6 +61,7 @@ def _cases(experiment: Experiment, source: Source) -> list[Case]:
             params=params,
             dose=_number(params[experiment.dose]) if experiment.dose is not None else None,
             source=source.choosing(tuple(chosen.items())),
+            of=of,
         )
         try:
             case = replace(case, experiment=validated(_filled(template, params, folders)))

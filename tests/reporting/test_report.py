@@ -23,7 +23,7 @@ def test_json_round_trip(report):
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_numbers_are_finite(value):
     with pytest.raises(ValidationError, match="finite"):
-        Metric(value=value, ci_low=0.0, ci_high=1.0, n=3)
+        Metric(value=value, ci_low=0.0, ci_high=1.0, n=3, method="wilson")
 
 
 def test_frame_has_a_row_per_case_and_paths_as_columns(report):

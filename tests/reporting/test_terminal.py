@@ -16,7 +16,8 @@ agentic   4         0.75 [0.47, 0.91]  -0.17  0.500    2.0    0%      36
 assisted  baseline  0.92 [0.65, 0.99]      -      -      -     -      48
 assisted  0         0.92 [0.65, 0.99]  +0.00  1.000    4.0  100%      48
 assisted  4         0.75 [0.47, 0.91]  -0.17  0.500    2.0    0%      36
-agree: tokens before the first departure from the baseline; same: equal completions.
+agree: mean tokens before the first departure from the baseline; same: samples all of whose
+completions equal it; p: paired by sample, not corrected for the number of cases.
 """
 
 
@@ -76,9 +77,7 @@ def test_cases_without_numbers_say_why_once(run, results):
 def test_warnings_come_below_once(run, results):
     results = [replace(result, warnings=("[red] 3 answers cut",)) for result in results]
     text = table(build(run, results))
-    assert text.endswith(
-        "warning: 10 cases, first keep_topk[baseline-style=agentic]: [red] 3 answers cut\n"
-    )
+    assert text.endswith("warning: 10 cases, the worst: [red] 3 answers cut\n")
 
 
 def test_small_p_is_never_a_zero(run):
@@ -101,4 +100,4 @@ def test_warnings_that_differ_in_numbers_only_are_one(run, results):
     results = [replace(r, warnings=(f"{i} of 12 answers cut",)) for i, r in enumerate(results)]
     text = table(build(run, results))
     assert text.count("warning") == 1
-    assert "10 cases, first keep_topk[baseline-style=agentic]: 0 of 12 answers cut" in text
+    assert "warning: 10 cases, the worst: 9 of 12 answers cut" in text

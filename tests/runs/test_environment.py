@@ -63,11 +63,13 @@ def test_a_repository_without_commits_has_no_state(tree):
     assert git_state() is None
 
 
-def test_only_tracked_files_make_a_tree_dirty(tree):
+def test_changed_and_new_files_make_a_tree_dirty(tree):
+    """A spec that was never added is not in the commit that the report names."""
     head = commit(tree)
     assert git_state() == (head, False)
     (tree / "new").write_text("")
-    assert git_state() == (head, False)
+    assert git_state() == (head, True)
+    (tree / "new").unlink()
     (tree / "a").write_text("2")
     assert git_state() == (head, True)
 

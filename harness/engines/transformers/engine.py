@@ -156,11 +156,11 @@ class TransformersEngine:
                 f"the prompt has {len(request.prompt)} tokens, which leaves no room in the model's "
                 f"context of {self._context}"
             )
-        needed = self._length(request)
-        if needed > stage.cache.capacity:
+        needed, columns = self._length(request), self._columns or stage.cache.capacity
+        if needed > columns:
             raise RequestError(
-                f"prompt and new tokens are up to {needed} tokens, but the cache holds "
-                f"{stage.cache.capacity}; raise engine.columns or lower sampling.max_new_tokens"
+                f"prompt and new tokens are up to {needed} tokens, but the cache holds {columns}; "
+                "raise engine.columns or lower sampling.max_new_tokens"
             )
         stage.interventions.check(request.intervention)
 
@@ -170,7 +170,7 @@ class TransformersEngine:
         stage = self._stage
         if stage is not None and (stage.fits(slots, spare, columns) or not requests):
             return stage
-        if stage is not None:
+        if stage is not None and self._columns is None:
             # Rounds that extend their sequences would otherwise outgrow the cache every time.
             columns = max(columns, min(2 * stage.cache.capacity, self._context))
             slots, spare = max(slots, stage.slots), max(spare, stage.cache.slots - stage.slots)

@@ -44,7 +44,14 @@ def build(name: str, output: Path, progress: Progress | None = None) -> Path:
     from harness.models.zoo.building import build_member
     from harness.models.zoo.recipes import RECIPES
 
+    check_recipe(name)
+    return build_member(RECIPES[name], output, progress)
+
+
+def check_recipe(name: str) -> None:
+    """Raise `ModelError` for a member that cannot be built."""
+    from harness.models.zoo.recipes import RECIPES
+
     if name not in RECIPES:
         known = ", ".join(RECIPES)
         raise ModelError(f"the zoo has no recipe for {name}; use one of {known}")
-    return build_member(RECIPES[name], output, progress)

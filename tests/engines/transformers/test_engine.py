@@ -459,6 +459,17 @@ def test_an_impossible_request_fails_alone(moe, request_, message):
     assert completed.tokens == alone.tokens
 
 
+def test_a_cache_of_a_given_size_refuses_what_is_longer(moe):
+    engine = TransformersEngine(moe, columns=20)
+    short, long = Request((1,) * 10, 10), Request((1,) * 10, 11, sample="s")
+    completed, refused = run(engine, [short, long])
+    assert completed.finish_reason != "error"
+    assert refused.error == (
+        "s: prompt and new tokens are up to 21 tokens, but the cache holds 20; "
+        "raise engine.columns or lower sampling.max_new_tokens"
+    )
+
+
 def test_generation_ends_where_the_context_does(moe):
     (completion,) = run(TransformersEngine(moe), [Request((3,) * 60, 40)])
     assert completion.finish_reason in {"length", "stop"}
