@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# pytester forgets modules that a run inside this process imported, and torch cannot be imported
-# twice: it has to be here before.
-import harness.session  # noqa: F401
+from harness.models.loading import load
 
 SPEC = """\
 name: small
@@ -35,6 +33,13 @@ from harness.testing import experiments
 def bench_all(case, outcome):
     assert outcome.scored == case.task.size
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _modules_that_must_not_be_imported_twice() -> None:
+    """pytester forgets what a run inside this process imported; torch and the classes by which
+    transformers converts weights have to be here before, and loading a model brings all of them."""
+    load("zoo/moe")
 
 
 @pytest.fixture

@@ -65,4 +65,5 @@ def test_a_larger_vocabulary_keeps_the_noise_of_a_smaller_one():
 def test_keys_are_stable_and_separate_their_parts():
     assert noise_key(0, "a", 0) == noise_key(0, "a", 0)
     parts = [(0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1), (0, "a1", 0), (10, "a", 0)]
+    parts += [(1, "1", 0), (11, "", 0), (1, "", 10), (1, "1", 10)]
     assert len({noise_key(*part) for part in parts}) == len(parts)

@@ -36,6 +36,14 @@ def test_truncated_tokens_are_never_drawn():
     assert set(draw(logits, SamplingRules(temperature=9.0, top_p=0.01), 500).tolist()) == {0}
 
 
+def test_the_nucleus_ends_with_the_token_that_reaches_its_mass():
+    logits = torch.tensor([[0.5, 0.25, 0.125, 0.125]]).log()
+    one = torch.ones(1)
+    for top_p, kept in ((0.5, 1), (0.501, 2), (0.75, 2), (0.76, 3), (1.0, 4)):
+        cut = truncate(logits, torch.tensor([9]), one * top_p, one * 0)
+        assert (cut > -torch.inf).sum() == kept
+
+
 def test_greedy_takes_the_first_of_equal_maxima():
     logits = torch.tensor([0.0, 5.0, 5.0])
     assert draw(logits, SamplingRules(), 1).item() == 1

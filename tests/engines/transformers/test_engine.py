@@ -64,13 +64,13 @@ def test_log_probabilities_are_the_models_own(loaded):
 
 def masks(model_layers: int = 2, experts: int = 8) -> st.SearchStrategy[RouterMask | None]:
     points = st.lists(
-        st.tuples(st.integers(0, model_layers - 1), st.integers(0, experts - 1)), max_size=9
+        st.tuples(st.integers(0, model_layers - 1), st.integers(0, experts - 1)), max_size=16
     )
     return st.none() | st.builds(
         RouterMask,
         mode=st.sampled_from(["keep_topk", "replace_topk"]),
         on_empty=st.sampled_from(["fallback", "zero"]),
-        points=points.map(lambda all_: tuple(p for p in all_ if p[1] < 6)),
+        points=points.map(tuple),
     )
 
 
@@ -395,6 +395,26 @@ def test_cancelling_in_the_middle_leaves_the_engine_usable(moe, finished):
     stream.close()
     for request, completion in zip(requests, run(engine, requests), strict=True):
         assert_equal(completion, alone(moe, request))
+
+
+def test_a_slot_forgets_how_its_last_mask_treated_empty_tokens(moe):
+    """`zero` and `fallback` masks of a whole layer take turns in few slots, moving between them."""
+    everything = tuple((0, expert) for expert in range(8))
+    requests = [
+        Request(
+            prompt,
+            4 + index % 5,
+            RouterMask(points=everything, on_empty="zero" if index % 3 else "fallback"),
+            sample=str(index),
+        )
+        for index, prompt in enumerate(prompts(12))
+    ]
+    for slots in (2, 5):
+        for request, completion in zip(
+            requests, run(TransformersEngine(moe, slots=slots), requests), strict=True
+        ):
+            assert_equal(completion, alone(moe, request))
+    assert any(c.counts["changed"] == 0 for c in run(TransformersEngine(moe), requests))
 
 
 def test_an_empty_mask_in_a_mixed_batch_changes_nothing(moe):
