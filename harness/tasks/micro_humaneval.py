@@ -6,8 +6,10 @@ r'''Micro HumanEval: generated functions of one to three steps, in HumanEval's r
      "test": "def check(candidate):\n    assert candidate(5) == 8\n ..."}
 
 The 164 evaluation problems are held out by operations and constants, whatever their wording and
-names: a model that solves them has not seen their programs. Their tests kill every single-constant
-mutant of the solution, the identity, and every constant function.
+names. Some operations share their code (multiplying a number by 2, repeating a text 2 times), so
+that 7 of the 164 programs do occur in training as the answer to another question, up to the name of
+the parameter (measured on 120 000 training problems). Their tests kill every single-constant mutant
+of the solution, the identity, and every constant function.
 '''
 
 from __future__ import annotations
