@@ -19,6 +19,8 @@ from torch import Tensor
 from harness.errors import FieldError
 from harness.interventions.router_mask import Point
 
+_EXPECTED = 'the file must read [{"layer": 0, "router": 3}, ...]'
+
 
 def read_points(path: Path | str) -> tuple[Point, ...]:
     """The points of a file, in its order.
@@ -29,14 +31,13 @@ def read_points(path: Path | str) -> tuple[Point, ...]:
     try:
         entries = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise _unusable(path, f"cannot be read ({error.strerror})") from error
+        raise _unusable(path, f"cannot be read ({error.strerror}); {_EXPECTED}") from error
     except ValueError as error:
-        raise _unusable(path, f"is not JSON ({error})") from error
+        raise _unusable(path, f"is not JSON ({error}); {_EXPECTED}") from error
     if not isinstance(entries, list):
         raise _unusable(
             path,
-            f"{_shown(entries)} is not a list of points; "
-            'the file must read [{"layer": 0, "router": 3}, ...]',
+            f"{_shown(entries)} is not a list of points; {_EXPECTED}",
         )
     first_seen: dict[Point, int] = {}
     for number, entry in enumerate(entries, start=1):
@@ -87,7 +88,7 @@ def _read_entry(path: Path | str, number: int, entry: object) -> Point:
         raise _unusable(path, f'entry {number}: {_shown(entry)} is not {{"layer": 0, "router": 3}}')
     for key in ("layer", "router"):
         if key not in entry:
-            raise _unusable(path, f"entry {number}: {_shown(entry)} has no {key!r}")
+            raise _unusable(path, f"entry {number}: {_shown(entry)} has no {key!r}; {_EXPECTED}")
         value = entry[key]
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise _unusable(

@@ -44,7 +44,7 @@ def neutral_equals_baseline(
     ]
     checked = {each.case for each in relevant}
     violated = [each for each in relevant if not each.holds]
-    undecided = sorted({each.case.id for each in cases if _is_neutral(each)} - checked)
+    undecided = sorted({each.case.id for each in cases if each.is_neutral} - checked)
     if violated:
         detail = f"{violated[0].case}: {violated[0].detail}" + _more(violated)
     elif undecided:
@@ -55,11 +55,6 @@ def neutral_equals_baseline(
         detail = f"{len(checked)} of {len(checked)} neutral cases equal their baseline"
     holds = bool(checked) and not violated and not undecided
     return GateResult(NEUTRAL_EQUALS_BASELINE, experiment, holds=holds, detail=detail)
-
-
-def _is_neutral(result: CaseResult) -> bool:
-    intervention = result.case.experiment.intervention
-    return intervention is not None and intervention == intervention.neutral()
 
 
 def _more(found: Sequence[object]) -> str:

@@ -14,7 +14,7 @@ def check_invariants(results: Sequence[CaseResult]) -> Iterator[InvariantResult]
         baseline = by_id.get(result.baseline or "")
         if baseline is None or not result.status == baseline.status == "complete":
             continue
-        if _is_neutral(result):
+        if result.is_neutral:
             yield neutral_equals_baseline(result, baseline)
 
 
@@ -27,11 +27,6 @@ def neutral_equals_baseline(neutral: CaseResult, baseline: CaseResult) -> Invari
     if different:
         detail += "; first departure: " + _departure(*different[0])
     return InvariantResult("neutral_equals_baseline", neutral.case.id, not different, detail)
-
-
-def _is_neutral(result: CaseResult) -> bool:
-    settings = result.case.experiment.intervention
-    return settings is not None and settings == settings.neutral()
 
 
 def _equal(own: DrawResult, other: DrawResult) -> bool:

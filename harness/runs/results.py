@@ -65,6 +65,12 @@ class CaseResult:
         return len({draw.sample for draw in self.draws})
 
     @property
+    def is_neutral(self) -> bool:
+        """Whether the case intervenes at the dose that must change nothing."""
+        settings = self.case.experiment.intervention
+        return settings is not None and settings == settings.neutral()
+
+    @property
     def tokens(self) -> int:
         """Tokens generated for this case."""
         return sum(len(draw.completion.tokens) for draw in self.draws)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from harness.errors import FieldError
 from harness.interventions.router_points import random_points, rank, read_points
 
+EXPECTED = 'the file must read [{"layer": 0, "router": 3}, ...]'
 GOOD = {"layer": 1, "router": 2}
 ORDER_OF_SEED_0 = ((2, 0), (2, 2), (0, 2), (2, 1), (0, 1), (0, 0))
 
@@ -42,7 +43,7 @@ class TestReadPoints:
                 "[{",
                 (
                     "is not JSON (Expecting property name enclosed in double quotes: "
-                    "line 1 column 3 (char 2))"
+                    'line 1 column 3 (char 2)); the file must read [{"layer": 0, "router": 3}, ...]'
                 ),
             ),
             (
@@ -53,8 +54,11 @@ class TestReadPoints:
                 ),
             ),
             ([GOOD, [0, 1]], 'entry 2: [0, 1] is not {"layer": 0, "router": 3}'),
-            ([GOOD, {"layer": 0}], "entry 2: {\"layer\": 0} has no 'router'"),
-            ([{"router": 0, "expert": 1}], 'entry 1: {"router": 0, "expert": 1} has no \'layer\''),
+            ([GOOD, {"layer": 0}], f"entry 2: {{\"layer\": 0}} has no 'router'; {EXPECTED}"),
+            (
+                [{"router": 0, "expert": 1}],
+                f'entry 1: {{"router": 0, "expert": 1}} has no \'layer\'; {EXPECTED}',
+            ),
             ([{"layer": -1, "router": 0}], "entry 1: layer is -1; use an integer of at least 0"),
             (
                 [{"layer": 0, "router": True}],
@@ -79,13 +83,13 @@ class TestReadPoints:
     def test_long_values_are_cut(self, write):
         with pytest.raises(FieldError) as caught:
             read_points(write([{"layer": 0, "note": "x" * 500}]))
-        assert len(caught.value.problem.split("entry 1: ")[1]) < 80
+        assert len(caught.value.problem.split("entry 1: ")[1].split(";")[0]) < 80
 
     def test_missing_file(self, tmp_path):
         with pytest.raises(FieldError) as caught:
             read_points(tmp_path / "none.json")
-        expected = f"{tmp_path / 'none.json'}: cannot be read (No such file or directory)"
-        assert caught.value.problem == expected
+        problem = f"{tmp_path / 'none.json'}: cannot be read (No such file or directory)"
+        assert caught.value.problem == f"{problem}; {EXPECTED}"
 
     def test_folder_and_binary(self, tmp_path):
         with pytest.raises(FieldError, match=r"cannot be read \(Is a directory\)"):

@@ -333,7 +333,7 @@ class DecodingRun:
             rows.keys.repeat_interleave(width),
             (drawn[:, None] + torch.arange(width, device=self._device)).flatten(),
         )
-        tokens, scores = to_host(choice, width)
+        tokens, scores = _to_host(choice, width)
         ended: list[tuple[Sequence, FinishReason]] = []
         for row, (sequence, draft) in enumerate(zip(sequences, drafts, strict=True)):
             before = len(sequence.tokens)
@@ -456,7 +456,7 @@ def _padded(
     return torch.tensor(tokens), torch.tensor(positions)
 
 
-def to_host(choice: Choice, width: int) -> tuple[list[list[int]], list[list[float]]]:
+def _to_host(choice: Choice, width: int) -> tuple[list[list[int]], list[list[float]]]:
     """Chosen tokens and their scores, [R, width] each, in one transfer."""
     tokens, scores = choice.tokens.view(-1, width), choice.log_probabilities.view(-1, width)
     if tokens.device.type == "cpu":

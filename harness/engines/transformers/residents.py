@@ -106,11 +106,6 @@ class Residents:
             self._ended[last] = sequence
             self._index.add(sequence)
 
-    def drop_ended(self) -> None:
-        """Forget every ended sequence."""
-        for slot in list(self._ended):
-            self._forget(slot)
-
     def _find(
         self, tokens: SequenceOf[int], intervention: Intervention | None
     ) -> tuple[Sequence | None, int]:
