@@ -1,0 +1,150 @@
+"""The folder of one run, `.titrate/runs/ID`: what it was to do and what is done, written meanwhile.
+
+    run.json              the manifest: when, with which command, versions and hardware, and where
+                          the report goes
+    planned-PROCESS.jsonl every selected case and its baseline, as it is reported if nothing comes
+    cases-PROCESS.jsonl   every case as soon as it has a result
+    engine-PROCESS.json   the settings of the engines that were opened, for the report
+
+PROCESS is one writer's name: `main`, or a worker's. Whoever opens the folder, the run itself, a
+controller of workers, or somebody after a crash, reads the same results from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StoreError
+from harness.runs.journal import Journal
+from harness.runs.records import FORMAT, read_records, to_json
+from harness.runs.results import CaseResult
+
+#: Where runs lie below the folder that they start from.
+DEFAULT = Path(".titrate", "runs")
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of a run when it begins."""
+
+    id: str
+    started: datetime
+    command: str
+    report: str
+    git: tuple[str, bool] | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    hardware: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RunFolder:
+    """One run's folder, seen by one of its processes. Files appear when they are first needed."""
+
+    def __init__(self, directory: Path | str, process: str = "main") -> None:
+        self.directory = Path(directory)
+        self.process = process
+        self._journals: dict[str, Journal] = {}
+        self._engines: dict[str, str] = {}
+
+    def begin(self, manifest: Manifest) -> None:
+        """Write the manifest."""
+        document = asdict(manifest) | {
+            "version": MANIFEST_VERSION,
+            "started": manifest.started.isoformat(),
+        }
+        self._write("run.json", document)
+
+    def plan(self, cases: Iterable[CaseResult]) -> None:
+        """Note the cases that are to be run, as they are reported if nothing comes of them."""
+        for case in cases:
+            self._append("planned", case)
+
+    def add(self, result: CaseResult) -> None:
+        """Keep a result; when this returns, it survives the death of the process."""
+        self._append("cases", result)
+
+    def add_engine(self, settings: Mapping[str, str]) -> None:
+        """Keep the settings of an engine, for the report's `determinism`."""
+        self._engines.update(settings)
+        self._write(f"engine-{self.process}.json", self._engines)
+
+    def manifest(self) -> Manifest:
+        """The manifest.
+
+        Raises:
+            StoreError: there is none, or it is of another version.
+        """
+        path = self.directory / "run.json"
+        try:
+            document = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: cannot be read as a run: {error}") from error
+        version = document.pop("version", None)
+        if version != MANIFEST_VERSION:
+            raise StoreError(
+                f"{path}: version {version}, but this is version {MANIFEST_VERSION}; "
+                "use the version of titrate that made the run"
+            )
+        git = document.pop("git")
+        started = datetime.fromisoformat(document.pop("started"))
+        return Manifest(started=started, git=None if git is None else tuple(git), **document)
+
+    def results(self) -> list[CaseResult]:
+        """Every planned case of every process in planned order, incomplete where nothing came."""
+        results: dict[str, CaseResult] = {}
+        for path in sorted(self.directory.glob("planned-*.jsonl")):
+            for result in read_records(path, torn=True):
+                known = results.get(result.case.id)
+                # Workers plan the same cases; only one of them knows a baseline as a test.
+                if known is None or (known.nodeid is None and result.nodeid is not None):
+                    results[result.case.id] = result
+        for path in sorted(self.directory.glob("cases-*.jsonl")):
+            for result in read_records(path, torn=True):
+                known = results.get(result.case.id)
+                if known is None or known.status != "complete":
+                    results[result.case.id] = result
+        return list(results.values())
+
+    def engines(self) -> dict[str, str]:
+        """The settings of all engines of all processes."""
+        settings: dict[str, str] = {}
+        for path in sorted(self.directory.glob("engine-*.json")):
+            settings |= json.loads(path.read_text("utf-8"))
+        return settings
+
+    def close(self) -> None:
+        """Close what is being written."""
+        for journal in self._journals.values():
+            journal.close()
+
+    def _append(self, kind: str, result: CaseResult) -> None:
+        try:
+            if kind not in self._journals:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                path = self.directory / f"{kind}-{self.process}.jsonl"
+                self._journals[kind] = Journal(path, FORMAT)
+            self._journals[kind].append(to_json(result))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _write(self, name: str, document: Mapping[str, Any]) -> None:
+        """Put a small file in place whole."""
+        part = self.directory / f".{name}.{os.getpid()}.part"
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+            part.replace(self.directory / name)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"{self.directory}: the run's records cannot be written: {error.strerror or error}; "
+            "free some space and run the same command again: what is stored is not made again"
+        )
