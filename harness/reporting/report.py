@@ -18,6 +18,7 @@ from pydantic import (
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveInt,
 )
 
 from harness.reporting.statistics import Metric, Versus
@@ -48,6 +49,18 @@ class Git(Section):
     """Whether files differed from the commit, or were not in it: a new spec, for example."""
 
 
+class Shard(Section):
+    """Which share of a run this is, and of what: enough to join it with the others."""
+
+    index: PositiveInt
+    """From 1."""
+    of: PositiveInt
+    cases: tuple[str, ...]
+    """Ids of the cases of all shards, in order."""
+    selection: str
+    """Hash of what these cases are: only shards of the same specs have the same."""
+
+
 class RunInfo(Section):
     """Where, when and with what a run was made."""
 
@@ -65,6 +78,8 @@ class RunInfo(Section):
     """What the machine is, such as its processor, accelerators and memory."""
     determinism: dict[str, str] = {}
     """Settings that may change the numbers, such as dtype and attention kernel."""
+    shard: Shard | None = None
+    """Null for a whole run, and for one that was merged from all of its shards."""
 
 
 class TaskInfo(Section):
