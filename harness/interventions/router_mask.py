@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self, TypeAlias
 
-import torch
 from pydantic import Field, field_validator
-from torch import Tensor
 
 from harness.errors import FieldError
 from harness.interventions.base import Intervention
+
+if TYPE_CHECKING:
+    from torch import Tensor  # what reads descriptions back, as reports do, needs no torch
 
 Point: TypeAlias = tuple[int, int]
 """(layer, expert): the layer's index in the model, and the column of its gate; both from 0."""
@@ -53,6 +54,8 @@ class RouterMask(Intervention):
 
         Raises FieldError for a point that the model does not have.
         """
+        import torch
+
         check_points(self.points, layers=layers, experts=experts)
         mask = torch.zeros(len(layers), experts, dtype=torch.bool)
         row = {layer: i for i, layer in enumerate(layers)}
@@ -104,6 +107,8 @@ def route(
 
     Runs without host synchronisation: no branch depends on a tensor's values.
     """
+    import torch
+
     own_masked = mask.gather(1, indices)
 
     # Survivors of a token's own selection stay even where logits tie, which bfloat16 gates do;
