@@ -49,22 +49,26 @@ def order_points(
     samples: int,
 ) -> tuple[Point, ...]:
     """All router points of a model, most used first under an expression of averages."""
-    styles = {
-        average.style for average in (expression.plus, expression.minus) if average is not None
-    }
     chosen = task.samples[:samples]
-    usage = {style: measure_usage(engine, shape, task, chosen, style) for style in sorted(styles)}
+    styles = styles_of(expression)
+    usage = {style: measure_usage(engine, shape, task, chosen, style) for style in styles}
     score = usage[expression.plus.style].average(expression.plus)
     if expression.minus is not None:
         score = score - usage[expression.minus.style].average(expression.minus)
     return rank(score, shape.layers)
 
 
+def styles_of(expression: UsageExpression) -> list[Style]:
+    """The prompt styles whose usage an expression compares."""
+    averages = (expression.plus, expression.minus)
+    return sorted({average.style for average in averages if average is not None})
+
+
 def measure_usage(
     engine: Engine, shape: RouterShape, task: Task, samples: Sequence[Sample], style: Style
 ) -> Usage:
     """Read the reference answers of samples in one style and average the routers' choices."""
-    readings = [_reading(engine.tokenizer, task, sample, style) for sample in samples]
+    readings = [reading_of(engine.tokenizer, task, sample, style) for sample in samples]
     sum_last = torch.zeros(len(shape.layers), shape.experts, dtype=torch.float64)
     sum_all = torch.zeros_like(sum_last)
     positions = 0
@@ -88,7 +92,7 @@ def top_k_usage(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     return torch.zeros_like(probabilities).scatter(-1, experts, weights)
 
 
-def _reading(tokenizer: Any, task: Task, sample: Sample, style: Style) -> Reading:
+def reading_of(tokenizer: Any, task: Task, sample: Sample, style: Style) -> Reading:
     """Prompt and reference as joined token ids, capturing at the answer's non-blank tokens."""
     prompt = render(tokenizer, task.prompt(sample, style))
     reference = task.reference(sample)

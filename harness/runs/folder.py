@@ -1,10 +1,10 @@
 """The folder of one run, `.titrate/runs/ID`: what it was to do and what is done, written meanwhile.
 
-    run.json              the manifest: when, with which command, versions and hardware, and where
-                          the report goes
+    run.json              the manifest: when, with which command and versions, and where the report
+                          goes
     planned-PROCESS.jsonl every selected case and its baseline, as it is reported if nothing comes
     cases-PROCESS.jsonl   every case as soon as it has a result
-    engine-PROCESS.json   the settings of the engines that were opened, for the report
+    engine-PROCESS.json   the settings of the engines that were opened, and the process's hardware
 
 PROCESS is one writer's name: `main`, or a worker's. Whoever opens the folder, the run itself, a
 controller of workers, or somebody after a crash, reads the same results from it.
@@ -25,9 +25,19 @@ from harness.runs.journal import Journal
 from harness.runs.records import FORMAT, read_records, to_json
 from harness.runs.results import CaseResult
 
-#: Where runs lie below the folder that they start from.
-DEFAULT = Path(".titrate", "runs")
 MANIFEST_VERSION = 1
+
+_OWN = ".titrate"
+
+
+def runs_below(root: Path) -> Path:
+    """Where runs are recorded that start from `root`."""
+    return root / _OWN / "runs"
+
+
+def store_below(root: Path) -> Path:
+    """Where their completions are stored unless told otherwise."""
+    return root / _OWN / "store"
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,6 @@ class Manifest:
     report: str
     git: tuple[str, bool] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
-    hardware: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RunFolder:
@@ -50,15 +59,17 @@ class RunFolder:
         self.directory = Path(directory)
         self.process = process
         self._journals: dict[str, Journal] = {}
-        self._engines: dict[str, str] = {}
 
     def begin(self, manifest: Manifest) -> None:
-        """Write the manifest."""
+        """Write the manifest. What lies beside it is not for version control, and says so."""
+        own = self.directory.parent.parent
+        if own.name == _OWN and not (own / ".gitignore").exists():
+            self._write(own / ".gitignore", "*\n")
         document = asdict(manifest) | {
             "version": MANIFEST_VERSION,
             "started": manifest.started.isoformat(),
         }
-        self._write("run.json", document)
+        self._write(self.directory / "run.json", json.dumps(document, indent=1) + "\n")
 
     def plan(self, cases: Iterable[CaseResult]) -> None:
         """Note the cases that are to be run, as they are reported if nothing comes of them."""
@@ -69,10 +80,11 @@ class RunFolder:
         """Keep a result; when this returns, it survives the death of the process."""
         self._append("cases", result)
 
-    def add_engine(self, settings: Mapping[str, str]) -> None:
-        """Keep the settings of an engine, for the report's `determinism`."""
-        self._engines.update(settings)
-        self._write(f"engine-{self.process}.json", self._engines)
+    def add_engine(self, determinism: Mapping[str, str], hardware: Mapping[str, Any]) -> None:
+        """Keep the settings of all engines so far, and what they ran on, for the report."""
+        document = {"determinism": dict(determinism), "hardware": dict(hardware)}
+        path = self.directory / f"engine-{self.process}.json"
+        self._write(path, json.dumps(document, indent=1) + "\n")
 
     def manifest(self) -> Manifest:
         """The manifest.
@@ -111,12 +123,15 @@ class RunFolder:
                     results[result.case.id] = result
         return list(results.values())
 
-    def engines(self) -> dict[str, str]:
-        """The settings of all engines of all processes."""
-        settings: dict[str, str] = {}
+    def engines(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """The settings of all engines of all processes, and what they ran on."""
+        determinism: dict[str, str] = {}
+        hardware: dict[str, Any] = {}
         for path in sorted(self.directory.glob("engine-*.json")):
-            settings |= json.loads(path.read_text("utf-8"))
-        return settings
+            document = json.loads(path.read_text("utf-8"))
+            determinism |= document["determinism"]
+            hardware |= document["hardware"]
+        return determinism, hardware
 
     def close(self) -> None:
         """Close what is being written."""
@@ -133,13 +148,13 @@ class RunFolder:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def _write(self, name: str, document: Mapping[str, Any]) -> None:
+    def _write(self, path: Path, text: str) -> None:
         """Put a small file in place whole."""
-        part = self.directory / f".{name}.{os.getpid()}.part"
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-            part.replace(self.directory / name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(text, "utf-8")
+            part.replace(path)
         except OSError as error:
             raise self._unwritable(error) from error
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.engines.base import Request, SamplingRules, Stop
-from harness.errors import FieldError, ModelError, TaskError
+from harness.errors import FieldError, ModelError, SpecError, TaskError
 from harness.interventions.base import Intervention
 from harness.models.loading import load_config, pick_device
 from harness.runs.resolve import check_router_mask
@@ -132,6 +132,33 @@ class Plan:
         if key not in self._prompts:
             self._prompts[key] = tuple(render(self.tokenizer, task.prompt(sample, style)))
         return self._prompts[key]
+
+
+def check_compatible(cases: Iterable[PlannedCase]) -> None:
+    """Refuse two different cases of one id, and one experiment's name with different gates.
+
+    Raises:
+        SpecError: naming the spec files that must be told apart.
+    """
+    experiments: dict[str, PlannedCase] = {}
+    gates: dict[str, PlannedCase] = {}
+    for case in cases:
+        for each in (case, case.baseline):
+            if each is None:
+                continue
+            same = experiments.setdefault(each.id, each)
+            if same.experiment != each.experiment:
+                problem = "two different experiments have this id"
+                raise SpecError(f"{each.id}: {problem}; {_remedy(same, each)}")
+        named = gates.setdefault(case.experiment.name, case)
+        if named.experiment.gates != case.experiment.gates:
+            problem = "two experiments of this name have different gates"
+            raise SpecError(f"{case.experiment.name}: {problem}; {_remedy(named, case)}")
+
+
+def _remedy(one: PlannedCase, other: PlannedCase) -> str:
+    files = sorted({one.case.source.file, other.case.source.file} - {""})
+    return f"rename one of those in {', '.join(files) or 'Python'}"
 
 
 def by_model(cases: Iterable[PlannedCase]) -> dict[tuple[str, str], list[PlannedCase]]:

@@ -27,8 +27,6 @@ from harness.runs.records import completion_from, completion_json
 
 FORMAT = Format("titrate completions", 1)
 PATTERN = "completions-*.jsonl"
-#: Where the store lies below the folder that a run starts from.
-DEFAULT = Path(".titrate", "store")
 
 Kind = Literal["completion", "ordering", "engine"]
 
@@ -145,6 +143,10 @@ class CompletionStore:
         """Close the own file; what is stored can still be read."""
         if self._journal is not None:
             self._journal.close()
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a key is in the index; what it stands for is read by `get`."""
+        return bytes.fromhex(key) in self._places
 
     def __len__(self) -> int:
         return len(self._places)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.errors import StoreError
-from harness.runs.execute import without_completions
-from harness.runs.folder import Manifest, RunFolder
+from harness.runs.folder import Manifest, RunFolder, runs_below
+from harness.runs.scoring import without_completions
 
 from .small import cases, result_of
 
@@ -21,7 +21,6 @@ MANIFEST = Manifest(
     report="/tmp/out",
     git=("abc", True),
     versions={"torch": "2.13.0"},
-    hardware={"cores": 2, "accelerators": []},
 )
 
 
@@ -93,15 +92,25 @@ def test_a_torn_record_is_as_if_it_had_not_been_written(tmp_path, planned):
 
 def test_engines_of_all_processes_are_joined(tmp_path):
     one, other = (RunFolder(tmp_path / "x", name) for name in ("gw0", "gw1"))
-    one.add_engine({"dtype": "float32", "fingerprint of a": "1"})
-    one.add_engine({"fingerprint of b": "2"})
-    other.add_engine({"fingerprint of c": "3"})
-    assert RunFolder(tmp_path / "x").engines() == {
-        "dtype": "float32",
-        "fingerprint of a": "1",
-        "fingerprint of b": "2",
-        "fingerprint of c": "3",
-    }
+    one.add_engine({"dtype": "float32", "fingerprint of a": "1"}, {"cores": 2})
+    one.add_engine({"dtype": "float32", "fingerprint of a": "1", "fingerprint of b": "2"}, {})
+    other.add_engine({"fingerprint of c": "3"}, {"cores": 4, "accelerators": []})
+    assert RunFolder(tmp_path / "x").engines() == (
+        {
+            "dtype": "float32",
+            "fingerprint of a": "1",
+            "fingerprint of b": "2",
+            "fingerprint of c": "3",
+        },
+        {"cores": 4, "accelerators": []},
+    )
+
+
+def test_the_project_s_own_folder_is_not_for_version_control(tmp_path):
+    RunFolder(runs_below(tmp_path) / "x").begin(MANIFEST)
+    assert (tmp_path / ".titrate" / ".gitignore").read_text() == "*\n"
+    RunFolder(tmp_path / "elsewhere" / "x").begin(MANIFEST)
+    assert not (tmp_path / ".gitignore").exists()
 
 
 @pytest.mark.parametrize("spoil", ["missing", "torn", "other version"])
@@ -126,7 +135,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, planned):
     for attempt in (
         lambda: folder.begin(MANIFEST),
         lambda: folder.add(planned[0]),
-        lambda: folder.add_engine({}),
+        lambda: folder.add_engine({}, {}),
     ):
         with pytest.raises(StoreError, match=r"the run's records cannot be written: .*; free "):
             attempt()
