@@ -6,29 +6,16 @@ Nothing is copied from one report into another but when, where and with what its
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from harness.errors import ReportError, StoreError
 from harness.reporting import Report, RunInfo, load_report
 from harness.reporting.report import Shard
+from harness.reporting.write import RECORDS
 from harness.runs.agreement import with_one_baseline
 from harness.runs.records import read_records
 from harness.runs.results import CaseResult
-from harness.spec import Case
-
-#: What a report's directory keeps its records in.
-RECORDS = "records.jsonl"
-
-
-def shard_of(cases: Sequence[Case], index: int, of: int) -> Shard:
-    """What the report of a shard says of the whole selection that it is a share of."""
-    return Shard(
-        index=index, of=of, cases=tuple(case.id for case in cases), selection=_selection(cases)
-    )
 
 
 def joined(directories: Sequence[Path]) -> tuple[RunInfo, list[CaseResult]]:
@@ -117,7 +104,7 @@ def _records(directory: Path) -> Iterable[CaseResult]:
 
 
 def _in_order(whole: Shard, results: Iterable[CaseResult]) -> list[CaseResult]:
-    """Results as a single run orders them: by model, every case after its baseline.
+    """Results as a single run orders them: every case after its baseline.
 
     Of a baseline that several shards have run, a complete result is preferred, then the first.
     """
@@ -126,16 +113,14 @@ def _in_order(whole: Shard, results: Iterable[CaseResult]) -> list[CaseResult]:
         known = found.get(result.case.id)
         if known is None or (known.status != "complete" and result.status == "complete"):
             found[result.case.id] = result
-    groups: dict[tuple[str, str], dict[str, CaseResult]] = {}
+    ordered: dict[str, CaseResult] = {}
     for id_ in whole.cases:
         if id_ in found:
-            result = found[id_]
-            experiment = result.case.experiment
-            group = groups.setdefault((experiment.model, experiment.engine.model_dump_json()), {})
-            if result.baseline in found:
-                group.setdefault(result.baseline, found[result.baseline])
-            group[id_] = result
-    return [result for group in groups.values() for result in group.values()]
+            baseline = found[id_].baseline
+            if baseline in found:
+                ordered.setdefault(baseline, found[baseline])
+            ordered[id_] = found[id_]
+    return list(ordered.values())
 
 
 def _run_info(reports: Sequence[Report]) -> RunInfo:
@@ -152,29 +137,6 @@ def _run_info(reports: Sequence[Report]) -> RunInfo:
             "shard": None,
         }
     )
-
-
-def _selection(cases: Sequence[Case]) -> str:
-    """SHA-256 of what the cases are, wherever the files lie that their specs name."""
-    digest = hashlib.sha256()
-    for case in cases:
-        settings = case.experiment.model_dump(mode="json")
-        digest.update(json.dumps([case.id, case.of, _relocated(settings)]).encode())
-    return digest.hexdigest()
-
-
-def _relocated(value: Any) -> Any:
-    """The same settings with only the names of absolute paths: folders differ between machines.
-
-    What these files hold is compared by the fingerprints of models and the points of masks.
-    """
-    if isinstance(value, Mapping):
-        return {key: _relocated(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_relocated(part) for part in value]
-    if isinstance(value, str) and Path(value).is_absolute():
-        return Path(value).name
-    return value
 
 
 def _short(value: str) -> str:

@@ -6,33 +6,33 @@ does; a run's machinery is imported when the first spec is collected.
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness import invocation
 from harness.errors import TitrateError
 from harness.testing import MARKER
+from harness.workers import hooks
 
 if TYPE_CHECKING:
-    from harness.reporting.conclude import Finished
     from harness.runs.plan import PlannedCase
     from harness.runs.results import CaseResult
     from harness.session import Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
-_FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
+_WHOLE: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 _FORECAST: pytest.StashKey[str] = pytest.StashKey()
 _CASE: pytest.StashKey[PlannedCase] = pytest.StashKey()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options carry the prefix --titrate-."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Options carry the prefix --titrate-. What concerns workers has hooks of its own."""
+    pluginmanager.register(hooks, "titrate-workers")
     group = parser.getgroup("titrate", "dose-response benches (titrate)")
     group.addoption(
         "--titrate-report",
@@ -74,6 +74,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="say what would be run, how much of it is stored, and run nothing",
     )
+    group.addoption(
+        "--titrate-shard",
+        metavar="I/N",
+        help="run the I-th of N equal shares of the cases; titrate merge joins their reports",
+    )
     parser.addini("titrate_specs", "folder of spec files", type="paths", default=None)
 
 
@@ -82,6 +87,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{MARKER}(patterns): run once per case of the matching spec files"
     )
+    try:
+        invocation.shard(config)
+    except TitrateError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -140,29 +149,56 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
         _fail_unless_trusted(pyfuncitem.config, case)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the cases of other shards out, after everything else that deselects."""
+    shard = invocation.shard(config)
+    cases = {item: case for item in items if (case := _case_of(item)) is not None}
+    if shard is None or not cases:
+        return
+    config.stash[_WHOLE] = shard.description(each.case for each in cases.values())
+    own = {case.id for case in shard.own(list(cases.values()))}
+    others = [item for item, case in cases.items() if case.id not in own]
+    config.hook.pytest_deselected(items=others)
+    left_out = set(others)
+    items[:] = [item for item in items if item not in left_out]
+
+
+# Before pytest-xdist, which tells the controller what was collected.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Plan what is left after deselection."""
-    if session.config.option.collectonly or hasattr(session.config, "workerinput"):
+    config = session.config
+    if config.option.collectonly:
         return
-    cases = []
-    for item in session.items:
-        case = _case_of(item)
-        if case is not None and item.get_closest_marker("skip") is None:
-            cases.append(replace(case, nodeid=item.nodeid))
+    cases = [
+        replace(case, nodeid=item.nodeid)
+        for item in session.items
+        if (case := _case_of(item)) is not None
+    ]
     if not cases:
         return
     try:
-        run = _new_session(session.config)
-        run.plan(cases)
-        if session.config.option.titrate_plan:
+        run = _opened(config)
+        if run is None:
+            return
+        config.stash[_SESSION] = run
+        run.shard = config.stash.get(_WHOLE, None)
+        if config.option.titrate_plan:
             from harness.reporting.forecast import forecast_table
             from harness.runs.forecast import forecast
 
-            session.config.stash[_FORECAST] = forecast_table(forecast(cases, run.store))
+            run.plan(cases)
+            config.stash[_FORECAST] = forecast_table(forecast(cases, run.store))
+        elif hasattr(config, "workerinput"):
+            from harness.workers.worker import plan_parts
+
+            plan_parts(config.workerinput, run, cases)
         else:
-            _prepare(session.config, run)
+            run.plan(cases)
+            run.report = invocation.report_directory(config, run.started, run.progress)
     except TitrateError as error:
-        raise pytest.UsageError(str(error)) from error
+        hooks.refuse(session, str(error))
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
@@ -176,46 +212,28 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report, also of a run that was interrupted."""
+    """Write the report, also of a run that was interrupted; a worker's is its controller's."""
     run = session.config.stash.get(_SESSION, None)
-    if run is None or not run.opened:
+    if run is None:
         return
     run.progress.close()
     try:
-        finished = run.finish(run.report)
-    except TitrateError as error:
-        session.config.get_terminal_writer().line(f"\ntitrate: {error}", red=True)
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        return
+        if run.opened and not hasattr(session.config, "workerinput"):
+            invocation.end(session, partial(_ended, run))
     finally:
         run.close()
-    session.config.stash[_FINISHED] = finished
-    if finished.problems and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """End with a short table and the report's path."""
-    finished = config.stash.get(_FINISHED, None)
-    if finished is None:
-        return
-    from harness.reporting import table
+    if invocation.ENDED in config.stash:
+        invocation.summarise(terminalreporter, config.stash[invocation.ENDED])
 
-    run = config.stash[_SESSION]
-    terminalreporter.section("titrate")
-    terminalreporter.write_line(table(finished.report))
-    for problem in finished.problems:
-        terminalreporter.write_line(problem, red=True)
-    loads = f"{run.loads} model load{'s' if run.loads != 1 else ''}"
-    speed = run.counts.tokens / max(run.seconds, 1e-9)
-    stored = f" ({run.counts.requests_stored:,} stored)" if run.counts.requests_stored else ""
-    terminalreporter.write_line(
-        f"{loads}; {run.counts.requests_done:,} requests{stored}, {run.counts.tokens:,} tokens "
-        f"in {run.seconds:.1f} s ({speed:,.0f} tokens/s)"
-    )
-    terminalreporter.write_line(f"report: {_shown(finished.directory)}")
+
+def _ended(run: Session) -> invocation.Ended:
+    return invocation.Ended(run.finish(run.report), run.counts)
 
 
 def _cases(config: pytest.Config, file: Path) -> list[Any]:
@@ -226,7 +244,7 @@ def _cases(config: pytest.Config, file: Path) -> list[Any]:
 
     try:
         params = []
-        for case in expand(*load(file, _overrides(config))):
+        for case in expand(*load(file, invocation.overrides(config))):
             reason = unmet(case.experiment)
             if reason is None:
                 params.append(pytest.param(planned(case), id=case.id))
@@ -238,18 +256,8 @@ def _cases(config: pytest.Config, file: Path) -> list[Any]:
     return params
 
 
-def _overrides(config: pytest.Config) -> list[str]:
-    """All overrides of the command line in the form of --titrate-set."""
-    overrides = list(config.option.titrate_set)
-    if config.option.titrate_limit is not None:
-        overrides.append(f"task.limit={config.option.titrate_limit}")
-    if config.option.titrate_model is not None:
-        overrides.append(f"model={config.option.titrate_model}")
-    return overrides
-
-
 def _matching_specs(config: pytest.Config, patterns: tuple[str, ...]) -> list[Path]:
-    root = _spec_root(config)
+    root = invocation.spec_root(config)
     files: dict[Path, None] = {}
     for pattern in patterns:
         found = sorted(root.glob(pattern))
@@ -259,24 +267,19 @@ def _matching_specs(config: pytest.Config, patterns: tuple[str, ...]) -> list[Pa
     return list(files)
 
 
-def _spec_root(config: pytest.Config) -> Path:
-    configured = config.getini("titrate_specs")
-    return Path(configured[0]) if configured else config.rootpath / "specs"
-
-
 def _is_named(config: pytest.Config, file: Path) -> bool:
     """Whether the command line asks for this file, by itself or by a folder inside the specs."""
-    named = [
-        Path(config.invocation_params.dir, argument.split("::")[0]) for argument in config.args
-    ]
-    root = _spec_root(config)
+    named = invocation.named_paths(config)
+    root = invocation.spec_root(config)
     return any(
         file == name or (name in file.parents and name.is_relative_to(root)) for name in named
     )
 
 
 def _case_of(item: pytest.Item) -> PlannedCase | None:
-    """The planned case of a bench or of a spec file's item; None for other tests."""
+    """The planned case of a bench or of a spec file's item; None for other tests, and for skips."""
+    if item.get_closest_marker("skip") is not None:
+        return None
     if isinstance(item, SpecItem):
         return item.stash[_CASE]
     callspec = getattr(item, "callspec", None)
@@ -286,47 +289,25 @@ def _case_of(item: pytest.Item) -> PlannedCase | None:
     return case
 
 
-def _new_session(config: pytest.Config) -> Session:
-    from harness.live_line import LiveLine
+def _opened(config: pytest.Config) -> Session | None:
+    """The session of this process; None for a worker whose controller knows of no benches."""
     from harness.session import opened_session
+    from harness.workers.worker import open_worker
 
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    capture = config.pluginmanager.get_plugin("capturemanager")
-
-    def exposed() -> AbstractContextManager[None]:
-        return nullcontext() if capture is None else capture.global_and_fixture_disabled()
-
-    def end_line() -> None:
-        if reporter is not None:
-            reporter.ensure_newline()
-
-    command = shlex.join([Path(sys.argv[0]).name, *config.invocation_params.args])
-    given = config.option.titrate_store
-    config.stash[_SESSION] = opened_session(
-        config.rootpath,
-        command,
-        LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line),
-        store=None if given is None else config.invocation_params.dir / given,
-        fresh=config.option.titrate_fresh,
-    )
-    return config.stash[_SESSION]
-
-
-def _prepare(config: pytest.Config, run: Session) -> None:
-    """Find the report's directory and the store to be usable before anything runs."""
-    from harness.reporting import check_writable, default_directory
-
-    here = config.invocation_params.dir
-    given = config.option.titrate_report
-    run.report = default_directory(here, run.started) if given is None else here / given
-    if check_writable(run.report):
-        run.progress.note(f"the report in {_shown(run.report)} will be replaced")
+    store, fresh = invocation.store_directory(config), config.option.titrate_fresh
+    if hasattr(config, "workerinput"):
+        return open_worker(config.workerinput, config.rootpath, store=store, fresh=fresh)
+    line = invocation.live_line(config)
+    command = invocation.command(config)
+    return opened_session(config.rootpath, command, line, store=store, fresh=fresh)
 
 
 def _outcome(config: pytest.Config, case: PlannedCase) -> CaseResult:
     """Run what the case needs; without a model to run it on, this is an error of one line."""
-    if hasattr(config, "workerinput"):
-        reason = "titrate benches do not run under pytest-xdist yet; leave out -n"
+    if _SESSION not in config.stash:
+        reason = (
+            "no bench was found on the command line; name the file that imports harness.testing"
+        )
         pytest.fail(reason, pytrace=False)
     try:
         return config.stash[_SESSION].outcome(case)
@@ -342,10 +323,3 @@ def _fail_unless_trusted(config: pytest.Config, case: PlannedCase) -> None:
         pytest.fail(result.error, pytrace=False)
     for violated in run.violations(case):
         pytest.fail(f"{violated.name}: {violated.detail}", pytrace=False)
-
-
-def _shown(path: Path) -> str:
-    """A path relative to where the user stands, if it lies below."""
-    absolute = path.absolute()
-    here = Path.cwd()
-    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)

@@ -6,12 +6,11 @@ reports than this file shows.
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from harness.engines import open_engine
 from harness.engines.base import Engine
@@ -21,7 +20,7 @@ from harness.reporting.conclude import Finished, conclude, run_info
 from harness.runs.deferred import DeferredEngine
 from harness.runs.environment import git_state, hardware, versions
 from harness.runs.execute import INCOMPLETE, ModelRun
-from harness.runs.folder import Manifest, RunFolder, runs_below, store_below
+from harness.runs.folder import Manifest, RunFolder, run_id, runs_below, store_below
 from harness.runs.forecast import Forecast, forecast
 from harness.runs.invariants import check_invariants
 from harness.runs.plan import PlannedCase, by_model, check_compatible, planned
@@ -32,6 +31,9 @@ from harness.runs.results import CaseResult, InvariantResult
 from harness.runs.scoring import described, without_completions
 from harness.runs.store import CompletionStore
 from harness.spec import Case, Experiment, Source, expand, load
+
+_Key: TypeAlias = tuple[tuple[str, str], int]
+"""What a model's cases are grouped by: model and engine settings, and the part of a worker."""
 
 
 @dataclass
@@ -50,27 +52,39 @@ class Session:
     process: str = "main"
     report: Path = Path()
     counts: Counts = field(default_factory=Counts)
-    loads: int = 0
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: str = ""
+    shard: Mapping[str, Any] | None = None
+    """What a report says of the shard that these cases are (`runs/shard.py`)."""
+
+    abandoned: Callable[[], Mapping[str, str]] = dict
+    """Ids of the cases that must not be tried, with the reason: a process died over them."""
 
     _cases: dict[str, PlannedCase] = field(default_factory=dict)
-    _groups: dict[tuple[str, str], list[PlannedCase]] = field(default_factory=dict)
-    _runs: dict[tuple[str, str], ModelRun] = field(default_factory=dict)
-    _failed_models: dict[tuple[str, str], Exception] = field(default_factory=dict)
+    _part: dict[str, int] = field(default_factory=dict)
+    _groups: dict[_Key, list[PlannedCase]] = field(default_factory=dict)
+    _runs: dict[_Key, ModelRun] = field(default_factory=dict)
+    _failed_models: dict[_Key, Exception] = field(default_factory=dict)
     _determinism: dict[str, str] = field(default_factory=dict)
     _folder: RunFolder | None = None
 
     def __post_init__(self) -> None:
-        self.id = self.id or f"{self.started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+        self.id = self.id or run_id(self.started)
 
-    def plan(self, cases: Iterable[PlannedCase]) -> None:
-        """Say which cases this run consists of, once, before the first outcome is asked for."""
+    def plan(
+        self, cases: Iterable[PlannedCase], parts: Sequence[Sequence[PlannedCase]] = ()
+    ) -> None:
+        """Say which cases this run consists of, once, before the first outcome is asked for.
+
+        Where workers share them, `parts` says how: a case brings along those of its own part only.
+        """
         selected = list(cases)
         check_compatible(selected)
         for case in selected:
             self._cases.setdefault(case.id, case)
-        self._groups = by_model(self._cases.values())
+        self._part = {case.id: number for number, part in enumerate(parts) for case in part}
+        for case in self._cases.values():
+            self._groups.setdefault(self._key(case), []).append(case)
         self.counts.cases_total = len(self._cases)
 
     def outcome(self, case: PlannedCase) -> CaseResult:
@@ -78,22 +92,21 @@ class Session:
 
         What concerns all cases of a model raises: one that cannot be loaded, an engine that broke.
         """
+        died = self.abandoned().get(case.id)
+        if died is not None:
+            raise TitrateError(f"{case.id}: {died}; run the same command again")
         return self._run_of(case).result(self._cases.get(case.id, case))
 
     def violations(self, case: PlannedCase) -> list[InvariantResult]:
         """The identities that this case, which has an outcome, was found to violate."""
-        pair = [self.outcome(each) for each in (case.baseline, case) if each is not None]
+        run = self._run_of(case)
+        pair = [run.result(each) for each in (case.baseline, case) if each is not None]
         return [check for check in check_invariants(pair) if not check.holds]
-
-    @property
-    def seconds(self) -> float:
-        """Time spent generating, without loading, measuring and scoring."""
-        return sum(run.seconds for run in self._runs.values())
 
     @property
     def opened(self) -> bool:
         """Whether there is anything to report: a model, or its stored completions, was there."""
-        return bool(self._runs or self.loads)
+        return bool(self._runs or self.counts.loads)
 
     def results(self) -> list[CaseResult]:
         """Every planned case in planned order after its baseline, unfinished ones too."""
@@ -118,7 +131,7 @@ class Session:
 
     def _run_of(self, case: PlannedCase) -> ModelRun:
         """The run of a case's model, loading it when this is its first case."""
-        key = next(iter(by_model([case])))
+        key = self._key(case)
         if key in self._failed_models:
             raise self._failed_models[key]
         if key not in self._runs:
@@ -127,7 +140,7 @@ class Session:
                 if other.done:
                     other.close()
             try:
-                self._runs[key] = self._opened(case, self._groups[key])
+                self._runs[key] = self._opened(case, key)
             except Exception as error:
                 # Not tried again for the next case: loading is slow, and its failure would be too.
                 self._failed_models[key] = error
@@ -137,14 +150,21 @@ class Session:
                 raise
         return self._runs[key]
 
-    def _opened(self, case: PlannedCase, group: Sequence[PlannedCase]) -> ModelRun:
+    def _key(self, case: PlannedCase) -> _Key:
+        (model,) = by_model([case])
+        return model, self._part.get(case.id, 0)
+
+    def _opened(self, case: PlannedCase, key: _Key) -> ModelRun:
         """Plan all cases of a model, and load it if anything of them is still to be made."""
+        abandoned = self.abandoned()
+        group = [each for each in self._groups[key] if each.id not in abandoned]
+        parts = {part: cases for (model, part), cases in self._groups.items() if model == key[0]}
         model, settings = case.experiment.model, case.experiment.engine
 
         def opening() -> Engine:
             self.progress.note(f"loading {model}")
             engine = open_engine(model, settings)
-            self.loads += 1
+            self.counts.loads += 1
             return engine
 
         engine = DeferredEngine(model, settings, opening, self.store)
@@ -153,7 +173,15 @@ class Session:
             if not engine.known or any(resolver.needs_model(each.experiment) for each in group):
                 engine.load()
             run = ModelRun(
-                engine, group, self.progress, self.counts, self.store, resolver, self._keep
+                engine,
+                group,
+                self.progress,
+                self.counts,
+                self.store,
+                resolver,
+                self._keep,
+                parts=parts,
+                part=key[1],
             )
             if run.missing:
                 engine.load()
@@ -187,6 +215,7 @@ class Session:
             started=self.started,
             command=self.command,
             report=str(self.report.absolute()),
+            shard=self.shard,
             git=git_state(),
             versions=versions(),
         )
@@ -194,7 +223,7 @@ class Session:
     def _planned(self) -> list[CaseResult]:
         return without_completions(list(self._cases.values()), "incomplete", INCOMPLETE)
 
-    def _without_model(self, key: tuple[str, str], error: Exception) -> list[CaseResult]:
+    def _without_model(self, key: _Key, error: Exception) -> list[CaseResult]:
         return without_completions(self._groups[key], "failed", described(error))
 
 

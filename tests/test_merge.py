@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from harness.errors import ReportError
-from harness.merge import RECORDS, joined, shard_of
+from harness.merge import joined
 from harness.reporting import RunInfo, build, write
+from harness.reporting.write import RECORDS
 from harness.runs.execute import without_completions
-from harness.runs.records import record_lines
 from harness.runs.shard import Shard
 from harness.spec import expand
 
@@ -52,10 +52,9 @@ def write_shard(tmp_path):
     def written(index, *, of=2, asked=None, change=lambda each: each, name=None, **fields):
         asked = asked or cases("small", axes=AXES)
         own = [change(each) for each in results(Shard(index, of).own(asked))]
-        shard = shard_of([case.case for case in asked], index, of)
+        shard = Shard(index, of).description(case.case for case in asked)
         directory = tmp_path / (name or f"shard{index}")
         write(build(run_info(index, **{"shard": shard} | fields), own), own, directory)
-        (directory / RECORDS).write_bytes(b"".join(record_lines(own)))
         return directory
 
     return written
@@ -200,7 +199,10 @@ def test_a_report_whose_records_are_torn(write_shard):
 def test_the_folders_of_specs_and_models_may_differ_between_machines():
     def selection(folder):
         fields = {"task": {"name": "humaneval", "path": f"{folder}/problems.jsonl"}}
-        return shard_of(expand(experiment(model=f"{folder}/model", **fields)), 1, 1).selection
+        return chosen(expand(experiment(model=f"{folder}/model", **fields)))
+
+    def chosen(cases):
+        return Shard(1, 1).description(cases)["selection"]
 
     assert selection("/home/a") == selection("/mnt/b/c")
-    assert selection("/home/a") != shard_of(expand(experiment()), 1, 1).selection
+    assert selection("/home/a") != chosen(expand(experiment()))

@@ -244,7 +244,7 @@ def test_a_model_stays_while_one_of_its_cases_waits(here):
     session.plan(asked)
     for case in (asked[0], asked[2], asked[1], asked[3]):  # the models take turns
         assert session.outcome(case).status == "complete"
-    assert session.loads == 2
+    assert session.counts.loads == 2
     session.close()
     session.close()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.reporting.build import build
 from harness.reporting.gates import check_gates
-from harness.reporting.report import Git, Report, RunInfo
+from harness.reporting.report import Git, Report, RunInfo, Shard
 from harness.reporting.write import write
 from harness.runs.folder import Manifest
 from harness.runs.invariants import check_invariants
@@ -80,6 +80,7 @@ def run_info(
         versions=dict(manifest.versions),
         hardware=dict(hardware),
         determinism=dict(determinism),
+        shard=None if manifest.shard is None else Shard(**manifest.shard),
     )
 
 

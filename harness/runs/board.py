@@ -13,6 +13,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from harness.runs.progress import Counts
 
@@ -21,13 +22,9 @@ _INTERVAL = 0.2  # seconds between two writes, as often as a terminal is redrawn
 
 @dataclass(frozen=True)
 class Pinned:
-    """What one process said last: its counters, models loaded, seconds spent generating, and what
-    it has told so far (`notes`), oldest first.
-    """
+    """What one process said last: its counters, and all that it has noted so far."""
 
     counts: Counts = field(default_factory=Counts)
-    loads: int = 0
-    seconds: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -55,11 +52,6 @@ class Pin:
             self._written = now
             self._write()
 
-    def spent(self, loads: int, seconds: float) -> None:
-        """How many models were loaded, and how long the engines have worked."""
-        self._pinned = replace(self._pinned, loads=loads, seconds=seconds)
-        self._write()
-
     def close(self) -> None:
         """Leave the last word."""
         self._write()
@@ -78,16 +70,16 @@ def read(directory: Path) -> dict[str, Pinned]:
     board = {}
     for path in sorted(directory.glob("progress-*.json")):
         said = json.loads(path.read_text("utf-8"))
-        board[path.stem.removeprefix("progress-")] = Pinned(
-            Counts(**said["counts"]), said["loads"], said["seconds"], tuple(said["notes"])
-        )
+        process = path.stem.removeprefix("progress-")
+        board[process] = Pinned(Counts(**said["counts"]), tuple(said["notes"]))
     return board
 
 
 def total(board: Mapping[str, Pinned], gone: Collection[str] = ()) -> Counts:
     """The counters of all processes together: each has its own requests, and all have every case.
 
-    Of a process that is `gone` only the requests that it did are counted.
+    Of a process that is `gone` only the requests that it did are counted. Processes work at the
+    same time, so that together they take as long as the one that takes longest.
     """
     summed = Counts()
     for process, pinned in board.items():
@@ -99,6 +91,6 @@ def total(board: Mapping[str, Pinned], gone: Collection[str] = ()) -> Counts:
     return summed
 
 
-def _add(name: str, first: Counts, second: Counts) -> int:
-    join = max if name == "cases_total" else operator.add
-    return int(join(getattr(first, name), getattr(second, name)))
+def _add(name: str, first: Counts, second: Counts) -> Any:
+    join = max if name in {"cases_total", "seconds"} else operator.add
+    return join(getattr(first, name), getattr(second, name))

@@ -4,14 +4,16 @@ A case is asked for its result; the stream runs until that case's requests are d
 where it stands, so that the next case continues. What the completion store holds comes first and
 costs the engine nothing; what the engine makes is stored before anybody sees it. All baselines run
 before the first intervention, in a stream of their own: no hook exists on the model while it is
-measured untouched.
+measured untouched. Baselines that another worker makes come from the store when they are there, and
+at the very end, in a stream of their own again, when they are not (`sharing.py`).
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,10 +25,14 @@ from harness.runs.progress import Counts, Progress
 from harness.runs.resolve import Resolver
 from harness.runs.results import CaseResult
 from harness.runs.scoring import described, result_of, scored, without_completions
+from harness.runs.sharing import left_to_others
 from harness.runs.store import CompletionStore, key_of
 
 #: Why a case has no result when nothing went wrong with it.
 INCOMPLETE = "the run ended before it"
+
+# Between so many completions of its own a process looks for those that others have made.
+_LOOK_EVERY = 16
 
 
 class _Done(NamedTuple):
@@ -42,12 +48,14 @@ class ModelRun:
 
     Args:
         engine: What makes the completions that are not stored.
-        cases: The cases, all of this engine's model.
+        cases: The cases, all of this engine's model, as one part of it.
         progress: Told of every request and case that is done.
         counts: Where the whole run stands; added to.
         store: Where completions are looked for and kept; none are without it.
         resolver: What knows the cases' interventions; by default a new one.
         keep: Called once with every case's result as soon as there is one.
+        parts: The cases of every part of this model, where workers share it by a common store.
+        part: Which of them these cases are.
     """
 
     def __init__(
@@ -59,6 +67,8 @@ class ModelRun:
         store: CompletionStore | None = None,
         resolver: Resolver | None = None,
         keep: Callable[[CaseResult], None] = lambda _: None,
+        parts: Mapping[int, Sequence[PlannedCase]] | None = None,
+        part: int = 0,
     ) -> None:
         self.engine = engine
         self._cases = list(cases)
@@ -75,7 +85,10 @@ class ModelRun:
         self._closed = False
         self._plan = Plan(engine.tokenizer)
         self._interventions: dict[str, Intervention | None] = {}
-        self._streams = self._add_requests(resolver or Resolver(engine, progress, store))
+        self._untouched, self._touched = self._add_requests(
+            resolver or Resolver(engine, progress, store)
+        )
+        self._awaited = dict.fromkeys(self._left_to_others(parts or {}, part))
         self._waiting = Counter(
             place.case for places in self._plan.places.values() for place in places
         )
@@ -98,8 +111,13 @@ class ModelRun:
         """
         baseline = None if case.baseline is None else self.result(case.baseline)
         if case.id not in self._results:
+            looked = -_LOOK_EVERY
             while self._waiting[case.id]:
-                self._advance()
+                if self._awaited and self._counts.requests_done - looked >= _LOOK_EVERY:
+                    self._look_for_awaited()
+                    looked = self._counts.requests_done
+                else:
+                    self._advance()
             self._keep(case, self._assemble(case, baseline))
         return self._results[case.id]
 
@@ -159,18 +177,56 @@ class ModelRun:
     def _key(self, request: Request) -> str:
         return key_of(self.engine.fingerprint, request.key())
 
+    def _left_to_others(
+        self, parts: Mapping[int, Sequence[PlannedCase]], part: int
+    ) -> list[Request]:
+        """The baselines that another part makes first; none where nothing is shared."""
+        if self._store is None or part not in parts:
+            return []
+        firsts = {
+            number: {first.id: first for case in cases for first in [case.baseline or case]}
+            for number, cases in parts.items()
+        }
+        needed = {part: self._untouched}
+        for number in firsts.keys() - {part}:
+            needed[number] = []
+            for first in firsts[number].values():
+                # A prompt that cannot be rendered fails its case where that case is run.
+                with suppress(TitrateError):
+                    needed[number] += [request for _, request in self._plan.requests(first, None)]
+        return left_to_others(needed, part)
+
     def _run(self) -> Generator[_Done]:
         """Every distinct request once, one stream after the other; first what is stored of it."""
-        for requests in self._streams:
-            missing = []
-            for request in requests:
-                found = None if self._store is None else self._store.get(self._key(request))
-                if found is None:
-                    missing.append(request)
-                else:
-                    yield _Done(request, found, stored=True)
-            if missing:
-                yield from self._make(missing)
+        yield from self._run_missing(
+            [each for each in self._untouched if each not in self._awaited]
+        )
+        yield from self._run_missing(self._touched)
+        if self._awaited and self._store is not None:
+            self._store.refresh()
+        missing = list(self._awaited)
+        self._awaited.clear()
+        yield from self._run_missing(missing)
+
+    def _run_missing(self, requests: Sequence[Request]) -> Generator[_Done]:
+        missing = []
+        for request in requests:
+            found = None if self._store is None else self._store.get(self._key(request))
+            if found is None:
+                missing.append(request)
+            else:
+                yield _Done(request, found, stored=True)
+        if missing:
+            yield from self._make(missing)
+
+    def _look_for_awaited(self) -> None:
+        """Take what other workers have made meanwhile of the baselines that were left to them."""
+        assert self._store is not None
+        self._store.refresh()
+        for request in list(self._awaited):
+            found = self._store.get(self._key(request))
+            if found is not None:
+                self._take(_Done(request, found, stored=True))
 
     def _make(self, requests: list[Request]) -> Generator[_Done]:
         """Run requests, storing each completion before it is used.
@@ -203,7 +259,14 @@ class ModelRun:
             raise
         finally:
             if done is None or not done.stored:
-                self.seconds += time.perf_counter() - started
+                elapsed = time.perf_counter() - started
+                self.seconds += elapsed
+                self._counts.seconds += elapsed
+        self._take(done)
+
+    def _take(self, done: _Done) -> None:
+        """Bring one completion to the places that wait for it."""
+        self._awaited.pop(done.request, None)
         tokens = 0 if done.stored else len(done.completion.tokens)
         for place in self._plan.places[done.request]:
             self._completions[place] = done.completion

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -28,6 +29,11 @@ from harness.runs.results import CaseResult
 MANIFEST_VERSION = 1
 
 _OWN = ".titrate"
+
+
+def run_id(started: datetime) -> str:
+    """A new run's name, which no other run has; names sort by time."""
+    return f"{started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
 def runs_below(root: Path) -> Path:
@@ -50,6 +56,7 @@ class Manifest:
     report: str
     git: tuple[str, bool] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    shard: Mapping[str, Any] | None = None
 
 
 class RunFolder:

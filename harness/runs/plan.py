@@ -93,13 +93,18 @@ class Plan:
 
     def add(self, case: PlannedCase, intervention: Intervention | None) -> None:
         """Add all requests of a case, or none when one of its prompts cannot be rendered."""
-        requests = [
+        for place, request in self.requests(case, intervention):
+            self.places.setdefault(request, []).append(place)
+
+    def requests(
+        self, case: PlannedCase, intervention: Intervention | None
+    ) -> list[tuple[Place, Request]]:
+        """All requests of a case, with the place that each one fills."""
+        return [
             (Place(case.id, sample.id, draw), self._request(case, sample, draw, intervention))
             for sample in case.task.samples
             for draw in range(case.experiment.sampling.draws)
         ]
-        for place, request in requests:
-            self.places.setdefault(request, []).append(place)
 
     def prompt_text(self, task: Task, sample: Sample, style: Style) -> str:
         """A prompt as the model reads it, special tokens included."""

@@ -9,6 +9,7 @@ under everything that was read for them.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -66,10 +67,10 @@ class Resolver:
         task = full_task(experiment.task)
         self.progress.note(f"measuring router usage {points.usage} on {task.name}")
         ordering = order_points(parse(points.usage), self.engine, shape, task, points.samples)
-        self._orderings[points, experiment.task.name, experiment.task.path] = ordering
         if self.store is not None:
             key = self._key(points, experiment)
-            self.store.put_value(key, ordering, "ordering", self.engine.fingerprint)
+            ordering = _points(self.store.agree(key, ordering, "ordering", self.engine.fingerprint))
+        self._orderings[points, experiment.task.name, experiment.task.path] = ordering
         return ordering
 
     def _known(self, points: UsagePoints, experiment: Experiment) -> Ordering | None:
@@ -78,7 +79,7 @@ class Resolver:
         if name not in self._orderings and self.store is not None:
             stored = self.store.value(self._key(points, experiment))
             if stored is not None:
-                self._orderings[name] = tuple((layer, expert) for layer, expert in stored)
+                self._orderings[name] = _points(stored)
         return self._orderings.get(name)
 
     def _key(self, points: UsagePoints, experiment: Experiment) -> str:
@@ -101,6 +102,10 @@ def usage_of(experiment: Experiment) -> UsagePoints | None:
     if settings is None or not settings.count or not isinstance(settings.points, UsagePoints):
         return None
     return settings.points
+
+
+def _points(stored: Iterable[Sequence[int]]) -> Ordering:
+    return tuple((layer, expert) for layer, expert in stored)
 
 
 def check_router_mask(experiment: Experiment, settings: RouterMaskSettings) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from harness.errors import TitrateError
-from harness.runs.partition import partition
-from harness.runs.plan import PlannedCase
+from harness.spec import Case
+
+if TYPE_CHECKING:
+    from harness.runs.plan import PlannedCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +42,37 @@ class Shard:
 
     def own(self, cases: Sequence[PlannedCase]) -> list[PlannedCase]:
         """This shard's cases of a whole selection; every case is some shard's."""
+        from harness.runs.partition import (
+            partition,
+        )  # which needs torch; reading an option does not
+
         distinct = {case.id: case for case in cases}
         return partition(list(distinct.values()), self.of)[self.index - 1]
+
+    def description(self, cases: Iterable[Case]) -> dict[str, Any]:
+        """What the report of this shard says of the whole selection (`reporting.report.Shard`)."""
+        distinct = {case.id: case for case in cases}
+        digest = hashlib.sha256()
+        for case in distinct.values():
+            settings = case.experiment.model_dump(mode="json")
+            digest.update(json.dumps([case.id, case.of, _relocated(settings)]).encode())
+        return {
+            "index": self.index,
+            "of": self.of,
+            "cases": tuple(distinct),
+            "selection": digest.hexdigest(),
+        }
+
+
+def _relocated(value: Any) -> Any:
+    """The same settings with only the names of absolute paths: folders differ between machines.
+
+    What these files hold is compared by the fingerprints of models and the points of masks.
+    """
+    if isinstance(value, Mapping):
+        return {key: _relocated(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_relocated(part) for part in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value

@@ -11,11 +11,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Literal
@@ -108,6 +110,20 @@ class CompletionStore:
             raise _unwritable(self.directory, error) from error
         self._places[bytes.fromhex(key)] = self._place(journal.path, offset)
 
+    def agree(self, key: str, value: Any, kind: Kind, engine: str) -> Any:
+        """What all processes say that ask this: the first one's value, which may be this one.
+
+        Answers that rounding may turn, such as an ordering of nearly equal measurements, must be
+        the same in all workers of a run.
+        """
+        with _alone(self.directory):
+            self.refresh()
+            said = self.value(key)
+            if said is None:
+                self.put_value(key, value, kind, engine)
+                said = self.value(key)
+        return said
+
     def refresh(self) -> None:
         """Find what other processes have stored since, unless the store is to be ignored."""
         if self._fresh:
@@ -187,6 +203,20 @@ class CompletionStore:
             self._numbers[path] = len(self._shards)
             self._shards.append(path)
         return self._numbers[path] << _OFFSET_BITS | offset
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep other processes out that come the same way; on file systems without locks, nobody."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / ".lock").open("w")
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+    with lock:
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def shards(directory: Path) -> list[Path]:

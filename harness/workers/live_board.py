@@ -24,6 +24,7 @@ class LiveBoard:
         self._line = line
         self._gone: set[str] = set()
         self._told = Counter[str]()
+        self._shown = Counts()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="titrate progress", daemon=True)
 
@@ -61,5 +62,7 @@ class LiveBoard:
                 self._line.note(f"{process}: {note}")
             self._told[process] = len(pinned.notes)
         counts = total(board, self._gone)
-        if counts.requests_total:
+        complete = counts.cases_done == counts.cases_total
+        if counts.requests_total and not (complete and counts == self._shown):
             self._line.update(counts)
+            self._shown = counts

@@ -11,17 +11,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-#: Key of xdist's `workerinput` under which a worker finds its orders.
+# Key of xdist's `workerinput` under which a worker finds its orders.
 _KEY = "titrate"
-_PARTS = "parts.json"
+_PLACES = "places.json"
 _CRASHED = "crashed.json"
 
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker is told of its run: its name and folder, and what its manifest says."""
+    """What a worker is told of its run. JSON types: xdist carries nothing else."""
 
     run: str
     directory: str
@@ -29,34 +29,41 @@ class Orders:
     report: str
     command: str
 
-    def put_into(self, workerinput: dict[str, Any]) -> None:
-        """Send them along with a worker; they are JSON types, and nothing else would travel."""
-        workerinput[_KEY] = asdict(self)
-
     @classmethod
     def found_in(cls, workerinput: Mapping[str, Any]) -> Self | None:
-        """The orders of a worker; None where the controller did not know of any benches."""
+        """The orders of a worker; None where the controller knew of no benches."""
         given = workerinput.get(_KEY)
         return None if given is None else cls(**given)
 
+    def put_into(self, workerinput: dict[str, Any]) -> None:
+        """Send them along with a worker."""
+        workerinput[_KEY] = asdict(self)
 
-def say_parts(directory: Path, parts: Mapping[str, int]) -> None:
-    """Tell the controller which part each node id belongs to; every worker says the same."""
-    _put(directory / _PARTS, parts)
+
+class Place(NamedTuple):
+    """Where a test belongs: the part of the cases that its case is in, and the case's id."""
+
+    part: int
+    case: str
 
 
-def told_parts(directory: Path) -> dict[str, int]:
-    """The part of every node id; empty when no worker has a case."""
-    return _get(directory / _PARTS)
+def say_places(directory: Path, places: Mapping[str, Place]) -> None:
+    """Tell the controller where each node id belongs; every worker says the same."""
+    _put(directory / _PLACES, places)
+
+
+def told_places(directory: Path) -> dict[str, Place]:
+    """Where every node id belongs; empty when no worker has a case."""
+    return {nodeid: Place(*place) for nodeid, place in _get(directory / _PLACES).items()}
 
 
 def say_crashed(directory: Path, crashed: Mapping[str, str]) -> None:
-    """Tell the other workers which node ids a worker was running when it died, and how."""
+    """Tell the other workers over which cases a worker died, and how."""
     _put(directory / _CRASHED, crashed)
 
 
 def told_crashed(directory: Path) -> dict[str, str]:
-    """What is known of the death of workers, by the node id that each was running."""
+    """What is known of the death of workers, by the case that each was running."""
     return _get(directory / _CRASHED)
 
 

@@ -12,19 +12,20 @@ from harness.runs import board
 from harness.runs.board import Pin, Pinned, read, total
 from harness.runs.progress import Counts
 
-HALF = Counts(cases_done=1, cases_total=4, requests_done=5, requests_total=10, tokens=70)
+HALF = Counts(
+    cases_done=1, cases_total=4, requests_done=5, requests_total=10, tokens=70, loads=1, seconds=2.5
+)
 
 
 def test_a_board_says_what_each_process_said_last(tmp_path):
     first, second = Pin(tmp_path, "gw0"), Pin(tmp_path, "gw1")
     first.note("loading zoo/moe")
     first.update(HALF)
-    first.spent(loads=1, seconds=2.5)
     second.note("loading zoo/base")
     second.note("measuring router usage")
     assert read(tmp_path) == {
-        "gw0": Pinned(HALF, 1, 2.5, ("loading zoo/moe",)),
-        "gw1": Pinned(Counts(), 0, 0.0, ("loading zoo/base", "measuring router usage")),
+        "gw0": Pinned(HALF, ("loading zoo/moe",)),
+        "gw1": Pinned(Counts(), ("loading zoo/base", "measuring router usage")),
     }
 
 
@@ -54,7 +55,7 @@ def test_counters_that_go_on_growing_are_not_shared_with_what_was_said(tmp_path)
     pin = Pin(tmp_path, "gw0")
     pin.update(counts)
     counts.requests_done = 8
-    pin.spent(1, 1.0)
+    pin.note("loading zoo/moe")
     assert read(tmp_path)["gw0"].counts.requests_done == 5
 
 
@@ -69,13 +70,15 @@ def test_nothing_half_written_is_ever_read(tmp_path):
     Pin(tmp_path, "gw0").update(HALF)
     (tmp_path / "progress-gw1.part").write_text('{"counts"')
     assert list(read(tmp_path)) == ["gw0"]
-    assert json.loads((tmp_path / "progress-gw0.json").read_text())["loads"] == 0
+    assert json.loads((tmp_path / "progress-gw0.json").read_text())["counts"]["loads"] == 1
 
 
 def counts_of(cases_total: int):
     numbers = st.integers(0, 1000)
     return st.tuples(numbers, numbers, numbers, numbers).map(
-        lambda n: Counts(n[0], cases_total, n[1], n[1] + n[2], n[3])
+        lambda n: Counts(
+            n[0], cases_total, n[1], 0, n[1] + n[2], n[3], loads=n[0] % 3, seconds=n[3] / 10
+        )
     )
 
 
@@ -83,7 +86,8 @@ def counts_of(cases_total: int):
 def test_requests_add_up_and_every_process_knows_of_every_case(every):
     summed = total({f"gw{index}": Pinned(counts) for index, counts in enumerate(every)})
     assert summed.cases_total == 40
-    for name in ("cases_done", "requests_done", "requests_total", "tokens"):
+    assert summed.seconds == max(counts.seconds for counts in every)
+    for name in ("cases_done", "requests_done", "requests_total", "tokens", "loads"):
         assert getattr(summed, name) == sum(getattr(counts, name) for counts in every)
 
 
