@@ -326,9 +326,12 @@ def opened_session(
     **fields: Any,
 ) -> Session:
     """A session that keeps what it does below `root`; its store was found to be usable."""
-    completions = CompletionStore(store or store_below(root), fresh=fresh, warn=progress.note)
-    completions.check_writable()
-    return Session(command=command, progress=progress, store=completions, root=root, **fields)
+    session = Session(command=command, progress=progress, root=root, **fields)
+    session.store = CompletionStore(
+        store or store_below(root), fresh=fresh, since=session.started, warn=progress.note
+    )
+    session.store.check_writable()
+    return session
 
 
 def _run_all(session: Session, cases: Sequence[PlannedCase]) -> BaseException | None:

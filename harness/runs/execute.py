@@ -89,6 +89,7 @@ class ModelRun:
             resolver or Resolver(engine, progress, store)
         )
         self._awaited = dict.fromkeys(self._left_to_others(parts or {}, part))
+        self._untouched = [each for each in self._untouched if each not in self._awaited]
         self._waiting = Counter(
             place.case for places in self._plan.places.values() for place in places
         )
@@ -198,9 +199,7 @@ class ModelRun:
 
     def _run(self) -> Generator[_Done]:
         """Every distinct request once, one stream after the other; first what is stored of it."""
-        yield from self._run_missing(
-            [each for each in self._untouched if each not in self._awaited]
-        )
+        yield from self._run_missing(self._untouched)
         yield from self._run_missing(self._touched)
         if self._awaited and self._store is not None:
             self._store.refresh()

@@ -18,6 +18,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Literal
@@ -49,6 +50,7 @@ class CompletionStore:
     Args:
         directory: The folder, which holds nothing else.
         fresh: Find nothing of what other runs stored. What is put is stored all the same.
+        since: When this run began: a fresh store finds what its other processes have stored since.
         warn: Told once, in one line, of what had to be skipped.
 
     Raises:
@@ -60,10 +62,11 @@ class CompletionStore:
         directory: Path | str,
         *,
         fresh: bool = False,
+        since: datetime | None = None,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.directory = Path(directory)
-        self._fresh = fresh
+        self._ignored_until = _stamp(since) if fresh and since else "~" if fresh else ""
         self._warn: Callable[[str], None] | None = warn
         self._places: dict[bytes, int] = {}
         self._shards: list[Path] = []
@@ -126,12 +129,10 @@ class CompletionStore:
 
     def refresh(self) -> None:
         """Find what other processes have stored since, unless the store is to be ignored."""
-        if self._fresh:
-            return
         own = None if self._journal is None else self._journal.path
         skipped: list[str] = []
         for path in shards(self.directory):
-            if path != own:
+            if path != own and _begun(path) > self._ignored_until:
                 skipped += self._index(path)
         if skipped and self._warn is not None:
             more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
@@ -170,8 +171,8 @@ class CompletionStore:
     def _own_journal(self) -> Journal:
         if self._journal is None:
             self.directory.mkdir(parents=True, exist_ok=True)
-            started = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-            name = f"completions-{started}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+            begun = _stamp(datetime.now(UTC))
+            name = f"completions-{begun}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
             self._journal = Journal(self.directory / name, FORMAT)
         return self._journal
 
@@ -186,6 +187,8 @@ class CompletionStore:
                     yield problem
                     return
                 start = line_at(path, 0).end
+            elif path.stat().st_size == start:
+                return
             for line in lines(path, start):
                 key = None if line.body is None else _key_in(line.body)
                 if key is not None:
@@ -203,6 +206,15 @@ class CompletionStore:
             self._numbers[path] = len(self._shards)
             self._shards.append(path)
         return self._numbers[path] << _OFFSET_BITS | offset
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+
+
+def _begun(path: Path) -> str:
+    """When a file of a store was begun, from its name."""
+    return path.name.split("-")[1]
 
 
 @contextmanager

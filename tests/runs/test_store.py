@@ -8,6 +8,8 @@ import random
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,63 @@ def test_two_processes_write_at_once_and_find_each_others_after_a_refresh(folder
     one.refresh()
     assert found(one) == [0, 1, 2, 3]
     assert len(shards(folder)) == 2
+
+
+def test_the_first_process_to_say_something_is_agreed_with(folder):
+    first, second = CompletionStore(folder), CompletionStore(folder)
+    assert first.agree(key(1), [[0, 1]], "ordering", "engine") == [[0, 1]]
+    assert second.agree(key(1), [[1, 0]], "ordering", "engine") == [[0, 1]]
+    assert first.agree(key(1), [[2, 2]], "ordering", "engine") == [[0, 1]]
+    assert CompletionStore(folder).value(key(1)) == [[0, 1]]
+
+
+def test_processes_that_speak_at_once_agree(folder):
+    """Each of four processes says its own number; all must hear the same one."""
+    code = (
+        "import sys; from harness.runs.store import CompletionStore;"
+        "store = CompletionStore(sys.argv[1]); sys.stdin.read();"
+        "print(store.agree(sys.argv[2], int(sys.argv[3]), 'ordering', 'engine'))"
+    )
+    with ExitStack() as stack:
+        speaking = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", code, str(folder), key(1), str(number)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for number in range(4)
+        ]
+        for each in speaking:  # all have started and wait; now let them go
+            each.stdin.close()
+        heard = {each.stdout.read() for each in speaking}
+        assert [each.wait() for each in speaking] == [0] * 4
+    assert len(heard) == 1
+
+
+def test_a_fresh_store_finds_what_its_own_run_has_stored_since(folder, monkeypatch):
+    """A worker that replaces a killed one needs what that one had made in this very run."""
+    began = datetime.now(UTC)
+
+    def later(seconds):
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return began + timedelta(seconds=seconds)
+
+        monkeypatch.setattr("harness.runs.store.datetime", Clock)
+
+    later(-5)
+    filled(folder, [0])
+    later(5)
+    worker = CompletionStore(folder, fresh=True, since=began)
+    worker.put(key(1), completion(1))
+    later(9)
+    replacing = CompletionStore(folder, fresh=True, since=began)
+    assert found(replacing, range(3)) == [1]
+    assert found(CompletionStore(folder), range(3)) == [0, 1]
 
 
 def test_a_fresh_store_finds_only_its_own(folder):
