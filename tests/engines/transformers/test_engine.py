@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, MambaConfig, Qwen3NextConfig
 
 from harness.engines.base import Request, SamplingRules, Stop
-from harness.engines.transformers import decoding, row_interventions
+from harness.engines.transformers import prompts as prompt_passes
+from harness.engines.transformers import row_interventions
 from harness.engines.transformers.drafts import DraftLength
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import ModelError
@@ -140,7 +141,7 @@ def test_a_batch_of_different_requests_equals_batches_of_one(
     order.shuffle(shuffled)
     turns = itertools.cycle(lengths)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "_PREFILL_TOKENS", prefill)
+        patch.setattr(prompt_passes, "_PASS_TOKENS", prefill)
         patch.setattr(DraftLength, "best", lambda self, rows, able, most: next(turns))
         engine = TransformersEngine(moe, slots=slots)
         together = run(engine, [requests[i] for i in shuffled])
