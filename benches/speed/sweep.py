@@ -181,6 +181,18 @@ def plain(sweep: Sweep, masks: list[Any], *, batched: bool, hooks: bool) -> list
 
 def generate_batch(sweep: Sweep, masks: list[Any]) -> list[list[int]]:
     from transformers import GenerationConfig
+    from transformers.generation import ContinuousBatchingConfig
+
+    # Without bounds its pages take most of the machine's memory, and every pass reads them all.
+    longest = max(map(len, sweep.prompts)) + NEW_TOKENS
+    pages = ContinuousBatchingConfig(
+        page_size=32,
+        num_blocks=len(sweep.prompts) * -(-longest // 32),
+        max_batch_tokens=1024,
+        max_requests_per_batch=len(sweep.prompts),
+        use_cuda_graph=False,
+        use_async_batching=False,
+    )
 
     ends = sorted(sweep.loaded.end_tokens)
     config = GenerationConfig(
@@ -190,7 +202,9 @@ def generate_batch(sweep: Sweep, masks: list[Any]) -> list[list[int]]:
     for mask in masks:
         remove = hooked(sweep, mask)
         outputs = sweep.loaded.model.generate_batch(
-            inputs=[list(prompt) for prompt in sweep.prompts], generation_config=config
+            inputs=[list(prompt) for prompt in sweep.prompts],
+            generation_config=config,
+            continuous_batching_config=pages,
         )
         remove()
         if len(outputs) != len(sweep.prompts):

@@ -83,7 +83,7 @@ def route(
     scores: Tensor,
     indices: Tensor,
     mask: Tensor,
-    replace: Tensor,
+    replace: Tensor | None,
     zero_on_empty: Tensor,
 ) -> Routing:
     """Route N tokens under their own masks, given the model's unmasked routing of each.
@@ -93,7 +93,7 @@ def route(
         scores: [N, k] the model's own weights, of whatever dtype the model uses; kept.
         indices: [N, k] the experts they belong to.
         mask: [N, E] bool, the experts that are masked for each token.
-        replace: [N] bool, replace_topk instead of keep_topk.
+        replace: [N] bool, replace_topk instead of keep_topk; None, which is cheaper, for nowhere.
         zero_on_empty: [N] bool, no expert at all instead of the unmasked routing when every
             expert of the selection is masked.
 
@@ -111,14 +111,16 @@ def route(
 
     own_masked = mask.gather(1, indices)
 
-    # Survivors of a token's own selection stay even where logits tie, which bfloat16 gates do;
-    # sorting makes the order of equals, and with it the sums, independent of the batch.
-    rank_of_own = torch.where(own_masked, -torch.inf, torch.inf).to(logits.dtype)
-    ranking = logits.masked_fill(mask, -torch.inf).scatter(1, indices, rank_of_own)
-    refilled = ranking.topk(indices.shape[1], dim=1).indices.sort(dim=1).values
-
-    picked = torch.where(replace[:, None], refilled, indices)
-    masked = mask.gather(1, picked)
+    if replace is None:
+        picked, masked = indices, own_masked
+    else:
+        # Survivors of a token's own selection stay even where logits tie, which bfloat16 gates do;
+        # sorting makes the order of equals, and with it the sums, independent of the batch.
+        rank_of_own = torch.where(own_masked, -torch.inf, torch.inf).to(logits.dtype)
+        ranking = logits.masked_fill(mask, -torch.inf).scatter(1, indices, rank_of_own)
+        refilled = ranking.topk(indices.shape[1], dim=1).indices.sort(dim=1).values
+        picked = torch.where(replace[:, None], refilled, indices)
+        masked = mask.gather(1, picked)
     emptied = masked.all(1)
 
     # A softmax over the survivors' logits, not a division of probabilities: those may all have
@@ -130,7 +132,7 @@ def route(
     changed = own_masked.any(1) & (~emptied | zero_on_empty)
     return Routing(
         scores=torch.where(changed[:, None], weights, scores),
-        indices=torch.where(changed[:, None], picked, indices),
+        indices=indices if picked is indices else torch.where(changed[:, None], picked, indices),
         changed=changed,
         emptied=emptied,
     )

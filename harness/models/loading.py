@@ -127,6 +127,9 @@ def load(
         model, found = AutoModelForCausalLM.from_pretrained(
             folder, dtype=kind, device_map=device_map, output_loading_info=True
         )
+    except ImportError as error:
+        # A quantised checkpoint whose library is not installed.
+        raise ModelError(f"model {reference!r} cannot be loaded: {_first_line(error)}") from error
     except (OSError, ValueError, RuntimeError, HfHubHTTPError, SafetensorError) as error:
         raise _missing(reference, error) from error
     tokenizer = load_tokenizer(reference)

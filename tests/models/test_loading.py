@@ -146,6 +146,15 @@ def test_an_unknown_id_without_a_network_is_one_line_that_names_the_zoo(tmp_path
     assert "zoo/moe" in loading
 
 
+def test_quantised_weights_whose_library_is_missing_are_refused_in_one_line(checkpoint):
+    config = json.loads((checkpoint / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "aqlm"}
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"cannot be loaded: .*aqlm") as error:
+        load(str(checkpoint), device="cpu")
+    assert "\n" not in str(error.value)
+
+
 # Devices and types --------------------------------------------------------------------------------
 
 

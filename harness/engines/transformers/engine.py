@@ -20,7 +20,8 @@ import torch
 import transformers
 
 from harness.engines.base import Activations, Completion, Reading, Request
-from harness.engines.transformers.decoding import DecodingRun, Work
+from harness.engines.transformers.decoding import DecodingRun
+from harness.engines.transformers.passes import Work
 from harness.engines.transformers.prefixes import BLOCK, prefix_key
 from harness.engines.transformers.reading import read
 from harness.engines.transformers.slots import rounded_columns
