@@ -57,7 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("specs", nargs="+", type=Path, metavar="SPEC")
     run.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides")
     run.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
+    run.add_argument(
+        "--unsafe-code",
+        action="store_true",
+        help="where code that a model wrote cannot be isolated, run it with your own rights",
+    )
     run.set_defaults(run=_run)
+
+    doctor = verbs.add_parser("doctor", help="what this machine can do, found out by trying")
+    doctor.set_defaults(run=_doctor)
 
     report = verbs.add_parser("report", help="print the table of a report")
     report.add_argument("report", type=Path, metavar="DIR")
@@ -89,7 +97,14 @@ def _run(parsed: argparse.Namespace) -> int:
     from harness.session import run_specs
 
     progress = LiveLine(sys.stderr)
-    finished = run_specs(parsed.specs, parsed.overrides, parsed.report, progress, parsed.command)
+    finished = run_specs(
+        parsed.specs,
+        parsed.overrides,
+        parsed.report,
+        progress,
+        parsed.command,
+        unsafe_code=parsed.unsafe_code,
+    )
     print(table(finished.report))
     for line in [*(f"skipped: {case}" for case in finished.skipped), *finished.problems]:
         print(line)
@@ -102,6 +117,14 @@ def _report(parsed: argparse.Namespace) -> int:
 
     print(table(load_report(parsed.report)))
     return 0
+
+
+def _doctor(_parsed: argparse.Namespace) -> int:
+    from harness.doctor import examine
+
+    examination = examine()
+    print(examination.text, end="")
+    return 0 if examination.isolates else 1
 
 
 def _schema(parsed: argparse.Namespace) -> int:

@@ -157,6 +157,10 @@ class Session:
             versions=versions(),
             hardware=hardware(),
             determinism=self._determinism,
+            sandbox=next(
+                (each.task.isolated_by for each in self._cases.values() if each.task.isolated_by),
+                None,
+            ),
         )
 
 
@@ -166,18 +170,24 @@ def run(
     overrides: Sequence[str] = (),
     directory: Path | str | None = None,
     progress: Progress | None = None,
+    unsafe_code: bool = False,
 ) -> Report:
     """Run every case of an experiment (or of a spec file) and write its report.
 
     `overrides` are `field=value` strings for a spec file. The report lies in `directory`, by
-    default in a new folder below `reports/`. Raises `SpecError` for a spec that cannot be run, and
-    `TitrateError` for a violated invariant or gate after the report was written.
+    default in a new folder below `reports/`. `unsafe_code` allows code that the model wrote to run
+    as a plain process, with your rights, where it cannot be isolated. Raises `SpecError` for a spec
+    that cannot be run, and `TitrateError` for a violated invariant or gate after the report was
+    written.
     """
     if overrides and isinstance(experiment, Experiment):
         raise SpecError(
             f"{overrides[0]}: overrides are for spec files; change an experiment with model_copy"
         )
-    finished = run_specs([experiment], overrides, directory, progress or Silent(), "harness.run")
+    shown = progress or Silent()
+    finished = run_specs(
+        [experiment], overrides, directory, shown, "harness.run", unsafe_code=unsafe_code
+    )
     if finished.problems:
         raise TitrateError(f"{finished.problems[0]} (report: {finished.directory})")
     return finished.report
@@ -189,6 +199,8 @@ def run_specs(
     directory: Path | str | None,
     progress: Progress,
     command: str,
+    *,
+    unsafe_code: bool = False,
 ) -> Finished:
     """Run several experiments as one session; cases whose requirements are unmet are left out.
 
@@ -204,7 +216,9 @@ def run_specs(
     target = Path(directory or default_directory(Path.cwd(), session.started))
     check_writable(target)
     try:
-        selected = [planned(case) for case in cases if reasons[case.id] is None]
+        selected = [
+            planned(case, unsafe_code=unsafe_code) for case in cases if reasons[case.id] is None
+        ]
         session.plan(selected)
         stopped = _run_all(session, selected)
         if stopped is not None and not session.loads:

@@ -65,6 +65,9 @@ class RunInfo(Section):
     """What the machine is, such as its processor, accelerators and memory."""
     determinism: dict[str, str] = {}
     """Settings that may change the numbers, such as dtype and attention kernel."""
+    sandbox: str | None = None
+    """What stood around model-written code, such as `namespaces, Landlock 7, seccomp`; `process`
+    leads where it ran with the user's own rights. Null where no code was run."""
 
 
 class TaskInfo(Section):
