@@ -52,7 +52,11 @@ def _serve(program: str, entry_point: str) -> None:
             call = frames.receive(CHANNEL)
         except EOFError:
             return
-        frames.send(CHANNEL, _answer(function, call, program))
+        answer = _answer(function, call, program)
+        try:
+            frames.send(CHANNEL, answer)
+        except ValueError as error:  # too long
+            frames.send(CHANNEL, {**_failure(error, program), "changed": None})
 
 
 def _answer(function: Any, call: Any, program: str) -> dict[str, Any]:

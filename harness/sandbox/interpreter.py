@@ -25,7 +25,7 @@ from harness.sandbox.zygote import GRACE, REPLY, REQUEST
 _PACKAGES = ("numpy", "numpy.libs")
 _SOURCE = Path(__file__).parents[2]
 #: Seconds that an interpreter may take to start; usual is a tenth of one.
-_START = 60.0
+_START_LIMIT = 60.0
 #: Seconds beyond the zygote's own patience before an interpreter counts as lost.
 _PATIENCE = 10.0
 
@@ -54,19 +54,10 @@ class WarmInterpreter:
         self._control, theirs = socket.socketpair()
         try:
             with theirs:
-                self._process = subprocess.Popen(
-                    command(level, theirs.fileno()),
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    env={"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
-                    cwd="/",
-                    start_new_session=True,  # Ctrl-C is for the harness, which then hangs up
-                )
-        except OSError as error:
+                self._process = _start(level, theirs)
+        except BaseException:
             self._control.close()
-            raise SandboxError(f"{error.filename or sys.executable}: {error.strerror}") from error
+            raise
         self.layers: Sequence[str] = self._await_start()
 
     def check(self, check: Check, timeout: float) -> Verdict:
@@ -125,10 +116,10 @@ class WarmInterpreter:
             raise SandboxError(f"a check that is too long: {error}") from error
 
     def _await_start(self) -> Sequence[str]:
-        problem = f"did not start within {_START:g} s"
+        problem = f"did not start within {_START_LIMIT:g} s"
         self._control.settimeout(None)
         try:
-            hello = frames.receive(self._control.fileno(), time.monotonic() + _START)
+            hello = frames.receive(self._control.fileno(), time.monotonic() + _START_LIMIT)
             if "layers" in hello:
                 return list(hello["layers"])
             problem = hello["error"]
@@ -146,6 +137,22 @@ class WarmInterpreter:
             return "hung up without ending"
         lines = complaint.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"ended with status {self._process.returncode}"
+
+
+def _start(level: Level, control: socket.socket) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command(level, control.fileno()),
+            pass_fds=[control.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
+            cwd="/",
+            start_new_session=True,  # Ctrl-C is for the harness, which then hangs up
+        )
+    except OSError as error:
+        raise SandboxError(f"{error.filename or sys.executable}: {error.strerror}") from error
 
 
 def command(level: Level, control: int) -> list[str]:

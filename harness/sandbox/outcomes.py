@@ -51,7 +51,7 @@ def of_raised(raised: Raised) -> Verdict:
     text = f"{raised.name}: {raised.message}".removesuffix(": ")
     if raised.errno in _REFUSALS:
         return Verdict(Outcome.FORBIDDEN, f"{text}, at `{raised.line}`")
-    if "MemoryError" in raised.types:
+    if raised.errno == errno.ENOMEM or "MemoryError" in raised.types:
         return Verdict(Outcome.OUT_OF_MEMORY, f"at `{raised.line}`")
     if raised.revived() is None:
         return Verdict(Outcome.EXITED, text)
