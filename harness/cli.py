@@ -60,7 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
     run.add_argument("--fresh", action="store_true", help="make stored completions again")
     run.add_argument("--plan", action="store_true", help="say what would be run, and run nothing")
+    run.add_argument(
+        "--unsafe-code",
+        action="store_true",
+        help="where code that a model wrote cannot be isolated, run it with your own rights",
+    )
     run.set_defaults(run=_run)
+
+    doctor = verbs.add_parser("doctor", help="what this machine can do, found out by trying")
+    doctor.set_defaults(run=_doctor)
 
     report = verbs.add_parser("report", help="print the table of a report")
     report.add_argument("report", type=Path, metavar="DIR")
@@ -94,7 +102,10 @@ def _run(parsed: argparse.Namespace) -> int:
 
     progress = LiveLine(sys.stderr)
     if parsed.plan:
-        print(forecast_table(forecast_specs(parsed.specs, parsed.overrides, parsed.store)))
+        forecasts = forecast_specs(
+            parsed.specs, parsed.overrides, parsed.store, unsafe_code=parsed.unsafe_code
+        )
+        print(forecast_table(forecasts))
         return 0
     finished = run_specs(
         parsed.specs,
@@ -104,6 +115,7 @@ def _run(parsed: argparse.Namespace) -> int:
         parsed.command,
         store=parsed.store,
         fresh=parsed.fresh,
+        unsafe_code=parsed.unsafe_code,
     )
     print(table(finished.report))
     for line in [*(f"skipped: {case}" for case in finished.skipped), *finished.problems]:
@@ -117,6 +129,14 @@ def _report(parsed: argparse.Namespace) -> int:
 
     print(table(load_report(parsed.report)))
     return 0
+
+
+def _doctor(_parsed: argparse.Namespace) -> int:
+    from harness.doctor import examine
+
+    examination = examine()
+    print(examination.text, end="")
+    return 0 if examination.isolates else 1
 
 
 def _schema(parsed: argparse.Namespace) -> int:

@@ -235,13 +235,16 @@ def run(
     progress: Progress | None = None,
     store: Path | str | None = None,
     fresh: bool = False,
+    unsafe_code: bool = False,
 ) -> Report:
     """Run every case of an experiment (or of a spec file) and write its report.
 
     `overrides` are `field=value` strings for a spec file. The report lies in `directory`, by
     default in a new folder below `reports/`. Completions are looked for and kept in `store`, by
-    default `.titrate/store`; `fresh` makes all of them again. Raises `SpecError` for a spec that
-    cannot be run, and `TitrateError` for a violated invariant or gate after the report was written.
+    default `.titrate/store`; `fresh` makes all of them again. `unsafe_code` allows code that the
+    model wrote to run as a plain process, with your rights, where it cannot be isolated. Raises
+    `SpecError` for a spec that cannot be run, and `TitrateError` for a violated invariant or gate
+    after the report was written.
     """
     if overrides and isinstance(experiment, Experiment):
         raise SpecError(
@@ -255,6 +258,7 @@ def run(
         "harness.run",
         store=store,
         fresh=fresh,
+        unsafe_code=unsafe_code,
     )
     if finished.problems:
         raise TitrateError(f"{finished.problems[0]} (report: {finished.directory})")
@@ -270,6 +274,7 @@ def run_specs(
     *,
     store: Path | str | None = None,
     fresh: bool = False,
+    unsafe_code: bool = False,
 ) -> Finished:
     """Run several experiments as one session; cases whose requirements are unmet are left out.
 
@@ -283,7 +288,9 @@ def run_specs(
     if check_writable(session.report):
         progress.note(f"the report in {session.report} will be replaced")
     try:
-        selected = [planned(case) for case in cases if reasons[case.id] is None]
+        selected = [
+            planned(case, unsafe_code=unsafe_code) for case in cases if reasons[case.id] is None
+        ]
         session.plan(selected)
         stopped = _run_all(session, selected)
         if stopped is not None and not session.opened:
@@ -300,10 +307,18 @@ def run_specs(
 
 
 def forecast_specs(
-    specs: Sequence[Path], overrides: Sequence[str], store: Path | None
+    specs: Sequence[Path],
+    overrides: Sequence[str],
+    store: Path | None,
+    *,
+    unsafe_code: bool = False,
 ) -> list[Forecast]:
     """What `run_specs` would do with these specs here and now."""
-    cases = [planned(case) for case in _cases(specs, overrides) if unmet(case.experiment) is None]
+    cases = [
+        planned(case, unsafe_code=unsafe_code)
+        for case in _cases(specs, overrides)
+        if unmet(case.experiment) is None
+    ]
     check_compatible(cases)
     return forecast(cases, CompletionStore(store or store_below(Path.cwd())))
 

@@ -58,6 +58,8 @@ def conclude(run: RunInfo, results: Sequence[CaseResult], directory: Path) -> Fi
     gates = check_gates(
         [(case.experiment.name, case.experiment.gates) for case in whole], results, invariants
     )
+    levels = sorted({result.isolation for result in results if result.isolation is not None})
+    run = run.model_copy(update={"sandbox": "; ".join(levels) or None})
     report = build(run, results, invariants, gates)
     write(report, results, directory)
     return Finished(report, invariants, gates, directory)

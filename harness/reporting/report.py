@@ -80,6 +80,9 @@ class RunInfo(Section):
     """Settings that may change the numbers, such as dtype and attention kernel."""
     shard: Shard | None = None
     """Null for a whole run, and for one that was merged from all of its shards."""
+    sandbox: str | None = None
+    """What stood around model-written code, such as `namespaces, Landlock 7, seccomp`; `process`
+    leads where it ran with the user's own rights. Null where no code was run."""
 
 
 class TaskInfo(Section):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.engines.base import Request, SamplingRules, Stop
-from harness.errors import FieldError, ModelError, SpecError, TaskError
+from harness.errors import FieldError, ModelError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
 from harness.models.loading import load_config, pick_device
 from harness.runs.resolve import check_router_mask
@@ -48,18 +48,21 @@ class PlannedCase:
         return PlannedCase(self.case.baseline, self.task)
 
 
-def planned(case: Case, nodeid: str | None = None) -> PlannedCase:
-    """Load a case's task and check the case, short of its model's weights; raises `SpecError`."""
+def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:
+    """Load a case's task and check the case, short of its model's weights; raises `SpecError`.
+
+    `unsafe_code` allows completions to run as a plain process where they cannot be isolated.
+    """
     experiment = case.experiment
     try:
-        task = task_of(experiment.task)
+        task = task_of(experiment.task, unsafe_code=unsafe_code)
         load_config(experiment.model)
         _check_device(experiment)
         if experiment.intervention is not None:
             check_router_mask(experiment, experiment.intervention)
     except FieldError as error:
         raise case.source.locate(error) from error
-    except TaskError as error:
+    except (TaskError, SandboxError) as error:
         raise case.source.locate(FieldError("task", str(error))) from error
     except ModelError as error:
         raise case.source.locate(FieldError("model", str(error))) from error

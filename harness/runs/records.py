@@ -38,6 +38,7 @@ def to_json(result: CaseResult) -> dict[str, Any]:
         "intervention": (
             None if result.intervention is None else result.intervention.model_dump(mode="json")
         ),
+        "isolation": result.isolation,
         "warnings": list(result.warnings),
         "error": result.error,
         "seconds": result.seconds,
@@ -61,6 +62,7 @@ def from_json(document: dict[str, Any]) -> CaseResult:
         sample_metrics=document["sample_metrics"],
         counts=document["counts"],
         intervention=None if intervention is None else intervention_from(intervention),
+        isolation=document["isolation"],
         warnings=tuple(document["warnings"]),
         error=document["error"],
         seconds=document["seconds"],

@@ -39,6 +39,7 @@ class CaseResult:
     `sample_metrics` maps metric -> sample id -> value in the order of the task's samples; every
     sample of the task is in it, also those that errored or could not be parsed (scored 0).
     `intervention` is what was done, with every measured ordering resolved to its points.
+    `isolation` says what stood around model-written code while it was scored, None where none ran.
     `counts` sums what the intervention counted over all completions. `baseline` is the id of the
     case that this one is compared with: None for a baseline.
     """
@@ -55,6 +56,7 @@ class CaseResult:
     sample_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     intervention: Intervention | None = None
+    isolation: str | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
     seconds: float = 0.0

@@ -102,6 +102,7 @@ def result_of(
         task_version=case.task.version,
         task_size=case.task.size,
         metric=case.task.metric,
+        isolation=case.task.isolated_by if draws else None,
         status=status,
         baseline=None if case.baseline is None else case.baseline.id,
         nodeid=case.nodeid,
