@@ -1,4 +1,4 @@
-"""A report into a directory: cases.csv, samples.jsonl, plots/*.png and, last, report.json.
+"""A report into a directory: cases.csv, samples.jsonl, index.html, plots/*.png, then report.json.
 
 Each file is written beside its place and renamed into it, so none is ever torn, and a run that is
 interrupted here leaves each file either as it was or new.
@@ -15,6 +15,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from harness.errors import ReportError
+from harness.reporting.page import page
 from harness.reporting.plots import plots
 from harness.reporting.report import Report
 from harness.reporting.schema import validate
@@ -37,7 +38,8 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
         _replace(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
-        _replace(folder / "samples.jsonl", "".join(_lines(results)))
+        _replace(folder / "samples.jsonl", "".join(map(_line, records(results))))
+        _replace(folder / "index.html", page(report, records(results)))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
@@ -68,11 +70,11 @@ def check_writable(directory: Path | str) -> None:
         ) from error
 
 
-def _lines(results: Sequence[CaseResult]) -> Iterator[str]:
-    """samples.jsonl, line by line: one per case, sample and draw."""
+def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
+    """The lines of samples.jsonl before they are text: one per case, sample and draw."""
     for result in results:
         for draw in result.draws:
-            line: dict[str, Any] = {
+            yield {
                 "case": result.case.id,
                 "sample": draw.sample,
                 "draw": draw.draw,
@@ -86,7 +88,10 @@ def _lines(results: Sequence[CaseResult]) -> Iterator[str]:
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
             }
-            yield json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _replace(path: Path, content: str | bytes) -> None:
