@@ -24,7 +24,7 @@ from harness.reporting.statistics import (
     summarise,
 )
 from harness.reporting.terminal import table
-from harness.reporting.write import check_writable, write
+from harness.reporting.write import check_writable, write, write_page
 
 __all__ = [
     "Agreement",
@@ -54,4 +54,5 @@ __all__ = [
     "table",
     "validate",
     "write",
+    "write_page",
 ]

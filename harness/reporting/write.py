@@ -15,6 +15,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from harness.errors import ReportError
+from harness.reporting.load import load_report, sample_records
 from harness.reporting.page import page
 from harness.reporting.plots import plots
 from harness.reporting.report import Report
@@ -49,6 +50,28 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
     except OSError as error:
         raise ReportError(
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
+        ) from error
+    return target
+
+
+def write_page(path: Path | str) -> Path:
+    """Write index.html beside a report that has none, or one of another version.
+
+    Returns:
+        The path of index.html.
+
+    Raises:
+        ReportError: the report or its samples cannot be read, or the page cannot be written.
+    """
+    given = Path(path)
+    folder = given if given.is_dir() else given.parent
+    target = folder / "index.html"
+    content = page(load_report(given), sample_records(folder))
+    try:
+        _replace(target, content)
+    except OSError as error:
+        raise ReportError(
+            f"{target}: cannot be written: {error.strerror or error}; copy the report elsewhere"
         ) from error
     return target
 

@@ -88,7 +88,10 @@ def _experiment(report: Report, name: str, positions: Mapping[str, int]) -> dict
         "series": _series(report, cases, positions),
         "leaves": [positions[found.leaves.id] for found in findings(report, name) if found.leaves],
         "grids": [_plain(asdict(grid)) for grid in grids(report, name)],
-        "settings": _plain(_shared([case.settings for case in cases])),
+        # Of the cases that intervene, where there are any: baselines lack that section.
+        "settings": _plain(
+            _shared([c.settings for c in cases if c.id not in baselines] or [cases[0].settings])
+        ),
     }
 
 

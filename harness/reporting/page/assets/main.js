@@ -70,7 +70,7 @@ async function follow() {
   hideNote();
   if (REPORT.experiments.length === 0) return;
   const browser = await drawExperiment(number);
-  browser?.go(place);
+  await browser?.go(place);
   const asked = place.sample ?? place.show ?? place.at;
   if (!asked) return;
   document.querySelector(`#experiment-${number} [data-part=samples]`).scrollIntoView();

@@ -13,10 +13,12 @@ const SHOWN = {
 const SIGNS = { worse: "×", better: "+", parted: "~", equal: "·", missing: " " };
 /** Signs in the list: of more cases than this the first ones are shown. */
 const MOST_SIGNS = 40;
+/** Signs that fit beside the sample's name; more stand small below it. */
+const DENSE = 14;
 /** Rows in the list; more are a matter for the filters. */
 const MOST_ROWS = 2000;
 
-/** The browser of an experiment; `go(place)` shows a place of the address. */
+/** The browser of an experiment; `go(place)` shows a place of the address and ends when it does. */
 function sampleBrowser(experiment, index) {
   const rows = new Map(index.samples.map((sample, at) => [sample, at]));
   const place = { experiment: experiment.name, series: null, show: "all", at: null, sample: null, draw: null };
@@ -77,7 +79,7 @@ function sampleBrowser(experiment, index) {
     if (listed.length === 0) list.append(element("li", { class: "empty" }, "No sample matches."));
     if (listed.length > MOST_ROWS) list.append(element("li", { class: "empty" }, `The first ${MOST_ROWS}; filter to see others.`));
     if (!listed.includes(place.sample)) place.sample = listed.find(isBroken) ?? listed[0] ?? null;
-    choose(place.sample, false);
+    return choose(place.sample, false);
   }
 
   function item(sample, at, cases) {
@@ -93,7 +95,7 @@ function sampleBrowser(experiment, index) {
       "aria-selected": "false",
       "data-sample": sample,
       click: () => choose(sample, true),
-    }, element("span", { class: "name" }, sample), element("span", { class: "signs", "aria-hidden": "true" }, ...signs));
+    }, element("span", { class: "name" }, sample), element("span", { class: states.length > DENSE ? "signs dense" : "signs", "aria-hidden": "true" }, ...signs));
   }
 
   function move(event) {
@@ -153,7 +155,7 @@ function sampleBrowser(experiment, index) {
     // A link to a sample that the other filters hide shows it all the same.
     if (place.sample !== null && !listedSamples().includes(place.sample)) place.show = "all";
     drawControls();
-    drawList();
+    return drawList();
   }
 
   const key = element("p", { class: "caption signs" },

@@ -16,6 +16,8 @@ from harness.spec import Experiment, expand
 from harness.tasks.base import Score
 
 _WORDS = [*kwlist, *"()[]:=.,+-*/%<>", "items", "value", "range", "len", "append", "sorted", "join"]
+#: Text to cut completions from; so long that compression finds little of it twice.
+_POOL = random.Random(0).choices(_WORDS, k=400_000)
 
 
 def large_run(
@@ -58,11 +60,11 @@ def _result(case, dose: int, doses: int, seed: int, samples: int, words: int) ->
     draws = []
     for sample in range(samples):
         reference = random.Random(1_000_003 * seed + sample)
-        text = reference.choices(_WORDS, k=words)
-        breaks_at = reference.random()
-        own = random.Random(f"{seed} {sample} {dose}")
+        start, breaks_at = reference.randrange(len(_POOL) - words), reference.random()
+        own = random.Random(1_000_003 * (1_009 * seed + sample) + dose)
         kept = words if dose == 0 else int(words * own.random() * (1 - dose / doses))
-        text[kept:] = own.choices(_WORDS, k=words - kept)
+        other = own.randrange(len(_POOL) - words)
+        text = _POOL[start : start + kept] + _POOL[other : other + words - kept]
         right = dose / doses < breaks_at
         draws.append(
             DrawResult(
