@@ -25,11 +25,10 @@ def test_a_gate_that_failed_does_not_hold(run, results):
     assert (gates.holds, gates.lines[0].detail) == (False, "no case")
 
 
-def test_cases_that_did_not_end_are_counted_and_named(run, results):
+def test_cases_that_did_not_end_are_counted(run, results):
     results[2] = replace(results[2], status="incomplete", error="interrupted")
     cases, *_ = verdicts(build(run, results))
     assert (cases.holds, cases.summary) == (False, "9 of 10 complete")
-    assert [line.where for line in cases.lines] == [results[2].case.id]
 
 
 def test_facts_are_all_there(report):

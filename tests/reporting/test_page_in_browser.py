@@ -83,11 +83,8 @@ def test_what_was_violated_is_open_and_first(show, run, results):
     gate = GateResult("pass@1 >= 0.9", "keep_topk", holds=False, detail="0.4")
     results[2] = replace(results[2], status="failed", error="out of <b>memory</b>")
     browser = show(build(run, results, [invariant], [gate]), results)
-    assert browser.texts(".verdicts details[open] summary strong") == [
-        "Cases",
-        "Invariants",
-        "Gates",
-    ]
+    assert browser.texts(".verdicts .violated > summary strong") == ["Cases", "Invariants", "Gates"]
+    assert browser.texts(".verdicts details[open] summary strong") == ["Invariants", "Gates"]
     assert "out of <b>memory</b>" in browser.text(".attention .serious")
     assert browser.texts(".unfinished td:nth-child(3)") == ["failed"]
     assert "Left out: 1 case" in browser.text("figure .caption")
@@ -454,6 +451,15 @@ def test_a_link_that_leads_nowhere_shows_the_report(show, report, results, fragm
     browser = show(report, results, fragment)
     assert len(browser.texts(".list li")) == 12
     assert browser.text(".sample h4") == "s/5"
+
+
+def test_a_case_without_its_baseline_is_shown_uncompared(show, run):
+    results = [result_of(cases_of()[0], first(1, 2))]
+    browser = show(build(run, results), results)
+    assert browser.texts(".card h5") == ["keep_topk"]
+    assert browser.texts(".card .departs, .card mark, .card .change") == []
+    name = browser.js("document.querySelector('.list li').getAttribute('aria-label')")
+    assert name == "s/0: not compared"
 
 
 def test_draws_are_shown_one_at_a_time(show, run):

@@ -29,7 +29,7 @@ function heatmapDrawn(grid, layer, width) {
   const across = Math.max(1, Math.ceil((10 + 7 * Math.max(...grid.columns.map((name) => name.length))) / cell));
   grid.rows.forEach((name, at) => at % every === 0 && axes.append(words(left - 6, (at + 0.5) * cell, name, "tick end")));
   grid.columns.forEach((name, at) => at % across === 0 && axes.append(words(left + (at + 0.5) * cell, rows * cell + 14, name, "tick")));
-  axes.append(words(0, 0, grid.row_axis, "axis", { transform: `translate(10 ${(rows * cell) / 2}) rotate(-90)` }));
+  axes.append(words(0, 0, grid.row_axis, "axis", { transform: `translate(10 ${Math.max(20, (rows * cell) / 2)}) rotate(-90)` }));
   axes.append(words(left + (columns * cell) / 2, rows * cell + 34, grid.column_axis, "axis"));
   picture.append(axes);
 

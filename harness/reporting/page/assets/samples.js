@@ -5,12 +5,12 @@ const SHOWN = {
   all: ["all samples", () => true],
   worse: ["broken: worse than the baseline", (states) => states.some((state) => state === "worse")],
   better: ["mended: better than the baseline", (states) => states.some((state) => state === "better")],
-  parted: ["text changed, verdict the same", (states) => states.some((state) => state === "parted")],
+  parted: ["departed, verdict the same", (states) => states.some((state) => state === "parted")],
   equal: ["always equal to the baseline", (states) => states.every((state) => state === "equal")],
   unread: ["not parsed, or refused", (states, unread) => unread],
 };
 /** A state as a sign of one character, so that colours are not needed to tell them apart. */
-const SIGNS = { worse: "×", better: "+", parted: "~", equal: "·", missing: " " };
+const SIGNS = { worse: "×", better: "+", parted: "~", equal: "·", missing: " ", alone: " " };
 /** Signs in the list: of more cases than this the first ones are shown. */
 const MOST_SIGNS = 40;
 /** Signs that fit beside the sample's name; more stand small below it. */
@@ -38,7 +38,7 @@ function sampleBrowser(experiment, index) {
     const own = index.cases[one.position];
     const base = index.cases[one.baseline];
     if (!own?.draws[at]) return "missing";
-    if (!base?.draws[at]) return "equal";
+    if (!base?.draws[at]) return "alone";
     const change = own.right[at] / own.draws[at] - base.right[at] / base.draws[at];
     return change < 0 ? "worse" : change > 0 ? "better" : own.parted[at] ? "parted" : "equal";
   }
@@ -85,8 +85,9 @@ function sampleBrowser(experiment, index) {
   function item(sample, at, cases) {
     const states = cases.map((one) => state(one, rows.get(sample)));
     const said = ["worse", "better", "parted"].map((key) => [states.filter((each) => each === key).length, key]);
-    const names = { worse: "broke", better: "mended", parted: "changed" };
-    const label = said.filter(([n]) => n).map(([n, key]) => `${names[key]} in ${n}`).join(", ") || "equal to the baseline";
+    const names = { worse: "broke", better: "mended", parted: "departed" };
+    const rest = states.every((each) => each === "equal") ? "equal to the baseline" : "not compared";
+    const label = said.filter(([n]) => n).map(([n, key]) => `${names[key]} in ${n}`).join(", ") || rest;
     const signs = states.map((each) => element("span", { class: each }, SIGNS[each]));
     return element("li", {
       role: "option",
@@ -159,7 +160,7 @@ function sampleBrowser(experiment, index) {
   }
 
   const key = element("p", { class: "caption signs" },
-    ...[["worse", "broke"], ["better", "mended"], ["parted", "text changed, same verdict"], ["equal", "equal to the baseline"]]
+    ...[["worse", "broke"], ["better", "mended"], ["parted", "departed, same verdict"], ["equal", "equal to the baseline"]]
       .flatMap(([name, text]) => [element("span", { class: name }, SIGNS[name]), ` ${text}   `]));
   const nodes = [controls, element("div", { class: "browser" }, element("div", {}, list, key), detail)];
   return { nodes, go, focus: () => list.focus({ preventScroll: true }) };
