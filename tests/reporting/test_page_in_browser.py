@@ -14,7 +14,7 @@ from harness.reporting.load import sample_records
 from harness.runs.results import GateResult, InvariantResult
 
 from .large_run import large_run
-from .small_run import cases_of, first, masked, result_of, sweep
+from .small_run import METRIC, cases_of, first, masked, result_of, sweep
 
 EXAMPLE = Path(__file__).parents[2] / "reports" / "example"
 TABLE = ".cases tbody tr"
@@ -251,6 +251,22 @@ def test_a_parameter_keeps_the_baselines_of_its_cases(show, report, results):
     )
     assert set(column(browser, 1)) == {"assisted"}
     assert column(browser, 2) == ["baseline", "0", "1", "2", "4"]
+
+
+def test_numbers_of_another_metric_lead_to_no_samples(show, run):
+    results = [
+        replace(each, sample_metrics={**each.sample_metrics, "parsed": each.sample_metrics[METRIC]})
+        for each in sweep()
+    ]
+    browser = show(build(run, results), results)
+    assert len(browser.texts(".cases a")) == 6
+    browser.js(
+        "(() => { const s = document.querySelector('[data-part=metric] select');"
+        " s.value = 'parsed'; s.dispatchEvent(new Event('change')); })()"
+    )
+    assert browser.texts(".cases a") == []
+    assert browser.texts(".cases thead button")[2] == "parsed"
+    assert browser.text("svg .axis") == "parsed"
 
 
 def test_a_row_opens_its_details_with_the_keyboard(show, run, results):

@@ -45,6 +45,13 @@ def test_numbers_have_the_digits_that_are_shown(report):
     assert value == 0.916667
 
 
+def test_a_dose_of_many_digits_finds_its_place(report):
+    case = report.cases[1].model_copy(update={"dose": 0.123456789})
+    found = experiment(report.model_copy(update={"cases": (report.cases[0], case)}))
+    assert found["places"] == [[0.123456789, 0.123456789]]
+    assert found["cases"][1]["dose"] == 0.123456789
+
+
 def test_without_a_dose_cases_are_read_beside_their_baseline(run):
     axes = {"prompt.style": ["agentic", "assisted"], "intervention.mode": ["keep_topk"]}
     results = {}

@@ -103,6 +103,8 @@ def _case(case: CaseReport, axes: Mapping[str, str]) -> dict[str, Any]:
     shown = {"id", "nodeid", "dose", "status", "metrics", "versus_baseline", "agreement"}
     shown |= {"counts", "tokens", "seconds", "warnings", "error"}
     row: dict[str, Any] = _plain(case.model_dump(mode="json", include=shown))
+    # Whole, because it is looked up among the places of the axis.
+    row["dose"] = case.dose
     row["params"] = {axis: text(case.params[axis]) for axis in axes if axis in case.params}
     return row
 

@@ -96,7 +96,9 @@ function caseTable(experiment, changed) {
     const cells = columns.map((column, index) => {
       const text = column.text(one);
       const place = { experiment: experiment.name, show: column.link, at: one.id, series: seriesOf(experiment, one)?.label };
-      const content = column.link && text > 0 ? element("a", { href: addressOf(place) }, `${text}`) : `${text}`;
+      // Samples are told apart by the primary metric: only its numbers lead to them.
+      const leads = column.link && text > 0 && metric === experiment.metric;
+      const content = leads ? element("a", { href: addressOf(place) }, `${text}`) : `${text}`;
       if (index > 0) return element("td", { class: column.words ? "" : "number" }, content);
       const button = element("button", {
         type: "button",

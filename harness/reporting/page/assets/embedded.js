@@ -22,7 +22,8 @@ async function unpack(id) {
   // Chunks stand at the end of the page, which draws itself while they are still being read.
   if (!document.getElementById(id)?.nextElementSibling) await pageRead();
   const binary = atob(document.getElementById(id).textContent.trim());
-  const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < bytes.length; at += 1) bytes[at] = binary.charCodeAt(at);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).json();
 }

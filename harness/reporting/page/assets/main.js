@@ -34,10 +34,18 @@ async function fillExperiment(experiment, number) {
   const open = (one) => (location.hash = addressOf({ experiment: experiment.name, series: seriesOf(experiment, one)?.label, show: "all", at: one.id }));
   let metric = experiment.metric;
   let shown = experiment.cases;
+  let drawnMetric = metric;
   const chart = drawnToWidth(part("chart"), (width) => experiment.doseAxis
     ? curvesDrawn(experiment, metric, new Set(shown.map((one) => one.position)), width, open)
     : dotsDrawn(experiment, metric, shown, width, open));
-  const table = caseTable(experiment, (cases) => ((shown = cases), chart.redraw()));
+  const table = caseTable(experiment, (cases) => {
+    // Curves do not depend on the order of the rows.
+    const same = experiment.doseAxis && cases.length === shown.length && drawnMetric === metric;
+    const before = new Set(shown);
+    shown = cases;
+    drawnMetric = metric;
+    if (!same || !cases.every((one) => before.has(one))) chart.redraw();
+  });
   if (experiment.metrics.length > 1) {
     part("metric").append(selection("Metric", experiment.metrics.map((name) => [name, name]), metric,
       (name) => ((metric = name), table.setMetric(name))));
@@ -52,7 +60,7 @@ async function fillExperiment(experiment, number) {
     part("samples").append(element("p", { class: "empty" }, "This report has no samples to compare."));
     return null;
   }
-  const browser = sampleBrowser(experiment, await embeddedSamples(`index-${number}`));
+  const browser = sampleBrowser(experiment, await embeddedSamples(`index-${number}`), number);
   part("samples").append(...browser.nodes);
   return browser;
 }

@@ -19,7 +19,7 @@ const DENSE = 14;
 const MOST_ROWS = 2000;
 
 /** The browser of an experiment; `go(place)` shows a place of the address and ends when it does. */
-function sampleBrowser(experiment, index) {
+function sampleBrowser(experiment, index, number) {
   const rows = new Map(index.samples.map((sample, at) => [sample, at]));
   const place = { experiment: experiment.name, series: null, show: "all", at: null, sample: null, draw: null };
   let words = "";
@@ -91,7 +91,7 @@ function sampleBrowser(experiment, index) {
     const signs = states.map((each) => element("span", { class: each }, SIGNS[each]));
     return element("li", {
       role: "option",
-      id: `sample-${at}`,
+      id: `sample-${number}-${at}`,
       "aria-label": `${sample}: ${label}`,
       "aria-selected": "false",
       "data-sample": sample,
