@@ -70,8 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor = verbs.add_parser("doctor", help="what this machine can do, found out by trying")
     doctor.set_defaults(run=_doctor)
 
-    report = verbs.add_parser("report", help="print the table of a report")
+    report = verbs.add_parser("report", help="print the table of a report, or write its page")
     report.add_argument("report", type=Path, metavar="DIR")
+    report.add_argument("--html", action="store_true", help="write its index.html anew")
     report.set_defaults(run=_report)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of spec files or of reports")
@@ -125,9 +126,12 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _report(parsed: argparse.Namespace) -> int:
-    from harness.reporting import load_report, table
+    from harness.reporting import load_report, table, write_page
 
-    print(table(load_report(parsed.report)))
+    if parsed.html:
+        print(f"page: {write_page(parsed.report)}")
+    else:
+        print(table(load_report(parsed.report)))
     return 0
 
 

@@ -107,6 +107,19 @@ def test_report_prints_the_table_of_a_run(spec, capsys):
         assert capsys.readouterr().out.strip() == table(harness.load_report("out")).strip()
 
 
+def test_report_writes_the_page_of_a_run_anew(spec, here, capsys):
+    main(["run", "small.yaml", "--report", "out"])
+    capsys.readouterr()
+    page = here / "out" / "index.html"
+    written = page.read_bytes()
+    page.unlink()
+    assert main(["report", "out", "--html"]) == 0
+    assert capsys.readouterr().out == "page: out/index.html\n"
+    assert page.read_bytes() == written
+    (here / "out" / "samples.jsonl").unlink()
+    assert "samples.jsonl: no such file" in refused(capsys, "report", "out", "--html")
+
+
 def test_an_interruption_is_one_line(spec, capsys, monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt

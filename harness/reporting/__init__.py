@@ -24,7 +24,7 @@ from harness.reporting.statistics import (
     summarise,
 )
 from harness.reporting.terminal import table
-from harness.reporting.write import check_writable, default_directory, write
+from harness.reporting.write import check_writable, default_directory, write, write_page
 
 __all__ = [
     "Agreement",
@@ -55,4 +55,5 @@ __all__ = [
     "table",
     "validate",
     "write",
+    "write_page",
 ]

@@ -1,4 +1,4 @@
-"""A report into a directory: tables, records, samples, plots/*.png and, last, report.json.
+"""A report into a directory: tables, records, samples, index.html, plots/*.png, then report.json.
 
 Each file is written beside its place and renamed into it, so none is ever torn, and a run that is
 interrupted here leaves each file either as it was or new.
@@ -16,6 +16,8 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from harness.errors import ReportError
+from harness.reporting.load import load_report, sample_records
+from harness.reporting.page import page
 from harness.reporting.plots import plots
 from harness.reporting.report import Report
 from harness.reporting.schema import validate
@@ -45,8 +47,9 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
         _replace(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
-        _replace(folder / "samples.jsonl", "".join(_lines(results)))
+        _replace(folder / "samples.jsonl", "".join(map(_line, records(results))))
         _replace(folder / RECORDS, b"".join(record_lines(results)))
+        _replace(folder / "index.html", page(report, records(results)))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
@@ -56,6 +59,28 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
     except OSError as error:
         raise ReportError(
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
+        ) from error
+    return target
+
+
+def write_page(path: Path | str) -> Path:
+    """Write index.html beside a report that has none, or one of another version.
+
+    Returns:
+        The path of index.html.
+
+    Raises:
+        ReportError: the report or its samples cannot be read, or the page cannot be written.
+    """
+    given = Path(path)
+    folder = given if given.is_dir() else given.parent
+    target = folder / "index.html"
+    content = page(load_report(given), sample_records(folder))
+    try:
+        _replace(target, content)
+    except OSError as error:
+        raise ReportError(
+            f"{target}: cannot be written: {error.strerror or error}; copy the report elsewhere"
         ) from error
     return target
 
@@ -98,11 +123,11 @@ def default_directory(root: Path, started: datetime) -> Path:
     )
 
 
-def _lines(results: Sequence[CaseResult]) -> Iterator[str]:
-    """samples.jsonl, line by line: one per case, sample and draw."""
+def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
+    """The lines of samples.jsonl before they are text: one per case, sample and draw."""
     for result in results:
         for draw in result.draws:
-            line: dict[str, Any] = {
+            yield {
                 "case": result.case.id,
                 "sample": draw.sample,
                 "draw": draw.draw,
@@ -116,7 +141,10 @@ def _lines(results: Sequence[CaseResult]) -> Iterator[str]:
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
             }
-            yield json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _replace(path: Path, content: str | bytes) -> None:
