@@ -10,24 +10,27 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.errors import TitrateError
-from harness.testing import MARKER
+from harness.testing import INVARIANTS_MARKER, MARKER
 
 if TYPE_CHECKING:
+    from harness.invariants import Check
     from harness.runs.plan import PlannedCase
-    from harness.runs.results import CaseResult
+    from harness.runs.results import CaseResult, InvariantResult
     from harness.session import Finished, Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
 _DIRECTORY: pytest.StashKey[Path] = pytest.StashKey()
 _CASE: pytest.StashKey[PlannedCase] = pytest.StashKey()
+# The key under which a finding travels in a test's properties, also from an xdist worker.
+_FINDING = "titrate_finding"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,6 +68,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{MARKER}(patterns): run once per case of the matching spec files"
     )
+    config.addinivalue_line(
+        "markers", f"{INVARIANTS_MARKER}: run once per identity, model and engine"
+    )
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Findings(), Findings.NAME)
+
+
+class Findings:
+    """What identities were found to hold or not, from this process and from xdist workers."""
+
+    NAME = "titrate_findings"
+
+    def __init__(self) -> None:
+        self.documents: list[dict[str, Any]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the finding that a test carries."""
+        if report.when == "call":
+            self.documents += [value for key, value in report.user_properties if key == _FINDING]  # type: ignore[misc]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -74,6 +96,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         files = _matching_specs(metafunc.config, *marker.args)
         cases = [case for file in files for case in _cases(metafunc.config, file)]
         metafunc.parametrize("case", cases)
+    if metafunc.definition.get_closest_marker(INVARIANTS_MARKER) is not None:
+        metafunc.parametrize("check", _checks(metafunc.config))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -115,9 +139,28 @@ def outcome(case: PlannedCase, pytestconfig: pytest.Config) -> CaseResult:
     return _outcome(pytestconfig, case)
 
 
+@pytest.fixture
+def finding(check: Check, request: pytest.FixtureRequest) -> InvariantResult:
+    """What came of the bench's identity; the bench fails when it is violated."""
+    config = request.config
+    if _SESSION not in config.stash:
+        _new_session(config)
+    try:
+        found = config.stash[_SESSION].check(check)
+    except TitrateError as error:
+        pytest.fail(str(error), pytrace=False)
+    request.node.user_properties.append((_FINDING, asdict(found)))
+    return found
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """Before a bench's own claims: is there a result, and may it be believed?"""
+    found: InvariantResult | None = pyfuncitem.funcargs.get("finding")  # type: ignore[assignment]
+    if found is not None and pyfuncitem.get_closest_marker(INVARIANTS_MARKER) is not None:
+        if not found.holds:
+            pytest.fail(f"{found.name} is violated by {found.case}: {found.detail}", pytrace=False)
+        return
     if "outcome" in pyfuncitem.funcargs and pyfuncitem.get_closest_marker(MARKER) is not None:
         case: PlannedCase = pyfuncitem.funcargs["case"]  # type: ignore[assignment]
         _fail_unless_trusted(pyfuncitem.config, case)
@@ -128,11 +171,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly or hasattr(session.config, "workerinput"):
         return
     cases = []
+    checked = False
     for item in session.items:
+        checked |= item.get_closest_marker(INVARIANTS_MARKER) is not None
         case = _case_of(item)
         if case is not None and item.get_closest_marker("skip") is None:
             cases.append(replace(case, nodeid=item.nodeid))
-    if cases:
+    if cases or checked:
         try:
             run = _new_session(session.config)
             run.plan(cases)
@@ -145,9 +190,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report, also of a run that was interrupted."""
     run = session.config.stash.get(_SESSION, None)
-    if run is None or not run.loads:
+    findings = session.config.pluginmanager.get_plugin(Findings.NAME)
+    if run is None or findings is None or not (run.loads or findings.documents):
         return
     run.progress.close()
+    run.note(_finding_of(document) for document in findings.documents)
     try:
         finished = run.finish(session.config.stash[_DIRECTORY])
     except TitrateError as error:
@@ -172,15 +219,19 @@ def pytest_terminal_summary(
 
     run = config.stash[_SESSION]
     terminalreporter.section("titrate")
-    terminalreporter.write_line(table(finished.report))
+    if finished.report.cases:
+        terminalreporter.write_line(table(finished.report))
     for problem in finished.problems:
         terminalreporter.write_line(problem, red=True)
+    held = sum(check.holds for check in finished.invariants)
+    terminalreporter.write_line(f"invariants: {held} of {len(finished.invariants)} hold")
     loads = f"{run.loads} model load{'s' if run.loads != 1 else ''}"
     speed = run.counts.tokens / max(run.seconds, 1e-9)
-    terminalreporter.write_line(
-        f"{loads}; {run.counts.requests_done:,} requests, {run.counts.tokens:,} tokens "
-        f"in {run.seconds:.1f} s ({speed:,.0f} tokens/s)"
-    )
+    if run.loads:
+        terminalreporter.write_line(
+            f"{loads}; {run.counts.requests_done:,} requests, {run.counts.tokens:,} tokens "
+            f"in {run.seconds:.1f} s ({speed:,.0f} tokens/s)"
+        )
     terminalreporter.write_line(f"report: {_shown(finished.directory)}")
 
 
@@ -202,6 +253,37 @@ def _cases(config: pytest.Config, file: Path) -> list[Any]:
     except TitrateError as error:
         raise pytest.Collector.CollectError(str(error)) from None
     return params
+
+
+def _checks(config: pytest.Config) -> list[Any]:
+    """The identities as pytest params; those of a family that does not fit a model are skipped."""
+    from harness.invariants import checks
+    from harness.spec import engine_settings
+
+    model = config.option.titrate_model
+    try:
+        found = checks(model, engine_settings(_overrides(config)))
+    except TitrateError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+    return [
+        pytest.param(check, id=check.id)
+        if check.excuse is None
+        else pytest.param(
+            check,
+            id=check.id,
+            marks=pytest.mark.skip(reason=f"{check.family.name}: {check.model}: {check.excuse}"),
+        )
+        for check in found
+    ]
+
+
+def _finding_of(document: dict[str, Any]) -> InvariantResult:
+    """A finding back from plain data."""
+    from harness.runs.results import Departure, InvariantResult
+
+    departure = document["departure"]
+    found = InvariantResult(**{**document, "departure": None})
+    return found if departure is None else replace(found, departure=Departure(**departure))
 
 
 def _overrides(config: pytest.Config) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from harness.engines import open_engine
 from harness.errors import SpecError, TitrateError
+from harness.invariants.checks import Check, Checker
 from harness.reporting import Report, build, check_writable, write
 from harness.reporting.gates import check_gates
 from harness.reporting.report import Git, RunInfo
@@ -47,6 +48,8 @@ class Session:
     _runs: dict[tuple[str, str], ModelRun] = field(default_factory=dict)
     _failed_models: dict[tuple[str, str], Exception] = field(default_factory=dict)
     _determinism: dict[str, str] = field(default_factory=dict)
+    _findings: list[InvariantResult] = field(default_factory=list)
+    _checker: Checker = field(default_factory=Checker)
 
     def plan(self, cases: Iterable[PlannedCase]) -> None:
         """Say which cases this run consists of, once, before the first outcome is asked for."""
@@ -77,6 +80,15 @@ class Session:
         pair = [self.outcome(each) for each in (case.baseline, case) if each is not None]
         return [check for check in check_invariants(pair) if not check.holds]
 
+    def check(self, check: Check) -> InvariantResult:
+        """Check an identity on its model, which is loaded unless the last check was on it too."""
+        self._close_done()
+        return self._checker.check(check)
+
+    def note(self, findings: Iterable[InvariantResult]) -> None:
+        """Put identities that were checked, here or in another process, into the report."""
+        self._findings += findings
+
     @property
     def seconds(self) -> float:
         """Time spent generating, without loading, measuring and scoring."""
@@ -94,7 +106,7 @@ class Session:
     def finish(self, directory: Path) -> Finished:
         """Write the report of everything that was run."""
         results = self.results()
-        invariants = list(check_invariants(results))
+        invariants = [*check_invariants(results), *self._findings]
         gates = check_gates(
             [(case.experiment.name, case.experiment.gates) for case in self._whole_experiments()],
             results,
@@ -114,6 +126,13 @@ class Session:
         """Give all models' memory back."""
         for run in self._runs.values():
             run.close()
+        self._checker.close()
+
+    def _close_done(self) -> None:
+        """Give back the memory of models whose cases all have results."""
+        for run in self._runs.values():
+            if run.done:
+                run.close()
 
     def _run_of(self, case: PlannedCase) -> ModelRun:
         """The run of a case's model, loading it when this is its first case."""
@@ -121,9 +140,8 @@ class Session:
         if key in self._failed_models:
             raise self._failed_models[key]
         if key not in self._runs:
-            for other in self._runs.values():
-                if other.done:
-                    other.close()
+            self._close_done()
+            self._checker.close()
             self.progress.note(f"loading {case.experiment.model}")
             try:
                 self._runs[key] = self._opened(case, self._groups[key])
@@ -156,7 +174,7 @@ class Session:
             git=None if state is None else Git(commit=state[0], dirty=state[1]),
             versions=versions(),
             hardware=hardware(),
-            determinism=self._determinism,
+            determinism=self._determinism | self._checker.determinism,
         )
 
 

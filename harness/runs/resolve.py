@@ -43,7 +43,7 @@ class Resolver:
             ordering = self._measured(settings.points, experiment, shape)
         else:
             ordering = fixed_ordering(settings.points, shape)
-        return _mask(settings, ordering, shape)
+        return mask_of(settings, ordering, shape)
 
     def _measured(
         self, points: UsagePoints, experiment: Experiment, shape: RouterShape
@@ -84,9 +84,10 @@ def fixed_ordering(points: FilePoints | RandomPoints, shape: RouterShape) -> tup
     return ordering
 
 
-def _mask(
+def mask_of(
     settings: RouterMaskSettings, ordering: tuple[Point, ...], shape: RouterShape
 ) -> RouterMask:
+    """The mask of an ordering's first `count` points; raises `FieldError` where it cannot be."""
     _check(settings, ordering, shape)
     return RouterMask(
         mode=settings.mode, on_empty=settings.on_empty, points=ordering[: settings.count]
