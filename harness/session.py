@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness.engines import open_engine
 from harness.errors import SpecError, TitrateError
-from harness.invariants.checks import Check, Checker
+from harness.invariants.checking import Check, Checker
 from harness.reporting import Report, build, check_writable, write
 from harness.reporting.gates import check_gates
 from harness.reporting.report import Git, RunInfo

@@ -1,6 +1,6 @@
 """Identities that every number rests on, checked on models: `pytest benches -k invariants`."""
 
-from harness.invariants.checks import Check, Checker, check_all, checks
+from harness.invariants.checking import Check, Checker, check_all, checks
 from harness.invariants.finding import Finding
 from harness.invariants.registry import FAMILIES, Family
 

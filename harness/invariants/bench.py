@@ -7,6 +7,7 @@ sequences end at different times, move, and hand their slots to others.
 
 from __future__ import annotations
 
+import random
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,25 +47,22 @@ _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
 _TOLERANCE_OF_HALF_TYPES = 0.25
 
 
-@dataclass(frozen=True)
-class Doses:
-    """What a family of interventions does to one model.
-
-    `neutral` must change nothing; every one of `effective` must change something.
-    """
-
-    neutral: tuple[Intervention, ...] = ()
-    effective: tuple[Intervention, ...] = ()
-
-
 @dataclass
 class Bench:
-    """What an identity is checked on. Benches of the same model and engine share `memory`."""
+    """What an identity is checked on: a model, an engine, and doses that must change something.
+
+    Benches of the same model and engine share `memory`, in which completions are kept.
+    """
 
     loaded: LoadedModel
     settings: EngineSettings
-    doses: Doses = Doses()
+    doses: tuple[Intervention, ...] = ()
     memory: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def neutral(self) -> tuple[Intervention, ...]:
+        """The neutral dose of every dose, each once."""
+        return tuple(dict.fromkeys(dose.neutral() for dose in self.doses))
 
     @cached_property
     def shape(self) -> RouterShape:
@@ -112,10 +110,14 @@ class Bench:
 
     @cached_property
     def mixed(self) -> list[Request]:
-        """No intervention, neutral ones and all doses in one queue, greedy and sampled."""
-        every = (None, *self.doses.neutral, *self.doses.effective)
+        """No intervention, neutral ones and all doses in one queue, greedy and sampled.
+
+        Shuffled, so that every slot is handed from a heavy dose to none and back.
+        """
+        every = (None, *self.neutral, *self.doses)
         sampled = self.requests(*every[-2:], sampling=SamplingRules(temperature=1.0, top_p=0.9))
-        return self.requests(*every) + sampled
+        queue = self.requests(*every) + sampled
+        return random.Random(1).sample(queue, len(queue))
 
     def engine(self, **changes: Any) -> Engine:
         """A fresh engine on the model, with nothing resident."""

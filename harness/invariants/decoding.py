@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from harness.engines.base import Capture, Request
+from harness.engines.base import Capture, Request, SamplingRules
 from harness.invariants.bench import Bench, completed, named
-from harness.invariants.finding import Finding, equal, first_violation
+from harness.invariants.finding import Compared, Finding, equal, first_violation
 
 
 def batch_equals_alone(bench: Bench) -> Finding:
@@ -75,12 +75,15 @@ def reused_equals_recomputed(bench: Bench) -> Finding:
     identity 8 (what is cached changes with everything that changes the state).
     """
     engine = bench.engine()
-    doses = [*bench.doses.effective, *bench.doses.neutral]
-    turns = [None, *doses, None, *doses[:1]]
+    doses = [*bench.doses, *bench.neutral]
+    draws = SamplingRules(temperature=1.0)
 
-    def rounds() -> Iterator[tuple[str, Any, Any]]:
-        for intervention in turns:
+    def rounds() -> Iterator[Compared]:
+        for intervention in (None, *doses, None, *doses[:1]):
             requests = bench.requests(intervention)
+            if intervention is None:
+                # Of one prompt in one pass: the columns of the one are copied to the other.
+                requests += bench.requests(None, sampling=draws)
             for request, own in zip(requests, completed(engine, requests), strict=True):
                 yield named(request), own, bench.alone(request)
 
@@ -94,7 +97,7 @@ def cached_equals_uncached(bench: Bench) -> Finding:
     are the most probable ones. Source: steering, identity 6 (catches an intervention that acts on
     the prompt only, or on the last position only).
     """
-    requests = bench.requests(None, *bench.doses.neutral, *bench.doses.effective)
+    requests = bench.requests(None, *bench.neutral, *bench.doses)
     return first_violation((_reread(bench, request) for request in requests), "completions")
 
 
@@ -173,7 +176,7 @@ def _break_decoding(bench: Bench) -> None:
 
 
 def _break_reading(bench: Bench) -> None:
-    doses = bench.doses.effective or (None,)
+    doses = bench.doses or (None,)
     tokens, capture = bench.prompts[0], Capture(router_logits=False, hidden_layers=(0,))
     _broken(bench, 1, lambda: bench.read(tokens, capture, doses[0]))
 

@@ -34,7 +34,7 @@ def neutral_in_mixed_batch_equals_baseline(bench: Bench) -> Finding:
     identities 1 and 10.
     """
     neutral = _neutral_requests(bench)
-    queue = [*bench.requests(*bench.doses.effective), *neutral]
+    queue = [*bench.requests(*bench.doses), *neutral]
     # Neutral requests between the others, so that they share passes and inherit slots.
     queue.sort(key=lambda request: request.sample)
     return equal(
@@ -54,9 +54,7 @@ def dose_does_something(bench: Bench) -> Finding:
     Source: router masks, section 0.2 (a mask that silently does nothing on a new version of a
     library must be noticed).
     """
-    return first_violation(
-        (_effect(bench, dose) for dose in bench.doses.effective), "effective doses"
-    )
+    return first_violation((_effect(bench, dose) for dose in bench.doses), "effective doses")
 
 
 def _effect(bench: Bench, dose: Intervention) -> str | None:
@@ -75,7 +73,7 @@ def _neutral_requests(bench: Bench) -> list[Request]:
     return [
         request
         for rules in (SamplingRules(), SamplingRules(temperature=1.0))
-        for request in bench.requests(*bench.doses.neutral, sampling=rules)
+        for request in bench.requests(*bench.neutral, sampling=rules)
     ]
 
 
@@ -91,9 +89,9 @@ def neutral_of_every_dose(bench: Bench) -> Finding:
     """
 
     def problems() -> Iterator[str | None]:
-        for dose in (*bench.doses.effective, *bench.doses.neutral):
-            yield None if dose.neutral().is_neutral else f"{dose.kind}: its neutral is not neutral"
-        for dose in bench.doses.effective:
+        for dose in bench.neutral:
+            yield None if dose.is_neutral else f"{dose.kind}: a neutral dose is not neutral"
+        for dose in bench.doses:
             yield f"{dose.kind}: an effective dose is neutral" if dose.is_neutral else None
 
     return first_violation(problems(), "doses")

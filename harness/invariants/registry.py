@@ -21,7 +21,7 @@ from harness.invariants import (
     router_masks,
     sampling,
 )
-from harness.invariants.bench import Bench, Doses
+from harness.invariants.bench import Bench
 from harness.invariants.finding import Finding
 from harness.models.routers import router_shape
 
@@ -39,7 +39,7 @@ class Family:
     name: str
     kind: type[Intervention] | None
     excuse: Callable[[Any], str | None]
-    doses: Callable[[Any], Doses]
+    doses: Callable[[Any], tuple[Intervention, ...]]
     identities: tuple[Identity, ...]
 
 
@@ -76,14 +76,14 @@ FAMILIES: tuple[Family, ...] = (
         "engine",
         kind=None,
         excuse=lambda _config: None,
-        doses=lambda _config: Doses(),
+        doses=lambda _config: (),
         identities=EVERY_RUN,
     ),
     Family(
         "sampling",
         kind=None,
         excuse=lambda _config: None,
-        doses=lambda _config: Doses(),
+        doses=lambda _config: (),
         identities=(
             sampling.neutral_rules_change_nothing,
             sampling.one_candidate_is_greedy,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harness.interventions.router_mask import Point, RouterMask
 from harness.interventions.router_points import random_points
-from harness.invariants.bench import Bench, Doses
+from harness.invariants.bench import Bench
 from harness.invariants.finding import Finding, first_violation
 from harness.invariants.routing import Observed, observe
 from harness.models.routers import RouterShape
@@ -22,7 +22,7 @@ from harness.models.routers import RouterShape
 _RELATIVE = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
 
 
-def doses(shape: RouterShape) -> Doses:
+def doses(shape: RouterShape) -> tuple[RouterMask, ...]:
     """Masks of both modes, light to heavy, that fit any model with routers.
 
     Each concerns every layer, first and last expert included, so that what is off by one is seen.
@@ -44,8 +44,7 @@ def doses(shape: RouterShape) -> Doses:
         RouterMask(points=few, mode="replace_topk"),
         RouterMask(points=full, mode="replace_topk"),
     )
-    neutral = (RouterMask(), RouterMask(mode="replace_topk", on_empty="zero"))
-    return Doses(neutral, tuple(mask for mask in masks if mask.points))
+    return tuple(mask for mask in masks if mask.points)
 
 
 def unhit_token_keeps_every_bit(bench: Bench) -> Finding:
@@ -218,7 +217,7 @@ def _problem(prompt: int, layer: int, wrong: Tensor, problem: str) -> str | None
 
 def masks(bench: Bench) -> list[RouterMask]:
     """The masks among a bench's doses."""
-    return [dose for dose in bench.doses.effective if isinstance(dose, RouterMask)]
+    return [dose for dose in bench.doses if isinstance(dose, RouterMask)]
 
 
 def few(bench: Bench) -> RouterMask:
