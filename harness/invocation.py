@@ -126,9 +126,14 @@ def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
     from harness.reporting import table
 
     reporter.section("titrate")
-    reporter.write_line(table(ended.finished.report))
+    if ended.finished.report.cases:
+        reporter.write_line(table(ended.finished.report))
     for problem in ended.finished.problems:
         reporter.write_line(problem, red=True)
+    invariants = ended.finished.invariants
+    if invariants:
+        held = sum(check.holds for check in invariants)
+        reporter.write_line(f"invariants: {held} of {len(invariants)} hold")
     counts = ended.counts
     loads = f"{counts.loads} model load{'s' if counts.loads != 1 else ''}"
     if ended.loads:

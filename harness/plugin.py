@@ -16,12 +16,13 @@ import pytest
 
 from harness import invocation
 from harness.errors import TitrateError
-from harness.testing import MARKER
+from harness.testing import INVARIANTS_MARKER, MARKER
 from harness.workers import hooks
 
 if TYPE_CHECKING:
+    from harness.invariants import Check
     from harness.runs.plan import PlannedCase
-    from harness.runs.results import CaseResult
+    from harness.runs.results import CaseResult, InvariantResult
     from harness.session import Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
@@ -92,6 +93,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{MARKER}(patterns): run once per case of the matching spec files"
     )
+    config.addinivalue_line(
+        "markers", f"{INVARIANTS_MARKER}: run once per identity, model and engine"
+    )
     try:
         invocation.shard(config)
     except TitrateError as error:
@@ -105,6 +109,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         files = _matching_specs(metafunc.config, *marker.args)
         cases = [case for file in files for case in _cases(metafunc.config, file)]
         metafunc.parametrize("case", cases)
+    if metafunc.definition.get_closest_marker(INVARIANTS_MARKER) is not None:
+        metafunc.parametrize("check", _checks(metafunc.config))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -146,9 +152,24 @@ def outcome(case: PlannedCase, pytestconfig: pytest.Config) -> CaseResult:
     return _outcome(pytestconfig, case)
 
 
+@pytest.fixture
+def finding(check: Check, request: pytest.FixtureRequest) -> InvariantResult:
+    """What came of the bench's identity; the bench fails when it is violated."""
+    config = request.config
+    try:
+        return _session(config).check(check)
+    except TitrateError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """Before a bench's own claims: is there a result, and may it be believed?"""
+    found: InvariantResult | None = pyfuncitem.funcargs.get("finding")  # type: ignore[assignment]
+    if found is not None and pyfuncitem.get_closest_marker(INVARIANTS_MARKER) is not None:
+        if not found.holds:
+            pytest.fail(f"{found.name} is violated by {found.case}: {found.detail}", pytrace=False)
+        return
     if "outcome" in pyfuncitem.funcargs and pyfuncitem.get_closest_marker(MARKER) is not None:
         case: PlannedCase = pyfuncitem.funcargs["case"]  # type: ignore[assignment]
         _fail_unless_trusted(pyfuncitem.config, case)
@@ -181,7 +202,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         for item in session.items
         if (case := _case_of(item)) is not None
     ]
-    if not cases:
+    checked = any(item.get_closest_marker(INVARIANTS_MARKER) for item in session.items)
+    if not cases and not checked:
         return
     try:
         run = _opened(config)
@@ -262,6 +284,28 @@ def _cases(config: pytest.Config, file: Path) -> list[Any]:
     return params
 
 
+def _checks(config: pytest.Config) -> list[Any]:
+    """The identities as pytest params; those of a family that does not fit a model are skipped."""
+    from harness.invariants import checks
+    from harness.spec import engine_settings
+
+    model = config.option.titrate_model
+    try:
+        found = checks(model, engine_settings(invocation.overrides(config)))
+    except TitrateError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+    return [
+        pytest.param(check, id=check.id)
+        if check.excuse is None
+        else pytest.param(
+            check,
+            id=check.id,
+            marks=pytest.mark.skip(reason=f"{check.family.name}: {check.model}: {check.excuse}"),
+        )
+        for check in found
+    ]
+
+
 def _matching_specs(config: pytest.Config, patterns: tuple[str, ...]) -> list[Path]:
     root = invocation.spec_root(config)
     files: dict[Path, None] = {}
@@ -308,15 +352,20 @@ def _opened(config: pytest.Config) -> Session | None:
     return opened_session(config.rootpath, command, line, store=store, fresh=fresh)
 
 
-def _outcome(config: pytest.Config, case: PlannedCase) -> CaseResult:
-    """Run what the case needs; without a model to run it on, this is an error of one line."""
+def _session(config: pytest.Config) -> Session:
+    """This process's session; a worker has none where its controller knew of no benches."""
     if _SESSION not in config.stash:
         reason = (
             "no bench was found on the command line; name the file that imports harness.testing"
         )
         pytest.fail(reason, pytrace=False)
+    return config.stash[_SESSION]
+
+
+def _outcome(config: pytest.Config, case: PlannedCase) -> CaseResult:
+    """Run what the case needs; without a model to run it on, this is an error of one line."""
     try:
-        return config.stash[_SESSION].outcome(case)
+        return _session(config).outcome(case)
     except TitrateError as error:
         pytest.fail(str(error), pytrace=False)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from harness.engines import open_engine
 from harness.engines.base import Engine
 from harness.errors import SpecError, TitrateError
+from harness.invariants.checking import Check, Checker
 from harness.reporting import Report, check_writable, default_directory
 from harness.reporting.conclude import Finished, conclude, run_info
 from harness.runs.deferred import DeferredEngine
@@ -67,6 +68,8 @@ class Session:
     _failed_models: dict[_Key, Exception] = field(default_factory=dict)
     _determinism: dict[str, str] = field(default_factory=dict)
     _folder: RunFolder | None = None
+    _findings: list[InvariantResult] = field(default_factory=list)
+    _checker: Checker = field(default_factory=Checker)
 
     def __post_init__(self) -> None:
         self.id = self.id or run_id(self.started)
@@ -103,10 +106,22 @@ class Session:
         pair = [run.result(each) for each in (case.baseline, case) if each is not None]
         return [check for check in check_invariants(pair) if not check.holds]
 
+    def check(self, check: Check) -> InvariantResult:
+        """Check an identity on its model, which is loaded unless the last check was on it too."""
+        self._begin()
+        self._close_done()
+        found = self._checker.check(check)
+        self._findings.append(found)
+        self._determinism |= self._checker.determinism
+        if self._folder is not None:
+            self._folder.add_finding(found)
+            self._folder.add_engine(self._determinism, hardware())
+        return found
+
     @property
     def opened(self) -> bool:
         """Whether there is anything to report: a model, or its stored completions, was there."""
-        return bool(self._runs or self.counts.loads)
+        return bool(self._runs or self.counts.loads or self._findings)
 
     def results(self) -> list[CaseResult]:
         """Every planned case in planned order after its baseline, unfinished ones too."""
@@ -118,16 +133,23 @@ class Session:
     def finish(self, directory: Path) -> Finished:
         """Write the report of everything that was run."""
         info = run_info(self._manifest(), self._determinism, hardware(), datetime.now(UTC))
-        return conclude(info, self.results(), directory)
+        return conclude(info, self.results(), directory, self._findings)
 
     def close(self) -> None:
         """Give all models' memory back."""
         for run in self._runs.values():
             run.close()
+        self._checker.close()
         if self.store is not None:
             self.store.close()
         if self._folder is not None:
             self._folder.close()
+
+    def _close_done(self) -> None:
+        """Give back the memory of models whose cases all have results."""
+        for run in self._runs.values():
+            if run.done:
+                run.close()
 
     def _run_of(self, case: PlannedCase) -> ModelRun:
         """The run of a case's model, loading it when this is its first case."""
@@ -136,9 +158,8 @@ class Session:
             raise self._failed_models[key]
         if key not in self._runs:
             self._begin()
-            for other in self._runs.values():
-                if other.done:
-                    other.close()
+            self._close_done()
+            self._checker.close()
             try:
                 self._runs[key] = self._opened(case, key)
             except Exception as error:

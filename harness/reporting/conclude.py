@@ -51,9 +51,17 @@ class Finished:
         ]
 
 
-def conclude(run: RunInfo, results: Sequence[CaseResult], directory: Path) -> Finished:
-    """Check what results must satisfy, and write the report of all of them."""
-    invariants = list(check_invariants(results))
+def conclude(
+    run: RunInfo,
+    results: Sequence[CaseResult],
+    directory: Path,
+    findings: Sequence[InvariantResult] = (),
+) -> Finished:
+    """Check what results must satisfy, and write the report of all of them.
+
+    `findings` are identities that were checked on the models themselves.
+    """
+    invariants = [*check_invariants(results), *findings]
     whole = whole_experiments(results)
     gates = check_gates(
         [(case.experiment.name, case.experiment.gates) for case in whole], results, invariants

@@ -144,6 +144,20 @@ class CaseReport(Section):
     error: str | None = None
 
 
+class Departure(Section):
+    """Where a completion first departs from the one that it must equal."""
+
+    request: str
+    """The sample, or another name of what was asked."""
+    token: NonNegativeInt
+    """Generated tokens before it."""
+    own: int | None
+    """Id of the token there; null where the completion had ended."""
+    expected: int | None
+    log_probability_gap: float | None
+    """Own minus expected, in nats; null where one had ended or is not finite."""
+
+
 class Invariant(Section):
     """An identity that was checked in this run."""
 
@@ -151,6 +165,8 @@ class Invariant(Section):
     case: str
     holds: bool
     detail: str
+    departure: Departure | None = None
+    """Null where it holds, and for an identity that compares no completions."""
 
 
 class Gate(Section):

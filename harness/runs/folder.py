@@ -4,6 +4,7 @@
                           goes
     planned-PROCESS.jsonl every selected case and its baseline, as it is reported if nothing comes
     cases-PROCESS.jsonl   every case as soon as it has a result
+    findings-PROCESS.jsonl identities that were checked on models, without cases
     engine-PROCESS.json   the settings of the engines that were opened, and the process's hardware
 
 PROCESS is one writer's name: `main`, or a worker's. Whoever opens the folder, the run itself, a
@@ -22,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StoreError
-from harness.runs.journal import Journal
-from harness.runs.records import FORMAT, read_records, to_json
-from harness.runs.results import CaseResult
+from harness.runs.journal import Journal, lines
+from harness.runs.records import FORMAT, finding_from, read_records, to_json
+from harness.runs.results import CaseResult, InvariantResult
 
 MANIFEST_VERSION = 1
 
@@ -81,11 +82,15 @@ class RunFolder:
     def plan(self, cases: Iterable[CaseResult]) -> None:
         """Note the cases that are to be run, as they are reported if nothing comes of them."""
         for case in cases:
-            self._append("planned", case)
+            self._append("planned", to_json(case))
 
     def add(self, result: CaseResult) -> None:
         """Keep a result; when this returns, it survives the death of the process."""
-        self._append("cases", result)
+        self._append("cases", to_json(result))
+
+    def add_finding(self, finding: InvariantResult) -> None:
+        """Keep what came of an identity."""
+        self._append("findings", asdict(finding))
 
     def add_engine(self, determinism: Mapping[str, str], hardware: Mapping[str, Any]) -> None:
         """Keep the settings of all engines so far, and what they ran on, for the report."""
@@ -130,6 +135,15 @@ class RunFolder:
                     results[result.case.id] = result
         return list(results.values())
 
+    def findings(self) -> list[InvariantResult]:
+        """What came of the identities that any process checked."""
+        return [
+            finding_from(line.record)
+            for path in sorted(self.directory.glob("findings-*.jsonl"))
+            for line in lines(path)
+            if line.body is not None and line.offset
+        ]
+
     def engines(self) -> tuple[dict[str, str], dict[str, Any]]:
         """The settings of all engines of all processes, and what they ran on."""
         determinism: dict[str, str] = {}
@@ -145,13 +159,13 @@ class RunFolder:
         for journal in self._journals.values():
             journal.close()
 
-    def _append(self, kind: str, result: CaseResult) -> None:
+    def _append(self, kind: str, record: Mapping[str, Any]) -> None:
         try:
             if kind not in self._journals:
                 self.directory.mkdir(parents=True, exist_ok=True)
                 path = self.directory / f"{kind}-{self.process}.jsonl"
                 self._journals[kind] = Journal(path, FORMAT)
-            self._journals[kind].append(to_json(result))
+            self._journals[kind].append(record)
         except OSError as error:
             raise self._unwritable(error) from error
 

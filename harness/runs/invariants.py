@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.runs.results import CaseResult, DrawResult, InvariantResult
+from harness.runs.results import CaseResult, Departure, InvariantResult
 
 
 def check_invariants(results: Sequence[CaseResult]) -> Iterator[InvariantResult]:
@@ -21,26 +21,15 @@ def check_invariants(results: Sequence[CaseResult]) -> Iterator[InvariantResult]
 def neutral_equals_baseline(neutral: CaseResult, baseline: CaseResult) -> InvariantResult:
     """An intervention at its neutral dose must give the baseline's completions, token for token."""
     theirs = {(draw.sample, draw.draw): draw for draw in baseline.draws}
-    pairs = [(draw, theirs[draw.sample, draw.draw]) for draw in neutral.draws]
-    different = [(own, other) for own, other in pairs if not _equal(own, other)]
-    detail = f"{len(pairs) - len(different)} of {len(pairs)} completions equal the baseline's"
-    if different:
-        detail += "; first departure: " + _departure(*different[0])
-    return InvariantResult("neutral_equals_baseline", neutral.case.id, not different, detail)
-
-
-def _equal(own: DrawResult, other: DrawResult) -> bool:
-    return own.completion.tokens == other.completion.tokens
-
-
-def _departure(own: DrawResult, other: DrawResult) -> str:
-    """Where two completions part, and how far apart the model's own scores are there."""
-    mine, theirs = own.completion, other.completion
-    at = own.agreement or 0
-    if at >= min(len(mine.tokens), len(theirs.tokens)):
-        return f"{own.sample}: {len(mine.tokens)} tokens instead of {len(theirs.tokens)}"
-    gap = mine.log_probabilities[at] - theirs.log_probabilities[at]
-    return (
-        f"{own.sample} at token {at}: {mine.tokens[at]} instead of {theirs.tokens[at]}, "
-        f"log-probability gap {gap:+.2e}"
+    departures = [
+        Departure.between(draw.sample, draw.completion, theirs[draw.sample, draw.draw].completion)
+        for draw in neutral.draws
+    ]
+    found = [departure for departure in departures if departure is not None]
+    equal, total = len(departures) - len(found), len(departures)
+    detail = f"{equal} of {total} completions equal the baseline's"
+    if found:
+        detail += f"; first departure: {found[0]}"
+    return InvariantResult(
+        "neutral_equals_baseline", neutral.case.id, not found, detail, next(iter(found), None)
     )

@@ -7,7 +7,7 @@ list of records the same report is built as from the run itself, on any machine,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from harness.engines.base import Completion
 from harness.errors import StoreError
 from harness.interventions.kinds import intervention_from
 from harness.runs.journal import Format, Line, encoded, lines, unusable
-from harness.runs.results import CaseResult, DrawResult
+from harness.runs.results import CaseResult, Departure, DrawResult, InvariantResult
 from harness.spec import Case, Experiment, Source
 from harness.spec.source import Place
 from harness.tasks.base import Score
@@ -109,6 +109,13 @@ def _result_in(line: Line, path: Path) -> CaseResult:
             f"{path}: the record at byte {line.offset} is of another version of titrate; "
             "use the one that wrote it"
         ) from error
+
+
+def finding_from(document: Mapping[str, Any]) -> InvariantResult:
+    """The finding whose fields a document holds."""
+    departure = document["departure"]
+    known = None if departure is None else Departure(**departure)
+    return InvariantResult(**{**document, "departure": known})
 
 
 def completion_json(completion: Completion) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Resolver:
             ordering = self._measured(settings.points, experiment, shape)
         else:
             ordering = ()  # a mask of no points is the same under any ordering
-        return _mask(settings, ordering, shape)
+        return mask_of(settings, ordering, shape)
 
     def needs_model(self, experiment: Experiment) -> bool:
         """Whether an ordering must be measured before the intervention is known."""
@@ -134,7 +134,8 @@ def fixed_ordering(points: FilePoints | RandomPoints, shape: RouterShape) -> Ord
     return ordering
 
 
-def _mask(settings: RouterMaskSettings, ordering: Ordering, shape: RouterShape) -> RouterMask:
+def mask_of(settings: RouterMaskSettings, ordering: Ordering, shape: RouterShape) -> RouterMask:
+    """The mask of an ordering's first `count` points; raises `FieldError` where it cannot be."""
     _check(settings, ordering, shape)
     return RouterMask(
         mode=settings.mode, on_empty=settings.on_empty, points=ordering[: settings.count]

@@ -15,7 +15,7 @@ from harness.spec.experiment import (
     UsagePoints,
 )
 from harness.spec.grid import expand
-from harness.spec.load import load
+from harness.spec.load import engine_settings, load
 from harness.spec.schema import experiment_schema
 from harness.spec.source import Place, Source
 
@@ -34,6 +34,7 @@ __all__ = [
     "Source",
     "TaskSettings",
     "UsagePoints",
+    "engine_settings",
     "expand",
     "experiment_schema",
     "load",

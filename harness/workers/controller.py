@@ -74,10 +74,13 @@ class Controller:
         self._live.close()
         folder = RunFolder(self._directory)
         results = with_one_baseline(folder.results())
-        if not results:
+        findings = folder.findings()
+        if not results and not findings:
             return None
         info = run_info(folder.manifest(), *folder.engines(), datetime.now(UTC))
-        finished = conclude(info, [self._explained(result) for result in results], self._report)
+        finished = conclude(
+            info, [self._explained(result) for result in results], self._report, findings
+        )
         board = self._live.board()
         loads = {process: pinned.counts.loads for process, pinned in board.items()}
         return Ended(finished, self._live.counts(), loads)
