@@ -21,6 +21,7 @@ from harness.errors import ModelError, TitrateError
 
 if TYPE_CHECKING:
     from harness.models.zoo.training import Step
+    from harness.reporting.conclude import Finished
 
 _STYLES = ("assisted", "agentic")
 
@@ -60,7 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
     run.add_argument("--fresh", action="store_true", help="make stored completions again")
     run.add_argument("--plan", action="store_true", help="say what would be run, and run nothing")
+    run.add_argument("--shard", metavar="I/N", help="run the I-th of N equal shares of the cases")
     run.set_defaults(run=_run)
+
+    merge = verbs.add_parser("merge", help="join the reports of all shards of a run")
+    merge.add_argument("reports", nargs="+", type=Path, metavar="DIR")
+    merge.add_argument("-o", "--output", type=Path, metavar="DIR", required=True)
+    merge.set_defaults(run=_merge)
 
     report = verbs.add_parser("report", help="print the table of a report")
     report.add_argument("report", type=Path, metavar="DIR")
@@ -88,10 +95,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(parsed: argparse.Namespace) -> int:
     from harness.live_line import LiveLine
-    from harness.reporting import table
     from harness.reporting.forecast import forecast_table
+    from harness.runs.shard import Shard
     from harness.session import forecast_specs, run_specs
 
+    shard = None if parsed.shard is None else Shard.parse(parsed.shard, "--shard")
     progress = LiveLine(sys.stderr)
     if parsed.plan:
         print(forecast_table(forecast_specs(parsed.specs, parsed.overrides, parsed.store)))
@@ -104,7 +112,21 @@ def _run(parsed: argparse.Namespace) -> int:
         parsed.command,
         store=parsed.store,
         fresh=parsed.fresh,
+        shard=shard,
     )
+    return _told(finished)
+
+
+def _merge(parsed: argparse.Namespace) -> int:
+    from harness.merge import merge
+
+    return _told(merge(parsed.reports, parsed.output))
+
+
+def _told(finished: Finished) -> int:
+    """Print what came of a run; returns the exit status."""
+    from harness.reporting import table
+
     print(table(finished.report))
     for line in [*(f"skipped: {case}" for case in finished.skipped), *finished.problems]:
         print(line)
