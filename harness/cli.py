@@ -17,10 +17,12 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from harness import store_verbs
 from harness.errors import ModelError, TitrateError
 
 if TYPE_CHECKING:
     from harness.models.zoo.training import Step
+    from harness.reporting.conclude import Finished
 
 _STYLES = ("assisted", "agentic")
 
@@ -60,12 +62,18 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
     run.add_argument("--fresh", action="store_true", help="make stored completions again")
     run.add_argument("--plan", action="store_true", help="say what would be run, and run nothing")
+    run.add_argument("--shard", metavar="I/N", help="run the I-th of N equal shares of the cases")
     run.add_argument(
         "--unsafe-code",
         action="store_true",
         help="where code that a model wrote cannot be isolated, run it with your own rights",
     )
     run.set_defaults(run=_run)
+
+    merge = verbs.add_parser("merge", help="join the reports of all shards of a run")
+    merge.add_argument("reports", nargs="+", type=Path, metavar="DIR")
+    merge.add_argument("-o", "--output", type=Path, metavar="DIR", required=True)
+    merge.set_defaults(run=_merge)
 
     doctor = verbs.add_parser("doctor", help="what this machine can do, found out by trying")
     doctor.set_defaults(run=_doctor)
@@ -74,6 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("report", type=Path, metavar="DIR")
     report.add_argument("--html", action="store_true", help="write its index.html anew")
     report.set_defaults(run=_report)
+
+    rescore = verbs.add_parser("rescore", help="score a run's completions again, without a model")
+    rescore.add_argument("which", metavar="RUN", help="a run's id, or the directory of a report")
+    rescore.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
+    rescore.set_defaults(run=_rescore)
+
+    store_verbs.add_to(verbs)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of spec files or of reports")
     schema.add_argument("which", choices=["experiment", "report"])
@@ -97,10 +112,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(parsed: argparse.Namespace) -> int:
     from harness.live_line import LiveLine
-    from harness.reporting import table
     from harness.reporting.forecast import forecast_table
+    from harness.runs.shard import Shard
     from harness.session import forecast_specs, run_specs
 
+    shard = None if parsed.shard is None else Shard.parse(parsed.shard, "--shard")
     progress = LiveLine(sys.stderr)
     if parsed.plan:
         forecasts = forecast_specs(
@@ -116,8 +132,22 @@ def _run(parsed: argparse.Namespace) -> int:
         parsed.command,
         store=parsed.store,
         fresh=parsed.fresh,
+        shard=shard,
         unsafe_code=parsed.unsafe_code,
     )
+    return _told(finished)
+
+
+def _merge(parsed: argparse.Namespace) -> int:
+    from harness.merge import merge
+
+    return _told(merge(parsed.reports, parsed.output))
+
+
+def _told(finished: Finished) -> int:
+    """Print what came of a run; returns the exit status."""
+    from harness.reporting import table
+
     print(table(finished.report))
     for line in [*(f"skipped: {case}" for case in finished.skipped), *finished.problems]:
         print(line)
@@ -141,6 +171,22 @@ def _doctor(_parsed: argparse.Namespace) -> int:
     examination = examine()
     print(examination.text, end="")
     return 0 if examination.isolates else 1
+
+
+def _rescore(parsed: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from harness.reporting import default_directory, table
+    from harness.reporting.rescored import changes_text, rescore
+
+    directory = parsed.report or default_directory(Path.cwd(), datetime.now(UTC))
+    outcome = rescore(parsed.which, Path.cwd(), directory, parsed.command)
+    finished = outcome.finished
+    print(table(finished.report))
+    for line in [*changes_text(outcome), *finished.problems]:
+        print(line)
+    print(f"report: {finished.directory}")
+    return 1 if finished.problems or finished.failed else 0
 
 
 def _schema(parsed: argparse.Namespace) -> int:

@@ -10,12 +10,27 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.errors import ReportError, StoreError
-from harness.reporting import Report, RunInfo, load_report
+from harness.reporting import Report, RunInfo, check_writable, load_report
+from harness.reporting.conclude import Finished, conclude
 from harness.reporting.report import Shard
 from harness.reporting.write import RECORDS
 from harness.runs.agreement import with_one_baseline
 from harness.runs.records import read_records
 from harness.runs.results import CaseResult
+
+
+def merge(directories: Sequence[Path], target: Path) -> Finished:
+    """Write the report of a whole run into `target` from those of all its shards.
+
+    Raises:
+        ReportError: as `joined`, or `target` is in use; nothing is written then.
+    """
+    used = [directory for directory in directories if directory.resolve() == target.resolve()]
+    if used:
+        raise ReportError(f"{target}: is one of the shards' reports; choose another directory")
+    check_writable(target)
+    run, results = joined(directories)
+    return conclude(run, results, target)
 
 
 def joined(directories: Sequence[Path]) -> tuple[RunInfo, list[CaseResult]]:

@@ -176,14 +176,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
     """Leave the cases of other shards out, after everything else that deselects."""
     shard = invocation.shard(config)
     cases = {item: case for item in items if (case := _case_of(item)) is not None}
     if shard is None or not cases:
         return
     config.stash[_WHOLE] = shard.description(each.case for each in cases.values())
-    own = {case.id for case in shard.own(list(cases.values()))}
+    try:
+        own = {case.id for case in shard.own(list(cases.values()))}
+    except TitrateError as error:
+        hooks.refuse(session, str(error))
+        return
     others = [item for item, case in cases.items() if case.id not in own]
     config.hook.pytest_deselected(items=others)
     left_out = set(others)

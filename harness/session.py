@@ -30,6 +30,7 @@ from harness.runs.requirements import unmet
 from harness.runs.resolve import Resolver
 from harness.runs.results import CaseResult, InvariantResult
 from harness.runs.scoring import described, without_completions
+from harness.runs.shard import Shard
 from harness.runs.store import CompletionStore
 from harness.spec import Case, Experiment, Source, expand, load
 
@@ -296,11 +297,13 @@ def run_specs(
     store: Path | str | None = None,
     fresh: bool = False,
     unsafe_code: bool = False,
+    shard: Shard | None = None,
 ) -> Finished:
     """Run several experiments as one session; cases whose requirements are unmet are left out.
 
-    A model that cannot be loaded fails its own cases. An engine that breaks, or an interruption, is
-    raised again after the report of what was finished is written.
+    With a `shard`, only that share of the cases is run. A model that cannot be loaded fails its own
+    cases. An engine that breaks, or an interruption, is raised again after the report of what was
+    finished is written.
     """
     cases = _cases(specs, overrides)
     reasons = {case.id: unmet(case.experiment) for case in cases}
@@ -312,6 +315,9 @@ def run_specs(
         selected = [
             planned(case, unsafe_code=unsafe_code) for case in cases if reasons[case.id] is None
         ]
+        if shard is not None:
+            session.shard = shard.description(case.case for case in selected)
+            selected = shard.own(selected)
         session.plan(selected)
         stopped = _run_all(session, selected)
         if stopped is not None and not session.opened:

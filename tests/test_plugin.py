@@ -336,13 +336,6 @@ def test_an_interrupted_run_reports_what_is_there(project):
     assert "small[count=0-style=assisted]" in [case["id"] for case in report_of(project)["cases"]]
 
 
-def test_xdist_is_refused_by_name(project):
-    pytest.importorskip("xdist")
-    result = project.runpytest_subprocess("benches", "-n1")
-    assert result.ret != 0
-    result.stdout.fnmatch_lines(["*titrate benches do not run under pytest-xdist yet*"])
-
-
 def test_a_report_directory_that_is_a_file_is_one_line(project):
     (project.path / "out").write_text("")
     result = project.runpytest_inprocess("benches", "-k", "assisted", "--titrate-report=out")

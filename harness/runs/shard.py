@@ -41,13 +41,24 @@ class Shard:
         return cls(index, of)
 
     def own(self, cases: Sequence[PlannedCase]) -> list[PlannedCase]:
-        """This shard's cases of a whole selection; every case is some shard's."""
+        """This shard's cases of a whole selection; every case is some shard's.
+
+        Raises:
+            TitrateError: there are so many shards that some have no case. All of them say so.
+        """
         from harness.runs.partition import (
             partition,
         )  # which needs torch; reading an option does not
 
         distinct = {case.id: case for case in cases}
-        return partition(list(distinct.values()), self.of)[self.index - 1]
+        parts = partition(list(distinct.values()), self.of)
+        used = sum(map(bool, parts))
+        if used < self.of:
+            raise TitrateError(
+                f"shard {self}: there is work for {used} of {self.of} shards only; "
+                f"use 1/{used} to {used}/{used}"
+            )
+        return parts[self.index - 1]
 
     def description(self, cases: Iterable[Case]) -> dict[str, Any]:
         """What the report of this shard says of the whole selection (`reporting.report.Shard`)."""

@@ -33,7 +33,16 @@ def test_a_run_of_no_shards_is_one_line():
         Shard.parse("1/0")
 
 
-@pytest.mark.parametrize("of", [1, 2, 5])
+@pytest.mark.parametrize("index", [1, 3, 5])
+def test_more_shards_than_there_is_work_for_are_refused_by_all_of_them(index):
+    asked = cases(axes={"intervention.count": [0, 1, 2]})
+    with pytest.raises(
+        TitrateError, match=f"shard {index}/5: there is work for 3 of 5 shards only"
+    ):
+        Shard(index, 5).own(asked)
+
+
+@pytest.mark.parametrize("of", [1, 2, 3])
 def test_every_case_is_of_one_shard_also_when_two_benches_ask_for_it(of):
     asked = cases(axes={"intervention.count": [0, 1, 2]})
     shards = [Shard(index, of).own([*asked, *asked]) for index in range(1, of + 1)]
