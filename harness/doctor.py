@@ -40,7 +40,7 @@ def examine() -> Examination:
     try:
         chosen = sandbox.choose()
     except SandboxError as error:
-        console.print(f"No: {error}.")
+        console.print(f"{str(error)[0].upper()}{str(error)[1:]}.")
         return Examination(_stripped(stream.getvalue()), isolates=False)
     console.print(_table(f"attempt inside {chosen.level}", probes.attempts(chosen.level)))
     console.print(f"Code that a model wrote is isolated by: {chosen}.")

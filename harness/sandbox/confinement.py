@@ -37,10 +37,9 @@ class Confinement(NamedTuple):
         if self.nested:
             libc.unshare(OF_A_CHECK)
 
-    def confine(self, channel: int, timeout: float) -> None:
-        """In the candidate: leave nothing but the channel, /dev/null and what a program needs."""
+    def confine(self, timeout: float) -> None:
+        """In the candidate: leave nothing but its channel, /dev/null and what a program needs."""
         os.setsid()
-        os.dup2(channel, CHANNEL)
         os.closerange(CHANNEL + 1, DESCRIPTORS)
         if sys.platform == "linux":
             libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)

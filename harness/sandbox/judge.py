@@ -57,6 +57,7 @@ def _verdict(connection: int, announce: int, timeout: float, confinement: Confin
     limit_judge(timeout)
     function = RemoteFunction(ours, process, timeout)
     try:
+        function.await_confined()
         tests = frames.receive(connection)["tests"]
         return _judged(function, request, tests)
     finally:
@@ -68,10 +69,11 @@ def _become_candidate(
 ) -> Never:
     """Confine this process and say so, or say why not; only then load the completion."""
     try:
+        os.dup2(channel, candidate.CHANNEL)
         try:
-            confinement.confine(channel, timeout)
+            confinement.confine(timeout)
         except BaseException as error:
-            frames.send(channel, {"confined": f"{type(error).__name__}: {error}"})
+            frames.send(candidate.CHANNEL, {"confined": f"{type(error).__name__}: {error}"})
             raise
         frames.send(candidate.CHANNEL, {"confined": True})
         candidate.run(request["prompt"] + request["completion"] + "\n", request["entry_point"])
@@ -83,7 +85,6 @@ def _judged(function: RemoteFunction, request: dict[str, str], tests: str) -> Ve
     """The verdict on a candidate that was just started."""
     scope: dict[str, Any] = {"__name__": "tests"}
     try:
-        function.await_confined()
         prompt = request["prompt"] + "\n    pass\n"  # its helpers; the function itself stays empty
         try:
             exec(compile(prompt, "<prompt>", "exec"), scope)  # noqa: S102

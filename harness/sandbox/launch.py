@@ -49,7 +49,7 @@ def main(argument: str) -> Never:
             try:
                 confinement = _built(wanted, cleanup)
             except Exception as error:
-                frames.send(_CONTROL, {"error": str(error) or type(error).__name__})
+                frames.send(_CONTROL, {"error": _complaint(error)})
                 raise
             frames.send(_CONTROL, {"layers": _layers(wanted["level"], confinement)})
             zygote.serve(socket.socket(fileno=_CONTROL), confinement)
@@ -104,6 +104,13 @@ def _silence() -> None:
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     os.close(null)
+
+
+def _complaint(error: Exception) -> str:
+    """What went wrong without its number: `unshare: Operation not permitted`."""
+    if isinstance(error, OSError) and error.strerror and not error.filename:
+        return error.strerror
+    return str(error) or type(error).__name__
 
 
 def _layers(level: str, confinement: Confinement) -> list[str]:

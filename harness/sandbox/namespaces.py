@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 from harness.sandbox import libc
 from harness.sandbox.root import Visible, build_root, enter_root, seal_root
@@ -35,9 +36,9 @@ def enter(visible: Visible) -> None:
     OSError where the kernel or its settings refuse.
     """
     os.umask(0o022)  # the root must be open to the user that this process becomes
-    if os.getuid() == 0:
+    if os.getuid() == 0 and _is_mapped(_UNPRIVILEGED):
         _enter_as_root(visible)
-    else:
+    else:  # also the root of a container whose ids are a user's: unprivileged outside as it is
         _enter_as_user(visible)
     process = os.fork()
     if process:
@@ -58,7 +59,7 @@ def _enter_as_user(visible: Visible) -> None:
         ("uid_map", f"{_USER} {user} 1"),
         ("gid_map", f"{_USER} {group} 1"),
     ):
-        _write(f"/proc/self/{name}", value)
+        Path("/proc/self", name).write_text(value, "ascii")
     enter_root(build_root(visible))
 
 
@@ -82,6 +83,12 @@ def _enter_as_root(visible: Visible) -> None:
     os.setresuid(_USER, _USER, _USER)
 
 
+def _is_mapped(user: int) -> bool:
+    """Whether this user namespace knows an id, so that a new one can be given it."""
+    ranges = [line.split() for line in Path("/proc/self/uid_map").read_text("ascii").splitlines()]
+    return any(int(first) <= user < int(first) + int(count) for first, _, count in ranges)
+
+
 def _fork_mapper(processes: int, unshared: int, ask: int, mapping: str) -> int:
     """A child outside of the new user namespace that maps its parent's ids once it is asked to."""
     parent = os.getpid()
@@ -98,11 +105,3 @@ def _fork_mapper(processes: int, unshared: int, ask: int, mapping: str) -> int:
             status = 0
     finally:
         os._exit(status)
-
-
-def _write(path: str, value: str) -> None:
-    file = os.open(path, os.O_WRONLY)
-    try:
-        os.write(file, value.encode())
-    finally:
-        os.close(file)

@@ -101,7 +101,7 @@ def _check(check: Check, level: Level, timeout: float) -> Verdict | None:
     with _pool.turns.shared() as turn:
         try:
             verdict = _pool.run(check, level, timeout)
-        except LostError:
+        except SandboxError:  # such as a process that the kernel ended for want of memory
             return None
     return None if verdict.outcome is Outcome.TIMED_OUT and turn.company else verdict
 

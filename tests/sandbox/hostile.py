@@ -350,7 +350,10 @@ _KERNEL = {
 _PROGRAMS = {
     "exec a shell": "os.execv('/bin/sh', ['sh', '-c', 'true'])",
     "a shell": "return os.system('true') == 0",
-    "a subprocess": "import subprocess; return subprocess.run([sys.executable, '-V']).returncode == 0",
+    "a subprocess": """
+        import subprocess
+        return subprocess.run([sys.executable, '-V']).returncode == 0
+    """,
     "posix_spawn": "return os.posix_spawn('/bin/true', ['true'], {}) > 0",
     "exec its own program": """
         with open('/tmp/x', 'xb') as file:
@@ -541,8 +544,8 @@ FAKES = {
     import gc
     marker = ' '.join(['the', 'tests', 'are', 'not'])
     for thing in gc.get_objects():
-        values = thing.values() if type(thing) is dict else thing if type(thing) in (list, tuple) else ()
-        for value in list(values):
+        values = thing.values() if type(thing) is dict else thing
+        for value in list(values) if type(thing) in (dict, list, tuple) else ():
             if type(value) is str and marker in value:
                 return x + x
     return None
@@ -550,7 +553,8 @@ FAKES = {
     "a search for the judge": """\
     import gc
     for thing in gc.get_objects():
-        if type(thing).__name__ == 'function' and thing.__name__ in ('_verdict', '_judged', 'of_raised'):
+        names = ('_verdict', '_judged', 'of_raised')
+        if type(thing).__name__ == 'function' and thing.__name__ in names:
             thing.__code__ = (lambda *a, **k: ('passed', '')).__code__
     return None
 """,

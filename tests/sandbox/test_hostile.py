@@ -1,4 +1,4 @@
-"""None of the hostile programs passes, none outlives its check, and their neighbours keep their verdicts."""
+"""No hostile program passes or outlives its check, and its neighbours keep their verdicts."""
 
 import os
 import subprocess
