@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Sequence as SequenceOf
 
@@ -52,7 +53,9 @@ class DecodingRun:
         self._admission = Admission(queue, siblings_apart=drafting)
         self._passes = Passes(loaded, stage, self.work, strict=strict)
         self._endings = Endings(loaded)
-        self._siblings = SiblingTexts() if drafting else None
+        self._siblings: SiblingTexts | None = None
+        if drafting:
+            self._siblings = SiblingTexts(Counter(request.sample for _, request in queue))
         self._draft_length = DraftLength()
         self._drawing: Drawing | None = None
 
@@ -208,7 +211,7 @@ class DecodingRun:
         keep = reason != "non_finite" and not self._strict and self._admission.wants(sequence)
         if reason == "non_finite":
             stage.cache.clear(sequence.slot)
-        elif self._siblings is not None:
+        if self._siblings is not None:
             self._siblings.add(sequence.request.sample, tuple(sequence.tokens))
         stage.residents.close(sequence, keep=keep)
         self._drawing = None

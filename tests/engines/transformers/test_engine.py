@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import random
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, MambaConfig, Qwen3NextConfig
 
-from harness.engines.base import Request, SamplingRules, Stop
+from harness.engines.base import Completion, Request, SamplingRules, Stop
 from harness.engines.transformers import prompts as prompt_passes
 from harness.engines.transformers import row_interventions
 from harness.engines.transformers.drafts import DraftLength
@@ -588,6 +589,16 @@ def test_a_long_queue_costs_little_memory(moe):
     grown = process.memory_info().rss - before
     queue.close()
     assert grown < 200e6
+
+
+def test_completions_are_handed_on_and_not_kept(moe):
+    """Whoever drops them has no more of them in memory than there are slots."""
+    requests = [Request(stem, 3, sample=str(i)) for i, stem in enumerate(prompts(60))]
+    stream = TransformersEngine(moe, slots=4).generate(requests)
+    assert len(list(itertools.islice(stream, 50))) == 50
+    next(stream)
+    assert sum(type(thing) is Completion for thing in gc.get_objects()) <= 4
+    assert len(list(stream)) == 9
 
 
 @pytest.mark.parametrize("kind", ["mamba", "qwen3_next"])
