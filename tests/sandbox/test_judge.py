@@ -53,7 +53,7 @@ def call(expression):
         ("    return '\\ud800'\n", "assert f(1) == '\\ud800'"),
         ("    import numpy\n    return numpy.float64(x)\n", "assert f(2) == 2.0"),
         ("    print('noise')\n    return input and x\n", "assert f(2) == 2"),
-        ("    global n\n    n = globals().get('n', 0) + x\n    return n\n", "assert f(1) + f(1) == 3"),
+        ("    seen.append(x)\n    return len(seen)\n\nseen = []\n", "assert f(1) + f(1) == 3"),
         ("    return open('x', 'x').write('ab')\n", "assert f(0) == 2"),
         (IN_A_THREAD, "assert f(3) == [3]"),
         ("    import asyncio\n    return asyncio.run(asyncio.sleep(0, x))\n", "assert f(3) == 3"),
