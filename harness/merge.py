@@ -122,6 +122,9 @@ def _in_order(whole: Shard, results: Iterable[CaseResult]) -> list[CaseResult]:
     """Results as a single run orders them: every case after its baseline.
 
     Of a baseline that several shards have run, a complete result is preferred, then the first.
+
+    Raises:
+        ReportError: a case of the selection is in nobody's records.
     """
     found: dict[str, CaseResult] = {}
     for result in results:
@@ -130,11 +133,12 @@ def _in_order(whole: Shard, results: Iterable[CaseResult]) -> list[CaseResult]:
             found[result.case.id] = result
     ordered: dict[str, CaseResult] = {}
     for id_ in whole.cases:
-        if id_ in found:
-            baseline = found[id_].baseline
-            if baseline in found:
-                ordered.setdefault(baseline, found[baseline])
-            ordered[id_] = found[id_]
+        if id_ not in found:
+            raise ReportError(f"{id_}: no shard has a record of this case; run its shard again")
+        baseline = found[id_].baseline
+        if baseline in found:
+            ordered.setdefault(baseline, found[baseline])
+        ordered[id_] = found[id_]
     return list(ordered.values())
 
 

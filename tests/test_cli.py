@@ -256,3 +256,37 @@ def test_zoo_build_refuses_to_overwrite_before_it_trains(here, capsys, monkeypat
 def test_zoo_build_of_an_unknown_member_is_one_line(here, capsys):
     assert "no recipe for cat" in refused(capsys, "zoo", "build", "cat")
     assert not (here / "cat").exists()
+
+
+# merge --------------------------------------------------------------------------------------------
+
+
+def test_shards_run_and_merged_by_hand(spec, capsys):
+    for index in (1, 2):
+        shard = ("--shard", f"{index}/2", "--report", f"part{index}")
+        assert main(["run", str(spec), *shard]) == 0
+    assert main(["run", str(spec), "--report", "whole"]) == 0
+    capsys.readouterr()
+    assert main(["merge", "part1", "part2", "-o", "joined"]) == 0
+    out, _ = capsys.readouterr()
+    assert out.endswith("report: joined\n")
+    joined, whole = (harness.load_report(name) for name in ("joined", "whole"))
+    timeless = [
+        [case.model_dump(exclude={"seconds"}) for case in report.cases]
+        for report in (joined, whole)
+    ]
+    assert timeless[0] == timeless[1]
+    assert (joined.invariants, joined.gates) == (whole.invariants, whole.gates)
+
+
+def test_a_merge_that_cannot_be_is_one_line(spec, capsys):
+    main(["run", str(spec), "--report", "whole"])
+    capsys.readouterr()
+    assert "whole: is the report of a whole run; merge takes those of" in refused(
+        capsys, "merge", "whole", "-o", "joined"
+    )
+    assert "nowhere: no such file" in refused(capsys, "merge", "nowhere", "-o", "joined")
+    assert "the following arguments are required: -o" in refused(capsys, "merge", "whole")
+    assert "--shard 3/2: there is no such shard; use 1/2 to 2/2" in refused(
+        capsys, "run", str(spec), "--shard", "3/2"
+    )

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from harness.errors import ReportError
-from harness.merge import joined
-from harness.reporting import RunInfo, build, write
+from harness.merge import joined, merge
+from harness.reporting import RunInfo, build, load_report, write
 from harness.reporting.write import RECORDS
 from harness.runs.execute import without_completions
 from harness.runs.shard import Shard
@@ -194,6 +194,36 @@ def test_a_report_whose_records_are_torn(write_shard):
     records = write_shard(2) / RECORDS
     records.write_bytes(records.read_bytes()[:-9])
     refused([write_shard(1), records.parent], r"records.jsonl: the record at byte \d+ is torn")
+
+
+def test_records_that_lack_a_case(write_shard):
+    second = write_shard(2)
+    lines = (second / RECORDS).read_bytes().splitlines(keepends=True)
+    (second / RECORDS).write_bytes(b"".join(lines[:-1]))
+    refused([write_shard(1), second], r"^small\[.*\]: no shard has a record of this case; run its")
+
+
+def test_nothing_is_written_over_a_shard_or_when_something_is_refused(write_shard, tmp_path):
+    first, second = write_shard(1), write_shard(2)
+    with pytest.raises(ReportError, match=r"shard2: is one of the shards' reports; choose another"):
+        merge([first, second], second)
+    with pytest.raises(ReportError, match=r"shard 2/2 is missing"):
+        merge([first], tmp_path / "whole")
+    assert not (tmp_path / "whole").exists()
+
+
+def test_gates_are_judged_again_from_the_records(write_shard, tmp_path):
+    """No shard decides a gate of an experiment that it has a part of; all of them do."""
+    asked = cases("small", axes=AXES, gates=["neutral_equals_baseline"])
+
+    def neutral(result):
+        same = result.case.params.get("intervention.count") in {0, None}
+        return result_of(result.case, [(0, 2), (3,)], nodeid=result.nodeid) if same else result
+
+    shards = [write_shard(index, asked=asked, change=neutral) for index in (1, 2)]
+    assert [load_report(shard).gates for shard in shards] == [(), ()]
+    (gate,) = merge(shards, tmp_path / "whole").report.gates
+    assert (gate.gate, gate.holds) == ("neutral_equals_baseline", True)
 
 
 def test_the_folders_of_specs_and_models_may_differ_between_machines():

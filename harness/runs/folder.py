@@ -145,13 +145,21 @@ class RunFolder:
         ]
 
     def engines(self) -> tuple[dict[str, str], dict[str, Any]]:
-        """The settings of all engines of all processes, and what they ran on."""
+        """The settings of all engines of all processes, and what they ran on.
+
+        Workers see a device each. The same one is counted once, whoever had it.
+        """
         determinism: dict[str, str] = {}
         hardware: dict[str, Any] = {}
+        accelerators: dict[str | None, list[str]] = {}
         for path in sorted(self.directory.glob("engine-*.json")):
             document = json.loads(path.read_text("utf-8"))
             determinism |= document["determinism"]
             hardware |= document["hardware"]
+            accelerators[hardware.get("devices")] = hardware.get("accelerators", [])
+        if len(accelerators) > 1:
+            hardware["devices"] = ",".join(str(device) for device in accelerators)
+            hardware["accelerators"] = [name for names in accelerators.values() for name in names]
         return determinism, hardware
 
     def close(self) -> None:

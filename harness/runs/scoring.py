@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.engines.base import Completion
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
+from harness.runs.agreement import agreed
 from harness.runs.plan import Place, PlannedCase
 from harness.runs.results import CaseResult, CaseStatus, DrawResult
 from harness.tasks.base import Score
@@ -48,7 +49,11 @@ def scored(
             prompt=prompt,
             completion=completion,
             score=score if completion.error is None else _unanswered(completion.error),
-            agreement=_agreement(completion, reference.get((place.sample, place.draw))),
+            agreement=(
+                None
+                if (place.sample, place.draw) not in reference
+                else agreed(completion.tokens, reference[place.sample, place.draw])
+            ),
         )
         for (place, prompt, completion), score in zip(completions, scores, strict=True)
     )
@@ -149,16 +154,6 @@ def _warnings(draws: Sequence[DrawResult], counts: Mapping[str, int]) -> Iterato
 
 def _tokens_by_place(result: CaseResult) -> dict[tuple[str, int], tuple[int, ...]]:
     return {(draw.sample, draw.draw): draw.completion.tokens for draw in result.draws}
-
-
-def _agreement(completion: Completion, reference: tuple[int, ...] | None) -> int | None:
-    """Tokens before the first departure from the baseline; None without one."""
-    if reference is None:
-        return None
-    for index, (own, other) in enumerate(zip(completion.tokens, reference, strict=False)):
-        if own != other:
-            return index
-    return min(len(completion.tokens), len(reference))
 
 
 def _unanswered(error: str) -> Score:

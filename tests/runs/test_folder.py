@@ -139,3 +139,12 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, planned):
     ):
         with pytest.raises(StoreError, match=r"the run's records cannot be written: .*; free "):
             attempt()
+
+
+def test_every_accelerator_that_workers_had_is_counted_once(tmp_path):
+    """gw2 has replaced gw0, on the same device."""
+    for process, device in [("gw0", "3"), ("gw1", "1"), ("gw2", "3")]:
+        hardware = {"cores": 8, "devices": device, "accelerators": [f"H{device}"]}
+        RunFolder(tmp_path / "x", process).add_engine({}, hardware)
+    _, hardware = RunFolder(tmp_path / "x").engines()
+    assert hardware == {"cores": 8, "devices": "3,1", "accelerators": ["H3", "H1"]}
