@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from harness.cli_pairs import add_verbs as add_pairs
 from harness.errors import ModelError, TitrateError
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         help="a new folder for the checkpoint (default: ./NAME)",
     )
     build.set_defaults(run=_zoo_build)
+
+    add_pairs(verbs)
     return parser
 
 

@@ -88,6 +88,17 @@ def load_config(reference: str) -> Any:
         raise _missing(reference, error) from error
 
 
+def load_tokenizer(reference: str) -> Any:
+    """A model's tokenizer, without its weights."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(locate(reference))
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
+        raise _missing(reference, error) from error
+    if not len(tokenizer):
+        raise _no_tokenizer(reference)
+    return tokenizer
+
+
 def load(
     reference: str, *, dtype: str = "auto", device: str = "auto", device_map: str | None = None
 ) -> LoadedModel:
@@ -113,7 +124,7 @@ def load(
     except (OSError, ValueError, RuntimeError, HfHubHTTPError, SafetensorError) as error:
         raise _missing(reference, error) from error
     if not len(tokenizer):
-        raise ModelError(f"model {reference!r} has no tokenizer; its folder needs tokenizer.json")
+        raise _no_tokenizer(reference)
     # transformers only warns, and fills what is missing with random numbers.
     if found["missing_keys"]:
         raise ModelError(
@@ -164,6 +175,10 @@ def _file_hash(file: Path) -> str:
         return blob
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _no_tokenizer(reference: str) -> ModelError:
+    return ModelError(f"model {reference!r} has no tokenizer; its folder needs tokenizer.json")
 
 
 def _missing(reference: str, error: Exception) -> ModelError:
