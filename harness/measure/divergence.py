@@ -26,7 +26,8 @@ def jensen_shannon(log_p: torch.Tensor, log_q: torch.Tensor) -> torch.Tensor:
 
 def total_variation(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     """Half the sum of absolute differences [...] of two distributions [..., E]; from 0 to 1."""
-    return (p - q).abs().sum(dim=-1) / 2
+    # Rounding takes distributions with nothing in common a hair beyond 1.
+    return ((p - q).abs().sum(dim=-1) / 2).clamp(max=1.0)
 
 
 def _relative(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:

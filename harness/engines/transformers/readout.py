@@ -42,6 +42,8 @@ class Readout:
             raise ModelError(f"{_named(loaded)} has no {lacking} that is known here")
         self._norm: Any = norm
         self._head: Any = head
+        # Of a model that is spread over devices, each module moves what it is given to its own.
+        self._place = (loaded.device, loaded.model.dtype)
         self._check(loaded)
 
     @torch.no_grad()
@@ -50,9 +52,7 @@ class Readout:
         return self._logits(hidden).log_softmax(dim=-1)
 
     def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        weight = self._norm.weight
-        normed = self._norm(hidden.to(weight.device, weight.dtype))
-        logits: torch.Tensor = self._head(normed.to(self._head.weight.device))
+        logits: torch.Tensor = self._head(self._norm(hidden.to(*self._place)))
         return logits.float()
 
     @torch.no_grad()
