@@ -58,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("specs", nargs="+", type=Path, metavar="SPEC")
     run.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides")
     run.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
+    run.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
+    run.add_argument("--fresh", action="store_true", help="make stored completions again")
+    run.add_argument("--plan", action="store_true", help="say what would be run, and run nothing")
     run.set_defaults(run=_run)
 
     report = verbs.add_parser("report", help="print the table of a report")
@@ -89,10 +92,22 @@ def _parser() -> argparse.ArgumentParser:
 def _run(parsed: argparse.Namespace) -> int:
     from harness.live_line import LiveLine
     from harness.reporting import table
-    from harness.session import run_specs
+    from harness.reporting.forecast import forecast_table
+    from harness.session import forecast_specs, run_specs
 
     progress = LiveLine(sys.stderr)
-    finished = run_specs(parsed.specs, parsed.overrides, parsed.report, progress, parsed.command)
+    if parsed.plan:
+        print(forecast_table(forecast_specs(parsed.specs, parsed.overrides, parsed.store)))
+        return 0
+    finished = run_specs(
+        parsed.specs,
+        parsed.overrides,
+        parsed.report,
+        progress,
+        parsed.command,
+        store=parsed.store,
+        fresh=parsed.fresh,
+    )
     print(table(finished.report))
     for line in [*(f"skipped: {case}" for case in finished.skipped), *finished.problems]:
         print(line)

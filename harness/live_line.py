@@ -87,6 +87,7 @@ class LiveLine:
     def _redraw(self, counts: Counts, speed: float) -> None:
         bar = self._line()
         bar.total = counts.requests_total
+        bar.initial = counts.requests_stored  # they took no time, and tell nothing of what is left
         bar.n = counts.requests_done
         bar.set_description_str(
             f"titrate: {counts.cases_done}/{counts.cases_total} cases", refresh=False
@@ -99,7 +100,8 @@ class LiveLine:
 
     def _write(self, counts: Counts, speed: float, elapsed: float) -> None:
         waiting = counts.requests_total - counts.requests_done
-        left = elapsed * waiting / counts.requests_done if counts.requests_done else 0.0
+        made = counts.requests_done - counts.requests_stored
+        left = elapsed * waiting / made if made else 0.0
         self._before_line()
         self._stream.write(
             f"titrate: {counts.cases_done}/{counts.cases_total} cases, "

@@ -20,13 +20,14 @@ from harness.errors import TitrateError
 from harness.testing import MARKER
 
 if TYPE_CHECKING:
+    from harness.reporting.conclude import Finished
     from harness.runs.plan import PlannedCase
     from harness.runs.results import CaseResult
-    from harness.session import Finished, Session
+    from harness.session import Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
-_DIRECTORY: pytest.StashKey[Path] = pytest.StashKey()
+_FORECAST: pytest.StashKey[str] = pytest.StashKey()
 _CASE: pytest.StashKey[PlannedCase] = pytest.StashKey()
 
 
@@ -56,6 +57,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--titrate-model",
         metavar="MODEL",
         help="run every spec on this model instead of its own",
+    )
+    group.addoption(
+        "--titrate-store",
+        metavar="DIR",
+        type=Path,
+        help="keep completions here (default: .titrate/store below the root directory)",
+    )
+    group.addoption(
+        "--titrate-fresh",
+        action="store_true",
+        help="make all completions again instead of using stored ones",
+    )
+    group.addoption(
+        "--titrate-plan",
+        action="store_true",
+        help="say what would be run, how much of it is stored, and run nothing",
     )
     parser.addini("titrate_specs", "folder of spec files", type="paths", default=None)
 
@@ -132,24 +149,40 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         case = _case_of(item)
         if case is not None and item.get_closest_marker("skip") is None:
             cases.append(replace(case, nodeid=item.nodeid))
-    if cases:
-        try:
-            run = _new_session(session.config)
-            run.plan(cases)
-            session.config.stash[_DIRECTORY] = _report_directory(session.config, run)
-        except TitrateError as error:
-            raise pytest.UsageError(str(error)) from error
+    if not cases:
+        return
+    try:
+        run = _new_session(session.config)
+        run.plan(cases)
+        if session.config.option.titrate_plan:
+            from harness.reporting.forecast import forecast_table
+            from harness.runs.forecast import forecast
+
+            session.config.stash[_FORECAST] = forecast_table(forecast(cases, run.store))
+        else:
+            _prepare(session.config, run)
+    except TitrateError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Print the plan instead of running anything, when that is what was asked for."""
+    if not session.config.option.titrate_plan or session.config.option.collectonly:
+        return None
+    shown = session.config.stash.get(_FORECAST, "titrate: no case is selected")
+    session.config.get_terminal_writer().line(f"\n{shown}")
+    return True
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report, also of a run that was interrupted."""
     run = session.config.stash.get(_SESSION, None)
-    if run is None or not run.loads:
+    if run is None or not run.opened:
         return
     run.progress.close()
     try:
-        finished = run.finish(session.config.stash[_DIRECTORY])
+        finished = run.finish(run.report)
     except TitrateError as error:
         session.config.get_terminal_writer().line(f"\ntitrate: {error}", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -177,8 +210,9 @@ def pytest_terminal_summary(
         terminalreporter.write_line(problem, red=True)
     loads = f"{run.loads} model load{'s' if run.loads != 1 else ''}"
     speed = run.counts.tokens / max(run.seconds, 1e-9)
+    stored = f" ({run.counts.requests_stored:,} stored)" if run.counts.requests_stored else ""
     terminalreporter.write_line(
-        f"{loads}; {run.counts.requests_done:,} requests, {run.counts.tokens:,} tokens "
+        f"{loads}; {run.counts.requests_done:,} requests{stored}, {run.counts.tokens:,} tokens "
         f"in {run.seconds:.1f} s ({speed:,.0f} tokens/s)"
     )
     terminalreporter.write_line(f"report: {_shown(finished.directory)}")
@@ -254,7 +288,7 @@ def _case_of(item: pytest.Item) -> PlannedCase | None:
 
 def _new_session(config: pytest.Config) -> Session:
     from harness.live_line import LiveLine
-    from harness.session import Session
+    from harness.session import opened_session
 
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
@@ -267,22 +301,26 @@ def _new_session(config: pytest.Config) -> Session:
             reporter.ensure_newline()
 
     command = shlex.join([Path(sys.argv[0]).name, *config.invocation_params.args])
-    config.stash[_SESSION] = Session(
-        command=command, progress=LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line)
+    given = config.option.titrate_store
+    config.stash[_SESSION] = opened_session(
+        config.rootpath,
+        command,
+        LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line),
+        store=None if given is None else config.invocation_params.dir / given,
+        fresh=config.option.titrate_fresh,
     )
     return config.stash[_SESSION]
 
 
-def _report_directory(config: pytest.Config, run: Session) -> Path:
-    """Where the report will go, found to be writable before anything runs."""
-    from harness.reporting import check_writable
-    from harness.session import default_directory
+def _prepare(config: pytest.Config, run: Session) -> None:
+    """Find the report's directory and the store to be usable before anything runs."""
+    from harness.reporting import check_writable, default_directory
 
     here = config.invocation_params.dir
     given = config.option.titrate_report
-    directory = default_directory(here, run.started) if given is None else here / given
-    check_writable(directory)
-    return directory
+    run.report = default_directory(here, run.started) if given is None else here / given
+    if check_writable(run.report):
+        run.progress.note(f"the report in {_shown(run.report)} will be replaced")
 
 
 def _outcome(config: pytest.Config, case: PlannedCase) -> CaseResult:

@@ -104,6 +104,7 @@ def test_a_run_ends_with_a_table_and_a_valid_report(project):
     assert sorted(path.name for path in directory.iterdir()) == [
         "cases.csv",
         "plots",
+        "records.jsonl",
         "report.json",
         "samples.jsonl",
     ]

@@ -66,7 +66,9 @@ def cases(**fields):
 
 
 def copy_of_moe(folder: Path) -> str:
+    """Of other content, or what is stored for the one would be found for the other."""
     shutil.copytree(zoo.resolve("moe"), folder)
+    (folder / "copy.txt").write_text(folder.name)
     return str(folder)
 
 
@@ -113,6 +115,7 @@ def test_the_written_report_is_the_returned_one(spec, here):
     assert sorted(path.name for path in (here / "out").iterdir()) == [
         "cases.csv",
         "plots",
+        "records.jsonl",
         "report.json",
         "samples.jsonl",
     ]

@@ -56,17 +56,19 @@ def order_points(
     With aligned pairs their tokens are read instead of the task's prompts; samples that are not
     aligned are left out.
     """
-    styles = {
-        average.style for average in (expression.plus, expression.minus) if average is not None
-    }
     chosen = task.samples[:samples]
-    usage = {
-        style: measure_usage(engine, shape, task, chosen, style, pairs) for style in sorted(styles)
-    }
+    styles = styles_of(expression)
+    usage = {style: measure_usage(engine, shape, task, chosen, style, pairs) for style in styles}
     score = usage[expression.plus.style].average(expression.plus)
     if expression.minus is not None:
         score = score - usage[expression.minus.style].average(expression.minus)
     return rank(score, shape.layers)
+
+
+def styles_of(expression: UsageExpression) -> list[Style]:
+    """The prompt styles whose usage an expression compares."""
+    averages = (expression.plus, expression.minus)
+    return sorted({average.style for average in averages if average is not None})
 
 
 def measure_usage(
@@ -78,10 +80,7 @@ def measure_usage(
     pairs: Mapping[str, AlignedPair] | None = None,
 ) -> Usage:
     """Read the reference answers of samples in one style and average the routers' choices."""
-    if pairs is None:
-        readings = [_reading(engine.tokenizer, task, sample, style) for sample in samples]
-    else:
-        readings = _of_pairs(samples, style, pairs)
+    readings = readings_of(engine.tokenizer, task, samples, style, pairs)
     sum_last = torch.zeros(len(shape.layers), shape.experts, dtype=torch.float64)
     sum_all = torch.zeros_like(sum_last)
     positions = 0
@@ -105,7 +104,20 @@ def top_k_usage(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     return torch.zeros_like(probabilities).scatter(-1, experts, weights)
 
 
-def _reading(tokenizer: Any, task: Task, sample: Sample, style: Style) -> Reading:
+def readings_of(
+    tokenizer: Any,
+    task: Task,
+    samples: Sequence[Sample],
+    style: Style,
+    pairs: Mapping[str, AlignedPair] | None = None,
+) -> list[Reading]:
+    """What is read to measure usage: the task's own prompts, or those of aligned pairs."""
+    if pairs is not None:
+        return _of_pairs(samples, style, pairs)
+    return [reading_of(tokenizer, task, sample, style) for sample in samples]
+
+
+def reading_of(tokenizer: Any, task: Task, sample: Sample, style: Style) -> Reading:
     """Prompt and reference, capturing at the answer's non-blank tokens."""
     return _capturing(answer_tokens(tokenizer, task, sample, style))
 

@@ -24,7 +24,7 @@ from harness.reporting.statistics import (
     summarise,
 )
 from harness.reporting.terminal import table
-from harness.reporting.write import check_writable, write
+from harness.reporting.write import check_writable, default_directory, write
 
 __all__ = [
     "Agreement",
@@ -40,6 +40,7 @@ __all__ = [
     "build",
     "check_gates",
     "check_writable",
+    "default_directory",
     "dose_response",
     "dots",
     "json_schema",

@@ -8,6 +8,7 @@ several counts of masked points; for each combination of its other axes there is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -37,6 +38,13 @@ def paired_summaries(report: Report) -> Iterator[tuple[str, pd.DataFrame]]:
             if rows:
                 name = f"{experiment} {group}".strip()
                 yield name, pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def summary_files(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield `(path below the report, content)`: every table as CSV and as JSON records."""
+    for name, table in paired_summaries(report):
+        yield f"paired/{name}.csv", table.to_csv(index=False, lineterminator="\n")
+        yield f"paired/{name}.json", json.dumps(table.to_dict("records"), indent=1) + "\n"
 
 
 def _counts(case: CaseReport) -> bool:

@@ -1,4 +1,4 @@
-"""A report into a directory: cases.csv, samples.jsonl, plots/*.png and, last, report.json.
+"""A report into a directory: tables, records, samples, plots/*.png and, last, report.json.
 
 Each file is written beside its place and renamed into it, so none is ever torn, and a run that is
 interrupted here leaves each file either as it was or new.
@@ -10,15 +10,28 @@ import io
 import json
 import os
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 from harness.errors import ReportError
+from harness.reporting.forward_files import forward_files
+from harness.reporting.paired_summary import summary_files
 from harness.reporting.plots import plots
 from harness.reporting.report import Report
 from harness.reporting.schema import validate
+from harness.runs.records import record_lines
 from harness.runs.results import CaseResult
+
+#: The results behind a report, from which it can be made again (`runs/records.py`).
+RECORDS = "records.jsonl"
+
+# What a report's directory may hold; a write that was interrupted leaves some of it.
+_OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"} | {
+    "forward",
+    "paired",
+}
 
 
 def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
@@ -38,10 +51,14 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
         (folder / "plots").mkdir(parents=True, exist_ok=True)
         _replace(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
         _replace(folder / "samples.jsonl", "".join(_lines(results)))
+        _replace(folder / RECORDS, b"".join(record_lines(results)))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
             _replace(folder / "plots" / f"{name}.png", image.getvalue())
+        for path, content in (*forward_files(report, results), *summary_files(report)):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            _replace(folder / path, content)
         target = folder / "report.json"
         _replace(target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     except OSError as error:
@@ -51,21 +68,42 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
     return target
 
 
-def check_writable(directory: Path | str) -> None:
+def check_writable(directory: Path | str) -> bool:
     """Find out before a run whether its report can be written; makes nothing.
 
+    Returns:
+        Whether an older report will be replaced.
+
     Raises:
-        ReportError: the directory is a file, or cannot be made or written.
+        ReportError: the directory is a file, holds other things than a report, or cannot be made
+            or written.
     """
     folder = Path(directory)
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
+        held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         with TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise ReportError(
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
         ) from error
+    foreign = [name for name in held if name not in _OWN and not name.startswith(".")]
+    if foreign and "report.json" not in held:
+        raise ReportError(
+            f"{folder}: is no report: it holds {foreign[0]}; choose a new or an empty directory"
+        )
+    return "report.json" in held
+
+
+def default_directory(root: Path, started: datetime) -> Path:
+    """Where a report goes unless told otherwise: `reports/20260131-142500`, never an old one."""
+    base = root / "reports" / f"{started.astimezone():%Y%m%d-%H%M%S}"
+    return next(
+        candidate
+        for candidate in [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 1000))]
+        if not candidate.exists()
+    )
 
 
 def _lines(results: Sequence[CaseResult]) -> Iterator[str]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,11 @@ from harness.models.routers import RouterShape, router_shape
 from harness.pairs.pair import Problem
 from harness.runs.pair_files import check_tokenizer, pairs_of
 from harness.runs.plan import PlannedCase
-from harness.runs.results import InvariantResult
+from harness.runs.results import CaseResult, InvariantResult
+from harness.runs.scoring import result_of
 from harness.spec import Experiment
 from harness.spec.usage_expression import parse
 
-METRIC = "delta_nll"
 LENS_EQUALS_MODEL = "lens_equals_model"
 
 _VERSION = 1
@@ -48,32 +49,20 @@ _LENS_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
 _LENS_TOLERANCE_OF_HALF = 0.25
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """What a forward case came to: metric -> sample -> value, over the samples that were measured.
-
-    `tables` is the folder of files that belong beside the report.
-    """
-
-    metrics: Mapping[str, Mapping[str, float]]
-    problems: Sequence[Problem]
-    tables: Path
-    check: InvariantResult
-
-
-def measure_forward(
+def measured_case(
     engine: Engine,
     case: PlannedCase,
     intervention: Intervention | None,
     root: Path,
     measured: Callable[[int], None],
-) -> Measurement:
+) -> CaseResult:
     """Measure every pair of a case; `measured` is told how many are done.
 
     Raises:
         TaskError: no pair could be measured.
         FieldError: the case's file of pairs is not one for this model.
     """
+    started = time.perf_counter()
     experiment = case.experiment
     check_tokenizer(experiment, engine.tokenizer)
     config = load_config(experiment.model).get_text_config()
@@ -108,7 +97,24 @@ def measure_forward(
         raise TaskError(f"no pair could be measured, first {first}")
     tables = folder / _TABLES
     _write_tables(tables, samples, problems, plan, experiment)
-    return Measurement(sample_metrics(samples), problems, tables, _check(case.id, samples, engine))
+    warnings = [
+        f"{len(problems)} of {len(found)} pairs could not be measured, first {problem}"
+        for problem in problems[:1]
+    ]
+    result = result_of(
+        case,
+        "complete",
+        sample_metrics=sample_metrics(samples),
+        intervention=intervention,
+        warnings=tuple(warnings),
+    )
+    return replace(
+        result,
+        task_size=len(samples),
+        checks=(_check(case.id, samples, engine),),
+        artefacts=str(tables.absolute()),
+        seconds=time.perf_counter() - started,
+    )
 
 
 def _routers(experiment: Experiment) -> RouterShape | None:
@@ -169,7 +175,7 @@ def _check(case: str, samples: Sequence[SampleForward], engine: Engine) -> Invar
         LENS_EQUALS_MODEL,
         case,
         holds=gap <= allowed,
-        detail=f"last layer and cross-entropy differ by {gap:.1e} nats at most, {allowed:g} allowed",
+        detail=f"last layer and cross-entropy: {gap:.1e} nats apart at most, {allowed:g} allowed",
     )
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any, Literal
 
 import psutil
@@ -94,7 +95,10 @@ class TransformersEngine:
             "dtype": str(self.loaded.model.dtype).removeprefix("torch."),
             "attention": str(config._attn_implementation),  # noqa: SLF001 - no public reader
             "experts": str(getattr(config, "_experts_implementation", None) or "none"),
+            "precision": torch.get_float32_matmul_precision(),
+            "kernels": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
+            "titrate": version("pytest-titrate"),
             "torch": torch.__version__,
             "transformers": transformers.__version__,
         }
