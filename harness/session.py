@@ -160,7 +160,7 @@ class Session:
                 self.store,
                 resolver,
                 self._keep,
-                forward_below(self.root or Path.cwd()),
+                self._forward_folder(),
             )
             if run.missing:
                 engine.load()
@@ -169,6 +169,12 @@ class Session:
             raise
         self._note_engine(engine.determinism, model, engine.fingerprint)
         return run
+
+    def _forward_folder(self) -> Path:
+        """Where forward passes are kept; a fresh run has a place of its own, and finds nothing."""
+        folder = forward_below(self.root or Path.cwd())
+        fresh = self.store is not None and self.store.fresh
+        return folder / self.id if fresh else folder
 
     # Records --------------------------------------------------------------------------------------
 

@@ -28,10 +28,8 @@ from harness.runs.results import CaseResult
 RECORDS = "records.jsonl"
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
-_OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"} | {
-    "forward",
-    "paired",
-}
+_OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
+_OWN |= {"forward", "paired"}
 
 
 def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
@@ -56,9 +54,10 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
             image = io.BytesIO()
             figure.savefig(image, format="png")
             _replace(folder / "plots" / f"{name}.png", image.getvalue())
-        for path, content in (*forward_files(report, results), *summary_files(report)):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            _replace(folder / path, content)
+        files: list[tuple[str, str | bytes]] = [*forward_files(report, results)]
+        for name, content in [*files, *summary_files(report)]:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            _replace(folder / name, content)
         target = folder / "report.json"
         _replace(target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     except OSError as error:

@@ -61,7 +61,7 @@ class CompletionStore:
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.directory = Path(directory)
-        self._fresh = fresh
+        self.fresh = fresh
         self._warn: Callable[[str], None] | None = warn
         self._places: dict[bytes, int] = {}
         self._shards: list[Path] = []
@@ -110,7 +110,7 @@ class CompletionStore:
 
     def refresh(self) -> None:
         """Find what other processes have stored since, unless the store is to be ignored."""
-        if self._fresh:
+        if self.fresh:
             return
         own = None if self._journal is None else self._journal.path
         skipped: list[str] = []
