@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from functools import cache
 
 import pytest
@@ -328,3 +331,54 @@ def test_a_model_without_routers_has_no_routing_metrics(engine, tmp_path):
     found = measure(engine, tmp_path, plan(routers=None))
     assert all(each.usage is None for each in found)
     assert not any(name.startswith("routing") for name in sample_metrics(found))
+
+
+# What is done to a measurement by the signal that cannot be caught.
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from harness.engines.transformers.engine import TransformersEngine
+from harness.measure import paired_forward
+from harness.measure.readings import paired_answers
+from harness.measure.sample_files import SampleFiles
+from harness.models.loading import load
+from harness.models.routers import router_shape
+from harness.tasks.registry import load as load_task
+
+loaded = load("zoo/moe", device="cpu")
+task = load_task("micro_humaneval", limit={samples})
+answers = list(
+    paired_answers(loaded.tokenizer, task, task.samples, None, loaded.context)
+)
+paired_forward._CHUNK_BYTES = 1
+plan = paired_forward.ForwardPlan(
+    {layers}, loaded.model.config.hidden_size, router_shape(loaded.model.config), "pooled"
+)
+write = SampleFiles.write
+
+
+def write_and_die(self, measured):
+    if measured.key == answers[3].key:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, measured)
+
+
+SampleFiles.write = write_and_die
+list(paired_forward.measure_pairs(
+    TransformersEngine(loaded), answers, plan, SampleFiles(Path(sys.argv[1]), "pooled")
+))
+"""
+
+
+def test_a_measurement_that_was_killed_goes_on_where_it_stopped(engine, tmp_path, monkeypatch):
+    """Killed between a sample's hidden states and its numbers: that sample is measured again."""
+    script = _KILLED.format(samples=SAMPLES, layers=LAYERS)
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "parts")], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    small_chunks(monkeypatch)
+    rest = Counting(engine)
+    resumed = measure(rest, tmp_path / "parts", plan(hidden="pooled"))
+    assert rest.read == 2 * (SAMPLES - 3)
+    whole = measure(engine, tmp_path / "whole", plan(hidden="pooled"))
+    for one, other in zip(whole, resumed, strict=True):
+        equal(one, other)
