@@ -23,7 +23,8 @@ def test_a_directory_holds_these_files_and_no_leftovers(report, results, directo
     write(report, results, directory)
     write(report, results, directory)
     found = sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file())
-    names = ["cases.csv", "plots/keep_topk.png", "records.jsonl", "report.json", "samples.jsonl"]
+    names = ["cases.csv", "paired/keep_topk.csv", "paired/keep_topk.json", "plots/keep_topk.png"]
+    names += ["records.jsonl", "report.json", "samples.jsonl"]
     assert found == names
     assert (directory / "plots" / "keep_topk.png").read_bytes().startswith(b"\x89PNG")
 
