@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from harness.cli_pairs import add_verbs as add_pairs
+from harness import pairs_verbs, store_verbs
 from harness.errors import ModelError, TitrateError
 
 if TYPE_CHECKING:
@@ -67,6 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("report", type=Path, metavar="DIR")
     report.set_defaults(run=_report)
 
+    rescore = verbs.add_parser("rescore", help="score a run's completions again, without a model")
+    rescore.add_argument("which", metavar="RUN", help="a run's id, or the directory of a report")
+    rescore.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
+    rescore.set_defaults(run=_rescore)
+
+    store_verbs.add_to(verbs)
+
     schema = verbs.add_parser("schema", help="print the JSON Schema of spec files or of reports")
     schema.add_argument("which", choices=["experiment", "report"])
     schema.set_defaults(run=_schema)
@@ -85,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.set_defaults(run=_zoo_build)
 
-    add_pairs(verbs)
+    pairs_verbs.add_to(verbs)
     return parser
 
 
@@ -120,6 +127,22 @@ def _report(parsed: argparse.Namespace) -> int:
 
     print(table(load_report(parsed.report)))
     return 0
+
+
+def _rescore(parsed: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from harness.reporting import default_directory, table
+    from harness.reporting.rescored import changes_text, rescore
+
+    directory = parsed.report or default_directory(Path.cwd(), datetime.now(UTC))
+    outcome = rescore(parsed.which, Path.cwd(), directory, parsed.command)
+    finished = outcome.finished
+    print(table(finished.report))
+    for line in [*changes_text(outcome), *finished.problems]:
+        print(line)
+    print(f"report: {finished.directory}")
+    return 1 if finished.problems or finished.failed else 0
 
 
 def _schema(parsed: argparse.Namespace) -> int:

@@ -62,7 +62,7 @@ class Journal:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._file = os.open(path, flags, 0o644)
         with suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
         self.append({"format": form.name, "version": form.version})
 
     def append(self, record: Mapping[str, Any]) -> int:

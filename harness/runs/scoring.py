@@ -28,9 +28,11 @@ def scored(
     """Score a complete case and compare its tokens with the baseline's.
 
     `completions` are `(place, prompt, completion)` in the order of samples and draws. A scorer that
-    breaks, and a case whose every request was refused, come back as a failed result.
+    breaks, and a case whose every request was refused, come back as a failed result; its
+    completions stay in it, so that they can be scored again.
     """
     style = case.experiment.prompt.style
+    failure: str | None = None
     try:
         scores = case.task.score(
             [
@@ -39,7 +41,8 @@ def scored(
             ]
         )
     except Exception as error:
-        return result_of(case, "failed", error=f"scoring: {described(error)}")
+        failure = f"scoring: {described(error)}"
+        scores = [Score(correct=False, parsed=False, detail=failure)] * len(completions)
     reference = {} if baseline is None else _tokens_by_place(baseline)
     draws = tuple(
         DrawResult(
@@ -54,7 +57,9 @@ def scored(
     )
     errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
     if len(errors) == len(draws):
-        return result_of(case, "failed", error=f"every request was refused, first {errors[0]}")
+        failure = f"every request was refused, first {errors[0]}"
+    if failure is not None:
+        return result_of(case, "failed", error=failure, draws=draws, intervention=intervention)
     counts = Counter[str]()
     for draw in draws:
         counts.update(draw.completion.counts)

@@ -15,7 +15,7 @@ _MODEL_HELP = "whose chat template and tokenizer are used (default: zoo/moe)"
 _SHOWN = 20
 
 
-def add_verbs(verbs: Any) -> None:
+def add_to(verbs: Any) -> None:
     """Add `pairs` and its verbs to the subparsers of `titrate`."""
     pairs = verbs.add_parser("pairs", help="the paired-prompt study: agentic against assisted")
     verbs = pairs.add_subparsers(required=True, metavar="VERB")
