@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from harness import store_verbs
+from harness import pairs_verbs, store_verbs
 from harness.errors import ModelError, TitrateError
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ def _parser() -> argparse.ArgumentParser:
         help="a new folder for the checkpoint (default: ./NAME)",
     )
     build.set_defaults(run=_zoo_build)
+
+    pairs_verbs.add_to(verbs)
     return parser
 
 

@@ -21,7 +21,14 @@ from harness.reporting.conclude import Finished, conclude, run_info
 from harness.runs.deferred import DeferredEngine
 from harness.runs.environment import git_state, hardware, versions
 from harness.runs.execute import INCOMPLETE, ModelRun
-from harness.runs.folder import Manifest, RunFolder, run_id, runs_below, store_below
+from harness.runs.folder import (
+    Manifest,
+    RunFolder,
+    forward_below,
+    run_id,
+    runs_below,
+    store_below,
+)
 from harness.runs.forecast import Forecast, forecast
 from harness.runs.invariants import check_invariants
 from harness.runs.plan import PlannedCase, by_model, check_compatible, planned
@@ -204,6 +211,7 @@ class Session:
                 self._keep,
                 parts=parts,
                 part=key[1],
+                forward=self._forward_folder(),
             )
             if run.missing:
                 engine.load()
@@ -212,6 +220,12 @@ class Session:
             raise
         self._note_engine(engine.determinism, model, engine.fingerprint)
         return run
+
+    def _forward_folder(self) -> Path:
+        """Where forward passes are kept; a fresh run has a place of its own, and finds nothing."""
+        folder = forward_below(self.root or Path.cwd())
+        fresh = self.store is not None and self.store.fresh
+        return folder / self.id if fresh else folder
 
     # Records --------------------------------------------------------------------------------------
 

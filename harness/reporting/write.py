@@ -16,8 +16,10 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from harness.errors import ReportError
+from harness.reporting.forward_files import forward_files
 from harness.reporting.load import load_report, sample_records
 from harness.reporting.page import page
+from harness.reporting.paired_summary import summary_files
 from harness.reporting.plots import plots
 from harness.reporting.report import Report
 from harness.reporting.schema import validate
@@ -29,6 +31,7 @@ RECORDS = "records.jsonl"
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
+_OWN |= {"forward", "paired"}
 
 
 def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
@@ -54,6 +57,10 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
             image = io.BytesIO()
             figure.savefig(image, format="png")
             _replace(folder / "plots" / f"{name}.png", image.getvalue())
+        files: list[tuple[str, str | bytes]] = [*forward_files(report, results)]
+        for name, content in [*files, *summary_files(report)]:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            _replace(folder / name, content)
         target = folder / "report.json"
         _replace(target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     except OSError as error:

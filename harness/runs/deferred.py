@@ -8,7 +8,7 @@ store saw the last time the same inputs were loaded (`engines.engine_inputs`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.engines import engine_inputs
 from harness.engines.base import Activations, Completion, Engine, Reading, Request
@@ -16,6 +16,9 @@ from harness.errors import ModelError
 from harness.models.loading import load_tokenizer
 from harness.runs.store import CompletionStore, key_of
 from harness.spec.experiment import EngineSettings
+
+if TYPE_CHECKING:
+    import torch
 
 
 class DeferredEngine:
@@ -95,6 +98,10 @@ class DeferredEngine:
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
         """As the engine does."""
         return self.load().forward(readings)
+
+    def readout(self, hidden: torch.Tensor) -> torch.Tensor:
+        """As the engine does."""
+        return self.load().readout(hidden)
 
     def close(self) -> None:
         """Give the model's memory back, if it was loaded."""

@@ -15,11 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from harness.engines.base import Completion, Engine, Request
 from harness.errors import FieldError, StoreError, TitrateError
 from harness.interventions.base import Intervention
+from harness.runs.forward import measured_case
 from harness.runs.plan import Place, Plan, PlannedCase
 from harness.runs.progress import Counts, Progress
 from harness.runs.resolve import Resolver
@@ -56,6 +58,7 @@ class ModelRun:
         keep: Called once with every case's result as soon as there is one.
         parts: The cases of every part of this model, where workers share it by a common store.
         part: Which of them these cases are.
+        forward: The folder where forward passes are kept, sample by sample.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class ModelRun:
         keep: Callable[[CaseResult], None] = lambda _: None,
         parts: Mapping[int, Sequence[PlannedCase]] | None = None,
         part: int = 0,
+        forward: Path = Path(".titrate", "forward"),
     ) -> None:
         self.engine = engine
         self._cases = list(cases)
@@ -77,6 +81,7 @@ class ModelRun:
         self._counts = counts
         self._store = store
         self._record = keep
+        self._folder = forward
         self._results: dict[str, CaseResult] = {}
         self._completions: dict[Place, Completion] = {}
         self._made = Counter[str]()
@@ -93,8 +98,14 @@ class ModelRun:
         self._waiting = Counter(
             place.case for places in self._plan.places.values() for place in places
         )
+        self._completions |= {
+            place: Completion((), "", "error", error=reason)
+            for place, reason in self._plan.refused.items()
+        }
         self._stream = self._run()
+        self._forward = [each for each in self._each() if each.experiment.measure == "forward"]
         counts.requests_total += len(self._plan.places)
+        counts.requests_total += sum(each.task.size for each in self._forward)
 
     @property
     def missing(self) -> int:
@@ -110,6 +121,10 @@ class ModelRun:
         A case that is impossible or cannot be scored comes back as failed; an engine that stops
         working raises, for this case and for every later one that is not complete by then.
         """
+        # Forward passes come first: an engine that is left in the middle of a stream cannot read.
+        while self._forward:
+            self._measure(self._forward[0])
+            del self._forward[0]
         baseline = None if case.baseline is None else self.result(case.baseline)
         if case.id not in self._results:
             looked = -_LOOK_EVERY
@@ -149,6 +164,37 @@ class ModelRun:
             self._stream.close()
             self.engine.close()
 
+    def _each(self) -> list[PlannedCase]:
+        """Every case after its baseline, each once."""
+        each = [one for case in self._cases for one in (case.baseline, case) if one is not None]
+        return list({one.id: one for one in each}.values())
+
+    # Forward passes -------------------------------------------------------------------------------
+
+    def _measure(self, case: PlannedCase) -> None:
+        """Measure a case of forward passes, unless it has failed already."""
+        if case.id in self._results:
+            return
+        if self._broken is not None:
+            raise self._broken
+        done = self._counts.requests_done
+
+        def progressed(pairs: int) -> None:
+            self._counts.requests_done = done + pairs
+            self._progress.update(self._counts)
+
+        self._progress.note(f"reading the pairs of {case.id}")
+        intervention = self._interventions.get(case.id)
+        try:
+            result = measured_case(self.engine, case, intervention, self._folder, progressed)
+        except TitrateError as error:
+            result = result_of(case, "failed", error=_located(case, error))
+        except Exception as error:
+            self._broken = error
+            raise
+        self._counts.requests_done = done + case.task.size
+        self._keep(case, result)
+
     # Requests -------------------------------------------------------------------------------------
 
     def _add_requests(self, resolver: Resolver) -> tuple[list[Request], list[Request]]:
@@ -161,7 +207,7 @@ class ModelRun:
             try:
                 self._plan.add(first, None)
             except TitrateError as error:
-                self._keep(first, result_of(first, "failed", error=str(error)))
+                self._keep(first, result_of(first, "failed", error=_located(first, error)))
         untouched = list(self._plan.places)
         for case in self._cases:
             if case.id in firsts:
@@ -171,8 +217,7 @@ class ModelRun:
                 self._plan.add(case, intervention)
                 self._interventions[case.id] = intervention
             except TitrateError as error:
-                located = case.case.source.locate(error) if isinstance(error, FieldError) else error
-                self._keep(case, result_of(case, "failed", error=str(located)))
+                self._keep(case, result_of(case, "failed", error=_located(case, error)))
         return untouched, list(self._plan.places)[len(untouched) :]
 
     def _key(self, request: Request) -> str:
@@ -280,10 +325,9 @@ class ModelRun:
 
     def _assemble(self, case: PlannedCase, baseline: CaseResult | None) -> CaseResult:
         """The result of a case whose requests are done."""
-        style = case.experiment.prompt.style
         completions = []
         for sample in case.task.samples:
-            prompt = self._plan.prompt_text(case.task, sample, style)
+            prompt = self._plan.prompt_text(case, sample)
             for draw in range(case.experiment.sampling.draws):
                 place = Place(case.id, sample.id, draw)
                 completions.append((place, prompt, self._completions.pop(place)))
@@ -302,5 +346,12 @@ class ModelRun:
 
     def _timed(self, result: CaseResult) -> CaseResult:
         """The result with its share of the engine's time, as far as it has run."""
+        if result.case.experiment.measure == "forward":
+            return result
         made = self._made[result.case.id]
         return replace(result, seconds=self.seconds * made / self._made.total() if made else 0.0)
+
+
+def _located(case: PlannedCase, error: TitrateError) -> str:
+    """An error's text, with the line of the spec that it concerns."""
+    return str(case.case.source.locate(error) if isinstance(error, FieldError) else error)

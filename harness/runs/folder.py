@@ -47,6 +47,11 @@ def store_below(root: Path) -> Path:
     return root / _OWN / "store"
 
 
+def forward_below(root: Path) -> Path:
+    """Where forward passes are kept that were measured from `root`."""
+    return root / _OWN / "forward"
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What is known of a run when it begins."""

@@ -114,7 +114,7 @@ def _counted(
         asked=sum(len(places) for places in plan.places.values()),
         requests=len(plan.places),
         stored=len(lengths),
-        loads=bool(missing or unmeasured),
+        loads=bool(missing or unmeasured or any(map(_reads, cases))),
         prompt_tokens=sum(len(request.prompt) for request in missing),
         at_most=sum(request.max_new_tokens for request in missing),
         expected=round(fmean(lengths) * len(missing)) if lengths else None,
@@ -122,6 +122,11 @@ def _counted(
         unknown=sum(isinstance(request.intervention, _Unmeasured) for request in missing),
         impossible=impossible,
     )
+
+
+def _reads(case: PlannedCase) -> bool:
+    """Whether a case is one of forward passes, which are not in the store."""
+    return case.experiment.measure == "forward"
 
 
 def _never() -> Never:

@@ -11,10 +11,13 @@ def check_invariants(results: Sequence[CaseResult]) -> Iterator[InvariantResult]
     """Check every complete case against its baseline where an identity says what must come out."""
     by_id = {result.case.id: result for result in results}
     for result in results:
+        yield from result.checks
         baseline = by_id.get(result.baseline or "")
         if baseline is None or not result.status == baseline.status == "complete":
             continue
-        if result.is_neutral:
+        if result.is_neutral and result.case.experiment.measure == "forward":
+            yield neutral_measures_baseline(result, baseline)
+        elif result.is_neutral:
             yield neutral_equals_baseline(result, baseline)
 
 
@@ -33,3 +36,19 @@ def neutral_equals_baseline(neutral: CaseResult, baseline: CaseResult) -> Invari
     return InvariantResult(
         "neutral_equals_baseline", neutral.case.id, not found, detail, next(iter(found), None)
     )
+
+
+def neutral_measures_baseline(neutral: CaseResult, baseline: CaseResult) -> InvariantResult:
+    """An intervention at its neutral dose must leave every number of forward passes, bit by bit."""
+    different = [
+        f"{name} of {sample}: {value!r} instead of {values.get(sample)!r}"
+        for name, own in neutral.sample_metrics.items()
+        for values in [baseline.sample_metrics[name]]
+        for sample, value in own.items()
+        if value != values.get(sample)
+    ]
+    numbers = sum(len(values) for values in neutral.sample_metrics.values())
+    detail = f"{numbers - len(different)} of {numbers} measured values equal the baseline's"
+    if different:
+        detail += f"; first departure: {different[0]}"
+    return InvariantResult("neutral_equals_baseline", neutral.case.id, not different, detail)

@@ -8,6 +8,7 @@ list of records the same report is built as from the run itself, on any machine,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ def to_json(result: CaseResult) -> dict[str, Any]:
         "warnings": list(result.warnings),
         "error": result.error,
         "seconds": result.seconds,
+        "checks": [asdict(check) for check in result.checks],
+        "artefacts": result.artefacts,
     }
 
 
@@ -66,6 +69,8 @@ def from_json(document: dict[str, Any]) -> CaseResult:
         warnings=tuple(document["warnings"]),
         error=document["error"],
         seconds=document["seconds"],
+        checks=tuple(finding_from(check) for check in document["checks"]),
+        artefacts=document["artefacts"],
     )
 
 

@@ -18,9 +18,10 @@ from harness.errors import FieldError
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import Point, RouterMask, check_count, check_points
 from harness.interventions.router_points import random_points, read_points
-from harness.measure.router_usage import order_points, reading_of, styles_of
+from harness.measure.router_usage import order_points, readings_of, styles_of
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
+from harness.runs.pair_files import check_tokenizer, pairs_of
 from harness.runs.progress import Progress
 from harness.runs.store import CompletionStore, key_of
 from harness.runs.tasks import full_task
@@ -28,6 +29,8 @@ from harness.spec import Experiment, FilePoints, RandomPoints, RouterMaskSetting
 from harness.spec.usage_expression import parse
 
 Ordering: TypeAlias = tuple[Point, ...]
+#: What is asked for, task and data file, and the file of pairs, if any.
+_Name: TypeAlias = tuple[UsagePoints, str, str | None, str | None]
 
 
 @dataclass
@@ -37,7 +40,7 @@ class Resolver:
     engine: Engine
     progress: Progress
     store: CompletionStore | None = None
-    _orderings: dict[tuple[UsagePoints, str, str | None], Ordering] = field(default_factory=dict)
+    _orderings: dict[_Name, Ordering] = field(default_factory=dict)
 
     def resolve(self, experiment: Experiment) -> Intervention | None:
         """The experiment's intervention. Raises `FieldError` for an impossible one."""
@@ -66,16 +69,20 @@ class Resolver:
             return ordering
         task = full_task(experiment.task)
         self.progress.note(f"measuring router usage {points.usage} on {task.name}")
-        ordering = order_points(parse(points.usage), self.engine, shape, task, points.samples)
+        pairs = pairs_of(experiment)
+        check_tokenizer(experiment, self.engine.tokenizer)
+        ordering = order_points(
+            parse(points.usage), self.engine, shape, task, points.samples, pairs
+        )
         if self.store is not None:
             key = self._key(points, experiment)
             ordering = _points(self.store.agree(key, ordering, "ordering", self.engine.fingerprint))
-        self._orderings[points, experiment.task.name, experiment.task.path] = ordering
+        self._orderings[_name(points, experiment)] = ordering
         return ordering
 
     def _known(self, points: UsagePoints, experiment: Experiment) -> Ordering | None:
         """An ordering that was measured before, in this run or in another."""
-        name = (points, experiment.task.name, experiment.task.path)
+        name = _name(points, experiment)
         if name not in self._orderings and self.store is not None:
             stored = self.store.value(self._key(points, experiment))
             if stored is not None:
@@ -89,11 +96,20 @@ class Resolver:
         readings = [
             (style, reading.tokens, reading.capture.positions)
             for style in styles_of(expression)
-            for sample in task.samples[: points.samples]
-            for reading in [reading_of(self.engine.tokenizer, task, sample, style)]
+            for reading in readings_of(
+                self.engine.tokenizer,
+                task,
+                task.samples[: points.samples],
+                style,
+                pairs_of(experiment),
+            )
         ]
         content = json.dumps([repr(expression), readings])
         return key_of(self.engine.fingerprint, f"ordering {content}")
+
+
+def _name(points: UsagePoints, experiment: Experiment) -> _Name:
+    return points, experiment.task.name, experiment.task.path, experiment.prompt.pairs
 
 
 def usage_of(experiment: Experiment) -> UsagePoints | None:

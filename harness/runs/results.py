@@ -43,6 +43,10 @@ class CaseResult:
     `isolation` says what stood around model-written code while it was scored, None where none ran.
     `counts` sums what the intervention counted over all completions. `baseline` is the id of the
     case that this one is compared with: None for a baseline.
+
+    A case of forward passes has no draws; its `sample_metrics` and `task_size` are those of the
+    samples that could be measured. `checks` are identities that were checked while it ran, and
+    `artefacts` is the folder of the files that belong beside its report.
     """
 
     case: Case
@@ -61,6 +65,8 @@ class CaseResult:
     warnings: tuple[str, ...] = ()
     error: str | None = None
     seconds: float = 0.0
+    checks: tuple[InvariantResult, ...] = ()
+    artefacts: str | None = None
 
     @property
     def scored(self) -> int:

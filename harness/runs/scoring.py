@@ -16,6 +16,9 @@ from harness.runs.plan import Place, PlannedCase
 from harness.runs.results import CaseResult, CaseStatus, DrawResult
 from harness.tasks.base import Score
 
+#: What forward passes are about: how much likelier the answer is behind one prompt.
+FORWARD_METRIC = "delta_nll"
+
 
 def scored(
     case: PlannedCase,
@@ -111,7 +114,7 @@ def result_of(
         task_name=case.task.name,
         task_version=case.task.version,
         task_size=case.task.size,
-        metric=case.task.metric,
+        metric=FORWARD_METRIC if case.experiment.measure == "forward" else case.task.metric,
         isolation=case.task.isolated_by if draws else None,
         status=status,
         baseline=None if case.baseline is None else case.baseline.id,

@@ -66,6 +66,7 @@ class CompletionStore:
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.directory = Path(directory)
+        self.fresh = fresh
         self._ignored_until = _stamp(since) if fresh and since else "~" if fresh else ""
         self._warn: Callable[[str], None] | None = warn
         self._places: dict[bytes, int] = {}

@@ -98,6 +98,8 @@ class PromptSettings(Settings):
 
     style: Literal["assisted", "agentic", "completion"] = "assisted"
     """One user turn; a tool call that reads a file; or bare text for a model without a template."""
+    pairs: SpecPath | None = None
+    """A pair_tokens.json (`titrate pairs align`) whose prompts replace the task's own."""
 
 
 class UsagePoints(Settings):
@@ -171,6 +173,17 @@ class SamplingSettings(Settings):
     """Completions per sample."""
 
 
+class ForwardSettings(Settings):
+    """What a forward measurement keeps, beside the numbers in its report."""
+
+    hidden: Literal["none", "full", "canonical", "pooled"] = "none"
+    """Hidden states: of every token, of the answer's non-blank tokens, or their mean."""
+    dtype: Literal["float16", "bfloat16", "float32"] = "float16"
+    """The type that hidden states are stored in."""
+    orderings: list[Annotated[str, AfterValidator(_usage)]] = []
+    """Usage expressions to write points files for, beside the study's own."""
+
+
 class EngineSettings(Settings):
     """What makes the tokens, and at which precision."""
 
@@ -210,6 +223,9 @@ class Experiment(Settings):
     """A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."""
     task: TaskSettings
     prompt: PromptSettings = PromptSettings()
+    measure: Literal["generate", "forward"] = "generate"
+    """Answers that are scored, or forward passes over the reference answer in both chat styles."""
+    forward: ForwardSettings = ForwardSettings()
     intervention: InterventionSettings | None = None
     sampling: SamplingSettings = SamplingSettings()
     engine: EngineSettings = EngineSettings()

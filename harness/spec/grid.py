@@ -23,7 +23,7 @@ from harness.spec.source import Source
 MOST_CASES = 100_000
 """A larger grid is a slip of the pen: even planning it would take minutes."""
 
-_ONE_PER_EXPERIMENT = {"axes", "dose", "gates", "name", "requires"}
+_ONE_PER_EXPERIMENT = {"axes", "dose", "forward", "gates", "measure", "name", "requires"}
 
 
 def expand(experiment: Experiment, source: Source | None = None) -> list[Case]:
@@ -126,6 +126,10 @@ def _check(experiment: Experiment) -> None:
                 raise FieldError(
                     f"{name}[{position}]", f"{displayed(value)} is in the list twice; remove one"
                 )
+    if experiment.measure == "forward" and "prompt.style" in axes:
+        raise FieldError(
+            "axes.prompt.style", "forward passes read both chat styles in one case; leave it out"
+        )
     total = prod(len(values) for values in axes.values())
     if total > MOST_CASES:
         raise FieldError("axes", f"{total} cases; at most {MOST_CASES} are accepted")

@@ -26,6 +26,8 @@ def test_a_directory_holds_these_files_and_no_leftovers(report, results, directo
     assert found == [
         "cases.csv",
         "index.html",
+        "paired/keep_topk.csv",
+        "paired/keep_topk.json",
         "plots/keep_topk.png",
         "records.jsonl",
         "report.json",
