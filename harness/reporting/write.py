@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 from harness.errors import ReportError
+from harness.reporting.files import replace_file as _replace
 from harness.reporting.plots import plots
 from harness.reporting.report import Report
 from harness.reporting.schema import validate
@@ -71,6 +71,7 @@ def check_writable(directory: Path | str) -> None:
 def _lines(results: Sequence[CaseResult]) -> Iterator[str]:
     """samples.jsonl, line by line: one per case, sample and draw."""
     for result in results:
+        metrics = by_sample(result)
         for draw in result.draws:
             line: dict[str, Any] = {
                 "case": result.case.id,
@@ -85,20 +86,15 @@ def _lines(results: Sequence[CaseResult]) -> Iterator[str]:
                 "parsed": draw.score.parsed,
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
+                "metrics": metrics.get(draw.sample, {}),
             }
             yield json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _replace(path: Path, content: str | bytes) -> None:
-    """Put a file in place whole: readers see the old one or the new one."""
-    # A completion may hold a lone surrogate, which UTF-8 cannot; it becomes a question mark.
-    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def by_sample(result: CaseResult) -> dict[str, dict[str, float]]:
+    """Sample id -> metric -> value over all of its draws: what comparisons pair."""
+    samples: dict[str, dict[str, float]] = {}
+    for metric, values in result.sample_metrics.items():
+        for sample, value in values.items():
+            samples.setdefault(sample, {})[metric] = value
+    return samples
