@@ -23,3 +23,11 @@ def replace_file(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Put a file in place whole: readers see the old one or the new one."""
+    # A completion may hold a lone surrogate, which UTF-8 cannot; it becomes a question mark.
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    with replace_file(path) as part:
+        part.write_bytes(data)

@@ -21,6 +21,7 @@ from harness.errors import TitrateError
 
 if TYPE_CHECKING:
     from harness.live_line import LiveLine
+    from harness.reporting.claims import Claims
     from harness.reporting.conclude import Finished
     from harness.runs.progress import Counts, Progress
     from harness.runs.shard import Shard
@@ -70,6 +71,17 @@ def shard(config: pytest.Config) -> Shard | None:
 
     given = config.option.titrate_shard
     return None if given is None else Shard.parse(given)
+
+
+def claims(config: pytest.Config) -> Claims:
+    """What the command line wants the run to be judged by."""
+    from harness.reporting.claims import Claims
+    from harness.reporting.comparing import SAVED, Comparing
+    from harness.reporting.saved import SavedRuns
+
+    option = config.option
+    comparing = Comparing(option.titrate_compare, option.titrate_compare_fail, option.titrate_save)
+    return Claims(option.titrate_gate, comparing, SavedRuns(config.rootpath / SAVED))
 
 
 def store_directory(config: pytest.Config) -> Path | None:
@@ -128,6 +140,8 @@ def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
     reporter.section("titrate")
     if ended.finished.report.cases:
         reporter.write_line(table(ended.finished.report))
+    if ended.finished.compared:
+        reporter.write_line(ended.finished.compared)
     for problem in ended.finished.problems:
         reporter.write_line(problem, red=True)
     invariants = ended.finished.invariants
@@ -145,6 +159,8 @@ def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
         f"in {counts.seconds:.1f} s ({speed:,.0f} tokens/s)"
     )
     reporter.write_line(f"report: {_shown(ended.finished.directory)}")
+    if ended.finished.kept is not None:
+        reporter.write_line(f"saved: {_shown(ended.finished.kept)}")
 
 
 def _shown(path: Path) -> str:

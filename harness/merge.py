@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.errors import ReportError, StoreError
 from harness.reporting import Report, RunInfo, check_writable, load_report
+from harness.reporting.claims import claims_of
 from harness.reporting.conclude import Finished, conclude
 from harness.reporting.report import Shard
 from harness.reporting.write import RECORDS
@@ -30,7 +31,8 @@ def merge(directories: Sequence[Path], target: Path) -> Finished:
         raise ReportError(f"{target}: is one of the shards' reports; choose another directory")
     check_writable(target)
     run, results = joined(directories)
-    return conclude(run, results, target)
+    reports = [load_report(directory) for directory in directories]
+    return conclude(run, results, target, claims=claims_of(reports, results))
 
 
 def joined(directories: Sequence[Path]) -> tuple[RunInfo, list[CaseResult]]:

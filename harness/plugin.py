@@ -85,6 +85,32 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         action="store_true",
         help="where code that a model wrote cannot be isolated, run it with your own rights",
     )
+    group.addoption(
+        "--titrate-gate",
+        metavar="CLAIM",
+        action="append",
+        default=[],
+        help="fail unless this holds of what was selected, e.g. 'pass@1 >= 0.9 where count=0' or "
+        "'monotone falling within CI'; may be repeated",
+    )
+    group.addoption(
+        "--titrate-save",
+        metavar="NAME",
+        help="keep this run in .titrate/saved under the next number and this name",
+    )
+    group.addoption(
+        "--titrate-compare",
+        metavar="NAME",
+        help="compare with the saved run of this name or number, a file, or a report's directory",
+    )
+    group.addoption(
+        "--titrate-compare-fail",
+        metavar="RULE",
+        action="append",
+        default=[],
+        help="with --titrate-compare: fail on this finding, e.g. 'pass@1: worse, p<0.05'; may be "
+        "repeated",
+    )
     parser.addini("titrate_specs", "folder of spec files", type="paths", default=None)
 
 
@@ -352,10 +378,17 @@ def _opened(config: pytest.Config) -> Session | None:
 
     store, fresh = invocation.store_directory(config), config.option.titrate_fresh
     if hasattr(config, "workerinput"):
-        return open_worker(config.workerinput, config.rootpath, store=store, fresh=fresh)
+        return open_worker(
+            config.workerinput,
+            config.rootpath,
+            store=store,
+            fresh=fresh,
+            claims=invocation.claims(config),
+        )
     line = invocation.live_line(config)
     command = invocation.command(config)
-    return opened_session(config.rootpath, command, line, store=store, fresh=fresh)
+    claims = invocation.claims(config)
+    return opened_session(config.rootpath, command, line, store=store, fresh=fresh, claims=claims)
 
 
 def _session(config: pytest.Config) -> Session:

@@ -17,6 +17,7 @@ from harness.engines.base import Engine
 from harness.errors import SpecError, TitrateError
 from harness.invariants.checking import Check, Checker
 from harness.reporting import Report, check_writable, default_directory
+from harness.reporting.claims import Claims
 from harness.reporting.conclude import Finished, conclude, run_info
 from harness.runs.deferred import DeferredEngine
 from harness.runs.environment import git_state, hardware, versions
@@ -61,6 +62,7 @@ class Session:
     process: str = "main"
     report: Path = Path()
     counts: Counts = field(default_factory=Counts)
+    claims: Claims = field(default_factory=Claims)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: str = ""
     shard: Mapping[str, Any] | None = None
@@ -96,6 +98,7 @@ class Session:
         self._part = {case.id: number for number, part in enumerate(parts) for case in part}
         for case in self._cases.values():
             self._groups.setdefault(self._key(case), []).append(case)
+        self.claims.check(list(self._cases.values()))
         self.counts.cases_total = len(self._cases)
 
     def outcome(self, case: PlannedCase) -> CaseResult:
@@ -141,7 +144,7 @@ class Session:
     def finish(self, directory: Path) -> Finished:
         """Write the report of everything that was run."""
         info = run_info(self._manifest(), self._determinism, hardware(), datetime.now(UTC))
-        return conclude(info, self.results(), directory, self._findings)
+        return conclude(info, self.results(), directory, self._findings, self.claims)
 
     def close(self) -> None:
         """Give all models' memory back."""
@@ -252,6 +255,7 @@ class Session:
             command=self.command,
             report=str(self.report.absolute()),
             shard=self.shard,
+            gates=tuple(self.claims.gates),
             git=git_state(),
             versions=versions(),
         )
@@ -312,6 +316,7 @@ def run_specs(
     fresh: bool = False,
     unsafe_code: bool = False,
     shard: Shard | None = None,
+    claims: Claims | None = None,
 ) -> Finished:
     """Run several experiments as one session; cases whose requirements are unmet are left out.
 
@@ -321,7 +326,9 @@ def run_specs(
     """
     cases = _cases(specs, overrides)
     reasons = {case.id: unmet(case.experiment) for case in cases}
-    session = opened_session(Path.cwd(), command, progress, store=store, fresh=fresh)
+    session = opened_session(
+        Path.cwd(), command, progress, store=store, fresh=fresh, claims=claims or Claims()
+    )
     session.report = Path(directory or default_directory(Path.cwd(), session.started))
     if check_writable(session.report):
         progress.note(f"the report in {session.report} will be replaced")

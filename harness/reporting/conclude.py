@@ -6,20 +6,20 @@ again: what is claimed is always judged anew from the results, never copied.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 from harness.reporting.build import build
+from harness.reporting.claims import Claims
 from harness.reporting.gates import check_gates
-from harness.reporting.report import Git, Report, RunInfo, Shard
+from harness.reporting.report import Gate, Git, Report, RunInfo, Shard
+from harness.reporting.saved import SavedRun
 from harness.reporting.write import write
 from harness.runs.folder import Manifest
 from harness.runs.invariants import check_invariants
 from harness.runs.results import CaseResult, GateResult, InvariantResult
-from harness.spec import Case
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,10 @@ class Finished:
     gates: Sequence[GateResult]
     directory: Path
     skipped: Sequence[str] = ()
+    compared: str = ""
+    """The table of the comparison with a saved run."""
+    kept: Path | None = None
+    """Where the run was saved to compare later ones with."""
 
     @property
     def failed(self) -> list[str]:
@@ -56,21 +60,26 @@ def conclude(
     results: Sequence[CaseResult],
     directory: Path,
     findings: Sequence[InvariantResult] = (),
+    claims: Claims | None = None,
 ) -> Finished:
     """Check what results must satisfy, and write the report of all of them.
 
-    `findings` are identities that were checked on the models themselves.
+    `findings` are identities that were checked on the models themselves; `claims` is what the run
+    is judged by beside its specs.
     """
+    claims = claims or Claims()
     invariants = [*check_invariants(results), *findings]
-    whole = whole_experiments(results)
-    gates = check_gates(
-        [(case.experiment.name, case.experiment.gates) for case in whole], results, invariants
-    )
+    gates = check_gates(claims.requested(results), results, invariants, claims.saved.find)
     levels = sorted({result.isolation for result in results if result.isolation is not None})
     run = run.model_copy(update={"sandbox": "; ".join(levels) or None})
-    report = build(run, results, invariants, gates)
+    report = build(run, results, invariants)
+    compared = claims.comparing.done(SavedRun.of(report, results), claims.saved)
+    gates += compared.gates
+    judged = tuple(Gate(**asdict(gate)) for gate in gates)
+    report = report.model_copy(update={"gates": judged})
     write(report, results, directory)
-    return Finished(report, invariants, gates, directory)
+    kept = claims.comparing.keep(SavedRun.of(report, results), claims.saved)
+    return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)
 
 
 def run_info(
@@ -92,18 +101,3 @@ def run_info(
         determinism=dict(determinism),
         shard=None if manifest.shard is None else Shard(**manifest.shard),
     )
-
-
-def whole_experiments(results: Sequence[CaseResult]) -> list[Case]:
-    """One case of each experiment that was selected whole: a part decides no gate."""
-    baselines = {result.baseline for result in results}
-    cases = [result.case for result in results if result.case.id not in baselines]
-    selected = Counter((case.experiment.name, case.source.file) for case in cases)
-    first: dict[str, Case] = {}
-    partial: set[str] = set()
-    for case in cases:
-        name = case.experiment.name
-        first.setdefault(name, case)
-        if selected[name, case.source.file] != case.of:
-            partial.add(name)
-    return [case for name, case in first.items() if name not in partial]

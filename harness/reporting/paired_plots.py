@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from harness.reporting.figure import INK, RULE, panels, surround
+from harness.reporting.intervals import mean_interval
 from harness.reporting.plots import COLOURS, MARKERS
-from harness.reporting.statistics import mean_interval
 
 Arrays = Mapping[str, NDArray[Any]]
 

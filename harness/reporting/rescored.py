@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import StoreError
+from harness.reporting.claims import Claims, claims_of
 from harness.reporting.conclude import Finished, conclude, run_info
 from harness.reporting.load import load_report
 from harness.reporting.report import RunInfo
@@ -42,17 +43,17 @@ def rescore(run: str, root: Path, directory: Path, command: str) -> Rescored:
         ReportError: the report is of another schema, or the new one cannot be written.
     """
     check_writable(directory)
-    info, before = recorded(run, root)
+    info, before, claims = recorded(run, root)
     after = rescored(before)
     name = f"{info.id}-rescored-{secrets.token_hex(2)}"
     info = info.model_copy(update={"id": name, "command": command})
-    finished = conclude(info, after, directory)
+    finished = conclude(info, after, directory, claims=claims)
     answers = sum(len(result.draws) for result in after)
     return Rescored(finished, tuple(changes(before, after)), answers)
 
 
-def recorded(run: str, root: Path) -> tuple[RunInfo, list[CaseResult]]:
-    """What was recorded of a run, named by its id or by its report's directory.
+def recorded(run: str, root: Path) -> tuple[RunInfo, list[CaseResult], Claims]:
+    """What was recorded of a run, named by its id or by its report's directory, and its gates.
 
     Raises:
         StoreError: there is no such run, or its records cannot be used.
@@ -62,7 +63,8 @@ def recorded(run: str, root: Path) -> tuple[RunInfo, list[CaseResult]]:
     folder = RunFolder(runs / run)
     if run not in {"", ".", ".."} and "/" not in run and folder.directory.is_dir():
         manifest = folder.manifest()
-        return run_info(manifest, *folder.engines(), finished=None), folder.results()
+        info = run_info(manifest, *folder.engines(), finished=None)
+        return info, folder.results(), Claims(manifest.gates)
     directory = Path(run)
     if not (directory / "report.json").is_file():
         known = sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
@@ -73,7 +75,8 @@ def recorded(run: str, root: Path) -> tuple[RunInfo, list[CaseResult]]:
     report = load_report(directory)
     if not (directory / RECORDS).is_file():
         raise StoreError(f"{directory}: has no {RECORDS}; run it again to have one")
-    return report.run, list(read_records(directory / RECORDS))
+    results = list(read_records(directory / RECORDS))
+    return report.run, results, claims_of([report], results)
 
 
 def changes_text(outcome: Rescored) -> Iterator[str]:

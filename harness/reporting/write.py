@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from harness.atomic import write_file
 from harness.errors import ReportError
 from harness.reporting.forward_files import forward_files
 from harness.reporting.load import load_report, sample_records
@@ -49,20 +49,22 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
     validate(document, str(folder / "report.json"))
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
-        _replace(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
-        _replace(folder / "samples.jsonl", "".join(map(_line, records(results))))
-        _replace(folder / RECORDS, b"".join(record_lines(results)))
-        _replace(folder / "index.html", page(report, records(results)))
+        write_file(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
+        write_file(folder / "samples.jsonl", "".join(map(_line, records(results))))
+        write_file(folder / RECORDS, b"".join(record_lines(results)))
+        write_file(folder / "index.html", page(report, records(results)))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
-            _replace(folder / "plots" / f"{name}.png", image.getvalue())
+            write_file(folder / "plots" / f"{name}.png", image.getvalue())
         files: list[tuple[str, str | bytes]] = [*forward_files(report, results)]
         for name, content in [*files, *summary_files(report)]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            _replace(folder / name, content)
+            write_file(folder / name, content)
         target = folder / "report.json"
-        _replace(target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        write_file(
+            target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        )
     except OSError as error:
         raise ReportError(
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
@@ -84,7 +86,7 @@ def write_page(path: Path | str) -> Path:
     target = folder / "index.html"
     content = page(load_report(given), sample_records(folder))
     try:
-        _replace(target, content)
+        write_file(target, content)
     except OSError as error:
         raise ReportError(
             f"{target}: cannot be written: {error.strerror or error}; copy the report elsewhere"
@@ -133,6 +135,7 @@ def default_directory(root: Path, started: datetime) -> Path:
 def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     """The lines of samples.jsonl before they are text: one per case, sample and draw."""
     for result in results:
+        metrics = by_sample(result)
         for draw in result.draws:
             yield {
                 "case": result.case.id,
@@ -147,6 +150,7 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "parsed": draw.score.parsed,
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
+                "metrics": metrics.get(draw.sample, {}),
             }
 
 
@@ -154,16 +158,10 @@ def _line(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _replace(path: Path, content: str | bytes) -> None:
-    """Put a file in place whole: readers see the old one or the new one."""
-    # A completion may hold a lone surrogate, which UTF-8 cannot; it becomes a question mark.
-    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def by_sample(result: CaseResult) -> dict[str, dict[str, float]]:
+    """Sample id -> metric -> value over all of its draws: what comparisons pair."""
+    samples: dict[str, dict[str, float]] = {}
+    for metric, values in result.sample_metrics.items():
+        for sample, value in values.items():
+            samples.setdefault(sample, {})[metric] = value
+    return samples

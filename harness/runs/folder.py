@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -63,6 +63,8 @@ class Manifest:
     git: tuple[str, bool] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     shard: Mapping[str, Any] | None = None
+    gates: Sequence[str] = ()
+    """Of the command line."""
 
 
 class RunFolder:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.invocation import Ended
 from harness.live_line import LiveLine
+from harness.reporting.claims import Claims
 from harness.reporting.conclude import conclude, run_info
 from harness.runs.agreement import with_one_baseline
 from harness.runs.folder import RunFolder, run_id, runs_below
@@ -30,12 +31,16 @@ class Controller:
         command: The command line as typed.
         line: Shows the progress of all workers together.
         devices: The accelerators that workers may use, one each.
+        claims: What the run is judged by, beside its specs.
     """
 
-    def __init__(self, root: Path, command: str, line: LiveLine, devices: Sequence[str]) -> None:
+    def __init__(
+        self, root: Path, command: str, line: LiveLine, devices: Sequence[str], claims: Claims
+    ) -> None:
         self.devices = devices
         self.started = datetime.now(UTC)
         self.line = line
+        self._claims = claims
         self._report = Path()
         self._id = run_id(self.started)
         self._command = command
@@ -79,7 +84,11 @@ class Controller:
             return None
         info = run_info(folder.manifest(), *folder.engines(), datetime.now(UTC))
         finished = conclude(
-            info, [self._explained(result) for result in results], self._report, findings
+            info,
+            [self._explained(result) for result in results],
+            self._report,
+            findings,
+            self._claims,
         )
         board = self._live.board()
         loads = {process: pinned.counts.loads for process, pinned in board.items()}

@@ -119,7 +119,10 @@ def _new_controller(config: pytest.Config, devices: Sequence[str]) -> Controller
     from harness.workers.controller import Controller
 
     line = invocation.live_line(config)
-    controller = Controller(config.rootpath, invocation.command(config), line, devices)
+    claims = invocation.claims(config)
+    claims.check_comparison()
+    command = invocation.command(config)
+    controller = Controller(config.rootpath, command, line, devices, claims)
     controller.start(invocation.report_directory(config, controller.started, line))
     return controller
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from harness.reporting.claims import Claims
 from harness.runs.board import Pin
 from harness.runs.partition import partition
 from harness.runs.plan import PlannedCase
@@ -15,7 +16,12 @@ from harness.workers.orders import Orders, Place, say_places, told_crashed
 
 
 def open_worker(
-    workerinput: Mapping[str, Any], root: Path, *, store: Path | None, fresh: bool
+    workerinput: Mapping[str, Any],
+    root: Path,
+    *,
+    store: Path | None,
+    fresh: bool,
+    claims: Claims,
 ) -> Session | None:
     """The session of a worker; None where its controller knew of no benches.
 
@@ -37,6 +43,7 @@ def open_worker(
         id=orders.run,
         started=datetime.fromisoformat(orders.started),
         report=Path(orders.report),
+        claims=claims,
         abandoned=lambda: told_crashed(directory),
     )
 
