@@ -1,13 +1,14 @@
-"""How fast a sweep runs: one table, every lane in a process of its own, all on the same requests.
+r"""How fast a sweep runs: one table, every lane in a process of its own, all on the same requests.
 
     python benches/speed/sweep.py                  # zoo/moe, 12 conditions x 48 samples
-    python benches/speed/sweep.py --model random-50m --conditions 4 --samples 16
+    python benches/speed/sweep.py --model random-50m --conditions 4 --samples 16 \
+        --lanes a,b,c0,c,d16,d,e16,e
 
 Lanes: (a) `generate` of transformers, one prompt and one condition at a time, with hooks; (b) the
 same, one batch per condition; (c) this engine with one condition, beside plain batched `generate`
 without hooks on the same requests; (d) this engine, the whole sweep, drafts off; (e) drafts on;
-(f) transformers' own continuous batching, one condition after the other, when asked for: on a CPU
-it takes minutes and 20 GB.
+(f) transformers' own continuous batching, one condition after the other, its pages bounded by what
+one condition needs.
 Peak memory is the process's, so that it includes Python, torch and the model.
 """
 
@@ -331,7 +332,7 @@ def main() -> None:
     parser.add_argument("--conditions", type=int, default=len(COUNTS))
     parser.add_argument("--samples", type=int, default=48)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--lanes", default=",".join(name for name in LANES if name != "f"))
+    parser.add_argument("--lanes", default=",".join(LANES))
     parser.add_argument("--lane", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     random.seed(0)

@@ -1,8 +1,8 @@
 """In which order a queue is worked on: requests of similar length next to each other.
 
 Prompts that are read in one pass are padded to the longest of them, and a step attends over the
-columns of its longest sequence. On the sweep of docs/performance.md this order saves a quarter of
-the time. The longest come first, so that what does not fit into memory shows at the start.
+columns of its longest sequence. On the sweep of docs/performance.md this order saves a fifth of the
+time. The longest come first, so that what does not fit into memory shows at the start.
 """
 
 from __future__ import annotations
