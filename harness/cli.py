@@ -63,6 +63,19 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("report", type=Path, metavar="DIR")
     report.set_defaults(run=_report)
 
+    export = verbs.add_parser("export", help="write a report in the format of another tool")
+    export.add_argument("report", type=Path, metavar="REPORT", help="its folder or report.json")
+    export.add_argument("--format", required=True, choices=["csv", "parquet", "latex", "inspect"])
+    export.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="PATH",
+        help="a folder; for latex, a file",
+    )
+    export.set_defaults(run=_export)
+
     schema = verbs.add_parser("schema", help="print the JSON Schema of spec files or of reports")
     schema.add_argument("which", choices=["experiment", "report"])
     schema.set_defaults(run=_schema)
@@ -101,6 +114,15 @@ def _report(parsed: argparse.Namespace) -> int:
     from harness.reporting import load_report, table
 
     print(table(load_report(parsed.report)))
+    return 0
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from harness.reporting.exports import export
+    from harness.reporting.loaded import load_report
+
+    for file in export(load_report(parsed.report), parsed.format, parsed.output):
+        print(file)
     return 0
 
 

@@ -191,8 +191,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report, also of a run that was interrupted."""
     run = session.config.stash.get(_SESSION, None)
     findings = session.config.pluginmanager.get_plugin(Findings.NAME)
-    if run is None or findings is None or not (run.loads or findings.documents):
+    if findings is None or not (findings.documents or (run is not None and run.loads)):
         return
+    if run is None:
+        # Everything was checked by xdist workers.
+        run = _new_session(session.config)
+        session.config.stash[_DIRECTORY] = _report_directory(session.config, run)
     run.progress.close()
     run.note(_finding_of(document) for document in findings.documents)
     try:
