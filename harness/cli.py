@@ -110,6 +110,18 @@ def _parser() -> argparse.ArgumentParser:
         "--fail", action="append", default=[], metavar="RULE", help="e.g. 'pass@1: worse, p<0.05'"
     )
     compare.set_defaults(run=_compare)
+    export = verbs.add_parser("export", help="write a report in the format of another tool")
+    export.add_argument("report", type=Path, metavar="REPORT", help="its folder or report.json")
+    export.add_argument("--format", required=True, choices=["csv", "parquet", "latex", "inspect"])
+    export.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="PATH",
+        help="a folder; for latex, a file",
+    )
+    export.set_defaults(run=_export)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of spec files or of reports")
     schema.add_argument("which", choices=["experiment", "report"])
@@ -236,6 +248,15 @@ def _compare(parsed: argparse.Namespace) -> int:
     for verdict in failed:
         print(f"{verdict.gate} of {verdict.experiment} failed: {verdict.detail}")
     return 1 if failed else 0
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from harness.reporting.exports import export
+    from harness.reporting.loaded import load_report
+
+    for file in export(load_report(parsed.report), parsed.format, parsed.output):
+        print(file)
+    return 0
 
 
 def _schema(parsed: argparse.Namespace) -> int:

@@ -62,7 +62,7 @@ def refused(capsys, *arguments: str) -> str:
 def test_run_ends_with_a_table_and_a_report(spec, capsys):
     assert main(["run", "small.yaml", "--report", "out"]) == 0
     out, err = capsys.readouterr()
-    report = harness.load_report("out")
+    report = harness.load_report("out").report
     assert out == f"{table(report)}\nreport: out\n"
     assert report.run.command == "titrate run small.yaml --report out"
     assert [case.id for case in report.cases] == [
@@ -80,7 +80,7 @@ def test_run_sets_fields_and_takes_several_specs(spec, here, capsys):
     assert main(["run", "small.yaml", "other.yaml", *overrides]) == 0
     (folder,) = (here / "reports").iterdir()
     assert f"report: {folder}\n" in capsys.readouterr().out
-    report = harness.load_report(folder)
+    report = harness.load_report(folder).report
     assert list(report.experiments) == ["small", "other"]
     assert {case.task.size for case in report.cases} == {1}
 
@@ -104,7 +104,7 @@ def test_report_prints_the_table_of_a_run(spec, capsys):
     capsys.readouterr()
     for place in ("out", "out/report.json"):
         assert main(["report", place]) == 0
-        assert capsys.readouterr().out.strip() == table(harness.load_report("out")).strip()
+        assert capsys.readouterr().out.strip() == table(harness.load_report("out").report).strip()
 
 
 def test_report_writes_the_page_of_a_run_anew(spec, here, capsys):
@@ -270,7 +270,7 @@ def test_shards_run_and_merged_by_hand(spec, capsys):
     assert main(["merge", "part1", "part2", "-o", "joined"]) == 0
     out, _ = capsys.readouterr()
     assert out.endswith("report: joined\n")
-    joined, whole = (harness.load_report(name) for name in ("joined", "whole"))
+    joined, whole = (harness.load_report(name).report for name in ("joined", "whole"))
     timeless = [
         [case.model_dump(exclude={"seconds"}) for case in report.cases]
         for report in (joined, whole)

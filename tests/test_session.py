@@ -111,7 +111,7 @@ def test_a_spec_file_and_an_experiment_are_run_alike(spec):
 
 def test_the_written_report_is_the_returned_one(spec, here):
     report = harness.run(spec, directory="out")
-    assert harness.load_report("out") == report
+    assert harness.load_report("out").report == report
     assert sorted(path.name for path in (here / "out").iterdir()) == [
         "cases.csv",
         "plots",
@@ -282,7 +282,7 @@ def test_a_measurement_that_breaks_is_not_tried_again_for_every_case(monkeypatch
     with pytest.raises(MemoryError, match="no room"):
         run_specs([experiment(intervention=usage)], [], "out", watcher, "test")
     assert watcher.notes.count("loading zoo/moe") == 1
-    assert set(statuses(harness.load_report("out")).values()) == {"failed"}
+    assert set(statuses(harness.load_report("out").report).values()) == {"failed"}
 
 
 def test_a_measurement_that_breaks_gives_the_models_memory_back(monkeypatch):
@@ -317,7 +317,7 @@ def test_an_interrupted_run_reports_what_is_there(spec):
     with pytest.raises(KeyboardInterrupt) as interrupt:
         harness.run(spec, directory="out", progress=Interrupts(after=3))
     assert interrupt.value.__notes__ == ["The report of what was finished: out"]
-    found = statuses(harness.load_report("out"))
+    found = statuses(harness.load_report("out").report)
     assert found["small[baseline]"] == "complete"
     assert found["small[count=30]"] == "incomplete"
 
@@ -341,7 +341,7 @@ def test_an_engine_that_breaks_leaves_a_report_and_its_own_error(spec, monkeypat
     with pytest.raises(MemoryError, match="no room") as error:
         harness.run(spec, directory="out")
     assert error.value.__notes__ == ["The report of what was finished: out"]
-    report = harness.load_report("out")
+    report = harness.load_report("out").report
     assert statuses(report) == {
         "small[baseline]": "complete",
         "small[count=0]": "failed",

@@ -123,7 +123,7 @@ def test_a_run_is_planned_run_and_scored_again(here, capsys):
     *_, change, place = lines(capsys)
     assert change == "nothing changed: 6 answers are judged as before"
     assert place == "report: again"
-    assert harness.load_report("again").run.command == "titrate rescore out --report again"
+    assert harness.load_report("again").report.run.command == "titrate rescore out --report again"
 
 
 def test_an_older_report_is_replaced_and_it_is_said(here, capsys):

@@ -120,18 +120,23 @@ def points_are_a_set(bench: Bench) -> Finding:
 
     Identity 8.
     """
-
-    def pairs() -> Iterator[tuple[str, Completion, Completion]]:
-        for mask in masks(bench):
-            points = (*mask.points[::-1], *mask.points[:2])
-            other = RouterMask(mode=mask.mode, on_empty=mask.on_empty, points=points)
-            for request in bench.requests(mask):
-                # Not from memory: equal descriptions must be applied alike, not only be equal.
-                twin = replace(request, intervention=other)
-                (own,) = completed(bench.engine(), [twin])
-                yield named(twin), own, bench.alone(request)
-
-    return equal(pairs(), tolerance=bench.tolerance)
+    requests = bench.requests(*masks(bench))
+    twins = []
+    for request in requests:
+        mask = request.intervention
+        assert isinstance(mask, RouterMask)
+        points = (*mask.points[::-1], *mask.points[:2])
+        other = RouterMask(mode=mask.mode, on_empty=mask.on_empty, points=points)
+        twins.append(replace(request, intervention=other))
+    # Not from memory: equal descriptions must be applied alike, not only be equal.
+    again = completed(bench.engine(), twins)
+    return equal(
+        (
+            (named(request), own, bench.alone(request))
+            for request, own in zip(requests, again, strict=True)
+        ),
+        tolerance=bench.tolerance,
+    )
 
 
 def unselected_experts_are_free(bench: Bench) -> Finding:

@@ -62,7 +62,7 @@ def by_id(here: Path) -> str:
 def test_without_a_new_scorer_the_report_is_the_same(here, no_model, which):
     run = by_id(here) if which == "id" else "out"
     outcome = rescore(run, here, here / "again", "titrate rescore x")
-    before, after = harness.load_report("out"), harness.load_report("again")
+    before, after = harness.load_report("out").report, harness.load_report("again").report
     assert after == outcome.finished.report
     if which == "report":
         assert after.cases == before.cases
@@ -83,8 +83,8 @@ def test_a_new_scorer_is_told_case_by_case(here, no_model, monkeypatch):
 
     monkeypatch.setattr(MicroHumanEval, "score", score)
     outcome = rescore("out", here, here / "again", "x")
-    before = harness.load_report("out").cases[2].metrics["pass@1"].value
-    assert harness.load_report("again").cases[2].metrics["pass@1"].value == 1.0
+    before = harness.load_report("out").report.cases[2].metrics["pass@1"].value
+    assert harness.load_report("again").report.cases[2].metrics["pass@1"].value == 1.0
     line = list(changes_text(outcome))[2]
     assert line == (
         f"small[count=30]: pass@1 {before:.3f} -> 1.000, 2 of 2 answers judged otherwise"
@@ -97,7 +97,7 @@ def test_a_copied_report_is_enough(here, no_model, tmp_path, monkeypatch):
     monkeypatch.chdir(elsewhere)
     shutil.rmtree(here)
     rescore("report", elsewhere, elsewhere / "again", "x")
-    assert harness.load_report("again").cases == harness.load_report("report").cases
+    assert harness.load_report("again").report.cases == harness.load_report("report").report.cases
 
 
 @pytest.mark.parametrize(
