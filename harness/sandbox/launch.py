@@ -92,6 +92,8 @@ def _built(wanted: dict[str, Any], cleanup: ExitStack) -> Confinement:
     if level == "bubblewrap" and not confinement.seccomp:
         raise OSError("no system call filter; without it checks would see each other's processes")
     Path(os.__file__).read_bytes()  # the library is there, and this user may read it
+    if confinement.nested and confinement.seccomp:
+        seccomp.compiled(1)  # every candidate's own id
     _silence()
     gc.collect()
     gc.freeze()  # a collection in a child would otherwise copy every page of the parent

@@ -13,6 +13,7 @@ import os
 import platform
 import struct
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from harness.sandbox import libc
 from harness.sandbox.syscall_numbers import ALLOWED, FILTERED, numbers
@@ -22,6 +23,7 @@ Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, co
 AUDIT_ARCH = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 _X32_BIT = 0x4000_0000  # x86-64 runs a second table of calls under numbers with this bit
 
+_SIZE = struct.calcsize("=HBBI")
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4
 KILL, FAIL, ALLOW = 0x8000_0000, 0x0005_0000, 0x7FFF_0000
@@ -50,12 +52,18 @@ def supported() -> bool:
 
 def restrict() -> None:
     """Install the filter for good; needs no_new_privs."""
-    program = assemble(platform.machine(), os.getpid())
-    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    code = compiled(os.getpid())
     instructions = ctypes.create_string_buffer(code, len(code))
-    header = struct.pack("@HP", len(program), ctypes.addressof(instructions))
+    header = struct.pack("@HP", len(code) // _SIZE, ctypes.addressof(instructions))
     pointer = ctypes.create_string_buffer(header, len(header))
     libc.prctl(libc.PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(pointer))
+
+
+@cache
+def compiled(process: int) -> bytes:
+    """The program for this machine; called ahead of the forks, it is assembled once for all."""
+    program = assemble(platform.machine(), process)
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
 def assemble(machine: str, process: int) -> list[Instruction]:
