@@ -315,8 +315,12 @@ def _outcome(config: pytest.Config, case: PlannedCase) -> CaseResult:
             "no bench was found on the command line; name the file that imports harness.testing"
         )
         pytest.fail(reason, pytrace=False)
+    run = config.stash[_SESSION]
+    died = run.abandoned().get(case.id)
+    if died is not None:  # over another test of the same case
+        pytest.skip(f"{died}; run the same command again")
     try:
-        return config.stash[_SESSION].outcome(case)
+        return run.outcome(case)
     except TitrateError as error:
         pytest.fail(str(error), pytrace=False)
 
