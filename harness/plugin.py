@@ -403,8 +403,12 @@ def _session(config: pytest.Config) -> Session:
 
 def _outcome(config: pytest.Config, case: PlannedCase) -> CaseResult:
     """Run what the case needs; without a model to run it on, this is an error of one line."""
+    run = _session(config)
+    died = run.abandoned().get(case.id)
+    if died is not None:  # over another test of the same case
+        pytest.skip(f"{died}; run the same command again")
     try:
-        return _session(config).outcome(case)
+        return run.outcome(case)
     except TitrateError as error:
         pytest.fail(str(error), pytrace=False)
 

@@ -69,7 +69,7 @@ class Session:
     """What a report says of the shard that these cases are (`runs/shard.py`)."""
 
     abandoned: Callable[[], Mapping[str, str]] = dict
-    """Ids of the cases that must not be tried, with the reason: a process died over them."""
+    """Ids of the cases that are not to be asked for, and why: a process died over them."""
 
     _cases: dict[str, PlannedCase] = field(default_factory=dict)
     _part: dict[str, int] = field(default_factory=dict)
@@ -106,9 +106,6 @@ class Session:
 
         What concerns all cases of a model raises: one that cannot be loaded, an engine that broke.
         """
-        died = self.abandoned().get(case.id)
-        if died is not None:
-            raise TitrateError(f"{case.id}: {died}; run the same command again")
         return self._run_of(case).result(self._cases.get(case.id, case))
 
     def violations(self, case: PlannedCase) -> list[InvariantResult]:

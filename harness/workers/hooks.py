@@ -70,13 +70,13 @@ def pytest_configure_node(node: Any) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Any:
     """Deal out parts of the cases, whatever `--dist` says: they were made for the workers."""
     if _CONTROLLER not in config.stash:
         return None
     from harness.workers.scheduling import PartScheduling
 
-    return PartScheduling(config, log, config.stash[_CONTROLLER].parts)
+    return PartScheduling(config, config.stash[_CONTROLLER].parts)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 # Strict: what a request is batched with, and so who is killed when, can change no token.
 SPEC = """\
 name: small
@@ -120,15 +118,6 @@ def wait_until(happened: Callable[[], object], process: subprocess.Popen[str]) -
         assert time.monotonic() < deadline, "nothing happens any more"
         time.sleep(0.002)
     return True
-
-
-def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The workers that a controller has at this moment."""
-    try:
-        children = psutil.Process(process.pid).children()
-        return [child for child in children if "execnet" in " ".join(child.cmdline())]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def measured(report: dict[str, Any]) -> dict[str, Any]:

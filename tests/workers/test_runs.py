@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 
 import psutil
 import pytest
 
-from .runs import REQUESTS, Project, measured, statuses, wait_until, workers_of
+from .prepared import PreparedWorkers
+from .runs import REQUESTS, Project, measured, statuses, wait_until
 
 pytest.importorskip("xdist")
 
@@ -29,16 +29,6 @@ def undisturbed(tmp_path_factory):
 
 
 # The same from any number of processes ------------------------------------------------------------
-
-
-def test_one_worker_reports_what_one_process_reports(project, undisturbed):
-    done = project.run("specs/small.yaml", "-nauto", "--titrate-report=out", "-v")
-    assert done.returncode == 0, done.stdout
-    assert "1 model load (gw0: 1)" in done.stdout
-    found, expected = measured(project.report("out")), measured(undisturbed)
-    for case in [*found["cases"], *expected["cases"]]:
-        case.pop("nodeid")  # another file was named
-    assert found == expected
 
 
 def test_two_workers_report_what_one_process_reports(project, undisturbed):
@@ -67,7 +57,7 @@ def test_shards_merged_are_the_report_of_a_single_run(project, undisturbed):
         ),
     ]
     assert [done.returncode for done in shards] == [0, 0], shards[0].stdout + shards[1].stdout
-    assert ["4 passed, 4 deselected" in done.stdout for done in shards] == [True, True]
+    assert ["4 passed" in done.stdout for done in shards] == [True, True]
     assert project.report("a")["gates"] == []
     assert project.report("a")["run"]["shard"]["index"] == 1
     from harness.merge import merge
@@ -81,28 +71,37 @@ def test_shards_merged_are_the_report_of_a_single_run(project, undisturbed):
 # What dies costs only itself ----------------------------------------------------------------------
 
 
-def kill_workers(project, process, moments):
-    """Kill a worker whenever so many completions are stored; returns how many were killed."""
-    killed = 0
-    for moment, chosen in moments:
-        if not wait_until(lambda: project.stored() >= moment and workers_of(process), process):  # noqa: B023
-            break
-        workers = workers_of(process)
-        if workers:
-            workers[chosen % len(workers)].send_signal(signal.SIGKILL)
-            killed += 1
-    return killed
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory):
+    prepared = PreparedWorkers(tmp_path_factory.mktemp("prepared"))
+    yield prepared
+    prepared.close()
 
 
-def test_workers_killed_at_random_moments(project, undisturbed):
-    """Five in one run, each replaced; then a rerun on another number of workers."""
+def kill_at(project, process, workers, moment, chosen=0):
+    """Kill a worker when so many completions are stored; whether there was one to be killed."""
+    if not wait_until(lambda: project.stored() >= moment and workers.alive(), process):
+        return False
+    alive = workers.alive()
+    if alive:
+        alive[chosen % len(alive)].kill()
+    return bool(alive)
+
+
+def test_workers_killed_at_random_moments(project, workers, undisturbed):
+    """Four in one run, each replaced; then a rerun on another number of workers.
+
+    A case over which a worker died is not tried again, so that late moments may never come.
+    """
     draw = random.Random(4)
-    moments = sorted((draw.randrange(REQUESTS - 10), draw.randrange(2)) for _ in range(5))
-    with project.started("benches", "-n2", "--titrate-report=out") as process:
-        killed = kill_workers(project, process, moments)
+    moments = sorted((draw.randrange(1, REQUESTS // 2), draw.randrange(2)) for _ in range(4))
+    arguments = ("benches", "--titrate-report=out")
+    with project.started(*arguments, *workers.option(2)) as process:
+        killed = sum(kill_at(project, process, workers, *moment) for moment in moments)
         output, _ = process.communicate(timeout=300)
-    assert killed == 5
+    assert killed == 4, output
     assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
+    assert output.count("node down: Not properly terminated") == 4
     first = project.report("out")
     lost = {id_ for id_, status in statuses(first).items() if status != "complete"}
     expected = {case["id"]: case for case in measured(undisturbed)["cases"]}
@@ -112,64 +111,68 @@ def test_workers_killed_at_random_moments(project, undisturbed):
         elif case["baseline"] not in lost:
             assert case == expected[case["id"]]
     died = [case["error"] for case in first["cases"] if "died while" in (case["error"] or "")]
-    assert 1 <= len(died) <= 5, output
-    assert "crashed while running" in output
+    assert len(died) == output.count("crashed while running") > 0, output
     before = project.stored()
-    again = project.run("benches", "-n1", "--titrate-report=out")
+    again = project.run(*arguments, *workers.option(1))
     assert again.returncode == 0, again.stdout
     assert measured(project.report("out")) == measured(undisturbed)
-    assert project.stored() <= max(before, REQUESTS) + 4, "only what was missing was made"
+    assert f"{REQUESTS} requests ({REQUESTS - (project.stored() - before)} stored)" in again.stdout
 
 
-def test_a_controller_killed_at_random_moments(project, undisturbed):
-    """Five times, on changing numbers of workers. Workers whose controller is dead end, too."""
+def test_a_controller_killed_at_random_moments(project, workers, undisturbed):
+    """Six times, on changing numbers of workers. Workers whose controller is dead end, too."""
     draw = random.Random(5)
-    moments = sorted(draw.sample(range(REQUESTS - 5), 5))
-    for number, moment in enumerate(moments):
-        workers = f"-n{1 + number % 2}"
-        with project.started("benches", workers, "--titrate-report=out") as process:
-            assert wait_until(lambda: project.stored() >= moment and workers_of(process), process)  # noqa: B023
-            left = workers_of(process)
+    for number, moment in enumerate(sorted(draw.sample(range(REQUESTS - 5), 6))):
+        arguments = ("benches", "--titrate-report=out", *workers.option(1 + number % 2))
+        with project.started(*arguments) as process:
+            assert wait_until(lambda: project.stored() >= moment and workers.alive(), process)  # noqa: B023
+            left = [
+                each
+                for worker in workers.alive()
+                for each in (worker, *worker.children(recursive=True))
+            ]
             process.kill()
             process.wait()
             _, alive = psutil.wait_procs(left, timeout=60)
-            assert not alive, "a worker goes on without its controller"
+            assert not alive, "a worker, or a process of its own, goes on without its controller"
         assert not (project.path / "out").exists()
     before = project.stored()
-    done = project.run("benches", "-n2", "--titrate-report=out")
+    done = project.run("benches", "--titrate-report=out", *workers.option(2))
     assert done.returncode == 0, done.stdout
     assert measured(project.report("out")) == measured(undisturbed)
-    assert f"({before} stored)" in done.stdout or "stored)" in done.stdout
+    assert f"{REQUESTS} requests ({before} stored)" in done.stdout
 
 
-def test_a_sweep_killed_twice_reports_what_an_undisturbed_one_does(project, undisturbed):
+def test_a_sweep_killed_twice_reports_what_an_undisturbed_one_does(project, workers, undisturbed):
     """First everything at once, as a machine that loses power; then a worker that stays dead."""
-    with project.started("benches", "-n2") as process:
+    arguments = ("benches", "--titrate-report=out")
+    with project.started(*arguments, *workers.option(2)) as process:
         assert wait_until(lambda: project.stored() >= 7, process)
-        os.killpg(process.pid, signal.SIGKILL)
-        for worker in workers_of(process):
+        process.kill()
+        for worker in workers.alive():
             worker.kill()
-    arguments = ("benches", "-n2", "--max-worker-restart=0", "--titrate-report=out")
-    with project.started(*arguments) as process:
-        assert kill_workers(project, process, [(20, 0)]) == 1
+    with project.started(*arguments, *workers.option(2), "--max-worker-restart=0") as process:
+        assert kill_at(project, process, workers, 20)
         output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert "worker restarting disabled" in output
     assert "incomplete" in statuses(project.report("out")).values()
-    done = project.run("benches", "-n0", "--titrate-report=out")
+    done = project.run(*arguments, "-n0")
     assert done.returncode == 0, done.stdout
     assert measured(project.report("out")) == measured(undisturbed)
 
 
-def test_an_interrupted_run_reports_what_is_there(project, undisturbed):
-    with project.started("benches", "-n2", "--titrate-report=out") as process:
+def test_an_interrupted_run_reports_what_is_there(project, workers, undisturbed):
+    """Ctrl-C reaches the controller and its workers alike."""
+    with project.started("benches", "--titrate-report=out", *workers.option(2)) as process:
         assert wait_until(lambda: project.stored() >= 25, process)
-        os.killpg(process.pid, signal.SIGINT)
+        for each in [*workers.alive(), process]:
+            each.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=300)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     found = statuses(project.report("out"))
     assert found.keys() == statuses(undisturbed).keys()
     assert "incomplete" in found.values()
-    done = project.run("benches", "-n2", "--titrate-report=out")
-    assert done.returncode == 0, done.stdout
-    assert measured(project.report("out")) == measured(undisturbed)
+    expected = {case["id"]: case for case in measured(undisturbed)["cases"]}
+    complete = [case for case in measured(project.report("out"))["cases"] if case["metrics"]]
+    assert all(case == expected[case["id"]] for case in complete if case["versus_baseline"])
