@@ -415,5 +415,5 @@ def test_a_gate_that_no_case_can_decide_fails_collection_at_its_line(project):
     result = project.runpytest_inprocess("benches")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(
-        ["*small.yaml:12 gates*: intervention.count is never '7' in small; its values are 0, 30*"]
+        ["*small.yaml:13 gates*: intervention.count is never '7' in small; its values are 0, 30*"]
     )
