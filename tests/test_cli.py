@@ -17,6 +17,7 @@ from harness.models.zoo import building, recipes
 from harness.reporting import json_schema, table
 from harness.spec import experiment_schema
 
+EXAMPLE = Path(__file__).parents[1] / "reports" / "example"
 SPEC = """\
 name: small
 model: zoo/moe
@@ -322,3 +323,18 @@ def test_what_cannot_be_compared_is_one_line(spec, capsys):
 def test_run_judges_gates_of_the_command_line(spec, capsys):
     assert main(["run", "small.yaml", "--report", "out", "--gate", "pass@1 > 1"]) == 1
     assert "gate pass@1 > 1 of small failed: " in capsys.readouterr().out
+
+
+def test_export_writes_what_it_names(tmp_path, capsys):
+    target = tmp_path / "out"
+    assert main(["export", str(EXAMPLE), "--format", "csv", "-o", str(target)]) == 0
+    assert capsys.readouterr().out.split() == [f"{target}/cases.csv", f"{target}/samples.csv"]
+    assert sorted(path.name for path in target.iterdir()) == ["cases.csv", "samples.csv"]
+
+
+def test_export_of_nothing_is_one_line(tmp_path, capsys):
+    assert main(["export", str(tmp_path), "--format", "latex", "-o", str(tmp_path / "x.tex")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("titrate: ")
+    assert "report.json: no such file" in line
+    assert not (tmp_path / "x.tex").exists()

@@ -44,9 +44,9 @@ def _written(frame: pd.DataFrame, folder: Path, name: str, method: str, **option
 def _uniform(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with every column of one type, as Parquet wants it."""
     frame = frame.copy()
-    for name in frame.select_dtypes("object").columns:
-        values = frame[name].dropna()
-        if len({type(value) for value in values}) > 1:
+    for name in frame.columns:
+        kinds = {type(value) for value in frame[name].dropna()}
+        if pd.api.types.is_object_dtype(frame[name]) and len(kinds) > 1:
             frame[name] = frame[name].map(
                 lambda value: None if value is None else json.dumps(value, ensure_ascii=False)
             )
