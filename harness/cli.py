@@ -279,12 +279,14 @@ def _zoo_list(_parsed: argparse.Namespace) -> int:
 
 
 def _zoo_build(parsed: argparse.Namespace) -> int:
+    from harness import sandbox
     from harness.models import zoo
 
     output = parsed.output or Path(parsed.name)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ModelError(f"{output} exists and is no empty folder; give a new one with --output")
     zoo.check_recipe(parsed.name)
+    sandbox.choose()  # its accuracy is measured on code that it writes: refuse before the training
     with tqdm(desc=f"titrate: training {parsed.name}", unit=" steps", leave=False) as bar:
         zoo.build(parsed.name, output, partial(_show_step, bar))
     print(f"built {parsed.name} in {output}")

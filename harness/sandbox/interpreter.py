@@ -97,6 +97,8 @@ class WarmInterpreter:
     def abandon(self) -> None:
         """In a forked copy of this process: let go of what belongs to its parent."""
         self._control.close()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
 
     @property
     def process_id(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import harness.session  # noqa: F401 - torch, which a test of pytest inside pytest cannot import
+from harness.cli import main
 from harness.errors import SandboxError
 from harness.runs import tasks
 from harness.sandbox import Level, choose, pool
@@ -88,6 +89,7 @@ def setting(request, isolation):
 def test_a_machine_without_namespaces_gets_a_reason_and_may_be_overruled(setting, tmp_path):
     start, reason = setting
     both = """
+from harness.cli import main
 from harness.errors import SandboxError
 from harness.sandbox import check, choose, pool
 try:
@@ -169,6 +171,13 @@ def test_other_systems_are_told_what_is_missing(monkeypatch):
     with pytest.raises(SandboxError, match="isolation needs Linux, this is darwin") as refused:
         choose()
     assert "--titrate-unsafe-code" in str(refused.value)
+
+
+def test_a_zoo_model_is_not_trained_where_it_cannot_be_measured(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(pool, "isolating", lambda: ())
+    assert main(["zoo", "build", "base", "--output", str(tmp_path / "base")]) == 2
+    assert capsys.readouterr().err.startswith("titrate: code that a model wrote cannot be isolated")
+    assert not (tmp_path / "base").exists()
 
 
 def test_every_reason_is_given():
