@@ -31,6 +31,8 @@ def read_mask(path: Path | str) -> tuple[Point, ...]:
         TaskError: it is of none of the forms, or a point is impossible or occurs twice.
     """
     document = _document(path)
+    if isinstance(document, list | dict | tuple) and not document:
+        raise TaskError(f"{path}: holds no point; expected {_FORMS}")
     if isinstance(document, list) and all(isinstance(entry, dict) for entry in document):
         try:
             return read_points(path)

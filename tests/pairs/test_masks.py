@@ -45,6 +45,8 @@ def test_a_list_keeps_its_order(write):
     ("text", "problem"),
     [
         ("hello", "is no mask"),
+        ("[]", "holds no point"),
+        ("{}", "holds no point"),
         ("7", "'7' is no point of a mask"),
         ("[[1, -2]]", r"'\[1, -2\]' is no point of a mask"),
         ("[[1]]", r"'\[1\]' is no point of a mask"),
