@@ -57,12 +57,33 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("specs", nargs="+", type=Path, metavar="SPEC")
     run.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides")
     run.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
+    run.add_argument("--gate", action="append", default=[], metavar="CLAIM", dest="gates")
+    run.add_argument("--save", metavar="NAME", help="keep the run in .titrate/saved")
+    run.add_argument("--compare", metavar="NAME", help="a saved run, a file or a report directory")
+    run.add_argument("--compare-fail", action="append", default=[], metavar="RULE", dest="rules")
     run.set_defaults(run=_run)
 
     report = verbs.add_parser("report", help="print the table of a report, or write its page")
     report.add_argument("report", type=Path, metavar="DIR")
     report.add_argument("--html", action="store_true", help="write its index.html anew")
     report.set_defaults(run=_report)
+
+    compare = verbs.add_parser("compare", help="two runs case by case, paired by sample")
+    for side, meaning in (
+        ("before", "the run to compare with"),
+        ("after", "the run that is judged"),
+    ):
+        compare.add_argument(
+            side,
+            metavar={"before": "A", "after": "B"}[side],
+            help=f"{meaning}: a saved run's name or number, its file, or a report's directory",
+        )
+    compare.add_argument("--metric", help="default: each case's primary metric")
+    compare.add_argument("--case", action="append", default=[], metavar="ID", dest="cases")
+    compare.add_argument(
+        "--fail", action="append", default=[], metavar="RULE", help="e.g. 'pass@1: worse, p<0.05'"
+    )
+    compare.set_defaults(run=_compare)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of spec files or of reports")
     schema.add_argument("which", choices=["experiment", "report"])
@@ -87,14 +108,27 @@ def _parser() -> argparse.ArgumentParser:
 def _run(parsed: argparse.Namespace) -> int:
     from harness.live_line import LiveLine
     from harness.reporting import table
+    from harness.reporting.comparing import Comparing
     from harness.session import run_specs
 
     progress = LiveLine(sys.stderr)
-    finished = run_specs(parsed.specs, parsed.overrides, parsed.report, progress, parsed.command)
+    finished = run_specs(
+        parsed.specs,
+        parsed.overrides,
+        parsed.report,
+        progress,
+        parsed.command,
+        parsed.gates,
+        Comparing(parsed.compare, parsed.rules, parsed.save),
+    )
     print(table(finished.report))
+    if finished.compared:
+        print(finished.compared)
     for line in [*(f"skipped: {case}" for case in finished.skipped), *finished.problems]:
         print(line)
     print(f"report: {finished.directory}")
+    if finished.kept is not None:
+        print(f"saved: {finished.kept}")
     return 1 if finished.problems or finished.failed else 0
 
 
@@ -106,6 +140,25 @@ def _report(parsed: argparse.Namespace) -> int:
     else:
         print(table(load_report(parsed.report)))
     return 0
+
+
+def _compare(parsed: argparse.Namespace) -> int:
+    from harness.reporting import SavedRuns, check_rules, compare, comparison_table
+    from harness.reporting.comparing import SAVED, check_comparison_rules
+
+    check_comparison_rules(parsed.fail, "--fail")
+    saved = SavedRuns(Path.cwd() / SAVED)
+    before, after = saved.find(parsed.before), saved.find(parsed.after)
+    comparison = compare(before, after, metric=parsed.metric, cases=parsed.cases)
+    print(comparison_table(comparison), end="")
+    failed = [
+        verdict
+        for verdict in check_rules(parsed.fail, before, after, parsed.cases)
+        if not verdict.holds
+    ]
+    for verdict in failed:
+        print(f"{verdict.gate} of {verdict.experiment} failed: {verdict.detail}")
+    return 1 if failed else 0
 
 
 def _schema(parsed: argparse.Namespace) -> int:

@@ -57,6 +57,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="MODEL",
         help="run every spec on this model instead of its own",
     )
+    group.addoption(
+        "--titrate-gate",
+        metavar="CLAIM",
+        action="append",
+        default=[],
+        help="fail unless this holds of what was selected, e.g. 'pass@1 >= 0.9 where count=0' or "
+        "'monotone falling within CI'; may be repeated",
+    )
+    group.addoption(
+        "--titrate-save",
+        metavar="NAME",
+        help="keep this run in .titrate/saved under the next number and this name",
+    )
+    group.addoption(
+        "--titrate-compare",
+        metavar="NAME",
+        help="compare with the saved run of this name or number, a file, or a report's directory",
+    )
+    group.addoption(
+        "--titrate-compare-fail",
+        metavar="RULE",
+        action="append",
+        default=[],
+        help="with --titrate-compare: fail on this finding, e.g. 'pass@1: worse, p<0.05'; may be "
+        "repeated",
+    )
     parser.addini("titrate_specs", "folder of spec files", type="paths", default=None)
 
 
@@ -173,6 +199,8 @@ def pytest_terminal_summary(
     run = config.stash[_SESSION]
     terminalreporter.section("titrate")
     terminalreporter.write_line(table(finished.report))
+    if finished.compared:
+        terminalreporter.write_line(finished.compared)
     for problem in finished.problems:
         terminalreporter.write_line(problem, red=True)
     loads = f"{run.loads} model load{'s' if run.loads != 1 else ''}"
@@ -182,6 +210,8 @@ def pytest_terminal_summary(
         f"in {run.seconds:.1f} s ({speed:,.0f} tokens/s)"
     )
     terminalreporter.write_line(f"report: {_shown(finished.directory)}")
+    if finished.kept is not None:
+        terminalreporter.write_line(f"saved: {_shown(finished.kept)}")
 
 
 def _cases(config: pytest.Config, file: Path) -> list[Any]:
@@ -254,6 +284,8 @@ def _case_of(item: pytest.Item) -> PlannedCase | None:
 
 def _new_session(config: pytest.Config) -> Session:
     from harness.live_line import LiveLine
+    from harness.reporting import SavedRuns
+    from harness.reporting.comparing import SAVED, Comparing
     from harness.session import Session
 
     reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -267,8 +299,15 @@ def _new_session(config: pytest.Config) -> Session:
             reporter.ensure_newline()
 
     command = shlex.join([Path(sys.argv[0]).name, *config.invocation_params.args])
+    option = config.option
     config.stash[_SESSION] = Session(
-        command=command, progress=LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line)
+        command=command,
+        progress=LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line),
+        gates=option.titrate_gate,
+        saved=SavedRuns(config.rootpath / SAVED),
+        comparing=Comparing(
+            option.titrate_compare, option.titrate_compare_fail, option.titrate_save
+        ),
     )
     return config.stash[_SESSION]
 

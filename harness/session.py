@@ -7,19 +7,27 @@ reports than this file shows.
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.engines import open_engine
-from harness.errors import SpecError, TitrateError
-from harness.reporting import Report, build, check_writable, write
-from harness.reporting.gates import check_gates
+from harness.errors import ReportError, SpecError, TitrateError
+from harness.reporting import (
+    Report,
+    SavedRun,
+    SavedRuns,
+    build,
+    check_gates,
+    check_writable,
+    write,
+)
+from harness.reporting.comparing import SAVED, Comparing
 from harness.reporting.report import Git, RunInfo
 from harness.runs.environment import git_state, hardware, versions
 from harness.runs.execute import ModelRun, described, without_completions
+from harness.runs.gates import requested_gates, saved_runs_of
 from harness.runs.invariants import check_invariants
 from harness.runs.plan import PlannedCase, by_model, planned
 from harness.runs.progress import Counts, Progress, Silent
@@ -39,6 +47,10 @@ class Session:
     command: str = ""
     progress: Progress = field(default_factory=Silent)
     counts: Counts = field(default_factory=Counts)
+    gates: Sequence[str] = ()
+    """Of the command line, beside those of the specs."""
+    saved: SavedRuns = field(default_factory=lambda: SavedRuns(Path.cwd() / SAVED))
+    comparing: Comparing = field(default_factory=Comparing)
     loads: int = 0
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -47,6 +59,7 @@ class Session:
     _runs: dict[tuple[str, str], ModelRun] = field(default_factory=dict)
     _failed_models: dict[tuple[str, str], Exception] = field(default_factory=dict)
     _determinism: dict[str, str] = field(default_factory=dict)
+    _requested: list[tuple[str, list[str]]] = field(default_factory=list)
 
     def plan(self, cases: Iterable[PlannedCase]) -> None:
         """Say which cases this run consists of, once, before the first outcome is asked for."""
@@ -62,6 +75,13 @@ class Session:
                             f"{each.id}: two different experiments have this id; rename one of "
                             f"those in {', '.join(sorted(files))}"
                         )
+        self._requested = requested_gates(list(self._cases.values()), self.gates)
+        for name, gate in saved_runs_of(self._requested):
+            try:
+                self.saved.find(name)
+            except ReportError as error:
+                raise SpecError(f"{gate}: {error}") from error
+        self.comparing.check(self.saved)
         self._groups = by_model(self._cases.values())
         self.counts.cases_total = len(self._cases)
 
@@ -95,20 +115,14 @@ class Session:
         """Write the report of everything that was run."""
         results = self.results()
         invariants = list(check_invariants(results))
-        gates = check_gates(
-            [(case.experiment.name, case.experiment.gates) for case in self._whole_experiments()],
-            results,
-            invariants,
-        )
-        report = build(self._run_info(), results, invariants, gates)
+        gates = check_gates(self._requested, results, invariants, self.saved.find)
+        info = self._run_info()
+        compared = self.comparing.done(SavedRun.of(build(info, results), results), self.saved)
+        gates += compared.gates
+        report = build(info, results, invariants, gates)
         write(report, results, directory)
-        return Finished(report, invariants, gates, directory)
-
-    def _whole_experiments(self) -> list[Case]:
-        """One case of each experiment that was selected whole: a part decides no gate."""
-        selected = Counter(case.experiment.name for case in self._cases.values())
-        first = {case.experiment.name: case.case for case in reversed(self._cases.values())}
-        return [case for name, case in first.items() if selected[name] == case.of]
+        kept = self.comparing.keep(SavedRun.of(report, results), self.saved)
+        return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)
 
     def close(self) -> None:
         """Give all models' memory back."""
@@ -189,6 +203,8 @@ def run_specs(
     directory: Path | str | None,
     progress: Progress,
     command: str,
+    gates: Sequence[str] = (),
+    comparing: Comparing = Comparing(),  # noqa: B008 - frozen
 ) -> Finished:
     """Run several experiments as one session; cases whose requirements are unmet are left out.
 
@@ -200,7 +216,7 @@ def run_specs(
         loaded = (spec, Source.of(spec)) if isinstance(spec, Experiment) else load(spec, overrides)
         cases += expand(*loaded)
     reasons = {case.id: unmet(case.experiment) for case in cases}
-    session = Session(command=command, progress=progress)
+    session = Session(command=command, progress=progress, gates=gates, comparing=comparing)
     target = Path(directory or default_directory(Path.cwd(), session.started))
     check_writable(target)
     try:
@@ -246,6 +262,10 @@ class Finished:
     gates: Sequence[GateResult]
     directory: Path
     skipped: Sequence[str] = ()
+    compared: str = ""
+    """The table of the comparison with a saved run."""
+    kept: Path | None = None
+    """Where the run was saved to compare later ones with."""
 
     @property
     def failed(self) -> list[str]:

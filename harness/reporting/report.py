@@ -23,7 +23,8 @@ from pydantic import (
 from harness.reporting.statistics import Metric, Versus
 from harness.runs.results import CaseStatus
 
-#: The `schema` of the reports that are written and read here.
+#: The `schema` of the reports that are written and read here. New optional fields leave it as it
+#: is: it rises when a report that was written before could no longer be read.
 SCHEMA_VERSION = 1
 
 
@@ -82,6 +83,10 @@ class Agreement(Section):
 
     tokens: NonNegativeFloat
     """Mean over samples (first over a sample's draws) of the tokens before the first departure."""
+    ci_low: NonNegativeFloat | None = None
+    """Lower bound of its 95 % interval (Student's t, Hall's transformation), or null."""
+    ci_high: NonNegativeFloat | None = None
+    """Upper bound, or null together with `ci_low`."""
     identical: float = Field(ge=0, le=1)
     """Share of samples all of whose draws equal the baseline's, token for token."""
 
@@ -202,6 +207,8 @@ _FIXED = (
     "status",
     "metric",
     "agreement.tokens",
+    "agreement.ci_low",
+    "agreement.ci_high",
     "agreement.identical",
     "tokens",
     "seconds",

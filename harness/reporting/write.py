@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 from harness.errors import ReportError
+from harness.reporting.files import replace_file as _replace
 from harness.reporting.load import load_report, sample_records
 from harness.reporting.page import page
 from harness.reporting.plots import plots
@@ -96,6 +96,7 @@ def check_writable(directory: Path | str) -> None:
 def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     """The lines of samples.jsonl before they are text: one per case, sample and draw."""
     for result in results:
+        metrics = by_sample(result)
         for draw in result.draws:
             yield {
                 "case": result.case.id,
@@ -110,6 +111,7 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "parsed": draw.score.parsed,
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
+                "metrics": metrics.get(draw.sample, {}),
             }
 
 
@@ -117,16 +119,10 @@ def _line(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _replace(path: Path, content: str | bytes) -> None:
-    """Put a file in place whole: readers see the old one or the new one."""
-    # A completion may hold a lone surrogate, which UTF-8 cannot; it becomes a question mark.
-    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def by_sample(result: CaseResult) -> dict[str, dict[str, float]]:
+    """Sample id -> metric -> value over all of its draws: what comparisons pair."""
+    samples: dict[str, dict[str, float]] = {}
+    for metric, values in result.sample_metrics.items():
+        for sample, value in values.items():
+            samples.setdefault(sample, {})[metric] = value
+    return samples

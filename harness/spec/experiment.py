@@ -27,6 +27,7 @@ from pydantic import (
     Tag,
 )
 
+from harness.spec.gate_expression import PATTERN, parse_gate
 from harness.spec.usage_expression import parse as parse_usage
 
 
@@ -51,6 +52,11 @@ def _model(text: str, folder: Path) -> str:
 
 def _usage(text: str) -> str:
     parse_usage(text)
+    return text
+
+
+def _gate(text: str) -> str:
+    parse_gate(text)
     return text
 
 
@@ -153,7 +159,7 @@ class RouterMaskSettings(Settings):
 # With a second kind: `Annotated[RouterMaskSettings | NewSettings, Field(discriminator="kind")]`.
 InterventionSettings = RouterMaskSettings
 
-Gate = Literal["neutral_equals_baseline"]
+Gate = Annotated[str, AfterValidator(_gate), Field(json_schema_extra={"pattern": PATTERN})]
 
 
 class SamplingSettings(Settings):
@@ -219,5 +225,7 @@ class Experiment(Settings):
     dose: str | None = None
     """The axis along which the intervention grows stronger: x of the dose-response plot."""
     gates: list[Gate] = []
-    """Claims that fail the run when they do not hold."""
+    """Claims that fail the run when they do not hold: neutral_equals_baseline,
+    pass@1 >= 0.9 where count=0, monotone within CI,
+    no worse than SAVED by more than 0.02 (paired, p < 0.05)."""
     requires: Requirements = Requirements()

@@ -16,6 +16,7 @@ from harness.spec.case import Case
 from harness.spec.complaints import displayed, validated
 from harness.spec.experiment import Experiment
 from harness.spec.form import FIELDS, resolved, suggestion
+from harness.spec.gate_checks import check_gates
 from harness.spec.ids import axis_parts, case_id, content
 from harness.spec.layers import put
 from harness.spec.source import Source
@@ -129,6 +130,12 @@ def _check(experiment: Experiment) -> None:
     total = prod(len(values) for values in axes.values())
     if total > MOST_CASES:
         raise FieldError("axes", f"{total} cases; at most {MOST_CASES} are accepted")
+    _check_dose(experiment)
+    check_gates(experiment)
+
+
+def _check_dose(experiment: Experiment) -> None:
+    axes = experiment.axes
     if experiment.dose is None:
         return
     if experiment.dose not in axes:

@@ -100,11 +100,11 @@ def test_the_index_counts_what_became_of_each_sample(run):
     lines[4]["parsed"] = False
     index = unpacked(embed(report.cases, lines).indexes["keep_topk"])
     baseline, neutral, dosed = (index["cases"][str(position)] for position in range(3))
-    assert baseline["right"] == [1, 1, 1, 0]
+    assert baseline["value"] == [1, 1, 1, 0]
     assert baseline["parted"] == [0, 0, 0, 0]
     assert neutral["parted"] == [0, 0, 0, 0]
     assert neutral["unread"] == [1, 0, 0, 0]
-    assert dosed["right"] == [1, 0, 0, 0]
+    assert dosed["value"] == [1, 0, 0, 0]
     assert dosed["parted"] == [1, 1, 1, 1]
 
 

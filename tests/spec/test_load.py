@@ -245,8 +245,8 @@ def test_a_folder(tmp_path):
             "dose:",
             "gates: [neutral_equals_basline]\ndose:",
             (
-                "x.yaml:14 gates[0]: 'neutral_equals_basline' is not accepted; "
-                "it should be 'neutral_equals_baseline'"
+                "x.yaml:14 gates[0]: 'neutral_equals_basline' is no gate; "
+                "did you mean neutral_equals_baseline?"
             ),
         ),
         (

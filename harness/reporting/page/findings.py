@@ -54,8 +54,7 @@ def findings(report: Report, experiment: str) -> list[Finding]:
 
 def p_of(versus: Versus) -> float:
     """The p that decides: corrected by Holm's method where the report has that."""
-    corrected: float | None = getattr(versus, "p_holm", None)
-    return versus.p if corrected is None else corrected
+    return versus.p if versus.p_holm is None else versus.p_holm
 
 
 def is_significant(case: CaseReport) -> bool:
