@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from harness.reporting import (
     write,
 )
 from harness.reporting.comparing import SAVED, Comparing
-from harness.reporting.report import Git, RunInfo
+from harness.reporting.report import Gate, Git, RunInfo
 from harness.runs.environment import git_state, hardware, versions
 from harness.runs.execute import ModelRun, described, without_completions
 from harness.runs.gates import requested_gates, saved_runs_of
@@ -116,10 +116,11 @@ class Session:
         results = self.results()
         invariants = list(check_invariants(results))
         gates = check_gates(self._requested, results, invariants, self.saved.find)
-        info = self._run_info()
-        compared = self.comparing.done(SavedRun.of(build(info, results), results), self.saved)
+        report = build(self._run_info(), results, invariants)
+        compared = self.comparing.done(SavedRun.of(report, results), self.saved)
         gates += compared.gates
-        report = build(info, results, invariants, gates)
+        judged = tuple(Gate(**asdict(gate)) for gate in gates)
+        report = report.model_copy(update={"gates": judged})
         write(report, results, directory)
         kept = self.comparing.keep(SavedRun.of(report, results), self.saved)
         return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)

@@ -256,3 +256,35 @@ def test_zoo_build_refuses_to_overwrite_before_it_trains(here, capsys, monkeypat
 def test_zoo_build_of_an_unknown_member_is_one_line(here, capsys):
     assert "no recipe for cat" in refused(capsys, "zoo", "build", "cat")
     assert not (here / "cat").exists()
+
+
+# compare ------------------------------------------------------------------------------------------
+
+
+def test_compare_prints_the_paired_table_of_two_runs(spec, capsys):
+    assert main(["run", "small.yaml", "--report", "out", "--save", "before"]) == 0
+    assert "saved: " in capsys.readouterr().out
+    assert main(["compare", "before", "out"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("0001_before -> out\nsmall  micro_humaneval, n = 2\n")
+    assert "count=30" in out
+    assert main(["compare", "before", "out", "--fail", "parsed: different"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "before", "out", "--fail", "pass@1: worse, p<0.05"]) == 1
+    assert "failed: undecided: " in capsys.readouterr().out
+
+
+def test_what_cannot_be_compared_is_one_line(spec, capsys):
+    assert main(["run", "small.yaml", "--report", "out"]) == 0
+    capsys.readouterr()
+    assert refused(capsys, "compare", "none", "out").startswith("titrate: none: no saved run")
+    assert "did you mean pass@1?" in refused(capsys, "compare", "out", "out", "--metric", "pass@2")
+    assert "no such case in out" in refused(capsys, "compare", "out", "out", "--case", "x")
+    assert "did you mean worse?" in refused(
+        capsys, "compare", "out", "out", "--fail", "pass@1: wors"
+    )
+
+
+def test_run_judges_gates_of_the_command_line(spec, capsys):
+    assert main(["run", "small.yaml", "--report", "out", "--gate", "pass@1 > 1"]) == 1
+    assert "gate pass@1 > 1 of small failed: " in capsys.readouterr().out

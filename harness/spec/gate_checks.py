@@ -31,6 +31,11 @@ def check_gate(text: str, experiment: Experiment) -> None:
     """The same of one gate, wherever it was written; raises ValueError."""
     gate = parse_gate(text)
     if isinstance(gate, NeutralEqualsBaseline):
+        if not _has_baselines(experiment):
+            raise ValueError(
+                f"{text}: {experiment.name} intervenes in nothing, so that it has neither neutral "
+                "cases nor baselines; leave this gate out"
+            )
         return
     if isinstance(gate, Monotone) and experiment.dose is None:
         raise ValueError(
@@ -39,7 +44,7 @@ def check_gate(text: str, experiment: Experiment) -> None:
         )
     axes: Mapping[str, Sequence[JsonValue]] = experiment.axes
     if gate.where.baseline:
-        if experiment.intervention is None:
+        if not _has_baselines(experiment):
             raise ValueError(
                 f"{text!r}: {experiment.name} intervenes in nothing and has no baselines; leave "
                 "out 'where baseline'"
@@ -58,6 +63,10 @@ def check_gate(text: str, experiment: Experiment) -> None:
             raise ValueError(
                 f"{text!r}: {axis} is never {value!r} in {experiment.name}; its values are {values}"
             )
+
+
+def _has_baselines(experiment: Experiment) -> bool:
+    return experiment.intervention is not None or any(map(_intervenes, experiment.axes))
 
 
 def _intervenes(axis: str) -> bool:

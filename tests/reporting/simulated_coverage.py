@@ -213,7 +213,6 @@ def main() -> None:
         {
             "Student, Hall's transformation": agreement_coverage,
             "Student": lambda n, rate: agreement_coverage(n, rate, student),
-            "bootstrap": lambda n, rate: agreement_coverage(n, rate, percentile_bootstrap),
         },
     )
     _table(

@@ -46,7 +46,7 @@ def test_means_of_several_draws(n, rate):
 @effects
 @cells
 def test_paired_rates(n, rate, effect):
-    few = n * rate * (1 - rate) < 24
+    few = n * rate * (1 - rate) < 5
     assert 0.93 <= paired_rate_coverage(n, rate, effect) <= (1.0 if few else 0.97)
 
 

@@ -66,6 +66,8 @@ def test_a_baseline_claim_needs_baselines():
     axes = {"prompt.style": ["agentic"]}
     message = refusal("pass@1 > 0 where baseline", dose=None, intervention=None, axes=axes)
     assert "has no baselines" in message
+    message = refusal("neutral_equals_baseline", dose=None, intervention=None, axes=axes)
+    assert "small intervenes in nothing" in message
 
 
 @pytest.mark.parametrize(
