@@ -103,6 +103,7 @@ def test_a_run_ends_with_a_table_and_a_valid_report(project):
     directory = next((project.path / "reports").iterdir())
     assert sorted(path.name for path in directory.iterdir()) == [
         "cases.csv",
+        "index.html",
         "paired",
         "plots",
         "records.jsonl",
