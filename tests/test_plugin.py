@@ -251,12 +251,12 @@ def test_a_neutral_dose_that_is_not_neutral_fails_the_run(project):
         """
         import harness.runs.resolve as resolve
 
-        original = resolve._mask
+        original = resolve.mask_of
 
         def off_by_thirty(settings, ordering, shape):
             return original(settings.model_copy(update={"count": 30}), ordering, shape)
 
-        resolve._mask = off_by_thirty
+        resolve.mask_of = off_by_thirty
         """
     )
     result = project.runpytest_subprocess("benches")
