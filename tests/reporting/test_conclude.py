@@ -6,33 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from harness.reporting import load_report
-from harness.reporting.conclude import conclude, run_info, whole_experiments
+from harness.reporting.conclude import conclude, run_info
 from harness.runs.folder import Manifest
-
-from .small_run import sweep
-
-
-def names(results):
-    return [case.experiment.name for case in whole_experiments(results)]
-
-
-def test_a_whole_experiment_is_told_from_a_part():
-    results = sweep()
-    assert names(results) == ["keep_topk"]
-    assert names(results[:-1]) == []
-    assert names([*results[:-1], *sweep(name="other")]) == ["other"]
-    assert names([]) == []
-
-
-def test_two_files_of_one_name_must_both_be_whole():
-    one, other = sweep(doses=(0, 1)), sweep(doses=(2, 4))
-    moved = [
-        replace(each, case=replace(each.case, source=replace(each.case.source, file="b.yaml")))
-        for each in other
-        if each.baseline is not None
-    ]
-    assert names([*one, *moved]) == ["keep_topk"]
-    assert names([*one, *moved[:-1]]) == []
 
 
 def test_a_report_is_concluded_with_its_checks(run, results, directory):
