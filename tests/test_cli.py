@@ -108,7 +108,7 @@ def test_report_prints_the_table_of_a_run(spec, capsys):
 
 
 def test_an_interruption_is_one_line(spec, capsys, monkeypatch):
-    def interrupt(*arguments):
+    def interrupt(*arguments, **settings):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("harness.session.run_specs", interrupt)

@@ -350,3 +350,47 @@ def test_the_plugin_is_imported_without_torch():
         "sys.exit(bool({'torch', 'transformers', 'matplotlib'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# Nothing is lost ----------------------------------------------------------------------------------
+
+
+def test_a_plan_is_printed_and_nothing_is_run(project):
+    result = project.runpytest_inprocess("benches", "--titrate-plan", "-k", "agentic")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["zoo/moe * 2 * 9 * 0 * 0 * 9 *", "1 model load; nothing was run."])
+    assert not any("loading" in line for line in result.errlines)
+    assert not any("passed" in line for line in result.outlines)
+    assert sorted(path.name for path in project.path.iterdir() if path.name[0] != "_") == [
+        "benches",
+        "pyproject.toml",
+        "specs",
+    ]
+
+
+def test_the_same_command_again_makes_nothing_again(project):
+    project.runpytest_inprocess("benches", "--titrate-report=one")
+    result = project.runpytest_inprocess("benches", "--titrate-report=two")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["0 model loads; 18 requests (18 stored), 0 tokens in *"])
+    one, two = (
+        json.loads((project.path / name / "report.json").read_text()) for name in ("one", "two")
+    )
+    for case in [*one["cases"], *two["cases"]]:
+        del case["seconds"]
+    assert one["cases"] == two["cases"]
+    assert one["run"]["determinism"] == two["run"]["determinism"]
+    plan = project.runpytest_inprocess("benches", "--titrate-plan")
+    plan.stdout.fnmatch_lines(["0 model loads; nothing was run."])
+
+
+@pytest.mark.parametrize("option", ["--titrate-store", "--titrate-report"])
+def test_a_folder_with_other_things_is_left_alone(project, option):
+    result = project.runpytest_inprocess("benches", f"{option}=benches")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    kind = option.removeprefix("--titrate-")
+    name = {"store": "completion store", "report": "report"}[kind]
+    result.stderr.fnmatch_lines([f"ERROR: *benches: is no {name}: it holds bench_all.py; *"])
+    held = {path.name for path in (project.path / "benches").iterdir()}
+    assert held - {"__pycache__"} == {"bench_all.py"}
+    assert not (project.path / ".titrate").exists()

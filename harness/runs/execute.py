@@ -80,6 +80,7 @@ class ModelRun:
         self._results: dict[str, CaseResult] = {}
         self._completions: dict[Place, Completion] = {}
         self._made = Counter[str]()
+        self._made_in_all = 0
         self.seconds = 0.0
         self._broken: Exception | None = None
         self._closed = False
@@ -271,6 +272,7 @@ class ModelRun:
             self._completions[place] = done.completion
             self._waiting[place.case] -= 1
             self._made[place.case] += tokens
+            self._made_in_all += tokens
         self._counts.requests_done += 1
         self._counts.requests_stored += done.stored
         self._counts.tokens += tokens
@@ -303,4 +305,4 @@ class ModelRun:
     def _timed(self, result: CaseResult) -> CaseResult:
         """The result with its share of the engine's time, as far as it has run."""
         made = self._made[result.case.id]
-        return replace(result, seconds=self.seconds * made / self._made.total() if made else 0.0)
+        return replace(result, seconds=self.seconds * made / self._made_in_all if made else 0.0)

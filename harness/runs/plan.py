@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from harness.engines.base import Request, SamplingRules, Stop
@@ -54,7 +55,7 @@ def planned(case: Case, nodeid: str | None = None) -> PlannedCase:
     try:
         task = task_of(experiment.task)
         load_config(experiment.model)
-        _check_device(experiment)
+        _check_device(experiment.engine.device)
         if experiment.intervention is not None:
             check_router_mask(experiment, experiment.intervention)
     except FieldError as error:
@@ -66,9 +67,10 @@ def planned(case: Case, nodeid: str | None = None) -> PlannedCase:
     return PlannedCase(case, task, nodeid)
 
 
-def _check_device(experiment: Experiment) -> None:
+@cache
+def _check_device(device: str) -> None:
     try:
-        pick_device(experiment.engine.device)
+        pick_device(device)
     except ModelError as error:
         problem = str(error).removeprefix("engine.device ")
         raise FieldError("engine.device", problem) from error
