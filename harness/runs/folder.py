@@ -133,8 +133,11 @@ class RunFolder:
                 "use the version of titrate that made the run"
             )
         git = document.pop("git")
+        gates = tuple(document.pop("gates"))
         started = datetime.fromisoformat(document.pop("started"))
-        return Manifest(started=started, git=None if git is None else tuple(git), **document)
+        return Manifest(
+            started=started, git=None if git is None else tuple(git), gates=gates, **document
+        )
 
     def results(self) -> list[CaseResult]:
         """Every planned case of every process in planned order, incomplete where nothing came."""
