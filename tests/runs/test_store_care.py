@@ -14,6 +14,7 @@ from harness.runs.store_care import by_age_and_model, contents, existing_shards,
 from .test_store import key
 
 DAY = 86_400
+PLAINLY = {"other_formats": False, "damaged": False, "really": True}
 
 
 @pytest.fixture
@@ -175,3 +176,19 @@ def test_a_file_that_cannot_be_written_anew_stays_as_it_was(folder, monkeypatch)
         take(folder, model="zoo/b")
     assert stored(folder) == [0, 1, 2, 3, 4, 5, 6]
     assert not list(folder.glob(".*"))
+
+
+def test_whoever_reads_meanwhile_finds_nothing_false(folder):
+    """Behind what was taken out, other records stand where a reader has noted the old ones."""
+    reader = CompletionStore(folder)
+    writer = CompletionStore(folder)
+    for number in range(20, 24):
+        writer.put(key(number), Completion((number,), "text", "stop"), "cd"[number % 2] * 64)
+    writer.close()
+    reader.refresh()
+    prune(folder, lambda record: record["engine"] == "c" * 64, **PLAINLY)
+    found = {number: reader.get(key(number)) for number in range(20, 24)}
+    assert all(each is None or each.tokens == (number,) for number, each in found.items())
+    assert {number for number, each in found.items() if each is not None} <= {21, 23}
+    again = CompletionStore(folder)
+    assert [number for number in found if again.get(key(number)) is not None] == [21, 23]
