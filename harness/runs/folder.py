@@ -79,9 +79,19 @@ class RunFolder:
         self._write(self.directory / "run.json", json.dumps(document, indent=1) + "\n")
 
     def plan(self, cases: Iterable[CaseResult]) -> None:
-        """Note the cases that are to be run, as they are reported if nothing comes of them."""
-        for case in cases:
-            self._append("planned", case)
+        """Note the cases that are to be run, as they are reported if nothing comes of them.
+
+        All of them or none: a part would pass for the whole.
+        """
+        try:
+            for case in cases:
+                self._append("planned", case)
+        except StoreError:
+            if "planned" in self._journals:
+                journal = self._journals.pop("planned")
+                journal.close()
+                journal.path.unlink()
+            raise
 
     def add(self, result: CaseResult) -> None:
         """Keep a result; when this returns, it survives the death of the process."""
