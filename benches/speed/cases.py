@@ -2,6 +2,7 @@
 
     python benches/speed/cases.py                 # 10 000 cases
     python benches/speed/cases.py --cases 2000
+    python benches/speed/cases.py --workers 2     # the runs under pytest-xdist
 
 Three pytest runs, each in a process of its own, of as many test items with ids of the same length:
 items of a plain `parametrize`; cases of a spec whose benches ask for nothing; the same with their
@@ -102,6 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--repeat", type=int, default=3, help="runs of each; the least is taken")
+    parser.add_argument("--workers", type=int, default=0, help="of pytest-xdist; 0: none")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -117,8 +119,9 @@ def main() -> None:
             kind: least(*pytest, "--collect-only", "-qq", f"bench_{kind}.py")
             for kind in ("plain", "nothing")
         }
+        workers = ("-n", str(arguments.workers)) if arguments.workers else ()
         run = {
-            kind: least(*pytest, f"bench_{kind}.py", "--titrate-report=out")
+            kind: least(*pytest, *workers, f"bench_{kind}.py", "--titrate-report=out")
             for kind in ("plain", "nothing", "outcome")
         }
     print(f"{arguments.cases:,} cases, CPU seconds, least of {arguments.repeat}")
@@ -129,7 +132,9 @@ def main() -> None:
     print(f"collection more than pytest's own   {more:8.2f}  without the import (target: under 3)")
     for kind, seconds in run.items():
         print(f"run {kind:<32}{seconds:8.2f}")
-    each = {kind: run[kind] - run["plain"] - imports - more for kind in ("nothing", "outcome")}
+    # Every worker imports and collects.
+    start = max(arguments.workers, 1) * (imports + more)
+    each = {kind: run[kind] - run["plain"] - start for kind in ("nothing", "outcome")}
     for kind, seconds in each.items():
         per_case = 1000 * seconds / arguments.cases
         print(f"bookkeeping, {kind:<23}{per_case:8.2f}  ms per case (target: under 2)")
