@@ -118,11 +118,15 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One sequence to read with teacher forcing: its tokens, and what is done to the model."""
+    """One sequence to read with teacher forcing: its tokens, and what is done to the model.
+
+    `prompt` says how many of the tokens are the prompt: interventions may treat it differently.
+    """
 
     tokens: tuple[int, ...]
     capture: Capture
     intervention: Intervention | None = None
+    prompt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

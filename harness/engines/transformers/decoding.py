@@ -81,6 +81,7 @@ class _Upcoming:
 
     cached: SequenceOf[int]
     intervention: Any
+    prompt_length: int
 
 
 class DecodingRun:
@@ -172,12 +173,13 @@ class DecodingRun:
             tokens = sequence.all_tokens
             shared = 0
             if not self._strict:
-                shared = stage.residents.source(tokens, sequence.intervention)
-                in_pass = upcoming.longest(tokens, sequence.intervention)[1]
+                shared = stage.residents.source(sequence)
+                prompt = sequence.prompt_length
+                in_pass = upcoming.longest(tokens, sequence.intervention, prompt)[1]
                 if min(in_pass, len(tokens) - 1) >= shared + BLOCK:
                     deferred.append(sequence)
                     continue
-                upcoming.add(_Upcoming(tokens, sequence.intervention))
+                upcoming.add(_Upcoming(tokens, sequence.intervention, prompt))
             admitted.append((len(tokens) - shared, sequence))
         self._preempted.extendleft(reversed(deferred))
         self._rows = None
@@ -440,7 +442,8 @@ def _of_similar_width(sequences: SequenceOf[Sequence]) -> Iterator[list[Sequence
 
 
 def _prompt_key(request: Request) -> tuple[tuple[int, ...], str]:
-    return request.prompt, prefix_key(request.intervention, len(request.prompt))
+    prompt = len(request.prompt)
+    return request.prompt, prefix_key(request.intervention, prompt, prompt)
 
 
 def _padded(

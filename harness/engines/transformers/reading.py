@@ -64,7 +64,7 @@ def _read_batch(loaded: LoadedModel, batch: _Batch) -> Iterator[tuple[int, Activ
         hooks.enter_context(interventions.attached())
         for row, (_, reading) in enumerate(batch):
             interventions.check(reading.intervention)
-            interventions.assign(row, reading.intervention)
+            interventions.assign(row, reading.intervention, prompt=reading.prompt)
         captured = _Captured(loaded.model, captures, hooks)
         hooks.enter_context(interventions.applied(slice(0, len(batch)), positions))
         output: Any = loaded.model(
