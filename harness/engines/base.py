@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from harness.interventions.base import Intervention
+from harness.spec.steering_terms import Site
 
 if TYPE_CHECKING:
     import torch
@@ -110,6 +111,7 @@ class Capture:
 
     router_logits: bool = False
     hidden_layers: tuple[int, ...] = ()
+    hidden_site: Site = "block"
     attention_layers: tuple[int, ...] = ()
     token_log_probabilities: bool = False
     top_log_probabilities: int = 0
@@ -134,7 +136,7 @@ class Activations:
     """What was captured for one reading, on the CPU in float32; P is the number of positions.
 
     router_logits: [L, P, E], the gate's own logits before any mask, with L counting the layers
-    that have a router, in order. hidden: {layer: [P, H]}, the output of block `layer`.
+    that have a router, in order. hidden: {layer: [P, H]}, the output of the layer's hidden site.
     attentions: {layer: [heads, P, S]}, the weights over the S tokens of the reading.
     token_log_probabilities: [P], of each token given those before it; 0 for position 0.
     top_tokens (int64), top_log_probabilities: [P, k], the k most probable tokens to come *after*

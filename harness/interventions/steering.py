@@ -26,7 +26,7 @@ section 3.) A schedule weakens the dose with the step t = p - (P - 1), or p - P 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, NamedTuple, Self, TypeAlias
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
@@ -35,10 +35,7 @@ from torch import Tensor
 from harness.errors import FieldError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
-
-Site: TypeAlias = Literal["block", "attention", "mlp"]
-Positions: TypeAlias = Literal["all", "prompt", "generated", "from_last_prompt_token"]
-Schedule: TypeAlias = Literal["constant", "start_only", "diminishing"]
+from harness.spec.steering_terms import Positions, Schedule, Site
 
 
 class Condition(BaseModel):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from harness.errors import ModelError
-from harness.interventions.steering import Site
+from harness.spec.steering_terms import Site
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

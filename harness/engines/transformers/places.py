@@ -13,13 +13,13 @@ import torch
 
 from harness.interventions.steering import (
     Doses,
-    Site,
     Term,
     doses_at,
     fires,
     steer,
     timing,
 )
+from harness.spec.steering_terms import Site
 
 Place: TypeAlias = tuple[int, Site]
 """(layer, site)."""

@@ -1,4 +1,4 @@
-"""Steering in the engine against plain transformers: hooks on one sequence, no cache, step by step."""
+"""Steering in the engine against plain transformers: hooks on one sequence, without a cache."""
 
 from __future__ import annotations
 
