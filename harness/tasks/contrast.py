@@ -7,7 +7,8 @@ A file has one pair a line:
 Built-in pairs come from material that no evaluation sample is made of: training problems of a
 generated task, or a training file of the same format.
 
-- styles: the same problem as an agentic and as an assisted prompt; nothing is answered yet
+- styles: a problem that lies in a file, at the point where the assistant calls its tool, and the
+  same problem pasted into the turn, at the point where it answers
 - answers: a problem with its worked answer, and with a wrong one that could pass for it
 """
 
@@ -23,7 +24,7 @@ from random import Random
 
 from harness.errors import TaskError
 from harness.tasks.base import Conversation, Style
-from harness.tasks.conversations import code_prompt, maths_prompt
+from harness.tasks.conversations import code_prompt, code_request, maths_prompt, maths_request
 from harness.tasks.records import read_records
 
 FIELDS = ("prompt", "positive", "negative")
@@ -82,11 +83,9 @@ def read_pairs(path: Path | str) -> tuple[ContrastPair, ...]:
 
 def style_pairs(contents: Sequence[str], *, code: bool) -> tuple[ContrastPair, ...]:
     """Agentic against assisted prompts of the same problems: function heads, or questions."""
-    prompt = code_prompt if code else maths_prompt
+    request, prompt = (code_request, code_prompt) if code else (maths_request, maths_prompt)
     return tuple(
-        ContrastPair(
-            f"problem {number}", Side(prompt(content, "agentic")), Side(prompt(content, "assisted"))
-        )
+        ContrastPair(f"problem {number}", Side(request(content)), Side(prompt(content, "assisted")))
         for number, content in enumerate(contents, start=1)
     )
 
