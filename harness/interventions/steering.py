@@ -19,13 +19,17 @@ section 3.) A schedule weakens the dose with the step t = p - (P - 1), or p - P 
     constant     alpha
     start_only   alpha at t <= 0, nothing after
     diminishing  alpha * max(0, 1 - t / over)
+    given        alpha * given[t], 0 after the last one
 
 (start_only and diminishing are the baselines of Scalena et al. 2024, arXiv:2406.17563.)
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+from functools import cached_property
 from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
@@ -66,15 +70,36 @@ class Term(BaseModel):
     schedule: Schedule = "constant"
     over: PositiveInt | None = None
     """Steps until a diminishing dose is 0; needed by that schedule alone."""
+    given: tuple[float, ...] = ()
+    """Doses of the steps under the schedule given; its vector may be [S, H], a row per step."""
     condition: Condition | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.schedule == "diminishing") != (self.over is not None):
             raise ValueError("`over` belongs to the schedule diminishing, and only there")
+        if self.given and self.schedule != "given":
+            raise ValueError("`given` doses belong to the schedule given, and only there")
+        if self.schedule == "given" and self.positions in ("all", "prompt"):
+            raise ValueError("given doses are counted from the last prompt token, or the first new")
+        if len(self.vector.shape) != (2 if self._by_step else 1):
+            raise ValueError(f"a vector has one axis, not the shape {list(self.vector.shape)}")
         if self.positions == "prompt" and self.schedule != "constant":
             raise ValueError("the prompt is read before the first step: its schedule is constant")
         return self
+
+    @property
+    def _by_step(self) -> bool:
+        return self.schedule == "given" and len(self.vector.shape) == 2
+
+    def content(self, steps: int | None = None) -> str:
+        """What the term does, as text; given doses only as far as the first `steps` need them."""
+        plain = self.model_dump(mode="json", exclude={"vector", "condition", "given"})
+        given = self.given if steps is None else self.given[: max(0, steps)]
+        condition = self.condition and self.condition.model_dump(exclude={"direction"})
+        direction = self.condition and self.condition.direction.digest
+        parts = [plain, self.vector.digest, given, condition, direction]
+        return json.dumps(parts, sort_keys=True)
 
 
 class Steering(Intervention):
@@ -91,7 +116,7 @@ class Steering(Intervention):
     def _in_order(cls, data: dict[str, object]) -> dict[str, object]:
         terms = [Term.model_validate(term) for term in data.get("terms") or ()]  # type: ignore[attr-defined]
         effective = [term for term in terms if term.alpha != 0]
-        return {**data, "terms": tuple(sorted(effective, key=Term.model_dump_json))}
+        return {**data, "terms": tuple(sorted(effective, key=Term.content))}
 
     def neutral(self) -> Self:
         """No additions."""
@@ -99,9 +124,19 @@ class Steering(Intervention):
 
     def prefix_key(self, length: int, prompt: int) -> str:
         """Nothing is done to positions before the first steered one; after it, P matters too."""
-        if all(_first(term.positions, prompt) >= length for term in self.terms):
+        acting = [term for term in self.terms if _first(term.positions, prompt) < length]
+        if not acting:
             return ""
-        return f"{self.fingerprint()}:{prompt}"
+        if not any(term.given for term in self.terms):
+            return f"{self.fingerprint()}:{prompt}"
+        # Doses of steps to come do not part sequences that share the steps so far.
+        contents = [term.content(length - _origin(term, prompt)) for term in acting]
+        return f"{hashlib.sha256(json.dumps(contents).encode()).hexdigest()}:{prompt}"
+
+    @cached_property
+    def _digest(self) -> str:
+        content = json.dumps([self.kind, *(term.content() for term in self.terms)])
+        return hashlib.sha256(content.encode()).hexdigest()
 
 
 class Doses(NamedTuple):
@@ -122,9 +157,8 @@ def timing(term: Term, prompt: int) -> tuple[float, float, float, float, float]:
     """A term's row of `Doses` for a prompt of that many tokens."""
     first = _first(term.positions, prompt)
     last = float(prompt) if term.positions == "prompt" else math.inf
-    origin = prompt if term.positions == "generated" else prompt - 1
-    over = {"constant": math.inf, "start_only": 1.0, "diminishing": float(term.over or 0)}
-    return term.alpha, float(first), last, float(origin), over[term.schedule]
+    over = {"start_only": 1.0, "diminishing": float(term.over or 0)}.get(term.schedule, math.inf)
+    return term.alpha, float(first), last, float(_origin(term, prompt)), over
 
 
 def doses_at(doses: Doses, positions: Tensor) -> Tensor:
@@ -137,11 +171,11 @@ def doses_at(doses: Doses, positions: Tensor) -> Tensor:
 
 
 def steer(hidden: Tensor, vectors: Tensor, doses: Tensor) -> Tensor:
-    """Return hidden [R, T, H] + doses [R, T] * vectors [R, H], added in float32.
+    """Return hidden [R, T, H] + doses [R, T] * vectors [R, 1 or T, H], added in float32.
 
     A token whose dose is 0 is returned bit for bit (x + 0 * v would turn -0.0 into 0.0).
     """
-    steered = hidden.float() + doses[..., None] * vectors[:, None]
+    steered = hidden.float() + doses[..., None] * vectors
     return torch.where((doses != 0)[..., None], steered.to(hidden.dtype), hidden)
 
 
@@ -174,12 +208,17 @@ def check_terms(steering: Steering, *, layers: int, width: int) -> None:
         if term.condition is not None:
             vectors.append(term.condition.direction)
         for vector in vectors:
-            if vector.shape != (width,):
+            if vector.shape[-1] != width:
                 raise FieldError(
                     "intervention.vector",
                     f"a vector of shape {list(vector.shape)} at layer {term.layer}, but the "
                     f"model's hidden states have {width} numbers",
                 )
+
+
+def _origin(term: Term, prompt: int) -> int:
+    """The position of step 0."""
+    return prompt if term.positions == "generated" else prompt - 1
 
 
 def _first(positions: Positions, prompt: int) -> int:

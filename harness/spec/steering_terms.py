@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 Site: TypeAlias = Literal["block", "attention", "mlp"]
 Positions: TypeAlias = Literal["all", "prompt", "generated", "from_last_prompt_token"]
-Schedule: TypeAlias = Literal["constant", "start_only", "diminishing"]
+#: `given` says the dose of every step; only methods that choose it as they go use it.
+Schedule: TypeAlias = Literal["constant", "start_only", "diminishing", "given"]
 Method: TypeAlias = Literal["mean", "mean_centred", "pca", "pca_centred", "probe"]
 PositionRule: TypeAlias = Literal["last", "answer", "mean"] | int

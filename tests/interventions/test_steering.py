@@ -34,7 +34,9 @@ POSITIONS = st.sampled_from(["all", "prompt", "generated", "from_last_prompt_tok
 @st.composite
 def terms(draw):
     positions = draw(POSITIONS)
-    schedules = ["constant"] if positions == "prompt" else ["constant", "start_only", "diminishing"]
+    schedules = ["constant"]
+    if positions != "prompt":
+        schedules += ["start_only", "diminishing"]
     schedule = draw(st.sampled_from(schedules))
     return Term(
         layer=draw(st.integers(0, 3)),
@@ -87,7 +89,7 @@ def test_the_effect_is_linear_in_alpha_and_in_the_vector(seed, one, other):
     vectors = torch.randn(2, WIDTH, generator=generator)
 
     def at(alpha, vector=vectors, start=hidden):
-        return steer(start, vector, torch.full((2, 3), alpha))
+        return steer(start, vector[:, None], torch.full((2, 3), alpha))
 
     exact = {"rtol": 1e-4, "atol": 1e-4}
     torch.testing.assert_close(at(one) - hidden, (one * vectors)[:, None].expand(2, 3, -1), **exact)
@@ -100,7 +102,7 @@ def test_the_effect_is_linear_in_alpha_and_in_the_vector(seed, one, other):
 def test_a_token_without_dose_is_returned_bit_for_bit(dtype):
     hidden = torch.tensor([[[-0.0, 1.5, 3e-40, 7.0], [1.0, 2.0, 3.0, 4.0]]], dtype=dtype)
     before = hidden.clone()
-    steered = steer(hidden, torch.full((1, WIDTH), 1e38), torch.tensor([[0.0, 1e-38]]))
+    steered = steer(hidden, torch.full((1, 1, WIDTH), 1e38), torch.tensor([[0.0, 1e-38]]))
     bits = torch.int16 if dtype == torch.bfloat16 else torch.int32
     assert torch.equal(steered[0, 0].view(bits), before[0, 0].view(bits))
     assert not torch.equal(steered[0, 1], before[0, 1])
@@ -177,6 +179,23 @@ def test_a_prefix_is_shared_exactly_as_far_as_nothing_is_done_to_it(term, prompt
         assert steering.prefix_key(length, prompt) != steering.prefix_key(length, prompt + 1)
 
 
+def test_doses_of_steps_to_come_do_not_part_sequences():
+    def given(*doses):
+        term = Term(layer=1, vector=VECTOR, alpha=1.0, schedule="given", given=doses)
+        return Steering(terms=(term,))
+
+    one, longer, other = given(0.5, 1.0), given(0.5, 1.0, 2.0), given(0.5, 1.5)
+    prompt = 4
+    # Position 3 is step 0, position 4 is step 1.
+    for length in range(4):
+        assert one.prefix_key(length, prompt) == ""
+    assert one.prefix_key(4, prompt) == longer.prefix_key(4, prompt) == other.prefix_key(4, prompt)
+    assert one.prefix_key(5, prompt) == longer.prefix_key(5, prompt)
+    assert one.prefix_key(5, prompt) != other.prefix_key(5, prompt)
+    assert one.prefix_key(6, prompt) != longer.prefix_key(6, prompt)
+    assert len({one.fingerprint(), longer.fingerprint(), other.fingerprint()}) == 3
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -185,6 +204,9 @@ def test_a_prefix_is_shared_exactly_as_far_as_nothing_is_done_to_it(term, prompt
         ({"positions": "prompt", "schedule": "start_only"}, "its schedule is constant"),
         ({"alpha": math.nan}, "finite"),
         ({"layer": -1}, "greater than or equal to 0"),
+        ({"given": (1.0,)}, "`given` doses belong to the schedule given"),
+        ({"schedule": "given", "positions": "all"}, "counted from the last prompt token"),
+        ({"vector": Array([[1.0, 2.0]])}, r"one axis, not the shape \[1, 2\]"),
     ],
 )
 def test_impossible_terms_are_refused(fields, message):

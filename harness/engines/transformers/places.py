@@ -40,10 +40,12 @@ class PlaceTables:
         self._positions = torch.empty(0)
         self._doses: list[torch.Tensor] = []
 
-    def widen(self, terms: int) -> None:
-        """Make room for so many terms of one request."""
-        while len(self._layers) < terms:
+    def widen(self, terms: Sequence[Term]) -> None:
+        """Make room for the terms of one request."""
+        while len(self._layers) < len(terms):
             self._layers.append(_Layer(self._slots, self._width, self._device))
+        for layer, term in zip(self._layers, terms, strict=False):
+            layer.widen(term)
 
     def assign(self, slot: int, terms: Sequence[Term], kept: int, prompt: int) -> None:
         """Write a slot's terms; counts below column `kept` stay."""
@@ -103,7 +105,7 @@ class PlaceTables:
             # Conditions look at the state before any term, so that the terms' order means nothing.
             acting = layer.gated(slots, before, doses)
             self._made_in_pass += (acting != 0).to(torch.int16)
-            hidden = steer(hidden, layer.vectors[slots], acting)
+            hidden = steer(hidden, layer.vectors_at(slots, self._positions), acting)
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
 
@@ -111,7 +113,10 @@ class _Layer:
     """The n-th term of every slot at one place."""
 
     def __init__(self, slots: int, width: int, device: torch.device) -> None:
-        self.vectors = torch.zeros(slots, width, device=device)
+        # A vector for each step, of which nearly every term has one for all.
+        self._vectors = torch.zeros(slots, 1, width, device=device)
+        self._given = torch.zeros(slots, 1, device=device)
+        self._is_given = [False] * slots
         self.used = [False] * slots
         # alpha, first, last, origin, over: see `Doses`. over = 1 keeps unused slots finite.
         self._doses = torch.zeros(slots, 5, device=device)
@@ -122,13 +127,31 @@ class _Layer:
         self._conditions = torch.zeros(slots, 3, device=device)
         self._conditions[:, 0] = -2
 
+    def widen(self, term: Term) -> None:
+        """Make room for a term's steps."""
+        vectors = term.vector.shape[0] if len(term.vector.shape) == 2 else 1
+        for name, steps in (("_vectors", vectors), ("_given", len(term.given))):
+            table: torch.Tensor = getattr(self, name)
+            if steps > table.shape[1]:
+                wider = table.new_zeros(table.shape[0], steps, *table.shape[2:])
+                wider[:, : table.shape[1]] = table
+                setattr(self, name, wider)
+
     def assign(self, slot: int, term: Term | None, prompt: int) -> None:
         self.used[slot] = term is not None
+        self._is_given[slot] = term is not None and term.schedule == "given"
         self._conditional[slot] = term is not None and term.condition is not None
         if term is None:
             self._doses[slot, 0] = 0
             return
-        self.vectors[slot] = term.vector.tensor()
+        vector = term.vector.tensor()
+        if vector.ndim == 1:
+            self._vectors[slot] = vector
+        else:
+            self._vectors[slot] = 0
+            self._vectors[slot, : len(vector)] = vector
+        self._given[slot] = 0
+        self._given[slot, : len(term.given)] = torch.tensor(term.given)
         self._doses[slot] = torch.tensor(timing(term, prompt))
         condition = term.condition
         if condition is None:
@@ -142,17 +165,37 @@ class _Layer:
     def move(self, source: int, target: int) -> None:
         for table in self._tables:
             table[target] = table[source]
-        for flags in (self.used, self._conditional):
+        for flags in self._flags:
             flags[target] = flags[source]
 
     def swap(self, one: int, other: int) -> None:
         for table in self._tables:
             table[[one, other]] = table[[other, one]]
-        for flags in (self.used, self._conditional):
+        for flags in self._flags:
             flags[one], flags[other] = flags[other], flags[one]
 
     def doses(self, slots: slice, positions: torch.Tensor) -> torch.Tensor:
-        return doses_at(Doses(*self._doses[slots].unbind(dim=1)), positions)
+        doses = Doses(*self._doses[slots].unbind(dim=1))
+        found = doses_at(doses, positions)
+        if not any(self._is_given[slots]):
+            return found
+        steps = positions - doses.origin[:, None].long()
+        given = self._at(self._given[slots], steps) * (steps < self._given.shape[1])
+        rows = torch.tensor(self._is_given[slots], device=positions.device)
+        return torch.where(rows[:, None], found * given, found)
+
+    def vectors_at(self, slots: slice, positions: torch.Tensor) -> torch.Tensor:
+        """The vector of every token [R, T, H], or of every row [R, 1, H] where steps share it."""
+        if self._vectors.shape[1] == 1:
+            return self._vectors[slots]
+        steps = positions - self._doses[slots, 3][:, None].long()
+        return self._at(self._vectors[slots], steps)
+
+    @staticmethod
+    def _at(table: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        """Rows [R, S, ...] at steps [R, T], those outside taken at the nearest end."""
+        inside = steps.clamp(0, table.shape[1] - 1)
+        return table[torch.arange(len(table), device=table.device)[:, None], inside]
 
     def gated(self, slots: slice, hidden: torch.Tensor, doses: torch.Tensor) -> torch.Tensor:
         """The doses of those tokens whose condition, if their row has one, holds."""
@@ -164,4 +207,8 @@ class _Layer:
 
     @property
     def _tables(self) -> tuple[torch.Tensor, ...]:
-        return self.vectors, self._doses, self._directions, self._conditions
+        return self._vectors, self._given, self._doses, self._directions, self._conditions
+
+    @property
+    def _flags(self) -> tuple[list[bool], ...]:
+        return self.used, self._conditional, self._is_given

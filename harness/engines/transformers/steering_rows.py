@@ -39,8 +39,7 @@ class SteeringRows:
             return
         check_terms(intervention, layers=self._layers, width=self._width)
         for place, terms in _by_place(intervention).items():
-            tables = self._tables(place)
-            tables.widen(len(terms))
+            self._tables(place).widen(terms)
 
     def attach(self) -> None:
         """Put a hook on every place that a checked intervention steers."""

@@ -42,8 +42,18 @@ def dose(term: Term, prompt: int, position: int) -> float:
     if position < first or (term.positions == "prompt" and position >= prompt):
         return 0.0
     step = max(0, position - (prompt if term.positions == "generated" else prompt - 1))
+    if term.schedule == "given":
+        return term.alpha * term.given[step] if step < len(term.given) else 0.0
     over = {"constant": math.inf, "start_only": 1, "diminishing": term.over}[term.schedule]
     return term.alpha * max(0.0, 1 - step / over)
+
+
+def vector_at(term: Term, prompt: int, position: int) -> torch.Tensor:
+    numbers = term.vector.tensor()
+    if numbers.ndim == 1:
+        return numbers
+    step = max(0, position - (prompt if term.positions == "generated" else prompt - 1))
+    return numbers[min(step, len(numbers) - 1)]
 
 
 def fires(condition: Condition | None, hidden: torch.Tensor) -> bool:
@@ -67,7 +77,7 @@ def reference_logits(loaded, steering: Steering, prompt: int, tokens: tuple[int,
                 for term in terms:
                     if fires(term.condition, hidden[0, position]):
                         amount = dose(term, prompt, position)
-                        steered[0, position] += amount * term.vector.tensor()
+                        steered[0, position] += amount * vector_at(term, prompt, position)
             return (steered, *output[1:]) if isinstance(output, tuple) else steered
 
         return add
@@ -101,23 +111,33 @@ def reference(loaded, request: Request) -> tuple[int, ...]:
 def steerings(draw):
     def term():
         positions = draw(st.sampled_from(["all", "prompt", "generated", "from_last_prompt_token"]))
-        schedules = (
-            ["constant", "start_only", "diminishing"] if positions != "prompt" else ["constant"]
-        )
+        schedules = ["constant"]
+        if positions != "prompt":
+            schedules += ["start_only", "diminishing"]
+        if positions in ("generated", "from_last_prompt_token"):
+            schedules += ["given"]
         schedule = draw(st.sampled_from(schedules))
         condition = None
         if draw(st.integers(0, 3)) == 0:
             kind = draw(st.sampled_from(["cosine", "probe"]))
             threshold = 0.05 if kind == "cosine" else 0.5
             condition = Condition(kind=kind, direction=vector(9), threshold=threshold, bias=0.1)
+        seed = draw(st.integers(0, 3))
+        given = ()
+        numbers = vector(seed)
+        if schedule == "given":
+            given = tuple(draw(st.lists(st.sampled_from([-1.0, 0.0, 0.7]), min_size=1, max_size=9)))
+            if draw(st.booleans()):
+                numbers = Array(torch.stack([vector(seed + step).tensor() for step in range(9)]))
         return Term(
             layer=draw(st.integers(0, 1)),
             site=draw(st.sampled_from(["block", "attention", "mlp"])),
-            vector=vector(draw(st.integers(0, 3))),
+            vector=numbers,
             alpha=draw(st.sampled_from([-1.5, -0.3, 0.0, 0.4, 2.0])),
             positions=positions,
             schedule=schedule,
             over=draw(st.integers(1, 6)) if schedule == "diminishing" else None,
+            given=given,
             condition=condition,
         )
 
