@@ -328,7 +328,10 @@ class DecodingRun:
         Column 0 follows each row's last token, column i its i-th drafted token.
         """
         width = logits.shape[1]
-        drawn = torch.tensor([len(sequence.tokens) for sequence in sequences], device=self._device)
+        drawn = torch.tensor(
+            [sequence.request.continued + len(sequence.tokens) for sequence in sequences],
+            device=self._device,
+        )
         choice = choose(
             logits.flatten(0, 1),
             rows.rules.repeat(width),
@@ -340,6 +343,9 @@ class DecodingRun:
         for row, (sequence, draft) in enumerate(zip(sequences, drafts, strict=True)):
             before = len(sequence.tokens)
             reason = self._take(sequence, draft, tokens[row], scores[row])
+            if reason is not None and sequence.request.distribution:
+                last = len(sequence.tokens) - before - 1
+                sequence.distribution = logits[row, max(0, last)].log_softmax(dim=-1).cpu()
             sequence.length = len(sequence.request.prompt) + max(len(sequence.tokens) - 1, 0)
             accepted = min(max(len(sequence.tokens) - before - 1, 0), len(draft))
             self.work.drafted += len(draft)
@@ -399,6 +405,7 @@ class DecodingRun:
             finish_reason=reason,
             log_probabilities=tuple(sequence.log_probabilities),
             counts=counts,
+            distribution=sequence.distribution,
         )
 
     def _worth_keeping(self, sequence: Sequence) -> bool:
@@ -442,8 +449,8 @@ def _of_similar_width(sequences: SequenceOf[Sequence]) -> Iterator[list[Sequence
 
 
 def _prompt_key(request: Request) -> tuple[tuple[int, ...], str]:
-    prompt = len(request.prompt)
-    return request.prompt, prefix_key(request.intervention, prompt, prompt)
+    length = len(request.prompt)
+    return request.prompt, prefix_key(request.intervention, length, request.prompt_length)
 
 
 def _padded(

@@ -226,7 +226,7 @@ def _shared_prompts(requests: list[Request]) -> int:
     uses = Counter(
         (
             request.prompt,
-            prefix_key(request.intervention, len(request.prompt), len(request.prompt)),
+            prefix_key(request.intervention, len(request.prompt), request.prompt_length),
         )
         for request in requests
         if len(request.prompt) > BLOCK

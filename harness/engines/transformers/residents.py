@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+import torch
+
 from harness.engines.base import Request
 from harness.engines.transformers.prefixes import BLOCK, PrefixIndex
 from harness.engines.transformers.row_interventions import InterventionSet
@@ -27,6 +29,7 @@ class Sequence:
     log_probabilities: list[float] = field(default_factory=list)
     length: int = 0
     slot: int = -1
+    distribution: torch.Tensor | None = None
 
     @property
     def all_tokens(self) -> list[int]:
@@ -45,8 +48,8 @@ class Sequence:
 
     @property
     def prompt_length(self) -> int:
-        """Tokens of the prompt."""
-        return len(self.request.prompt)
+        """Tokens of the prompt proper, see `Request`."""
+        return self.request.prompt_length
 
 
 class Residents:
