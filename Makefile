@@ -20,6 +20,8 @@ lint: $(VENV)/.installed
 speed: $(VENV)/.installed
 	$(RUN)/python benches/speed/sweep.py
 	$(RUN)/python benches/speed/steps.py
+	$(RUN)/python benches/speed/page.py
+	$(RUN)/python benches/speed/sandbox.py
 
 install: $(VENV)/.installed
 

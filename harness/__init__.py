@@ -2,6 +2,7 @@
 
     report = harness.run("specs/router_masks/keep_topk.yaml")
     report = harness.load_report("reports/20260131-142500")
+    report.cases, report.samples        # pandas frames
 
 Importing this package is cheap: torch is loaded when something is run.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.reporting import load_report
+    from harness.reporting.loaded import load_report
     from harness.session import run
 
 __all__ = ["load_report", "run"]
@@ -23,7 +24,7 @@ def __getattr__(name: str) -> Any:
 
         return run
     if name == "load_report":
-        from harness.reporting import load_report
+        from harness.reporting.loaded import load_report
 
         return load_report
     raise AttributeError(f"module 'harness' has no attribute {name!r}")

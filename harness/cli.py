@@ -17,10 +17,12 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from harness import pairs_verbs, store_verbs
 from harness.errors import ModelError, TitrateError
 
 if TYPE_CHECKING:
     from harness.models.zoo.training import Step
+    from harness.reporting.conclude import Finished
 
 _STYLES = ("assisted", "agentic")
 
@@ -57,11 +59,69 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("specs", nargs="+", type=Path, metavar="SPEC")
     run.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides")
     run.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
+    run.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
+    run.add_argument("--fresh", action="store_true", help="make stored completions again")
+    run.add_argument("--plan", action="store_true", help="say what would be run, and run nothing")
+    run.add_argument("--shard", metavar="I/N", help="run the I-th of N equal shares of the cases")
+    run.add_argument(
+        "--unsafe-code",
+        action="store_true",
+        help="where code that a model wrote cannot be isolated, run it with your own rights",
+    )
+    run.add_argument("--gate", action="append", default=[], metavar="CLAIM", dest="gates")
+    run.add_argument("--save", metavar="NAME", help="keep the run in .titrate/saved")
+    run.add_argument("--compare", metavar="NAME", help="a saved run, a file or a report directory")
+    run.add_argument("--compare-fail", action="append", default=[], metavar="RULE", dest="rules")
     run.set_defaults(run=_run)
 
-    report = verbs.add_parser("report", help="print the table of a report")
+    merge = verbs.add_parser("merge", help="join the reports of all shards of a run")
+    merge.add_argument("reports", nargs="+", type=Path, metavar="DIR")
+    merge.add_argument("-o", "--output", type=Path, metavar="DIR", required=True)
+    merge.set_defaults(run=_merge)
+
+    doctor = verbs.add_parser("doctor", help="what this machine can do, found out by trying")
+    doctor.set_defaults(run=_doctor)
+
+    report = verbs.add_parser("report", help="print the table of a report, or write its page")
     report.add_argument("report", type=Path, metavar="DIR")
+    report.add_argument("--html", action="store_true", help="write its index.html anew")
     report.set_defaults(run=_report)
+
+    rescore = verbs.add_parser("rescore", help="score a run's completions again, without a model")
+    rescore.add_argument("which", metavar="RUN", help="a run's id, or the directory of a report")
+    rescore.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
+    rescore.set_defaults(run=_rescore)
+
+    store_verbs.add_to(verbs)
+
+    compare = verbs.add_parser("compare", help="two runs case by case, paired by sample")
+    for side, meaning in (
+        ("before", "the run to compare with"),
+        ("after", "the run that is judged"),
+    ):
+        compare.add_argument(
+            side,
+            metavar={"before": "A", "after": "B"}[side],
+            help=f"{meaning}: a saved run's name or number, its file, or a report's directory",
+        )
+    compare.add_argument("--metric", help="default: each case's primary metric")
+    compare.add_argument("--case", action="append", default=[], metavar="ID", dest="cases")
+    compare.add_argument(
+        "--fail", action="append", default=[], metavar="RULE", help="e.g. 'pass@1: worse, p<0.05'"
+    )
+    compare.set_defaults(run=_compare)
+    export = verbs.add_parser("export", help="write a report in the format of another tool")
+    export.add_argument("report", type=Path, metavar="REPORT", help="its folder or report.json")
+    export.add_argument("--format", required=True, choices=["csv", "parquet", "latex", "inspect"])
+    export.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="PATH",
+        help="a folder; for latex, a file",
+    )
+    export.set_defaults(run=_export)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of spec files or of reports")
     schema.add_argument("which", choices=["experiment", "report"])
@@ -80,27 +140,122 @@ def _parser() -> argparse.ArgumentParser:
         help="a new folder for the checkpoint (default: ./NAME)",
     )
     build.set_defaults(run=_zoo_build)
+
+    pairs_verbs.add_to(verbs)
     return parser
 
 
 def _run(parsed: argparse.Namespace) -> int:
     from harness.live_line import LiveLine
-    from harness.reporting import table
-    from harness.session import run_specs
+    from harness.reporting.claims import Claims
+    from harness.reporting.comparing import Comparing
+    from harness.reporting.forecast import forecast_table
+    from harness.runs.shard import Shard
+    from harness.session import forecast_specs, run_specs
 
+    shard = None if parsed.shard is None else Shard.parse(parsed.shard, "--shard")
     progress = LiveLine(sys.stderr)
-    finished = run_specs(parsed.specs, parsed.overrides, parsed.report, progress, parsed.command)
+    if parsed.plan:
+        forecasts = forecast_specs(
+            parsed.specs, parsed.overrides, parsed.store, unsafe_code=parsed.unsafe_code
+        )
+        print(forecast_table(forecasts))
+        return 0
+    finished = run_specs(
+        parsed.specs,
+        parsed.overrides,
+        parsed.report,
+        progress,
+        parsed.command,
+        store=parsed.store,
+        fresh=parsed.fresh,
+        shard=shard,
+        unsafe_code=parsed.unsafe_code,
+        claims=Claims(parsed.gates, Comparing(parsed.compare, parsed.rules, parsed.save)),
+    )
+    return _told(finished)
+
+
+def _merge(parsed: argparse.Namespace) -> int:
+    from harness.merge import merge
+
+    return _told(merge(parsed.reports, parsed.output))
+
+
+def _told(finished: Finished) -> int:
+    """Print what came of a run; returns the exit status."""
+    from harness.reporting import table
+
     print(table(finished.report))
+    if finished.compared:
+        print(finished.compared)
     for line in [*(f"skipped: {case}" for case in finished.skipped), *finished.problems]:
+        print(line)
+    print(f"report: {finished.directory}")
+    if finished.kept is not None:
+        print(f"saved: {finished.kept}")
+    return 1 if finished.problems or finished.failed else 0
+
+
+def _report(parsed: argparse.Namespace) -> int:
+    from harness.reporting import load_report, table, write_page
+
+    if parsed.html:
+        print(f"page: {write_page(parsed.report)}")
+    else:
+        print(table(load_report(parsed.report)))
+    return 0
+
+
+def _doctor(_parsed: argparse.Namespace) -> int:
+    from harness.doctor import examine
+
+    examination = examine()
+    print(examination.text, end="")
+    return 0 if examination.isolates else 1
+
+
+def _rescore(parsed: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from harness.reporting import default_directory, table
+    from harness.reporting.rescored import changes_text, rescore
+
+    directory = parsed.report or default_directory(Path.cwd(), datetime.now(UTC))
+    outcome = rescore(parsed.which, Path.cwd(), directory, parsed.command)
+    finished = outcome.finished
+    print(table(finished.report))
+    for line in [*changes_text(outcome), *finished.problems]:
         print(line)
     print(f"report: {finished.directory}")
     return 1 if finished.problems or finished.failed else 0
 
 
-def _report(parsed: argparse.Namespace) -> int:
-    from harness.reporting import load_report, table
+def _compare(parsed: argparse.Namespace) -> int:
+    from harness.reporting import SavedRuns, check_rules, compare, comparison_table
+    from harness.reporting.comparing import SAVED, check_comparison_rules
 
-    print(table(load_report(parsed.report)))
+    check_comparison_rules(parsed.fail, "--fail")
+    saved = SavedRuns(Path.cwd() / SAVED)
+    before, after = saved.find(parsed.before), saved.find(parsed.after)
+    comparison = compare(before, after, metric=parsed.metric, cases=parsed.cases)
+    print(comparison_table(comparison), end="")
+    failed = [
+        verdict
+        for verdict in check_rules(parsed.fail, before, after, parsed.cases)
+        if not verdict.holds
+    ]
+    for verdict in failed:
+        print(f"{verdict.gate} of {verdict.experiment} failed: {verdict.detail}")
+    return 1 if failed else 0
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from harness.reporting.exports import export
+    from harness.reporting.loaded import load_report
+
+    for file in export(load_report(parsed.report), parsed.format, parsed.output):
+        print(file)
     return 0
 
 
@@ -124,12 +279,14 @@ def _zoo_list(_parsed: argparse.Namespace) -> int:
 
 
 def _zoo_build(parsed: argparse.Namespace) -> int:
+    from harness import sandbox
     from harness.models import zoo
 
     output = parsed.output or Path(parsed.name)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ModelError(f"{output} exists and is no empty folder; give a new one with --output")
     zoo.check_recipe(parsed.name)
+    sandbox.choose()  # its accuracy is measured on code that it writes: refuse before the training
     with tqdm(desc=f"titrate: training {parsed.name}", unit=" steps", leave=False) as bar:
         zoo.build(parsed.name, output, partial(_show_step, bar))
     print(f"built {parsed.name} in {output}")

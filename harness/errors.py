@@ -7,6 +7,7 @@
     ├── TaskError                a task that is missing, or data that is not what it claims to be
     ├── RequestError             one request that an engine refuses; the requests beside it go on
     ├── SandboxError             untrusted code cannot be run at the isolation that was asked for
+    ├── StoreError               a completion store, or a run's records, that cannot be used
     └── ReportError              a report that cannot be written or read
 
 A message has three parts: the offending value, the place, and what would be accepted.
@@ -51,6 +52,10 @@ class RequestError(TitrateError):
 
 class SandboxError(TitrateError):
     """Untrusted code cannot be run as asked for on this machine."""
+
+
+class StoreError(TitrateError):
+    """A completion store, or the records of a run, that cannot be read or written."""
 
 
 class ReportError(TitrateError):

@@ -32,6 +32,7 @@ class LiveLine:
         self._stream = stream
         self._exposed = exposed
         self._before_line = before_line
+        self._terminal: bool | None = None
         self._bar: tqdm[Never] | None = None
         self._last_shown = 0.0
         self._started: float | None = None
@@ -39,7 +40,7 @@ class LiveLine:
     def note(self, text: str) -> None:
         """Say what begins. On a terminal the next redraw replaces it."""
         with self._exposed():
-            if self._stream.isatty():
+            if self._on_terminal():
                 self._line().set_description_str(f"titrate: {text}")
             else:
                 self._before_line()
@@ -51,7 +52,10 @@ class LiveLine:
         now = time.monotonic()
         if self._started is None:
             self._started = self._last_shown = now
-        interval = _REDRAW if self._stream.isatty() else _LOG
+        if self._terminal is None:
+            with self._exposed():
+                self._on_terminal()
+        interval = _REDRAW if self._terminal else _LOG
         complete = counts.cases_done == counts.cases_total
         if now - self._last_shown < interval and not complete:
             return
@@ -59,7 +63,7 @@ class LiveLine:
         elapsed = now - self._started
         speed = counts.tokens / elapsed if elapsed else 0.0
         with self._exposed():
-            if self._stream.isatty():
+            if self._on_terminal():
                 self._redraw(counts, speed)
             else:
                 self._write(counts, speed, elapsed)
@@ -70,6 +74,12 @@ class LiveLine:
             with self._exposed():
                 self._bar.close()
             self._bar = None
+
+    def _on_terminal(self) -> bool:
+        """Whether lines can be redrawn. Asked while exposed: a captured stream is no terminal."""
+        if self._terminal is None:
+            self._terminal = self._stream.isatty()
+        return self._terminal
 
     def _line(self) -> tqdm[Never]:
         if self._bar is None:
@@ -87,6 +97,7 @@ class LiveLine:
     def _redraw(self, counts: Counts, speed: float) -> None:
         bar = self._line()
         bar.total = counts.requests_total
+        bar.initial = counts.requests_stored  # they took no time, and tell nothing of what is left
         bar.n = counts.requests_done
         bar.set_description_str(
             f"titrate: {counts.cases_done}/{counts.cases_total} cases", refresh=False
@@ -99,7 +110,8 @@ class LiveLine:
 
     def _write(self, counts: Counts, speed: float, elapsed: float) -> None:
         waiting = counts.requests_total - counts.requests_done
-        left = elapsed * waiting / counts.requests_done if counts.requests_done else 0.0
+        made = counts.requests_done - counts.requests_stored
+        left = elapsed * waiting / made if made else 0.0
         self._before_line()
         self._stream.write(
             f"titrate: {counts.cases_done}/{counts.cases_total} cases, "

@@ -6,32 +6,34 @@ does; a run's machinery is imported when the first spec is collected.
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness import invocation
 from harness.errors import TitrateError
-from harness.testing import MARKER
+from harness.testing import INVARIANTS_MARKER, MARKER
+from harness.workers import hooks
 
 if TYPE_CHECKING:
+    from harness.invariants import Check
     from harness.runs.plan import PlannedCase
-    from harness.runs.results import CaseResult
-    from harness.session import Finished, Session
+    from harness.runs.results import CaseResult, InvariantResult
+    from harness.session import Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
-_FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
-_DIRECTORY: pytest.StashKey[Path] = pytest.StashKey()
+_WHOLE: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+_FORECAST: pytest.StashKey[str] = pytest.StashKey()
 _CASE: pytest.StashKey[PlannedCase] = pytest.StashKey()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options carry the prefix --titrate-."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Options carry the prefix --titrate-. What concerns workers has hooks of its own."""
+    pluginmanager.register(hooks, "titrate-workers")
     group = parser.getgroup("titrate", "dose-response benches (titrate)")
     group.addoption(
         "--titrate-report",
@@ -57,6 +59,58 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="MODEL",
         help="run every spec on this model instead of its own",
     )
+    group.addoption(
+        "--titrate-store",
+        metavar="DIR",
+        type=Path,
+        help="keep completions here (default: .titrate/store below the root directory)",
+    )
+    group.addoption(
+        "--titrate-fresh",
+        action="store_true",
+        help="make all completions again instead of using stored ones",
+    )
+    group.addoption(
+        "--titrate-plan",
+        action="store_true",
+        help="say what would be run, how much of it is stored, and run nothing",
+    )
+    group.addoption(
+        "--titrate-shard",
+        metavar="I/N",
+        help="run the I-th of N equal shares of the cases; titrate merge joins their reports",
+    )
+    group.addoption(
+        "--titrate-unsafe-code",
+        action="store_true",
+        help="where code that a model wrote cannot be isolated, run it with your own rights",
+    )
+    group.addoption(
+        "--titrate-gate",
+        metavar="CLAIM",
+        action="append",
+        default=[],
+        help="fail unless this holds of what was selected, e.g. 'pass@1 >= 0.9 where count=0' or "
+        "'monotone falling within CI'; may be repeated",
+    )
+    group.addoption(
+        "--titrate-save",
+        metavar="NAME",
+        help="keep this run in .titrate/saved under the next number and this name",
+    )
+    group.addoption(
+        "--titrate-compare",
+        metavar="NAME",
+        help="compare with the saved run of this name or number, a file, or a report's directory",
+    )
+    group.addoption(
+        "--titrate-compare-fail",
+        metavar="RULE",
+        action="append",
+        default=[],
+        help="with --titrate-compare: fail on this finding, e.g. 'pass@1: worse, p<0.05'; may be "
+        "repeated",
+    )
     parser.addini("titrate_specs", "folder of spec files", type="paths", default=None)
 
 
@@ -65,6 +119,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{MARKER}(patterns): run once per case of the matching spec files"
     )
+    config.addinivalue_line(
+        "markers", f"{INVARIANTS_MARKER}: run once per identity, model and engine"
+    )
+    try:
+        invocation.shard(config)
+    except TitrateError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -74,6 +135,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         files = _matching_specs(metafunc.config, *marker.args)
         cases = [case for file in files for case in _cases(metafunc.config, file)]
         metafunc.parametrize("case", cases)
+    if metafunc.definition.get_closest_marker(INVARIANTS_MARKER) is not None:
+        metafunc.parametrize("check", _checks(metafunc.config))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -115,73 +178,121 @@ def outcome(case: PlannedCase, pytestconfig: pytest.Config) -> CaseResult:
     return _outcome(pytestconfig, case)
 
 
+@pytest.fixture
+def finding(check: Check, request: pytest.FixtureRequest) -> InvariantResult:
+    """What came of the bench's identity; the bench fails when it is violated."""
+    config = request.config
+    try:
+        return _session(config).check(check)
+    except TitrateError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
     """Before a bench's own claims: is there a result, and may it be believed?"""
+    found: InvariantResult | None = pyfuncitem.funcargs.get("finding")  # type: ignore[assignment]
+    if found is not None and pyfuncitem.get_closest_marker(INVARIANTS_MARKER) is not None:
+        if not found.holds:
+            pytest.fail(f"{found.name} is violated by {found.case}: {found.detail}", pytrace=False)
+        return
     if "outcome" in pyfuncitem.funcargs and pyfuncitem.get_closest_marker(MARKER) is not None:
         case: PlannedCase = pyfuncitem.funcargs["case"]  # type: ignore[assignment]
         _fail_unless_trusted(pyfuncitem.config, case)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave the cases of other shards out, after everything else that deselects."""
+    shard = invocation.shard(config)
+    cases = {item: case for item in items if (case := _case_of(item)) is not None}
+    if shard is None or not cases:
+        return
+    config.stash[_WHOLE] = shard.description(each.case for each in cases.values())
+    try:
+        own = {case.id for case in shard.own(list(cases.values()))}
+    except TitrateError as error:
+        hooks.refuse(session, str(error))
+        return
+    others = [item for item, case in cases.items() if case.id not in own]
+    config.hook.pytest_deselected(items=others)
+    left_out = set(others)
+    items[:] = [item for item in items if item not in left_out]
+
+
+# Before pytest-xdist, which tells the controller what was collected.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Plan what is left after deselection."""
-    if session.config.option.collectonly or hasattr(session.config, "workerinput"):
+    config = session.config
+    if config.option.collectonly:
         return
-    cases = []
-    for item in session.items:
-        case = _case_of(item)
-        if case is not None and item.get_closest_marker("skip") is None:
-            cases.append(replace(case, nodeid=item.nodeid))
-    if cases:
-        try:
-            run = _new_session(session.config)
+    cases = [
+        replace(case, nodeid=item.nodeid)
+        for item in session.items
+        if (case := _case_of(item)) is not None
+    ]
+    checked = any(item.get_closest_marker(INVARIANTS_MARKER) for item in session.items)
+    if not cases and not checked:
+        return
+    try:
+        run = _opened(config)
+        if run is None:
+            return
+        config.stash[_SESSION] = run
+        run.shard = config.stash.get(_WHOLE, None)
+        if config.option.titrate_plan:
+            from harness.reporting.forecast import forecast_table
+            from harness.runs.forecast import forecast
+
             run.plan(cases)
-            session.config.stash[_DIRECTORY] = _report_directory(session.config, run)
-        except TitrateError as error:
-            raise pytest.UsageError(str(error)) from error
+            config.stash[_FORECAST] = forecast_table(forecast(cases, run.store))
+        elif hasattr(config, "workerinput"):
+            from harness.workers.worker import plan_parts
+
+            plan_parts(config.workerinput, run, cases)
+        else:
+            run.plan(cases)
+            run.report = invocation.report_directory(config, run.started, run.progress)
+    except TitrateError as error:
+        hooks.refuse(session, str(error))
+
+
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Print the plan instead of running anything, when that is what was asked for."""
+    if not session.config.option.titrate_plan or session.config.option.collectonly:
+        return None
+    shown = session.config.stash.get(_FORECAST, "titrate: no case is selected")
+    session.config.get_terminal_writer().line(f"\n{shown}")
+    return True
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report, also of a run that was interrupted."""
+    """Write the report, also of a run that was interrupted; a worker's is its controller's."""
     run = session.config.stash.get(_SESSION, None)
-    if run is None or not run.loads:
+    if run is None:
         return
     run.progress.close()
     try:
-        finished = run.finish(session.config.stash[_DIRECTORY])
-    except TitrateError as error:
-        session.config.get_terminal_writer().line(f"\ntitrate: {error}", red=True)
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        return
+        if run.opened and not hasattr(session.config, "workerinput"):
+            invocation.end(session, partial(_ended, run))
     finally:
         run.close()
-    session.config.stash[_FINISHED] = finished
-    if finished.problems and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """End with a short table and the report's path."""
-    finished = config.stash.get(_FINISHED, None)
-    if finished is None:
-        return
-    from harness.reporting import table
+    if invocation.ENDED in config.stash:
+        invocation.summarise(terminalreporter, config.stash[invocation.ENDED])
 
-    run = config.stash[_SESSION]
-    terminalreporter.section("titrate")
-    terminalreporter.write_line(table(finished.report))
-    for problem in finished.problems:
-        terminalreporter.write_line(problem, red=True)
-    loads = f"{run.loads} model load{'s' if run.loads != 1 else ''}"
-    speed = run.counts.tokens / max(run.seconds, 1e-9)
-    terminalreporter.write_line(
-        f"{loads}; {run.counts.requests_done:,} requests, {run.counts.tokens:,} tokens "
-        f"in {run.seconds:.1f} s ({speed:,.0f} tokens/s)"
-    )
-    terminalreporter.write_line(f"report: {_shown(finished.directory)}")
+
+def _ended(run: Session) -> invocation.Ended:
+    return invocation.Ended(run.finish(run.report), run.counts)
 
 
 def _cases(config: pytest.Config, file: Path) -> list[Any]:
@@ -192,10 +303,11 @@ def _cases(config: pytest.Config, file: Path) -> list[Any]:
 
     try:
         params = []
-        for case in expand(*load(file, _overrides(config))):
+        for case in expand(*load(file, invocation.overrides(config))):
             reason = unmet(case.experiment)
             if reason is None:
-                params.append(pytest.param(planned(case), id=case.id))
+                ready = planned(case, unsafe_code=config.option.titrate_unsafe_code)
+                params.append(pytest.param(ready, id=case.id))
             else:
                 skip = pytest.mark.skip(reason=f"{case.experiment.name} {reason}")
                 params.append(pytest.param(case, id=case.id, marks=skip))
@@ -204,18 +316,30 @@ def _cases(config: pytest.Config, file: Path) -> list[Any]:
     return params
 
 
-def _overrides(config: pytest.Config) -> list[str]:
-    """All overrides of the command line in the form of --titrate-set."""
-    overrides = list(config.option.titrate_set)
-    if config.option.titrate_limit is not None:
-        overrides.append(f"task.limit={config.option.titrate_limit}")
-    if config.option.titrate_model is not None:
-        overrides.append(f"model={config.option.titrate_model}")
-    return overrides
+def _checks(config: pytest.Config) -> list[Any]:
+    """The identities as pytest params; those of a family that does not fit a model are skipped."""
+    from harness.invariants import checks
+    from harness.spec import engine_settings
+
+    model = config.option.titrate_model
+    try:
+        found = checks(model, engine_settings(invocation.overrides(config)))
+    except TitrateError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+    return [
+        pytest.param(check, id=check.id)
+        if check.excuse is None
+        else pytest.param(
+            check,
+            id=check.id,
+            marks=pytest.mark.skip(reason=f"{check.family.name}: {check.model}: {check.excuse}"),
+        )
+        for check in found
+    ]
 
 
 def _matching_specs(config: pytest.Config, patterns: tuple[str, ...]) -> list[Path]:
-    root = _spec_root(config)
+    root = invocation.spec_root(config)
     files: dict[Path, None] = {}
     for pattern in patterns:
         found = sorted(root.glob(pattern))
@@ -225,24 +349,19 @@ def _matching_specs(config: pytest.Config, patterns: tuple[str, ...]) -> list[Pa
     return list(files)
 
 
-def _spec_root(config: pytest.Config) -> Path:
-    configured = config.getini("titrate_specs")
-    return Path(configured[0]) if configured else config.rootpath / "specs"
-
-
 def _is_named(config: pytest.Config, file: Path) -> bool:
     """Whether the command line asks for this file, by itself or by a folder inside the specs."""
-    named = [
-        Path(config.invocation_params.dir, argument.split("::")[0]) for argument in config.args
-    ]
-    root = _spec_root(config)
+    named = invocation.named_paths(config)
+    root = invocation.spec_root(config)
     return any(
         file == name or (name in file.parents and name.is_relative_to(root)) for name in named
     )
 
 
 def _case_of(item: pytest.Item) -> PlannedCase | None:
-    """The planned case of a bench or of a spec file's item; None for other tests."""
+    """The planned case of a bench or of a spec file's item; None for other tests, and for skips."""
+    if item.get_closest_marker("skip") is not None:
+        return None
     if isinstance(item, SpecItem):
         return item.stash[_CASE]
     callspec = getattr(item, "callspec", None)
@@ -252,46 +371,44 @@ def _case_of(item: pytest.Item) -> PlannedCase | None:
     return case
 
 
-def _new_session(config: pytest.Config) -> Session:
-    from harness.live_line import LiveLine
-    from harness.session import Session
+def _opened(config: pytest.Config) -> Session | None:
+    """The session of this process; None for a worker whose controller knows of no benches."""
+    from harness.session import opened_session
+    from harness.workers.worker import open_worker
 
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    capture = config.pluginmanager.get_plugin("capturemanager")
+    store, fresh = invocation.store_directory(config), config.option.titrate_fresh
+    if hasattr(config, "workerinput"):
+        return open_worker(
+            config.workerinput,
+            config.rootpath,
+            store=store,
+            fresh=fresh,
+            claims=invocation.claims(config),
+        )
+    line = invocation.live_line(config)
+    command = invocation.command(config)
+    claims = invocation.claims(config)
+    return opened_session(config.rootpath, command, line, store=store, fresh=fresh, claims=claims)
 
-    def exposed() -> AbstractContextManager[None]:
-        return nullcontext() if capture is None else capture.global_and_fixture_disabled()
 
-    def end_line() -> None:
-        if reporter is not None:
-            reporter.ensure_newline()
-
-    command = shlex.join([Path(sys.argv[0]).name, *config.invocation_params.args])
-    config.stash[_SESSION] = Session(
-        command=command, progress=LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line)
-    )
+def _session(config: pytest.Config) -> Session:
+    """This process's session; a worker has none where its controller knew of no benches."""
+    if _SESSION not in config.stash:
+        reason = (
+            "no bench was found on the command line; name the file that imports harness.testing"
+        )
+        pytest.fail(reason, pytrace=False)
     return config.stash[_SESSION]
-
-
-def _report_directory(config: pytest.Config, run: Session) -> Path:
-    """Where the report will go, found to be writable before anything runs."""
-    from harness.reporting import check_writable
-    from harness.session import default_directory
-
-    here = config.invocation_params.dir
-    given = config.option.titrate_report
-    directory = default_directory(here, run.started) if given is None else here / given
-    check_writable(directory)
-    return directory
 
 
 def _outcome(config: pytest.Config, case: PlannedCase) -> CaseResult:
     """Run what the case needs; without a model to run it on, this is an error of one line."""
-    if hasattr(config, "workerinput"):
-        reason = "titrate benches do not run under pytest-xdist yet; leave out -n"
-        pytest.fail(reason, pytrace=False)
+    run = _session(config)
+    died = run.abandoned().get(case.id)
+    if died is not None:  # over another test of the same case
+        pytest.skip(f"{died}; run the same command again")
     try:
-        return config.stash[_SESSION].outcome(case)
+        return run.outcome(case)
     except TitrateError as error:
         pytest.fail(str(error), pytrace=False)
 
@@ -304,10 +421,3 @@ def _fail_unless_trusted(config: pytest.Config, case: PlannedCase) -> None:
         pytest.fail(result.error, pytrace=False)
     for violated in run.violations(case):
         pytest.fail(f"{violated.name}: {violated.detail}", pytrace=False)
-
-
-def _shown(path: Path) -> str:
-    """A path relative to where the user stands, if it lies below."""
-    absolute = path.absolute()
-    here = Path.cwd()
-    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)

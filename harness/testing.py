@@ -1,4 +1,5 @@
-"""What a bench file needs: `experiments`, which turns spec files into the cases of a function.
+"""What a bench file needs: `experiments`, which turns spec files into the cases of a function,
+and `invariants`, which does so with the identities that every intervention owes.
 
     from harness.testing import experiments
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import pytest
 
 MARKER = "titrate_experiments"
+INVARIANTS_MARKER = "titrate_invariants"
 
 
 def experiments(*patterns: str) -> pytest.MarkDecorator:
@@ -24,3 +26,15 @@ def experiments(*patterns: str) -> pytest.MarkDecorator:
     ini option `titrate_specs`). A pattern without a match is an error.
     """
     return pytest.mark.titrate_experiments(patterns)
+
+
+invariants = pytest.mark.titrate_invariants
+"""Parametrise a bench by every identity on every model and engine, or on `--titrate-model`.
+
+    @invariants
+    def bench_invariants(check, finding):
+        assert finding.holds
+
+`check` is a `harness.invariants.Check`; asking for `finding` makes it and gives a
+`harness.runs.results.InvariantResult`, which goes into the run's report.
+"""

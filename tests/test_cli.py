@@ -17,6 +17,7 @@ from harness.models.zoo import building, recipes
 from harness.reporting import json_schema, table
 from harness.spec import experiment_schema
 
+EXAMPLE = Path(__file__).parents[1] / "reports" / "example"
 SPEC = """\
 name: small
 model: zoo/moe
@@ -62,7 +63,7 @@ def refused(capsys, *arguments: str) -> str:
 def test_run_ends_with_a_table_and_a_report(spec, capsys):
     assert main(["run", "small.yaml", "--report", "out"]) == 0
     out, err = capsys.readouterr()
-    report = harness.load_report("out")
+    report = harness.load_report("out").report
     assert out == f"{table(report)}\nreport: out\n"
     assert report.run.command == "titrate run small.yaml --report out"
     assert [case.id for case in report.cases] == [
@@ -80,7 +81,7 @@ def test_run_sets_fields_and_takes_several_specs(spec, here, capsys):
     assert main(["run", "small.yaml", "other.yaml", *overrides]) == 0
     (folder,) = (here / "reports").iterdir()
     assert f"report: {folder}\n" in capsys.readouterr().out
-    report = harness.load_report(folder)
+    report = harness.load_report(folder).report
     assert list(report.experiments) == ["small", "other"]
     assert {case.task.size for case in report.cases} == {1}
 
@@ -104,11 +105,24 @@ def test_report_prints_the_table_of_a_run(spec, capsys):
     capsys.readouterr()
     for place in ("out", "out/report.json"):
         assert main(["report", place]) == 0
-        assert capsys.readouterr().out.strip() == table(harness.load_report("out")).strip()
+        assert capsys.readouterr().out.strip() == table(harness.load_report("out").report).strip()
+
+
+def test_report_writes_the_page_of_a_run_anew(spec, here, capsys):
+    main(["run", "small.yaml", "--report", "out"])
+    capsys.readouterr()
+    page = here / "out" / "index.html"
+    written = page.read_bytes()
+    page.unlink()
+    assert main(["report", "out", "--html"]) == 0
+    assert capsys.readouterr().out == "page: out/index.html\n"
+    assert page.read_bytes() == written
+    (here / "out" / "samples.jsonl").unlink()
+    assert "samples.jsonl: no such file" in refused(capsys, "report", "out", "--html")
 
 
 def test_an_interruption_is_one_line(spec, capsys, monkeypatch):
-    def interrupt(*arguments):
+    def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("harness.session.run_specs", interrupt)
@@ -243,3 +257,84 @@ def test_zoo_build_refuses_to_overwrite_before_it_trains(here, capsys, monkeypat
 def test_zoo_build_of_an_unknown_member_is_one_line(here, capsys):
     assert "no recipe for cat" in refused(capsys, "zoo", "build", "cat")
     assert not (here / "cat").exists()
+
+
+# merge --------------------------------------------------------------------------------------------
+
+
+def test_shards_run_and_merged_by_hand(spec, capsys):
+    for index in (1, 2):
+        shard = ("--shard", f"{index}/2", "--report", f"part{index}")
+        assert main(["run", str(spec), *shard]) == 0
+    assert main(["run", str(spec), "--report", "whole"]) == 0
+    capsys.readouterr()
+    assert main(["merge", "part1", "part2", "-o", "joined"]) == 0
+    out, _ = capsys.readouterr()
+    assert out.endswith("report: joined\n")
+    joined, whole = (harness.load_report(name).report for name in ("joined", "whole"))
+    timeless = [
+        [case.model_dump(exclude={"seconds"}) for case in report.cases]
+        for report in (joined, whole)
+    ]
+    assert timeless[0] == timeless[1]
+    assert (joined.invariants, joined.gates) == (whole.invariants, whole.gates)
+
+
+def test_a_merge_that_cannot_be_is_one_line(spec, capsys):
+    main(["run", str(spec), "--report", "whole"])
+    capsys.readouterr()
+    assert "whole: is the report of a whole run; merge takes those of" in refused(
+        capsys, "merge", "whole", "-o", "joined"
+    )
+    assert "nowhere: no such file" in refused(capsys, "merge", "nowhere", "-o", "joined")
+    assert "the following arguments are required: -o" in refused(capsys, "merge", "whole")
+    assert "--shard 3/2: there is no such shard; use 1/2 to 2/2" in refused(
+        capsys, "run", str(spec), "--shard", "3/2"
+    )
+
+
+# compare ------------------------------------------------------------------------------------------
+
+
+def test_compare_prints_the_paired_table_of_two_runs(spec, capsys):
+    assert main(["run", "small.yaml", "--report", "out", "--save", "before"]) == 0
+    assert "saved: " in capsys.readouterr().out
+    assert main(["compare", "before", "out"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("0001_before -> out\nsmall  micro_humaneval, n = 2\n")
+    assert "count=30" in out
+    assert main(["compare", "before", "out", "--fail", "parsed: different"]) == 0
+    capsys.readouterr()
+    assert main(["compare", "before", "out", "--fail", "pass@1: worse, p<0.05"]) == 1
+    assert "failed: undecided: " in capsys.readouterr().out
+
+
+def test_what_cannot_be_compared_is_one_line(spec, capsys):
+    assert main(["run", "small.yaml", "--report", "out"]) == 0
+    capsys.readouterr()
+    assert refused(capsys, "compare", "none", "out").startswith("titrate: none: no saved run")
+    assert "did you mean pass@1?" in refused(capsys, "compare", "out", "out", "--metric", "pass@2")
+    assert "no such case in out" in refused(capsys, "compare", "out", "out", "--case", "x")
+    assert "did you mean worse?" in refused(
+        capsys, "compare", "out", "out", "--fail", "pass@1: wors"
+    )
+
+
+def test_run_judges_gates_of_the_command_line(spec, capsys):
+    assert main(["run", "small.yaml", "--report", "out", "--gate", "pass@1 > 1"]) == 1
+    assert "gate pass@1 > 1 of small failed: " in capsys.readouterr().out
+
+
+def test_export_writes_what_it_names(tmp_path, capsys):
+    target = tmp_path / "out"
+    assert main(["export", str(EXAMPLE), "--format", "csv", "-o", str(target)]) == 0
+    assert capsys.readouterr().out.split() == [f"{target}/cases.csv", f"{target}/samples.csv"]
+    assert sorted(path.name for path in target.iterdir()) == ["cases.csv", "samples.csv"]
+
+
+def test_export_of_nothing_is_one_line(tmp_path, capsys):
+    assert main(["export", str(tmp_path), "--format", "latex", "-o", str(tmp_path / "x.tex")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("titrate: ")
+    assert "report.json: no such file" in line
+    assert not (tmp_path / "x.tex").exists()

@@ -103,7 +103,9 @@ def test_a_run_ends_with_a_table_and_a_valid_report(project):
     directory = next((project.path / "reports").iterdir())
     assert sorted(path.name for path in directory.iterdir()) == [
         "cases.csv",
+        "paired",
         "plots",
+        "records.jsonl",
         "report.json",
         "samples.jsonl",
     ]
@@ -335,13 +337,6 @@ def test_an_interrupted_run_reports_what_is_there(project):
     assert "small[count=0-style=assisted]" in [case["id"] for case in report_of(project)["cases"]]
 
 
-def test_xdist_is_refused_by_name(project):
-    pytest.importorskip("xdist")
-    result = project.runpytest_subprocess("benches", "-n1")
-    assert result.ret != 0
-    result.stdout.fnmatch_lines(["*titrate benches do not run under pytest-xdist yet*"])
-
-
 def test_a_report_directory_that_is_a_file_is_one_line(project):
     (project.path / "out").write_text("")
     result = project.runpytest_inprocess("benches", "-k", "assisted", "--titrate-report=out")
@@ -356,3 +351,69 @@ def test_the_plugin_is_imported_without_torch():
         "sys.exit(bool({'torch', 'transformers', 'matplotlib'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# gates, saved runs and comparisons ----------------------------------------------------------------
+
+
+def test_a_gate_of_the_command_line_fails_the_run_and_is_in_the_report(project):
+    options = ["--titrate-gate", "pass@1 >= 0", "--titrate-gate", "pass@1 > 1 where count=30"]
+    result = project.runpytest_inprocess("benches", "-k", "agentic", *options)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["gate pass@1 > 1 where count=30 of small failed: small*"])
+    gates = report_of(project)["gates"]
+    assert [(gate["gate"], gate["holds"]) for gate in gates] == [
+        ("pass@1 >= 0", True),
+        ("pass@1 > 1 where count=30", False),
+    ]
+
+
+def test_a_run_is_saved_and_a_later_one_compared_with_it(project):
+    result = project.runpytest_inprocess("benches", "--titrate-save", "before")
+    result.stdout.fnmatch_lines(["saved: .titrate/saved/0001_before.json"])
+    rule = "pass@1: worse, p<0.05"
+    options = ["--titrate-compare", "before", "--titrate-set", "sampling.max_new_tokens=20"]
+    result = project.runpytest_inprocess("benches", *options, "--titrate-compare-fail", rule)
+    result.stdout.fnmatch_lines(
+        ["0001_before -> this run", "differs: sampling.max_new_tokens: 24 -> 20 (6 cases)"]
+    )
+    # Three samples can never have p < 0.05: undecided is failed.
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*compare 0001_before: * failed: undecided: *3 samples cannot*"])
+    result = project.runpytest_inprocess(
+        "benches", "--titrate-compare", "1", "--titrate-compare-fail", "pass@1: worse"
+    )
+    assert result.ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            ["--titrate-gate", "pass@1 >= x"],
+            "*--titrate-gate 'pass@1 >= x' is no gate; 'x' is not*",
+        ),
+        (["--titrate-gate", "pass@7 >= 0"], "*has no metric 'pass@7'; did you mean pass@1?*"),
+        (["--titrate-compare", "nothing"], "*nothing: no saved run of this name*"),
+        (["--titrate-compare-fail", "pass@1: worse"], "*add --titrate-compare NAME*"),
+        (["--titrate-save", "a b"], "*'a b': no name of a saved run*"),
+        (
+            ["--titrate-gate", "no worse than main by more than 0.1 (paired, p < 0.05)"],
+            "*of small: main: no saved run of this name*",
+        ),
+    ],
+)
+def test_what_could_not_be_judged_is_refused_before_the_run(project, options, says):
+    result = project.runpytest_inprocess("benches", *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {says}"])
+    assert not (project.path / "reports").exists()
+
+
+def test_a_gate_that_no_case_can_decide_fails_collection_at_its_line(project):
+    write_spec(project, SPEC.replace("[neutral_equals_baseline]", "[pass@1 > 0 where count=7]"))
+    result = project.runpytest_inprocess("benches")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        ["*small.yaml:13 gates*: intervention.count is never '7' in small; its values are 0, 30*"]
+    )

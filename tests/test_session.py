@@ -66,7 +66,9 @@ def cases(**fields):
 
 
 def copy_of_moe(folder: Path) -> str:
+    """Of other content, or what is stored for the one would be found for the other."""
     shutil.copytree(zoo.resolve("moe"), folder)
+    (folder / "copy.txt").write_text(folder.name)
     return str(folder)
 
 
@@ -109,10 +111,11 @@ def test_a_spec_file_and_an_experiment_are_run_alike(spec):
 
 def test_the_written_report_is_the_returned_one(spec, here):
     report = harness.run(spec, directory="out")
-    assert harness.load_report("out") == report
+    assert harness.load_report("out").report == report
     assert sorted(path.name for path in (here / "out").iterdir()) == [
         "cases.csv",
         "plots",
+        "records.jsonl",
         "report.json",
         "samples.jsonl",
     ]
@@ -241,7 +244,7 @@ def test_a_model_stays_while_one_of_its_cases_waits(here):
     session.plan(asked)
     for case in (asked[0], asked[2], asked[1], asked[3]):  # the models take turns
         assert session.outcome(case).status == "complete"
-    assert session.loads == 2
+    assert session.counts.loads == 2
     session.close()
     session.close()
 
@@ -279,7 +282,7 @@ def test_a_measurement_that_breaks_is_not_tried_again_for_every_case(monkeypatch
     with pytest.raises(MemoryError, match="no room"):
         run_specs([experiment(intervention=usage)], [], "out", watcher, "test")
     assert watcher.notes.count("loading zoo/moe") == 1
-    assert set(statuses(harness.load_report("out")).values()) == {"failed"}
+    assert set(statuses(harness.load_report("out").report).values()) == {"failed"}
 
 
 def test_a_measurement_that_breaks_gives_the_models_memory_back(monkeypatch):
@@ -314,7 +317,7 @@ def test_an_interrupted_run_reports_what_is_there(spec):
     with pytest.raises(KeyboardInterrupt) as interrupt:
         harness.run(spec, directory="out", progress=Interrupts(after=3))
     assert interrupt.value.__notes__ == ["The report of what was finished: out"]
-    found = statuses(harness.load_report("out"))
+    found = statuses(harness.load_report("out").report)
     assert found["small[baseline]"] == "complete"
     assert found["small[count=30]"] == "incomplete"
 
@@ -338,7 +341,7 @@ def test_an_engine_that_breaks_leaves_a_report_and_its_own_error(spec, monkeypat
     with pytest.raises(MemoryError, match="no room") as error:
         harness.run(spec, directory="out")
     assert error.value.__notes__ == ["The report of what was finished: out"]
-    report = harness.load_report("out")
+    report = harness.load_report("out").report
     assert statuses(report) == {
         "small[baseline]": "complete",
         "small[count=0]": "failed",

@@ -1,13 +1,14 @@
-"""How fast a sweep runs: one table, every lane in a process of its own, all on the same requests.
+r"""How fast a sweep runs: one table, every lane in a process of its own, all on the same requests.
 
     python benches/speed/sweep.py                  # zoo/moe, 12 conditions x 48 samples
-    python benches/speed/sweep.py --model random-50m --conditions 4 --samples 16
+    python benches/speed/sweep.py --model random-50m --conditions 4 --samples 16 \
+        --lanes a,b,c0,c,d16,d,e16,e
 
 Lanes: (a) `generate` of transformers, one prompt and one condition at a time, with hooks; (b) the
 same, one batch per condition; (c) this engine with one condition, beside plain batched `generate`
 without hooks on the same requests; (d) this engine, the whole sweep, drafts off; (e) drafts on;
-(f) transformers' own continuous batching, one condition after the other, when asked for: on a CPU
-it takes minutes and 20 GB.
+(f) transformers' own continuous batching, one condition after the other, its pages bounded by what
+one condition needs.
 Peak memory is the process's, so that it includes Python, torch and the model.
 """
 
@@ -181,6 +182,18 @@ def plain(sweep: Sweep, masks: list[Any], *, batched: bool, hooks: bool) -> list
 
 def generate_batch(sweep: Sweep, masks: list[Any]) -> list[list[int]]:
     from transformers import GenerationConfig
+    from transformers.generation import ContinuousBatchingConfig
+
+    # Without bounds its pages take most of the machine's memory, and every pass reads them all.
+    longest = max(map(len, sweep.prompts)) + NEW_TOKENS
+    pages = ContinuousBatchingConfig(
+        page_size=32,
+        num_blocks=len(sweep.prompts) * -(-longest // 32),
+        max_batch_tokens=1024,
+        max_requests_per_batch=len(sweep.prompts),
+        use_cuda_graph=False,
+        use_async_batching=False,
+    )
 
     ends = sorted(sweep.loaded.end_tokens)
     config = GenerationConfig(
@@ -190,7 +203,9 @@ def generate_batch(sweep: Sweep, masks: list[Any]) -> list[list[int]]:
     for mask in masks:
         remove = hooked(sweep, mask)
         outputs = sweep.loaded.model.generate_batch(
-            inputs=[list(prompt) for prompt in sweep.prompts], generation_config=config
+            inputs=[list(prompt) for prompt in sweep.prompts],
+            generation_config=config,
+            continuous_batching_config=pages,
         )
         remove()
         if len(outputs) != len(sweep.prompts):
@@ -317,7 +332,7 @@ def main() -> None:
     parser.add_argument("--conditions", type=int, default=len(COUNTS))
     parser.add_argument("--samples", type=int, default=48)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--lanes", default=",".join(name for name in LANES if name != "f"))
+    parser.add_argument("--lanes", default=",".join(LANES))
     parser.add_argument("--lane", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     random.seed(0)

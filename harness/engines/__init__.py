@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
 from harness.engines.base import Engine
 from harness.spec.experiment import EngineSettings
+
+if TYPE_CHECKING:
+    from harness.models.loading import LoadedModel
+
+# Distributions that may decide how a model is loaded and computed, beside the engine's own.
+_DECIDING = ("pytest-titrate", "torch", "transformers", "tokenizers", "accelerate", "kernels")
 
 
 def open_engine(model: str, settings: EngineSettings) -> Engine:
     """Load a model into the engine that a spec names. Imports torch."""
-    from harness.engines.transformers.engine import TransformersEngine
     from harness.models.loading import load
 
     loaded = load(
         model, dtype=settings.dtype, device=settings.device, device_map=settings.device_map
     )
+    return engine_on(loaded, settings)
+
+
+def engine_on(loaded: LoadedModel, settings: EngineSettings) -> Engine:
+    """A fresh engine on a model that is in memory already, and that engines may share in turn."""
+    from harness.engines.transformers.engine import TransformersEngine
+
     return TransformersEngine(
         loaded,
         slots=settings.slots,
@@ -21,3 +38,39 @@ def open_engine(model: str, settings: EngineSettings) -> Engine:
         drafts=settings.drafts,
         determinism=settings.determinism,
     )
+
+
+def engine_inputs(model: str, settings: EngineSettings) -> str | None:
+    """Hash of everything that decides what `open_engine` gives, found without loading weights.
+
+    Equal inputs give engines of equal fingerprints, so that a fingerprint once seen can be known
+    without the model. None where the model's files would have to be downloaded first.
+    """
+    import torch
+
+    from harness.models.content import content_hash
+    from harness.models.loading import local_files, pick_device
+
+    folder = local_files(model)
+    if folder is None:
+        return None
+    # What a fast engine is given of these never changes its fingerprint; a strict one's shape does.
+    ignored = set() if settings.determinism == "strict" else {"slots", "columns", "drafts"}
+    device = pick_device(settings.device)
+    content = {
+        "model": content_hash(folder),
+        "settings": settings.model_dump(mode="json", exclude=ignored),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "kernels": torch.backends.cpu.get_cpu_capability(),
+        "precision": torch.get_float32_matmul_precision(),
+        "threads": torch.get_num_threads(),
+        "versions": {name: _version(name) for name in _DECIDING},
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

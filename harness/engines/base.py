@@ -188,5 +188,10 @@ class Engine(Protocol):
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
         """Yield `(position in readings, activations)` as readings finish, in any order."""
 
+    def readout(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities [..., V] of the next token, read from the output [..., H] of any block
+        by the model's own final norm and head. Raises `ModelError` where a model has no such head.
+        """
+
     def close(self) -> None:
         """Give the model's memory back; the engine cannot be used afterwards."""

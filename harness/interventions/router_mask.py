@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self, TypeAlias
 
-import torch
 from pydantic import Field, field_validator
-from torch import Tensor
 
 from harness.errors import FieldError
 from harness.interventions.base import Intervention
+
+if TYPE_CHECKING:
+    from torch import Tensor  # what reads descriptions back, as reports do, needs no torch
 
 Point: TypeAlias = tuple[int, int]
 """(layer, expert): the layer's index in the model, and the column of its gate; both from 0."""
@@ -53,6 +54,8 @@ class RouterMask(Intervention):
 
         Raises FieldError for a point that the model does not have.
         """
+        import torch
+
         check_points(self.points, layers=layers, experts=experts)
         mask = torch.zeros(len(layers), experts, dtype=torch.bool)
         row = {layer: i for i, layer in enumerate(layers)}
@@ -80,7 +83,7 @@ def route(
     scores: Tensor,
     indices: Tensor,
     mask: Tensor,
-    replace: Tensor,
+    replace: Tensor | None,
     zero_on_empty: Tensor,
 ) -> Routing:
     """Route N tokens under their own masks, given the model's unmasked routing of each.
@@ -90,7 +93,7 @@ def route(
         scores: [N, k] the model's own weights, of whatever dtype the model uses; kept.
         indices: [N, k] the experts they belong to.
         mask: [N, E] bool, the experts that are masked for each token.
-        replace: [N] bool, replace_topk instead of keep_topk.
+        replace: [N] bool, replace_topk instead of keep_topk; None, which is cheaper, for nowhere.
         zero_on_empty: [N] bool, no expert at all instead of the unmasked routing when every
             expert of the selection is masked.
 
@@ -104,16 +107,20 @@ def route(
 
     Runs without host synchronisation: no branch depends on a tensor's values.
     """
+    import torch
+
     own_masked = mask.gather(1, indices)
 
-    # Survivors of a token's own selection stay even where logits tie, which bfloat16 gates do;
-    # sorting makes the order of equals, and with it the sums, independent of the batch.
-    rank_of_own = torch.where(own_masked, -torch.inf, torch.inf).to(logits.dtype)
-    ranking = logits.masked_fill(mask, -torch.inf).scatter(1, indices, rank_of_own)
-    refilled = ranking.topk(indices.shape[1], dim=1).indices.sort(dim=1).values
-
-    picked = torch.where(replace[:, None], refilled, indices)
-    masked = mask.gather(1, picked)
+    if replace is None:
+        picked, masked = indices, own_masked
+    else:
+        # Survivors of a token's own selection stay even where logits tie, which bfloat16 gates do;
+        # sorting makes the order of equals, and with it the sums, independent of the batch.
+        rank_of_own = torch.where(own_masked, -torch.inf, torch.inf).to(logits.dtype)
+        ranking = logits.masked_fill(mask, -torch.inf).scatter(1, indices, rank_of_own)
+        refilled = ranking.topk(indices.shape[1], dim=1).indices.sort(dim=1).values
+        picked = torch.where(replace[:, None], refilled, indices)
+        masked = mask.gather(1, picked)
     emptied = masked.all(1)
 
     # A softmax over the survivors' logits, not a division of probabilities: those may all have
@@ -125,7 +132,7 @@ def route(
     changed = own_masked.any(1) & (~emptied | zero_on_empty)
     return Routing(
         scores=torch.where(changed[:, None], weights, scores),
-        indices=torch.where(changed[:, None], picked, indices),
+        indices=indices if picked is indices else torch.where(changed[:, None], picked, indices),
         changed=changed,
         emptied=emptied,
     )

@@ -12,20 +12,22 @@ Source: the paired-prompt study's expert usage maps (avg_all, avg_last and their
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from harness.engines.base import Capture, Engine, Reading
-from harness.errors import TaskError
+from harness.errors import FieldError, TaskError
 from harness.interventions.router_mask import Point
 from harness.interventions.router_points import rank
+from harness.measure.readings import AnswerTokens, aligned_answers, answer_tokens
 from harness.models.routers import RouterShape
+from harness.pairs.aligned import AlignedPair
+from harness.pairs.pair import pair_key
 from harness.spec.usage_expression import Average, UsageExpression
 from harness.tasks.base import Sample, Style, Task
-from harness.tasks.conversations import render
 
 
 @dataclass(frozen=True)
@@ -47,24 +49,38 @@ def order_points(
     shape: RouterShape,
     task: Task,
     samples: int,
+    pairs: Mapping[str, AlignedPair] | None = None,
 ) -> tuple[Point, ...]:
-    """All router points of a model, most used first under an expression of averages."""
-    styles = {
-        average.style for average in (expression.plus, expression.minus) if average is not None
-    }
+    """All router points of a model, most used first under an expression of averages.
+
+    With aligned pairs their tokens are read instead of the task's prompts; samples that are not
+    aligned are left out.
+    """
     chosen = task.samples[:samples]
-    usage = {style: measure_usage(engine, shape, task, chosen, style) for style in sorted(styles)}
+    styles = styles_of(expression)
+    usage = {style: measure_usage(engine, shape, task, chosen, style, pairs) for style in styles}
     score = usage[expression.plus.style].average(expression.plus)
     if expression.minus is not None:
         score = score - usage[expression.minus.style].average(expression.minus)
     return rank(score, shape.layers)
 
 
+def styles_of(expression: UsageExpression) -> list[Style]:
+    """The prompt styles whose usage an expression compares."""
+    averages = (expression.plus, expression.minus)
+    return sorted({average.style for average in averages if average is not None})
+
+
 def measure_usage(
-    engine: Engine, shape: RouterShape, task: Task, samples: Sequence[Sample], style: Style
+    engine: Engine,
+    shape: RouterShape,
+    task: Task,
+    samples: Sequence[Sample],
+    style: Style,
+    pairs: Mapping[str, AlignedPair] | None = None,
 ) -> Usage:
     """Read the reference answers of samples in one style and average the routers' choices."""
-    readings = [_reading(engine.tokenizer, task, sample, style) for sample in samples]
+    readings = readings_of(engine.tokenizer, task, samples, style, pairs)
     sum_last = torch.zeros(len(shape.layers), shape.experts, dtype=torch.float64)
     sum_all = torch.zeros_like(sum_last)
     positions = 0
@@ -88,18 +104,42 @@ def top_k_usage(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     return torch.zeros_like(probabilities).scatter(-1, experts, weights)
 
 
-def _reading(tokenizer: Any, task: Task, sample: Sample, style: Style) -> Reading:
-    """Prompt and reference as joined token ids, capturing at the answer's non-blank tokens."""
-    prompt = render(tokenizer, task.prompt(sample, style))
-    reference = task.reference(sample)
-    encoded = tokenizer(reference.text, add_special_tokens=False, return_offsets_mapping=True)
-    start, end = len(reference.opening), len(reference.opening) + len(reference.answer)
-    positions = tuple(
-        len(prompt) + index
-        for index, (first, last) in enumerate(encoded["offset_mapping"])
-        if first < end and last > start and reference.text[first:last].strip()
-    )
-    if not positions:
-        raise TaskError(f"{sample.id}: the reference answer has no tokens to measure")
-    tokens = (*prompt, *encoded["input_ids"])
-    return Reading(tokens, Capture(router_logits=True, positions=positions))
+def readings_of(
+    tokenizer: Any,
+    task: Task,
+    samples: Sequence[Sample],
+    style: Style,
+    pairs: Mapping[str, AlignedPair] | None = None,
+) -> list[Reading]:
+    """What is read to measure usage: the task's own prompts, or those of aligned pairs."""
+    if pairs is not None:
+        return _of_pairs(samples, style, pairs)
+    return [reading_of(tokenizer, task, sample, style) for sample in samples]
+
+
+def reading_of(tokenizer: Any, task: Task, sample: Sample, style: Style) -> Reading:
+    """Prompt and reference, capturing at the answer's non-blank tokens."""
+    return _capturing(answer_tokens(tokenizer, task, sample, style))
+
+
+def _of_pairs(
+    samples: Sequence[Sample], style: Style, pairs: Mapping[str, AlignedPair]
+) -> list[Reading]:
+    """The aligned pairs of samples in a chat style."""
+    if style == "completion":
+        raise FieldError(
+            "intervention.points.usage", "pairs have no completion style; use agentic or assisted"
+        )
+    keys = [pair_key(sample.id) for sample in samples]
+    found = [aligned_answers(key, pairs)[style] for key in keys if _is_aligned(key, pairs)]
+    if not found:
+        raise TaskError(f"none of {len(keys)} samples, first {keys[0]}, has an aligned pair")
+    return [_capturing(answer) for answer in found]
+
+
+def _is_aligned(key: str, pairs: Mapping[str, AlignedPair]) -> bool:
+    return key in pairs and pairs[key].aligned_ok and bool(pairs[key].shared_positions()[0])
+
+
+def _capturing(answer: AnswerTokens) -> Reading:
+    return Reading(answer.tokens, Capture(router_logits=True, positions=answer.positions))

@@ -6,8 +6,6 @@ or a Hugging Face id. Nothing of a model's own Python code is ever executed.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -22,9 +20,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from harness.errors import ModelError
 from harness.models import zoo
-
-_BLOB_NAME = re.compile(r"[0-9a-f]{64}")
-_CONTENT = {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt"}
+from harness.models.content import content_hash
 
 
 @dataclass(frozen=True)
@@ -88,6 +84,28 @@ def load_config(reference: str) -> Any:
         raise _missing(reference, error) from error
 
 
+def load_tokenizer(reference: str) -> Any:
+    """A model's tokenizer, without its weights."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(locate(reference))
+    except (OSError, ValueError, RuntimeError, HfHubHTTPError, HFValidationError) as error:
+        raise _missing(reference, error) from error
+    if not len(tokenizer):
+        raise ModelError(f"model {reference!r} has no tokenizer; its folder needs tokenizer.json")
+    return tokenizer
+
+
+def local_files(reference: str) -> Path | None:
+    """The folder of a model's files; None for one that would have to be downloaded first."""
+    source = locate(reference)
+    if isinstance(source, Path):
+        return source
+    try:
+        return Path(snapshot_download(source, local_files_only=True))
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError):
+        return None
+
+
 def load(
     reference: str, *, dtype: str = "auto", device: str = "auto", device_map: str | None = None
 ) -> LoadedModel:
@@ -109,11 +127,12 @@ def load(
         model, found = AutoModelForCausalLM.from_pretrained(
             folder, dtype=kind, device_map=device_map, output_loading_info=True
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except ImportError as error:
+        # A quantised checkpoint whose library is not installed.
+        raise ModelError(f"model {reference!r} cannot be loaded: {_first_line(error)}") from error
     except (OSError, ValueError, RuntimeError, HfHubHTTPError, SafetensorError) as error:
         raise _missing(reference, error) from error
-    if not len(tokenizer):
-        raise ModelError(f"model {reference!r} has no tokenizer; its folder needs tokenizer.json")
+    tokenizer = load_tokenizer(reference)
     # transformers only warns, and fills what is missing with random numbers.
     if found["missing_keys"]:
         raise ModelError(
@@ -146,24 +165,6 @@ def pick_device(device: str) -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def content_hash(folder: Path) -> str:
-    """SHA-256 over the content of every file of a checkpoint that can change its numbers."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        if file.suffix in _CONTENT and file.name != "card.json":
-            digest.update(f"{file.name}\0{_file_hash(file)}\0".encode())
-    return digest.hexdigest()
-
-
-def _file_hash(file: Path) -> str:
-    """A file's SHA-256; the hub's cache names large files by it, which saves reading gigabytes."""
-    blob = file.resolve().name
-    if _BLOB_NAME.fullmatch(blob):
-        return blob
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _missing(reference: str, error: Exception) -> ModelError:

@@ -10,6 +10,7 @@ from statistics import fmean
 from pydantic import ValidationError
 
 from harness.errors import ReportError
+from harness.reporting.intervals import mean_interval
 from harness.reporting.report import (
     Agreement,
     CaseReport,
@@ -19,7 +20,7 @@ from harness.reporting.report import (
     RunInfo,
     TaskInfo,
 )
-from harness.reporting.statistics import Metric, Versus, paired, summarise
+from harness.reporting.statistics import Metric, Versus, holm, paired, summarise
 from harness.runs.results import CaseResult, GateResult, InvariantResult
 
 # Of the whole experiment rather than of one of its cases.
@@ -47,7 +48,7 @@ def build(
     try:
         return Report(
             run=run,
-            cases=tuple(_case(result, metrics, by_id, axes) for result, metrics in measured),
+            cases=_corrected([_case(result, metrics, by_id, axes) for result, metrics in measured]),
             invariants=tuple(Invariant(**asdict(each)) for each in invariants),
             gates=tuple(Gate(**asdict(each)) for each in gates),
         )
@@ -57,6 +58,29 @@ def build(
         raise ReportError(
             f"{error.title} {where}: {first['input']!r}; {first['msg'].lower()}"
         ) from error
+
+
+def _corrected(cases: Sequence[CaseReport]) -> tuple[CaseReport, ...]:
+    """The cases with Holm's p, over the compared cases of each experiment, metric by metric."""
+    families: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+    for position, case in enumerate(cases):
+        for metric, versus in case.versus_baseline.items():
+            families[case.experiment, metric][position] = versus.p
+    corrected: dict[tuple[int, str], float] = {}
+    for (_, metric), ps in families.items():
+        for position, p in zip(ps, holm(list(ps.values())), strict=True):
+            corrected[position, metric] = p
+    return tuple(
+        case.model_copy(
+            update={
+                "versus_baseline": {
+                    metric: versus.model_copy(update={"p_holm": corrected[position, metric]})
+                    for metric, versus in case.versus_baseline.items()
+                }
+            }
+        )
+        for position, case in enumerate(cases)
+    )
 
 
 def _dose_axes(results: Sequence[CaseResult]) -> dict[str, str]:
@@ -179,7 +203,11 @@ def _agreement(result: CaseResult, baseline: CaseResult) -> Agreement | None:
         identical[draw.sample] = identical.get(draw.sample, True) and same
     if not tokens:
         return None
+    lengths = [fmean(draws) for draws in tokens.values()]
+    low, high = mean_interval(lengths)
     return Agreement(
-        tokens=fmean(fmean(draws) for draws in tokens.values()),
+        tokens=fmean(lengths),
+        ci_low=None if low is None else max(low, 0.0),
+        ci_high=high,
         identical=fmean(identical.values()),
     )

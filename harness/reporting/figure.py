@@ -26,18 +26,25 @@ _CLEAR = 9
 
 def canvas(height: float) -> tuple[Figure, Axes]:
     """An empty figure of a height in inches, and its axes."""
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(GREY)
-    axes.tick_params(colors=INK, labelsize=8.5)
-    axes.xaxis.label.set(size=9.5, color=INK)
-    axes.yaxis.label.set(size=9.5, color=INK)
-    axes.set_axisbelow(True)
+    figure, (axes,) = panels(height, 1)
     return figure, axes
+
+
+def panels(height: float, rows: int) -> tuple[Figure, list[Axes]]:
+    """An empty figure of a height in inches, and the axes below each other in it; x is shared."""
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+    for axes in grid:
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_color(GREY)
+        axes.tick_params(colors=INK, labelsize=8.5)
+        axes.xaxis.label.set(size=9.5, color=INK)
+        axes.yaxis.label.set(size=9.5, color=INK)
+        axes.set_axisbelow(True)
+    return figure, list(grid)
 
 
 def surround(

@@ -1,43 +1,101 @@
-"""Gates: claims of a spec, judged from the invariants that were checked in the same run.
+"""Gates: claims of a spec or of the command line, judged on the results of a run.
 
 A gate that cannot be decided has failed: a claim that nothing tested does not hold.
+
+| gate | holds when | undecided when |
+| --- | --- | --- |
+| `neutral_equals_baseline` | each neutral case was compared and is equal | none was run |
+| `metric >= value` | the mean of every case of the grid is; `.ci_low` asks the bound | one sample |
+| `monotone within CI` | `gate_monotone` | |
+| `no worse than SAVED by more than D` | `gate_no_worse` | |
+
+All but the first also: no such case or metric, or a case without numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
 
+from harness.errors import ReportError
+from harness.reporting.gate_cases import Undecided, chosen, more, values_of
+from harness.reporting.gate_monotone import monotone
+from harness.reporting.gate_no_worse import no_worse
+from harness.reporting.saved import SavedRun
+from harness.reporting.statistics import summarise
 from harness.runs.results import CaseResult, GateResult, InvariantResult
+from harness.spec.gate_expression import (
+    NEUTRAL_EQUALS_BASELINE,
+    Monotone,
+    NeutralEqualsBaseline,
+    Threshold,
+    parse_gate,
+)
 
-NEUTRAL_EQUALS_BASELINE = "neutral_equals_baseline"
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "==": lambda one, other: math.isclose(one, other, abs_tol=1e-12),
+}
+
+
+def _no_saved_runs(name: str) -> SavedRun:
+    raise ReportError(f"{name}: no saved runs at hand")
 
 
 def check_gates(
     requested: Iterable[tuple[str, Sequence[str]]],
     results: Sequence[CaseResult],
     invariants: Sequence[InvariantResult],
+    saved: Callable[[str], SavedRun] = _no_saved_runs,
 ) -> list[GateResult]:
-    """Judge gates, given as `(experiment, its gates)`, in that order; an unknown one has failed."""
-    return [
-        neutral_equals_baseline(experiment, results, invariants)
-        if gate == NEUTRAL_EQUALS_BASELINE
-        else GateResult(
-            gate, experiment, holds=False, detail=f"unknown; known: {NEUTRAL_EQUALS_BASELINE}"
-        )
-        for experiment, gates in requested
-        for gate in dict.fromkeys(gates)
-    ]
+    """Judge gates, given as `(experiment, its gates)`, in that order.
+
+    Args:
+        requested: Texts of gates; one that cannot be read has failed.
+        results: Of all experiments; each gate looks at its own.
+        invariants: What was checked in the same run.
+        saved: Finds a saved run by its name, or raises ReportError.
+    """
+    verdicts = []
+    for experiment, gates in requested:
+        cases = [result for result in results if result.case.experiment.name == experiment]
+        for gate in dict.fromkeys(gates):
+            try:
+                holds, detail = _verdict(gate, cases, invariants, saved)
+            except (Undecided, ReportError, ValueError) as reason:
+                holds, detail = False, f"undecided: {reason}"
+            verdicts.append(GateResult(gate, experiment, holds=holds, detail=detail))
+    return verdicts
+
+
+def _verdict(
+    text: str,
+    cases: Sequence[CaseResult],
+    invariants: Sequence[InvariantResult],
+    saved: Callable[[str], SavedRun],
+) -> tuple[bool, str]:
+    gate = parse_gate(text)
+    if isinstance(gate, NeutralEqualsBaseline):
+        return neutral_equals_baseline(cases, invariants)
+    if isinstance(gate, Threshold):
+        return threshold(gate, cases)
+    if isinstance(gate, Monotone):
+        return monotone(gate, cases)
+    return no_worse(gate, cases, saved(gate.saved))
 
 
 def neutral_equals_baseline(
-    experiment: str, results: Sequence[CaseResult], invariants: Sequence[InvariantResult]
-) -> GateResult:
-    """Whether every neutral case of an experiment gave its baseline's completions.
+    cases: Sequence[CaseResult], invariants: Sequence[InvariantResult]
+) -> tuple[bool, str]:
+    """Whether every neutral case of an experiment gave its baseline's completions, and why.
 
     It reads the invariants of this name. A neutral case without one was not decided, and neither
     was an experiment without a neutral case: both fail.
     """
-    cases = [result for result in results if result.case.experiment.name == experiment]
     ids = {result.case.id for result in cases}
     relevant = [
         each for each in invariants if each.name == NEUTRAL_EQUALS_BASELINE and each.case in ids
@@ -46,16 +104,31 @@ def neutral_equals_baseline(
     violated = [each for each in relevant if not each.holds]
     undecided = sorted({each.case.id for each in cases if each.is_neutral} - checked)
     if violated:
-        detail = f"{violated[0].case}: {violated[0].detail}" + _more(violated)
-    elif undecided:
-        detail = f"undecided: {undecided[0]} was not compared with its baseline" + _more(undecided)
-    elif not checked:
-        detail = "undecided: no neutral case was run; add the neutral dose to the axes"
-    else:
-        detail = f"{len(checked)} of {len(checked)} neutral cases equal their baseline"
-    holds = bool(checked) and not violated and not undecided
-    return GateResult(NEUTRAL_EQUALS_BASELINE, experiment, holds=holds, detail=detail)
+        return False, f"{violated[0].case}: {violated[0].detail}" + more(violated)
+    if undecided:
+        raise Undecided(f"{undecided[0]} was not compared with its baseline" + more(undecided))
+    if not checked:
+        raise Undecided("no neutral case was run; add the neutral dose to the axes")
+    return True, f"{len(checked)} of {len(checked)} neutral cases equal their baseline"
 
 
-def _more(found: Sequence[object]) -> str:
-    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+def threshold(gate: Threshold, cases: Sequence[CaseResult]) -> tuple[bool, str]:
+    """Whether a metric, or a bound of its interval, is on the right side of a number everywhere."""
+    compare = _OPERATORS[gate.operator]
+    missed, selected = [], chosen(cases, gate.where)
+    for case in selected:
+        metric = summarise(values_of(case, gate.metric))
+        number = getattr(metric, gate.bound)
+        if number is None or metric.n < 2:
+            raise Undecided(
+                f"{case.case.id}: {metric.n} samples are too few, or too alike, for an interval"
+            )
+        if not compare(number, gate.value):
+            missed.append(f"{case.case.id}: {_named(gate)} is {number:.4g}, n = {metric.n}")
+    if missed:
+        return False, missed[0] + more(missed)
+    return True, f"{len(selected)} of {len(selected)} cases"
+
+
+def _named(gate: Threshold) -> str:
+    return gate.metric if gate.bound == "value" else f"{gate.metric}.{gate.bound}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from pydantic import ValidationError
 from harness.errors import ReportError
 from harness.reporting.report import Report
 from harness.reporting.schema import validate
+
+#: What every line of samples.jsonl has, as text.
+_NEEDED = ("case", "sample", "prompt", "completion")
 
 
 def load_report(path: Path | str) -> Report:
@@ -37,12 +41,24 @@ def samples(path: Path | str) -> pd.DataFrame:
     Raises:
         ReportError: the file is missing, or a line of it is no JSON.
     """
+    return pd.DataFrame(sample_records(path))
+
+
+def sample_records(path: Path | str) -> Iterator[dict[str, Any]]:
+    """The lines of a report's `samples.jsonl`, one by one.
+
+    Raises:
+        ReportError: the file is missing, or a line of it is no JSON or no record of a sample.
+    """
     file = _inside(path, "samples.jsonl")
     # Not splitlines: a prompt may hold other line separators than the one between records.
-    lines = _text(file).split("\n")
-    return pd.DataFrame(
-        [_json(line, f"{file}:{number}") for number, line in enumerate(lines, 1) if line]
-    )
+    for number, line in enumerate(_text(file).split("\n"), 1):
+        if line:
+            record = _json(line, f"{file}:{number}")
+            for name in _NEEDED:
+                if not isinstance(record, dict) or not isinstance(record.get(name), str):
+                    raise ReportError(f"{file}:{number}: {name}: expected text; is it a report's?")
+            yield record
 
 
 def _inside(path: Path | str, name: str) -> Path:

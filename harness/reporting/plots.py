@@ -10,21 +10,18 @@ from itertools import cycle, pairwise
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.reporting.curves import by_dose, curves, places_of
 from harness.reporting.figure import GREY, HEIGHT, RULE, canvas, surround, untangle
 from harness.reporting.labels import label, varying
 from harness.reporting.report import CaseReport, Report
 from harness.reporting.statistics import Metric
 
 SIGNIFICANT = 0.05
-#: A case with its dose.
-_Dosed = tuple[float, CaseReport]
 #: Okabe and Ito's colour-blind-safe palette (jfly.uni-koeln.de/color) without its yellow.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 #: One more than the colours, so that a colour comes back with another marker.
 MARKERS = "osD^vP<X"
 _DASHED = (0, (5, 3))
-#: Doses whose largest gap is this many times the smallest would crowd on a linear axis.
-_CROWDED = 3.0
 #: With more lines than this, shaded bands would only cover each other.
 _MOST_BANDS = 4
 
@@ -69,7 +66,7 @@ def plots(report: Report) -> Iterator[tuple[str, Figure]]:
     """
     for experiment in report.experiments:
         complete = _complete(report, experiment)
-        if _treated(report, complete):
+        if by_dose(report, complete):
             yield experiment, dose_response(report, experiment)
         elif complete:
             yield experiment, dots(report, experiment)
@@ -82,10 +79,10 @@ def dose_response(report: Report, experiment: str) -> Figure:
     is grey. Doses that would crowd on a linear axis are spaced evenly.
     """
     complete = _complete(report, experiment)
-    treated = _treated(report, complete)
+    treated = by_dose(report, complete)
     by_id = {case.id: case for case in complete}
-    places = _places({dose for dose, _ in treated})
-    series = _series(treated)
+    places = places_of({dose for dose, _ in treated})
+    series = curves(treated)
     gap = min((b - a for a, b in pairwise(places.values())), default=1.0)
     shared = len(series) > 1 and len({case.baseline for _, case in treated}) == 1
 
@@ -171,36 +168,6 @@ def dots(report: Report, experiment: str) -> Figure:
 def _complete(report: Report, experiment: str) -> list[CaseReport]:
     """The cases to draw: those that have their primary metric."""
     return [case for case in report.experiment(experiment) if case.metric in case.metrics]
-
-
-def _treated(report: Report, cases: Sequence[CaseReport]) -> list[_Dosed]:
-    """The cases on the curves with their doses, ascending: all that are nobody's baseline."""
-    found = [
-        (case.dose, case)
-        for case in cases
-        if case.dose is not None and case.id not in report.baselines
-    ]
-    return sorted(found, key=lambda pair: pair[0])
-
-
-def _series(
-    treated: Sequence[_Dosed],
-) -> dict[str, list[_Dosed]]:
-    """The curves by their labels, in a stable order."""
-    names = varying([case for _, case in treated], without=treated[0][1].dose_axis)
-    series: dict[str, list[_Dosed]] = {}
-    for dose, case in treated:
-        series.setdefault(label(case.params, names), []).append((dose, case))
-    return dict(sorted(series.items()))
-
-
-def _places(doses: set[float]) -> dict[float, float]:
-    """Where each dose is drawn: to scale, or by rank where it would crowd to scale."""
-    ordered = sorted(doses)
-    gaps = [b - a for a, b in pairwise(ordered)]
-    if gaps and max(gaps) >= _CROWDED * min(gaps):
-        return {dose: float(rank) for rank, dose in enumerate(ordered)}
-    return {dose: dose for dose in ordered}
 
 
 def _are_rates(cases: Sequence[CaseReport]) -> bool:

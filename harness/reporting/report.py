@@ -18,12 +18,14 @@ from pydantic import (
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveInt,
 )
 
 from harness.reporting.statistics import Metric, Versus
 from harness.runs.results import CaseStatus
 
-#: The `schema` of the reports that are written and read here.
+#: The `schema` of the reports that are written and read here. New optional fields leave it as it
+#: is: it rises when a report that was written before could no longer be read.
 SCHEMA_VERSION = 1
 
 
@@ -48,6 +50,18 @@ class Git(Section):
     """Whether files differed from the commit, or were not in it: a new spec, for example."""
 
 
+class Shard(Section):
+    """Which share of a run this is, and of what: enough to join it with the others."""
+
+    index: PositiveInt
+    """From 1."""
+    of: PositiveInt
+    cases: tuple[str, ...]
+    """Ids of the cases of all shards, in order."""
+    selection: str
+    """Hash of what these cases are: only shards of the same specs have the same."""
+
+
 class RunInfo(Section):
     """Where, when and with what a run was made."""
 
@@ -65,6 +79,11 @@ class RunInfo(Section):
     """What the machine is, such as its processor, accelerators and memory."""
     determinism: dict[str, str] = {}
     """Settings that may change the numbers, such as dtype and attention kernel."""
+    shard: Shard | None = None
+    """Null for a whole run, and for one that was merged from all of its shards."""
+    sandbox: str | None = None
+    """What stood around model-written code, such as `namespaces, Landlock 7, seccomp`; `process`
+    leads where it ran with the user's own rights. Null where no code was run."""
 
 
 class TaskInfo(Section):
@@ -82,6 +101,10 @@ class Agreement(Section):
 
     tokens: NonNegativeFloat
     """Mean over samples (first over a sample's draws) of the tokens before the first departure."""
+    ci_low: NonNegativeFloat | None = None
+    """Lower bound of its 95 % interval (Student's t, Hall's transformation), or null."""
+    ci_high: NonNegativeFloat | None = None
+    """Upper bound, or null together with `ci_low`."""
     identical: float = Field(ge=0, le=1)
     """Share of samples all of whose draws equal the baseline's, token for token."""
 
@@ -126,6 +149,20 @@ class CaseReport(Section):
     error: str | None = None
 
 
+class Departure(Section):
+    """Where a completion first departs from the one that it must equal."""
+
+    request: str
+    """The sample, or another name of what was asked."""
+    token: NonNegativeInt
+    """Generated tokens before it."""
+    own: int | None
+    """Id of the token there; null where the completion had ended."""
+    expected: int | None
+    log_probability_gap: float | None
+    """Own minus expected, in nats; null where one had ended or is not finite."""
+
+
 class Invariant(Section):
     """An identity that was checked in this run."""
 
@@ -133,6 +170,8 @@ class Invariant(Section):
     case: str
     holds: bool
     detail: str
+    departure: Departure | None = None
+    """Null where it holds, and for an identity that compares no completions."""
 
 
 class Gate(Section):
@@ -202,6 +241,8 @@ _FIXED = (
     "status",
     "metric",
     "agreement.tokens",
+    "agreement.ci_low",
+    "agreement.ci_high",
     "agreement.identical",
     "tokens",
     "seconds",

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import io
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from harness.reporting.labels import by_series, text, varying
-from harness.reporting.report import CaseReport, Report
+from harness.reporting.report import Agreement, CaseReport, Report
 from harness.reporting.statistics import Metric, Versus
 
 WIDTH = 100
 _NOTHING = "-"
 _NUMBER = re.compile(r"\d+")
 _LEGEND = (
-    "agree: mean tokens before the first departure from the baseline; same: samples all of whose\n"
-    "completions equal it; p: paired by sample, not corrected for the number of cases."
+    "+/-: samples that got better and worse; p: paired by sample, {correction};\n"
+    "mde: the smallest delta that this many samples show with a power of 80 %; agree: mean tokens\n"
+    "before the first departure from the baseline, ± half its 95 % interval; same: samples all of\n"
+    "whose completions equal it."
 )
+_HOLM = "Holm-corrected over the experiment"
+_PLAIN = "not corrected for the cases' number"
 _ROUTING_LEGEND = (
     "\nchanged: routing decisions that the mask changed; empty: the whole top-k was masked."
 )
@@ -36,6 +41,12 @@ def table(report: Report, *, colour: bool = False, width: int = WIDTH) -> str:
         colour: Add ANSI escape codes; pass whether the output is a terminal.
         width: Columns; parameters wrap where they do not fit, numbers never do above 90.
     """
+    parts = [_experiment(report, name) for name in report.experiments]
+    return rendered([*parts, *_attention(report)], colour=colour, width=width)
+
+
+def rendered(parts: Iterable[RenderableType], *, colour: bool, width: int) -> str:
+    """Parts below each other as text, without blanks at the end of lines."""
     stream = io.StringIO()
     console = Console(
         file=stream,
@@ -48,10 +59,8 @@ def table(report: Report, *, colour: bool = False, width: int = WIDTH) -> str:
         markup=False,
         legacy_windows=False,
     )
-    for name in report.experiments:
-        console.print(_experiment(report, name))
-    for line in _attention(report):
-        console.print(line)
+    for part in parts:
+        console.print(part)
     lines = (line.rstrip() for line in stream.getvalue().splitlines())
     return "\n".join(lines).strip("\n") + "\n"
 
@@ -66,7 +75,7 @@ def _experiment(report: Report, name: str) -> Group:
     if not axes:
         rows.add_column("case")
     masked = any("routed" in case.counts for case in cases)
-    for title in (first.metric, "delta", "p", "agree", "same", "tokens"):
+    for title in (first.metric, "delta", "+/-", "p", "mde", "agree", "same"):
         rows.add_column(title, justify="right", no_wrap=True)
     for title in ("changed", "empty") if masked else ():
         rows.add_column(title, justify="right", no_wrap=True)
@@ -84,7 +93,11 @@ def _experiment(report: Report, name: str) -> Group:
     draws = sampling.get("draws", 1) if isinstance(sampling, dict) else 1
     size = f"n = {first.task.size}" + (f" samples x {draws} draws" if draws != 1 else "")
     heading = Text.assemble((name, "bold"), f"  {first.model}, {first.task.name}, {size}")
-    legend = _LEGEND + (_ROUTING_LEGEND if masked else "")
+    compared = [versus for case in cases for versus in case.versus_baseline.values()]
+    plain = any(versus.p_holm is None for versus in compared)
+    legend = _LEGEND.format(correction=_PLAIN if plain else _HOLM) + (
+        _ROUTING_LEGEND if masked else ""
+    )
     return Group(heading, rows, Padding(Text(legend, "dim"), (0, 0, 1, 0)))
 
 
@@ -96,10 +109,11 @@ def _numbers(case: CaseReport) -> tuple[str | Text, ...]:
     return (
         interval(metric) if metric else Text(case.status, "red"),
         f"{versus.delta:+.2f}" if versus else _NOTHING,
+        changed(versus) if versus else _NOTHING,
         p_value(versus) if versus else _NOTHING,
-        f"{agreement.tokens:.1f}" if agreement else _NOTHING,
+        effect(versus) if versus else _NOTHING,
+        _length(agreement) if agreement else _NOTHING,
         f"{agreement.identical:.0%}" if agreement else _NOTHING,
-        f"{case.tokens}",
     )
 
 
@@ -113,14 +127,36 @@ def _routing(case: CaseReport) -> tuple[str, ...]:
 
 def interval(metric: Metric) -> str:
     """`0.83 [0.74, 0.89]`; the value alone where there is no interval."""
+    # A rate has two decimals; a mean may be of any size, and 0.00 would say nothing.
+    form = ".2f" if metric.method == "wilson" or abs(metric.value) >= 0.1 else ".2g"
     if metric.ci_low is None or metric.ci_high is None:
-        return f"{metric.value:.2f}"
-    return f"{metric.value:.2f} [{metric.ci_low:.2f}, {metric.ci_high:.2f}]"
+        return f"{metric.value:{form}}"
+    return f"{metric.value:{form}} [{metric.ci_low:{form}}, {metric.ci_high:{form}}]"
 
 
 def p_value(versus: Versus) -> str:
-    """`0.034`, or `<0.001`; never a zero."""
-    return "<0.001" if versus.p < 0.001 else f"{versus.p:.3f}"
+    """Holm's p as `0.034`, or `<0.001`, never a zero; the plain one where it was not corrected."""
+    p = versus.p if versus.p_holm is None else versus.p_holm
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def changed(versus: Versus) -> str:
+    """`2/15`: samples that got better, and worse."""
+    return f"{versus.better}/{versus.worse}"
+
+
+def effect(versus: Versus) -> str:
+    """The smallest delta that would have been found, rounded up: `0.05`."""
+    if versus.minimal_effect is None:
+        return _NOTHING
+    return f"{math.ceil(versus.minimal_effect * 100) / 100:.2f}"
+
+
+def _length(agreement: Agreement) -> str:
+    """`21.7 ±0.8`; the mean alone where there is no interval."""
+    if agreement.ci_low is None or agreement.ci_high is None:
+        return f"{agreement.tokens:.1f}"
+    return f"{agreement.tokens:.1f} ±{(agreement.ci_high - agreement.ci_low) / 2:.1f}"
 
 
 def _attention(report: Report) -> Iterator[Text]:

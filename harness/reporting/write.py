@@ -1,4 +1,4 @@
-"""A report into a directory: cases.csv, samples.jsonl, plots/*.png and, last, report.json.
+"""A report into a directory: tables, records, samples, index.html, plots/*.png, then report.json.
 
 Each file is written beside its place and renamed into it, so none is ever torn, and a run that is
 interrupted here leaves each file either as it was or new.
@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from harness.atomic import write_file
 from harness.errors import ReportError
+from harness.reporting.forward_files import forward_files
+from harness.reporting.load import load_report, sample_records
+from harness.reporting.page import page
+from harness.reporting.paired_summary import summary_files
 from harness.reporting.plots import plots
 from harness.reporting.report import Report
 from harness.reporting.schema import validate
+from harness.runs.records import record_lines
 from harness.runs.results import CaseResult
+
+#: The results behind a report, from which it can be made again (`runs/records.py`).
+RECORDS = "records.jsonl"
+
+# What a report's directory may hold; a write that was interrupted leaves some of it.
+_OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
+_OWN |= {"forward", "paired"}
 
 
 def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
@@ -36,14 +49,22 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
     validate(document, str(folder / "report.json"))
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
-        _replace(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
-        _replace(folder / "samples.jsonl", "".join(_lines(results)))
+        write_file(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
+        write_file(folder / "samples.jsonl", "".join(map(_line, records(results))))
+        write_file(folder / RECORDS, b"".join(record_lines(results)))
+        write_file(folder / "index.html", page(report, records(results)))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
-            _replace(folder / "plots" / f"{name}.png", image.getvalue())
+            write_file(folder / "plots" / f"{name}.png", image.getvalue())
+        files: list[tuple[str, str | bytes]] = [*forward_files(report, results)]
+        for name, content in [*files, *summary_files(report)]:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_file(folder / name, content)
         target = folder / "report.json"
-        _replace(target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        write_file(
+            target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        )
     except OSError as error:
         raise ReportError(
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
@@ -51,28 +72,72 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
     return target
 
 
-def check_writable(directory: Path | str) -> None:
-    """Find out before a run whether its report can be written; makes nothing.
+def write_page(path: Path | str) -> Path:
+    """Write index.html beside a report that has none, or one of another version.
+
+    Returns:
+        The path of index.html.
 
     Raises:
-        ReportError: the directory is a file, or cannot be made or written.
+        ReportError: the report or its samples cannot be read, or the page cannot be written.
+    """
+    given = Path(path)
+    folder = given if given.is_dir() else given.parent
+    target = folder / "index.html"
+    content = page(load_report(given), sample_records(folder))
+    try:
+        write_file(target, content)
+    except OSError as error:
+        raise ReportError(
+            f"{target}: cannot be written: {error.strerror or error}; copy the report elsewhere"
+        ) from error
+    return target
+
+
+def check_writable(directory: Path | str) -> bool:
+    """Find out before a run whether its report can be written; makes nothing.
+
+    Returns:
+        Whether an older report will be replaced.
+
+    Raises:
+        ReportError: the directory is a file, holds other things than a report, or cannot be made
+            or written.
     """
     folder = Path(directory)
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
+        held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         with TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise ReportError(
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
         ) from error
+    foreign = [name for name in held if name not in _OWN and not name.startswith(".")]
+    if foreign and "report.json" not in held:
+        raise ReportError(
+            f"{folder}: is no report: it holds {foreign[0]}; choose a new or an empty directory"
+        )
+    return "report.json" in held
 
 
-def _lines(results: Sequence[CaseResult]) -> Iterator[str]:
-    """samples.jsonl, line by line: one per case, sample and draw."""
+def default_directory(root: Path, started: datetime) -> Path:
+    """Where a report goes unless told otherwise: `reports/20260131-142500`, never an old one."""
+    base = root / "reports" / f"{started.astimezone():%Y%m%d-%H%M%S}"
+    return next(
+        candidate
+        for candidate in [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 1000))]
+        if not candidate.exists()
+    )
+
+
+def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
+    """The lines of samples.jsonl before they are text: one per case, sample and draw."""
     for result in results:
+        metrics = by_sample(result)
         for draw in result.draws:
-            line: dict[str, Any] = {
+            yield {
                 "case": result.case.id,
                 "sample": draw.sample,
                 "draw": draw.draw,
@@ -85,20 +150,18 @@ def _lines(results: Sequence[CaseResult]) -> Iterator[str]:
                 "parsed": draw.score.parsed,
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
+                "metrics": metrics.get(draw.sample, {}),
             }
-            yield json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _replace(path: Path, content: str | bytes) -> None:
-    """Put a file in place whole: readers see the old one or the new one."""
-    # A completion may hold a lone surrogate, which UTF-8 cannot; it becomes a question mark.
-    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def by_sample(result: CaseResult) -> dict[str, dict[str, float]]:
+    """Sample id -> metric -> value over all of its draws: what comparisons pair."""
+    samples: dict[str, dict[str, float]] = {}
+    for metric, values in result.sample_metrics.items():
+        for sample, value in values.items():
+            samples.setdefault(sample, {})[metric] = value
+    return samples

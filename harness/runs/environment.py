@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
+from harness.runs.accelerators import VARIABLE
+
 _DISTRIBUTIONS = ("pytest-titrate", "torch", "transformers", "tokenizers", "numpy", "pytest")
 _GIB = 2**30
 
@@ -24,8 +26,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def hardware() -> dict[str, str | int | float | list[str]]:
-    """Processor, cores that this process may use, memory and accelerators."""
+def hardware() -> dict[str, str | int | float | list[str] | None]:
+    """Processor, cores that this process may use, memory, and the accelerators it can see.
+
+    `devices` is what CUDA_VISIBLE_DEVICES says they are, None where nobody says anything.
+    """
     import torch
 
     accelerators = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
@@ -36,6 +41,7 @@ def hardware() -> dict[str, str | int | float | list[str]]:
         "torch_threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / _GIB, 1),
         "accelerators": accelerators,
+        "devices": os.environ.get(VARIABLE),
     }
 
 

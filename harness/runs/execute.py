@@ -1,51 +1,119 @@
 """Runs the cases of one model as one stream of requests, and cuts it back into case results.
 
-A case is asked for its result; the engine runs until that case's requests are done and is left
-where it stands, so that the next case continues. All baselines run before the first intervention,
-in a stream of their own: no hook exists on the model while it is measured untouched.
+A case is asked for its result; the stream runs until that case's requests are done and is left
+where it stands, so that the next case continues. What the completion store holds comes first and
+costs the engine nothing; what the engine makes is stored before anybody sees it. All baselines run
+before the first intervention, in a stream of their own: no hook exists on the model while it is
+measured untouched. Baselines that another worker makes come from the store when they are there, and
+at the very end, in a stream of their own again, when they are not (`sharing.py`).
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 from harness.engines.base import Completion, Engine, Request
-from harness.errors import FieldError, TitrateError
+from harness.errors import FieldError, StoreError, TitrateError
 from harness.interventions.base import Intervention
+from harness.runs.forward import measured_case
 from harness.runs.plan import Place, Plan, PlannedCase
 from harness.runs.progress import Counts, Progress
 from harness.runs.resolve import Resolver
-from harness.runs.results import CaseResult, CaseStatus, DrawResult
-from harness.tasks.base import Score
+from harness.runs.results import CaseResult
+from harness.runs.scoring import described, result_of, scored, without_completions
+from harness.runs.sharing import left_to_others
+from harness.runs.store import CompletionStore, key_of
+
+#: Why a case has no result when nothing went wrong with it.
+INCOMPLETE = "the run ended before it"
+
+# Between so many completions of its own a process looks for those that others have made.
+_LOOK_EVERY = 16
+
+
+class _Done(NamedTuple):
+    """One request that is done, and whether it had been before."""
+
+    request: Request
+    completion: Completion
+    stored: bool
 
 
 class ModelRun:
-    """The cases of one loaded model. `result` may be asked for in any order, more than once."""
+    """The cases of one model. `result` may be asked for in any order, more than once.
+
+    Args:
+        engine: What makes the completions that are not stored.
+        cases: The cases, all of this engine's model, as one part of it.
+        progress: Told of every request and case that is done.
+        counts: Where the whole run stands; added to.
+        store: Where completions are looked for and kept; none are without it.
+        resolver: What knows the cases' interventions; by default a new one.
+        keep: Called once with every case's result as soon as there is one.
+        parts: The cases of every part of this model, where workers share it by a common store.
+        part: Which of them these cases are.
+        forward: The folder where forward passes are kept, sample by sample.
+    """
 
     def __init__(
-        self, engine: Engine, cases: Sequence[PlannedCase], progress: Progress, counts: Counts
+        self,
+        engine: Engine,
+        cases: Sequence[PlannedCase],
+        progress: Progress,
+        counts: Counts,
+        store: CompletionStore | None = None,
+        resolver: Resolver | None = None,
+        keep: Callable[[CaseResult], None] = lambda _: None,
+        parts: Mapping[int, Sequence[PlannedCase]] | None = None,
+        part: int = 0,
+        forward: Path = Path(".titrate", "forward"),
     ) -> None:
         self.engine = engine
         self._cases = list(cases)
         self._asked = {case.id for case in cases}
         self._progress = progress
         self._counts = counts
+        self._store = store
+        self._record = keep
+        self._folder = forward
         self._results: dict[str, CaseResult] = {}
         self._completions: dict[Place, Completion] = {}
+        self._made = Counter[str]()
+        self.seconds = 0.0
+        self._broken: Exception | None = None
+        self._closed = False
         self._plan = Plan(engine.tokenizer)
         self._interventions: dict[str, Intervention | None] = {}
-        untouched, touched = self._add_requests()
+        self._untouched, self._touched = self._add_requests(
+            resolver or Resolver(engine, progress, store)
+        )
+        self._awaited = dict.fromkeys(self._left_to_others(parts or {}, part))
+        self._untouched = [each for each in self._untouched if each not in self._awaited]
         self._waiting = Counter(
             place.case for places in self._plan.places.values() for place in places
         )
-        self._stream = self._run(untouched, touched)
-        self._broken: Exception | None = None
-        self._closed = False
-        self.seconds = 0.0
+        self._completions |= {
+            place: Completion((), "", "error", error=reason)
+            for place, reason in self._plan.refused.items()
+        }
+        self._stream = self._run()
+        self._forward = [each for each in self._each() if each.experiment.measure == "forward"]
         counts.requests_total += len(self._plan.places)
+        counts.requests_total += sum(each.task.size for each in self._forward)
+
+    @property
+    def missing(self) -> int:
+        """Requests that are not stored at this moment: what the model is needed for."""
+        store = self._store
+        if store is None:
+            return len(self._plan.places)
+        return sum(self._key(request) not in store for request in self._plan.places)
 
     def result(self, case: PlannedCase) -> CaseResult:
         """Run until this case is complete, and return what came of it.
@@ -53,10 +121,19 @@ class ModelRun:
         A case that is impossible or cannot be scored comes back as failed; an engine that stops
         working raises, for this case and for every later one that is not complete by then.
         """
+        # Forward passes come first: an engine that is left in the middle of a stream cannot read.
+        while self._forward:
+            self._measure(self._forward[0])
+            del self._forward[0]
         baseline = None if case.baseline is None else self.result(case.baseline)
         if case.id not in self._results:
+            looked = -_LOOK_EVERY
             while self._waiting[case.id]:
-                self._advance()
+                if self._awaited and self._counts.requests_done - looked >= _LOOK_EVERY:
+                    self._look_for_awaited()
+                    looked = self._counts.requests_done
+                else:
+                    self._advance()
             self._keep(case, self._assemble(case, baseline))
         return self._results[case.id]
 
@@ -69,18 +146,16 @@ class ModelRun:
         """Every case in planned order after its baseline, also those without completions.
 
         They are incomplete, or failed when the engine broke. The engine's time is shared among
-        cases by the tokens that were generated for each.
+        cases by the tokens that were generated for each in this run; stored ones took no time.
         """
         if self._broken is None:
-            missing = without_completions(self._cases, "incomplete", "the run ended before it")
+            missing = without_completions(self._cases, "incomplete", INCOMPLETE)
         else:
             missing = without_completions(
                 self._cases, "failed", f"the engine broke: {described(self._broken)}"
             )
         results = [self._results.get(result.case.id, result) for result in missing]
-        tokens = sum(result.tokens for result in results)
-        second_per_token = self.seconds / tokens if tokens else 0.0
-        return [replace(result, seconds=second_per_token * result.tokens) for result in results]
+        return [self._timed(result) for result in results]
 
     def close(self) -> None:
         """Give the model's memory back; results stay. Closing twice is closing once."""
@@ -89,9 +164,40 @@ class ModelRun:
             self._stream.close()
             self.engine.close()
 
+    def _each(self) -> list[PlannedCase]:
+        """Every case after its baseline, each once."""
+        each = [one for case in self._cases for one in (case.baseline, case) if one is not None]
+        return list({one.id: one for one in each}.values())
+
+    # Forward passes -------------------------------------------------------------------------------
+
+    def _measure(self, case: PlannedCase) -> None:
+        """Measure a case of forward passes, unless it has failed already."""
+        if case.id in self._results:
+            return
+        if self._broken is not None:
+            raise self._broken
+        done = self._counts.requests_done
+
+        def progressed(pairs: int) -> None:
+            self._counts.requests_done = done + pairs
+            self._progress.update(self._counts)
+
+        self._progress.note(f"reading the pairs of {case.id}")
+        intervention = self._interventions.get(case.id)
+        try:
+            result = measured_case(self.engine, case, intervention, self._folder, progressed)
+        except TitrateError as error:
+            result = result_of(case, "failed", error=_located(case, error))
+        except Exception as error:
+            self._broken = error
+            raise
+        self._counts.requests_done = done + case.task.size
+        self._keep(case, result)
+
     # Requests -------------------------------------------------------------------------------------
 
-    def _add_requests(self) -> tuple[list[Request], list[Request]]:
+    def _add_requests(self, resolver: Resolver) -> tuple[list[Request], list[Request]]:
         """Plan all cases: the distinct requests of the baselines, and all the other ones.
 
         A case whose intervention turns out to be impossible fails here, alone.
@@ -101,9 +207,8 @@ class ModelRun:
             try:
                 self._plan.add(first, None)
             except TitrateError as error:
-                self._keep(first, _result(first, "failed", error=str(error)))
+                self._keep(first, result_of(first, "failed", error=_located(first, error)))
         untouched = list(self._plan.places)
-        resolver = Resolver(self.engine, self._progress)
         for case in self._cases:
             if case.id in firsts:
                 continue
@@ -112,178 +217,141 @@ class ModelRun:
                 self._plan.add(case, intervention)
                 self._interventions[case.id] = intervention
             except TitrateError as error:
-                located = case.case.source.locate(error) if isinstance(error, FieldError) else error
-                self._keep(case, _result(case, "failed", error=str(located)))
+                self._keep(case, result_of(case, "failed", error=_located(case, error)))
         return untouched, list(self._plan.places)[len(untouched) :]
 
-    def _run(self, *streams: list[Request]) -> Generator[tuple[Request, Completion]]:
-        """Every distinct request once, one stream after the other."""
-        for requests in streams:
-            for position, completion in self.engine.generate(requests):
-                yield requests[position], completion
+    def _key(self, request: Request) -> str:
+        return key_of(self.engine.fingerprint, request.key())
+
+    def _left_to_others(
+        self, parts: Mapping[int, Sequence[PlannedCase]], part: int
+    ) -> list[Request]:
+        """The baselines that another part makes first; none where nothing is shared."""
+        if self._store is None or part not in parts:
+            return []
+        firsts = {
+            number: {first.id: first for case in cases for first in [case.baseline or case]}
+            for number, cases in parts.items()
+        }
+        needed = {part: self._untouched}
+        for number in firsts.keys() - {part}:
+            needed[number] = []
+            for first in firsts[number].values():
+                # A prompt that cannot be rendered fails its case where that case is run.
+                with suppress(TitrateError):
+                    needed[number] += [request for _, request in self._plan.requests(first, None)]
+        return left_to_others(needed, part)
+
+    def _run(self) -> Generator[_Done]:
+        """Every distinct request once, one stream after the other; first what is stored of it."""
+        yield from self._run_missing(self._untouched)
+        yield from self._run_missing(self._touched)
+        if self._awaited and self._store is not None:
+            self._store.refresh()
+        missing = list(self._awaited)
+        self._awaited.clear()
+        yield from self._run_missing(missing)
+
+    def _run_missing(self, requests: Sequence[Request]) -> Generator[_Done]:
+        missing = []
+        for request in requests:
+            found = None if self._store is None else self._store.get(self._key(request))
+            if found is None:
+                missing.append(request)
+            else:
+                yield _Done(request, found, stored=True)
+        if missing:
+            yield from self._make(missing)
+
+    def _look_for_awaited(self) -> None:
+        """Take what other workers have made meanwhile of the baselines that were left to them."""
+        assert self._store is not None
+        self._store.refresh()
+        for request in list(self._awaited):
+            found = self._store.get(self._key(request))
+            if found is not None:
+                self._take(_Done(request, found, stored=True))
+
+    def _make(self, requests: list[Request]) -> Generator[_Done]:
+        """Run requests, storing each completion before it is used.
+
+        One that cannot be stored any more is used all the same, and is the last one: a run of hours
+        whose completions nobody keeps would be lost with the first accident.
+        """
+        for position, completion in self.engine.generate(requests):
+            request = requests[position]
+            full: StoreError | None = None
+            if self._store is not None and completion.finish_reason != "error":
+                try:
+                    self._store.put(self._key(request), completion, self.engine.fingerprint)
+                except StoreError as error:
+                    full = error
+            yield _Done(request, completion, stored=False)
+            if full is not None:
+                raise full
 
     def _advance(self) -> None:
         """Take one completion from the stream to the places that wait for it."""
         if self._broken is not None:
             raise self._broken
         started = time.perf_counter()
+        done: _Done | None = None
         try:
-            request, completion = next(self._stream)
+            done = next(self._stream)
         except Exception as error:
             self._broken = error
             raise
         finally:
-            self.seconds += time.perf_counter() - started
-        for place in self._plan.places[request]:
-            self._completions[place] = completion
+            if done is None or not done.stored:
+                elapsed = time.perf_counter() - started
+                self.seconds += elapsed
+                self._counts.seconds += elapsed
+        self._take(done)
+
+    def _take(self, done: _Done) -> None:
+        """Bring one completion to the places that wait for it."""
+        self._awaited.pop(done.request, None)
+        tokens = 0 if done.stored else len(done.completion.tokens)
+        for place in self._plan.places[done.request]:
+            self._completions[place] = done.completion
             self._waiting[place.case] -= 1
+            self._made[place.case] += tokens
         self._counts.requests_done += 1
-        self._counts.tokens += len(completion.tokens)
+        self._counts.requests_stored += done.stored
+        self._counts.tokens += tokens
         self._progress.update(self._counts)
 
     # Results --------------------------------------------------------------------------------------
 
     def _assemble(self, case: PlannedCase, baseline: CaseResult | None) -> CaseResult:
-        """Score a complete case and compare its texts with the baseline's."""
-        style = case.experiment.prompt.style
-        places = [
-            Place(case.id, sample.id, draw)
-            for sample in case.task.samples
-            for draw in range(case.experiment.sampling.draws)
-        ]
-        completions = [self._completions.pop(place) for place in places]
-        try:
-            scores = case.task.score(
-                [
-                    (case.task.by_id[place.sample], style, completion.text)
-                    for place, completion in zip(places, completions, strict=True)
-                ]
-            )
-        except Exception as error:
-            return _result(case, "failed", error=f"scoring: {described(error)}")
-        reference = {} if baseline is None else _tokens_by_place(baseline)
-        draws = tuple(
-            DrawResult(
-                sample=place.sample,
-                draw=place.draw,
-                prompt=self._plan.prompt_text(case.task, case.task.by_id[place.sample], style),
-                completion=completion,
-                score=score if completion.error is None else _unanswered(completion.error),
-                agreement=_agreement(completion, reference.get((place.sample, place.draw))),
-            )
-            for place, completion, score in zip(places, completions, scores, strict=True)
-        )
-        errors = [completion.error for completion in completions if completion.error is not None]
-        if len(errors) == len(completions):
-            return _result(case, "failed", error=f"every request was refused, first {errors[0]}")
-        counts = Counter[str]()
-        for completion in completions:
-            counts.update(completion.counts)
-        return _result(
-            case,
-            "complete",
-            draws=draws,
-            sample_metrics=_sample_metrics(case, draws),
-            counts=dict(counts),
-            intervention=self._interventions.get(case.id),
-            warnings=tuple(_warnings(draws, counts)),
-        )
+        """The result of a case whose requests are done."""
+        completions = []
+        for sample in case.task.samples:
+            prompt = self._plan.prompt_text(case, sample)
+            for draw in range(case.experiment.sampling.draws):
+                place = Place(case.id, sample.id, draw)
+                completions.append((place, prompt, self._completions.pop(place)))
+        return scored(case, completions, baseline, self._interventions.get(case.id))
 
     def _keep(self, case: PlannedCase, result: CaseResult) -> None:
         """Note a case's result, and that one more of the cases that were asked for is done."""
         self._results[case.id] = result
         self._counts.cases_done += case.id in self._asked
         self._progress.update(self._counts)
+        try:
+            self._record(self._timed(result))
+        except StoreError as error:
+            self._broken = error
+            raise
+
+    def _timed(self, result: CaseResult) -> CaseResult:
+        """The result with its share of the engine's time, as far as it has run."""
+        if result.case.experiment.measure == "forward":
+            return result
+        made = self._made[result.case.id]
+        return replace(result, seconds=self.seconds * made / self._made.total() if made else 0.0)
 
 
-def without_completions(
-    cases: Sequence[PlannedCase], status: CaseStatus, error: str
-) -> list[CaseResult]:
-    """Every case after its baseline, each once, as it is reported when nothing came of it."""
-    results: dict[str, CaseResult] = {}
-    for case in cases:
-        for each in (case.baseline, case):
-            if each is not None and each.id not in results:
-                results[each.id] = _result(each, status, error=error)
-    return list(results.values())
-
-
-def described(error: Exception) -> str:
-    """An error in one line: our own say what they are, the others by their type."""
-    first = next(iter(str(error).strip().splitlines()), "")
-    return first if isinstance(error, TitrateError) else f"{type(error).__name__}: {first}"
-
-
-def _result(
-    case: PlannedCase,
-    status: CaseStatus,
-    *,
-    error: str | None = None,
-    draws: tuple[DrawResult, ...] = (),
-    sample_metrics: Mapping[str, Mapping[str, float]] | None = None,
-    counts: Mapping[str, int] | None = None,
-    intervention: Intervention | None = None,
-    warnings: tuple[str, ...] = (),
-) -> CaseResult:
-    return CaseResult(
-        case=case.case,
-        task_name=case.task.name,
-        task_version=case.task.version,
-        task_size=case.task.size,
-        metric=case.task.metric,
-        status=status,
-        baseline=None if case.baseline is None else case.baseline.id,
-        nodeid=case.nodeid,
-        draws=draws,
-        sample_metrics=sample_metrics or {},
-        counts=counts or {},
-        intervention=intervention,
-        warnings=warnings,
-        error=error,
-    )
-
-
-def _sample_metrics(case: PlannedCase, draws: Sequence[DrawResult]) -> dict[str, dict[str, float]]:
-    """Metric -> sample -> value, from the scores of each sample's draws."""
-    scores: dict[str, list[Score]] = {sample.id: [] for sample in case.task.samples}
-    for draw in draws:
-        scores[draw.sample].append(draw.score)
-    metrics: dict[str, dict[str, float]] = {}
-    for sample, of_sample in scores.items():
-        for metric, value in case.task.metrics(of_sample).items():
-            metrics.setdefault(metric, {})[sample] = value
-    return metrics
-
-
-def _warnings(draws: Sequence[DrawResult], counts: Mapping[str, int]) -> Iterator[str]:
-    """What a reader of the numbers must know."""
-    errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
-    if errors:
-        yield f"{len(errors)} of {len(draws)} requests were refused and count as wrong: {errors[0]}"
-    cut = sum(draw.completion.finish_reason == "length" for draw in draws)
-    if cut:
-        yield f"{cut} of {len(draws)} completions were cut off at their length limit"
-    broken = sum(draw.completion.finish_reason == "non_finite" for draw in draws)
-    if broken:
-        yield f"{broken} of {len(draws)} completions ended in logits that are not finite"
-    if counts.get("routed") and not counts["changed"]:
-        yield f"the mask changed none of {counts['routed']} routing decisions: it did nothing"
-
-
-def _tokens_by_place(result: CaseResult) -> dict[tuple[str, int], tuple[int, ...]]:
-    return {(draw.sample, draw.draw): draw.completion.tokens for draw in result.draws}
-
-
-def _agreement(completion: Completion, reference: tuple[int, ...] | None) -> int | None:
-    """Tokens before the first departure from the baseline; None without one."""
-    if reference is None:
-        return None
-    for index, (own, other) in enumerate(zip(completion.tokens, reference, strict=False)):
-        if own != other:
-            return index
-    return min(len(completion.tokens), len(reference))
-
-
-def _unanswered(error: str) -> Score:
-    """A request that was refused counts as a wrong answer."""
-    return Score(correct=False, parsed=False, detail=f"refused: {error}")
+def _located(case: PlannedCase, error: TitrateError) -> str:
+    """An error's text, with the line of the spec that it concerns."""
+    return str(case.case.source.locate(error) if isinstance(error, FieldError) else error)

@@ -7,14 +7,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from harness.engines.base import Request, SamplingRules, Stop
-from harness.errors import FieldError, ModelError, TaskError
+from harness.errors import FieldError, ModelError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
 from harness.models.loading import load_config, pick_device
+from harness.pairs.aligned import AlignedPair
+from harness.pairs.pair import pair_key
+from harness.runs.pair_files import check_tokenizer, pairs_of
 from harness.runs.resolve import check_router_mask
 from harness.runs.tasks import task_of
 from harness.spec import Case, Experiment
@@ -48,18 +51,22 @@ class PlannedCase:
         return PlannedCase(self.case.baseline, self.task)
 
 
-def planned(case: Case, nodeid: str | None = None) -> PlannedCase:
-    """Load a case's task and check the case, short of its model's weights; raises `SpecError`."""
+def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:
+    """Load a case's task and check the case, short of its model's weights; raises `SpecError`.
+
+    `unsafe_code` allows completions to run as a plain process where they cannot be isolated.
+    """
     experiment = case.experiment
     try:
-        task = task_of(experiment.task)
+        task = task_of(experiment.task, unsafe_code=unsafe_code)
         load_config(experiment.model)
         _check_device(experiment)
+        pairs_of(experiment)
         if experiment.intervention is not None:
             check_router_mask(experiment, experiment.intervention)
     except FieldError as error:
         raise case.source.locate(error) from error
-    except TaskError as error:
+    except (TaskError, SandboxError) as error:
         raise case.source.locate(FieldError("task", str(error))) from error
     except ModelError as error:
         raise case.source.locate(FieldError("model", str(error))) from error
@@ -83,55 +90,141 @@ class Place:
     draw: int
 
 
+_PromptKey: TypeAlias = tuple[Task, Sample, Style, str | None]
+
+
 @dataclass
 class Plan:
     """Distinct requests in the order to run them, with the places that each one fills."""
 
     tokenizer: Any
     places: dict[Request, list[Place]] = field(default_factory=dict)
-    _prompts: dict[tuple[Task, Sample, Style], tuple[int, ...]] = field(default_factory=dict)
+    refused: dict[Place, str] = field(default_factory=dict)
+    _prompts: dict[_PromptKey, tuple[int, ...] | str] = field(default_factory=dict)
 
     def add(self, case: PlannedCase, intervention: Intervention | None) -> None:
-        """Add all requests of a case, or none when one of its prompts cannot be rendered."""
-        requests = [
-            (Place(case.id, sample.id, draw), self._request(case, sample, draw, intervention))
-            for sample in case.task.samples
-            for draw in range(case.experiment.sampling.draws)
-        ]
-        for place, request in requests:
+        """Add all requests of a case, or none when one of its prompts cannot be rendered.
+
+        A sample without a usable pair has no request; `refused` says why.
+        """
+        refused: dict[Place, str] = {}
+        for place, request in self.requests(case, intervention, refused):
             self.places.setdefault(request, []).append(place)
+        self.refused |= refused
 
-    def prompt_text(self, task: Task, sample: Sample, style: Style) -> str:
-        """A prompt as the model reads it, special tokens included."""
-        return str(self.tokenizer.decode(self._prompt(task, sample, style)))
+    def requests(
+        self,
+        case: PlannedCase,
+        intervention: Intervention | None,
+        refused: dict[Place, str] | None = None,
+    ) -> list[tuple[Place, Request]]:
+        """All requests of a case, with the place that each one fills.
 
-    def _request(
-        self, case: PlannedCase, sample: Sample, draw: int, intervention: Intervention | None
-    ) -> Request:
-        """One request. Greedy decoding has no randomness, so that its seed and draw are 0."""
-        experiment = case.experiment
-        sampling = experiment.sampling
-        style = experiment.prompt.style
-        random = sampling.temperature > 0
-        return Request(
-            prompt=self._prompt(case.task, sample, style),
-            max_new_tokens=sampling.max_new_tokens,
-            intervention=intervention,
-            sampling=SamplingRules(
-                sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p
-            ),
-            stop=Stop(strings=case.task.stop_strings(style)),
-            seed=experiment.seed if random else 0,
-            sample=sample.id,
-            draw=draw if random else 0,
-        )
+        A case that measures forward passes asks for no completion at all. Samples without a usable
+        pair are left out, and noted in `refused` with the reason.
+        """
+        if case.experiment.measure == "forward":
+            return []
+        check_tokenizer(case.experiment, self.tokenizer)
+        found = []
+        for sample in case.task.samples:
+            prompt = self._prompt(case, sample)
+            for draw in range(case.experiment.sampling.draws):
+                place = Place(case.id, sample.id, draw)
+                if not isinstance(prompt, str):
+                    found.append((place, _request(case, sample, prompt, draw, intervention)))
+                elif refused is not None:
+                    refused[place] = prompt
+        return found
 
-    def _prompt(self, task: Task, sample: Sample, style: Style) -> tuple[int, ...]:
-        """A prompt's tokens; the conditions of a sweep share one tuple."""
-        key = (task, sample, style)
+    def prompt_text(self, case: PlannedCase, sample: Sample) -> str:
+        """A prompt as the model reads it, special tokens included; empty for a refused one."""
+        prompt = self._prompt(case, sample)
+        return "" if isinstance(prompt, str) else str(self.tokenizer.decode(prompt))
+
+    def _prompt(self, case: PlannedCase, sample: Sample) -> tuple[int, ...] | str:
+        """A prompt's tokens, or why there are none; the conditions of a sweep share one tuple."""
+        prompt = case.experiment.prompt
+        key = (case.task, sample, prompt.style, prompt.pairs)
         if key not in self._prompts:
-            self._prompts[key] = tuple(render(self.tokenizer, task.prompt(sample, style)))
+            pairs = pairs_of(case.experiment)
+            if pairs is None:
+                rendered = render(self.tokenizer, case.task.prompt(sample, prompt.style))
+                self._prompts[key] = tuple(rendered)
+            else:
+                self._prompts[key] = _prefix(pairs, sample, prompt.style)
         return self._prompts[key]
+
+
+def _request(
+    case: PlannedCase,
+    sample: Sample,
+    prompt: tuple[int, ...],
+    draw: int,
+    intervention: Intervention | None,
+) -> Request:
+    """One request. Greedy decoding has no randomness, so that its seed and draw are 0."""
+    experiment = case.experiment
+    sampling = experiment.sampling
+    random = sampling.temperature > 0
+    return Request(
+        prompt=prompt,
+        max_new_tokens=sampling.max_new_tokens,
+        intervention=intervention,
+        sampling=SamplingRules(
+            sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p
+        ),
+        stop=Stop(strings=case.task.stop_strings(experiment.prompt.style)),
+        seed=experiment.seed if random else 0,
+        sample=sample.id,
+        draw=draw if random else 0,
+    )
+
+
+def _prefix(
+    pairs: Mapping[str, AlignedPair], sample: Sample, style: Style
+) -> tuple[int, ...] | str:
+    """What a pair is decoded from in a style, or why it cannot be.
+
+    The agentic variant does not depend on the alignment. Where the answer's fence was not found,
+    nothing says where the prompt ends, and the whole text would hold the answer.
+    """
+    assert style != "completion", "pairs_of refuses it"
+    pair = pairs.get(pair_key(sample.id))
+    if pair is None:
+        return f"{sample.id}: not in the file of aligned pairs"
+    if style == "assisted" and not pair.aligned_ok:
+        return f"{sample.id}: not aligned: {'; '.join(pair.aligned_errors)}"
+    if pair.canonical_positions.fence_start < 0:
+        return f"{sample.id}: its pair has no fenced answer"
+    return pair.prompt(style)
+
+
+def check_compatible(cases: Iterable[PlannedCase]) -> None:
+    """Refuse two different cases of one id, and one experiment's name with different gates.
+
+    Raises:
+        SpecError: naming the spec files that must be told apart.
+    """
+    experiments: dict[str, PlannedCase] = {}
+    gates: dict[str, PlannedCase] = {}
+    for case in cases:
+        for each in (case, case.baseline):
+            if each is None:
+                continue
+            same = experiments.setdefault(each.id, each)
+            if same.experiment != each.experiment:
+                problem = "two different experiments have this id"
+                raise SpecError(f"{each.id}: {problem}; {_remedy(same, each)}")
+        named = gates.setdefault(case.experiment.name, case)
+        if named.experiment.gates != case.experiment.gates:
+            problem = "two experiments of this name have different gates"
+            raise SpecError(f"{case.experiment.name}: {problem}; {_remedy(named, case)}")
+
+
+def _remedy(one: PlannedCase, other: PlannedCase) -> str:
+    files = sorted({one.case.source.file, other.case.source.file} - {""})
+    return f"rename one of those in {', '.join(files) or 'Python'}"
 
 
 def by_model(cases: Iterable[PlannedCase]) -> dict[tuple[str, str], list[PlannedCase]]:

@@ -8,13 +8,21 @@ from typing import Protocol
 
 @dataclass
 class Counts:
-    """Where a run stands; `requests_total` counts distinct requests of the models met so far."""
+    """Where a run stands.
+
+    `requests_total` counts distinct requests of the models met so far, `requests_stored` those
+    of the done ones that came from the completion store; `tokens` were made in this run, in
+    `seconds` of its engines, for which `loads` models were loaded.
+    """
 
     cases_done: int = 0
     cases_total: int = 0
     requests_done: int = 0
+    requests_stored: int = 0
     requests_total: int = 0
     tokens: int = 0
+    loads: int = 0
+    seconds: float = 0.0
 
 
 class Progress(Protocol):

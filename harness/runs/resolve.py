@@ -2,25 +2,35 @@
 
 Orderings from files and seeds are resolved from the model's configuration alone, so that an
 impossible mask is found at collection. Orderings by usage need the model: they are measured once
-per model, task and expression, when the first case asks for them.
+per model, task and expression, when the first case asks for them, and kept in the completion store
+under everything that was read for them.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from harness.engines.base import Engine
 from harness.errors import FieldError
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import Point, RouterMask, check_count, check_points
 from harness.interventions.router_points import random_points, read_points
-from harness.measure.router_usage import order_points
+from harness.measure.router_usage import order_points, readings_of, styles_of
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
+from harness.runs.pair_files import check_tokenizer, pairs_of
 from harness.runs.progress import Progress
+from harness.runs.store import CompletionStore, key_of
 from harness.runs.tasks import full_task
 from harness.spec import Experiment, FilePoints, RandomPoints, RouterMaskSettings, UsagePoints
 from harness.spec.usage_expression import parse
+
+Ordering: TypeAlias = tuple[Point, ...]
+#: What is asked for, task and data file, and the file of pairs, if any.
+_Name: TypeAlias = tuple[UsagePoints, str, str | None, str | None]
 
 
 @dataclass
@@ -29,9 +39,8 @@ class Resolver:
 
     engine: Engine
     progress: Progress
-    _orderings: dict[tuple[UsagePoints, str, str | None], tuple[Point, ...]] = field(
-        default_factory=dict
-    )
+    store: CompletionStore | None = None
+    _orderings: dict[_Name, Ordering] = field(default_factory=dict)
 
     def resolve(self, experiment: Experiment) -> Intervention | None:
         """The experiment's intervention. Raises `FieldError` for an impossible one."""
@@ -39,23 +48,80 @@ class Resolver:
         if settings is None:
             return None
         shape = router_shape(load_config(experiment.model))
-        if isinstance(settings.points, UsagePoints):
+        if not isinstance(settings.points, UsagePoints):
+            ordering = fixed_ordering(settings.points, shape)
+        elif settings.count:
             ordering = self._measured(settings.points, experiment, shape)
         else:
-            ordering = fixed_ordering(settings.points, shape)
-        return _mask(settings, ordering, shape)
+            ordering = ()  # a mask of no points is the same under any ordering
+        return mask_of(settings, ordering, shape)
+
+    def needs_model(self, experiment: Experiment) -> bool:
+        """Whether an ordering must be measured before the intervention is known."""
+        points = usage_of(experiment)
+        return points is not None and self._known(points, experiment) is None
 
     def _measured(
         self, points: UsagePoints, experiment: Experiment, shape: RouterShape
-    ) -> tuple[Point, ...]:
-        key = (points, experiment.task.name, experiment.task.path)
-        if key not in self._orderings:
-            task = full_task(experiment.task)
-            self.progress.note(f"measuring router usage {points.usage} on {task.name}")
-            self._orderings[key] = order_points(
-                parse(points.usage), self.engine, shape, task, points.samples
+    ) -> Ordering:
+        ordering = self._known(points, experiment)
+        if ordering is not None:
+            return ordering
+        task = full_task(experiment.task)
+        self.progress.note(f"measuring router usage {points.usage} on {task.name}")
+        pairs = pairs_of(experiment)
+        check_tokenizer(experiment, self.engine.tokenizer)
+        ordering = order_points(
+            parse(points.usage), self.engine, shape, task, points.samples, pairs
+        )
+        if self.store is not None:
+            key = self._key(points, experiment)
+            ordering = _points(self.store.agree(key, ordering, "ordering", self.engine.fingerprint))
+        self._orderings[_name(points, experiment)] = ordering
+        return ordering
+
+    def _known(self, points: UsagePoints, experiment: Experiment) -> Ordering | None:
+        """An ordering that was measured before, in this run or in another."""
+        name = _name(points, experiment)
+        if name not in self._orderings and self.store is not None:
+            stored = self.store.value(self._key(points, experiment))
+            if stored is not None:
+                self._orderings[name] = _points(stored)
+        return self._orderings.get(name)
+
+    def _key(self, points: UsagePoints, experiment: Experiment) -> str:
+        """The key of an ordering: the expression, and every token and position that is read."""
+        task = full_task(experiment.task)
+        expression = parse(points.usage)
+        readings = [
+            (style, reading.tokens, reading.capture.positions)
+            for style in styles_of(expression)
+            for reading in readings_of(
+                self.engine.tokenizer,
+                task,
+                task.samples[: points.samples],
+                style,
+                pairs_of(experiment),
             )
-        return self._orderings[key]
+        ]
+        content = json.dumps([repr(expression), readings])
+        return key_of(self.engine.fingerprint, f"ordering {content}")
+
+
+def _name(points: UsagePoints, experiment: Experiment) -> _Name:
+    return points, experiment.task.name, experiment.task.path, experiment.prompt.pairs
+
+
+def usage_of(experiment: Experiment) -> UsagePoints | None:
+    """The measured ordering that an experiment's intervention depends on, if any."""
+    settings = experiment.intervention
+    if settings is None or not settings.count or not isinstance(settings.points, UsagePoints):
+        return None
+    return settings.points
+
+
+def _points(stored: Iterable[Sequence[int]]) -> Ordering:
+    return tuple((layer, expert) for layer, expert in stored)
 
 
 def check_router_mask(experiment: Experiment, settings: RouterMaskSettings) -> None:
@@ -72,7 +138,7 @@ def check_router_mask(experiment: Experiment, settings: RouterMaskSettings) -> N
         _check(settings, fixed_ordering(settings.points, shape), shape)
 
 
-def fixed_ordering(points: FilePoints | RandomPoints, shape: RouterShape) -> tuple[Point, ...]:
+def fixed_ordering(points: FilePoints | RandomPoints, shape: RouterShape) -> Ordering:
     """An ordering that needs no measurement, checked against the model's shape."""
     if isinstance(points, RandomPoints):
         return random_points(shape.layers, shape.experts, points.random)
@@ -84,16 +150,15 @@ def fixed_ordering(points: FilePoints | RandomPoints, shape: RouterShape) -> tup
     return ordering
 
 
-def _mask(
-    settings: RouterMaskSettings, ordering: tuple[Point, ...], shape: RouterShape
-) -> RouterMask:
+def mask_of(settings: RouterMaskSettings, ordering: Ordering, shape: RouterShape) -> RouterMask:
+    """The mask of an ordering's first `count` points; raises `FieldError` where it cannot be."""
     _check(settings, ordering, shape)
     return RouterMask(
         mode=settings.mode, on_empty=settings.on_empty, points=ordering[: settings.count]
     )
 
 
-def _check(settings: RouterMaskSettings, ordering: tuple[Point, ...], shape: RouterShape) -> None:
+def _check(settings: RouterMaskSettings, ordering: Ordering, shape: RouterShape) -> None:
     check_count(
         ordering, settings.count, mode=settings.mode, experts=shape.experts, top_k=shape.top_k
     )

@@ -9,14 +9,19 @@ from harness.tasks.base import Task
 from harness.tasks.registry import load
 
 
-def task_of(settings: TaskSettings) -> Task:
-    """The task as a spec limits it; the same object for equal settings."""
-    return _load(settings.name, settings.limit, settings.path)
+def task_of(settings: TaskSettings, *, unsafe_code: bool = False) -> Task:
+    """The task as a spec limits it, ready to be scored here; the same object for equal settings."""
+    return _ready(settings.name, settings.limit, settings.path, unsafe_code)
 
 
 def full_task(settings: TaskSettings) -> Task:
     """The same task without its limit, for measurements that set their own."""
     return _load(settings.name, None, settings.path)
+
+
+@cache
+def _ready(name: str, limit: int | None, path: str | None, unsafe_code: bool) -> Task:  # noqa: FBT001
+    return _load(name, limit, path).scored_here(unsafe_code=unsafe_code)
 
 
 @cache

@@ -5,6 +5,7 @@ from harness.spec.experiment import (
     EngineSettings,
     Experiment,
     FilePoints,
+    ForwardSettings,
     InterventionSettings,
     PromptSettings,
     RandomPoints,
@@ -15,7 +16,7 @@ from harness.spec.experiment import (
     UsagePoints,
 )
 from harness.spec.grid import expand
-from harness.spec.load import load
+from harness.spec.load import engine_settings, load
 from harness.spec.schema import experiment_schema
 from harness.spec.source import Place, Source
 
@@ -24,6 +25,7 @@ __all__ = [
     "EngineSettings",
     "Experiment",
     "FilePoints",
+    "ForwardSettings",
     "InterventionSettings",
     "Place",
     "PromptSettings",
@@ -34,6 +36,7 @@ __all__ = [
     "Source",
     "TaskSettings",
     "UsagePoints",
+    "engine_settings",
     "expand",
     "experiment_schema",
     "load",

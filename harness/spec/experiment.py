@@ -21,6 +21,7 @@ from pydantic import (
     Tag,
 )
 
+from harness.spec.gate_expression import PATTERN, parse_gate
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.steering import DACSettings, SteeringSettings
 from harness.spec.usage_expression import parse as parse_usage
@@ -29,6 +30,11 @@ from harness.spec.variants import variant
 
 def _usage(text: str) -> str:
     parse_usage(text)
+    return text
+
+
+def _gate(text: str) -> str:
+    parse_gate(text)
     return text
 
 
@@ -48,6 +54,8 @@ class PromptSettings(Settings):
 
     style: Literal["assisted", "agentic", "completion"] = "assisted"
     """One user turn; a tool call that reads a file; or bare text for a model without a template."""
+    pairs: SpecPath | None = None
+    """A pair_tokens.json (`titrate pairs align`) whose prompts replace the task's own."""
 
 
 class UsagePoints(Settings):
@@ -104,7 +112,7 @@ InterventionSettings = Annotated[
     RouterMaskSettings | SteeringSettings | DACSettings, Field(discriminator="kind")
 ]
 
-Gate = Literal["neutral_equals_baseline"]
+Gate = Annotated[str, AfterValidator(_gate), Field(json_schema_extra={"pattern": PATTERN})]
 
 
 class SamplingSettings(Settings):
@@ -120,6 +128,17 @@ class SamplingSettings(Settings):
     max_new_tokens: PositiveInt = 512
     draws: PositiveInt = 1
     """Completions per sample."""
+
+
+class ForwardSettings(Settings):
+    """What a forward measurement keeps, beside the numbers in its report."""
+
+    hidden: Literal["none", "full", "canonical", "pooled"] = "none"
+    """Hidden states: of every token, of the answer's non-blank tokens, or their mean."""
+    dtype: Literal["float16", "bfloat16", "float32"] = "float16"
+    """The type that hidden states are stored in."""
+    orderings: list[Annotated[str, AfterValidator(_usage)]] = []
+    """Usage expressions to write points files for, beside the study's own."""
 
 
 class EngineSettings(Settings):
@@ -161,6 +180,9 @@ class Experiment(Settings):
     """A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."""
     task: TaskSettings
     prompt: PromptSettings = PromptSettings()
+    measure: Literal["generate", "forward"] = "generate"
+    """Answers that are scored, or forward passes over the reference answer in both chat styles."""
+    forward: ForwardSettings = ForwardSettings()
     intervention: InterventionSettings | None = None
     sampling: SamplingSettings = SamplingSettings()
     engine: EngineSettings = EngineSettings()
@@ -170,5 +192,7 @@ class Experiment(Settings):
     dose: str | None = None
     """The axis along which the intervention grows stronger: x of the dose-response plot."""
     gates: list[Gate] = []
-    """Claims that fail the run when they do not hold."""
+    """Claims that fail the run when they do not hold: neutral_equals_baseline,
+    pass@1 >= 0.9 where count=0, monotone within CI,
+    no worse than SAVED by more than 0.02 (paired, p < 0.05)."""
     requires: Requirements = Requirements()

@@ -16,6 +16,7 @@ from harness.spec.case import Case
 from harness.spec.complaints import displayed, validated
 from harness.spec.experiment import Experiment
 from harness.spec.form import FIELDS, resolved, suggestion
+from harness.spec.gate_checks import check_gates
 from harness.spec.ids import axis_parts, case_id, content
 from harness.spec.layers import put
 from harness.spec.source import Source
@@ -23,7 +24,7 @@ from harness.spec.source import Source
 MOST_CASES = 100_000
 """A larger grid is a slip of the pen: even planning it would take minutes."""
 
-_ONE_PER_EXPERIMENT = {"axes", "dose", "gates", "name", "requires"}
+_ONE_PER_EXPERIMENT = {"axes", "dose", "forward", "gates", "measure", "name", "requires"}
 
 
 def expand(experiment: Experiment, source: Source | None = None) -> list[Case]:
@@ -126,9 +127,19 @@ def _check(experiment: Experiment) -> None:
                 raise FieldError(
                     f"{name}[{position}]", f"{displayed(value)} is in the list twice; remove one"
                 )
+    if experiment.measure == "forward" and "prompt.style" in axes:
+        raise FieldError(
+            "axes.prompt.style", "forward passes read both chat styles in one case; leave it out"
+        )
     total = prod(len(values) for values in axes.values())
     if total > MOST_CASES:
         raise FieldError("axes", f"{total} cases; at most {MOST_CASES} are accepted")
+    _check_dose(experiment)
+    check_gates(experiment)
+
+
+def _check_dose(experiment: Experiment) -> None:
+    axes = experiment.axes
     if experiment.dose is None:
         return
     if experiment.dose not in axes:

@@ -9,7 +9,7 @@ from typing import Any
 from harness.errors import FieldError, SpecError
 from harness.spec.complaints import displayed, validated
 from harness.spec.document import Document, read, read_value, shown
-from harness.spec.experiment import Experiment
+from harness.spec.experiment import EngineSettings, Experiment
 from harness.spec.form import FIELDS, resolved, suggestion
 from harness.spec.layers import fields, get, merge, put
 from harness.spec.source import Place, Source
@@ -36,6 +36,21 @@ def load(
         return validated(document.values), source
     except FieldError as error:
         raise source.locate(error) from None
+
+
+def engine_settings(overrides: Sequence[str] = ()) -> EngineSettings:
+    """The section `engine` as `key=value` overrides leave it, for what runs without a spec.
+
+    Overrides of other sections are passed by. Whatever is wrong is a SpecError of one line.
+    """
+    document = Document({"name": "none", "model": "none", "task": {"name": "none"}}, {})
+    for assignment in overrides:
+        if assignment.partition(".")[0] == "engine":
+            document = _overridden(document, assignment)
+    try:
+        return validated(document.values).engine
+    except FieldError as error:
+        raise Source("", tuple(document.places.items())).locate(error) from None
 
 
 def _inherited(path: Path, children: tuple[str, ...]) -> Document:

@@ -24,6 +24,11 @@ class Average:
     scope: Scope
     style: Style
 
+    @property
+    def name(self) -> str:
+        """As it is written: `avg_last_agentic`."""
+        return f"avg_{self.scope}_{self.style}"
+
 
 @dataclass(frozen=True, slots=True)
 class UsageExpression:

@@ -78,6 +78,11 @@ class Task(ABC):
     metric = ""
 
     @property
+    def isolated_by(self) -> str | None:
+        """How answers are isolated that are run to be scored; None where nothing is run."""
+        return None
+
+    @property
     def size(self) -> int:
         """Number of samples: the denominator of every rate."""
         return len(self.samples)
@@ -94,6 +99,15 @@ class Task(ABC):
     @abstractmethod
     def reference(self, sample: Sample) -> Reference:
         """The ideal continuation of the sample's prompt in the chat styles."""
+
+    def scored_here(self, *, unsafe_code: bool) -> Task:
+        """This task, found to be scorable on this machine before any answer is asked for.
+
+        Raises SandboxError where answers would have to be run and cannot be isolated, unless
+        `unsafe_code` allows that; TaskError where the data cannot be scored at all.
+        """
+        del unsafe_code  # nothing is run
+        return self
 
     @abstractmethod
     def stop_strings(self, style: Style) -> tuple[str, ...]:

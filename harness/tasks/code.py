@@ -1,18 +1,19 @@
-"""What all code tasks share: HumanEval's program text, scoring in separate processes, pass@k.
+"""What all code tasks share: HumanEval's records, scoring in the sandbox, pass@k.
 
 A record has HumanEval's five fields: `task_id`, `prompt`, `canonical_solution`, `test` (defines
-`check(candidate)`) and `entry_point`. A program is prompt, completion, test and the call of
-`check`; it passes when it runs to its end.
+`check(candidate)`) and `entry_point`. A completion passes when `check` returns. The function runs
+in one process and `check` in another, with plain data between them: a record whose tests need more
+than that is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import comb
-from typing import Any
 
 from harness import sandbox
+from harness.errors import TaskError
 from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task
 from harness.tasks.conversations import code_prompt, code_reference, extract_code
 
@@ -27,7 +28,17 @@ _OUTSIDE_FUNCTION = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 class CodeTask(Task):
     """Functions to be completed, right when the record's tests pass."""
 
+    #: Where completions run; None until it is found out.
+    isolation: sandbox.Isolation | None = None
+    #: Whether the records are the user's own: their tests are tried on their solutions first.
+    unproven: bool = False
+
     metric = "pass@1"
+
+    @property
+    def isolated_by(self) -> str | None:
+        """The layers around completions, once they are known."""
+        return None if self.isolation is None else str(self.isolation)
 
     def prompt(self, sample: Sample, style: Style) -> Conversation | str:
         """The function's head, pasted, read from main.py, or bare."""
@@ -41,22 +52,44 @@ class CodeTask(Task):
         """Bare code has no end of turn: what is not indented ends it."""
         return _OUTSIDE_FUNCTION if style == "completion" else ()
 
+    def scored_here(self, *, unsafe_code: bool) -> CodeTask:
+        """Find the isolation for completions; unproven tests have to be judged across it once."""
+        ready = replace(self, isolation=sandbox.choose(unsafe_code=unsafe_code))
+        if self.unproven:
+            ready.prove()
+        return ready
+
+    def prove(self) -> None:
+        """Raise TaskError unless each sample's own solution, where it has one, passes its tests."""
+        solved = [sample for sample in self.samples if sample.record["canonical_solution"].strip()]
+        checks = [_check(sample, sample.record["canonical_solution"]) for sample in solved]
+        for sample, verdict in zip(solved, self._judged(checks), strict=True):
+            if not verdict.passed:
+                raise TaskError(
+                    f"{sample.id}: its canonical_solution does not pass its own test ({verdict}); "
+                    "correct or remove the record"
+                )
+
     def score(self, answers: Sequence[tuple[Sample, Style, str]]) -> list[Score]:
-        """Run every answer's program, several at a time; an answer without code is wrong."""
+        """Judge every answer's code, several at a time; an answer without code is wrong."""
         completions = [
             text if style == "completion" else _extract(sample, text)
             for sample, style, text in answers
         ]
-        programs = [
-            program_text(sample.record, completion)
+        checks = [
+            _check(sample, completion)
             for (sample, _, _), completion in zip(answers, completions, strict=True)
             if completion is not None
         ]
-        verdicts = iter(sandbox.check(programs))
+        verdicts = iter(self._judged(checks))
         return [
-            _unreadable() if completion is None else _score(next(verdicts))
-            for completion in completions
+            _unreadable() if completion is None else _score(sample, next(verdicts))
+            for (sample, _, _), completion in zip(answers, completions, strict=True)
         ]
+
+    def _judged(self, checks: Sequence[sandbox.Check]) -> list[sandbox.Verdict]:
+        """Verdicts in order, at the isolation that was found, or else at the strongest here."""
+        return sandbox.check(checks, self.isolation or sandbox.choose()) if checks else []
 
     def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
         """pass@k for each usual k not above the number of draws, and the share with code."""
@@ -65,12 +98,6 @@ class CodeTask(Task):
             f"pass@{k}": pass_at_k(len(scores), right, k) for k in _DRAWS_SHOWN if k <= len(scores)
         }
         return {**shown, "parsed": sum(score.parsed for score in scores) / len(scores)}
-
-
-def program_text(record: Mapping[str, Any], completion: str) -> str:
-    """The program that HumanEval runs for a completion."""
-    call = f"check({record['entry_point']})"
-    return f"{record['prompt']}{completion}\n{record['test']}\n{call}"
 
 
 def pass_at_k(draws: int, right: int, k: int) -> float:
@@ -86,5 +113,12 @@ def _unreadable() -> Score:
     return Score(correct=False, parsed=False, detail="no code")
 
 
-def _score(verdict: sandbox.Verdict) -> Score:
-    return Score(verdict.passed, parsed=True, detail=verdict.detail)
+def _check(sample: Sample, completion: str) -> sandbox.Check:
+    record = sample.record
+    return sandbox.Check(record["prompt"], completion, record["test"], record["entry_point"])
+
+
+def _score(sample: Sample, verdict: sandbox.Verdict) -> Score:
+    if verdict.outcome is sandbox.Outcome.UNSUPPORTED:
+        raise TaskError(f"{sample.id}: {verdict.detail}; its completions cannot be judged")
+    return Score(verdict.passed, parsed=True, detail=str(verdict))

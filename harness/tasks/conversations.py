@@ -23,7 +23,7 @@ from harness.tasks.base import Conversation, Message, Reference, Style
 CODE_MARKER = "#Function definition and docstring:\n"
 _INDENT = " " * 4
 
-_READ_FILE = {
+READ_FILE = {
     "type": "function",
     "function": {
         "name": "read_file",
@@ -129,7 +129,7 @@ def _read_file(request: str, path: str, content: str) -> Conversation:
         },
         {"role": "tool", "tool_call_id": "call_0", "name": "read_file", "content": content},
     )
-    return Conversation(messages, (_READ_FILE,))
+    return Conversation(messages, (READ_FILE,))
 
 
 _FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)

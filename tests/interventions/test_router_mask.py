@@ -458,3 +458,12 @@ def test_assumption_of_the_strategy_holds():
     collect()
     assert {(False, False, False), (False, True, False), (False, False, True)} <= seen
     assert {(False, True, True), (True, True, False), (True, False, False)} <= seen
+
+
+@without_ties
+@given(tokens())
+def test_no_replacement_anywhere_is_the_same_as_none(own):
+    """`None` is the cheaper way to say what a tensor of False says."""
+    own = own.but(replace=False)
+    for left, right in zip(own.route(), replace(own, replace=None).route(), strict=True):
+        assert torch.equal(left, right)

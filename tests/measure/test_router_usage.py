@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import TaskError
-from harness.measure.router_usage import _reading, measure_usage, order_points, top_k_usage
+from harness.measure.router_usage import measure_usage, order_points, reading_of, top_k_usage
 from harness.models.loading import load
 from harness.models.routers import router_shape
 from harness.spec.usage_expression import parse
@@ -154,7 +154,7 @@ def test_averages_do_not_depend_on_what_is_read_together(engine, shape, usage):
     samples = task().samples[:SAMPLES]
     single = [measure_usage(engine, shape, task(), [sample], "agentic") for sample in samples]
     weights = [
-        len(_reading(engine.tokenizer, task(), sample, "agentic").capture.positions)
+        len(reading_of(engine.tokenizer, task(), sample, "agentic").capture.positions)
         for sample in samples
     ]
     everything = sum(w * each.all for w, each in zip(weights, single, strict=True)) / sum(weights)
@@ -183,7 +183,7 @@ def test_measuring_twice_gives_the_same_bits(engine, shape, usage):
 def test_positions_are_exactly_the_answers_tokens_that_are_not_blank(name, style):
     tokenizer = loaded().tokenizer
     for sample in task(name).samples:
-        reading = _reading(tokenizer, task(name), sample, style)
+        reading = reading_of(tokenizer, task(name), sample, style)
         read = [tokenizer.decode(reading.tokens[at]) for at in reading.capture.positions]
         assert all(text.strip() for text in read)
         answer = task(name).reference(sample).answer
@@ -194,7 +194,7 @@ def test_positions_are_exactly_the_answers_tokens_that_are_not_blank(name, style
 @pytest.mark.parametrize("name", ["micro_humaneval", "micro_gsm8k"])
 def test_every_style_is_read_at_the_same_tokens(name):
     for sample in task(name).samples:
-        readings = [_reading(loaded().tokenizer, task(name), sample, style) for style in STYLES]
+        readings = [reading_of(loaded().tokenizer, task(name), sample, style) for style in STYLES]
         read = {tuple(each.tokens[at] for at in each.capture.positions) for each in readings}
         assert len(read) == 1
         assert len({each.tokens for each in readings}) == len(STYLES)
@@ -202,7 +202,7 @@ def test_every_style_is_read_at_the_same_tokens(name):
 
 def test_prompt_and_reference_are_joined_without_a_gap():
     sample = task().samples[0]
-    reading = _reading(loaded().tokenizer, task(), sample, "assisted")
+    reading = reading_of(loaded().tokenizer, task(), sample, "assisted")
     text = loaded().tokenizer.decode(reading.tokens)
     assert text.endswith("<|im_start|>assistant\n" + task().reference(sample).text)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.engines.base import Completion
+from harness.interventions.router_mask import RouterMask
 from harness.runs.results import CaseResult, DrawResult
 from harness.spec import Case, Experiment, expand
 from harness.tasks.base import Score
 
 METRIC = "pass@1"
 BASELINE_TOKENS = (1, 2, 3, 4)
+ORDERING = ((1, 2), (0, 0), (1, 0), (0, 3))
 
 
 def cases_of(name: str = "keep_topk", **fields: Any) -> list[Case]:
@@ -91,3 +94,16 @@ def sweep(
             counts={"changed": 10 * rank},
         )
     return list(results.values())
+
+
+def masked(
+    results: Sequence[CaseResult], ordering: Sequence[tuple[int, int]] = ORDERING
+) -> list[CaseResult]:
+    """Results as runs resolve them: the first points of an ordering, as many as the dose says."""
+    found = []
+    for result in results:
+        if result.case.dose is not None:
+            points = tuple(ordering[: int(result.case.dose)])
+            result = replace(result, intervention=RouterMask(mode="keep_topk", points=points))
+        found.append(result)
+    return found

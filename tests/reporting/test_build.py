@@ -7,7 +7,7 @@ import pytest
 
 from harness.engines.base import Completion
 from harness.errors import ReportError
-from harness.reporting import build, paired, summarise
+from harness.reporting import build, holm, mean_interval, paired, summarise
 from harness.runs.results import DrawResult, GateResult, InvariantResult
 from harness.tasks.base import Score
 
@@ -31,12 +31,24 @@ def test_a_case_has_metrics_and_its_comparison(run, results):
     case = build(run, results).cases[2]
     own = results[2].sample_metrics[METRIC]
     assert case.metrics == {METRIC: summarise(own)}
-    assert case.versus_baseline == {METRIC: paired(own, results[0].sample_metrics[METRIC])}
+    versus = case.versus_baseline[METRIC]
+    assert versus.model_copy(update={"p_holm": None}) == paired(
+        own, results[0].sample_metrics[METRIC]
+    )
     assert case.versus_baseline[METRIC].worse == 2
     assert case.params == {"prompt.style": "agentic", "intervention.count": 1}
     assert (case.dose_axis, case.dose) == ("intervention.count", 1.0)
     assert case.counts == {"changed": 10}
     assert (case.model, case.task.name, case.task.size) == ("zoo/moe", "micro_humaneval", 12)
+
+
+def test_p_is_corrected_over_the_compared_cases_of_one_experiment(run):
+    both = sweep(n=40) + sweep(n=40, name="other", doses=(0, 4))
+    report = build(run, both)
+    for name in ("keep_topk", "other"):
+        compared = [c.versus_baseline[METRIC] for c in report.experiment(name) if c.baseline]
+        assert [each.p_holm for each in compared] == holm([each.p for each in compared])
+    assert len(compared) == 4
 
 
 def test_a_baseline_is_compared_with_nothing(run, results):
@@ -124,6 +136,8 @@ def test_agreement_is_averaged_over_samples_and_identity_needs_every_draw(run):
     result = result_of(case, [1, 1], draws=ours, sample_metrics=values)
     agreement = build(run, [baseline, result]).cases[1].agreement
     assert agreement.tokens == pytest.approx((1.5 + 2) / 2)
+    low, high = mean_interval([1.5, 2.0])
+    assert (agreement.ci_low, agreement.ci_high) == (max(low, 0.0), high)
     assert agreement.identical == 0.5
     unknown = replace(result, draws=(replace(ours[0], agreement=None), *ours[1:]))
     assert build(run, [baseline, unknown]).cases[1].agreement is None

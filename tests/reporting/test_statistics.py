@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import optimize, stats
+from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 
 from harness.errors import ReportError
-from harness.reporting import mean_interval, paired, rate_interval, summarise
-from harness.reporting.statistics import paired_rate_interval
+from harness.reporting import holm, paired, summarise
+from harness.reporting.intervals import mean_interval, rate_interval, share_interval
+from harness.reporting.power import detectable_mean_difference, detectable_rate_difference
+from harness.reporting.statistics import _sign_flip, paired_interval
 
 
 def by_id(values):
@@ -30,88 +33,6 @@ pairs = st.one_of(binary, reals)
 
 def split(values):
     return by_id(a for a, _ in values), by_id(b for _, b in values)
-
-
-def test_wilson_is_the_published_formula():
-    z = stats.norm.ppf(0.975)
-    rate, n = 15 / 20, 20
-    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
-    assert rate_interval(15, 20) == pytest.approx((centre - half, centre + half))
-
-
-@pytest.mark.parametrize("n", [1, 20, 164])
-def test_wilson_at_the_ends_has_width_and_contains_the_rate(n):
-    low, high = rate_interval(0, n)
-    assert low == 0
-    assert 0 < high < 1
-    assert rate_interval(n, n) == pytest.approx((1 - high, 1.0))
-    assert rate_interval(n, n)[1] == 1.0
-
-
-@pytest.mark.parametrize("n", [20, 164])
-@pytest.mark.parametrize("rate", [0.3, 0.85])
-def test_wilson_covers_95_percent(n, rate):
-    # Exact, not simulated: all outcomes by their probability. At n = 20 outcomes are so few that
-    # coverage comes in steps; it is 97.5 % and 97.8 % there, and 95.0 % and 95.2 % at n = 164.
-    outcomes = np.arange(n + 1)
-    covered = [low <= rate <= high for low, high in (rate_interval(k, n) for k in outcomes)]
-    coverage = stats.binom.pmf(outcomes, n, rate)[covered].sum()
-    assert 0.94 < coverage < 0.98
-
-
-@pytest.mark.parametrize("n", [20, 164])
-@pytest.mark.parametrize(("rate", "base"), [(0.3, 0.3), (0.3, 0.2), (0.85, 0.85), (0.85, 0.75)])
-def test_paired_rate_interval_covers_95_percent(n, rate, base):
-    # Exact as well; 95 to 98 % at n = 20 and 94.7 to 95.1 % at n = 164. Half of the samples share
-    # their luck with the baseline, as under equal noise, and change only as the rates demand.
-    up = 0.5 * rate * (1 - base) + 0.5 * max(0.0, rate - base)
-    down = 0.5 * base * (1 - rate) + 0.5 * max(0.0, base - rate)
-    better, worse = np.meshgrid(np.arange(n + 1), np.arange(n + 1))
-    possible = better + worse <= n
-    cells = np.stack([better, worse, n - better - worse], axis=-1)[possible]
-    weights = stats.multinomial.pmf(cells, n, [up, down, 1 - up - down])
-    likely = weights > 1e-6
-    covered = sum(
-        weight
-        for (gained, lost, _), weight in zip(cells[likely], weights[likely], strict=True)
-        for low, high in [paired_rate_interval(int(gained), int(lost), n)]
-        if low <= rate - base <= high
-    )
-    assert 0.93 <= covered <= 0.98
-
-
-@pytest.mark.parametrize("n", [20, 164])
-def test_mean_interval_covers_95_percent(n):
-    generator = np.random.default_rng(0)
-    samples = generator.binomial(4, generator.beta(4, 2, (1000, n))) / 4
-    covered = np.mean([low <= 2 / 3 <= high for low, high in map(mean_interval, samples)])
-    assert 0.93 <= covered <= 0.97
-
-
-@pytest.mark.parametrize(("better", "worse", "n"), [(5, 2, 20), (0, 7, 20), (14, 1, 44), (3, 3, 9)])
-def test_tango_bounds_are_where_the_score_test_turns(better, worse, n):
-    # The score test once more, its restricted likelihood maximised by a general optimiser.
-    def score(difference):
-        def loss(lost):
-            gained = lost + difference
-            cells = [(better, gained), (worse, lost), (n - better - worse, 1 - lost - gained)]
-            return -sum(count * math.log(max(share, 1e-12)) for count, share in cells if count)
-
-        least, most = max(0.0, -difference), (1 - difference) / 2
-        found = optimize.minimize_scalar(loss, bounds=(least, most), options={"xatol": 1e-12}).x
-        variance = n * (2 * found + difference - difference**2)
-        return (better - worse - n * difference) / math.sqrt(variance)
-
-    low, high = paired_rate_interval(better, worse, n)
-    assert score(low) == pytest.approx(stats.norm.ppf(0.975), abs=1e-3)
-    assert score(high) == pytest.approx(-stats.norm.ppf(0.975), abs=1e-3)
-
-
-@pytest.mark.parametrize("n", [1, 20, 164])
-def test_unchanged_samples_do_not_claim_certainty(n):
-    z2 = stats.norm.ppf(0.975) ** 2
-    assert paired_rate_interval(0, 0, n) == pytest.approx((-z2 / (n + z2), z2 / (n + z2)))
 
 
 @given(binary)
@@ -176,20 +97,6 @@ def test_a_metric_lies_in_its_interval(values):
             assert metric.ci_high <= 1
 
 
-def test_zeros_and_ones_get_wilson_and_other_values_get_student():
-    assert summarise(by_id([1, 0, 1, 1])).ci_high == pytest.approx(rate_interval(3, 4)[1])
-    values = [12.0, 15.0, 9.5, 11.0]
-    low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
-    metric = summarise(by_id(values))
-    assert (metric.ci_low, metric.ci_high) == pytest.approx((low, high))
-
-
-@pytest.mark.parametrize("values", [[0.5], [0.5, 0.5, 0.5], [1 / 3, 1 - 2 / 3]])
-def test_no_spread_no_interval(values):
-    assert mean_interval(values) == (None, None)
-    assert summarise(by_id(values)).ci_low is None
-
-
 def test_sign_flip_is_exact_for_few_samples():
     # All 2**5 signs of five equal differences: 2 are as extreme as the observed.
     versus = paired(by_id([0.5, 0.6, 0.7, 0.8, 0.9]), by_id([0.25, 0.35, 0.45, 0.55, 0.65]))
@@ -238,3 +145,73 @@ def test_no_samples_are_refused():
         summarise({})
     with pytest.raises(ReportError, match="no samples"):
         paired({}, {})
+
+
+def test_values_get_the_interval_of_their_kind():
+    rate = summarise(by_id([1, 0, 1, 1]))
+    assert (rate.method, rate.ci_low, rate.ci_high) == ("jeffreys", *rate_interval(3, 4))
+    shares = [1, 0.5, 0.25, 1]
+    share = summarise(by_id(shares))
+    assert (share.method, share.ci_low, share.ci_high) == (
+        "wilson_effective",
+        *share_interval(shares),
+    )
+    lengths = [12.0, 15.0, 9.5, 11.0]
+    length = summarise(by_id(lengths))
+    assert (length.method, length.ci_low, length.ci_high) == ("t_hall", *mean_interval(lengths))
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(-4, 4), min_size=2, max_size=12))
+def test_sign_flip_is_scipys(differences):
+    changed = np.array([each for each in differences if each], dtype=float)
+    if len(changed) < 2:
+        assert _sign_flip(np.array(differences, dtype=float)) == 1.0
+        return
+    expected = stats.permutation_test(
+        (changed,), np.mean, permutation_type="samples", n_resamples=5000, vectorized=False
+    )
+    assert _sign_flip(np.array(differences, dtype=float)) == pytest.approx(
+        min(expected.pvalue, 1.0)
+    )
+
+
+def test_drawn_sign_flips_agree_with_scipys():
+    differences = np.random.default_rng(3).normal(0.3, 1, 40)
+    expected = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=20000, rng=1
+    )
+    assert _sign_flip(differences) == pytest.approx(expected.pvalue, abs=0.012)
+
+
+@given(st.lists(st.floats(0.0001, 1), min_size=1, max_size=12))
+def test_holm_is_that_of_statsmodels_and_never_below_p(ps):
+    corrected = holm(ps)
+    assert corrected == pytest.approx(multipletests(ps, method="holm")[1])
+    assert all(after >= before for after, before in zip(corrected, ps, strict=True))
+    assert max(corrected) <= 1
+
+
+def test_holm_by_hand_and_of_nothing():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+
+
+def test_the_minimal_effect_is_that_of_the_test_in_use():
+    case, baseline = by_id([1] * 12 + [0] * 8), by_id([1] * 15 + [0] * 5)
+    assert paired(case, baseline).minimal_effect == detectable_rate_difference(20, 3)
+    shares = by_id([0.5] * 12 + [0.25] * 8)
+    differences = np.array(
+        [shares[sample] - baseline[sample] for sample in shares], dtype=np.float64
+    )
+    assert paired(shares, baseline).minimal_effect == detectable_mean_difference(differences)
+
+
+@given(pairs)
+def test_an_interval_grows_with_its_confidence(values):
+    case, baseline = split(values)
+    narrow, wide = (paired_interval(case, baseline, each) for each in (0.9, 0.99))
+    assert (narrow[0] is None) == (wide[0] is None)
+    if narrow[0] is not None:
+        assert wide[0] <= narrow[0] + 1e-9
+        assert wide[1] >= narrow[1] - 1e-9

@@ -8,16 +8,18 @@ from .small_run import cases_of, first, result_of, sweep
 
 EXPECTED = """\
 keep_topk  zoo/moe, micro_humaneval, n = 12
-style     count                pass@1  delta      p  agree  same  tokens
-────────────────────────────────────────────────────────────────────────
-agentic   baseline  0.92 [0.65, 0.99]      -      -      -     -      48
-agentic   0         0.92 [0.65, 0.99]  +0.00  1.000    4.0  100%      48
-agentic   4         0.75 [0.47, 0.91]  -0.17  0.500    2.0    0%      36
-assisted  baseline  0.92 [0.65, 0.99]      -      -      -     -      48
-assisted  0         0.92 [0.65, 0.99]  +0.00  1.000    4.0  100%      48
-assisted  4         0.75 [0.47, 0.91]  -0.17  0.500    2.0    0%      36
-agree: mean tokens before the first departure from the baseline; same: samples all of whose
-completions equal it; p: paired by sample, not corrected for the number of cases.
+style     count                pass@1  delta  +/-      p   mde  agree  same
+───────────────────────────────────────────────────────────────────────────
+agentic   baseline  0.92 [0.67, 0.99]      -    -      -     -      -     -
+agentic   0         0.92 [0.67, 0.99]  +0.00  0/0  1.000  0.58    4.0  100%
+agentic   4         0.75 [0.47, 0.92]  -0.17  0/2  1.000  0.58    2.0    0%
+assisted  baseline  0.92 [0.67, 0.99]      -    -      -     -      -     -
+assisted  0         0.92 [0.67, 0.99]  +0.00  0/0  1.000  0.58    4.0  100%
+assisted  4         0.75 [0.47, 0.92]  -0.17  0/2  1.000  0.58    2.0    0%
++/-: samples that got better and worse; p: paired by sample, Holm-corrected over the experiment;
+mde: the smallest delta that this many samples show with a power of 80 %; agree: mean tokens
+before the first departure from the baseline, ± half its 95 % interval; same: samples all of
+whose completions equal it.
 """
 
 
@@ -61,7 +63,7 @@ def test_tables_are_at_most_100_columns(run):
     results = [result_of(case, first(5, 9), baseline=None) for case in cases_of(axes=axes)]
     text = table(build(run, results))
     assert max(map(len, text.splitlines())) <= 100
-    assert text.count("0.56 [0.27, 0.81]") == 16
+    assert text.count("0.56 [0.25, 0.83]") == 16
 
 
 def test_cases_without_numbers_say_why_once(run, results):
@@ -81,7 +83,7 @@ def test_warnings_come_below_once(run, results):
 
 
 def test_small_p_is_never_a_zero(run):
-    text = table(build(run, sweep(doses=(0, 1, 2, 4, 8, 16, 32, 64), n=20)))
+    text = table(build(run, sweep(doses=tuple(range(11)), n=40)))
     assert "<0.001" in text
     assert " 0.000" not in text
 
@@ -89,7 +91,7 @@ def test_small_p_is_never_a_zero(run):
 def test_an_experiment_without_axes_is_named_by_its_id(run):
     text = table(build(run, [result_of(cases_of()[0], first(5, 9), baseline=None)]))
     assert "keep_topk" in text
-    assert "0.56 [0.27, 0.81]" in text
+    assert "0.56 [0.25, 0.83]" in text
 
 
 def test_an_empty_report_is_an_empty_table(run):
@@ -101,3 +103,22 @@ def test_warnings_that_differ_in_numbers_only_are_one(run, results):
     text = table(build(run, results))
     assert text.count("warning") == 1
     assert "warning: 10 cases, the worst: 9 of 12 answers cut" in text
+
+
+def test_a_report_that_was_not_corrected_says_so(run):
+    report = build(run, sweep(doses=(0, 4)))
+    cases = tuple(
+        case.model_copy(
+            update={
+                "versus_baseline": {
+                    name: versus.model_copy(update={"p_holm": None})
+                    for name, versus in case.versus_baseline.items()
+                }
+            }
+        )
+        for case in report.cases
+    )
+    assert "Holm" in table(report)
+    text = table(report.model_copy(update={"cases": cases}))
+    assert "Holm" not in text
+    assert "not corrected" in text

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import ReportError
-from harness.reporting import build, load_report, samples, write
+from harness.reporting import build, load_report, samples, write, write_page
 
 
 def test_written_reports_load_as_they_were(report, results, directory):
@@ -23,7 +23,16 @@ def test_a_directory_holds_these_files_and_no_leftovers(report, results, directo
     write(report, results, directory)
     write(report, results, directory)
     found = sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file())
-    assert found == ["cases.csv", "plots/keep_topk.png", "report.json", "samples.jsonl"]
+    assert found == [
+        "cases.csv",
+        "index.html",
+        "paired/keep_topk.csv",
+        "paired/keep_topk.json",
+        "plots/keep_topk.png",
+        "records.jsonl",
+        "report.json",
+        "samples.jsonl",
+    ]
     assert (directory / "plots" / "keep_topk.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -53,6 +62,7 @@ def test_samples_jsonl_has_a_line_per_case_sample_and_draw(report, results, dire
         "parsed": True,
         "detail": "",
         "agreement": 4,
+        "metrics": {"pass@1": 1.0},
     }
     assert samples(directory).to_dict("records")[12]["prompt"] == "prompt of s/0\u2028\nü"
 
@@ -127,3 +137,24 @@ def test_a_full_disk_leaves_no_part_behind(report, results, directory, monkeypat
     with pytest.raises(ReportError, match="No space left on device"):
         write(report, results, directory)
     assert not [path for path in directory.rglob("*") if path.is_file()]
+
+
+def test_the_page_can_be_written_anew_from_what_is_on_disk(report, results, directory):
+    path = write(report, results, directory)
+    page = (directory / "index.html").read_bytes()
+    for place in (directory, path):
+        (directory / "index.html").unlink()
+        assert write_page(place) == directory / "index.html"
+        assert (directory / "index.html").read_bytes() == page
+
+
+def test_a_page_needs_its_report_and_its_samples(report, results, directory):
+    with pytest.raises(ReportError, match=r"no such file"):
+        write_page(directory)
+    write(report, results, directory)
+    (directory / "samples.jsonl").write_text('{"case": "x", "sample": "s/0", "prompt": ""}\n')
+    with pytest.raises(ReportError, match=r"samples\.jsonl:1: completion: expected text"):
+        write_page(directory)
+    (directory / "samples.jsonl").unlink()
+    with pytest.raises(ReportError, match=r"samples\.jsonl: no such file"):
+        write_page(directory)

@@ -24,16 +24,6 @@ def baseline(neutral):
     return result_of(neutral.baseline, TOKENS)
 
 
-def with_agreement(result, *agreements):
-    return replace(
-        result,
-        draws=tuple(
-            replace(draw, agreement=agreement)
-            for draw, agreement in zip(result.draws, agreements, strict=True)
-        ),
-    )
-
-
 def test_equal_completions_hold_whatever_their_scores_are_worth(neutral, baseline):
     (check,) = check_invariants([baseline, result_of(neutral, TOKENS, gap=1e-6)])
     assert check.holds
@@ -42,21 +32,30 @@ def test_equal_completions_hold_whatever_their_scores_are_worth(neutral, baselin
 
 
 def test_the_first_departing_token_is_shown_with_its_gap(neutral, baseline):
-    result = with_agreement(result_of(neutral, [(1, 2, 3, 4), (5, 9)]), 4, 1)
+    result = result_of(neutral, [(1, 2, 3, 4), (5, 9)])
     (check,) = check_invariants([baseline, result])
     assert not check.holds
     assert check.detail == (
         "1 of 2 completions equal the baseline's; first departure: "
         "s/1 at token 1: 9 instead of 6, log-probability gap -3.00e-01"
     )
+    assert (check.departure.request, check.departure.token) == ("s/1", 1)
+    assert check.departure.log_probability_gap == pytest.approx(-0.3)
 
 
-@pytest.mark.parametrize(("tokens", "length"), [((1, 2, 3), 3), ((1, 2, 3, 4, 7), 5), ((), 0)])
-def test_a_completion_that_ends_elsewhere_is_a_departure(neutral, baseline, tokens, length):
-    result = with_agreement(result_of(neutral, [tokens, (5, 6)]), min(length, 4), 2)
-    (check,) = check_invariants([baseline, result])
+@pytest.mark.parametrize(
+    ("tokens", "departure"),
+    [
+        ((1, 2, 3), "s/0 at token 3: the end instead of 4"),
+        ((1, 2, 3, 4, 7), "s/0 at token 4: 7 instead of the end"),
+        ((), "s/0 at token 0: the end instead of 1"),
+    ],
+)
+def test_a_completion_that_ends_elsewhere_is_a_departure(neutral, baseline, tokens, departure):
+    (check,) = check_invariants([baseline, result_of(neutral, [tokens, (5, 6)])])
     assert not check.holds
-    assert check.detail.endswith(f"s/0: {length} tokens instead of 4")
+    assert check.detail.endswith(departure)
+    assert check.departure.log_probability_gap is None
 
 
 def test_draws_are_compared_with_their_own_kind(neutral, baseline):

@@ -142,8 +142,8 @@ def test_requests_say_what_the_spec_says(tokenizer):
 
 
 def test_a_prompt_is_shown_as_the_model_reads_it(tokenizer):
-    (case,) = cases()
-    text = Plan(tokenizer).prompt_text(case.task, case.task.samples[0], "agentic")
+    (case,) = cases(prompt={"style": "agentic"})
+    text = Plan(tokenizer).prompt_text(case, case.task.samples[0])
     assert text.startswith("<|im_start|>system\nTools: read_file<|im_end|>\n")
     assert text.endswith("</tool_response><|im_end|>\n<|im_start|>assistant\n")
 

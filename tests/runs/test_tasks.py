@@ -22,8 +22,13 @@ def test_the_limit_makes_another_task_of_the_same_samples():
 
 def test_a_measurement_sees_all_samples_whatever_the_limit():
     full = full_task(settings(limit=3))
-    assert full is full_task(settings(limit=5)) is task_of(settings())
+    assert full is full_task(settings(limit=5))
+    assert full.samples == task_of(settings()).samples
     assert full.size == 164
+
+
+def test_a_task_that_is_asked_for_is_ready_to_be_scored():
+    assert task_of(settings()).isolated_by is not None
 
 
 def test_a_local_file_replaces_the_usual_source(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FieldError, SpecError
-from harness.spec import UsagePoints, load
+from harness.spec import UsagePoints, engine_settings, load
 from harness.spec.form import FIELDS
 
 SPEC = """\
@@ -246,8 +246,8 @@ def test_a_folder(tmp_path):
             "dose:",
             "gates: [neutral_equals_basline]\ndose:",
             (
-                "x.yaml:14 gates[0]: 'neutral_equals_basline' is not accepted; "
-                "it should be 'neutral_equals_baseline'"
+                "x.yaml:14 gates[0]: 'neutral_equals_basline' is no gate; "
+                "did you mean neutral_equals_baseline?"
             ),
         ),
         (
@@ -510,3 +510,15 @@ def test_reading_specs_needs_no_torch():
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True)
     assert done.stdout == b"set()\n"
+
+
+def test_engine_settings_need_no_spec():
+    settings = engine_settings(["engine.dtype=bfloat16", "intervention.count=4", "model=x"])
+    assert (settings.dtype, settings.slots) == ("bfloat16", None)
+    assert engine_settings() == engine_settings(["task.limit=2"])
+    for override, complaint in {
+        "engine.dtyp=bfloat16": "--titrate-set engine.dtyp=bfloat16 engine.dtyp: no such field",
+        "engine.slots=0": "--titrate-set engine.slots=0 engine.slots: 0 is not accepted",
+    }.items():
+        with pytest.raises(SpecError, match=complaint):
+            engine_settings([override])

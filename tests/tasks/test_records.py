@@ -41,3 +41,26 @@ def test_unreadable_files_are_named(tmp_path):
     for file in (tmp_path / "missing.jsonl", binary, tmp_path):
         with pytest.raises(TaskError, match="cannot be read"):
             read_records(file, ("question",))
+
+
+def test_parquet_files_hold_the_same_records(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"question": ["q", "r"], "answer": ["a", None]}), file)
+    with pytest.raises(TaskError, match=r"a\.parquet row 2: no text in answer"):
+        read_records(file, ("question", "answer"))
+    assert [record["question"] for record in read_records(file, ("question",))] == ["q", "r"]
+
+
+def test_a_file_that_only_claims_to_be_parquet_is_refused(tmp_path):
+    file = tmp_path / "a.parquet"
+    file.write_text(GOOD)
+    with pytest.raises(TaskError, match=r"a\.parquet: cannot be read \(.*expected a Parquet file"):
+        read_records(file, ("question",))
+
+
+def test_parquet_without_its_library_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.tasks.records.find_spec", lambda _: None)
+    with pytest.raises(TaskError, match=r"pip install 'pytest-titrate\[parquet\]'"):
+        read_records(tmp_path / "a.parquet", ("question",))

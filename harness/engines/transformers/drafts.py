@@ -8,6 +8,7 @@ what it is without drafts (speculative decoding by prompt lookup, Saxena 2023, o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,12 +20,21 @@ _MOST_SIBLINGS = 8
 
 @dataclass
 class SiblingTexts:
-    """Completed token sequences by sample."""
+    """Completed token sequences by sample, while requests of that sample are still to end.
 
+    `to_end` counts these requests, so that memory does not grow with the samples of a queue.
+    """
+
+    to_end: Counter[str]
     _texts: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
 
     def add(self, sample: str, tokens: tuple[int, ...]) -> None:
-        """Remember a completion; one that is known moves to the end."""
+        """Remember what a request that has ended said; what is known moves to the end."""
+        self.to_end[sample] -= 1
+        if not self.to_end[sample]:
+            del self.to_end[sample]
+            self._texts.pop(sample, None)
+            return
         texts = self._texts.setdefault(sample, [])
         if tokens in texts:
             texts.remove(tokens)

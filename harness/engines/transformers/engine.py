@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any, Literal
 
 import psutil
@@ -19,9 +20,11 @@ import torch
 import transformers
 
 from harness.engines.base import Activations, Completion, Reading, Request
-from harness.engines.transformers.decoding import DecodingRun, Work
+from harness.engines.transformers.decoding import DecodingRun
+from harness.engines.transformers.passes import Work
 from harness.engines.transformers.prefixes import BLOCK, prefix_key
 from harness.engines.transformers.reading import read
+from harness.engines.transformers.readout import Readout
 from harness.engines.transformers.slots import rounded_columns
 from harness.engines.transformers.stage import Stage
 from harness.errors import FieldError, ModelError, RequestError
@@ -66,6 +69,7 @@ class TransformersEngine:
         self._drafts = drafts
         self._strict = determinism == "strict"
         self._stage: Stage | None = None
+        self._readout: Readout | None = None
         #: What the latest `generate` cost.
         self.work = Work()
         self._refuse_recurrent()
@@ -92,7 +96,10 @@ class TransformersEngine:
             "dtype": str(self.loaded.model.dtype).removeprefix("torch."),
             "attention": str(config._attn_implementation),  # noqa: SLF001 - no public reader
             "experts": str(getattr(config, "_experts_implementation", None) or "none"),
+            "precision": torch.get_float32_matmul_precision(),
+            "kernels": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
+            "titrate": version("pytest-titrate"),
             "torch": torch.__version__,
             "transformers": transformers.__version__,
         }
@@ -133,9 +140,16 @@ class TransformersEngine:
         """Yield `(position, activations)`; an impossible reading raises `RequestError`."""
         return read(self.loaded, list(readings))
 
+    def readout(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities [..., V] read from block outputs [..., H]; on the model's device."""
+        if self._readout is None:
+            self._readout = Readout(self.loaded)
+        return self._readout(hidden)
+
     def close(self) -> None:
         """Drop the model and the cache."""
         self._stage = None
+        self._readout = None
         del self.loaded
 
     # What fits -----------------------------------------------------------------------------------

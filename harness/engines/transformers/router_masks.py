@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from harness.interventions.base import Intervention
-from harness.interventions.router_mask import RouterMask, Routing, route
+from harness.interventions.router_mask import Mode, RouterMask, Routing, route
 from harness.models.routers import router_sites
 
 
@@ -25,7 +25,7 @@ class _Pass:
     slots: slice
     positions: torch.Tensor
     masks: torch.Tensor  # [N, routers, experts]
-    replace: torch.Tensor  # [N]
+    replace: torch.Tensor | None  # [N], None where no row replaces
     zero: torch.Tensor  # [N]
     counts: torch.Tensor  # [2, N]: routing decisions changed, and emptied
 
@@ -44,7 +44,8 @@ class RouterMaskRows:
         # Per slot and column, over all routers; the last column is where padding is written.
         self._changed = self._table(slots, columns + 1, dtype=torch.int16)
         self._emptied = self._table(slots, columns + 1, dtype=torch.int16)
-        self._masked = [False] * slots
+        # What the slots' masks do, known without asking the device; None for no mask.
+        self._modes: list[Mode | None] = [None] * slots
         # A sweep has few distinct masks and many requests.
         self._built: dict[RouterMask, torch.Tensor] = {}
         self._pass: _Pass | None = None
@@ -78,10 +79,11 @@ class RouterMaskRows:
         """Write the slot's mask. A mask without points leaves the row to the model's own code."""
         self._changed[slot, kept:] = 0
         self._emptied[slot, kept:] = 0
-        if self._masked[slot]:
+        if self._modes[slot] is not None:
             self._masks[slot] = False
-        self._masked[slot] = isinstance(intervention, RouterMask) and bool(intervention.points)
-        if isinstance(intervention, RouterMask) and self._masked[slot]:
+            self._modes[slot] = None
+        if isinstance(intervention, RouterMask) and intervention.points:
+            self._modes[slot] = intervention.mode
             self._masks[slot] = self._mask(intervention)
             self._replace[slot] = intervention.mode == "replace_topk"
             self._zero[slot] = intervention.on_empty == "zero"
@@ -96,7 +98,7 @@ class RouterMaskRows:
         self.copy(source, target, columns)
         for table in (self._masks, self._replace, self._zero):
             table[target] = table[source]
-        self._masked[target] = self._masked[source]
+        self._modes[target] = self._modes[source]
 
     def swap(self, one: int, other: int, columns: int) -> None:
         """Exchange two slots' masks and counts."""
@@ -104,19 +106,21 @@ class RouterMaskRows:
             table[[one, other], :columns] = table[[other, one], :columns]
         for table in (self._masks, self._replace, self._zero):
             table[[one, other]] = table[[other, one]]
-        self._masked[one], self._masked[other] = self._masked[other], self._masked[one]
+        self._modes[one], self._modes[other] = self._modes[other], self._modes[one]
 
     def begin(self, slots: slice, positions: torch.Tensor) -> None:
         """Lay out the rows' masks token by token, once for all layers of the coming pass."""
-        if not any(self._masked[slots]):
+        modes = set(self._modes[slots])
+        if modes <= {None}:
             self._pass = None
             return
         width = positions.shape[1]
+        replaces = "replace_topk" in modes
         self._pass = _Pass(
             slots,
             positions,
             self._masks[slots].repeat_interleave(width, dim=0),
-            self._replace[slots].repeat_interleave(width),
+            self._replace[slots].repeat_interleave(width) if replaces else None,
             self._zero[slots].repeat_interleave(width),
             torch.zeros(2, positions.numel(), dtype=torch.int16, device=self._device),
         )
@@ -133,13 +137,11 @@ class RouterMaskRows:
 
     def counts(self, slot: int, columns: int) -> Mapping[str, int]:
         """Routing decisions (tokens x routers) of a masked sequence: seen, changed, emptied."""
-        if not self._masked[slot]:
+        if self._modes[slot] is None:
             return {}
-        return {
-            "routed": columns * len(self._sites),
-            "changed": int(self._changed[slot, :columns].sum()),
-            "emptied": int(self._emptied[slot, :columns].sum()),
-        }
+        both = torch.stack([self._changed[slot, :columns], self._emptied[slot, :columns]])
+        changed, emptied = both.sum(1).tolist()
+        return {"routed": columns * len(self._sites), "changed": changed, "emptied": emptied}
 
     def _table(self, *shape: int, dtype: torch.dtype) -> torch.Tensor:
         return torch.zeros(shape, dtype=dtype, device=self._device)
@@ -164,7 +166,7 @@ class RouterMaskRows:
                 scores,
                 indices,
                 mask=current.masks[:, index].to(device),
-                replace=current.replace.to(device),
+                replace=None if current.replace is None else current.replace.to(device),
                 zero_on_empty=current.zero.to(device),
             )
             current.counts[0] += routing.changed.to(self._device)

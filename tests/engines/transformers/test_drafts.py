@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ tokens = st.lists(st.integers(0, 4), max_size=30).map(tuple)
 
 
 def siblings(*texts: tuple[int, ...]) -> SiblingTexts:
-    known = SiblingTexts()
+    known = SiblingTexts(Counter(s=len(texts) + 1))
     for text in texts:
         known.add("s", text)
     return known
@@ -33,9 +35,20 @@ def test_after_a_departure_the_nearest_equal_ending_is_followed():
 
 
 def test_nothing_is_proposed_without_siblings_or_room():
-    assert SiblingTexts().propose("s", [1], 4) == ()
+    assert siblings().propose("s", [1], 4) == ()
     assert siblings((1, 2)).propose("other", [1], 4) == ()
     assert siblings((1, 2)).propose("s", [1], 0) == ()
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=20))
+def test_a_sample_is_forgotten_with_its_last_request(samples):
+    known = SiblingTexts(Counter(samples))
+    for index, sample in enumerate(samples):
+        known.add(sample, (1, 2, index))
+        left = samples[index + 1 :]
+        assert known.knows(sample) == (sample in left)
+        assert set(known._texts) <= set(left)
+    assert not known.to_end
 
 
 @given(st.lists(tokens, max_size=12), tokens, st.integers(0, 20))

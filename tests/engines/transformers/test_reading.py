@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 
@@ -47,6 +49,32 @@ def test_captures_equal_the_models_own_forward(moe, monkeypatch, batch_tokens):
         scores = output.logits[0].log_softmax(-1)
         expected = [0.0] + [scores[i, t].item() for i, t in enumerate(tokens[1:])]
         assert activations.token_log_probabilities.tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_readings_are_streamed_in_bounded_memory(moe, monkeypatch):
+    """No batch is read before it is asked for, and nothing of it stays once it was handed on."""
+    monkeypatch.setattr(reading_module, "_BATCH_TOKENS", 16)
+    batches = []
+
+    def watch(module, inputs, output):
+        batches.append(weakref.ref(output))
+
+    hook = moe.model.model.layers[0].register_forward_hook(watch)
+    kept = []
+    try:
+        sequences = [tuple(1 + (i + j) % 47 for j in range(8)) for i in range(20)]
+        stream = TransformersEngine(moe).forward([Reading(s, EVERYTHING) for s in sequences])
+        for done, (_, activations) in enumerate(stream):
+            assert len(batches) == done // 2 + 1
+            assert sum(batch() is not None for batch in batches) == 1
+            kept.append(weakref.ref(activations.hidden[0]))
+            del activations
+            # `enumerate` still holds the latest.
+            assert sum(share() is not None for share in kept) <= 1
+    finally:
+        hook.remove()
+    assert len(batches) == 10
+    assert not any(batch() is not None for batch in batches)
 
 
 def test_only_the_positions_asked_for_come_back(moe):

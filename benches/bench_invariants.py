@@ -1,0 +1,12 @@
+"""The identities that every number rests on, for every intervention, engine and architecture."""
+
+from __future__ import annotations
+
+from harness.invariants import Check
+from harness.runs.results import InvariantResult
+from harness.testing import invariants
+
+
+@invariants
+def bench_invariants(check: Check, finding: InvariantResult) -> None:
+    assert (finding.holds, finding.name) == (True, check.name)

@@ -1,0 +1,33 @@
+"""Files that are there whole or not at all: written beside their place and renamed into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; what was written there becomes `path` when the block ends well.
+
+    Folders that are missing are made. A block that raises leaves `path` as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Put a file in place whole: readers see the old one or the new one."""
+    # A completion may hold a lone surrogate, which UTF-8 cannot; it becomes a question mark.
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    with replace_file(path) as part:
+        part.write_bytes(data)

@@ -1,0 +1,90 @@
+"""Who waits, and who is let in next: the queue of a run, and the waves that fill free slots."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass
+from typing import Any
+
+from harness.engines.base import Request
+from harness.engines.transformers.ordering import Queued, by_length
+from harness.engines.transformers.prefixes import BLOCK, PrefixIndex, prefix_key
+from harness.engines.transformers.residents import Residents, Sequence
+
+# Reading prompts costs about as much as a step, so slots are refilled this share at a time.
+_REFILL_SHARE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Upcoming:
+    """A prompt that the coming pass will read, as something to share with."""
+
+    cached: SequenceOf[int]
+    intervention: Any
+    prompt_length: int
+
+
+class Admission:
+    """The requests of one run that are not running."""
+
+    def __init__(self, queue: SequenceOf[Queued], *, siblings_apart: bool) -> None:
+        self._waiting = deque(by_length(queue, siblings_apart=siblings_apart))
+        # Prompts, under what is done to them, that are still to come: see `wants`.
+        self._wanted = Counter(_prompt_key(request) for _, request in queue)
+        # Sequences that were running, or were passed over once: they go first.
+        self._first: deque[Sequence] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._first)
+
+    def is_due(self, free: int, slots: int) -> bool:
+        """Whether it pays to fill this many free slots now."""
+        return len(self) > 0 and free >= max(1, min(slots // _REFILL_SHARE, len(self)))
+
+    def wants(self, sequence: Sequence) -> bool:
+        """Whether the columns of an ended sequence are worth keeping.
+
+        A waiting request may have its prompt; later runs may want the last sequences of this one.
+        """
+        return not self._waiting or self._wanted[_prompt_key(sequence.request)] > 0
+
+    def put_back(self, sequences: SequenceOf[Sequence]) -> None:
+        """Let these be the next, in their order."""
+        self._first.extendleft(reversed(sequences))
+
+    def wave(self, free: int, residents: Residents | None) -> list[Sequence]:
+        """Up to `free` sequences to admit now, those with the fewest tokens to read first.
+
+        One that shares more with another of the same wave than with a resident waits for the next
+        wave, in which it copies that one's columns. Without `residents` nothing is shared.
+        """
+        upcoming = PrefixIndex()
+        deferred: list[Sequence] = []
+        admitted: list[tuple[int, Sequence]] = []
+        while len(self) and len(admitted) + len(deferred) < free:
+            sequence = self._next()
+            tokens, shared = sequence.all_tokens, 0
+            if residents is not None:
+                shared = residents.source(sequence)
+                prompt = sequence.prompt_length
+                in_wave = upcoming.longest(tokens, sequence.intervention, prompt)[1]
+                if min(in_wave, len(tokens) - 1) >= shared + BLOCK:
+                    deferred.append(sequence)
+                    continue
+                upcoming.add(_Upcoming(tokens, sequence.intervention, prompt))
+            admitted.append((len(tokens) - shared, sequence))
+        self.put_back(deferred)
+        return [sequence for _, sequence in sorted(admitted, key=lambda pair: pair[0])]
+
+    def _next(self) -> Sequence:
+        if self._first:
+            return self._first.popleft()
+        position, request = self._waiting.popleft()
+        self._wanted[_prompt_key(request)] -= 1
+        return Sequence(position, request)
+
+
+def _prompt_key(request: Request) -> tuple[tuple[int, ...], str]:
+    length = len(request.prompt)
+    return request.prompt, prefix_key(request.intervention, length, request.prompt_length)

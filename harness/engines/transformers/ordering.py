@@ -1,0 +1,35 @@
+"""In which order a queue is worked on: requests of similar length next to each other.
+
+Prompts that are read in one pass are padded to the longest of them, and a step attends over the
+columns of its longest sequence. On the sweep of docs/performance.md this order saves a fifth of the
+time. The longest come first, so that what does not fit into memory shows at the start.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from harness.engines.base import Request
+
+# Requests that may be taken out of their order: early conditions of a sweep still end early.
+LOOK_AHEAD = 1024
+
+Queued = tuple[int, Request]
+
+
+def by_length(queue: Sequence[Queued], *, siblings_apart: bool) -> Iterator[Queued]:
+    """Yield (position, request), the longest prompts of every `LOOK_AHEAD` requests first.
+
+    `siblings_apart` takes one request of every sample, then a second one of every sample, and so
+    on: a draft needs a sibling that has ended, not one that runs beside it.
+    """
+    for start in range(0, len(queue), LOOK_AHEAD):
+        ahead = queue[start : start + LOOK_AHEAD]
+        turns: Counter[str] = Counter()
+        keyed = []
+        for position, request in ahead:
+            keyed.append((turns[request.sample], -len(request.prompt), position, request))
+            turns[request.sample] += siblings_apart
+        for _, _, position, request in sorted(keyed, key=lambda item: item[:3]):
+            yield position, request

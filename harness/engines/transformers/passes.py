@@ -1,0 +1,89 @@
+"""One forward pass of the model over neighbouring slots: positions, mask, window, interventions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from harness.engines.transformers.slots import Window
+from harness.engines.transformers.stage import Stage
+from harness.models.loading import LoadedModel
+
+# Columns in use are rounded up to this, so that attention sees few distinct shapes.
+_COLUMN_STEP = 32
+
+
+@dataclass(slots=True)
+class Work:
+    """What a run cost: forward passes, drafted tokens, and how many of these were accepted."""
+
+    passes: int = 0
+    drafted: int = 0
+    accepted: int = 0
+
+
+class Passes:
+    """Feeds tokens to a model on a stage."""
+
+    def __init__(self, loaded: LoadedModel, stage: Stage, work: Work, *, strict: bool) -> None:
+        self._model = loaded.model
+        self._device = loaded.device
+        self._stage = stage
+        self._work = work
+        self._strict = strict
+
+    def columns(self, needed: int) -> int:
+        """Columns to read: those in use, rounded up; all of them where shapes are fixed."""
+        if self._strict:
+            return self._stage.cache.capacity
+        return min(-(-needed // _COLUMN_STEP) * _COLUMN_STEP, self._stage.cache.capacity)
+
+    def forward(
+        self,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        first: int,
+        visible: int | None,
+        *,
+        last_only: bool,
+    ) -> torch.Tensor:
+        """One pass over tokens [R, T] at positions [R, T] (-1: padding) of slots `first` and on.
+
+        Reads `visible` columns of the cache, or with None only what the pass itself computes.
+        Returns float32 logits [R, T, V], or [R, 1, V] of the last column.
+        """
+        stage = self._stage
+        slots = slice(first, first + len(tokens))
+        tokens, positions = tokens.to(self._device), positions.to(self._device)
+        stage.cache.window = Window(
+            slots, torch.where(positions < 0, stage.cache.spare_column, positions), visible
+        )
+        keys = positions if visible is None else torch.arange(visible, device=self._device)
+        with stage.interventions.applied(slots, positions):
+            output: Any = self._model(
+                input_ids=tokens,
+                attention_mask=stage.masks.build(positions, keys, self._model.dtype),
+                position_ids=positions.clamp(min=0),
+                past_key_values=stage.cache,
+                use_cache=True,
+                logits_to_keep=1 if last_only else 0,
+            )
+        self._work.passes += 1
+        logits: torch.Tensor = output.logits.float()
+        return logits
+
+
+def padded(
+    rows: SequenceOf[list[int]], starts: SequenceOf[int], width: int, *, align_ends: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens [R, T] and positions [R, T] of rows that start at `starts`; padding is 0 and -1."""
+    tokens, positions = [], []
+    for row, start in zip(rows, starts, strict=True):
+        padding = width - len(row)
+        before, after = (padding, 0) if align_ends else (0, padding)
+        tokens.append([0] * before + row + [0] * after)
+        positions.append([-1] * before + list(range(start, start + len(row))) + [-1] * after)
+    return torch.tensor(tokens), torch.tensor(positions)

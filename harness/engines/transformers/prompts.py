@@ -1,0 +1,82 @@
+"""Reads prompts into the cache: in passes of similar lengths, in pieces where they are long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence as SequenceOf
+
+import torch
+
+from harness.engines.transformers.passes import Passes, padded
+from harness.engines.transformers.residents import Sequence
+
+# Tokens of one pass: bounds its activations whatever the prompts' lengths.
+_PASS_TOKENS = 8192
+# A pass is cut where its longest prompt would be this much longer than its shortest one, once it
+# has enough rows: measured on zoo/moe, whose prompts differ by a factor of two.
+_PASS_SPREAD = 1.2
+_PASS_ROWS = 16
+# Width of a pass where every pass has the same shape.
+_STRICT_WIDTH = 64
+
+
+def read_prompts(passes: Passes, sequences: SequenceOf[Sequence], *, strict: bool) -> torch.Tensor:
+    """Compute the missing columns of sequences in neighbouring slots, shortest missing part first.
+
+    Returns the logits [R, 1, V] after their last tokens.
+    """
+    return torch.cat([_read(passes, part, strict=strict) for part in _of_similar_width(sequences)])
+
+
+def missing(sequence: Sequence) -> int:
+    """Tokens of an admitted sequence that are not in the cache yet."""
+    return len(sequence.all_tokens) - sequence.length
+
+
+def _read(passes: Passes, sequences: list[Sequence], *, strict: bool) -> torch.Tensor:
+    """Read prompts in one pass, or in several pieces, each of which sees the columns before it.
+
+    Prompts are aligned at their ends, so that the last column holds every row's last token and
+    the model computes no other logits.
+    """
+    width = max(map(missing, sequences))
+    piece = _STRICT_WIDTH if strict else max(1, _PASS_TOKENS // len(sequences))
+    if strict:
+        width = -(-width // piece) * piece
+    tokens, positions = padded(
+        [sequence.all_tokens[sequence.length :] for sequence in sequences],
+        [sequence.length for sequence in sequences],
+        width,
+        align_ends=True,
+    )
+    longest = max(len(sequence.all_tokens) for sequence in sequences)
+    nothing_cached = all(sequence.length == 0 for sequence in sequences)
+    logits = torch.empty(0)
+    for start in range(0, width, piece):
+        part = slice(start, start + piece)
+        alone = nothing_cached and start == 0 and not strict
+        logits = passes.forward(
+            tokens[:, part],
+            positions[:, part],
+            sequences[0].slot,
+            None if alone else passes.columns(longest),
+            last_only=True,
+        )
+    return logits
+
+
+def _of_similar_width(sequences: SequenceOf[Sequence]) -> Iterator[list[Sequence]]:
+    """Neighbours whose prompts are read in one pass: enough of them, of similar length.
+
+    A pass over few rows costs almost as much as one over more, padding costs what tokens cost.
+    """
+    part: list[Sequence] = []
+    for sequence in sequences:
+        width = max(missing(other) for other in [*part, sequence])
+        too_wide = len(part) >= _PASS_ROWS and width > _PASS_SPREAD * missing(part[0])
+        if part and (too_wide or width * (len(part) + 1) > _PASS_TOKENS):
+            yield part
+            part = []
+        part.append(sequence)
+    if part:
+        yield part

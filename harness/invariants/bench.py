@@ -1,0 +1,182 @@
+"""A loaded model under one engine setting, with the requests that identities are checked on.
+
+Prompts are real ones of a task, so that a trained model does what it was trained for, and start
+alike, so that prefixes are shared. Completions are short, and there are more requests than slots:
+sequences end at different times, move, and hand their slots to others.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from harness.engines import engine_on
+from harness.engines.base import (
+    Activations,
+    Capture,
+    Completion,
+    Engine,
+    Reading,
+    Request,
+    SamplingRules,
+)
+from harness.interventions.base import Intervention
+from harness.models.loading import LoadedModel
+from harness.models.routers import RouterShape, router_shape
+from harness.runs.tasks import task_of
+from harness.spec import EngineSettings, TaskSettings
+from harness.tasks.base import Style
+from harness.tasks.conversations import render
+
+PROMPTS = 2
+NEW_TOKENS = 6
+SLOTS = 5
+# Every pass of fixed shape computes every slot.
+SLOTS_OF_FIXED_SHAPES = 3
+GREEDY = SamplingRules()
+# Where shapes are fixed, kernels may still sum a row by its place in the batch: measured 5e-7 on
+# tiny/qwen2_moe, whose shared experts have a gate of one column.
+_TOLERANCE_OF_FIXED_SHAPES = 1e-5
+# Batches of other shapes add up in another order: measured on the zoo and on tiny random models in
+# float32, log-probabilities move by less than 2e-5. Half types carry 8 to 11 bits.
+_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
+_TOLERANCE_OF_HALF_TYPES = 0.25
+
+
+@dataclass
+class Bench:
+    """What an identity is checked on: a model, an engine, and doses that must change something.
+
+    Benches of the same model and engine share `memory`, in which completions are kept.
+    """
+
+    loaded: LoadedModel
+    settings: EngineSettings
+    doses: tuple[Intervention, ...] = ()
+    memory: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def neutral(self) -> tuple[Intervention, ...]:
+        """The neutral dose of every dose, each once."""
+        return tuple(dict.fromkeys(dose.neutral() for dose in self.doses))
+
+    @cached_property
+    def shape(self) -> RouterShape:
+        """The model's routers. Raises `ModelError` where there are none."""
+        return router_shape(self.loaded.model.config)
+
+    @property
+    def tolerance(self) -> float:
+        """How far log-probabilities may part between batches, in nats."""
+        if self.settings.determinism == "strict":
+            return min(self.rounding, _TOLERANCE_OF_FIXED_SHAPES)
+        return self.rounding
+
+    @property
+    def rounding(self) -> float:
+        """How far log-probabilities may part between ways to compute the same, in nats."""
+        return _TOLERANCE.get(self.loaded.model.dtype, _TOLERANCE_OF_HALF_TYPES)
+
+    @cached_property
+    def prompts(self) -> tuple[tuple[int, ...], ...]:
+        """The prompts' token ids."""
+        task = task_of(TaskSettings(name="micro_humaneval", limit=PROMPTS))
+        tokenizer = self.loaded.tokenizer
+        style: Style = "assisted" if getattr(tokenizer, "chat_template", None) else "completion"
+        return tuple(
+            tuple(render(tokenizer, task.prompt(sample, style))) for sample in task.samples
+        )
+
+    def requests(
+        self, *interventions: Intervention | None, sampling: SamplingRules = GREEDY
+    ) -> list[Request]:
+        """Every prompt under every intervention; those of a prompt share their randomness."""
+        return [
+            Request(
+                prompt,
+                # Unequal, so that slots become free at different steps.
+                NEW_TOKENS - 2 * index,
+                intervention=intervention,
+                sampling=sampling,
+                sample=f"prompt {index}",
+            )
+            for intervention in interventions
+            for index, prompt in enumerate(self.prompts)
+        ]
+
+    @cached_property
+    def mixed(self) -> list[Request]:
+        """No intervention, neutral ones and all doses in one queue, greedy and sampled.
+
+        Shuffled, so that every slot is handed from a heavy dose to none and back.
+        """
+        every = (None, *self.neutral, *self.doses)
+        sampled = self.requests(*every[-2:], sampling=SamplingRules(temperature=1.0, top_p=0.9))
+        queue = self.requests(*every) + sampled
+        return random.Random(1).sample(queue, len(queue))
+
+    def engine(self, **changes: Any) -> Engine:
+        """A fresh engine on the model, with nothing resident."""
+        if self.settings.determinism == "strict":
+            # Shapes would otherwise be fixed at the model's whole context.
+            changes["columns"] = max(map(len, self.prompts)) + NEW_TOKENS
+        return engine_on(self.loaded, self.settings.model_copy(update=changes))
+
+    def together(self, requests: Sequence[Request]) -> list[Completion]:
+        """All requests as one queue of a fresh engine, in the order given."""
+        key = tuple(requests)
+        if key not in self.memory:
+            self.memory[key] = completed(self.engine(), requests)
+        return list(self.memory[key])
+
+    def alone(self, request: Request) -> Completion:
+        """A request by itself: nothing beside it, nothing drafted, nothing resident."""
+        if request not in self.memory:
+            # Where shapes are fixed, the slots belong to the shape.
+            fixed = self.settings.determinism == "strict"
+            slots = self.settings.slots if fixed else 1
+            engine = self.engine(slots=slots, drafts=False)
+            (self.memory[request],) = completed(engine, [request])
+        completion: Completion = self.memory[request]
+        return completion
+
+    def read(
+        self, tokens: Sequence[int], capture: Capture, intervention: Intervention | None = None
+    ) -> Activations:
+        """Read a sequence with teacher forcing, by itself."""
+        ((_, activations),) = self.engine().forward([Reading(tuple(tokens), capture, intervention)])
+        return activations
+
+    @torch.inference_mode()
+    def logits(self) -> torch.Tensor:
+        """The model's own logits for the first prompt, without an engine."""
+        tokens = torch.tensor(self.prompts[:1], device=self.loaded.device)
+        output = self.loaded.model(input_ids=tokens, use_cache=False)
+        logits: torch.Tensor = output.logits
+        return logits
+
+
+def completed(engine: Engine, requests: Sequence[Request]) -> list[Completion]:
+    """The completions of requests, in the order of the requests."""
+    completions = dict(engine.generate(requests))
+    return [completions[position] for position in range(len(requests))]
+
+
+def named(request: Request) -> str:
+    """A request in a few words: its prompt, what is done to it, and how it is drawn."""
+    done = "untouched"
+    if request.intervention is not None:
+        # Short, and the same in every run: enough to find one mask among five.
+        digest = zlib.crc32(request.intervention.fingerprint().encode())
+        neutral = "neutral " if request.intervention.is_neutral else ""
+        done = f"{neutral}{request.intervention.kind} {digest:08x}"
+    drawn = (
+        f", temperature {request.sampling.temperature:g}" if request.sampling.temperature else ""
+    )
+    return f"{request.sample} ({done}{drawn})"

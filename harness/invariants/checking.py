@@ -1,0 +1,168 @@
+"""From models to checks: every identity of every family, on every model, under every engine.
+
+Without a model of one's own these are the zoo and tiny random models of every architecture whose
+routers are known. Nothing is loaded before a check is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench
+from harness.invariants.registry import FAMILIES, Family, Identity
+from harness.invariants.tiny_models import CONFIGS, tiny_model
+from harness.models import zoo
+from harness.models.loading import LoadedModel, load, load_config
+from harness.runs.results import InvariantResult
+from harness.spec import EngineSettings
+
+_TINY = "tiny/"
+
+#: Every engine under every setting that may change its numbers, by the name in a check's id.
+ENGINES: dict[str, dict[str, Any]] = {
+    "fast": {"name": "transformers", "determinism": "fast", "slots": SLOTS},
+    "strict": {"name": "transformers", "determinism": "strict", "slots": SLOTS_OF_FIXED_SHAPES},
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One identity of a family, on a model, under an engine; what a bench gets as `check`.
+
+    One with an `excuse` stands for a family that does not apply to its model.
+    """
+
+    model: str
+    engine: str
+    settings: EngineSettings
+    family: Family
+    identity: Identity | None
+    excuse: str | None = None
+
+    @property
+    def id(self) -> str:
+        """`zoo/moe-fast-router_mask.points_are_a_set`."""
+        return f"{self.model}-{self.engine}-{self.name}"
+
+    @property
+    def name(self) -> str:
+        """The identity as reports name it, its family in front."""
+        if self.identity is None:
+            return self.family.name
+        return f"{self.family.name}.{self.identity.__name__}"
+
+    @property
+    def case(self) -> str:
+        """Where it is checked, as reports name it."""
+        return f"{self.model}, {self.settings.name} {self.engine}"
+
+
+def checks(model: str | None = None, settings: EngineSettings | None = None) -> list[Check]:
+    """All checks, those of a model and an engine side by side; on one's own model if one is named.
+
+    Only `dtype`, `device` and `device_map` of the settings are used: slots and determinism are what
+    the checks vary. Raises `ModelError` for a model that cannot be found.
+    """
+    models = [model] if model is not None else [*_shipped()]
+    given = (settings or EngineSettings()).model_dump(include={"dtype", "device", "device_map"})
+    found = []
+    for reference in models:
+        config = _config(reference)
+        for engine, varied in ENGINES.items():
+            under = EngineSettings.model_validate({**given, **varied})
+            for family in FAMILIES:
+                excuse = family.excuse(config)
+                bare = Check(reference, engine, under, family, None, excuse)
+                found += (
+                    [replace(bare, identity=identity) for identity in family.identities]
+                    if excuse is None
+                    else [bare]
+                )
+    return found
+
+
+def _shipped() -> Iterator[str]:
+    yield from (f"zoo/{name}" for name in zoo.names())
+    yield from (f"{_TINY}{name}" for name in CONFIGS)
+
+
+def _config(reference: str) -> Any:
+    if reference.startswith(_TINY) and reference.removeprefix(_TINY) in CONFIGS:
+        return CONFIGS[reference.removeprefix(_TINY)]()
+    return load_config(reference)
+
+
+class Checker:
+    """Makes checks; keeps one model in memory, and what was computed on it."""
+
+    def __init__(self) -> None:
+        self._loaded: LoadedModel | None = None
+        self._of: tuple[str, str] | None = None
+        self._memories: dict[str, dict[Any, Any]] = {}
+        #: Fingerprint of every model and engine that was checked, by its name in a report.
+        self.determinism: dict[str, str] = {}
+
+    def check(self, check: Check) -> InvariantResult:
+        """Check an identity. Whatever it raises makes it undecided, which is a violation."""
+        assert check.identity is not None
+        bench = self._bench(check)
+        try:
+            finding = check.identity(bench)
+        except Exception as error:
+            detail = f"undecided: {type(error).__name__}: {_first_line(error)}"
+            return InvariantResult(check.name, check.case, holds=False, detail=detail)
+        return InvariantResult(
+            check.name, check.case, finding.holds, finding.detail, finding.departure
+        )
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self._loaded = self._of = None
+        self._memories.clear()
+
+    def _bench(self, check: Check) -> Bench:
+        loaded = self._load(check)
+        memory = self._memories.setdefault(check.engine, {})
+        doses = check.family.doses(loaded.model.config)
+        bench = Bench(loaded, check.settings, doses, memory)
+        name = f"fingerprint of {check.case}"
+        if name not in self.determinism:
+            self.determinism[name] = bench.engine().fingerprint
+        return bench
+
+    def _load(self, check: Check) -> LoadedModel:
+        settings = check.settings
+        of = (check.model, settings.model_dump_json(exclude={"slots"}))
+        # Loaded again for another policy: an engine with fixed shapes switches the model's kernels.
+        if self._loaded is None or self._of != of:
+            self.close()
+            self._loaded = (
+                tiny_model(check.model.removeprefix(_TINY))
+                if check.model.startswith(_TINY)
+                else load(
+                    check.model,
+                    dtype=settings.dtype,
+                    device=settings.device,
+                    device_map=settings.device_map,
+                )
+            )
+            self._of = of
+        return self._loaded
+
+
+def check_all(selected: Sequence[Check]) -> list[InvariantResult]:
+    """Make checks one after the other; those with an excuse are left out.
+
+    Raises `TitrateError` for a model that cannot be loaded.
+    """
+    checker = Checker()
+    try:
+        return [checker.check(check) for check in selected if check.excuse is None]
+    finally:
+        checker.close()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")

@@ -1,0 +1,91 @@
+"""Random models of a few thousand weights, one per way in which architectures route.
+
+They need no download, take milliseconds, and differ where masks could go wrong: weights that are
+normalised or not, layers without a router, shared experts, sliding windows, biases in the gate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    GptOssConfig,
+    MixtralConfig,
+    OlmoeConfig,
+    PreTrainedTokenizerFast,
+    Qwen2MoeConfig,
+    Qwen3MoeConfig,
+)
+
+from harness.models.loading import LoadedModel
+
+_END = "<end>"
+_SIZES: dict[str, Any] = {
+    "vocab_size": 257,
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 1024,
+    "bos_token_id": None,
+    "eos_token_id": 256,
+    "pad_token_id": None,
+}
+_QWEN = {**_SIZES, "moe_intermediate_size": 16, "num_experts": 8, "num_experts_per_tok": 2}
+_OTHER = {**_SIZES, "num_experts_per_tok": 2}
+
+#: By name, without `tiny/`.
+CONFIGS: Mapping[str, Callable[[], Any]] = {
+    "gpt_oss": lambda: GptOssConfig(
+        **_OTHER,
+        num_local_experts=8,
+        sliding_window=16,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+    ),
+    "mixtral": lambda: MixtralConfig(**_OTHER, num_local_experts=8),
+    "olmoe": lambda: OlmoeConfig(**_OTHER, num_experts=8),
+    # Every second layer is dense.
+    "qwen2_moe": lambda: Qwen2MoeConfig(
+        **{**_QWEN, "num_hidden_layers": 4},
+        shared_expert_intermediate_size=16,
+        decoder_sparse_step=2,
+    ),
+    "qwen3_moe": lambda: Qwen3MoeConfig(**_QWEN, norm_topk_prob=True),
+    "qwen3_moe-unnormalised": lambda: Qwen3MoeConfig(
+        **_QWEN, norm_topk_prob=False, mlp_only_layers=[0]
+    ),
+}
+
+
+def tiny_model(name: str) -> LoadedModel:
+    """A model in float32 on the CPU, its weights drawn from a seeded normal, with a tokenizer."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(CONFIGS[name](), dtype=torch.float32).eval()
+    generator = torch.Generator().manual_seed(1)
+    digest = hashlib.sha256()
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            # Wide enough that experts differ, that gates prefer, and that attention attends.
+            parameter.copy_(1 + 0.1 * noise if "norm" in key else 0.4 * noise)
+            digest.update(parameter.numpy().tobytes())
+    model.generation_config.eos_token_id = 256
+    return LoadedModel(f"tiny/{name}", model, _tokenizer(), digest.hexdigest())
+
+
+def _tokenizer() -> PreTrainedTokenizerFast:
+    """One token per byte, and the end of a sequence."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {character: index for index, character in enumerate([*alphabet, _END])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=_END)

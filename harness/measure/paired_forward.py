@@ -1,0 +1,233 @@
+"""Forward passes over pairs: what every layer predicts of the answer, and how far two prompts part.
+
+Both variants are read as compacted token sequences, at the positions that decoding sees. For the
+answer's token at position t every layer is read at t - 1 through the model's own final norm and
+head (logit lens), so that the last layer's numbers are the model's own.
+
+- Pairs are read in fixed chunks whose captured activations are bounded, and every sample's results
+  are on disk before the next chunk: a measurement that was interrupted goes on with the first
+  chunk that is not complete, and gives the numbers it would have given.
+- A pair that cannot be measured is a problem with its key; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from harness.engines.base import Activations, Capture, Engine, Reading
+from harness.errors import TaskError
+from harness.interventions.base import Intervention
+from harness.measure.divergence import jensen_shannon
+from harness.measure.readings import AnswerTokens, PairedAnswer
+from harness.measure.router_usage import top_k_usage
+from harness.measure.sample_files import HiddenMode, SampleFiles, SampleForward
+from harness.measure.usage_maps import SampleUsage, sample_usage
+from harness.models.routers import RouterShape
+from harness.pairs.pair import VARIANTS, Problem, Variant
+
+#: Captured activations of one chunk, and predictions of one layer that are held at a time.
+_CHUNK_BYTES = 256 * 2**20
+_PREDICTION_BYTES = 64 * 2**20
+_FLOAT32 = 4
+
+
+@dataclass(frozen=True)
+class ForwardPlan:
+    """What is read of the model: all L blocks of width H, its routers, and what is kept of them.
+
+    `dtype` is the one that hidden states are stored in; numbers are computed before rounding.
+    """
+
+    layers: int
+    width: int
+    routers: RouterShape | None
+    hidden: HiddenMode = "none"
+    dtype: torch.dtype = torch.float16
+    intervention: Intervention | None = None
+
+
+def measure_pairs(
+    engine: Engine,
+    answers: Sequence[PairedAnswer],
+    plan: ForwardPlan,
+    files: SampleFiles,
+    measured: Callable[[int], None] = lambda _: None,
+) -> Iterator[SampleForward | Problem]:
+    """Yield every pair's numbers in order, from its file where they are on disk already.
+
+    `measured` is told how many pairs are done, chunk by chunk.
+    """
+    done = 0
+    for chunk in _chunks(answers, plan):
+        known = [files.read(answer.key) for answer in chunk]
+        found = [each for each in known if each is not None]
+        yield from found if len(found) == len(chunk) else _measure(engine, chunk, plan, files)
+        done += len(chunk)
+        measured(done)
+
+
+def _chunks(answers: Sequence[PairedAnswer], plan: ForwardPlan) -> Iterator[list[PairedAnswer]]:
+    """Neighbours whose captures fit; the same cut however much of them is on disk."""
+    chunk: list[PairedAnswer] = []
+    size = 0
+    for answer in answers:
+        positions = sum(len(_captured(variant, plan)) for variant in answer.variants.values())
+        needed = positions * plan.layers * plan.width * _FLOAT32
+        if chunk and size + needed > _CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(answer)
+        size += needed
+    if chunk:
+        yield chunk
+
+
+def _captured(answer: AnswerTokens, plan: ForwardPlan) -> tuple[int, ...]:
+    """Positions to capture: the answer's tokens, those before them, or every one."""
+    if plan.hidden == "full":
+        return tuple(range(len(answer.tokens)))
+    return tuple(sorted({at - back for at in answer.positions for back in (0, 1)}))
+
+
+def _measure(
+    engine: Engine, chunk: Sequence[PairedAnswer], plan: ForwardPlan, files: SampleFiles
+) -> Iterator[SampleForward | Problem]:
+    readings = [
+        Reading(
+            answer.variants[variant].tokens,
+            Capture(
+                router_logits=plan.routers is not None,
+                hidden_layers=tuple(range(plan.layers)),
+                token_log_probabilities=True,
+                positions=_captured(answer.variants[variant], plan),
+            ),
+            plan.intervention,
+        )
+        for answer in chunk
+        for variant in VARIANTS
+    ]
+    activations = dict(engine.forward(readings))
+    for index, answer in enumerate(chunk):
+        seen = {
+            variant: _Seen(answer.variants[variant], activations.pop(2 * index + offset), plan)
+            for offset, variant in enumerate(VARIANTS)
+        }
+        try:
+            result = _numbers(engine, answer, seen, plan)
+            if plan.hidden != "none":
+                states = {variant: seen[variant].states() for variant in VARIANTS}
+                files.write_hidden(answer.key, states, _about(answer, plan))
+        except TaskError as error:
+            yield Problem(answer.key, str(error))
+            continue
+        files.write(result)
+        yield result
+
+
+class _Seen:
+    """What was captured of one variant, addressed by positions of its sequence."""
+
+    def __init__(self, answer: AnswerTokens, captured: Activations, plan: ForwardPlan) -> None:
+        row = {position: at for at, position in enumerate(_captured(answer, plan))}
+        self.answer = answer
+        self.at = [row[position] for position in answer.positions]
+        self.before = [row[position - 1] for position in answer.positions]
+        self.captured = captured
+        self._plan = plan
+
+    def predicting(self, layer: int) -> torch.Tensor:
+        """Outputs [P, H] of a block where the answer's tokens are predicted."""
+        hidden = self.captured.hidden[layer][self.before]
+        if not hidden.isfinite().all():
+            raise TaskError(f"layer {layer} is not finite; run the model in a wider dtype")
+        return hidden
+
+    def own_nll(self) -> torch.Tensor:
+        scores = self.captured.token_log_probabilities
+        assert scores is not None
+        return -scores[self.at]
+
+    def usage(self, routers: RouterShape) -> torch.Tensor:
+        """Usage [R, P, E] at the answer's tokens."""
+        logits = self.captured.router_logits
+        assert logits is not None
+        return top_k_usage(logits[:, self.at], routers.top_k)
+
+    def states(self) -> torch.Tensor:
+        """Hidden states to keep: full [L, S, H], canonical [L, P, H] or pooled [L, H]."""
+        stacked = torch.stack([self.captured.hidden[layer] for layer in range(self._plan.layers)])
+        if self._plan.hidden != "full":
+            stacked = stacked[:, self.at]
+        if self._plan.hidden == "pooled":
+            stacked = stacked.mean(dim=1)
+        kept = stacked.to(self._plan.dtype)
+        if not kept.isfinite().all():
+            raise TaskError(
+                f"a hidden state of {float(stacked.abs().max()):.3g} does not fit "
+                f"{str(self._plan.dtype).removeprefix('torch.')}; set forward.dtype: bfloat16"
+            )
+        return kept
+
+
+def _numbers(
+    engine: Engine, answer: PairedAnswer, seen: dict[Variant, _Seen], plan: ForwardPlan
+) -> SampleForward:
+    agentic = answer.variants["agentic"]
+    targets = torch.tensor([agentic.tokens[at] for at in agentic.positions])
+    nll: dict[Variant, list[torch.Tensor]] = {variant: [] for variant in VARIANTS}
+    divergence = []
+    for layer in range(plan.layers):
+        scores, apart = _read_layer(engine, [seen[v].predicting(layer) for v in VARIANTS], targets)
+        for variant, score in zip(VARIANTS, scores, strict=True):
+            nll[variant].append(score)
+        divergence.append(apart)
+    return SampleForward(
+        key=answer.key,
+        sample=answer.sample,
+        nll={variant: torch.stack(nll[variant]) for variant in VARIANTS},
+        own_nll={variant: seen[variant].own_nll() for variant in VARIANTS},
+        divergence=torch.stack(divergence),
+        usage=_usage(seen, plan.routers),
+    )
+
+
+def _read_layer(
+    engine: Engine, hidden: Sequence[torch.Tensor], targets: torch.Tensor
+) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Negative log-probabilities [P] by variant, and divergence [P]; some positions at a time."""
+    scores: list[list[torch.Tensor]] = [[] for _ in hidden]
+    apart = []
+    start, step = 0, 1
+    while start < len(targets):
+        some = slice(start, start + step)
+        predicted = [engine.readout(states[some]) for states in hidden]
+        for kept, log_probabilities in zip(scores, predicted, strict=True):
+            chosen = targets[some].to(log_probabilities.device)[:, None]
+            kept.append(-log_probabilities.gather(-1, chosen)[:, 0].cpu())
+        apart.append(jensen_shannon(*predicted).float().cpu())
+        start += step
+        # The first position says how wide a prediction is.
+        step = max(1, _PREDICTION_BYTES // (predicted[0].shape[-1] * 8))
+    return [torch.cat(kept) for kept in scores], torch.cat(apart)
+
+
+def _usage(seen: dict[Variant, _Seen], routers: RouterShape | None) -> SampleUsage | None:
+    if routers is None:
+        return None
+    return sample_usage({variant: seen[variant].usage(routers) for variant in VARIANTS})
+
+
+def _about(answer: PairedAnswer, plan: ForwardPlan) -> dict[str, object]:
+    """What a reader of hidden states must know."""
+    return {
+        "sample": answer.sample,
+        "dtype": str(plan.dtype).removeprefix("torch."),
+        "layers": "outputs of blocks 0 to L - 1, without the embeddings; before the final norm",
+        "variants": {
+            variant: {"tokens": list(tokens.tokens), "canonical_positions": list(tokens.positions)}
+            for variant, tokens in answer.variants.items()
+        },
+    }

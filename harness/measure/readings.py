@@ -1,0 +1,96 @@
+"""The same answer read behind two prompts: tokens, and where in them the shared answer is.
+
+The answer's tokens that are not blank are the same in both variants. A pair comes from a task's
+two styles, or from aligned pairs of a file; there only tokens that both variants have count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import TaskError
+from harness.pairs.aligned import AlignedPair
+from harness.pairs.pair import VARIANTS, Problem, Variant, pair_key
+from harness.tasks.base import Sample, Style, Task
+from harness.tasks.conversations import render
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTokens:
+    """A prompt with its answer in tokens, and the indices of the answer's non-blank ones."""
+
+    tokens: tuple[int, ...]
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedAnswer:
+    """A sample's answer in both variants; position i of one is the same token as i of the other."""
+
+    key: str
+    sample: str
+    variants: Mapping[Variant, AnswerTokens]
+
+
+def answer_tokens(tokenizer: Any, task: Task, sample: Sample, style: Style) -> AnswerTokens:
+    """Prompt and reference answer of a task as joined token ids.
+
+    Raises:
+        TaskError: the style cannot be rendered, or the answer has no token that is not blank.
+    """
+    prompt = render(tokenizer, task.prompt(sample, style))
+    reference = task.reference(sample)
+    encoded = tokenizer(reference.text, add_special_tokens=False, return_offsets_mapping=True)
+    start, end = len(reference.opening), len(reference.opening) + len(reference.answer)
+    positions = tuple(
+        len(prompt) + index
+        for index, (first, last) in enumerate(encoded["offset_mapping"])
+        if first < end and last > start and reference.text[first:last].strip()
+    )
+    if not positions:
+        raise TaskError(f"{sample.id}: the reference answer has no tokens to measure")
+    return AnswerTokens((*prompt, *encoded["input_ids"]), positions)
+
+
+def paired_answers(
+    tokenizer: Any,
+    task: Task,
+    samples: Sequence[Sample],
+    pairs: Mapping[str, AlignedPair] | None,
+    context: int,
+) -> Iterator[PairedAnswer | Problem]:
+    """Each sample's pair, from a file's aligned pairs or else from the task, or why it has none."""
+    for sample in samples:
+        key = pair_key(sample.id)
+        try:
+            if pairs is None:
+                variants = {v: answer_tokens(tokenizer, task, sample, v) for v in VARIANTS}
+            else:
+                variants = aligned_answers(key, pairs)
+        except TaskError as error:
+            yield Problem(key, str(error))
+            continue
+        longest = max(len(answer.tokens) for answer in variants.values())
+        if longest > context:
+            yield Problem(key, f"{longest} tokens, but the model takes {context}")
+        else:
+            yield PairedAnswer(key, sample.id, variants)
+
+
+def aligned_answers(key: str, pairs: Mapping[str, AlignedPair]) -> dict[Variant, AnswerTokens]:
+    """The variants of an aligned pair.
+
+    Raises:
+        TaskError: the file has no such pair, or one that is not aligned.
+    """
+    if key not in pairs:
+        raise TaskError("not in the file of aligned pairs")
+    pair = pairs[key]
+    if not pair.aligned_ok:
+        raise TaskError(f"not aligned: {'; '.join(pair.aligned_errors)}")
+    positions = dict(zip(VARIANTS, pair.shared_positions(), strict=True))
+    if not positions["agentic"]:
+        raise TaskError("the two variants share no token of the answer")
+    return {v: AnswerTokens(pair.sequence(v), positions[v]) for v in VARIANTS}

@@ -1,0 +1,92 @@
+"""What a run is judged by when it ends, beside what its specs say: gates, and other runs.
+
+Whoever writes a report judges it by the same claims: a single process, a controller of workers,
+and whoever joins or scores again what others have run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.errors import ReportError, SpecError
+from harness.reporting.comparing import SAVED, Comparing
+from harness.reporting.report import Report
+from harness.reporting.saved import SavedRuns
+from harness.runs.gates import fits, requested_gates, saved_runs_of
+from harness.runs.plan import PlannedCase
+from harness.runs.results import CaseResult
+from harness.spec import Case
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Gates of the command line, what to do with saved runs, and where these lie."""
+
+    gates: Sequence[str] = ()
+    comparing: Comparing = field(default_factory=Comparing)
+    saved: SavedRuns = field(default_factory=lambda: SavedRuns(Path.cwd() / SAVED))
+
+    def check(self, cases: Sequence[PlannedCase]) -> None:
+        """Refuse, before anything runs, what could not be judged after it.
+
+        Raises:
+            SpecError: a gate that no selected case can decide, or that names a run that is not
+                saved; a malformed rule.
+            ReportError: no such run to compare with.
+        """
+        for name, gate in saved_runs_of(requested_gates(cases, self.gates)):
+            try:
+                self.saved.find(name)
+            except ReportError as error:
+                raise SpecError(f"{gate}: {error}") from error
+        self.check_comparison()
+
+    def check_comparison(self) -> None:
+        """The part of `check` that needs no cases."""
+        self.comparing.check(self.saved)
+
+    def requested(self, results: Sequence[CaseResult]) -> list[tuple[str, list[str]]]:
+        """Experiments with the gates to be judged: of specs that were run whole, then these."""
+        gates: dict[str, list[str]] = {}
+        for case in whole_experiments(results):
+            gates.setdefault(case.experiment.name, []).extend(case.experiment.gates)
+        selected = _selected(results)
+        for text in self.gates:
+            for name, cases in selected.items():
+                if fits(text, cases):
+                    gates.setdefault(name, []).append(text)
+        return [(name, texts) for name, texts in gates.items() if texts]
+
+
+def claims_of(reports: Iterable[Report], results: Sequence[CaseResult]) -> Claims:
+    """The gates that earlier reports of these results were judged by on the command line."""
+    stated = {gate for result in results for gate in result.case.experiment.gates}
+    judged = dict.fromkeys(gate.gate for report in reports for gate in report.gates)
+    return Claims(gates=[text for text in judged if text not in stated])
+
+
+def whole_experiments(results: Sequence[CaseResult]) -> list[Case]:
+    """One case of each experiment that was selected whole: a part decides no gate of its spec."""
+    partial = {
+        name
+        for name, cases in _selected(results).items()
+        if any(len(_of_file(cases, case.source.file)) != case.of for case in cases)
+    }
+    first = {name: cases[0] for name, cases in _selected(results).items()}
+    return [case for name, case in first.items() if name not in partial]
+
+
+def _selected(results: Sequence[CaseResult]) -> dict[str, list[Case]]:
+    """The cases that were asked for, by experiment: all but baselines."""
+    baselines = {result.baseline for result in results}
+    selected: dict[str, list[Case]] = {}
+    for result in results:
+        if result.case.id not in baselines:
+            selected.setdefault(result.case.experiment.name, []).append(result.case)
+    return selected
+
+
+def _of_file(cases: Iterable[Case], file: str) -> list[Case]:
+    return [case for case in cases if case.source.file == file]

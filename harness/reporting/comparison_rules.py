@@ -1,0 +1,94 @@
+"""`pass@1: worse, p<0.05`: what must not be found when a run is compared with a saved one.
+
+The rule fails when any case of the run changed in this direction and its p, Holm-corrected over the
+compared cases of its experiment, is below the bound (without a bound: when any case changed).
+
+Undecided, and so failed: a case or metric that the saved run lacks, another version of the task, or
+so few samples that no change could bring p below the bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.errors import ReportError
+from harness.reporting.compare import Comparison, Row, compare
+from harness.reporting.gate_cases import Undecided, more
+from harness.reporting.saved import SavedRun
+from harness.runs.results import GateResult
+from harness.spec.gate_expression import Rule, parse_rule
+
+#: Smallest p of a sign-flip test that draws its flips.
+_LEAST_DRAWN = 1e-4
+
+
+def check_rules(
+    rules: Sequence[str], before: SavedRun, after: SavedRun, cases: Sequence[str] = ()
+) -> list[GateResult]:
+    """Judge every rule, per experiment of the second run that has a case to compare."""
+    verdicts = []
+    for text in dict.fromkeys(rules):
+        rule = parse_rule(text)
+        for experiment in after.report.experiments:
+            ids = [case.id for case in after.report.experiment(experiment)]
+            chosen = [id_ for id_ in ids if not cases or id_ in cases]
+            if not chosen:
+                continue
+            try:
+                holds, detail = _verdict(
+                    rule, compare(before, after, metric=rule.metric, cases=chosen)
+                )
+            except (Undecided, ReportError) as reason:
+                holds, detail = False, f"undecided: {reason}"
+            name = f"compare {before.name}: {text}"
+            verdicts.append(GateResult(name, experiment, holds=holds, detail=detail))
+    return verdicts
+
+
+def _verdict(rule: Rule, comparison: Comparison) -> tuple[bool, str]:
+    if comparison.left_out:
+        case, reason = next(iter(comparison.left_out.items()))
+        raise Undecided(f"{case}: {reason}{more(list(comparison.left_out))}")
+    found = []
+    for row in comparison.rows:
+        _check_decidable(rule, row, comparison)
+        p = row.versus.p_holm
+        assert p is not None
+        if _changed(rule, row) and (rule.alpha is None or p < rule.alpha):
+            found.append(
+                f"{row.case.id}: {row.before:.3g} -> {row.after:.3g} ({row.versus.delta:+.3f}, "
+                f"p = {p:.2g})"
+            )
+    if found:
+        return False, found[0] + more(found)
+    return True, f"none of {len(comparison.rows)} cases is {rule.change}" + (
+        "" if rule.alpha is None else f" at p < {rule.alpha:g}"
+    )
+
+
+def _changed(rule: Rule, row: Row) -> bool:
+    if rule.change == "different":
+        return row.versus.better + row.versus.worse > 0
+    return row.versus.delta < 0 if rule.change == "worse" else row.versus.delta > 0
+
+
+def _check_decidable(rule: Rule, row: Row, comparison: Comparison) -> None:
+    theirs = comparison.before.case(row.case.id)
+    assert theirs is not None
+    if (theirs.task.name, theirs.task.version) != (row.case.task.name, row.case.task.version):
+        raise Undecided(
+            f"{row.case.id}: {theirs.task.name} version {theirs.task.version} then, "
+            f"{row.case.task.name} version {row.case.task.version} now"
+        )
+    if rule.alpha is None:
+        return
+    n = row.versus.better + row.versus.worse + row.versus.unchanged
+    # All samples changing in one direction is the most that a paired test can be shown.
+    least = 2.0 ** (1 - n)
+    if row.versus.test == "sign_flip":
+        least = max(least, _LEAST_DRAWN)
+    if least * len(comparison.rows) >= rule.alpha:
+        raise Undecided(
+            f"{row.case.id}: {n} samples cannot bring p below {rule.alpha:g} over "
+            f"{len(comparison.rows)} cases"
+        )

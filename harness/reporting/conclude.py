@@ -1,0 +1,103 @@
+"""From all results of a run to its written report: the same end for every kind of run.
+
+A run that has just ended, one that was killed and is read back from its records, one that is scored
+again: what is claimed is always judged anew from the results, never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from harness.reporting.build import build
+from harness.reporting.claims import Claims
+from harness.reporting.gates import check_gates
+from harness.reporting.report import Gate, Git, Report, RunInfo, Shard
+from harness.reporting.saved import SavedRun
+from harness.reporting.write import write
+from harness.runs.folder import Manifest
+from harness.runs.invariants import check_invariants
+from harness.runs.results import CaseResult, GateResult, InvariantResult
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run's report, what was checked, where it lies, and which cases were left out and why."""
+
+    report: Report
+    invariants: Sequence[InvariantResult]
+    gates: Sequence[GateResult]
+    directory: Path
+    skipped: Sequence[str] = ()
+    compared: str = ""
+    """The table of the comparison with a saved run."""
+    kept: Path | None = None
+    """Where the run was saved to compare later ones with."""
+
+    @property
+    def failed(self) -> list[str]:
+        """Ids of the cases that have no result."""
+        return [case.id for case in self.report.cases if case.status != "complete"]
+
+    @property
+    def problems(self) -> list[str]:
+        """What must fail the run beside failing cases: violated invariants and gates."""
+        return [
+            f"{check.name} is violated by {check.case}: {check.detail}"
+            for check in self.invariants
+            if not check.holds
+        ] + [
+            f"gate {gate.gate} of {gate.experiment} failed: {gate.detail}"
+            for gate in self.gates
+            if not gate.holds
+        ]
+
+
+def conclude(
+    run: RunInfo,
+    results: Sequence[CaseResult],
+    directory: Path,
+    findings: Sequence[InvariantResult] = (),
+    claims: Claims | None = None,
+) -> Finished:
+    """Check what results must satisfy, and write the report of all of them.
+
+    `findings` are identities that were checked on the models themselves; `claims` is what the run
+    is judged by beside its specs.
+    """
+    claims = claims or Claims()
+    invariants = [*check_invariants(results), *findings]
+    gates = check_gates(claims.requested(results), results, invariants, claims.saved.find)
+    levels = sorted({result.isolation for result in results if result.isolation is not None})
+    run = run.model_copy(update={"sandbox": "; ".join(levels) or None})
+    report = build(run, results, invariants)
+    compared = claims.comparing.done(SavedRun.of(report, results), claims.saved)
+    gates += compared.gates
+    judged = tuple(Gate(**asdict(gate)) for gate in gates)
+    report = report.model_copy(update={"gates": judged})
+    write(report, results, directory)
+    kept = claims.comparing.keep(SavedRun.of(report, results), claims.saved)
+    return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)
+
+
+def run_info(
+    manifest: Manifest,
+    determinism: Mapping[str, str],
+    hardware: Mapping[str, object],
+    finished: datetime | None,
+) -> RunInfo:
+    """What a report says of its run."""
+    git = manifest.git
+    return RunInfo(
+        id=manifest.id,
+        started=manifest.started,
+        finished=finished,
+        command=manifest.command,
+        git=None if git is None else Git(commit=git[0], dirty=git[1]),
+        versions=dict(manifest.versions),
+        hardware=dict(hardware),
+        determinism=dict(determinism),
+        shard=None if manifest.shard is None else Shard(**manifest.shard),
+    )

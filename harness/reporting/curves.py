@@ -1,0 +1,49 @@
+"""Which cases make a dose-response curve, and where on the dose axis each of them stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+
+from harness.reporting.labels import label, varying
+from harness.reporting.report import CaseReport, Report
+
+#: A case with its dose.
+Dosed = tuple[float, CaseReport]
+#: Doses whose largest gap is this many times the smallest would crowd on a linear axis.
+_CROWDED = 3.0
+_NUMBER = re.compile(r"(\d+)")
+
+
+def by_dose(report: Report, cases: Sequence[CaseReport]) -> list[Dosed]:
+    """The cases on the curves with their doses, ascending: all that are nobody's baseline."""
+    baselines = report.baselines
+    found = [
+        (case.dose, case) for case in cases if case.dose is not None and case.id not in baselines
+    ]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def curves(treated: Sequence[Dosed]) -> dict[str, list[Dosed]]:
+    """The curves by their labels, numbers in them rising: one per combination of other axes."""
+    names = varying([case for _, case in treated], without=treated[0][1].dose_axis)
+    found: dict[str, list[Dosed]] = {}
+    for dose, case in treated:
+        found.setdefault(label(case.params, names), []).append((dose, case))
+    return {name: found[name] for name in sorted(found, key=_natural)}
+
+
+def places_of(doses: Collection[float]) -> dict[float, float]:
+    """Where each dose is drawn: to scale, or by rank where it would crowd to scale."""
+    ordered = sorted(set(doses))
+    gaps = [b - a for a, b in pairwise(ordered)]
+    if gaps and max(gaps) >= _CROWDED * min(gaps):
+        return {dose: float(rank) for rank, dose in enumerate(ordered)}
+    return {dose: dose for dose in ordered}
+
+
+def _natural(name: str) -> list[str | tuple[int, str]]:
+    """A key that puts seed=2 before seed=10: words and numbers by turns, never compared."""
+    parts = _NUMBER.split(name)
+    return [(int(part), part) if at % 2 else part for at, part in enumerate(parts)]

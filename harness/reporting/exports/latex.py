@@ -1,0 +1,139 @@
+r"""A report as LaTeX tables, one per experiment, to be `\input`; they need the package booktabs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.reporting.labels import by_series, text, varying
+from harness.reporting.loaded import LoadedReport
+from harness.reporting.report import CaseReport, Report
+from harness.reporting.statistics import Metric, Versus
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    # Ligatures that would change what is read.
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+_MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+_TESTS = {
+    "mcnemar_exact": "exact McNemar test",
+    "sign_flip": "sign-flip permutation test",
+}
+
+
+def write_latex(report: LoadedReport, file: Path) -> list[Path]:
+    """One file with a table per experiment."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(tables(report.report), encoding="utf-8")
+    return [file]
+
+
+def tables(report: Report) -> str:
+    """All experiments of a report as LaTeX."""
+    command = " ".join(report.run.command.split())
+    head = f"% {command} ({report.run.started:%Y-%m-%d}). Needs \\usepackage{{booktabs}}."
+    parts = [head, *(_table(report, name) for name in report.experiments)]
+    return "\n".join(parts) + "\n"
+
+
+def escaped(value: str) -> str:
+    """Text as LaTeX prints it."""
+    return "".join(_SPECIAL.get(character, character) for character in " ".join(value.split()))
+
+
+def _table(report: Report, name: str) -> str:
+    cases = by_series(report.experiment(name))
+    first = cases[0]
+    axes = varying(cases, always=next((case.dose_axis for case in cases if case.dose_axis), None))
+    titles = [*(escaped(short) for short in axes.values()), escaped(first.metric)]
+    titles += [r"$\Delta$", "$p$", "agreement", "identical"]
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_caption(cases)}}}",
+        rf"\label{{tab:{_label(name)}}}",
+        rf"\begin{{tabular}}{{{'l' * len(axes)}{'r' * 5}}}",
+        r"\toprule",
+        " & ".join(titles) + r" \\",
+        r"\midrule",
+        *(" & ".join(_row(report, case, axes)) + r" \\" for case in cases),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines)
+
+
+def _row(report: Report, case: CaseReport, axes: dict[str, str]) -> Iterator[str]:
+    is_baseline = case.id in report.baselines
+    for axis in axes:
+        if axis in case.params:
+            yield escaped(text(case.params[axis]))
+        else:
+            yield "baseline" if is_baseline else "--"
+    metric, versus = case.metrics.get(case.metric), case.versus_baseline.get(case.metric)
+    yield _interval(metric) if metric else escaped(case.status)
+    yield f"${versus.delta:+.2f}${_mark(versus)}" if versus else "--"
+    yield _p(versus) if versus else "--"
+    yield f"{case.agreement.tokens:.1f}" if case.agreement else "--"
+    yield f"{100 * case.agreement.identical:.0f}\\,\\%" if case.agreement else "--"
+
+
+def _caption(cases: list[CaseReport]) -> str:
+    first = cases[0]
+    compared = [versus for case in cases for versus in case.versus_baseline.values()]
+    caption = (
+        f"{escaped(first.experiment)}: {escaped(first.metric)} of {escaped(first.model)} on "
+        f"{escaped(first.task.name)} ($n = {first.task.size}$) with 95\\,\\% intervals."
+    )
+    if compared:
+        tests = sorted({_TESTS.get(versus.test, escaped(versus.test)) for versus in compared})
+        holm = any(_corrected(versus) is not None for versus in compared)
+        correction = "corrected by Holm's method" if holm else "not corrected"
+        caption += (
+            " $\\Delta$: difference from the baseline, paired by sample. "
+            f"$p$: {' or '.join(tests)}, {correction} for the number of cases; "
+            "* $p < 0.05$, ** $p < 0.01$, *** $p < 0.001$. "
+            "Agreement: mean number of tokens before the first departure from the baseline; "
+            "identical: samples all of whose completions equal it."
+        )
+    incomplete = sum(case.status != "complete" for case in cases)
+    return caption + (f" {incomplete} of {len(cases)} cases have no result." if incomplete else "")
+
+
+def _interval(metric: Metric) -> str:
+    if metric.ci_low is None or metric.ci_high is None:
+        return f"{metric.value:.2f}"
+    return f"{metric.value:.2f} [{metric.ci_low:.2f}, {metric.ci_high:.2f}]"
+
+
+def _corrected(versus: Versus) -> float | None:
+    """The p-value corrected for the number of cases, where a report has it."""
+    value: float | None = getattr(versus, "p_holm", None)
+    return value
+
+
+def _decisive(versus: Versus) -> float:
+    corrected = _corrected(versus)
+    return versus.p if corrected is None else corrected
+
+
+def _mark(versus: Versus) -> str:
+    found = next((mark for limit, mark in _MARKS if _decisive(versus) < limit), "")
+    return f"\\textsuperscript{{{found}}}" if found else ""
+
+
+def _p(versus: Versus) -> str:
+    p = _decisive(versus)
+    return "$<0.001$" if p < 0.001 else f"{p:.3f}"
+
+
+def _label(name: str) -> str:
+    """Letters, digits and hyphens: other characters are special in labels of some packages."""
+    return "".join(character if character.isalnum() else "-" for character in name)

@@ -1,0 +1,165 @@
+"""The one file: a template filled with the report, its scripts and styles, and the samples.
+
+The page loads nothing and sends nothing. Its Content-Security-Policy allows exactly the script and
+the style that are in it, by their hashes, so that nothing a model wrote can run. What a model wrote
+is only ever inside JSON, where `<` is escaped, or compressed; scripts put it on the page as text.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.reporting.page.facts import attention, facts, verdicts
+from harness.reporting.page.findings import findings, is_significant, p_of
+from harness.reporting.page.samples import ROW, embed
+from harness.reporting.page.view import labels, subtitle, view
+from harness.reporting.plots import SIGNIFICANT
+from harness.reporting.report import CaseReport, Report
+from harness.reporting.terminal import interval
+
+#: In the order in which a reader should meet them; the browser gets them as one script.
+_SCRIPTS = (
+    "elements.js",
+    "address.js",
+    "embedded.js",
+    "words.js",
+    "tooltip.js",
+    "theme.js",
+    "scale.js",
+    "chart.js",
+    "curves.js",
+    "dots.js",
+    "cases.js",
+    "heatmap.js",
+    "departure.js",
+    "comparison.js",
+    "samples.js",
+    "main.js",
+)
+
+#: Errors and warnings at the head of the page; the rows of the cases have them all.
+_ATTENTION = 12
+
+
+def page(report: Report, records: Iterable[Mapping[str, Any]]) -> str:
+    """The whole page.
+
+    Args:
+        report: What to show.
+        records: The lines of samples.jsonl, one per case, sample and draw, in any order.
+    """
+    samples = embed(report.cases, records)
+    script, style = _assets()
+    document = view(report) | {
+        "indexes": [name in samples.indexes for name in report.experiments],
+        "row": ROW,
+    }
+    return (
+        _environment()
+        .get_template("index.html.jinja")
+        .render(
+            title=", ".join(report.experiments) or "Report",
+            run=report.run,
+            facts=facts(report),
+            verdicts=verdicts(report),
+            attention=attention(report),
+            attention_shown=_ATTENTION,
+            experiments=[_experiment(report, name) for name in report.experiments],
+            significant=SIGNIFICANT,
+            corrected=any(
+                getattr(versus, "p_holm", None) is not None
+                for case in report.cases
+                for versus in case.versus_baseline.values()
+            ),
+            document=_json(document),
+            # Base64 needs no escaping, and escaping megabytes would take long.
+            indexes=[Markup(samples.indexes.get(name, "")) for name in report.experiments],  # noqa: S704
+            chunks=[Markup(chunk) for chunk in samples.chunks],  # noqa: S704
+            script=Markup(script),  # noqa: S704  # the package's own
+            style=Markup(style),  # noqa: S704  # the package's own
+            script_hash=_hash(script),
+            style_hash=_hash(style),
+        )
+    )
+
+
+def _experiment(report: Report, name: str) -> dict[str, Any]:
+    cases = report.experiment(name)
+    return {
+        "name": name,
+        "subtitle": subtitle(cases),
+        "metric": cases[0].metric,
+        "dose": (next((c.dose_axis for c in cases if c.dose_axis), "") or "").rpartition(".")[2],
+        "findings": findings(report, name),
+        "labels": labels(report, name),
+        "different": sum(map(is_significant, cases)),
+        "compared": sum(case.metric in case.versus_baseline for case in cases),
+        "cases": len(cases),
+    }
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("harness.reporting.page", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "interval": _interval,
+        "change": _change,
+        "p": _p,
+        "detectable": _detectable,
+    }
+    return environment
+
+
+@cache
+def _assets() -> tuple[str, str]:
+    """The scripts as one, and the style."""
+    folder = files("harness.reporting.page") / "assets"
+    scripts = [(folder / name).read_text("utf-8") for name in _SCRIPTS]
+    return '"use strict";\n' + "\n".join(scripts), (folder / "page.css").read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    """As a Content-Security-Policy names what it allows."""
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _json(document: Mapping[str, Any]) -> Markup:
+    """JSON that cannot end the element it stands in: ASCII without `<`."""
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704
+
+
+def _interval(case: CaseReport) -> str:
+    """The primary metric with its interval."""
+    return interval(case.metrics[case.metric]) if case.metric in case.metrics else case.status
+
+
+def _change(case: CaseReport) -> str:
+    return f"{case.versus_baseline[case.metric].delta:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _detectable(case: CaseReport) -> str:
+    """The smallest difference that the comparison finds with good power; empty where not known."""
+    effect: float | None = getattr(case.versus_baseline[case.metric], "minimal_effect", None)
+    return "" if effect is None else f"±{effect:.2f}"
+
+
+def _p(case: CaseReport) -> str:
+    """The p that decides, never a zero."""
+    p = p_of(case.versus_baseline[case.metric])
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,0 +1,134 @@
+"""The head of the page: what was run, what held, what needs attention."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from harness.reporting.labels import text
+from harness.reporting.report import CaseReport, Report
+
+_SHORT_COMMIT = 10
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked: `what` held `where`, or did not, as `detail` says."""
+
+    holds: bool
+    what: str
+    where: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Checks of one kind: how many held, and each of them, violated ones first."""
+
+    name: str
+    holds: bool
+    summary: str
+    lines: tuple[Check, ...] = ()
+    checked: bool = True
+    """Whether there was anything of this kind to check."""
+
+
+@dataclass(frozen=True)
+class Concern:
+    """An error or a warning, and the ids of the cases that have it, the worst one first."""
+
+    kind: str
+    message: str
+    cases: tuple[str, ...]
+    serious: bool
+    """Whether the cases have no numbers for it."""
+
+
+def verdicts(report: Report) -> list[Verdict]:
+    """What was checked: cases that ended, invariants, gates."""
+    invariants = [Check(i.holds, i.name, i.case, i.detail) for i in report.invariants]
+    gates = [Check(gate.holds, gate.gate, gate.experiment, gate.detail) for gate in report.gates]
+    return [
+        _cases(report.cases),
+        _verdict("Invariants", invariants),
+        _verdict("Gates", gates),
+    ]
+
+
+def facts(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Everything the report says of the run, in groups of (name, value)."""
+    run = report.run
+    made = [
+        ("run", run.id),
+        ("command", run.command),
+        ("started", f"{run.started:%Y-%m-%d %H:%M} UTC"),
+    ]
+    if run.finished is None:
+        made.append(("finished", "no: the run was going on, or was killed"))
+    else:
+        made.append(("took", f"{(run.finished - run.started).total_seconds():.1f} s"))
+    if run.git is not None:
+        dirty = ", with changes that are not committed" if run.git.dirty else ""
+        made.append(("commit", run.git.commit[:_SHORT_COMMIT] + dirty))
+    groups = [
+        ("Run", made),
+        ("Determinism", _lines(run.determinism)),
+        ("Versions", _lines(run.versions)),
+        ("Hardware", _lines(run.hardware)),
+    ]
+    return [(name, lines) for name, lines in groups if lines]
+
+
+def attention(report: Report) -> list[Concern]:
+    """Why cases have no numbers, then warnings; each once, with the cases it concerns.
+
+    Of warnings that differ in their numbers only, the one with the largest stands for all.
+    """
+    errors: dict[tuple[str, str], list[str]] = {}
+    warnings: dict[str, list[tuple[int, str, str]]] = {}
+    for case in report.cases:
+        if case.error is not None:
+            errors.setdefault((case.status, case.error), []).append(case.id)
+        for warning in case.warnings:
+            found = _NUMBER.search(warning)
+            entry = (int(found.group()) if found else 0, warning, case.id)
+            warnings.setdefault(_NUMBER.sub("", warning), []).append(entry)
+    concerns = [Concern(*kind, tuple(ids), serious=True) for kind, ids in errors.items()]
+    for entries in warnings.values():
+        entries.sort(key=lambda entry: -entry[0])
+        ids = tuple(case for *_, case in entries)
+        concerns.append(Concern("warning", entries[0][1], ids, serious=False))
+    return concerns
+
+
+def _cases(cases: Sequence[CaseReport]) -> Verdict:
+    """How many cases are complete; what became of the others is told by `attention`."""
+    complete = sum(case.status == "complete" for case in cases)
+    if not cases:
+        return Verdict("Cases", holds=True, summary="none", checked=False)
+    if complete == len(cases):
+        return Verdict("Cases", holds=True, summary=f"all {len(cases)} complete")
+    return Verdict("Cases", holds=False, summary=f"{complete} of {len(cases)} complete")
+
+
+def _verdict(name: str, lines: Sequence[Check]) -> Verdict:
+    violated = sum(not line.holds for line in lines)
+    if not lines:
+        return Verdict(name, holds=True, summary="none checked", checked=False)
+    summary = f"{violated} of {len(lines)} violated" if violated else f"all {len(lines)} hold"
+    ordered = tuple(sorted(lines, key=lambda line: line.holds))
+    return Verdict(name, holds=not violated, summary=summary, lines=ordered)
+
+
+def _lines(values: Mapping[str, JsonValue]) -> list[tuple[str, str]]:
+    return [(name, _words(value)) for name, value in values.items()]
+
+
+def _words(value: JsonValue) -> str:
+    if isinstance(value, list):
+        return ", ".join(text(each) for each in value) or "none"
+    return text(value)

@@ -1,0 +1,201 @@
+"""The folder of one run, `.titrate/runs/ID`: what it was to do and what is done, written meanwhile.
+
+    run.json              the manifest: when, with which command and versions, and where the report
+                          goes
+    planned-PROCESS.jsonl every selected case and its baseline, as it is reported if nothing comes
+    cases-PROCESS.jsonl   every case as soon as it has a result
+    findings-PROCESS.jsonl identities that were checked on models, without cases
+    engine-PROCESS.json   the settings of the engines that were opened, and the process's hardware
+
+PROCESS is one writer's name: `main`, or a worker's. Whoever opens the folder, the run itself, a
+controller of workers, or somebody after a crash, reads the same results from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StoreError
+from harness.runs.journal import Journal, lines
+from harness.runs.records import FORMAT, finding_from, read_records, to_json
+from harness.runs.results import CaseResult, InvariantResult
+
+MANIFEST_VERSION = 1
+
+_OWN = ".titrate"
+
+
+def run_id(started: datetime) -> str:
+    """A new run's name, which no other run has; names sort by time."""
+    return f"{started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+def runs_below(root: Path) -> Path:
+    """Where runs are recorded that start from `root`."""
+    return root / _OWN / "runs"
+
+
+def store_below(root: Path) -> Path:
+    """Where their completions are stored unless told otherwise."""
+    return root / _OWN / "store"
+
+
+def forward_below(root: Path) -> Path:
+    """Where forward passes are kept that were measured from `root`."""
+    return root / _OWN / "forward"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of a run when it begins."""
+
+    id: str
+    started: datetime
+    command: str
+    report: str
+    git: tuple[str, bool] | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    shard: Mapping[str, Any] | None = None
+    gates: Sequence[str] = ()
+    """Of the command line."""
+
+
+class RunFolder:
+    """One run's folder, seen by one of its processes. Files appear when they are first needed."""
+
+    def __init__(self, directory: Path | str, process: str = "main") -> None:
+        self.directory = Path(directory)
+        self.process = process
+        self._journals: dict[str, Journal] = {}
+
+    def begin(self, manifest: Manifest) -> None:
+        """Write the manifest. What lies beside it is not for version control, and says so."""
+        own = self.directory.parent.parent
+        if own.name == _OWN and not (own / ".gitignore").exists():
+            self._write(own / ".gitignore", "*\n")
+        document = asdict(manifest) | {
+            "version": MANIFEST_VERSION,
+            "started": manifest.started.isoformat(),
+        }
+        self._write(self.directory / "run.json", json.dumps(document, indent=1) + "\n")
+
+    def plan(self, cases: Iterable[CaseResult]) -> None:
+        """Note the cases that are to be run, as they are reported if nothing comes of them."""
+        for case in cases:
+            self._append("planned", to_json(case))
+
+    def add(self, result: CaseResult) -> None:
+        """Keep a result; when this returns, it survives the death of the process."""
+        self._append("cases", to_json(result))
+
+    def add_finding(self, finding: InvariantResult) -> None:
+        """Keep what came of an identity."""
+        self._append("findings", asdict(finding))
+
+    def add_engine(self, determinism: Mapping[str, str], hardware: Mapping[str, Any]) -> None:
+        """Keep the settings of all engines so far, and what they ran on, for the report."""
+        document = {"determinism": dict(determinism), "hardware": dict(hardware)}
+        path = self.directory / f"engine-{self.process}.json"
+        self._write(path, json.dumps(document, indent=1) + "\n")
+
+    def manifest(self) -> Manifest:
+        """The manifest.
+
+        Raises:
+            StoreError: there is none, or it is of another version.
+        """
+        path = self.directory / "run.json"
+        try:
+            document = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: cannot be read as a run: {error}") from error
+        version = document.pop("version", None)
+        if version != MANIFEST_VERSION:
+            raise StoreError(
+                f"{path}: version {version}, but this is version {MANIFEST_VERSION}; "
+                "use the version of titrate that made the run"
+            )
+        git = document.pop("git")
+        started = datetime.fromisoformat(document.pop("started"))
+        return Manifest(started=started, git=None if git is None else tuple(git), **document)
+
+    def results(self) -> list[CaseResult]:
+        """Every planned case of every process in planned order, incomplete where nothing came."""
+        results: dict[str, CaseResult] = {}
+        for path in sorted(self.directory.glob("planned-*.jsonl")):
+            for result in read_records(path, torn=True):
+                known = results.get(result.case.id)
+                # Workers plan the same cases; only one of them knows a baseline as a test.
+                if known is None or (known.nodeid is None and result.nodeid is not None):
+                    results[result.case.id] = result
+        for path in sorted(self.directory.glob("cases-*.jsonl")):
+            for result in read_records(path, torn=True):
+                known = results.get(result.case.id)
+                if known is None or known.status != "complete":
+                    results[result.case.id] = result
+        return list(results.values())
+
+    def findings(self) -> list[InvariantResult]:
+        """What came of the identities that any process checked."""
+        return [
+            finding_from(line.record)
+            for path in sorted(self.directory.glob("findings-*.jsonl"))
+            for line in lines(path)
+            if line.body is not None and line.offset
+        ]
+
+    def engines(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """The settings of all engines of all processes, and what they ran on.
+
+        Workers see a device each. The same one is counted once, whoever had it.
+        """
+        determinism: dict[str, str] = {}
+        hardware: dict[str, Any] = {}
+        accelerators: dict[str | None, list[str]] = {}
+        for path in sorted(self.directory.glob("engine-*.json")):
+            document = json.loads(path.read_text("utf-8"))
+            determinism |= document["determinism"]
+            hardware |= document["hardware"]
+            accelerators[hardware.get("devices")] = hardware.get("accelerators", [])
+        if len(accelerators) > 1:
+            hardware["devices"] = ",".join(str(device) for device in accelerators)
+            hardware["accelerators"] = [name for names in accelerators.values() for name in names]
+        return determinism, hardware
+
+    def close(self) -> None:
+        """Close what is being written."""
+        for journal in self._journals.values():
+            journal.close()
+
+    def _append(self, kind: str, record: Mapping[str, Any]) -> None:
+        try:
+            if kind not in self._journals:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                path = self.directory / f"{kind}-{self.process}.jsonl"
+                self._journals[kind] = Journal(path, FORMAT)
+            self._journals[kind].append(record)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _write(self, path: Path, text: str) -> None:
+        """Put a small file in place whole."""
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(text, "utf-8")
+            part.replace(path)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"{self.directory}: the run's records cannot be written: {error.strerror or error}; "
+            "free some space and run the same command again: what is stored is not made again"
+        )

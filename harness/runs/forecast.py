@@ -1,0 +1,133 @@
+"""What a run would do, found without loading a model: requests, what is stored, what it may cost.
+
+Prompts come from the tokenizer, keys from the fingerprint that the store noted when the model was
+last loaded. A model that never was has nothing stored. An ordering that was not measured yet
+leaves the requests of its cases countable (one stands for each, by its settings) but unknown:
+whether they are stored is told once it is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal, Never, Self
+
+from harness.engines.base import Request
+from harness.errors import TitrateError
+from harness.interventions.base import Intervention
+from harness.runs.deferred import DeferredEngine
+from harness.runs.plan import Plan, PlannedCase, by_model
+from harness.runs.progress import Silent
+from harness.runs.resolve import Resolver, usage_of
+from harness.runs.store import CompletionStore, key_of
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the cases of one model would take.
+
+    `asked` counts completions that cases ask for, baselines included; `requests` those that differ.
+    `at_most` tokens are made if none of the missing ones ends early, `expected` if they are as long
+    as the stored ones are on average: None where none is stored. `unmeasured` are the orderings
+    that have to be measured first, and `unknown` the requests that depend on them.
+    """
+
+    model: str
+    cases: int
+    asked: int
+    requests: int
+    stored: int
+    loads: bool
+    prompt_tokens: int
+    at_most: int
+    expected: int | None
+    unmeasured: tuple[str, ...] = ()
+    unknown: int = 0
+    impossible: tuple[str, ...] = ()
+
+
+def forecast(cases: Sequence[PlannedCase], store: CompletionStore | None) -> list[Forecast]:
+    """The forecast of every model, in the order in which they would be loaded."""
+    return [_of_model(group, store) for group in by_model(cases).values()]
+
+
+class _Unmeasured(Intervention):
+    """Stands for an intervention whose ordering is not known yet; equal settings are equal."""
+
+    kind: Literal["unmeasured"] = "unmeasured"
+    settings: str
+
+    def neutral(self) -> Self:
+        """Neutral interventions need no ordering."""
+        raise NotImplementedError
+
+
+def _of_model(cases: Sequence[PlannedCase], store: CompletionStore | None) -> Forecast:
+    first = cases[0].experiment
+    engine = DeferredEngine(first.model, first.engine, _never, store)
+    resolver = Resolver(engine, Silent(), store)
+    plan = Plan(engine.tokenizer)
+    unmeasured: dict[str, None] = {}
+    impossible: list[str] = []
+
+    def add(case: PlannedCase) -> None:
+        experiment = case.experiment
+        usage, task = usage_of(experiment), experiment.task
+        if usage is not None and (not engine.known or resolver.needs_model(experiment)):
+            unmeasured[f"{usage.usage} on {task.name}"] = None
+            settings = f"{experiment.intervention!r} {task.name} {task.path}"
+            plan.add(case, _Unmeasured(settings=settings))
+        else:
+            plan.add(case, resolver.resolve(experiment))
+
+    baselines = {each.id: each for case in cases if (each := case.baseline) is not None}
+    for case in [*baselines.values(), *cases]:
+        try:
+            add(case)
+        except TitrateError as error:
+            impossible.append(f"{case.id}: {error}")
+    return _counted(cases, plan, engine, store, tuple(unmeasured), tuple(impossible))
+
+
+def _counted(
+    cases: Sequence[PlannedCase],
+    plan: Plan,
+    engine: DeferredEngine,
+    store: CompletionStore | None,
+    unmeasured: tuple[str, ...],
+    impossible: tuple[str, ...],
+) -> Forecast:
+    missing: list[Request] = []
+    lengths: list[int] = []
+    for request in plan.places:
+        known = engine.known and not isinstance(request.intervention, _Unmeasured)
+        key = key_of(engine.fingerprint, request.key()) if known else None
+        completion = None if store is None or key is None else store.get(key)
+        if completion is None:
+            missing.append(request)
+        else:
+            lengths.append(len(completion.tokens))
+    return Forecast(
+        model=cases[0].experiment.model,
+        cases=len(cases),
+        asked=sum(len(places) for places in plan.places.values()),
+        requests=len(plan.places),
+        stored=len(lengths),
+        loads=bool(missing or unmeasured or any(map(_reads, cases))),
+        prompt_tokens=sum(len(request.prompt) for request in missing),
+        at_most=sum(request.max_new_tokens for request in missing),
+        expected=round(fmean(lengths) * len(missing)) if lengths else None,
+        unmeasured=unmeasured,
+        unknown=sum(isinstance(request.intervention, _Unmeasured) for request in missing),
+        impossible=impossible,
+    )
+
+
+def _reads(case: PlannedCase) -> bool:
+    """Whether a case is one of forward passes, which are not in the store."""
+    return case.experiment.measure == "forward"
+
+
+def _never() -> Never:
+    raise AssertionError("a forecast loads no model")

@@ -1,0 +1,191 @@
+"""Runs a case that measures forward passes: both chat styles of every sample, one result.
+
+What was measured of a sample is kept below `.titrate/forward/<fingerprint>/` as soon as it is
+known; the tables, maps and points files that belong to the report lie beside it, in `tables/`. The
+fingerprint covers the engine, the intervention, the tokens that are read and what is kept of them:
+the same measurement goes on where it stopped, and another one never mixes with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.atomic import replace_file
+from harness.engines.base import Engine
+from harness.errors import ModelError, TaskError
+from harness.interventions.base import Intervention
+from harness.measure.paired_forward import ForwardPlan, measure_pairs
+from harness.measure.paired_summary import layer_tables, lens_gap, sample_metrics
+from harness.measure.points_files import STUDY, points_document, points_json
+from harness.measure.readings import PairedAnswer, paired_answers
+from harness.measure.sample_files import SampleFiles, SampleForward
+from harness.measure.usage_maps import usage_maps
+from harness.models.loading import load_config
+from harness.models.routers import RouterShape, router_shape
+from harness.pairs.pair import Problem
+from harness.runs.pair_files import check_tokenizer, pairs_of
+from harness.runs.plan import PlannedCase
+from harness.runs.results import CaseResult, InvariantResult
+from harness.runs.scoring import result_of
+from harness.spec import Experiment
+from harness.spec.usage_expression import parse
+
+LENS_EQUALS_MODEL = "lens_equals_model"
+
+_VERSION = 1
+_TABLES = "tables"
+#: Nats between two ways to the same number; half types round each logit to 2 or 3 digits.
+_LENS_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
+_LENS_TOLERANCE_OF_HALF = 0.25
+
+
+def measured_case(
+    engine: Engine,
+    case: PlannedCase,
+    intervention: Intervention | None,
+    root: Path,
+    measured: Callable[[int], None],
+) -> CaseResult:
+    """Measure every pair of a case; `measured` is told how many are done.
+
+    Raises:
+        TaskError: no pair could be measured.
+        FieldError: the case's file of pairs is not one for this model.
+    """
+    started = time.perf_counter()
+    experiment = case.experiment
+    check_tokenizer(experiment, engine.tokenizer)
+    config = load_config(experiment.model).get_text_config()
+    found = list(
+        paired_answers(
+            engine.tokenizer,
+            case.task,
+            case.task.samples,
+            pairs_of(experiment),
+            int(config.max_position_embeddings),
+        )
+    )
+    answers = [each for each in found if isinstance(each, PairedAnswer)]
+    problems = [each for each in found if isinstance(each, Problem)]
+    plan = ForwardPlan(
+        layers=int(config.num_hidden_layers),
+        width=int(config.hidden_size),
+        routers=_routers(experiment),
+        hidden=experiment.forward.hidden,
+        dtype=getattr(torch, experiment.forward.dtype),
+        intervention=intervention,
+    )
+    folder = root / _fingerprint(engine, answers, plan)
+    samples: list[SampleForward] = []
+    for each in measure_pairs(engine, answers, plan, SampleFiles(folder, plan.hidden), measured):
+        if isinstance(each, Problem):
+            problems.append(each)
+        else:
+            samples.append(each)
+    if not samples:
+        first = problems[0] if problems else "the task has no sample"
+        raise TaskError(f"no pair could be measured, first {first}")
+    tables = folder / _TABLES
+    _write_tables(tables, samples, problems, plan, experiment)
+    warnings = [
+        f"{len(problems)} of {len(found)} pairs could not be measured, first {problem}"
+        for problem in problems[:1]
+    ]
+    result = result_of(
+        case,
+        "complete",
+        sample_metrics=sample_metrics(samples),
+        intervention=intervention,
+        warnings=tuple(warnings),
+    )
+    return replace(
+        result,
+        task_size=len(samples),
+        checks=(_check(case.id, samples, engine),),
+        artefacts=str(tables.absolute()),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _routers(experiment: Experiment) -> RouterShape | None:
+    try:
+        return router_shape(load_config(experiment.model))
+    except ModelError:
+        return None
+
+
+def _fingerprint(engine: Engine, answers: Sequence[PairedAnswer], plan: ForwardPlan) -> str:
+    content = {
+        "version": _VERSION,
+        "engine": engine.fingerprint,
+        "intervention": plan.intervention.fingerprint() if plan.intervention else None,
+        "hidden": [plan.hidden, str(plan.dtype)],
+        "answers": [asdict(answer) for answer in answers],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _write_tables(
+    folder: Path,
+    samples: Sequence[SampleForward],
+    problems: Sequence[Problem],
+    plan: ForwardPlan,
+    experiment: Experiment,
+) -> None:
+    """The files of a report: tables by layer, usage maps with their points files, a summary."""
+    _write_arrays(folder / "layers.npz", layer_tables(samples))
+    if plan.routers is not None:
+        usage = [sample.usage for sample in samples if sample.usage is not None]
+        maps = usage_maps(usage, plan.routers.top_k)
+        maps["layers"] = np.array(plan.routers.layers)
+        _write_arrays(folder / "usage_maps.npz", maps)
+        orderings = dict(STUDY) | {
+            f"{'_'.join(text.replace('-', ' minus ').split())}_points": text
+            for text in experiment.forward.orderings
+        }
+        for name, text in orderings.items():
+            entries = points_document(parse(text), maps, plan.routers.layers)
+            _write(folder / f"{name}.json", points_json(entries))
+    summary = {
+        "measured_samples": len(samples),
+        "problems": [{"key": problem.key, "reason": problem.reason} for problem in problems],
+        "save_mode": plan.hidden,
+        "hidden_states": None
+        if plan.hidden == "none"
+        else str((folder.parent / "hidden_states").absolute()),
+    }
+    _write(folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+
+
+def _check(case: str, samples: Sequence[SampleForward], engine: Engine) -> InvariantResult:
+    """The last layer read through norm and head must be the model's own cross-entropy."""
+    gap = lens_gap(samples)
+    allowed = _LENS_TOLERANCE.get(engine.determinism["dtype"], _LENS_TOLERANCE_OF_HALF)
+    return InvariantResult(
+        LENS_EQUALS_MODEL,
+        case,
+        holds=gap <= allowed,
+        detail=f"last layer and cross-entropy: {gap:.1e} nats apart at most, {allowed:g} allowed",
+    )
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    with replace_file(path) as part:
+        part.write_bytes(stream.getvalue())
+
+
+def _write(path: Path, text: str) -> None:
+    with replace_file(path) as part:
+        part.write_text(text, encoding="utf-8")

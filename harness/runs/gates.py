@@ -1,0 +1,129 @@
+"""Which gates a run must judge: those of its specs, those of the command line, each found sound.
+
+- A spec's gates speak of its whole grid: a part that `-k` selected decides none of them.
+- A gate of the command line speaks of what was selected, in every experiment that has the axes it
+  names. One that fits no experiment is refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from pydantic import JsonValue
+
+from harness.errors import FieldError, SpecError
+from harness.runs.plan import PlannedCase
+from harness.spec import Case, Experiment
+from harness.spec.form import suggestion
+from harness.spec.gate_checks import check_gate
+from harness.spec.gate_expression import Gate, NeutralEqualsBaseline, NoWorse, parse_gate
+from harness.tasks.base import Score, Task
+
+
+def requested_gates(
+    cases: Sequence[PlannedCase], extra: Sequence[str] = ()
+) -> list[tuple[str, list[str]]]:
+    """Experiments of the selected cases with their gates, spec's first.
+
+    Args:
+        cases: What was selected, without baselines.
+        extra: Gates of the command line.
+
+    Raises:
+        SpecError: a gate that no case can decide: malformed, of an axis, value or metric that does
+            not exist; with its place.
+    """
+    selected = Counter(case.experiment.name for case in cases)
+    gates: dict[str, list[str]] = {name: [] for name in selected}
+    for case in _firsts(cases):
+        name = case.experiment.name
+        for position, text in enumerate(case.experiment.gates):
+            problem = _metric_problem(text, case)
+            if problem:
+                raise case.case.source.locate(FieldError(f"gates[{position}]", problem))
+            if selected[name] == case.case.of:
+                gates[name].append(text)
+    for text in extra:
+        for name in _fitting(text, cases):
+            gates[name].append(text)
+    return [(name, texts) for name, texts in gates.items() if texts]
+
+
+def saved_runs_of(
+    requested: Iterable[tuple[str, Sequence[str]]],
+) -> Iterator[tuple[str, str]]:
+    """The names of saved runs that gates compare with, each with a gate that names it."""
+    names: dict[str, str] = {}
+    for experiment, texts in requested:
+        for text in texts:
+            gate = parse_gate(text)
+            if isinstance(gate, NoWorse):
+                names.setdefault(gate.saved, f"gate {text!r} of {experiment}")
+    yield from names.items()
+
+
+def _fitting(text: str, cases: Sequence[PlannedCase]) -> Iterator[str]:
+    """The experiments that a gate of the command line can be asked of."""
+    fits, problem = [], ""
+    for first in _firsts(cases):
+        name = first.experiment.name
+        try:
+            check_gate(text, _selected_grid(_own(name, cases)))
+            wrong = _metric_problem(text, first)
+        except ValueError as error:
+            wrong = str(error)
+        if wrong:
+            problem = problem or wrong
+        else:
+            fits.append(name)
+    if not fits:
+        raise SpecError(f"--titrate-gate {problem or f'{text!r}: nothing was selected'}")
+    yield from fits
+
+
+def fits(text: str, cases: Sequence[Case]) -> bool:
+    """Whether the cases of one experiment have what a gate names."""
+    try:
+        check_gate(text, _selected_grid(cases))
+    except ValueError:
+        return False
+    return True
+
+
+def _own(name: str, cases: Sequence[PlannedCase]) -> list[Case]:
+    return [case.case for case in cases if case.experiment.name == name]
+
+
+def _selected_grid(cases: Sequence[Case]) -> Experiment:
+    """The experiment of these cases with the axes that are left of its grid."""
+    axes: dict[str, list[JsonValue]] = {}
+    for case in cases:
+        for axis, value in case.params.items():
+            values = axes.setdefault(axis, [])
+            if value not in values:
+                values.append(value)
+    return cases[0].experiment.model_copy(update={"axes": axes})
+
+
+def _metric_problem(text: str, case: PlannedCase) -> str:
+    """What is wrong with a gate's metric, or nothing."""
+    gate: Gate = parse_gate(text)
+    if isinstance(gate, NeutralEqualsBaseline) or gate.metric is None:
+        return ""
+    names = _metrics(case.task, case.experiment.sampling.draws)
+    if gate.metric in names:
+        return ""
+    return (
+        f"{text!r}: {case.task.name} has no metric {gate.metric!r};"
+        f"{suggestion(gate.metric, names)} it measures {', '.join(names)}"
+    )
+
+
+def _metrics(task: Task, draws: int) -> list[str]:
+    return list(task.metrics([Score(correct=False, parsed=False)] * draws))
+
+
+def _firsts(cases: Sequence[PlannedCase]) -> list[PlannedCase]:
+    """The first case of each experiment."""
+    return list({case.experiment.name: case for case in reversed(cases)}.values())[::-1]

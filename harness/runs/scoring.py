@@ -1,0 +1,164 @@
+"""From a case's completions to its result: scored, compared with its baseline, with its warnings.
+
+The same for completions that were just made, that came from the store, and that a run recorded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness.engines.base import Completion
+from harness.errors import TitrateError
+from harness.interventions.base import Intervention
+from harness.runs.agreement import agreed
+from harness.runs.plan import Place, PlannedCase
+from harness.runs.results import CaseResult, CaseStatus, DrawResult
+from harness.tasks.base import Score
+
+#: What forward passes are about: how much likelier the answer is behind one prompt.
+FORWARD_METRIC = "delta_nll"
+
+
+def scored(
+    case: PlannedCase,
+    completions: Sequence[tuple[Place, str, Completion]],
+    baseline: CaseResult | None,
+    intervention: Intervention | None,
+) -> CaseResult:
+    """Score a complete case and compare its tokens with the baseline's.
+
+    `completions` are `(place, prompt, completion)` in the order of samples and draws. A scorer that
+    breaks, and a case whose every request was refused, come back as a failed result; its
+    completions stay in it, so that they can be scored again.
+    """
+    style = case.experiment.prompt.style
+    failure: str | None = None
+    try:
+        scores = case.task.score(
+            [
+                (case.task.by_id[place.sample], style, completion.text)
+                for place, _, completion in completions
+            ]
+        )
+    except Exception as error:
+        failure = f"scoring: {described(error)}"
+        scores = [Score(correct=False, parsed=False, detail=failure)] * len(completions)
+    reference = {} if baseline is None else _tokens_by_place(baseline)
+    draws = tuple(
+        DrawResult(
+            sample=place.sample,
+            draw=place.draw,
+            prompt=prompt,
+            completion=completion,
+            score=score if completion.error is None else _unanswered(completion.error),
+            agreement=(
+                None
+                if (place.sample, place.draw) not in reference
+                else agreed(completion.tokens, reference[place.sample, place.draw])
+            ),
+        )
+        for (place, prompt, completion), score in zip(completions, scores, strict=True)
+    )
+    errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
+    if len(errors) == len(draws):
+        failure = f"every request was refused, first {errors[0]}"
+    if failure is not None:
+        return result_of(case, "failed", error=failure, draws=draws, intervention=intervention)
+    counts = Counter[str]()
+    for draw in draws:
+        counts.update(draw.completion.counts)
+    return result_of(
+        case,
+        "complete",
+        draws=draws,
+        sample_metrics=_sample_metrics(case, draws),
+        counts=dict(counts),
+        intervention=intervention,
+        warnings=tuple(_warnings(draws, counts)),
+    )
+
+
+def without_completions(
+    cases: Sequence[PlannedCase], status: CaseStatus, error: str
+) -> list[CaseResult]:
+    """Every case after its baseline, each once, as it is reported when nothing came of it."""
+    results: dict[str, CaseResult] = {}
+    for case in cases:
+        for each in (case.baseline, case):
+            if each is not None and each.id not in results:
+                results[each.id] = result_of(each, status, error=error)
+    return list(results.values())
+
+
+def described(error: Exception) -> str:
+    """An error in one line: our own say what they are, the others by their type."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    return first if isinstance(error, TitrateError) else f"{type(error).__name__}: {first}"
+
+
+def result_of(
+    case: PlannedCase,
+    status: CaseStatus,
+    *,
+    error: str | None = None,
+    draws: tuple[DrawResult, ...] = (),
+    sample_metrics: Mapping[str, Mapping[str, float]] | None = None,
+    counts: Mapping[str, int] | None = None,
+    intervention: Intervention | None = None,
+    warnings: tuple[str, ...] = (),
+) -> CaseResult:
+    """A case's result; what is left out is empty."""
+    return CaseResult(
+        case=case.case,
+        task_name=case.task.name,
+        task_version=case.task.version,
+        task_size=case.task.size,
+        metric=FORWARD_METRIC if case.experiment.measure == "forward" else case.task.metric,
+        isolation=case.task.isolated_by if draws else None,
+        status=status,
+        baseline=None if case.baseline is None else case.baseline.id,
+        nodeid=case.nodeid,
+        draws=draws,
+        sample_metrics=sample_metrics or {},
+        counts=counts or {},
+        intervention=intervention,
+        warnings=warnings,
+        error=error,
+    )
+
+
+def _sample_metrics(case: PlannedCase, draws: Sequence[DrawResult]) -> dict[str, dict[str, float]]:
+    """Metric -> sample -> value, from the scores of each sample's draws."""
+    scores: dict[str, list[Score]] = {sample.id: [] for sample in case.task.samples}
+    for draw in draws:
+        scores[draw.sample].append(draw.score)
+    metrics: dict[str, dict[str, float]] = {}
+    for sample, of_sample in scores.items():
+        for metric, value in case.task.metrics(of_sample).items():
+            metrics.setdefault(metric, {})[sample] = value
+    return metrics
+
+
+def _warnings(draws: Sequence[DrawResult], counts: Mapping[str, int]) -> Iterator[str]:
+    """What a reader of the numbers must know."""
+    errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
+    if errors:
+        yield f"{len(errors)} of {len(draws)} requests were refused and count as wrong: {errors[0]}"
+    cut = sum(draw.completion.finish_reason == "length" for draw in draws)
+    if cut:
+        yield f"{cut} of {len(draws)} completions were cut off at their length limit"
+    broken = sum(draw.completion.finish_reason == "non_finite" for draw in draws)
+    if broken:
+        yield f"{broken} of {len(draws)} completions ended in logits that are not finite"
+    if counts.get("routed") and not counts["changed"]:
+        yield f"the mask changed none of {counts['routed']} routing decisions: it did nothing"
+
+
+def _tokens_by_place(result: CaseResult) -> dict[tuple[str, int], tuple[int, ...]]:
+    return {(draw.sample, draw.draw): draw.completion.tokens for draw in result.draws}
+
+
+def _unanswered(error: str) -> Score:
+    """A request that was refused counts as a wrong answer."""
+    return Score(correct=False, parsed=False, detail=f"refused: {error}")

@@ -1,0 +1,89 @@
+"""One of N equal shares of a run, for a machine that knows nothing of the others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.errors import TitrateError
+from harness.spec import Case
+
+if TYPE_CHECKING:
+    from harness.runs.plan import PlannedCase
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The `index`-th of `of` shards, counted from 1."""
+
+    index: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.of}"
+
+    @classmethod
+    def parse(cls, text: str, option: str = "--titrate-shard") -> Self:
+        """Read `I/N`; raises `TitrateError` unless 1 <= I <= N."""
+        found = re.fullmatch(r"(\d+)/(\d+)", text)
+        if found is None:
+            raise TitrateError(f"{option} {text}: is no shard; use I/N, such as 1/2 and 2/2")
+        index, of = int(found[1]), int(found[2])
+        if of == 0:
+            raise TitrateError(f"{option} {text}: there are no shards; use 1/1 for a whole run")
+        if not 1 <= index <= of:
+            raise TitrateError(f"{option} {text}: there is no such shard; use 1/{of} to {of}/{of}")
+        return cls(index, of)
+
+    def own(self, cases: Sequence[PlannedCase]) -> list[PlannedCase]:
+        """This shard's cases of a whole selection; every case is some shard's.
+
+        Raises:
+            TitrateError: there are so many shards that some have no case. All of them say so.
+        """
+        from harness.runs.partition import (
+            partition,
+        )  # which needs torch; reading an option does not
+
+        distinct = {case.id: case for case in cases}
+        parts = partition(list(distinct.values()), self.of)
+        used = sum(map(bool, parts))
+        if used < self.of:
+            raise TitrateError(
+                f"shard {self}: there is work for {used} of {self.of} shards only; "
+                f"use 1/{used} to {used}/{used}"
+            )
+        return parts[self.index - 1]
+
+    def description(self, cases: Iterable[Case]) -> dict[str, Any]:
+        """What the report of this shard says of the whole selection (`reporting.report.Shard`)."""
+        distinct = {case.id: case for case in cases}
+        digest = hashlib.sha256()
+        for case in distinct.values():
+            settings = case.experiment.model_dump(mode="json")
+            digest.update(json.dumps([case.id, case.of, _relocated(settings)]).encode())
+        return {
+            "index": self.index,
+            "of": self.of,
+            "cases": tuple(distinct),
+            "selection": digest.hexdigest(),
+        }
+
+
+def _relocated(value: Any) -> Any:
+    """The same settings with only the names of absolute paths: folders differ between machines.
+
+    What these files hold is compared by the fingerprints of models and the points of masks.
+    """
+    if isinstance(value, Mapping):
+        return {key: _relocated(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_relocated(part) for part in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value

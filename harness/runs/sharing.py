@@ -1,0 +1,35 @@
+"""Requests that several workers need, each of which one worker makes first.
+
+Baselines are what the parts of a cut model have in common. Every worker makes its share of them,
+then all of its own requests, and takes the others' shares from the store as they appear there. At
+its end it makes whatever is still missing: nobody waits for anybody who may be dead.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from harness.engines.base import Request
+
+
+def left_to_others(needed: Mapping[int, Sequence[Request]], part: int) -> list[Request]:
+    """Which of the requests that a part needs are another part's to make first.
+
+    Args:
+        needed: The requests of every part, by its number; the same in all workers.
+        part: One of these numbers.
+
+    A request of several parts is one of theirs in turn, so that each has an equal share of what it
+    has in common with the same others.
+    """
+    members = {number: set(requests) for number, requests in needed.items()}
+    turn = Counter[tuple[int, ...]]()
+    others = []
+    for request in dict.fromkeys(each for number in sorted(needed) for each in needed[number]):
+        sharing = tuple(number for number in sorted(needed) if request in members[number])
+        owner = sharing[turn[sharing] % len(sharing)]
+        turn[sharing] += 1
+        if part in sharing and owner != part:
+            others.append(request)
+    return others

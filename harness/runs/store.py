@@ -1,0 +1,269 @@
+"""The completion store: what an engine once made for a request, kept for every later run.
+
+- A folder of journals (`journal.py`), one per process that wrote, so that any number of runs may
+  write at once. Later files win over earlier ones; names sort by time.
+- A key is the SHA-256 of the engine's fingerprint (content of the weights, settings that may change
+  numbers, library versions) and the request's content. What was changed in place is another key.
+- Completions are not the only records: the orderings that were measured on a model are kept under
+  the same rule, and so is which fingerprint an engine turned out to have (`engines.py`).
+- Memory holds one offset per key; what is stored is read when it is asked for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, Literal
+
+from harness.engines.base import Completion
+from harness.errors import StoreError
+from harness.runs.journal import Format, Journal, in_use, line_at, lines, unusable
+from harness.runs.records import completion_from, completion_json
+
+FORMAT = Format("titrate completions", 1)
+PATTERN = "completions-*.jsonl"
+
+Kind = Literal["completion", "ordering", "engine"]
+
+# Every record begins with its key, so that the index is made without reading the rest of it.
+_KEY = b'{"key":"'
+_KEY_END = len(_KEY) + 64
+_OFFSET_BITS = 48
+
+
+def key_of(fingerprint: str, content: str) -> str:
+    """The key of what an engine makes for a request (`Request.key()`) or another question."""
+    return hashlib.sha256(f"{fingerprint}\0{content}".encode()).hexdigest()
+
+
+class CompletionStore:
+    """A folder of completions; made when the first one is put.
+
+    Args:
+        directory: The folder, which holds nothing else.
+        fresh: Find nothing of what other runs stored. What is put is stored all the same.
+        since: When this run began: a fresh store finds what its other processes have stored since.
+        warn: Told once, in one line, of what had to be skipped.
+
+    Raises:
+        StoreError: `directory` is a file, or a folder that holds other things.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        fresh: bool = False,
+        since: datetime | None = None,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.directory = Path(directory)
+        self.fresh = fresh
+        self._ignored_until = _stamp(since) if fresh and since else "~" if fresh else ""
+        self._warn: Callable[[str], None] | None = warn
+        self._places: dict[bytes, int] = {}
+        self._shards: list[Path] = []
+        self._numbers: dict[Path, int] = {}
+        self._read: dict[Path, int] = {}
+        self._journal: Journal | None = None
+        shards(self.directory)
+        self.refresh()
+
+    def get(self, key: str) -> Completion | None:
+        """The completion of a key, or None."""
+        value = self.value(key)
+        return None if value is None else completion_from(value)
+
+    def put(self, key: str, completion: Completion, engine: str = "") -> None:
+        """Store a completion; when this returns, it survives the death of the process.
+
+        Raises:
+            StoreError: it cannot be written; what was stored before is not harmed.
+        """
+        self.put_value(key, completion_json(completion), "completion", engine)
+
+    def value(self, key: str) -> Any:
+        """What is stored under a key as it was put, or None."""
+        place = self._places.get(bytes.fromhex(key))
+        if place is None:
+            return None
+        path = self._shards[place >> _OFFSET_BITS]
+        try:
+            line = line_at(path, place & (1 << _OFFSET_BITS) - 1)
+        except OSError:
+            return None  # pruned meanwhile
+        if line.body is None or _key_in(line.body) != key:
+            return None
+        return line.record["value"]
+
+    def put_value(self, key: str, value: Any, kind: Kind, engine: str) -> None:
+        """Store anything that JSON can say; `engine` is the fingerprint of what made it."""
+        record = {"key": key, "kind": kind, "engine": engine, "at": int(time.time())}
+        try:
+            journal = self._own_journal()
+            offset = journal.append(record | {"value": value})
+        except OSError as error:
+            raise _unwritable(self.directory, error) from error
+        self._places[bytes.fromhex(key)] = self._place(journal.path, offset)
+
+    def agree(self, key: str, value: Any, kind: Kind, engine: str) -> Any:
+        """What all processes say that ask this: the first one's value, which may be this one.
+
+        Answers that rounding may turn, such as an ordering of nearly equal measurements, must be
+        the same in all workers of a run.
+        """
+        with _alone(self.directory):
+            self.refresh()
+            said = self.value(key)
+            if said is None:
+                self.put_value(key, value, kind, engine)
+                said = self.value(key)
+        return said
+
+    def refresh(self) -> None:
+        """Find what other processes have stored since, unless the store is to be ignored."""
+        own = None if self._journal is None else self._journal.path
+        skipped: list[str] = []
+        for path in shards(self.directory):
+            if path != own and _begun(path) > self._ignored_until:
+                skipped += self._index(path)
+        if skipped and self._warn is not None:
+            more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
+            self._warn(
+                f"{skipped[0]}{more}; skipped, to be made again; "
+                f"titrate store verify {self.directory} shows all"
+            )
+            self._warn = None
+
+    def check_writable(self) -> None:
+        """Find out before a run whether anything can be stored; makes nothing.
+
+        Raises:
+            StoreError: the folder cannot be made or written.
+        """
+        absolute = self.directory.absolute()
+        there = next(path for path in (absolute, *absolute.parents) if path.exists())
+        try:
+            with TemporaryFile(dir=there, prefix="."):
+                pass
+        except OSError as error:
+            raise _unwritable(self.directory, error) from error
+
+    def close(self) -> None:
+        """Close the own file; what is stored can still be read."""
+        if self._journal is not None:
+            self._journal.close()
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a key is in the index; what it stands for is read by `get`."""
+        return bytes.fromhex(key) in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def _own_journal(self) -> Journal:
+        if self._journal is None:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            begun = _stamp(datetime.now(UTC))
+            name = f"completions-{begun}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+            self._journal = Journal(self.directory / name, FORMAT)
+        return self._journal
+
+    def _index(self, path: Path) -> Iterator[str]:
+        """Note where the new records of a file are; yields what cannot be used."""
+        start = self._read.get(path)
+        try:
+            if start is None:
+                problem = unusable(path, FORMAT)
+                if problem is not None:
+                    self._read[path] = path.stat().st_size
+                    yield problem
+                    return
+                start = line_at(path, 0).end
+            elif path.stat().st_size == start:
+                return
+            for line in lines(path, start):
+                key = None if line.body is None else _key_in(line.body)
+                if key is not None:
+                    self._places[bytes.fromhex(key)] = self._place(path, line.offset)
+                    start = line.end
+                elif line.whole or not in_use(path):  # another process may be writing the last one
+                    yield f"{path}: the record at byte {line.offset} is torn or altered"
+        except OSError as error:
+            yield f"{path}: cannot be read: {error.strerror or error}"
+        if start is not None:
+            self._read[path] = start
+
+    def _place(self, path: Path, offset: int) -> int:
+        if path not in self._numbers:
+            self._numbers[path] = len(self._shards)
+            self._shards.append(path)
+        return self._numbers[path] << _OFFSET_BITS | offset
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+
+
+def _begun(path: Path) -> str:
+    """When a file of a store was begun, from its name."""
+    return path.name.split("-")[1]
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep other processes out that come the same way; on file systems without locks, nobody."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / ".lock").open("w")
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+    with lock:
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def shards(directory: Path) -> list[Path]:
+    """The files of a store, oldest first; none where there is no folder yet.
+
+    Raises:
+        StoreError: `directory` is a file, or holds something that is not a store's.
+    """
+    try:
+        entries = sorted(directory.iterdir()) if directory.exists() else []
+    except OSError as error:
+        raise StoreError(
+            f"{directory}: no completion store can be read here: {error.strerror or error}; "
+            "give another folder with --titrate-store"
+        ) from error
+    for entry in entries:
+        if not entry.match(PATTERN) and not entry.name.startswith("."):
+            raise StoreError(
+                f"{directory}: is no completion store: it holds {entry.name}; "
+                "give a new folder or a store with --titrate-store"
+            )
+    return [entry for entry in entries if entry.match(PATTERN)]
+
+
+def _key_in(body: bytes) -> str | None:
+    """The key that a record begins with."""
+    if not body.startswith(_KEY) or body[_KEY_END : _KEY_END + 1] != b'"':
+        return None
+    return body[len(_KEY) : _KEY_END].decode()
+
+
+def _unwritable(directory: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{directory}: completions cannot be stored: {error.strerror or error}; free some space or "
+        "give another folder with --titrate-store, then run the same command again: what is "
+        "stored is not made again"
+    )

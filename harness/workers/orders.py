@@ -1,0 +1,82 @@
+"""What a controller and its workers tell each other: orders, and small files in the run's folder.
+
+Results travel as records (`runs/folder.py`), progress as counters (`runs/board.py`). Nothing comes
+back through pytest-xdist's `workeroutput`, which dies with its worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+# Key of xdist's `workerinput` under which a worker finds its orders.
+_KEY = "titrate"
+_PLACES = "places.json"
+_CRASHED = "crashed.json"
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a worker is told of its run. JSON types: xdist carries nothing else."""
+
+    run: str
+    directory: str
+    started: str
+    report: str
+    command: str
+
+    @classmethod
+    def found_in(cls, workerinput: Mapping[str, Any]) -> Self | None:
+        """The orders of a worker; None where the controller knew of no benches."""
+        given = workerinput.get(_KEY)
+        return None if given is None else cls(**given)
+
+    def put_into(self, workerinput: dict[str, Any]) -> None:
+        """Send them along with a worker."""
+        workerinput[_KEY] = asdict(self)
+
+
+class Place(NamedTuple):
+    """Where a test belongs: the part of the cases that its case is in, and the case's id."""
+
+    part: int
+    case: str
+
+
+def say_places(directory: Path, places: Mapping[str, Place]) -> None:
+    """Tell the controller where each node id belongs; every worker says the same."""
+    _put(directory / _PLACES, places)
+
+
+def told_places(directory: Path) -> dict[str, Place]:
+    """Where every node id belongs; empty when no worker has a case."""
+    return {nodeid: Place(*place) for nodeid, place in _get(directory / _PLACES).items()}
+
+
+def say_crashed(directory: Path, crashed: Mapping[str, str]) -> None:
+    """Tell the other workers over which cases a worker died, and how."""
+    _put(directory / _CRASHED, crashed)
+
+
+def told_crashed(directory: Path) -> dict[str, str]:
+    """What is known of the death of workers, by the case that each was running."""
+    return _get(directory / _CRASHED)
+
+
+def _put(file: Path, document: Mapping[str, Any]) -> None:
+    """Replace a file whole: whoever reads it finds the old one or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(document), "utf-8")
+    part.replace(file)
+
+
+def _get(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text("utf-8")))
+    except FileNotFoundError:
+        return {}

@@ -1,0 +1,53 @@
+"""A full disk: what is finished stays, one line says what to do, and a rerun goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from .project import Reported
+from .test_kills import COMMAND, summary
+
+
+@pytest.mark.parametrize("limit", [3_000, 9_000])
+def test_a_full_disk_costs_nothing_that_is_finished(prepared, undisturbed, project, limit):
+    """No file may grow beyond the limit: the store is full after some of the completions."""
+    expected, _ = undisturbed
+    ended = prepared.run(project, *COMMAND, limit=limit)
+    assert ended.status == 1
+    assert "Traceback" not in ended.output
+    assert "completions cannot be stored: File too large; free some space or " in ended.output
+    assert "cannot be written: File too large" in ended.output  # the report was tried as well
+    (shard,) = (project / ".titrate" / "store").iterdir()
+    content = shard.read_bytes()
+    assert content.endswith(b"\n")
+    there = content.count(b'"kind":"completion"')
+    assert there > 0
+    again = prepared.run(project, *COMMAND)
+    assert again.status == 0, again.output
+    assert summary(again.output)[2] == there
+    assert Reported.of(project / "out") == expected
+
+
+def test_a_full_store_does_not_keep_the_report_from_being_written(
+    prepared, undisturbed, project, tmp_path_factory
+):
+    """The store's own disk is full, the report's is not: what is complete is reported."""
+    full = tmp_path_factory.mktemp("disk") / "store"
+    full.parent.joinpath("conftest.py").write_text("")
+    (project / "conftest.py").write_text(
+        "import os, harness.runs.journal as journal\n"
+        "original = os.write\n"
+        "def write(file, data):\n"
+        f"    if {str(full)!r} in os.readlink(f'/proc/self/fd/{{file}}'):\n"
+        "        if os.fstat(file).st_size > 5000:\n"
+        "            raise OSError(28, 'No space left on device')\n"
+        "    return original(file, data)\n"
+        "journal.os.write = write\n"
+    )
+    ended = prepared.run(project, *COMMAND, f"--titrate-store={full}")
+    assert ended.status == 1
+    assert f"{full}: completions cannot be stored: No space left on device; free " in ended.output
+    assert "Traceback" not in ended.output
+    report = Reported.of(project / "out").report
+    assert {case["status"] for case in report["cases"]} >= {"failed"}
+    assert "report: out" in ended.output

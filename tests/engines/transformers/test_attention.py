@@ -1,0 +1,52 @@
+"""Grouped attention against transformers' own kernel, which copies shared heads."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from harness.engines.transformers.attention import NAME, grouped_attention, grouped_sdpa
+
+
+@settings(deadline=None)
+@given(
+    rows=st.integers(1, 3),
+    groups=st.integers(1, 2),
+    shared=st.integers(1, 3),
+    width=st.integers(1, 4),
+    keys=st.integers(4, 9),
+    scale=st.sampled_from([None, 0.3]),
+)
+def test_shared_heads_attend_as_if_they_were_copied(rows, groups, shared, width, keys, scale):
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+    query = draw(rows, groups * shared, width, 8)
+    key, value = draw(rows, groups, keys, 8), draw(rows, groups, keys, 8).flip(-1)
+    mask = torch.zeros(rows, 1, width, keys)
+    mask[:, :, :, -2:] = torch.finfo(torch.float32).min
+    module = SimpleNamespace(num_key_value_groups=shared, is_causal=True)
+    own, _ = grouped_sdpa(module, query, key, value, mask, scaling=scale)
+    expected, _ = sdpa_attention_forward(module, query, key, value, mask, scaling=scale)
+    assert own.shape == (rows, width, groups * shared, 8)
+    torch.testing.assert_close(own, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_models_own_kernel_is_back_afterwards_and_after_an_error(moe):
+    config = moe.model.config
+    with grouped_attention(moe.model):
+        assert config._attn_implementation == NAME
+    with pytest.raises(RuntimeError, match="planted"), grouped_attention(moe.model):
+        raise RuntimeError("planted")
+    assert config._attn_implementation == "sdpa"
+    moe.model.set_attn_implementation("eager")
+    try:
+        with grouped_attention(moe.model):
+            assert config._attn_implementation == "eager"
+    finally:
+        moe.model.set_attn_implementation("sdpa")

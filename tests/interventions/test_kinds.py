@@ -1,0 +1,28 @@
+"""Descriptions of interventions, read back."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.interventions.base import Intervention
+from harness.interventions.kinds import _KINDS, intervention_from
+from harness.interventions.router_mask import RouterMask
+
+POINTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 200)), max_size=5).map(tuple)
+
+
+@given(
+    st.sampled_from(["keep_topk", "replace_topk"]), st.sampled_from(["fallback", "zero"]), POINTS
+)
+def test_a_router_mask_comes_back_equal(mode, on_empty, points):
+    mask = RouterMask(mode=mode, on_empty=on_empty, points=points)
+    read = intervention_from(json.loads(json.dumps(mask.model_dump(mode="json"))))
+    assert read == mask
+    assert read.fingerprint() == mask.fingerprint()
+
+
+def test_every_kind_is_known():
+    assert set(_KINDS.values()) == set(Intervention.__subclasses__())

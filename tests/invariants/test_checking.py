@@ -1,0 +1,97 @@
+"""What is checked on what, and what becomes of an identity that cannot be decided."""
+
+from __future__ import annotations
+
+import inspect
+from typing import get_args
+
+import pytest
+
+from harness.engines.transformers.row_interventions import KINDS
+from harness.errors import ModelError
+from harness.invariants import FAMILIES, check_all, checks
+from harness.invariants.checking import ENGINES
+from harness.invariants.tiny_models import CONFIGS
+from harness.models.routers import _ARCHITECTURES
+from harness.spec import EngineSettings
+
+
+def test_every_intervention_that_an_engine_applies_owes_identities():
+    assert {family.kind for family in FAMILIES} - {None} == set(KINDS)
+
+
+def test_every_engine_is_checked_under_every_policy():
+    engines = get_args(EngineSettings.model_fields["name"].annotation)
+    policies = get_args(EngineSettings.model_fields["determinism"].annotation)
+    settings = {(engine["name"], engine["determinism"]) for engine in ENGINES.values()}
+    assert settings == {(engine, policy) for engine in engines for policy in policies}
+
+
+def test_every_architecture_with_known_routers_has_a_tiny_model():
+    assert {config().model_type for config in CONFIGS.values()} == set(_ARCHITECTURES)
+
+
+def test_identities_say_what_they_hold_and_where_from():
+    for family in FAMILIES:
+        for identity in family.identities:
+            text = inspect.getdoc(identity)
+            assert "ource: " in text or "dentit" in text.split("\n", 1)[1], identity
+
+
+def test_ids_are_unique_and_never_taken_for_a_family_of_specs():
+    """`-k keep_topk` selects the cases of that spec, and no identity."""
+    ids = [check.id for check in checks()]
+    assert len(set(ids)) == len(ids)
+    assert not [id_ for id_ in ids if "topk" in id_]
+
+
+def test_a_model_without_routers_is_excused_by_name():
+    excused = [check for check in checks("zoo/base") if check.excuse is not None]
+    assert [check.name for check in excused] == ["router_mask"] * len(ENGINES)
+    assert "LlamaForCausalLM" in excused[0].excuse
+    assert {check.family.name for check in checks("zoo/base")} > {"engine", "sampling"}
+    assert check_all(excused) == []
+
+
+def test_ones_own_model_and_settings_are_checked_alone():
+    own = checks("zoo/oracle", EngineSettings(dtype="bfloat16", slots=64))
+    assert {check.model for check in own} == {"zoo/oracle"}
+    assert {check.settings.dtype for check in own} == {"bfloat16"}
+    with pytest.raises(ModelError, match="zoo/nothing is not in the zoo"):
+        checks("zoo/nothing")
+
+
+def test_an_identity_that_raises_is_undecided_and_so_violated(by_name, checker, monkeypatch):
+    from harness.invariants.bench import Bench
+
+    def broken(self, request):
+        raise KeyError("slot 3\nand more")
+
+    monkeypatch.setattr(Bench, "alone", broken)
+    found = checker.check(by_name["router_mask.dose_does_something"])
+    assert not found.holds
+    assert found.detail.startswith("undecided: KeyError: ")
+    assert "\n" not in found.detail
+
+
+def test_a_departure_is_kept_with_its_token_and_gap(by_name, checker, monkeypatch):
+    from harness.interventions.router_mask import RouterMask
+
+    monkeypatch.setattr(
+        RouterMask, "neutral", lambda self: self.model_copy(update={"points": self.points[:2]})
+    )
+    found = checker.check(by_name["router_mask.neutral_alone_equals_baseline"])
+    assert not found.holds
+    assert found.departure.request.startswith("prompt ")
+    assert found.departure.token >= 0
+    assert found.departure.log_probability_gap != 0
+    assert str(found.departure) == found.detail
+
+
+def test_one_model_is_in_memory_at_a_time(checker):
+    first = {check.model: check for check in checks() if check.family.name == "engine"}
+    for model in ("tiny/mixtral", "tiny/olmoe"):
+        checker.check(first[model])
+        assert checker._loaded.reference == model
+    checker.close()
+    assert checker._loaded is None

@@ -1,0 +1,398 @@
+"""Defects as they happen in the wild, planted one by one: each turns the identities red.
+
+Every defect names the identity that must see it. Those of masks are planted where a mask is built,
+applied, counted or moved with its row; those of decoding where tokens are drawn and states shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from pydantic import field_validator
+
+from harness.engines import sampling
+from harness.engines.transformers import decoding
+from harness.engines.transformers import router_masks as rows
+from harness.engines.transformers.router_masks import RouterMaskRows
+from harness.engines.transformers.row_interventions import InterventionSet
+from harness.engines.transformers.slots import SlotCache
+from harness.interventions.router_mask import RouterMask, route
+from harness.runs import resolve
+
+Patch = pytest.MonkeyPatch
+DEFECTS: dict[str, tuple[str, Callable[[Patch], None]]] = {}
+
+
+def defect(caught_by: str) -> Callable[[Callable[[Patch], None]], None]:
+    """Register a function that plants a defect."""
+
+    def register(plant: Callable[[Patch], None]) -> None:
+        DEFECTS[plant.__name__] = (caught_by, plant)
+
+    return register
+
+
+def after(patch: Patch, owner: Any, name: str, change: Callable[..., Any]) -> None:
+    """Let `change(result, self, *args)` replace what a method returns, or act after it."""
+    original = getattr(owner, name)
+
+    def changed(*args: Any, **kwargs: Any) -> Any:
+        return change(original(*args, **kwargs), *args)
+
+    patch.setattr(owner, name, changed)
+
+
+def routing(patch: Patch, change: Callable[..., Any]) -> None:
+    """Replace the routing that hooks call; `change` gets the arguments of `route` by name."""
+    names = ("logits", "scores", "indices", "mask", "replace", "zero_on_empty")
+
+    def changed(*args: Any, **kwargs: Any) -> Any:
+        return change(**dict(zip(names, args, strict=False)), **kwargs)
+
+    patch.setattr(rows, "route", changed)
+
+
+# Where a mask is built
+
+
+@defect("router_mask.earlier_layers_unchanged")
+def mask_one_layer_off(patch):
+    after(patch, RouterMask, "mask", lambda mask, *_: mask.roll(1, 0))
+
+
+@defect("router_mask.masked_expert_gets_no_weight")
+def mask_one_expert_off(patch):
+    after(patch, RouterMask, "mask", lambda mask, *_: mask.roll(1, 1))
+
+
+def _unmasked(mask: torch.Tensor, part: Any) -> torch.Tensor:
+    mask = mask.clone()
+    mask[part] = False
+    return mask
+
+
+@defect("router_mask.masked_expert_gets_no_weight")
+def first_expert_never_masked(patch):
+    after(patch, RouterMask, "mask", lambda mask, *_: _unmasked(mask, (slice(None), 0)))
+
+
+@defect("router_mask.masked_expert_gets_no_weight")
+def last_expert_never_masked(patch):
+    after(patch, RouterMask, "mask", lambda mask, *_: _unmasked(mask, (slice(None), -1)))
+
+
+@defect("router_mask.earlier_layers_unchanged")
+def last_layer_never_masked(patch):
+    after(patch, RouterMask, "mask", lambda mask, *_: _unmasked(mask, -1))
+
+
+@defect("router_mask.points_are_a_set")
+def repeated_points_cancel_each_other(patch):
+    class Unsorted(RouterMask):
+        @field_validator("points")
+        @classmethod
+        def _as_set(cls, points):
+            return points
+
+    def toggled(self, layers, experts):
+        mask = torch.zeros(len(layers), experts, dtype=torch.bool)
+        for layer, expert in self.points:
+            mask[list(layers).index(layer), expert] ^= True
+        return mask
+
+    patch.setattr(RouterMask, "__pydantic_validator__", Unsorted.__pydantic_validator__)
+    patch.setattr(RouterMask, "mask", toggled)
+
+
+@defect("router_mask.doses_are_nested")
+def dose_off_by_one(patch):
+    after(
+        patch,
+        resolve,
+        "RouterMask",
+        lambda mask, *_: mask.model_copy(update={"points": mask.points[1:]}),
+    )
+
+
+@defect("router_mask.neutral_alone_equals_baseline")
+def neutral_keeps_a_point(patch):
+    patch.setattr(
+        RouterMask, "neutral", lambda self: self.model_copy(update={"points": self.points[:1]})
+    )
+
+
+# Where it is applied
+
+
+@defect("router_mask.dose_does_something")
+def mask_without_effect_after_a_library_update(patch):
+    """It counts what it would have changed, and the block reads something else."""
+    routing(
+        patch,
+        lambda scores, indices, **kw: route(scores=scores, indices=indices, **kw)._replace(
+            scores=scores, indices=indices
+        ),
+    )
+
+
+@defect("router_mask.masked_expert_gets_no_weight")
+def mask_at_half_strength(patch):
+    def half(logits, scores, indices, mask, **kw):
+        routed = route(logits, scores, indices, mask, **kw)
+        same = (routed.indices == indices).all(1, keepdim=True)
+        return routed._replace(
+            scores=torch.where(same, (routed.scores + scores) / 2, routed.scores)
+        )
+
+    routing(patch, half)
+
+
+@defect("router_mask.counts_are_what_happened")
+def mask_applied_twice(patch):
+    def twice(_, self):
+        self._hooks += [
+            site.module.register_forward_hook(self._hook(i)) for i, site in enumerate(self._sites)
+        ]
+
+    after(patch, RouterMaskRows, "attach", twice)
+
+
+@defect("router_mask.keep_restricts_and_rescales")
+def keep_implemented_as_replace(patch):
+    routing(patch, lambda replace, **kw: route(replace=torch.ones_like(replace), **kw))
+
+
+@defect("router_mask.replace_fills_up")
+def replace_implemented_as_keep(patch):
+    routing(patch, lambda replace, **kw: route(replace=torch.zeros_like(replace), **kw))
+
+
+@defect("router_mask.all_masked_with_fallback_is_baseline")
+def fallback_dropped(patch):
+    routing(
+        patch, lambda zero_on_empty, **kw: route(zero_on_empty=torch.ones_like(zero_on_empty), **kw)
+    )
+
+
+@defect("router_mask.wholly_masked_falls_back")
+def fallback_where_no_expert_was_asked_for(patch):
+    routing(
+        patch,
+        lambda zero_on_empty, **kw: route(zero_on_empty=torch.zeros_like(zero_on_empty), **kw),
+    )
+
+
+@defect("router_mask.weights_keep_the_mass")
+def renormalisation_missing(patch):
+    def bare(logits, scores, indices, mask, **kw):
+        routed = route(logits, scores, indices, mask, **kw)
+        same = (routed.indices == indices).all(1, keepdim=True)
+        left = scores.masked_fill(mask.gather(1, indices), 0)
+        changed = routed.changed[:, None] & same
+        return routed._replace(scores=torch.where(changed, left, routed.scores))
+
+    routing(patch, bare)
+
+
+@defect("router_mask.unhit_token_keeps_every_bit")
+def every_token_of_a_masked_layer_renormalised(patch):
+    """What the study's definition does to models that do not normalise their weights."""
+
+    def all_tokens(**kw):
+        routed = route(**kw)
+        return routed._replace(scores=routed.scores / routed.scores.sum(1, keepdim=True))
+
+    routing(patch, all_tokens)
+
+
+@defect("router_mask.neutral_alone_equals_baseline")
+def neutral_dose_that_masks_an_expert(patch):
+    def assign(_, self, slot, intervention, *_rest):
+        if isinstance(intervention, RouterMask) and not intervention.points:
+            self._masked[slot] = True
+            self._masks[slot, :, 0] = True
+
+    after(patch, RouterMaskRows, "assign", assign)
+
+
+@defect("router_mask.cached_equals_uncached")
+def mask_on_the_prompt_only(patch):
+    def begin(_, self, slots, positions):
+        if positions.shape[1] == 1:
+            self._pass = None
+
+    after(patch, RouterMaskRows, "begin", begin)
+
+
+@defect("router_mask.masked_expert_gets_no_weight")
+def mask_missing_on_the_first_token(patch):
+    def begin(_, self, slots, positions):
+        if self._pass is not None:
+            first = (positions == 0).flatten()[:, None, None]
+            self._pass = replace(self._pass, masks=self._pass.masks & ~first)
+
+    after(patch, RouterMaskRows, "begin", begin)
+
+
+@defect("router_mask.batch_equals_alone")
+def mask_leaks_to_the_neighbour_row(patch):
+    def begin(_, self, slots, positions):
+        if self._pass is not None:
+            masks = self._pass.masks
+            self._pass = replace(self._pass, masks=masks | masks.roll(positions.shape[1], 0))
+
+    after(patch, RouterMaskRows, "begin", begin)
+
+
+# Where it follows its row
+
+
+@defect("router_mask.batch_equals_alone")
+def slot_keeps_the_last_mask(patch):
+    original = RouterMaskRows.assign
+
+    def assign(self, slot, intervention, *args, **kwargs):
+        if intervention is not None and intervention.points:
+            original(self, slot, intervention, *args, **kwargs)
+
+    patch.setattr(RouterMaskRows, "assign", assign)
+
+
+@defect("router_mask.reused_equals_recomputed")
+def slot_keeps_the_last_mode(patch):
+    original = RouterMaskRows.assign
+
+    def assign(self, slot, *args, **kwargs):
+        before = self._replace[slot].clone()
+        original(self, slot, *args, **kwargs)
+        self._replace[slot] |= before
+
+    patch.setattr(RouterMaskRows, "assign", assign)
+
+
+@defect("router_mask.batch_equals_alone")
+def mask_stays_where_its_row_was(patch):
+    patch.setattr(RouterMaskRows, "move", RouterMaskRows.copy)
+
+
+@defect("router_mask.reused_equals_recomputed")
+def prefix_shared_across_masks(patch):
+    patch.setattr(RouterMask, "prefix_key", lambda self, *_args: "")
+
+
+@defect("router_mask.counts_are_what_happened")
+def counts_not_counted(patch):
+    def end(self):
+        self._pass = None
+
+    patch.setattr(RouterMaskRows, "end", end)
+
+
+@defect("router_mask.batch_equals_alone")
+def counts_of_the_last_sequence_kept(patch):
+    original = RouterMaskRows.assign
+
+    def assign(self, slot, *args, **kwargs):
+        kept = self._changed[slot].clone()
+        original(self, slot, *args, **kwargs)
+        self._changed[slot] += kept
+
+    patch.setattr(RouterMaskRows, "assign", assign)
+
+
+# What is left behind
+
+
+@defect("router_mask.removal_restores_every_bit")
+def hook_left_behind_after_an_exception(patch):
+    @contextmanager
+    def attached(self):
+        self._attached = True
+        for kind in self._kinds.values():
+            kind.attach()
+        yield
+        self._attached = False
+        for kind in self._kinds.values():
+            kind.detach()
+
+    patch.setattr(InterventionSet, "attached", attached)
+
+
+@defect("router_mask.removal_restores_every_bit")
+def last_hook_left_behind(patch):
+    def detach(self):
+        for hook in self._hooks[:-1]:
+            hook.remove()
+
+    patch.setattr(RouterMaskRows, "detach", detach)
+
+
+# How tokens are drawn, and what is shared
+
+
+@defect("sampling.one_candidate_is_greedy")
+def one_candidate_too_many(patch):
+    original = sampling.truncate
+    patch.setattr(
+        sampling, "truncate", lambda logits, top_k, *rest: original(logits, top_k + 1, *rest)
+    )
+
+
+@defect("sampling.draws_stay_among_the_candidates")
+def min_p_forgotten(patch):
+    original = sampling.truncate
+    patch.setattr(
+        sampling,
+        "truncate",
+        lambda logits, top_k, top_p, min_p: original(logits, top_k, top_p, min_p * 0),
+    )
+
+
+@defect("sampling.seeds_are_different_draws")
+def seed_ignored(patch):
+    original = decoding.noise_key
+    patch.setattr(decoding, "noise_key", lambda seed, *rest: original(0, *rest))
+
+
+@defect("router_mask.batch_equals_alone")
+def noise_depends_on_the_row(patch):
+    original = sampling.gumbel
+    patch.setattr(
+        sampling,
+        "gumbel",
+        lambda keys, *rest: original(keys + torch.arange(len(keys), device=keys.device), *rest),
+    )
+
+
+@defect("engine.reused_equals_recomputed")
+def reused_prefix_lacks_its_last_column(patch):
+    original = SlotCache.copy
+    patch.setattr(
+        SlotCache,
+        "copy",
+        lambda self, source, target, length: original(self, source, target, length - 1),
+    )
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_planted_defect_is_seen(name, by_name, checker, monkeypatch):
+    caught_by, plant = DEFECTS[name]
+    plant(monkeypatch)
+    found = checker.check(by_name[caught_by])
+    assert not found.holds
+    assert found.detail
+
+
+def test_enough_defects_are_planted():
+    assert len(DEFECTS) >= 15
+
+
+def test_the_clean_tree_holds_every_identity(by_name, checker):
+    for check in by_name.values():
+        found = checker.check(check)
+        assert found.holds, f"{found.name}: {found.detail}"

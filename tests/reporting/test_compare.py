@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.errors import ReportError
+from harness.reporting import SavedRun, build, compare, comparison_table, holm, paired
+
+from .small_run import METRIC, cases_of, first, result_of, sweep
+
+
+def saved(run, results, name="before"):
+    return SavedRun.of(build(run, results), results, name)
+
+
+@pytest.fixture
+def before(run):
+    return saved(run, sweep(n=40))
+
+
+@pytest.fixture
+def after(run):
+    results = sweep(n=40)
+    for index in (1, 2):
+        case = results[index].case
+        results[index] = result_of(case, first(20, 40), nodeid=None)
+    return saved(run, results, "after")
+
+
+def test_cases_are_paired_by_id_and_sample(before, after):
+    comparison = compare(before, after)
+    assert [row.case.id for row in comparison.rows] == [case.id for case in after.report.cases]
+    row = comparison.rows[1]
+    assert (row.before, row.after) == (39 / 40, 20 / 40)
+    own, other = (run.values[row.case.id][METRIC] for run in (after, before))
+    expected = paired(own, other)
+    assert row.versus.model_copy(update={"p_holm": None}) == expected
+    assert (row.versus.better, row.versus.worse) == (0, 19)
+
+
+def test_p_is_corrected_over_the_compared_cases(before, after):
+    rows = compare(before, after).rows
+    assert [row.versus.p_holm for row in rows] == holm([row.versus.p for row in rows])
+
+
+def test_a_run_compared_with_itself_shows_nothing(before):
+    comparison = compare(before, before)
+    assert {row.versus.delta for row in comparison.rows} == {0.0}
+    assert (comparison.differences, comparison.left_out, comparison.only_before) == ((), {}, ())
+
+
+def test_what_was_made_differently_is_said(run, before):
+    changed = run.model_copy(
+        update={
+            "determinism": {
+                "dtype": "bfloat16",
+                "policy": "strict",
+                "fingerprint of zoo/moe": "b" * 64,
+            }
+        }
+    )
+    results = [
+        replace(each, task_version=2, case=each.case) for each in sweep(n=40) if each.baseline
+    ]
+    first_run = before.report.run.model_copy(
+        update={"determinism": {"dtype": "float32", "fingerprint of zoo/moe": "a" * 64}}
+    )
+    old = replace(before, report=before.report.model_copy(update={"run": first_run}))
+    comparison = compare(old, saved(changed, results, "after"))
+    assert comparison.differences == (
+        (
+            "task micro_humaneval version 1 -> micro_humaneval version 2 (8 cases; other versions "
+            "of a task cannot be compared)"
+        ),
+        "determinism dtype: float32 -> bfloat16",
+        "fingerprint of zoo/moe: aaaaaaaaaaaa -> bbbbbbbbbbbb",
+        "determinism policy: not said -> strict",
+    )
+    text = comparison_table(comparison)
+    assert text.index("differs: task micro_humaneval version 1") < text.index("pass@1")
+
+
+def test_settings_that_differ_are_said_with_their_number(run):
+    def with_tokens(tokens):
+        case = cases_of(sampling={"max_new_tokens": tokens})[0]
+        return saved(run, [result_of(case, first(5, 9), baseline=None)])
+
+    comparison = compare(with_tokens(96), with_tokens(64))
+    assert comparison.differences == ("sampling.max_new_tokens: 96 -> 64 (1 case)",)
+
+
+def test_cases_that_one_run_lacks_are_named(run, before):
+    fewer = saved(run, sweep(doses=(0, 1), n=40), "fewer")
+    comparison = compare(before, fewer)
+    assert len(comparison.rows) == 6
+    assert comparison.only_before[0] == "keep_topk[style=agentic-count=2]"
+    back = compare(fewer, before)
+    assert back.left_out["keep_topk[style=agentic-count=2]"] == "not in fewer"
+    text = comparison_table(back)
+    assert "not compared: keep_topk[style=agentic-count=2]: not in fewer" in text
+
+
+def test_other_samples_and_unfinished_cases_have_no_row(run, before):
+    results = sweep(n=40)
+    results[1] = replace(results[1], status="failed", error="x")
+    results[2] = replace(results[2], sample_metrics={METRIC: {f"x/{i}": 1.0 for i in range(40)}})
+    comparison = compare(before, saved(run, results, "after"))
+    reasons = list(comparison.left_out.values())
+    assert reasons[0] == "failed in after"
+    assert "80 samples have no partner" in reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"metric": "pass@2"}, "pass@2: no such metric in before; did you mean pass@1?"),
+        ({"cases": ["keep_topk[style=agentic-count=9]"]}, "no such case in after; did you mean"),
+    ],
+)
+def test_what_does_not_exist_is_one_line(before, after, options, says):
+    with pytest.raises(ReportError) as caught:
+        compare(before, after, **options)
+    assert says in str(caught.value)
+
+
+def test_runs_of_different_specs_are_refused(run, before):
+    other = saved(run, sweep(name="other"), "other")
+    with pytest.raises(ReportError, match="before and other have no case in common"):
+        compare(before, other)
+
+
+def test_chosen_cases_only(before, after):
+    id_ = "keep_topk[style=agentic-count=1]"
+    comparison = compare(before, after, cases=[id_])
+    assert [row.case.id for row in comparison.rows] == [id_]
+    assert comparison.rows[0].versus.p_holm == comparison.rows[0].versus.p
+
+
+def test_the_table_fits_and_shows_every_number(before, after):
+    lines = comparison_table(compare(before, after)).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[0] == "before -> after"
+    row = next(line for line in lines if line.startswith("style=agentic-count=0"))
+    assert row.split()[1:6] == ["0.97", "0.50", "-0.47", "[-0.63,", "-0.33]"]
+    assert row.split()[6:8] == ["0/19", "<0.001"]

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.reporting import Git, build
+from harness.reporting.page.facts import attention, facts, verdicts
+from harness.runs.results import GateResult, InvariantResult
+
+
+def test_a_violated_check_is_told_first(run, results):
+    invariants = [
+        InvariantResult("neutral_equals_baseline", "a", holds=True, detail=""),
+        InvariantResult("neutral_equals_baseline", "b", holds=False, detail="at token 3"),
+    ]
+    cases, found, gates = verdicts(build(run, results, invariants))
+    assert (cases.holds, cases.summary) == (True, "all 10 complete")
+    assert (found.holds, found.summary) == (False, "1 of 2 violated")
+    assert [line.where for line in found.lines] == ["b", "a"]
+    assert (gates.checked, gates.summary) == (False, "none checked")
+
+
+def test_a_gate_that_failed_does_not_hold(run, results):
+    gate = GateResult("neutral_equals_baseline", "keep_topk", holds=False, detail="no case")
+    *_, gates = verdicts(build(run, results, (), [gate]))
+    assert (gates.holds, gates.lines[0].detail) == (False, "no case")
+
+
+def test_cases_that_did_not_end_are_counted(run, results):
+    results[2] = replace(results[2], status="incomplete", error="interrupted")
+    cases, *_ = verdicts(build(run, results))
+    assert (cases.holds, cases.summary) == (False, "9 of 10 complete")
+
+
+def test_facts_are_all_there(report):
+    changed = report.run.model_copy(update={"git": Git(commit="0123456789abcdef", dirty=True)})
+    found = dict(facts(report.model_copy(update={"run": changed})))
+    made = dict(found["Run"])
+    assert made["commit"] == "0123456789, with changes that are not committed"
+    assert made["took"] == "299.9 s"
+    assert dict(found["Hardware"]) == {"cpu": "x86", "gpus": "none", "memory_gib": "16.5"}
+    assert dict(found["Versions"]) == {"torch": "2.8.0"}
+
+
+def test_a_run_that_did_not_end_says_so(report):
+    unfinished = report.run.model_copy(update={"finished": None})
+    made = dict(dict(facts(report.model_copy(update={"run": unfinished})))["Run"])
+    assert "going on" in made["finished"]
+
+
+def test_the_worst_of_like_warnings_stands_for_all_after_the_errors(run, results):
+    results[1] = replace(results[1], warnings=("2 of 12 cut off",))
+    results[2] = replace(results[2], warnings=("11 of 12 cut off",))
+    results[3] = replace(results[3], status="failed", error="out of memory")
+    error, warning = attention(build(run, results))
+    assert (error.kind, error.message, error.serious) == ("failed", "out of memory", True)
+    assert (warning.message, warning.serious) == ("11 of 12 cut off", False)
+    assert warning.cases == (results[2].case.id, results[1].case.id)

@@ -1,0 +1,75 @@
+"""Which gates a run judges, on real tasks and grids."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import SpecError
+from harness.runs.gates import requested_gates, saved_runs_of
+
+from .small import cases
+
+AXES = {"intervention.count": [0, 4], "prompt.style": ["assisted", "agentic"]}
+INTERVENTION = {"kind": "router_mask", "points": {"random": 0}, "count": 0}
+THRESHOLD = "pass@1 >= 0.1 where count=4"
+
+
+def sweep(name="small", gates=(), **fields):
+    return cases(
+        name,
+        **{"axes": AXES, "intervention": INTERVENTION, "dose": "intervention.count"}
+        | {"gates": list(gates)}
+        | fields,
+    )
+
+
+def test_a_specs_gates_need_its_whole_grid():
+    whole = sweep(gates=[THRESHOLD])
+    assert requested_gates(whole) == [("small", [THRESHOLD])]
+    assert requested_gates(whole[:2]) == []
+
+
+def test_a_gate_of_the_command_line_speaks_of_what_was_selected():
+    part = sweep(gates=[THRESHOLD])[:2]
+    assert requested_gates(part, ["monotone within CI"]) == [("small", ["monotone within CI"])]
+
+
+def test_it_is_asked_of_the_experiments_that_have_its_axes():
+    other = sweep("other", axes={"prompt.style": ["assisted"]}, dose=None)
+    both = [*sweep(), *other]
+    assert requested_gates(both, [THRESHOLD]) == [("small", [THRESHOLD])]
+    assert [name for name, _ in requested_gates(both, ["pass@1 >= 0"])] == ["small", "other"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        ("pass@1 >= x", "--titrate-gate 'pass@1 >= x' is no gate; 'x' is not a number"),
+        ("pass@1 >= 0 where count=5", "intervention.count is never '5' in small"),
+        ("pass@1 >= 0 where cuont=4", "'cuont' is not an axis of small"),
+        ("pass@2 >= 0", "has no metric 'pass@2'; did you mean pass@1? it measures pass@1, parsed"),
+    ],
+)
+def test_one_that_fits_nothing_is_refused_before_the_run(gate, says):
+    with pytest.raises(SpecError) as caught:
+        requested_gates(sweep(), [gate])
+    assert says in str(caught.value)
+    assert str(caught.value).startswith("--titrate-gate ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_metric_that_the_task_lacks_is_found_at_its_place():
+    with pytest.raises(SpecError, match=r"gates\[1\]: 'pass@9 > 0': .* has no metric 'pass@9'"):
+        requested_gates(sweep(gates=[THRESHOLD, "pass@9 > 0"]))
+
+
+def test_more_draws_bring_more_metrics():
+    sampling = {"temperature": 1.0, "max_new_tokens": 8, "draws": 10}
+    assert requested_gates(sweep(gates=["pass@10 >= 0"], sampling=sampling))
+
+
+def test_saved_runs_are_told_with_the_gate_that_names_them():
+    gate = "no worse than main by more than 0.1 (paired, p < 0.05)"
+    assert list(saved_runs_of([("small", [THRESHOLD, gate, gate])])) == [
+        ("main", f"gate {gate!r} of small")
+    ]

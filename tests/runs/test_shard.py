@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import TitrateError
+from harness.runs.shard import Shard
+
+from .small import cases
+
+
+@given(st.integers(1, 99), st.integers(0, 99))
+def test_a_shard_reads_back_as_it_is_written(index, more):
+    shard = Shard(index, index + more)
+    assert Shard.parse(str(shard)) == shard
+
+
+@pytest.mark.parametrize("text", ["", "1", "a/b", "1/2/3", "-1/2", "1.0/2", "1/ 2"])
+def test_what_is_no_shard_is_one_line(text):
+    with pytest.raises(TitrateError, match=rf"--titrate-shard {text}: is no shard; use I/N, such"):
+        Shard.parse(text)
+
+
+@pytest.mark.parametrize(("text", "remedy"), [("0/2", "use 1/2 to 2/2"), ("3/2", "use 1/2 to 2/2")])
+def test_a_shard_that_there_is_not_is_one_line(text, remedy):
+    with pytest.raises(TitrateError, match=f"--shard {text}: there is no such shard; .*{remedy}"):
+        Shard.parse(text, option="--shard")
+
+
+def test_a_run_of_no_shards_is_one_line():
+    with pytest.raises(TitrateError, match="--titrate-shard 1/0: there are no shards; use 1/1"):
+        Shard.parse("1/0")
+
+
+@pytest.mark.parametrize("index", [1, 3, 5])
+def test_more_shards_than_there_is_work_for_are_refused_by_all_of_them(index):
+    asked = cases(axes={"intervention.count": [0, 1, 2]})
+    with pytest.raises(
+        TitrateError, match=f"shard {index}/5: there is work for 3 of 5 shards only"
+    ):
+        Shard(index, 5).own(asked)
+
+
+@pytest.mark.parametrize("of", [1, 2, 3])
+def test_every_case_is_of_one_shard_also_when_two_benches_ask_for_it(of):
+    asked = cases(axes={"intervention.count": [0, 1, 2]})
+    shards = [Shard(index, of).own([*asked, *asked]) for index in range(1, of + 1)]
+    assert sorted(case.id for shard in shards for case in shard) == [case.id for case in asked]

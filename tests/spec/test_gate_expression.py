@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.spec.gate_expression import (
+    PATTERN,
+    Monotone,
+    NeutralEqualsBaseline,
+    NoWorse,
+    Rule,
+    Selection,
+    Threshold,
+    parse_gate,
+    parse_rule,
+)
+
+ALL = Selection()
+
+
+@pytest.mark.parametrize(
+    ("text", "gate"),
+    [
+        ("neutral_equals_baseline", NeutralEqualsBaseline()),
+        ("pass@1 >= 0.9", Threshold("pass@1", "value", ">=", 0.9, ALL)),
+        ("parsed==1", Threshold("parsed", "value", "==", 1.0, ALL)),
+        ("pass@1.ci_low > .5", Threshold("pass@1", "ci_low", ">", 0.5, ALL)),
+        (
+            "pass@1 < 1e-1 where count=4 and prompt.style = agentic",
+            Threshold(
+                "pass@1",
+                "value",
+                "<",
+                0.1,
+                Selection((("count", "4"), ("prompt.style", "agentic"))),
+            ),
+        ),
+        (
+            "pass@1 >= 0.9 where baseline",
+            Threshold("pass@1", "value", ">=", 0.9, Selection((), baseline=True)),
+        ),
+        ("monotone within CI", Monotone(None, None, ALL)),
+        (
+            "parsed monotone falling within CI where seed=0",
+            Monotone("parsed", "falling", Selection((("seed", "0"),))),
+        ),
+        (
+            "no worse than main by more than 0.02 (paired, p < 0.05)",
+            NoWorse(None, "main", 0.02, 0.05, ALL),
+        ),
+        (
+            "pass@1 no worse than 7 by more than 1e-2 (paired,p<.01) where baseline",
+            NoWorse("pass@1", "7", 0.01, 0.01, Selection((), baseline=True)),
+        ),
+    ],
+)
+def test_what_is_accepted(text, gate):
+    assert parse_gate(text) == gate
+    assert parse_gate(f"  {text} ") == gate
+    assert re.search(PATTERN, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("neutral_equal_baseline", "did you mean neutral_equals_baseline?"),
+        ("", "accepted: neutral_equals_baseline, METRIC >= NUMBER"),
+        ("pass@1 >= nine", "'nine' is not a number"),
+        ("pass@1 >= nan", "'nan' is not a number"),
+        ("pass@1 => 0.9", "'=>' is not one of >=, >, <=, <, =="),
+        ("1st >= 0.9", "'1st' names no metric"),
+        ("pass@1 >= 0.9 where count", "'count' does not select cases"),
+        ("neutral_equals_baseline where count=0", "takes no 'where'"),
+        ("monotonic within CI", "it should be [METRIC] monotone [rising|falling] within CI"),
+        ("monotone within CI where baseline", "a baseline has no dose"),
+        ("no worse than main", "no worse than SAVED by more than D (paired, p < A)"),
+        ("no worse than main by more than 0.02 (paired", "in quotes, or YAML cuts it"),
+        ("no worse than main by more than 0 (paired, p < 0.05)", "must be above 0"),
+        ("no worse than main by more than 0.1 (paired, p < 5)", "between 0 and 0.5"),
+    ],
+)
+def test_what_is_refused_says_what_would_be_accepted(text, says):
+    with pytest.raises(ValueError, match=re.escape(says)) as caught:
+        parse_gate(text)
+    assert "\n" not in str(caught.value)
+    assert repr(text) in str(caught.value)
+
+
+@given(st.text(max_size=40) | st.from_regex(PATTERN, alphabet=st.characters(codec="ascii")))
+def test_the_schemas_pattern_and_the_parser_accept_the_same_form(text):
+    fits = bool(re.search(PATTERN, text))
+    try:
+        parse_gate(text)
+        accepted = True
+    except ValueError as error:
+        # Beyond the form, the parser knows which numbers and selections make no sense.
+        beyond = ("above 0", "between 0", "has no dose")
+        accepted = any(reason in str(error) for reason in beyond)
+    assert accepted == fits
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("pass@1: worse, p<0.05", Rule("pass@1", "worse", 0.05)),
+        ("parsed:different", Rule("parsed", "different", None)),
+        ("pass@1 : better , p < .01", Rule("pass@1", "better", 0.01)),
+    ],
+)
+def test_rules(text, rule):
+    assert parse_rule(text) == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("pass@1: wrose, p<0.05", "did you mean worse?"),
+        ("pass@1", "it should be METRIC: worse|better|different[, p<A]"),
+        ("pass@1: worse, p<0", "between 0 and 0.5"),
+        ("pass@1: worse p<0.05", "is no rule"),
+    ],
+)
+def test_rules_that_are_refused(text, says):
+    with pytest.raises(ValueError, match=re.escape(says)):
+        parse_rule(text)

@@ -1,0 +1,115 @@
+"""Real pytest on benches of identities: what is selected, reported, skipped and refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.models.loading import load
+
+BENCH = """\
+from harness.testing import invariants
+
+@invariants
+def bench_invariants(check, finding):
+    assert finding.holds
+"""
+DEFECT = """\
+from harness.interventions.router_mask import RouterMask
+
+def pytest_runtest_setup(item):
+    item.original = RouterMask.neutral
+    RouterMask.neutral = lambda self: self.model_copy(update={"points": self.points[:2]})
+
+def pytest_runtest_teardown(item):
+    RouterMask.neutral = item.original
+"""
+NEUTRAL = "moe-unnormalised and fast and neutral_alone"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _modules_that_must_not_be_imported_twice() -> None:
+    """pytester forgets what a run inside this process imported; see tests/test_plugin.py."""
+    load("zoo/moe")
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makepyprojecttoml(
+        '[tool.pytest]\npython_files = ["bench_*.py"]\npython_functions = ["bench_*"]\n'
+    )
+    pytester.path.joinpath("bench_invariants.py").write_text(BENCH)
+    return pytester
+
+
+def report_of(project: pytest.Pytester) -> dict:
+    (path,) = (project.path / "reports").glob("*/report.json")
+    return json.loads(path.read_text())
+
+
+def test_a_run_of_invariants_alone_has_a_report(project):
+    result = project.runpytest_inprocess("-k", NEUTRAL)
+    assert result.parseoutcomes()["passed"] == 1
+    result.stdout.fnmatch_lines(["invariants: 1 of 1 hold", "report: reports/*"])
+    report = report_of(project)
+    assert report["cases"] == []
+    (found,) = report["invariants"]
+    assert found["name"] == "router_mask.neutral_alone_equals_baseline"
+    assert found["case"] == "tiny/qwen3_moe-unnormalised, transformers fast"
+    assert (found["holds"], found["departure"]) == (True, None)
+    assert f"fingerprint of {found['case']}" in report["run"]["determinism"]
+
+
+def test_a_violated_identity_fails_the_run_and_is_reported_with_its_departure(project):
+    project.makeconftest(DEFECT)
+    result = project.runpytest_inprocess("-k", NEUTRAL)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (found,) = report_of(project)["invariants"]
+    assert found["holds"] is False
+    assert found["departure"]["token"] >= 0
+    assert found["departure"]["log_probability_gap"] != 0
+    assert found["detail"].startswith(found["departure"]["request"])
+    line = f"{found['name']} is violated by {found['case']}: {found['detail']}"
+    assert line in result.outlines
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*def bench_invariants*")
+
+
+def test_findings_of_workers_are_in_the_report(project):
+    pytest.importorskip("xdist")
+    project.makeconftest(DEFECT)
+    some = "moe-unnormalised and fast and (neutral_alone or every_dose)"
+    result = project.runpytest_subprocess("-k", some, "-n2")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    held = {each["name"]: each["holds"] for each in report_of(project)["invariants"]}
+    assert held == {
+        "router_mask.neutral_alone_equals_baseline": False,
+        "router_mask.neutral_of_every_dose": True,
+    }
+
+
+def test_ones_own_model_is_checked_and_what_does_not_apply_skipped_by_name(project):
+    result = project.runpytest_inprocess(
+        "--titrate-model=zoo/base", "-k", "seeds or fast-router_mask", "-rs"
+    )
+    outcomes = result.parseoutcomes()
+    assert (outcomes["passed"], outcomes["skipped"]) == (2, 1)
+    result.stdout.fnmatch_lines(["SKIPPED*router_mask: zoo/base: LlamaForCausalLM*no routers*"])
+    cases = {each["case"] for each in report_of(project)["invariants"]}
+    assert cases == {"zoo/base, transformers fast", "zoo/base, transformers strict"}
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--titrate-model=zoo/nothing", "*zoo/nothing is not in the zoo; use one of *"),
+        ("--titrate-set=engine.dtyp=bfloat16", "*engine.dtyp*no such field; did you mean*dtype*"),
+        ("--titrate-set=engine.dtype=int4", "*engine.dtype: 'int4' is not accepted; it should*"),
+    ],
+)
+def test_what_cannot_be_checked_is_one_line(project, option, message):
+    result = project.runpytest_inprocess(option)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines([message])
+    result.stdout.no_fnmatch_line("*Traceback*")

@@ -1,0 +1,178 @@
+"""Runs with workers and shards against one undisturbed process; what dies costs only itself."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import psutil
+import pytest
+
+from .prepared import PreparedWorkers
+from .runs import REQUESTS, Project, measured, statuses, wait_until
+
+pytest.importorskip("xdist")
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project.made(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The report of one process that nobody disturbs."""
+    project = Project.made(tmp_path_factory.mktemp("undisturbed"))
+    done = project.run("benches", "-n0", "--titrate-report=out")
+    assert done.returncode == 0, done.stdout
+    return project.report("out")
+
+
+# The same from any number of processes ------------------------------------------------------------
+
+
+def test_two_workers_report_what_one_process_reports(project, undisturbed):
+    """Whatever --dist says; other tests beside the benches run as well."""
+    (project.path / "benches" / "test_other.py").write_text("def test_other(): pass\n")
+    done = project.run(
+        "benches", "-n2", "--dist=loadscope", "--titrate-report=out", "-v", CUDA_VISIBLE_DEVICES="7"
+    )
+    assert done.returncode == 0, done.stdout
+    assert measured(project.report("out")) == measured(undisturbed)
+    assert "9 passed" in done.stdout
+    assert f"2 model loads (gw0: 1, gw1: 1); {REQUESTS} requests, " in done.stdout
+    assert "titrate: gw0: loading zoo/moe" in done.stdout
+    assert "titrate: gw1: loading zoo/moe" in done.stdout
+    assert f"titrate: 8/8 cases, {REQUESTS}/{REQUESTS} requests, " in done.stdout
+    assert "@" not in done.stdout.replace("pass@1", ""), "node ids stay as they are"
+    assert (project.path / "controller.txt").read_text() == "False 7", "no torch in the controller"
+    assert (project.path / "gw1.txt").read_text() == "True 7", "without devices nothing is changed"
+
+
+def test_shards_merged_are_the_report_of_a_single_run(project, undisturbed):
+    shards = [
+        project.run("benches", "--titrate-shard=1/2", "--titrate-report=a", "-n2"),
+        project.run(
+            "benches", "--titrate-shard=2/2", "--titrate-report=b", "--titrate-store=other"
+        ),
+    ]
+    assert [done.returncode for done in shards] == [0, 0], shards[0].stdout + shards[1].stdout
+    assert ["4 passed" in done.stdout for done in shards] == [True, True]
+    assert project.report("a")["gates"] == []
+    assert project.report("a")["run"]["shard"]["index"] == 1
+    from harness.merge import merge
+
+    merge([project.path / "b", project.path / "a"], project.path / "whole")
+    assert measured(project.report("whole")) == measured(undisturbed)
+    samples = [(project.path / name / "samples.jsonl").read_bytes() for name in ("a", "b", "whole")]
+    assert sorted(samples[2].splitlines()) == sorted((samples[0] + samples[1]).splitlines())
+
+
+# What dies costs only itself ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory):
+    prepared = PreparedWorkers(tmp_path_factory.mktemp("prepared"))
+    yield prepared
+    prepared.close()
+
+
+def kill_at(project, process, workers, moment, chosen=0):
+    """Kill a worker when so many completions are stored; whether there was one to be killed."""
+    if not wait_until(lambda: project.stored() >= moment and workers.alive(), process):
+        return False
+    alive = workers.alive()
+    if alive:
+        alive[chosen % len(alive)].kill()
+    return bool(alive)
+
+
+def test_workers_killed_at_random_moments(project, workers, undisturbed):
+    """Four in one run, each replaced; then a rerun on another number of workers.
+
+    A case over which a worker died is not tried again, so that late moments may never come.
+    """
+    draw = random.Random(4)
+    moments = sorted((draw.randrange(1, REQUESTS // 2), draw.randrange(2)) for _ in range(4))
+    arguments = ("benches", "--titrate-report=out")
+    with project.started(*arguments, *workers.option(2)) as process:
+        killed = sum(kill_at(project, process, workers, *moment) for moment in moments)
+        output, _ = process.communicate(timeout=300)
+    assert killed == 4, output
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
+    assert output.count("node down: Not properly terminated") == 4
+    first = project.report("out")
+    lost = {id_ for id_, status in statuses(first).items() if status != "complete"}
+    expected = {case["id"]: case for case in measured(undisturbed)["cases"]}
+    for case in measured(first)["cases"]:
+        if case["id"] in lost:
+            assert case["status"] == "incomplete"
+        elif case["baseline"] not in lost:
+            assert case == expected[case["id"]]
+    died = [case["error"] for case in first["cases"] if "died while" in (case["error"] or "")]
+    assert len(died) == output.count("crashed while running") > 0, output
+    before = project.stored()
+    again = project.run(*arguments, *workers.option(1))
+    assert again.returncode == 0, again.stdout
+    assert measured(project.report("out")) == measured(undisturbed)
+    assert f"{REQUESTS} requests ({REQUESTS - (project.stored() - before)} stored)" in again.stdout
+
+
+def test_a_controller_killed_at_random_moments(project, workers, undisturbed):
+    """Six times, on changing numbers of workers. Workers whose controller is dead end, too."""
+    draw = random.Random(5)
+    for number, moment in enumerate(sorted(draw.sample(range(REQUESTS - 5), 6))):
+        arguments = ("benches", "--titrate-report=out", *workers.option(1 + number % 2))
+        with project.started(*arguments) as process:
+            assert wait_until(lambda: project.stored() >= moment and workers.alive(), process)  # noqa: B023
+            left = [
+                each
+                for worker in workers.alive()
+                for each in (worker, *worker.children(recursive=True))
+            ]
+            process.kill()
+            process.wait()
+            _, alive = psutil.wait_procs(left, timeout=60)
+            assert not alive, "a worker, or a process of its own, goes on without its controller"
+        assert not (project.path / "out").exists()
+    before = project.stored()
+    done = project.run("benches", "--titrate-report=out", *workers.option(2))
+    assert done.returncode == 0, done.stdout
+    assert measured(project.report("out")) == measured(undisturbed)
+    assert f"{REQUESTS} requests ({before} stored)" in done.stdout
+
+
+def test_a_sweep_killed_twice_reports_what_an_undisturbed_one_does(project, workers, undisturbed):
+    """First everything at once, as a machine that loses power; then a worker that stays dead."""
+    arguments = ("benches", "--titrate-report=out")
+    with project.started(*arguments, *workers.option(2)) as process:
+        assert wait_until(lambda: project.stored() >= 7, process)
+        process.kill()
+        for worker in workers.alive():
+            worker.kill()
+    with project.started(*arguments, *workers.option(2), "--max-worker-restart=0") as process:
+        assert kill_at(project, process, workers, 20)
+        output, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "worker restarting disabled" in output
+    assert "incomplete" in statuses(project.report("out")).values()
+    done = project.run(*arguments, "-n0")
+    assert done.returncode == 0, done.stdout
+    assert measured(project.report("out")) == measured(undisturbed)
+
+
+def test_an_interrupted_run_reports_what_is_there(project, workers, undisturbed):
+    """Ctrl-C reaches the controller and its workers alike."""
+    with project.started("benches", "--titrate-report=out", *workers.option(2)) as process:
+        assert wait_until(lambda: project.stored() >= 25, process)
+        for each in [*workers.alive(), process]:
+            each.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=300)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    found = statuses(project.report("out"))
+    assert found.keys() == statuses(undisturbed).keys()
+    assert "incomplete" in found.values()
+    expected = {case["id"]: case for case in measured(undisturbed)["cases"]}
+    complete = [case for case in measured(project.report("out"))["cases"] if case["metrics"]]
+    assert all(case == expected[case["id"]] for case in complete if case["versus_baseline"])
