@@ -122,7 +122,7 @@ def test_report_writes_the_page_of_a_run_anew(spec, here, capsys):
 
 
 def test_an_interruption_is_one_line(spec, capsys, monkeypatch):
-    def interrupt(*arguments, **options):
+    def interrupt(*arguments, **settings):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("harness.session.run_specs", interrupt)

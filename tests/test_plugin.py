@@ -103,6 +103,7 @@ def test_a_run_ends_with_a_table_and_a_valid_report(project):
     directory = next((project.path / "reports").iterdir())
     assert sorted(path.name for path in directory.iterdir()) == [
         "cases.csv",
+        "index.html",
         "paired",
         "plots",
         "records.jsonl",
@@ -250,12 +251,12 @@ def test_a_neutral_dose_that_is_not_neutral_fails_the_run(project):
         """
         import harness.runs.resolve as resolve
 
-        original = resolve._mask
+        original = resolve.mask_of
 
         def off_by_thirty(settings, ordering, shape):
             return original(settings.model_copy(update={"count": 30}), ordering, shape)
 
-        resolve._mask = off_by_thirty
+        resolve.mask_of = off_by_thirty
         """
     )
     result = project.runpytest_subprocess("benches")
@@ -417,3 +418,47 @@ def test_a_gate_that_no_case_can_decide_fails_collection_at_its_line(project):
     result.stdout.fnmatch_lines(
         ["*small.yaml:13 gates*: intervention.count is never '7' in small; its values are 0, 30*"]
     )
+
+
+# Nothing is lost ----------------------------------------------------------------------------------
+
+
+def test_a_plan_is_printed_and_nothing_is_run(project):
+    result = project.runpytest_inprocess("benches", "--titrate-plan", "-k", "agentic")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["zoo/moe * 2 * 9 * 0 * 0 * 9 *", "1 model load; nothing was run."])
+    assert not any("loading" in line for line in result.errlines)
+    assert not any("passed" in line for line in result.outlines)
+    assert sorted(path.name for path in project.path.iterdir() if path.name[0] != "_") == [
+        "benches",
+        "pyproject.toml",
+        "specs",
+    ]
+
+
+def test_the_same_command_again_makes_nothing_again(project):
+    project.runpytest_inprocess("benches", "--titrate-report=one")
+    result = project.runpytest_inprocess("benches", "--titrate-report=two")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["0 model loads; 18 requests (18 stored), 0 tokens in *"])
+    one, two = (
+        json.loads((project.path / name / "report.json").read_text()) for name in ("one", "two")
+    )
+    for case in [*one["cases"], *two["cases"]]:
+        del case["seconds"]
+    assert one["cases"] == two["cases"]
+    assert one["run"]["determinism"] == two["run"]["determinism"]
+    plan = project.runpytest_inprocess("benches", "--titrate-plan")
+    plan.stdout.fnmatch_lines(["0 model loads; nothing was run."])
+
+
+@pytest.mark.parametrize("option", ["--titrate-store", "--titrate-report"])
+def test_a_folder_with_other_things_is_left_alone(project, option):
+    result = project.runpytest_inprocess("benches", f"{option}=benches")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    kind = option.removeprefix("--titrate-")
+    name = {"store": "completion store", "report": "report"}[kind]
+    result.stderr.fnmatch_lines([f"ERROR: *benches: is no {name}: it holds bench_all.py; *"])
+    held = {path.name for path in (project.path / "benches").iterdir()}
+    assert held - {"__pycache__"} == {"bench_all.py"}
+    assert not (project.path / ".titrate").exists()

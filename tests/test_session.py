@@ -158,12 +158,12 @@ def test_a_directory_is_never_an_old_one(tmp_path):
 
 
 def test_a_violated_invariant_is_raised_after_the_report_is_written(spec, monkeypatch, here):
-    original = harness.runs.resolve._mask
+    original = harness.runs.resolve.mask_of
 
     def off_by_thirty(settings, ordering, shape):
         return original(settings.model_copy(update={"count": 30}), ordering, shape)
 
-    monkeypatch.setattr(harness.runs.resolve, "_mask", off_by_thirty)
+    monkeypatch.setattr(harness.runs.resolve, "mask_of", off_by_thirty)
     with pytest.raises(TitrateError, match="neutral_equals_baseline is violated by small"):
         harness.run(spec, overrides=["intervention.count=0"], directory="out")
     document = json.loads((here / "out" / "report.json").read_text())

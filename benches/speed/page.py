@@ -88,6 +88,7 @@ def timed(browser: Browser, file: Path) -> list[str]:
     found: dict[str, list[float]] = {name: [] for name in MEASURED}
     for _ in range(REPETITIONS):
         browser.open(file)
+        browser.wait("performance.getEntriesByName('first-contentful-paint').length")
         for name, script in MEASURED.items():
             found[name].append(float(browser.js(script)))
     return [f"{statistics.median(values):.0f} ({max(values):.0f})" for values in found.values()]

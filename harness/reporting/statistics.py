@@ -29,7 +29,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from harness.errors import ReportError
 from harness.reporting.intervals import (
@@ -159,10 +158,17 @@ def paired_interval(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction of the p-values of one family, in their order."""
-    if not p_values:
-        return []
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+    """Holm's step-down correction of the p-values of one family, in their order.
+
+    By hand, because statsmodels' `multipletests` collects all garbage on every call, which takes
+    0.1 s with torch loaded.
+    """
+    data = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(data, kind="stable")
+    corrected = np.empty_like(data)
+    remaining = len(data) - np.arange(len(data))
+    corrected[order] = np.minimum(np.maximum.accumulate(data[order] * remaining), 1.0)
+    return [float(p) for p in corrected]
 
 
 def _difference_interval(

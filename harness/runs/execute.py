@@ -85,6 +85,7 @@ class ModelRun:
         self._results: dict[str, CaseResult] = {}
         self._completions: dict[Place, Completion] = {}
         self._made = Counter[str]()
+        self._made_in_all = 0
         self.seconds = 0.0
         self._broken: Exception | None = None
         self._closed = False
@@ -316,6 +317,7 @@ class ModelRun:
             self._completions[place] = done.completion
             self._waiting[place.case] -= 1
             self._made[place.case] += tokens
+            self._made_in_all += tokens
         self._counts.requests_done += 1
         self._counts.requests_stored += done.stored
         self._counts.tokens += tokens
@@ -349,7 +351,7 @@ class ModelRun:
         if result.case.experiment.measure == "forward":
             return result
         made = self._made[result.case.id]
-        return replace(result, seconds=self.seconds * made / self._made.total() if made else 0.0)
+        return replace(result, seconds=self.seconds * made / self._made_in_all if made else 0.0)
 
 
 def _located(case: PlannedCase, error: TitrateError) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeAlias
 
 from harness.engines.base import Request, SamplingRules, Stop
@@ -60,7 +61,7 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
     try:
         task = task_of(experiment.task, unsafe_code=unsafe_code)
         load_config(experiment.model)
-        _check_device(experiment)
+        _check_device(experiment.engine.device)
         pairs_of(experiment)
         if experiment.intervention is not None:
             check_router_mask(experiment, experiment.intervention)
@@ -73,9 +74,10 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
     return PlannedCase(case, task, nodeid)
 
 
-def _check_device(experiment: Experiment) -> None:
+@cache
+def _check_device(device: str) -> None:
     try:
-        pick_device(experiment.engine.device)
+        pick_device(device)
     except ModelError as error:
         problem = str(error).removeprefix("engine.device ")
         raise FieldError("engine.device", problem) from error

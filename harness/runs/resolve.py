@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TypeAlias
 
 from harness.engines.base import Engine
@@ -130,12 +131,23 @@ def check_router_mask(experiment: Experiment, settings: RouterMaskSettings) -> N
     A usage ordering is not known yet. Any ordering whatever spreads `count` points over the
     layers at best evenly, which bounds what can be told now.
     """
-    shape = router_shape(load_config(experiment.model))
-    if isinstance(settings.points, UsagePoints):
-        best = tuple((layer, expert) for expert in range(shape.experts) for layer in shape.layers)
-        _check(settings, best, shape)
-    else:
+    if isinstance(settings.points, FilePoints):  # the file may change between two checks
+        shape = router_shape(load_config(experiment.model))
         _check(settings, fixed_ordering(settings.points, shape), shape)
+    else:
+        _check_pure(experiment.model, settings)
+
+
+@cache
+def _check_pure(model: str, settings: RouterMaskSettings) -> None:
+    """The check of a mask that no file has a say in: once for all the cases that share it."""
+    shape = router_shape(load_config(model))
+    if isinstance(settings.points, RandomPoints):
+        ordering = fixed_ordering(settings.points, shape)
+    else:
+        experts = range(shape.experts)
+        ordering = tuple((layer, expert) for expert in experts for layer in shape.layers)
+    _check(settings, ordering, shape)
 
 
 def fixed_ordering(points: FilePoints | RandomPoints, shape: RouterShape) -> Ordering:

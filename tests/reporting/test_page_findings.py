@@ -53,10 +53,10 @@ def test_a_curve_that_stays_says_which_dose_came_nearest(run):
 
 
 def test_every_curve_has_its_own(run):
-    found = findings(build(run, sweep(n=60, doses=(0, 1, 2, 4, 8))), "keep_topk")
+    found = findings(build(run, sweep(n=60, doses=(0, 1, 2, 4, 8, 16, 32, 64))), "keep_topk")
     assert [(each.curve, each.leaves.dose) for each in found] == [
-        ("style=agentic", 4),
-        ("style=assisted", 4),
+        ("style=agentic", 16),
+        ("style=assisted", 16),
     ]
 
 
@@ -79,16 +79,17 @@ def test_the_neutral_dose_need_not_be_zero(run):
 
 def test_the_corrected_p_decides_where_there_is_one(run):
     report = dosed(run, {0: N, 1: N - 6})
-    (plain,) = findings(report, "keep_topk")
-    assert plain.leaves.dose == 1
     versus = report.cases[2].versus_baseline["pass@1"]
-    # As a report has it that corrects for the number of cases.
-    corrected = versus.model_construct(**(versus.model_dump() | {"p_holm": 0.2}))
-    object.__setattr__(corrected, "p_holm", 0.2)
-    case = report.cases[2].model_copy(update={"versus_baseline": {"pass@1": corrected}})
-    changed = report.model_copy(update={"cases": (*report.cases[:2], case)})
-    (found,) = findings(changed, "keep_topk")
-    assert found.leaves is None
+
+    def leaves(p_holm):
+        changed = {"pass@1": versus.model_copy(update={"p_holm": p_holm})}
+        case = report.cases[2].model_copy(update={"versus_baseline": changed})
+        cases = (*report.cases[:2], case)
+        (found,) = findings(report.model_copy(update={"cases": cases}), "keep_topk")
+        return found.leaves is not None
+
+    assert versus.p == pytest.approx(0.03125)
+    assert (leaves(None), leaves(0.04), leaves(0.2)) == (True, True, False)
 
 
 @pytest.mark.parametrize("status", ["failed", "incomplete"])

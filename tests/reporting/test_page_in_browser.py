@@ -11,6 +11,7 @@ import pytest
 from harness.engines.base import Completion
 from harness.reporting import build, load_report
 from harness.reporting.load import sample_records
+from harness.reporting.terminal import interval
 from harness.runs.results import GateResult, InvariantResult
 
 from .large_run import large_run
@@ -18,7 +19,7 @@ from .small_run import METRIC, cases_of, first, masked, result_of, sweep
 
 EXAMPLE = Path(__file__).parents[2] / "reports" / "example"
 TABLE = ".cases tbody tr"
-AGENTIC, ASSISTED = "keep_topk[style=agentic-count=4]", "keep_topk[style=assisted-count=4]"
+AGENTIC, ASSISTED = "keep_topk[style=agentic-count=16]", "keep_topk[style=assisted-count=16]"
 
 
 def point(case):
@@ -42,6 +43,12 @@ def completed(result, texts):
         completion = Completion(tuple(map(hash, text.split())), text, "stop")
         draws.append(replace(draw, completion=completion))
     return replace(result, draws=tuple(draws))
+
+
+@pytest.fixture
+def results():
+    """With doses enough that the last one's difference survives the correction."""
+    return sweep(doses=(0, 1, 2, 4, 8, 16))
 
 
 @pytest.fixture
@@ -124,10 +131,13 @@ def test_pointing_at_a_marker_shows_its_numbers(show, report, results):
     browser = show(report, results)
     browser.mouse(point(AGENTIC))
     note = browser.text("#note")
-    assert note.startswith("style=agentic, count=4")
-    assert "pass@10.42 [0.19, 0.68]" in note
-    assert "p0.031" in note
-    assert "6 worse, 0 better, 6 unchanged" in note
+    case = next(case for case in report.cases if case.id == AGENTIC)
+    versus = case.versus_baseline[METRIC]
+    assert note.startswith("style=agentic, count=16")
+    assert f"pass@1{interval(case.metrics[METRIC])}" in note
+    assert f"p{versus.p:.3f}p (Holm){versus.p_holm:.3f}" in note
+    assert f"a difference of {versus.minimal_effect:.2f} or more" in note
+    assert "10 worse, 0 better, 2 unchanged" in note
     browser.mouse("h1")
     assert browser.js("document.getElementById('note').hidden")
 
@@ -141,7 +151,7 @@ def test_the_keyboard_walks_along_a_curve_and_to_the_next(show, report, results)
     browser.press("ArrowDown")
     assert browser.text("#note strong") == "style=assisted, count=2"
     browser.press("End")
-    assert browser.text("#note strong") == "style=assisted, count=4"
+    assert browser.text("#note strong") == "style=assisted, count=16"
     browser.press("Escape")
     assert browser.js("document.getElementById('note').hidden")
     assert browser.js("document.querySelectorAll('.point[tabindex=\"0\"]').length") == 1
@@ -150,7 +160,8 @@ def test_the_keyboard_walks_along_a_curve_and_to_the_next(show, report, results)
 def test_a_marker_has_its_numbers_as_its_name(show, report, results):
     browser = show(report, results)
     name = browser.js(f"document.querySelector('{point(ASSISTED)}').getAttribute('aria-label')")
-    assert name.startswith("style=assisted, count=4: pass@1 0.42 [0.19, 0.68], against baseline")
+    assert name.startswith("style=assisted, count=16: pass@1 0.08 [")
+    assert ", against baseline \N{MINUS SIGN}0.83 [" in name
 
 
 def test_filled_markers_are_significant_and_the_dotted_line_stands_where_a_curve_leaves(
@@ -161,6 +172,8 @@ def test_filled_markers_are_significant_and_the_dotted_line_stands_where_a_curve
         "[...document.querySelectorAll('.point.significant')].map((e) => e.dataset.case)"
     )
     assert significant == [AGENTIC, ASSISTED]
+    # Rates are drawn from 0 to 1, wherever the curve is.
+    assert {"0.0", "1.0"} <= set(browser.texts("svg .tick"))
     assert browser.js("document.querySelectorAll('line.leaves').length") == 2
 
 
@@ -234,8 +247,7 @@ def test_words_and_parameters_filter_table_and_chart(show, report, results):
     browser = show(report, results)
     browser.js("document.querySelector('.controls .search input').focus()")
     browser.type("agentic count=4")
-    assert browser.texts(".cases tbody tr th") == ["4"] or len(browser.texts(TABLE)) == 1
-    assert browser.text(".controls .count") == "1 of 10 cases"
+    assert browser.text(".controls .count") == "1 of 14 cases"
     assert len(browser.texts("#experiment-0 .point")) == 1
     browser.js("document.querySelector('.controls .search input').select()")
     browser.type("nothing like it")
@@ -250,7 +262,12 @@ def test_a_parameter_keeps_the_baselines_of_its_cases(show, report, results):
         " s.value = '=assisted'; s.dispatchEvent(new Event('change')); })()"
     )
     assert set(column(browser, 1)) == {"assisted"}
-    assert column(browser, 2) == ["baseline", "0", "1", "2", "4"]
+    assert column(browser, 2) == ["baseline", "0", "1", "2", "4", "8", "16"]
+    browser.js(
+        "(() => { const s = document.querySelectorAll('[data-part=cases] select')[1];"
+        " s.value = '=8'; s.dispatchEvent(new Event('change')); })()"
+    )
+    assert column(browser, 2) == ["baseline", "8"]
 
 
 def test_numbers_of_another_metric_lead_to_no_samples(show, run):
@@ -297,20 +314,27 @@ def test_a_mask_is_a_heatmap_that_the_keyboard_can_read(show, run):
     assert browser.text("#note") == "layer 1, expert 3masked from countnever"
     browser.press("ArrowLeft")
     assert browser.text("#note") == "layer 1, expert 2masked from count1"
+    browser.press("ArrowLeft", 5)
+    assert browser.text("#note strong") == "layer 1, expert 0"
+    # What is masked first is deepest.
+    levels = browser.js(
+        "[...document.querySelectorAll('.cell[role=img]')].map((e) => e.classList[1])"
+    )
+    assert levels == ["ramp-4", "none", "none", "ramp-0", "ramp-0", "none", "ramp-8", "none"]
 
 
 def test_a_measured_grid_is_coloured_to_scale(show, run):
     axes = {"intervention.count": [0, 4], "intervention.points.random": [5, 7]}
     cases = cases_of(axes=axes, dose="intervention.count")
-    results = [result_of(cases[0].baseline, first(4, 4))]
-    results += [result_of(case, first(at, 4), agreement=1) for at, case in enumerate(cases)]
+    results = [result_of(cases[0].baseline, first(8, 8))]
+    results += [result_of(case, first(at + 1, 8), agreement=1) for at, case in enumerate(cases)]
     browser = show(build(run, results), results)
     levels = browser.js(
         "[...document.querySelectorAll('rect[role=img]')].map((e) => e.classList[1])"
     )
     assert levels == ["ramp-0", "ramp-3", "ramp-5", "ramp-8"]
     browser.mouse("rect[role=img]:last-of-type")
-    assert browser.text("#note") == "count 4, random 7pass@10.75"
+    assert browser.text("#note") == "count 4, random 7pass@10.50"
 
 
 # Samples ------------------------------------------------------------------------------------------
@@ -401,19 +425,32 @@ def test_the_first_departure_is_marked_and_told_exactly(show, run):
 
 def test_equal_texts_of_other_tokens_or_another_end_are_not_called_equal(show, run):
     case = cases_of()[0]
-    base = result_of(case.baseline, first(2, 2))
-    own = result_of(case, first(2, 2), tokens=(1, 2, 9), agreement=2)
+    base = result_of(case.baseline, first(3, 3))
+    own = result_of(case, first(3, 3), tokens=(1, 2, 9), agreement=2)
     cut = replace(own.draws[1].completion, tokens=(1, 2, 3, 4), finish_reason="length")
-    own = replace(own, draws=(own.draws[0], replace(own.draws[1], completion=cut, agreement=4)))
+    short = replace(own.draws[2].completion, tokens=(1, 2, 3))
+    own = replace(
+        own,
+        draws=(
+            own.draws[0],
+            replace(own.draws[1], completion=cut, agreement=4),
+            replace(own.draws[2], completion=short, agreement=3),
+        ),
+    )
     browser = show(build(run, [base, own]), [base, own])
     assert browser.text(".card:not(.baseline) .departs") == (
         "same text, other tokens after the first 2"
     )
     browser.js("document.querySelector('.list').focus()")
-    browser.press("End")
+    browser.press("ArrowDown")
     browser.wait("document.querySelector('.sample h4').textContent === 's/1'")
     assert browser.text(".card:not(.baseline) .departs") == (
         "same text; ended by length, the baseline by stop"
+    )
+    browser.press("End")
+    browser.wait("document.querySelector('.sample h4').textContent === 's/2'")
+    assert browser.text(".card:not(.baseline) .departs") == (
+        "same text, other tokens after the first 3"
     )
 
 
@@ -440,8 +477,8 @@ def test_the_list_is_walked_filtered_and_linked_to(show, report, results):
         "(() => { const s = document.querySelectorAll('.samples select')[1];"
         " s.value = 'worse'; s.dispatchEvent(new Event('change')); })()"
     )
-    # Of 12 samples, 11 right in the baseline, the largest dose loses six.
-    assert browser.text(".samples .count") == "6 of 12 samples"
+    # Of 12 samples, 11 right in the baseline, the largest dose loses ten.
+    assert browser.text(".samples .count") == "10 of 12 samples"
     browser.js("document.querySelector('.samples .search input').focus()")
     browser.type("S/9")
     assert browser.texts(".list .name") == ["s/9"]
@@ -457,6 +494,8 @@ def test_a_link_leads_to_its_sample_even_where_a_filter_hides_it(show, report, r
         "count = 1",
         "count = 2",
         "count = 4",
+        "count = 8",
+        "count = 16",
     ]
 
 
@@ -466,7 +505,7 @@ def test_a_link_leads_to_its_sample_even_where_a_filter_hides_it(show, report, r
 def test_a_link_that_leads_nowhere_shows_the_report(show, report, results, fragment):
     browser = show(report, results, fragment)
     assert len(browser.texts(".list li")) == 12
-    assert browser.text(".sample h4") == "s/5"
+    assert browser.text(".sample h4") == "s/1"
 
 
 def test_a_case_without_its_baseline_is_shown_uncompared(show, run):

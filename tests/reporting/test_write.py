@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import ReportError
-from harness.reporting import build, load_report, samples, write, write_page
+from harness.reporting import build, check_writable, load_report, samples, write, write_page
+from harness.runs.records import read_records
 
 
 def test_written_reports_load_as_they_were(report, results, directory):
@@ -158,3 +159,27 @@ def test_a_page_needs_its_report_and_its_samples(report, results, directory):
     (directory / "samples.jsonl").unlink()
     with pytest.raises(ReportError, match=r"samples\.jsonl: no such file"):
         write_page(directory)
+
+
+def test_a_report_s_records_are_its_results(report, results, directory):
+    write(report, results, directory)
+    assert list(read_records(directory / "records.jsonl")) == results
+
+
+def test_only_a_report_may_be_replaced(report, results, directory):
+    assert check_writable(directory) is False
+    write(report, results, directory)
+    assert check_writable(directory) is True
+    (directory / "notes.md").write_text("")
+    assert check_writable(directory) is True
+    (directory / "report.json").unlink()
+    with pytest.raises(ReportError, match=r"is no report: it holds notes\.md; choose a new or an "):
+        check_writable(directory)
+    (directory / "notes.md").unlink()
+    assert check_writable(directory) is False  # what an interrupted write has left
+
+
+def test_an_empty_folder_may_become_a_report(directory):
+    directory.mkdir()
+    (directory / ".DS_Store").write_text("")
+    assert check_writable(directory) is False

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.errors import SpecError, TaskError
 from harness.interventions.router_mask import RouterMask
 from harness.models.loading import load
-from harness.runs.plan import Place, Plan, PlannedCase, by_model, planned
+from harness.runs.plan import Place, Plan, PlannedCase, by_model, check_compatible, planned
 from harness.spec import expand
 from harness.tasks.micro_humaneval import MicroHumanEval
 
@@ -206,3 +206,22 @@ def test_what_is_wrong_is_found_without_weights_and_said_in_one_line(fields, mes
         planned(case)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+# What may not meet in one run ---------------------------------------------------------------------
+
+
+def test_one_name_with_different_gates_is_refused():
+    """Not even when their cases differ: whose gates would be judged?"""
+    one = cases(axes={"intervention.count": [0]}, gates=["neutral_equals_baseline"])
+    other = cases(axes={"intervention.count": [4]})
+    with pytest.raises(SpecError, match="small: two experiments of this name have different gates"):
+        check_compatible([*one, *other])
+    check_compatible([*one, *one])
+    check_compatible([*one, *cases(name="other")])
+
+
+def test_two_different_cases_of_one_id_are_refused():
+    other = cases(task={"name": "micro_humaneval", "limit": 1})
+    with pytest.raises(SpecError, match="small: two different experiments have this id; rename"):
+        check_compatible([*cases(axes={}), *other])

@@ -76,7 +76,7 @@ def page(report: Report, records: Iterable[Mapping[str, Any]]) -> str:
             experiments=[_experiment(report, name) for name in report.experiments],
             significant=SIGNIFICANT,
             corrected=any(
-                getattr(versus, "p_holm", None) is not None
+                versus.p_holm is not None
                 for case in report.cases
                 for versus in case.versus_baseline.values()
             ),
@@ -155,7 +155,7 @@ def _change(case: CaseReport) -> str:
 
 def _detectable(case: CaseReport) -> str:
     """The smallest difference that the comparison finds with good power; empty where not known."""
-    effect: float | None = getattr(case.versus_baseline[case.metric], "minimal_effect", None)
+    effect = case.versus_baseline[case.metric].minimal_effect
     return "" if effect is None else f"±{effect:.2f}"
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from harness.reporting.curves import Dosed, by_dose, curves
 from harness.reporting.plots import SIGNIFICANT
@@ -54,8 +53,7 @@ def findings(report: Report, experiment: str) -> list[Finding]:
 
 def p_of(versus: Versus) -> float:
     """The p that decides: corrected by Holm's method where the report has that."""
-    corrected: float | None = getattr(versus, "p_holm", None)
-    return versus.p if corrected is None else corrected
+    return versus.p if versus.p_holm is None else versus.p_holm
 
 
 def is_significant(case: CaseReport) -> bool:
@@ -82,8 +80,10 @@ def _finding(
     )
 
 
-def _closeness(case: CaseReport) -> Any:
-    return p_of(case.versus_baseline[case.metric])
+def _closeness(case: CaseReport) -> tuple[float, float]:
+    """Correction makes many p 1; among these the uncorrected ones still differ."""
+    versus = case.versus_baseline[case.metric]
+    return p_of(versus), versus.p
 
 
 def _neutral_dose(report: Report, treated: Sequence[Dosed]) -> float:

@@ -6,7 +6,8 @@ many of their completions. An index per experiment, loaded first, tells which sa
 
 - A chunk, as JSON: `{"texts": [str], "samples": {id: {case: [row]}}}`, a row being `ROW`.
 - An index, as JSON: `{"samples": [id], "chunks": [int | null], "cases": {case: {"draws": [int],
-  "right": [int], "parted": [int], "unread": [int]}}}`, every list in the order of `samples`.
+  "value": [number], "parted": [int], "unread": [int]}}}`, every list in the order of `samples`.
+  `value` is the primary metric, or the share of right draws in reports that do not say it.
 
 Cases are their positions in the report. On the page both are gzip in base64.
 """
@@ -54,6 +55,8 @@ class _Draw:
     case: int
     row: tuple[Any, ...]
     """The record's values in the order of `ROW`."""
+    value: float | None
+    """The primary metric of the draw's sample; None in reports of earlier versions."""
 
 
 def embed(
@@ -73,7 +76,8 @@ def embed(
         if position is not None:
             samples = experiments.setdefault(cases[position].experiment, {})
             row = tuple(record.get(name) for name in ROW)
-            samples.setdefault(str(record["sample"]), []).append(_Draw(position, row))
+            value = (record.get("metrics") or {}).get(cases[position].metric)
+            samples.setdefault(str(record["sample"]), []).append(_Draw(position, row, value))
     chunks: list[str] = []
     indexes = {}
     size = 0
@@ -125,23 +129,26 @@ def _index(
     samples: Mapping[str, Sequence[_Draw]],
     places: Mapping[str, int | None],
 ) -> dict[str, Any]:
-    """Per case and sample: how many draws there are, are right, left the baseline, are unread."""
+    """Per case and sample: its value; how many draws there are, left the baseline, are unread."""
     tokens, correct, parsed, agreement, draw_number = (
         ROW.index(name) for name in ("tokens", "correct", "parsed", "agreement", "draw")
     )
     positions = {case.id: position for position, case in enumerate(cases)}
     baseline = [positions.get(case.baseline or "") for case in cases]
-    table: dict[int, dict[str, list[int]]] = {}
+    table: dict[int, dict[str, list[float]]] = {}
     for column, draws in enumerate(samples.values()):
+        right: dict[int, int] = {}
         lengths = {(draw.case, draw.row[draw_number]): draw.row[tokens] for draw in draws}
         for draw in draws:
             row = draw.row
             counts = table.setdefault(
                 draw.case,
-                {name: [0] * len(samples) for name in ("draws", "right", "parted", "unread")},
+                {name: [0] * len(samples) for name in ("draws", "value", "parted", "unread")},
             )
             counts["draws"][column] += 1
-            counts["right"][column] += bool(row[correct])
+            right[draw.case] = right.get(draw.case, 0) + bool(row[correct])
+            share = right[draw.case] / counts["draws"][column]
+            counts["value"][column] = share if draw.value is None else draw.value
             counts["unread"][column] += not row[parsed]
             # Equal to the baseline's token for token: they agree over the whole length of both.
             base = baseline[draw.case]

@@ -39,7 +39,7 @@ function sampleBrowser(experiment, index, number) {
     const base = index.cases[one.baseline];
     if (!own?.draws[at]) return "missing";
     if (!base?.draws[at]) return "alone";
-    const change = own.right[at] / own.draws[at] - base.right[at] / base.draws[at];
+    const change = own.value[at] - base.value[at];
     return change < 0 ? "worse" : change > 0 ? "better" : own.parted[at] ? "parted" : "equal";
   }
 
