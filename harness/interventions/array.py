@@ -76,12 +76,13 @@ class Array:
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            cls._validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(cls._to_json),
+            cls.from_json,
+            serialization=core_schema.plain_serializer_function_ser_schema(cls.to_json),
         )
 
     @classmethod
-    def _validate(cls, value: Any) -> Self:
+    def from_json(cls, value: Any) -> Self:
+        """The array that `to_json` described; anything else is taken as its numbers."""
         if isinstance(value, cls):
             return value
         if isinstance(value, Mapping):
@@ -89,6 +90,7 @@ class Array:
             return cls(numbers.reshape(value["shape"]))
         return cls(value)
 
-    def _to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
+        """Shape, and bytes as base64."""
         text = base64.b64encode(self._values.tobytes()).decode("ascii")
         return {"shape": list(self.shape), "float32": text}

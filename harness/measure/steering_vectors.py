@@ -74,7 +74,9 @@ def pair_states(
     The state of a text does not depend on what it is batched with: padding is masked out, and
     positions are its own.
     """
-    readings = list(_readings(engine.tokenizer, pairs, layers, site, position))
+    readings = list(
+        readings_of_pairs(engine.tokenizer, pairs, layers=layers, site=site, position=position)
+    )
     states: dict[int, list[NDArray[np.float64]]] = {layer: [] for layer in layers}
     rows: dict[int, Mapping[int, NDArray[np.float64]]] = {}
     for index, activations in engine.forward(readings):
@@ -143,14 +145,15 @@ def _probe_direction(positive: Matrix, negative: Matrix) -> Matrix:
     return weights * (length / np.linalg.norm(weights))
 
 
-def _readings(
+def readings_of_pairs(
     tokenizer: Any,
     pairs: Sequence[ContrastPair],
+    *,
     layers: Sequence[int],
     site: Site,
     position: PositionRule,
 ) -> Iterator[Reading]:
-    """The positive and the negative side of every pair in turn."""
+    """What is read of every pair, the positive and the negative side in turn."""
     for pair in pairs:
         sides = [_tokens(tokenizer, side) for side in (pair.positive, pair.negative)]
         if sides[0] == sides[1]:

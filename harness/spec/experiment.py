@@ -23,7 +23,7 @@ from pydantic import (
 
 from harness.spec.gate_expression import PATTERN, parse_gate
 from harness.spec.settings import ModelReference, Settings, SpecPath
-from harness.spec.steering import DACSettings, SteeringSettings
+from harness.spec.steering import SteeringSettings
 from harness.spec.usage_expression import parse as parse_usage
 from harness.spec.variants import variant
 
@@ -108,9 +108,7 @@ class RouterMaskSettings(Settings):
         return self.model_copy(update={"count": 0})
 
 
-InterventionSettings = Annotated[
-    RouterMaskSettings | SteeringSettings | DACSettings, Field(discriminator="kind")
-]
+InterventionSettings = Annotated[RouterMaskSettings | SteeringSettings, Field(discriminator="kind")]
 
 Gate = Annotated[str, AfterValidator(_gate), Field(json_schema_extra={"pattern": PATTERN})]
 

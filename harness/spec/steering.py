@@ -1,13 +1,13 @@
-"""The sections of a spec that steer: a vector times a dose, or doses chosen as the text grows."""
+"""The section of a spec that steers: a vector times a dose, added to hidden states."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, Tag
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag
 
 from harness.spec.settings import PairsReference, Settings, SpecPath
-from harness.spec.steering_terms import Divergence, Method, PositionRule, Positions, Site
+from harness.spec.steering_terms import Method, PositionRule, Positions, Site
 from harness.spec.variants import variant
 
 
@@ -76,36 +76,3 @@ class SteeringSettings(Settings):
     def neutral(self) -> Self:
         """The same vector at dose 0."""
         return self.model_copy(update={"alpha": 0.0})
-
-
-class DACProperty(Settings):
-    """One property of dynamic activation composition: what a style of prompts is continued with."""
-
-    name: str
-    """How it is called in the samples and plots."""
-    pairs: PairsReference
-    """styles, answers, or a file of pairs; both sides' prompts are continued by the model."""
-    samples: PositiveInt = 30
-    steps: PositiveInt = 30
-    """Generated tokens that the differences are measured at; nothing is added after them."""
-
-
-class DACSettings(Settings):
-    """Adds properties with doses chosen at every step (Scalena et al. 2024, arXiv:2406.17563)."""
-
-    kind: Literal["dac"]
-    """What is done: dac."""
-    properties: Annotated[list[DACProperty], Field(min_length=1)]
-    """What is composed."""
-    strongest: NonNegativeFloat = 2.0
-    """The most that a step gets, and what the steered distribution is made with. 0 is neutral."""
-    top_p: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Mass of the nuclei that the two distributions are compared on."""
-    divergence: Divergence = "kl_unsteered_steered"
-    """Of which distribution from which."""
-    per_token: bool = False
-    """Divide the divergence by the number of tokens compared, as the published code does."""
-
-    def neutral(self) -> Self:
-        """The same properties at dose 0."""
-        return self.model_copy(update={"strongest": 0.0})

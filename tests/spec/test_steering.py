@@ -44,19 +44,23 @@ def test_alpha_is_a_dose_and_zero_is_neutral(tmp_path):
         (
             "{pairs: styles}",
             "{pairs: styles, position: first}",
-            "x.yaml:6 intervention.vector.position: 'first' is not accepted; it should be 'last', "
-            "'answer' or 'mean', or be a valid integer",
+            (
+                "x.yaml:6 intervention.vector.position: 'first' is not accepted; "
+                "it should be 'last', 'answer' or 'mean', or be a valid integer"
+            ),
         ),
         (
             "layer: 1",
             "layer: -1",
-            "x.yaml:7 intervention.layer: -1 is not accepted; it should be greater than or equal "
-            "to 0, or be a valid list",
+            (
+                "x.yaml:7 intervention.layer: -1 is not accepted; "
+                "it should be greater than or equal to 0, or be a valid list"
+            ),
         ),
         ("alpha: 0\n", "alpha: .nan\n", "x.yaml:8 intervention.alpha: NaN is not accepted"),
         ("control: none", "positon: all", "unknown key; did you mean positions?"),
         ("{pairs: styles}", "{pair: styles}", "a mapping with one of the keys pairs, file"),
-        ("kind: steering", "kind: steer", "one of router_mask, steering, dac"),
+        ("kind: steering", "kind: steer", "one of router_mask, steering"),
     ],
 )
 def test_what_the_form_refuses_is_one_line(tmp_path, old, new, message):
