@@ -165,10 +165,10 @@ class Session:
         if key in self._failed_models:
             raise self._failed_models[key]
         if key not in self._runs:
-            self._begin()
             self._close_done()
             self._checker.close()
             try:
+                self._begin()
                 self._runs[key] = self._opened(case, key)
             except Exception as error:
                 # Not tried again for the next case: loading is slow, and its failure would be too.
@@ -232,9 +232,10 @@ class Session:
     def _begin(self) -> None:
         """Make the run's folder, with what is to be done in it."""
         if self._folder is None and self.root is not None:
-            self._folder = RunFolder(runs_below(self.root) / self.id, self.process)
-            self._folder.begin(self._manifest())
-            self._folder.plan(self._planned())
+            folder = RunFolder(runs_below(self.root) / self.id, self.process)
+            folder.begin(self._manifest())
+            folder.plan(self._planned())
+            self._folder = folder
 
     def _keep(self, result: CaseResult) -> None:
         if self._folder is not None:

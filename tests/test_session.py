@@ -114,6 +114,7 @@ def test_the_written_report_is_the_returned_one(spec, here):
     assert harness.load_report("out").report == report
     assert sorted(path.name for path in (here / "out").iterdir()) == [
         "cases.csv",
+        "index.html",
         "plots",
         "records.jsonl",
         "report.json",

@@ -142,9 +142,9 @@ class CaseReport(Section):
     counts: dict[str, int] = {}
     """What the intervention counted, summed over all completions."""
     tokens: NonNegativeInt
-    """Tokens generated for this case."""
+    """Tokens of all completions of this case, those that came from the store included."""
     seconds: NonNegativeFloat
-    """Wall-clock time."""
+    """Its share, by tokens, of the engine's time in this run; stored completions took none."""
     warnings: tuple[str, ...] = ()
     error: str | None = None
 

@@ -128,7 +128,7 @@ def _routing(case: CaseReport) -> tuple[str, ...]:
 def interval(metric: Metric) -> str:
     """`0.83 [0.74, 0.89]`; the value alone where there is no interval."""
     # A rate has two decimals; a mean may be of any size, and 0.00 would say nothing.
-    form = ".2f" if metric.method == "wilson" or abs(metric.value) >= 0.1 else ".2g"
+    form = ".2f" if metric.method not in {"t", "t_hall"} or abs(metric.value) >= 0.1 else ".2g"
     if metric.ci_low is None or metric.ci_high is None:
         return f"{metric.value:{form}}"
     return f"{metric.value:{form}} [{metric.ci_low:{form}}, {metric.ci_high:{form}}]"

@@ -87,9 +87,19 @@ class RunFolder:
         self._write(self.directory / "run.json", json.dumps(document, indent=1) + "\n")
 
     def plan(self, cases: Iterable[CaseResult]) -> None:
-        """Note the cases that are to be run, as they are reported if nothing comes of them."""
-        for case in cases:
-            self._append("planned", to_json(case))
+        """Note the cases that are to be run, as they are reported if nothing comes of them.
+
+        All of them or none: a part would pass for the whole.
+        """
+        try:
+            for case in cases:
+                self._append("planned", to_json(case))
+        except StoreError:
+            if "planned" in self._journals:
+                journal = self._journals.pop("planned")
+                journal.close()
+                journal.path.unlink()
+            raise
 
     def add(self, result: CaseResult) -> None:
         """Keep a result; when this returns, it survives the death of the process."""
@@ -123,8 +133,11 @@ class RunFolder:
                 "use the version of titrate that made the run"
             )
         git = document.pop("git")
+        gates = tuple(document.pop("gates"))
         started = datetime.fromisoformat(document.pop("started"))
-        return Manifest(started=started, git=None if git is None else tuple(git), **document)
+        return Manifest(
+            started=started, git=None if git is None else tuple(git), gates=gates, **document
+        )
 
     def results(self) -> list[CaseResult]:
         """Every planned case of every process in planned order, incomplete where nothing came."""

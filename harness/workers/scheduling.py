@@ -106,14 +106,16 @@ class PartScheduling:
         return self.collection[running]
 
     def _give_to_all(self) -> None:
-        for node in self._collected:
-            self._give(node)
+        """One unit to everybody before anybody has two."""
+        for enough in (1, 2):
+            for node in self._collected:
+                self._give(node, enough)
 
-    def _give(self, node: Any) -> None:
+    def _give(self, node: Any, enough: int = 2) -> None:
         """Give a worker the next tests when it is about to have none, or tell it to end."""
         if node.shutting_down:
             return
-        while self._waiting and len(self._pending[node]) < 2:
+        while self._waiting and len(self._pending[node]) < enough:
             unit = self._waiting.popleft()
             self._pending[node] += unit
             node.send_runtest_some(unit)

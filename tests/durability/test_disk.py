@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import pytest
-
-from .project import Reported
+from .project import REQUESTS, Reported
 from .test_kills import COMMAND, summary
 
 
-@pytest.mark.parametrize("limit", [3_000, 9_000])
-def test_a_full_disk_costs_nothing_that_is_finished(prepared, undisturbed, project, limit):
-    """No file may grow beyond the limit: the store is full after some of the completions."""
+def test_a_disk_that_is_full_from_the_start_stops_the_run(prepared, undisturbed, project):
+    """Not even what is to be done can be noted: no model works for a run that cannot be kept."""
     expected, _ = undisturbed
-    ended = prepared.run(project, *COMMAND, limit=limit)
+    ended = prepared.run(project, *COMMAND, limit=10_000)
     assert ended.status == 1
     assert "Traceback" not in ended.output
-    assert "completions cannot be stored: File too large; free some space or " in ended.output
-    assert "cannot be written: File too large" in ended.output  # the report was tried as well
+    assert ended.output.count("the run's records cannot be written: File too large; free some") >= 4
+    assert not (project / "out").exists()
+    assert prepared.run(project, *COMMAND).status == 0
+    assert Reported.of(project / "out") == expected
+
+
+def test_a_full_disk_costs_nothing_that_is_finished(prepared, undisturbed, project):
+    """No file may grow beyond the limit: the records end after some of the cases."""
+    expected, _ = undisturbed
+    ended = prepared.run(project, *COMMAND, limit=30_000)
+    assert ended.status == 1
+    assert "Traceback" not in ended.output
+    assert "the run's records cannot be written: File too large; free some " in ended.output
+    assert "cannot be written: File too large; choose another directory" in ended.output
     (shard,) = (project / ".titrate" / "store").iterdir()
     content = shard.read_bytes()
     assert content.endswith(b"\n")
     there = content.count(b'"kind":"completion"')
-    assert there > 0
+    assert 0 < there <= REQUESTS
     again = prepared.run(project, *COMMAND)
     assert again.status == 0, again.output
     assert summary(again.output)[2] == there

@@ -16,7 +16,7 @@ import torch
 from pydantic import field_validator
 
 from harness.engines import sampling
-from harness.engines.transformers import decoding
+from harness.engines.transformers import drawing
 from harness.engines.transformers import router_masks as rows
 from harness.engines.transformers.router_masks import RouterMaskRows
 from harness.engines.transformers.row_interventions import InterventionSet
@@ -264,13 +264,15 @@ def slot_keeps_the_last_mask(patch):
 
 
 @defect("router_mask.reused_equals_recomputed")
-def slot_keeps_the_last_mode(patch):
+def slot_keeps_its_first_mode(patch):
     original = RouterMaskRows.assign
+    first = {}
 
     def assign(self, slot, *args, **kwargs):
-        before = self._replace[slot].clone()
         original(self, slot, *args, **kwargs)
-        self._replace[slot] |= before
+        if self._modes[slot] is not None:
+            self._modes[slot] = first.setdefault((self, slot), self._modes[slot])
+            self._replace[slot] = first[self, slot] == "replace_topk"
 
     patch.setattr(RouterMaskRows, "assign", assign)
 
@@ -355,8 +357,8 @@ def min_p_forgotten(patch):
 
 @defect("sampling.seeds_are_different_draws")
 def seed_ignored(patch):
-    original = decoding.noise_key
-    patch.setattr(decoding, "noise_key", lambda seed, *rest: original(0, *rest))
+    original = drawing.noise_key
+    patch.setattr(drawing, "noise_key", lambda seed, *rest: original(0, *rest))
 
 
 @defect("router_mask.batch_equals_alone")

@@ -54,7 +54,7 @@ def test_every_sample_counts_in_both_variants(write, task, tmp_path):
     assert document["counts"] == evaluation.counts
     assert document["results"]["humaneval_0"]["task_id"] == "HumanEval/0"
     assert document["results"]["humaneval_0"]["agentic"] == {"success": True, "error": ""}
-    assert document["results"]["humaneval_0"]["assisted"]["error"].startswith("AssertionError")
+    assert document["results"]["humaneval_0"]["assisted"]["error"].startswith("assertion failed")
     missing = document["results"]["humaneval_1"]["assisted"]
     assert missing == {"success": False, "error": "no decode file humaneval_1_assisted.json"}
     assert [str(problem) for problem in evaluation.problems] == [

@@ -1,6 +1,6 @@
 """How often 95 % intervals hold the truth, and 5 % tests cry wolf: 2 000 simulated runs each.
 
-Run it to print the tables of `docs/statistics.md` (a minute): `python
+Run it to print the tables of `docs/statistics.md` (several minutes): `python
 tests/reporting/simulated_coverage.py`. The tests assert bounds on the same numbers.
 
 - Rates need no simulation: every outcome is enumerated with its probability.

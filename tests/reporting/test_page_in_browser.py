@@ -172,12 +172,18 @@ def test_filled_markers_are_significant_and_the_dotted_line_stands_where_a_curve
         "[...document.querySelectorAll('.point.significant')].map((e) => e.dataset.case)"
     )
     assert significant == [AGENTIC, ASSISTED]
-    # Rates are drawn from 0 to 1, wherever the curve is.
-    assert {"0.0", "1.0"} <= set(browser.texts("svg .tick"))
     assert browser.js("document.querySelectorAll('line.leaves').length") == 2
 
 
-def test_the_next_tab_stop_leads_to_the_samples_of_a_marker(show, report, results):
+def test_rates_are_drawn_from_0_to_1_and_other_values_where_they_are(show, report, results):
+    browser = show(report, results)
+    assert browser.js("rangeOf([{value: 0.9, ci_low: 0.8, ci_high: 0.95}])") == [0, 1]
+    low, high = browser.js("rangeOf([{value: 20, ci_low: 15, ci_high: 25}, {value: 30}])")
+    assert 14 < low < 15
+    assert 30 < high < 31
+
+
+def test_enter_on_a_marker_leads_to_its_samples(show, report, results):
     browser = show(report, results)
     browser.js(f"document.querySelector('{point(ASSISTED)}').focus()")
     browser.press("Enter")

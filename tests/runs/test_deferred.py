@@ -160,11 +160,12 @@ def test_an_edited_prompt_misses(store, tmp_path):
     data = tmp_path / "data.jsonl"
     record = {"question": "Tom has 2 apples and 3 pears. How many?", "answer": "2+3\n#### 5"}
     fields = {"task": {"name": "gsm8k", "path": str(data)}}
-    from harness.runs.tasks import _load
+    from harness.runs.tasks import _load, _ready
 
     def written(question):
         data.write_text(json.dumps(record | {"question": question}) + "\n")
         _load.cache_clear()
+        _ready.cache_clear()
         return cases(**fields)
 
     assert run(written(record["question"]), store) == (1, 0, 2)

@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import StoreError
 from harness.runs.folder import Manifest, RunFolder, runs_below
+from harness.runs.journal import Journal
 from harness.runs.scoring import without_completions
 
 from .small import cases, result_of
@@ -111,6 +112,25 @@ def test_the_project_s_own_folder_is_not_for_version_control(tmp_path):
     assert (tmp_path / ".titrate" / ".gitignore").read_text() == "*\n"
     RunFolder(tmp_path / "elsewhere" / "x").begin(MANIFEST)
     assert not (tmp_path / ".gitignore").exists()
+
+
+def test_a_plan_is_noted_whole_or_not_at_all(tmp_path, planned):
+    folder = RunFolder(tmp_path / "x")
+    append, calls = Journal.append, []
+
+    def full(journal, record):
+        calls.append(record)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        return append(journal, record)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "append", full)
+        with pytest.raises(StoreError, match="cannot be written: No space left on device; free"):
+            folder.plan(planned)
+    assert list((tmp_path / "x").iterdir()) == []
+    folder.plan(planned)
+    assert folder.results() == planned
 
 
 @pytest.mark.parametrize("spoil", ["missing", "torn", "other version"])

@@ -24,7 +24,7 @@ def run(asked, store):
     session.plan(asked)
     for case in asked:
         session.outcome(case)
-    counts, loads = session.counts, session.loads
+    counts, loads = session.counts, session.counts.loads
     for model in session._runs.values():
         model.close()
     return counts, loads

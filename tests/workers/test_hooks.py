@@ -59,7 +59,7 @@ def test_auto_is_a_worker_per_device_and_each_gets_one_of_the_callers(project, d
     )
     done = project.run("benches", "-nauto", "-rP", **devices, CUDA_VISIBLE_DEVICES="GPU-bb,0")
     assert done.returncode == 0, done.stdout
-    seen = sorted(line for line in done.stdout.splitlines() if line.startswith("2 workers"))
+    seen = sorted(line for line in done.stdout.splitlines() if "; devices" in line)
     assert seen == ["2 workers; devices 0", "2 workers; devices GPU-bb"], done.stdout
 
 
@@ -105,7 +105,8 @@ def test_what_only_workers_can_find_out_is_told_once(project):
 
 def test_too_many_shards_are_told_once_by_workers(project):
     done = project.run("benches", "-n2", "--titrate-shard=1/99")
-    assert refused(done).count("shard 1/99: there is work for 8 of 99 shards only; use 1/8") == 1
+    assert refused(done).count("ERROR collecting titrate") == 1
+    assert "shard 1/99: there is work for 8 of 99 shards only; use 1/8 to 8/8\n" in done.stdout
 
 
 def test_a_report_directory_in_use_is_refused_before_workers_start(project):

@@ -122,6 +122,13 @@ def test_a_part_is_run_by_one_worker_in_its_order(count):
         assert max(runs, key=len) == [test for test in TESTS if PARTS.get(test) == part]
 
 
+def test_nobody_has_two_units_before_everybody_has_one():
+    session = Session(2, collection=["x", "y"], parts={})
+    for worker in list(session.starting):
+        session.collected(worker)
+    assert [worker.given for worker in session.workers] == [[0], [1]]
+
+
 def test_two_workers_that_are_replaced_at_once():
     session = Session(2)
     for worker in list(session.starting):

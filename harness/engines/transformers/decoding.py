@@ -21,7 +21,7 @@ from harness.engines.transformers.attention import grouped_attention
 from harness.engines.transformers.drafts import LONGEST, DraftLength, SiblingTexts
 from harness.engines.transformers.drawing import Drawing
 from harness.engines.transformers.endings import Endings
-from harness.engines.transformers.experts import grouped_experts
+from harness.engines.transformers.experts import experts_as
 from harness.engines.transformers.ordering import Queued
 from harness.engines.transformers.passes import Passes, Work, padded
 from harness.engines.transformers.prompts import read_prompts
@@ -68,7 +68,7 @@ class DecodingRun:
                 with (
                     stage.interventions.attached(),
                     grouped_attention(self._model),
-                    grouped_experts(self._model),
+                    experts_as(self._model, strict=self._strict),
                 ):
                     while admission or stage.running:
                         free = stage.slots - len(stage.running)

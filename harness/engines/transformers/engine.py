@@ -21,6 +21,7 @@ import transformers
 
 from harness.engines.base import Activations, Completion, Reading, Request
 from harness.engines.transformers.decoding import DecodingRun
+from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.passes import Work
 from harness.engines.transformers.prefixes import BLOCK, prefix_key
 from harness.engines.transformers.reading import read
@@ -76,9 +77,6 @@ class TransformersEngine:
         # Read once: transformers' configurations take microseconds for every attribute.
         self._context = loaded.context
         self._vocabulary = loaded.model.get_input_embeddings().num_embeddings
-        if self._strict and getattr(loaded.model.config, "_experts_implementation", None):
-            # Grouped products of experts change shape with what the other rows route where.
-            loaded.model.set_experts_implementation("batched_mm")
 
     @property
     def tokenizer(self) -> Any:
@@ -95,7 +93,7 @@ class TransformersEngine:
             "device": _device_name(self.loaded.device),
             "dtype": str(self.loaded.model.dtype).removeprefix("torch."),
             "attention": str(config._attn_implementation),  # noqa: SLF001 - no public reader
-            "experts": str(getattr(config, "_experts_implementation", None) or "none"),
+            "experts": experts_implementation(self.loaded.model, strict=self._strict) or "none",
             "precision": torch.get_float32_matmul_precision(),
             "kernels": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
@@ -138,7 +136,8 @@ class TransformersEngine:
 
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
         """Yield `(position, activations)`; an impossible reading raises `RequestError`."""
-        return read(self.loaded, list(readings))
+        with experts_as(self.loaded.model, strict=self._strict):
+            yield from read(self.loaded, list(readings))
 
     def readout(self, hidden: torch.Tensor) -> torch.Tensor:
         """Log-probabilities [..., V] read from block outputs [..., H]; on the model's device."""

@@ -49,14 +49,26 @@ def grouped_rows(
 ExpertsInterface.register(NAME, grouped_rows)
 
 
+def experts_implementation(model: Any, *, strict: bool) -> str | None:
+    """How products of experts are made: None for a model without, or without a choice.
+
+    Grouped products change shape with what the other rows route where, so `strict` makes every
+    token's own.
+    """
+    own: str | None = getattr(model.config, "_experts_implementation", None)
+    return "batched_mm" if strict and own else own
+
+
 @contextmanager
-def grouped_experts(model: Any) -> Iterator[None]:
-    """Use `grouped_rows` inside, where the model would use `grouped_mm`; then what was there."""
+def experts_as(model: Any, *, strict: bool) -> Iterator[None]:
+    """Make products of experts so inside, `grouped_mm` by `grouped_rows`; then as before."""
     before = getattr(model.config, "_experts_implementation", None)
-    if before != "grouped_mm":
+    wanted = experts_implementation(model, strict=strict)
+    wanted = NAME if wanted == "grouped_mm" else wanted
+    if wanted == before:
         yield
         return
-    model.set_experts_implementation(NAME)
+    model.set_experts_implementation(wanted)
     try:
         yield
     finally:

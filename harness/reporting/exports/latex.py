@@ -115,8 +115,7 @@ def _interval(metric: Metric) -> str:
 
 def _corrected(versus: Versus) -> float | None:
     """The p-value corrected for the number of cases, where a report has it."""
-    value: float | None = getattr(versus, "p_holm", None)
-    return value
+    return versus.p_holm
 
 
 def _decisive(versus: Versus) -> float:

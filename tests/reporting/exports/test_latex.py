@@ -37,8 +37,23 @@ def test_a_table_has_a_row_per_case_and_columns_that_match(report):
 
 def test_marks_are_explained_where_they_are(report):
     text = tables(report)
+    assert (
+        "exact McNemar test, corrected by Holm's method for the number of cases; * $p < 0.05$"
+    ) in text
+    older = [
+        case.model_copy(
+            update={
+                "versus_baseline": {
+                    name: versus.model_copy(update={"p_holm": None, "p": 0.01})
+                    for name, versus in case.versus_baseline.items()
+                }
+            }
+        )
+        for case in report.cases
+    ]
+    text = tables(report.model_copy(update={"cases": tuple(older)}))
     assert r"\textsuperscript{*" in text
-    assert "exact McNemar test, not corrected for the number of cases; * $p < 0.05$" in text
+    assert "exact McNemar test, not corrected for the number of cases" in text
 
 
 @pytest.mark.parametrize(

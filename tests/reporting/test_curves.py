@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.reporting import build
+from harness.reporting.curves import by_dose, curves, places_of
+
+from .small_run import cases_of, first, result_of
+
+
+def test_curves_come_in_the_order_of_the_numbers_in_their_names(run):
+    axes = {"seed": [10, 2, 1], "intervention.count": [4, 0]}
+    results = [result_of(c, first(1, 2)) for c in cases_of(axes=axes, dose="intervention.count")]
+    report = build(run, results)
+    found = curves(by_dose(report, report.cases))
+    assert list(found) == ["seed=1", "seed=2", "seed=10"]
+    assert [dose for dose, _ in found["seed=2"]] == [0, 4]
+
+
+def test_baselines_are_on_no_curve(report):
+    assert {case.id for _, case in by_dose(report, report.cases)}.isdisjoint(report.baselines)
+
+
+@pytest.mark.parametrize(
+    ("doses", "places"),
+    [
+        ({0, 1, 3}, {0: 0, 1: 1, 3: 3}),
+        ({0, 1, 4}, {0: 0, 1: 1, 4: 2}),
+        ({-8, 0, 0.5}, {-8: 0, 0: 1, 0.5: 2}),
+        ({2}, {2: 2}),
+        (set(), {}),
+    ],
+)
+def test_doses_stand_to_scale_unless_they_would_crowd(doses, places):
+    assert places_of(doses) == places
+    assert list(places_of(doses)) == sorted(doses)
