@@ -14,4 +14,3 @@ Positions: TypeAlias = Literal["all", "prompt", "generated", "from_last_prompt_t
 Schedule: TypeAlias = Literal["constant", "start_only", "diminishing", "given"]
 Method: TypeAlias = Literal["mean", "mean_centred", "pca", "pca_centred", "probe"]
 PositionRule: TypeAlias = Literal["last", "answer", "mean"] | int
-Divergence: TypeAlias = Literal["kl_unsteered_steered", "kl_steered_unsteered"]

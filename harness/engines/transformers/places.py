@@ -54,8 +54,11 @@ class PlaceTables:
             layer.assign(slot, terms[index] if index < len(terms) else None, prompt)
 
     def copy(self, source: int, target: int, columns: int) -> None:
-        """Copy the counts of a slot's first columns."""
-        self._made[target, :columns] = self._made[source, :columns]
+        """Copy the counts of a slot's first columns; a slot without a term here has none."""
+        if self._acts_on(source):
+            self._made[target, :columns] = self._made[source, :columns]
+        else:
+            self._made[target, :columns] = 0
 
     def move(self, source: int, target: int, columns: int) -> None:
         """Copy everything of a slot."""
@@ -91,8 +94,15 @@ class PlaceTables:
         self._made[slots].scatter_(1, columns, self._made_in_pass)
 
     def count(self, slot: int, columns: int) -> int:
-        """Additions made to a slot's first columns."""
-        return int(self._made[slot, :columns].sum())
+        """Additions made to a slot's first columns.
+
+        Where no row of a pass has a term nothing is written, so that columns of a slot without one
+        still hold what an earlier sequence left there.
+        """
+        return int(self._made[slot, :columns].sum()) if self._acts_on(slot) else 0
+
+    def _acts_on(self, slot: int) -> bool:
+        return any(layer.used[slot] for layer in self._layers)
 
     def hook(self, _module: Any, _inputs: Any, output: Any) -> Any:
         """Add the rows' vectors to a module's output; None, for as it is, outside of a pass."""
