@@ -43,8 +43,8 @@ class Intervention(BaseModel, ABC):
         content = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def prefix_key(self, length: int) -> str:
-        """Fingerprint of what is done to the first `length` positions of a sequence.
+    def prefix_key(self, length: int, prompt: int) -> str:  # noqa: ARG002 - for subclasses
+        """Fingerprint of what is done to the first `length` positions after a prompt of `prompt`.
 
         Two requests may share the model's state for a prefix when its tokens and this key are
         equal. The default is the whole fingerprint: right for whatever acts on every position.

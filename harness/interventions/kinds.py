@@ -6,9 +6,10 @@ from typing import Any
 
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask
+from harness.interventions.steering import Steering
 
 _KINDS: dict[str, type[Intervention]] = {
-    kind.model_fields["kind"].default: kind for kind in (RouterMask,)
+    kind.model_fields["kind"].default: kind for kind in (RouterMask, Steering)
 }
 
 

@@ -147,10 +147,16 @@ class Bench:
         return completion
 
     def read(
-        self, tokens: Sequence[int], capture: Capture, intervention: Intervention | None = None
+        self,
+        tokens: Sequence[int],
+        capture: Capture,
+        intervention: Intervention | None = None,
+        *,
+        prompt: int = 0,
     ) -> Activations:
-        """Read a sequence with teacher forcing, by itself."""
-        ((_, activations),) = self.engine().forward([Reading(tuple(tokens), capture, intervention)])
+        """Read a sequence with teacher forcing, by itself; `prompt` of its tokens are a prompt."""
+        reading = Reading(tuple(tokens), capture, intervention, prompt)
+        ((_, activations),) = self.engine().forward([reading])
         return activations
 
     @torch.inference_mode()

@@ -115,7 +115,7 @@ def _reread(bench: Bench, request: Request) -> str | None:
     else:
         at = tuple(range(start - 1, len(tokens)))
         capture = Capture(token_log_probabilities=True, top_log_probabilities=1, positions=at)
-        activations = bench.read(tokens, capture, request.intervention)
+        activations = bench.read(tokens, capture, request.intervention, prompt=start)
         assert activations.token_log_probabilities is not None
         assert activations.top_log_probabilities is not None
         read = activations.token_log_probabilities[1:]

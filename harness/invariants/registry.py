@@ -14,12 +14,14 @@ from typing import Any
 from harness.errors import ModelError
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask
+from harness.interventions.steering import Steering
 from harness.invariants import (
     decoding,
     neutrality,
     router_mask_effects,
     router_masks,
     sampling,
+    steering,
 )
 from harness.invariants.bench import Bench
 from harness.invariants.finding import Finding
@@ -115,6 +117,18 @@ FAMILIES: tuple[Family, ...] = (
             router_mask_effects.unselected_experts_are_free,
             router_mask_effects.doses_are_nested,
             router_mask_effects.counts_are_what_happened,
+        ),
+    ),
+    Family(
+        "steering",
+        kind=Steering,
+        excuse=lambda _config: None,
+        doses=steering.doses,
+        identities=(
+            *EVERY_INTERVENTION,
+            steering.effect_is_alpha_times_the_vector,
+            steering.earlier_layers_and_positions_unchanged,
+            steering.doses_add_up,
         ),
     ),
 )

@@ -19,7 +19,7 @@ from harness.interventions.base import Intervention
 from harness.runs.deferred import DeferredEngine
 from harness.runs.plan import Plan, PlannedCase, by_model
 from harness.runs.progress import Silent
-from harness.runs.resolve import Resolver, usage_of
+from harness.runs.resolve import Resolver, measured_for
 from harness.runs.store import CompletionStore, key_of
 
 
@@ -73,9 +73,9 @@ def _of_model(cases: Sequence[PlannedCase], store: CompletionStore | None) -> Fo
 
     def add(case: PlannedCase) -> None:
         experiment = case.experiment
-        usage, task = usage_of(experiment), experiment.task
-        if usage is not None and (not engine.known or resolver.needs_model(experiment)):
-            unmeasured[f"{usage.usage} on {task.name}"] = None
+        measured, task = measured_for(experiment), experiment.task
+        if measured is not None and (not engine.known or resolver.needs_model(experiment)):
+            unmeasured[measured] = None
             settings = f"{experiment.intervention!r} {task.name} {task.path}"
             plan.add(case, _Unmeasured(settings=settings))
         else:

@@ -19,7 +19,7 @@ from harness.models.loading import load_config, pick_device
 from harness.pairs.aligned import AlignedPair
 from harness.pairs.pair import pair_key
 from harness.runs.pair_files import check_tokenizer, pairs_of
-from harness.runs.resolve import check_router_mask
+from harness.runs.resolve import check_intervention
 from harness.runs.tasks import task_of
 from harness.spec import Case, Experiment
 from harness.tasks.base import Sample, Style, Task
@@ -63,8 +63,7 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
         load_config(experiment.model)
         _check_device(experiment.engine.device)
         pairs_of(experiment)
-        if experiment.intervention is not None:
-            check_router_mask(experiment, experiment.intervention)
+        check_intervention(experiment)
     except FieldError as error:
         raise case.source.locate(error) from error
     except (TaskError, SandboxError) as error:

@@ -24,9 +24,11 @@ from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
 from harness.runs.pair_files import check_tokenizer, pairs_of
 from harness.runs.progress import Progress
+from harness.runs.steering import VectorSource, check_steering
 from harness.runs.store import CompletionStore, key_of
 from harness.runs.tasks import full_task
 from harness.spec import Experiment, FilePoints, RandomPoints, RouterMaskSettings, UsagePoints
+from harness.spec.steering import PairVector, SteeringSettings
 from harness.spec.usage_expression import parse
 
 Ordering: TypeAlias = tuple[Point, ...]
@@ -43,11 +45,16 @@ class Resolver:
     store: CompletionStore | None = None
     _orderings: dict[_Name, Ordering] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._vectors = VectorSource(self.engine, self.progress, self.store)
+
     def resolve(self, experiment: Experiment) -> Intervention | None:
         """The experiment's intervention. Raises `FieldError` for an impossible one."""
         settings = experiment.intervention
         if settings is None:
             return None
+        if isinstance(settings, SteeringSettings):
+            return self._vectors.steering(experiment, settings)
         shape = router_shape(load_config(experiment.model))
         if not isinstance(settings.points, UsagePoints):
             ordering = fixed_ordering(settings.points, shape)
@@ -58,7 +65,10 @@ class Resolver:
         return mask_of(settings, ordering, shape)
 
     def needs_model(self, experiment: Experiment) -> bool:
-        """Whether an ordering must be measured before the intervention is known."""
+        """Whether something must be measured before the intervention is known."""
+        settings = experiment.intervention
+        if isinstance(settings, SteeringSettings):
+            return not self._vectors.known(experiment, settings)
         points = usage_of(experiment)
         return points is not None and self._known(points, experiment) is None
 
@@ -116,9 +126,29 @@ def _name(points: UsagePoints, experiment: Experiment) -> _Name:
 def usage_of(experiment: Experiment) -> UsagePoints | None:
     """The measured ordering that an experiment's intervention depends on, if any."""
     settings = experiment.intervention
-    if settings is None or not settings.count or not isinstance(settings.points, UsagePoints):
+    if not isinstance(settings, RouterMaskSettings) or not settings.count:
         return None
-    return settings.points
+    return settings.points if isinstance(settings.points, UsagePoints) else None
+
+
+def measured_for(experiment: Experiment) -> str | None:
+    """What has to be measured on the model before an experiment's intervention is known, if any."""
+    settings = experiment.intervention
+    if isinstance(settings, SteeringSettings) and settings.alpha:
+        vector = settings.vector
+        if isinstance(vector, PairVector):
+            return f"{vector.method} vector of {vector.pairs}"
+    usage = usage_of(experiment)
+    return None if usage is None else f"{usage.usage} on {experiment.task.name}"
+
+
+def check_intervention(experiment: Experiment) -> None:
+    """Raise `FieldError` or `ModelError` for what cannot be done, before weights are loaded."""
+    settings = experiment.intervention
+    if isinstance(settings, SteeringSettings):
+        check_steering(experiment, settings)
+    elif settings is not None:
+        check_router_mask(experiment, settings)
 
 
 def _points(stored: Iterable[Sequence[int]]) -> Ordering:

@@ -31,7 +31,7 @@ from harness.runs.records import completion_from, completion_json
 FORMAT = Format("titrate completions", 1)
 PATTERN = "completions-*.jsonl"
 
-Kind = Literal["completion", "ordering", "engine"]
+Kind = Literal["completion", "ordering", "vectors", "engine"]
 
 # Every record begins with its key, so that the index is made without reading the rest of it.
 _KEY = b'{"key":"'

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple, get_args
+from types import UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -23,9 +24,15 @@ def validated(values: Mapping[str, Any]) -> Experiment:
     except ValidationError as error:
         # A misspelt key is often a missing one too: the misspelling is the one to tell of.
         details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
-        field, problem = describe(details[0])
-        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-        raise FieldError(field, problem + more) from None
+        complaints: dict[str, list[str]] = {}
+        for detail in details:
+            field, problem = describe(detail)
+            complaints.setdefault(field, []).append(problem)
+        field, problems = next(iter(complaints.items()))
+        # A field that takes one of several things has a complaint for each: one sentence names all.
+        others = [problem.rpartition("it should ")[2] for problem in problems[1:]]
+        more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+        raise FieldError(field, ", or ".join([problems[0], *others]) + more) from None
 
 
 def displayed(value: Any) -> str:
@@ -84,6 +91,8 @@ def _find(location: tuple[str | int, ...], form: type[BaseModel]) -> _Spot:
         if len(spot.inner) > 1:
             spot = spot._replace(inner=[each for each in spot.inner if part in _tags(each)])
             continue
+        if isinstance(part, str) and spot.info and not spot.inner and _is_choice(spot.info):
+            continue  # the name of an alternative, as in `int | Literal[...]`, and no field
         section = spot.inner[0] if spot.inner else None
         info = section.model_fields.get(str(part)) if section else None
         if isinstance(part, int):
@@ -92,6 +101,10 @@ def _find(location: tuple[str | int, ...], form: type[BaseModel]) -> _Spot:
             field = f"{spot.field}.{part}" if spot.field else part
         spot = _Spot(field, section, info, sections(info) if info else [])
     return spot
+
+
+def _is_choice(info: FieldInfo) -> bool:
+    return get_origin(info.annotation) in (Union, UnionType)
 
 
 def _tags(section: type[BaseModel]) -> tuple[str, ...]:

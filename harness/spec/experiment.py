@@ -7,16 +7,10 @@ reads it exists. The JSON Schema in `specs/experiment.schema.json` is generated 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     JsonValue,
@@ -28,26 +22,10 @@ from pydantic import (
 )
 
 from harness.spec.gate_expression import PATTERN, parse_gate
+from harness.spec.settings import ModelReference, Settings, SpecPath
+from harness.spec.steering import SteeringSettings
 from harness.spec.usage_expression import parse as parse_usage
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """Marks a string that may be a path: the loader makes it absolute, from the spec's folder."""
-
-    resolve: Callable[[str, Path], str]
-
-
-def _path(text: str, folder: Path) -> str:
-    path = Path(text)
-    with suppress(RuntimeError):  # a `~user` that this machine does not know stays as it is
-        path = path.expanduser()
-    return str(folder.resolve() / path)
-
-
-def _model(text: str, folder: Path) -> str:
-    """Only what looks like a path is one: `./x`, `../x`, `/x`, `~/x`; the rest are names."""
-    return _path(text, folder) if text.startswith((".", "/", "~")) else text
+from harness.spec.variants import variant
 
 
 def _usage(text: str) -> str:
@@ -58,34 +36,6 @@ def _usage(text: str) -> str:
 def _gate(text: str) -> str:
     parse_gate(text)
     return text
-
-
-SpecPath = Annotated[str, Resolved(_path)]
-ModelReference = Annotated[str, Field(min_length=1), Resolved(_model)]
-
-
-def variant(section: Any) -> str | None:
-    """Which variant of a union a section fills in: its `kind`, or the key only that one has."""
-    if isinstance(section, BaseModel):
-        section = {name: getattr(section, name) for name in type(section).model_fields}
-    if not isinstance(section, Mapping):
-        return None
-    kind = section.get("kind")
-    if isinstance(kind, str):
-        return kind
-    return next((key for key in ("usage", "file", "random") if key in section), None)
-
-
-class Settings(BaseModel):
-    """Base of every section: unknown keys and silent conversions are errors."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-    )
 
 
 class TaskSettings(Settings):
@@ -158,8 +108,7 @@ class RouterMaskSettings(Settings):
         return self.model_copy(update={"count": 0})
 
 
-# With a second kind: `Annotated[RouterMaskSettings | NewSettings, Field(discriminator="kind")]`.
-InterventionSettings = RouterMaskSettings
+InterventionSettings = Annotated[RouterMaskSettings | SteeringSettings, Field(discriminator="kind")]
 
 Gate = Annotated[str, AfterValidator(_gate), Field(json_schema_extra={"pattern": PATTERN})]
 

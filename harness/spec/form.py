@@ -12,8 +12,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from harness.spec.experiment import Experiment, Resolved
+from harness.spec.experiment import Experiment
 from harness.spec.layers import get, put
+from harness.spec.settings import Resolved
 
 
 def _members(annotation: Any) -> Iterator[Any]:

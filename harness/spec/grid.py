@@ -20,10 +20,12 @@ from harness.spec.gate_checks import check_gates
 from harness.spec.ids import axis_parts, case_id, content
 from harness.spec.layers import put
 from harness.spec.source import Source
+from harness.spec.steering import SteeringSettings
 
 MOST_CASES = 100_000
 """A larger grid is a slip of the pen: even planning it would take minutes."""
 
+_CONTROL = "intervention.control"
 _ONE_PER_EXPERIMENT = {"axes", "dose", "forward", "gates", "measure", "name", "requires"}
 
 
@@ -33,11 +35,22 @@ def expand(experiment: Experiment, source: Source | None = None) -> list[Case]:
     Cases that differ only in the intervention share one baseline object.
     """
     source = source or Source.of(experiment)
+    experiment = _with_control(experiment)
     try:
         _check(experiment)
     except FieldError as error:
         raise source.locate(error) from None
     return _cases(experiment, source)
+
+
+def _with_control(experiment: Experiment) -> Experiment:
+    """A steering experiment runs a random direction beside its vector, unless it says otherwise."""
+    settings, axes = experiment.intervention, experiment.axes
+    if not isinstance(settings, SteeringSettings) or settings.control is not None:
+        return experiment
+    if _CONTROL in axes or "intervention" in axes:
+        return experiment
+    return experiment.model_copy(update={"axes": {**axes, _CONTROL: ["none", "random"]}})
 
 
 def _cases(experiment: Experiment, source: Source) -> list[Case]:

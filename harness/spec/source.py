@@ -50,7 +50,8 @@ class Source:
                 break
         places = dict(self.places)
         while field and field not in places:
-            field = _LAST_PART.sub("", field)
+            shorter = _LAST_PART.sub("", field)
+            field = shorter if shorter != field else ""
         return places.get(field)
 
     def locate(self, error: FieldError) -> SpecError:

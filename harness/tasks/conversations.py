@@ -55,6 +55,21 @@ def maths_prompt(question: str, style: Style) -> Conversation | str:
     return _read_file("Solve the problem in problem.txt.", "problem.txt", question)
 
 
+def code_request(prompt: str) -> Conversation:
+    """The agentic conversation of a function up to where the assistant would call its tool."""
+    return _request(code_prompt(prompt, "agentic"))
+
+
+def maths_request(question: str) -> Conversation:
+    """The agentic conversation of a word problem up to where the assistant would call its tool."""
+    return _request(maths_prompt(question, "agentic"))
+
+
+def calls_tool(text: str) -> bool:
+    """Whether an answer holds a tool call, in the notation of Qwen's chat templates."""
+    return "<tool_call>" in text
+
+
 def code_reference(canonical_solution: str) -> Reference:
     """The canonical body in a fence; indented by four, without a `def` line or blank ends."""
     return Reference("```python\n", _indented_body(canonical_solution), "\n```")
@@ -91,6 +106,11 @@ def render_text(tokenizer: Any, conversation: Conversation) -> str:
         tokenize=False,
     )
     return str(text)
+
+
+def _request(conversation: Conversation | str) -> Conversation:
+    assert isinstance(conversation, Conversation)
+    return Conversation(conversation.messages[:1], conversation.tools)
 
 
 def _one_turn(content: str) -> Conversation:

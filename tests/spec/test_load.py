@@ -201,8 +201,11 @@ def test_a_folder(tmp_path):
         ),
         (
             "kind: router_mask",
-            "kind: steering",
-            "x.yaml:6 intervention.kind: 'steering' is not accepted; it should be 'router_mask'",
+            "kind: steered",
+            (
+                "x.yaml:6 intervention.kind: 'steered' is not accepted; "
+                "it should be one of router_mask, steering"
+            ),
         ),
         (
             "{usage: avg_last_agentic}",

@@ -22,6 +22,7 @@ class _Upcoming:
 
     cached: SequenceOf[int]
     intervention: Any
+    prompt_length: int
 
 
 class Admission:
@@ -65,12 +66,13 @@ class Admission:
             sequence = self._next()
             tokens, shared = sequence.all_tokens, 0
             if residents is not None:
-                shared = residents.source(tokens, sequence.intervention)
-                in_wave = upcoming.longest(tokens, sequence.intervention)[1]
+                shared = residents.source(sequence)
+                prompt = sequence.prompt_length
+                in_wave = upcoming.longest(tokens, sequence.intervention, prompt)[1]
                 if min(in_wave, len(tokens) - 1) >= shared + BLOCK:
                     deferred.append(sequence)
                     continue
-                upcoming.add(_Upcoming(tokens, sequence.intervention))
+                upcoming.add(_Upcoming(tokens, sequence.intervention, prompt))
             admitted.append((len(tokens) - shared, sequence))
         self.put_back(deferred)
         return [sequence for _, sequence in sorted(admitted, key=lambda pair: pair[0])]
@@ -84,4 +86,5 @@ class Admission:
 
 
 def _prompt_key(request: Request) -> tuple[tuple[int, ...], str]:
-    return request.prompt, prefix_key(request.intervention, len(request.prompt))
+    length = len(request.prompt)
+    return request.prompt, prefix_key(request.intervention, length, request.prompt_length)

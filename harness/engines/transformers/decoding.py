@@ -169,11 +169,15 @@ class DecodingRun:
 
         Column 0 follows each row's last token, column i its i-th drafted token.
         """
-        tokens, scores = drawing.draw(logits, [len(sequence.tokens) for sequence in sequences])
+        generated = [sequence.request.continued + len(sequence.tokens) for sequence in sequences]
+        tokens, scores = drawing.draw(logits, generated)
         ended: list[tuple[Sequence, FinishReason]] = []
         for row, (sequence, draft) in enumerate(zip(sequences, drafts, strict=True)):
             before = len(sequence.tokens)
             reason = self._take(sequence, draft, tokens[row], scores[row])
+            if reason is not None and sequence.request.distribution:
+                last = max(0, len(sequence.tokens) - before - 1)
+                sequence.distribution = logits[row, last].log_softmax(dim=-1).cpu()
             sequence.length = len(sequence.request.prompt) + max(len(sequence.tokens) - 1, 0)
             if draft:
                 accepted = min(max(len(sequence.tokens) - before - 1, 0), len(draft))
@@ -221,6 +225,7 @@ class DecodingRun:
             finish_reason=reason,
             log_probabilities=tuple(sequence.log_probabilities),
             counts=counts,
+            distribution=sequence.distribution,
         )
 
 

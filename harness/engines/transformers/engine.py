@@ -237,7 +237,10 @@ class TransformersEngine:
 def _shared_prompts(requests: list[Request]) -> int:
     """Prompts that several requests have under the same intervention: worth a slot of their own."""
     uses = Counter(
-        (request.prompt, prefix_key(request.intervention, len(request.prompt)))
+        (
+            request.prompt,
+            prefix_key(request.intervention, len(request.prompt), request.prompt_length),
+        )
         for request in requests
         if len(request.prompt) > BLOCK
     )

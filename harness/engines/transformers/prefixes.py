@@ -1,9 +1,9 @@
 """Finds the longest resident prefix of a request: equal tokens under an equal intervention.
 
 Two sequences may share the model's state for their first n tokens when these tokens are equal and
-so is `Intervention.prefix_key(n)`. Whole blocks of tokens are looked up by hash, each key covering
-everything before it (the scheme of vLLM's prefix caching); the tokens of the block in which two
-sequences part are compared one by one.
+so is `Intervention.prefix_key(n, prompt)`. Whole blocks of tokens are looked up by hash, each key
+covering everything before it (the scheme of vLLM's prefix caching); the tokens of the block in
+which two sequences part are compared one by one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ class Resident(Protocol):
     def intervention(self) -> Intervention | None:
         """What was done to the model while they were computed."""
 
+    @property
+    def prompt_length(self) -> int:
+        """How many of the tokens are its prompt, which interventions may treat differently."""
+
 
 class PrefixIndex:
     """Which residents hold which prefixes. A resident's tokens must not change while it is in."""
@@ -40,7 +44,7 @@ class PrefixIndex:
     def add(self, resident: Resident) -> None:
         """Make a sequence's prefixes known; adding it again renews them."""
         self.remove(resident)
-        keys = list(_keys(resident.cached, resident.intervention))
+        keys = list(_keys(resident.cached, resident.intervention, resident.prompt_length))
         self._keys[id(resident)] = keys
         for key in keys:
             self._holders.setdefault(key, {})[id(resident)] = resident
@@ -54,7 +58,7 @@ class PrefixIndex:
                 del self._holders[key]
 
     def longest(
-        self, tokens: Sequence[int], intervention: Intervention | None
+        self, tokens: Sequence[int], intervention: Intervention | None, prompt: int
     ) -> tuple[Resident | None, int]:
         """A resident that shares the most leading blocks, and how many tokens; or (None, 0).
 
@@ -63,7 +67,7 @@ class PrefixIndex:
         """
         holders: dict[int, Resident] = {}
         shared = 0
-        for key in _keys(tokens, intervention):
+        for key in _keys(tokens, intervention, prompt):
             found = self._holders.get(key)
             if found is None:
                 break
@@ -71,25 +75,31 @@ class PrefixIndex:
         if not holders:
             return None, 0
         latest = next(reversed(holders.values()))
-        length = _common(tokens, latest, shared, intervention)
+        length = _common(tokens, latest, shared, intervention, prompt)
         return (latest, length) if length else (None, 0)
 
 
-def prefix_key(intervention: Intervention | None, length: int) -> str:
+def prefix_key(intervention: Intervention | None, length: int, prompt: int) -> str:
     """What is done to the first `length` tokens; nothing at all has the empty key."""
-    return "" if intervention is None or not length else intervention.prefix_key(length)
+    if intervention is None or not length:
+        return ""
+    return intervention.prefix_key(length, prompt)
 
 
-def _keys(tokens: Sequence[int], intervention: Intervention | None) -> Iterator[_Key]:
+def _keys(tokens: Sequence[int], intervention: Intervention | None, prompt: int) -> Iterator[_Key]:
     """The keys of a sequence's whole blocks, each hash covering all tokens before it."""
     chained = 0
     for end in range(BLOCK, len(tokens) + 1, BLOCK):
         chained = hash((chained, *tokens[end - BLOCK : end]))
-        yield prefix_key(intervention, end), chained
+        yield prefix_key(intervention, end, prompt), chained
 
 
 def _common(
-    tokens: Sequence[int], holder: Resident, shared: int, intervention: Intervention | None
+    tokens: Sequence[int],
+    holder: Resident,
+    shared: int,
+    intervention: Intervention | None,
+    prompt: int,
 ) -> int:
     """How many leading tokens are shared, `shared` of them by their hashes."""
     held = holder.cached
@@ -99,6 +109,8 @@ def _common(
     while shared < limit and tokens[shared] == held[shared]:
         shared += 1
     # The keys of whole blocks are equal; inside the last one the interventions may part earlier.
-    while shared and prefix_key(intervention, shared) != prefix_key(holder.intervention, shared):
+    while shared and prefix_key(intervention, shared, prompt) != prefix_key(
+        holder.intervention, shared, holder.prompt_length
+    ):
         shared -= 1
     return shared

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from harness.engines.base import Activations, Capture, Reading
 from harness.engines.transformers.masks import AttentionMasks
+from harness.engines.transformers.places import Place
 from harness.engines.transformers.row_interventions import InterventionSet
-from harness.errors import RequestError
+from harness.errors import ModelError, RequestError
 from harness.models.loading import LoadedModel
 from harness.models.routers import router_sites
+from harness.models.sites import site_module
+from harness.spec.steering_terms import Site
 
 # Tokens of one batch: bounds its activations and its [tokens, vocabulary] logits.
 _BATCH_TOKENS = 4096
 
 _Batch = list[tuple[int, Reading]]
+_K = TypeVar("_K", int, Place)
 
 
 @torch.no_grad()  # not inference mode: what comes back may be trained on
@@ -64,7 +68,7 @@ def _read_batch(loaded: LoadedModel, batch: _Batch) -> Iterator[tuple[int, Activ
         hooks.enter_context(interventions.attached())
         for row, (_, reading) in enumerate(batch):
             interventions.check(reading.intervention)
-            interventions.assign(row, reading.intervention)
+            interventions.assign(row, reading.intervention, prompt=reading.prompt)
         captured = _Captured(loaded.model, captures, hooks)
         hooks.enter_context(interventions.applied(slice(0, len(batch)), positions))
         output: Any = loaded.model(
@@ -86,7 +90,7 @@ class _Captured:
 
     def __init__(self, model: Any, captures: Sequence[Capture], hooks: ExitStack) -> None:
         self._routers: list[torch.Tensor] = []
-        self._hidden: dict[int, torch.Tensor] = {}
+        self._hidden: dict[Place, torch.Tensor] = {}
         self._attentions: dict[int, torch.Tensor] = {}
         blocks = model.get_decoder().layers
 
@@ -94,8 +98,8 @@ class _Captured:
             handle = module.register_forward_hook(lambda _module, _inputs, output: keep(output))
             hooks.callback(handle.remove)
 
-        for layer in _layers(capture.hidden_layers for capture in captures):
-            hook(_block(blocks, layer), self._keeper(self._hidden, layer, element=0))
+        for place in sorted({place for capture in captures for place in _places(capture)}):
+            hook(_site(model, *place), self._keeper(self._hidden, place, element=0))
         attention_layers = _layers(capture.attention_layers for capture in captures)
         if attention_layers:
             # Only this kernel computes the weights; the others return None in their place.
@@ -108,9 +112,9 @@ class _Captured:
                 hook(site.module, lambda output: self._routers.append(output[0]))
 
     @staticmethod
-    def _keeper(store: dict[int, torch.Tensor], layer: int, element: int) -> Callable[[Any], None]:
+    def _keeper(store: dict[_K, torch.Tensor], key: _K, element: int) -> Callable[[Any], None]:
         def keep(output: Any) -> None:
-            store[layer] = output[element] if isinstance(output, tuple) else output
+            store[key] = output[element] if isinstance(output, tuple) else output
 
         return keep
 
@@ -135,7 +139,10 @@ class _Captured:
             top = predicted.topk(capture.top_log_probabilities, dim=-1)
         return Activations(
             router_logits=routers,
-            hidden={layer: _share(self._hidden[layer][row, at]) for layer in capture.hidden_layers},
+            hidden={
+                layer: _share(self._hidden[layer, site][row, at])
+                for layer, site in _places(capture)
+            },
             attentions={
                 layer: _share(self._attentions[layer][row, :, at, :length])
                 for layer in capture.attention_layers
@@ -149,6 +156,17 @@ class _Captured:
 def _share(values: torch.Tensor) -> torch.Tensor:
     """A copy that does not keep the batch in memory."""
     return values.to("cpu", torch.float32, copy=True)
+
+
+def _places(capture: Capture) -> list[Place]:
+    return [(layer, capture.hidden_site) for layer in capture.hidden_layers]
+
+
+def _site(model: Any, layer: int, site: Site) -> Any:
+    try:
+        return site_module(model, layer, site)
+    except ModelError as error:
+        raise RequestError(str(error)) from error
 
 
 def _layers(asked: Iterator[tuple[int, ...]]) -> list[int]:

@@ -8,8 +8,9 @@ starts from them. The least recently used one makes room.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, field
+
+import torch
 
 from harness.engines.base import Request
 from harness.engines.transformers.prefixes import BLOCK, PrefixIndex
@@ -28,6 +29,7 @@ class Sequence:
     log_probabilities: list[float] = field(default_factory=list)
     length: int = 0
     slot: int = -1
+    distribution: torch.Tensor | None = None
 
     @property
     def all_tokens(self) -> list[int]:
@@ -44,6 +46,11 @@ class Sequence:
         """What is done to the model while this sequence runs."""
         return self.request.intervention
 
+    @property
+    def prompt_length(self) -> int:
+        """Tokens of the prompt proper, see `Request`."""
+        return self.request.prompt_length
+
 
 class Residents:
     """The sequences of a cache. `running[i]` is in slot i."""
@@ -57,14 +64,13 @@ class Residents:
         self._index = PrefixIndex()
         self.reused_columns = 0
 
-    def source(self, tokens: SequenceOf[int], intervention: Intervention | None) -> int:
+    def source(self, sequence: Sequence) -> int:
         """How many leading tokens a new sequence could take over; at least one is left to read."""
-        return self._find(tokens, intervention)[1]
+        return self._find(sequence)[1]
 
     def open(self, sequence: Sequence) -> None:
         """Give a sequence the next slot, with whatever columns it shares with a resident."""
-        tokens = sequence.all_tokens
-        source, shared = self._find(tokens, sequence.intervention)
+        source, shared = self._find(sequence)
         slot = len(self.running)
         if slot in self._ended and self._ended[slot] is not source:
             self._make_room(slot, source)
@@ -76,7 +82,9 @@ class Residents:
             if source.slot in self._ended:
                 self._ended.move_to_end(source.slot)
         self._interventions.check(sequence.intervention)
-        self._interventions.assign(slot, sequence.intervention, kept=shared)
+        self._interventions.assign(
+            slot, sequence.intervention, kept=shared, prompt=sequence.prompt_length
+        )
         sequence.slot, sequence.length = slot, shared
         self.reused_columns += shared
         self.running.append(sequence)
@@ -106,10 +114,9 @@ class Residents:
             self._ended[last] = sequence
             self._index.add(sequence)
 
-    def _find(
-        self, tokens: SequenceOf[int], intervention: Intervention | None
-    ) -> tuple[Sequence | None, int]:
-        holder, shared = self._index.longest(tokens, intervention)
+    def _find(self, sequence: Sequence) -> tuple[Sequence | None, int]:
+        tokens = sequence.all_tokens
+        holder, shared = self._index.longest(tokens, sequence.intervention, sequence.prompt_length)
         shared = min(shared, len(tokens) - 1)
         if holder is None or shared < BLOCK:
             return None, 0

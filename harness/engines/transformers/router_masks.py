@@ -69,7 +69,13 @@ class RouterMaskRows:
             hook.remove()
         self._hooks.clear()
 
-    def assign(self, slot: int, intervention: Intervention | None, kept: int) -> None:
+    def assign(
+        self,
+        slot: int,
+        intervention: Intervention | None,
+        kept: int,
+        prompt: int,  # noqa: ARG002 - a mask acts on every position alike
+    ) -> None:
         """Write the slot's mask. A mask without points leaves the row to the model's own code."""
         self._changed[slot, kept:] = 0
         self._emptied[slot, kept:] = 0

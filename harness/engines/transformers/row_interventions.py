@@ -19,9 +19,11 @@ from typing import Any, Protocol
 import torch
 
 from harness.engines.transformers.router_masks import RouterMaskRows
+from harness.engines.transformers.steering_rows import SteeringRows
 from harness.errors import RequestError
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask
+from harness.interventions.steering import Steering
 
 
 class RowInterventions(Protocol):
@@ -36,8 +38,11 @@ class RowInterventions(Protocol):
     def detach(self) -> None:
         """Take the hooks off; the model is what it was, bit for bit."""
 
-    def assign(self, slot: int, intervention: Intervention | None, kept: int) -> None:
-        """Set a slot's intervention, None for none; counts below column `kept` stay."""
+    def assign(self, slot: int, intervention: Intervention | None, kept: int, prompt: int) -> None:
+        """Set a slot's intervention, None for none, for a sequence with `prompt` prompt tokens.
+
+        Counts below column `kept` stay.
+        """
 
     def copy(self, source: int, target: int, columns: int) -> None:
         """Copy the counts of a slot's first columns to another slot."""
@@ -59,7 +64,7 @@ class RowInterventions(Protocol):
 
 
 #: How each kind of intervention is applied. A new kind is one line here.
-KINDS: dict[type[Intervention], Any] = {RouterMask: RouterMaskRows}
+KINDS: dict[type[Intervention], Any] = {RouterMask: RouterMaskRows, Steering: SteeringRows}
 
 
 class InterventionSet:
@@ -112,10 +117,12 @@ class InterventionSet:
             for rows in self._kinds.values():
                 rows.end()
 
-    def assign(self, slot: int, intervention: Intervention | None, kept: int = 0) -> None:
+    def assign(
+        self, slot: int, intervention: Intervention | None, *, prompt: int, kept: int = 0
+    ) -> None:
         """Set a slot's intervention in its own kind, and none in every other."""
         for kind, rows in self._kinds.items():
-            rows.assign(slot, intervention if type(intervention) is kind else None, kept)
+            rows.assign(slot, intervention if type(intervention) is kind else None, kept, prompt)
 
     def copy(self, source: int, target: int, columns: int) -> None:
         """Copy the counts of a slot's first columns to another slot."""

@@ -221,7 +221,7 @@ class Shift(Intervention):
     def neutral(self):
         return self.model_copy(update={"amount": 0.0})
 
-    def prefix_key(self, length):
+    def prefix_key(self, length, prompt):
         return "" if length <= self.start else self.fingerprint()
 
 
@@ -250,7 +250,7 @@ class ShiftRows:
         )
         return output + amount[:, :, None]
 
-    def assign(self, slot, intervention, kept):
+    def assign(self, slot, intervention, kept, prompt):
         self.amount[slot] = intervention.amount if intervention else 0.0
         self.start[slot] = intervention.start if intervention else 0
 

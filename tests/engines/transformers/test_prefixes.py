@@ -21,7 +21,7 @@ class From(Intervention):
     def neutral(self):
         return self.model_copy(update={"dose": 0})
 
-    def prefix_key(self, length):
+    def prefix_key(self, length, prompt):
         return "" if length <= self.start else self.fingerprint()
 
 
@@ -29,6 +29,7 @@ class From(Intervention):
 class Held:
     cached: list[int]
     intervention: Intervention | None
+    prompt_length: int = 0
 
 
 interventions = st.none() | st.builds(From, start=st.integers(0, 4 * BLOCK), dose=st.integers(0, 1))
@@ -46,7 +47,8 @@ def longest_by_search(residents, tokens, intervention) -> int:
         while (
             length < min(len(tokens), len(held.cached))
             and tokens[length] == held.cached[length]
-            and prefix_key(intervention, length + 1) == prefix_key(held.intervention, length + 1)
+            and prefix_key(intervention, length + 1, 0)
+            == prefix_key(held.intervention, length + 1, 0)
         ):
             length += 1
         return length
@@ -63,7 +65,7 @@ def test_the_longest_shared_prefix_is_found(residents, wanted, data):
         if data.draw(st.booleans()):
             index.remove(held)
             residents = [other for other in residents if other is not held]
-    holder, length = index.longest(wanted.cached, wanted.intervention)
+    holder, length = index.longest(wanted.cached, wanted.intervention, 0)
     expected = longest_by_search(residents, wanted.cached, wanted.intervention)
     # Less than a block is not looked for, nor which of several residents shares a few more tokens.
     assert length == 0 if expected < BLOCK else expected - BLOCK < length <= expected
@@ -79,6 +81,6 @@ def test_nothing_is_left_of_what_was_removed():
     index.add(held)
     index.remove(held)
     index.remove(held)
-    assert index.longest([1] * 50, None) == (None, 0)
+    assert index.longest([1] * 50, None, 0) == (None, 0)
     assert not index._holders
     assert not index._keys

@@ -33,7 +33,7 @@ def test_every_row_is_routed_and_counted_under_its_own_mask(moe, masks_, width, 
     own = masks_[slots]
     rows = RouterMaskRows(moe.model, SLOTS, COLUMNS)
     for slot, mask in enumerate(masks_):
-        rows.assign(slot, mask, kept=0)
+        rows.assign(slot, mask, kept=0, prompt=0)
     states = hidden(len(own), width)
     sites = router_sites(moe.model)
     plain = [site.module(states.flatten(0, 1)) for site in sites]
@@ -76,7 +76,7 @@ def test_every_row_is_routed_and_counted_under_its_own_mask(moe, masks_, width, 
 def test_masks_and_counts_follow_their_sequences(moe, masks_):
     rows = RouterMaskRows(moe.model, 3, COLUMNS)
     for slot, mask in enumerate(masks_):
-        rows.assign(slot, mask, kept=0)
+        rows.assign(slot, mask, kept=0, prompt=0)
     (site, _) = router_sites(moe.model)
     rows.attach()
     try:
@@ -91,7 +91,7 @@ def test_masks_and_counts_follow_their_sequences(moe, masks_):
     rows.move(2, 1, columns=2)
     assert rows.counts(1, 2) == before[0]
     # A new sequence counts from nothing, above the columns that it took over.
-    rows.assign(1, MASKED, kept=0)
+    rows.assign(1, MASKED, kept=0, prompt=0)
     assert rows.counts(1, 2) == {"routed": 4, "changed": 0, "emptied": 0}
 
 
@@ -101,8 +101,8 @@ MASKED = RouterMask(points=((0, 1),))
 @pytest.mark.parametrize("untouched", [None, RouterMask(), RouterMask(mode="replace_topk")])
 def test_a_pass_in_which_nobody_is_masked_gets_the_routers_own_output(moe, untouched):
     rows = RouterMaskRows(moe.model, 2, COLUMNS)
-    rows.assign(0, MASKED, kept=0)
-    rows.assign(1, untouched, kept=0)
+    rows.assign(0, MASKED, kept=0, prompt=0)
+    rows.assign(1, untouched, kept=0, prompt=0)
     site = router_sites(moe.model)[0]
     own = []
     first = site.module.register_forward_hook(lambda module, args, output: own.append(output))

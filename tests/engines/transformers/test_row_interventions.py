@@ -39,7 +39,7 @@ def test_a_kind_that_is_new_while_hooks_are_on_is_hooked_at_once(moe):
     rows = InterventionSet(moe.model, 1, 8)
     with rows.attached():
         rows.check(MASK)
-        rows.assign(0, MASK)
+        rows.assign(0, MASK, prompt=0)
         with rows.applied(slice(0, 1), POSITIONS):
             assert not torch.equal(logits(moe), plain)
     assert torch.equal(logits(moe), plain)
@@ -49,7 +49,7 @@ def test_a_pass_that_fails_leaves_no_row_masked(moe):
     plain = logits(moe)
     rows = InterventionSet(moe.model, 1, 8)
     rows.check(MASK)
-    rows.assign(0, MASK)
+    rows.assign(0, MASK, prompt=0)
     with rows.attached():
         with pytest.raises(RuntimeError, match="planted"), rows.applied(slice(0, 1), POSITIONS):
             raise RuntimeError("planted")
@@ -60,8 +60,8 @@ def test_a_pass_that_fails_leaves_no_row_masked(moe):
 def test_a_slot_without_an_intervention_is_counted_nowhere(moe):
     rows = InterventionSet(moe.model, 2, 8)
     rows.check(MASK)
-    rows.assign(0, MASK)
-    rows.assign(1, None)
+    rows.assign(0, MASK, prompt=0)
+    rows.assign(1, None, prompt=0)
     with rows.attached(), rows.applied(slice(0, 2), POSITIONS.expand(2, 3)), torch.inference_mode():
         moe.model(TOKENS.expand(2, 3))
     assert rows.counts(0, 3)["routed"] == 6

@@ -1,0 +1,12 @@
+"""Steering: how accuracy responds to a vector added to the hidden states, and to its control."""
+
+from __future__ import annotations
+
+from harness.runs.plan import PlannedCase
+from harness.runs.results import CaseResult
+from harness.testing import experiments
+
+
+@experiments("steering/*.yaml")
+def bench_steering(case: PlannedCase, outcome: CaseResult) -> None:
+    assert outcome.scored == case.task.size

@@ -1,0 +1,226 @@
+"""Steering: a vector is added to the hidden states at one place of a model, times a dose alpha.
+
+Shapes: R rows (sequences), T tokens of each in a pass, H the width of the hidden states.
+A place is a layer and a site in it: the block's output (the residual stream after the layer, as in
+CAA), the attention's output or the MLP's (both before they are added to the residual stream).
+
+Positions count a sequence's own tokens from 0, whatever the batch looks like, so that decoding
+with and without a cache of keys and values gives the same: position p is steered or not, whenever
+it is computed. With a prompt of P tokens,
+
+    all                     every position
+    prompt                  p < P
+    generated               p >= P
+    from_last_prompt_token  p >= P - 1, all that the first generated token and later ones depend on
+
+(the last is contrastive activation addition's own rule; Rimsky et al. 2024, arXiv:2312.06681,
+section 3.) A schedule weakens the dose with the step t = p - (P - 1), or p - P for `generated`:
+
+    constant     alpha
+    start_only   alpha at t <= 0, nothing after
+    diminishing  alpha * max(0, 1 - t / over)
+    given        alpha * given[t], 0 after the last one
+
+(start_only and diminishing are the baselines of Scalena et al. 2024, arXiv:2406.17563.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from functools import cached_property
+from typing import Annotated, Literal, NamedTuple, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from torch import Tensor
+
+from harness.errors import FieldError
+from harness.interventions.array import Array
+from harness.interventions.base import Intervention
+from harness.spec.steering_terms import Positions, Schedule, Site
+
+
+class Condition(BaseModel):
+    """Steer a token only where the hidden state at the same place, before steering, says so.
+
+    cosine: its cosine with `direction` is above the threshold. probe: the logistic probability
+    1 / (1 + exp(-(direction . h + bias))) is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: Literal["cosine", "probe"]
+    direction: Array
+    threshold: float
+    bias: float = 0.0
+
+
+class Term(BaseModel):
+    """One addition: alpha times a vector [H] at one place, on some positions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    layer: Annotated[int, Field(ge=0, strict=True)]
+    site: Site = "block"
+    vector: Array
+    alpha: float
+    positions: Positions = "from_last_prompt_token"
+    schedule: Schedule = "constant"
+    over: PositiveInt | None = None
+    """Steps until a diminishing dose is 0; needed by that schedule alone."""
+    given: tuple[float, ...] = ()
+    """Doses of the steps under the schedule given; its vector may be [S, H], a row per step."""
+    condition: Condition | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.schedule == "diminishing") != (self.over is not None):
+            raise ValueError("`over` belongs to the schedule diminishing, and only there")
+        if self.given and self.schedule != "given":
+            raise ValueError("`given` doses belong to the schedule given, and only there")
+        if self.schedule == "given" and self.positions in ("all", "prompt"):
+            raise ValueError("given doses are counted from the last prompt token, or the first new")
+        if len(self.vector.shape) != (2 if self._by_step else 1):
+            raise ValueError(f"a vector has one axis, not the shape {list(self.vector.shape)}")
+        if self.positions == "prompt" and self.schedule != "constant":
+            raise ValueError("the prompt is read before the first step: its schedule is constant")
+        return self
+
+    @property
+    def _by_step(self) -> bool:
+        return self.schedule == "given" and len(self.vector.shape) == 2
+
+    def content(self, steps: int | None = None) -> str:
+        """What the term does, as text; given doses only as far as the first `steps` need them."""
+        plain = self.model_dump(mode="json", exclude={"vector", "condition", "given"})
+        given = self.given if steps is None else self.given[: max(0, steps)]
+        condition = self.condition and self.condition.model_dump(exclude={"direction"})
+        direction = self.condition and self.condition.direction.digest
+        parts = [plain, self.vector.digest, given, condition, direction]
+        return json.dumps(parts, sort_keys=True)
+
+
+class Steering(Intervention):
+    """Any number of additions; their order means nothing, and their effects add up.
+
+    A term whose alpha is 0 is no term: requests that differ in it alone are the same request.
+    """
+
+    kind: Literal["steering"] = "steering"
+    terms: tuple[Term, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_order(cls, data: dict[str, object]) -> dict[str, object]:
+        terms = [Term.model_validate(term) for term in data.get("terms") or ()]  # type: ignore[attr-defined]
+        effective = [term for term in terms if term.alpha != 0]
+        return {**data, "terms": tuple(sorted(effective, key=Term.content))}
+
+    def neutral(self) -> Self:
+        """No additions."""
+        return self.model_copy(update={"terms": ()})
+
+    def prefix_key(self, length: int, prompt: int) -> str:
+        """Nothing is done to positions before the first steered one; after it, P matters too."""
+        acting = [term for term in self.terms if _first(term.positions, prompt) < length]
+        if not acting:
+            return ""
+        if not any(term.given for term in self.terms):
+            return f"{self.fingerprint()}:{prompt}"
+        # Doses of steps to come do not part sequences that share the steps so far.
+        contents = [term.content(length - _origin(term, prompt)) for term in acting]
+        return f"{hashlib.sha256(json.dumps(contents).encode()).hexdigest()}:{prompt}"
+
+    @cached_property
+    def _digest(self) -> str:
+        content = json.dumps([self.kind, *(term.content() for term in self.terms)])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+class Doses(NamedTuple):
+    """When a term acts on each row, [R] each: positions first <= p < last, fading from `origin`.
+
+    The dose at p is alpha * max(0, 1 - max(0, p - origin) / over); `over` is inf for a constant
+    one, and 1 for start_only.
+    """
+
+    alpha: Tensor
+    first: Tensor
+    last: Tensor
+    origin: Tensor
+    over: Tensor
+
+
+def timing(term: Term, prompt: int) -> tuple[float, float, float, float, float]:
+    """A term's row of `Doses` for a prompt of that many tokens."""
+    first = _first(term.positions, prompt)
+    last = float(prompt) if term.positions == "prompt" else math.inf
+    over = {"start_only": 1.0, "diminishing": float(term.over or 0)}.get(term.schedule, math.inf)
+    return term.alpha, float(first), last, float(_origin(term, prompt)), over
+
+
+def doses_at(doses: Doses, positions: Tensor) -> Tensor:
+    """The dose of every token: float32 [R, T] for positions [R, T]; padding (-1) has none."""
+    at = positions.to(torch.float32)
+    alpha, first, last, origin, over = (part[:, None] for part in doses)
+    fading = (1 - (at - origin).clamp(min=0) / over).clamp(min=0)
+    acting = (at >= first) & (at < last) & (positions >= 0)
+    return torch.where(acting, alpha * fading, 0.0)
+
+
+def steer(hidden: Tensor, vectors: Tensor, doses: Tensor) -> Tensor:
+    """Return hidden [R, T, H] + doses [R, T] * vectors [R, 1 or T, H], added in float32.
+
+    A token whose dose is 0 is returned bit for bit (x + 0 * v would turn -0.0 into 0.0).
+    """
+    steered = hidden.float() + doses[..., None] * vectors
+    return torch.where((doses != 0)[..., None], steered.to(hidden.dtype), hidden)
+
+
+def fires(
+    hidden: Tensor, directions: Tensor, thresholds: Tensor, biases: Tensor, cosine: Tensor
+) -> Tensor:
+    """Whether each row's condition holds at each token: bool [R, T].
+
+    hidden [R, T, H] before steering, directions [R, H], the rest [R]; `cosine` says which of the
+    two kinds a row's condition is.
+    """
+    states = hidden.float()
+    dots = torch.einsum("rth,rh->rt", states, directions)
+    lengths = states.norm(dim=-1) * directions.norm(dim=-1)[:, None]
+    cosines = dots / lengths.clamp(min=torch.finfo(torch.float32).tiny)
+    probabilities = torch.sigmoid(dots + biases[:, None])
+    score = torch.where(cosine[:, None], cosines, probabilities)
+    return score > thresholds[:, None]
+
+
+def check_terms(steering: Steering, *, layers: int, width: int) -> None:
+    """Raise FieldError for a term that a model with so many layers of that width cannot take."""
+    for term in steering.terms:
+        if term.layer >= layers:
+            raise FieldError(
+                "intervention.layer",
+                f"there is no layer {term.layer}; the model's layers are 0-{layers - 1}",
+            )
+        vectors = [term.vector]
+        if term.condition is not None:
+            vectors.append(term.condition.direction)
+        for vector in vectors:
+            if vector.shape[-1] != width:
+                raise FieldError(
+                    "intervention.vector",
+                    f"a vector of shape {list(vector.shape)} at layer {term.layer}, but the "
+                    f"model's hidden states have {width} numbers",
+                )
+
+
+def _origin(term: Term, prompt: int) -> int:
+    """The position of step 0."""
+    return prompt if term.positions == "generated" else prompt - 1
+
+
+def _first(positions: Positions, prompt: int) -> int:
+    """The first steered position."""
+    return {"generated": prompt, "from_last_prompt_token": prompt - 1}.get(positions, 0)

@@ -1,0 +1,110 @@
+"""Steering vectors on disk: one vector per layer, with what they were built from.
+
+The format is safetensors: tensors `layer.0`, `layer.7`, ... of shape [H], and string metadata
+with the site, the method, the position rule, the model's content hash and, per layer, the mean norm
+of the hidden states that the vector was built from (`residual_norm.7`), which is the unit in which
+a dose may be given. Nothing in such a file is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from harness.errors import FieldError
+from harness.interventions.array import Array
+from harness.spec.steering_terms import Site
+
+FORMAT = "titrate-steering-vectors/1"
+_LAYER = re.compile(r"layer\.(\d+)")
+
+
+@dataclass(frozen=True)
+class SteeringVectors:
+    """One vector [H] per layer, all of one site; `residual_norms` are mean hidden-state norms."""
+
+    site: Site
+    vectors: Mapping[int, Array]
+    residual_norms: Mapping[int, float]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def unit(self, layer: int) -> float:
+        """The norm of one unit of dose at a layer, in the vector's own length."""
+        return self.residual_norms[layer] / self.vectors[layer].norm
+
+
+def write_vectors(vectors: SteeringVectors, path: Path | str) -> None:
+    """Write a file; raises FieldError where it cannot be written."""
+    metadata = {"format": FORMAT, "site": vectors.site, "facts": json.dumps(dict(vectors.facts))}
+    for layer, norm in vectors.residual_norms.items():
+        metadata[f"residual_norm.{layer}"] = repr(norm)
+    tensors = {f"layer.{layer}": vector.tensor() for layer, vector in vectors.vectors.items()}
+    try:
+        save_file(tensors, path, metadata)
+    except (OSError, SafetensorError) as error:
+        raise FieldError(
+            "intervention.vector.file", f"{path}: cannot be written: {error}"
+        ) from error
+
+
+def read_vectors(path: Path | str) -> SteeringVectors:
+    """Read a file that `write_vectors` wrote; raises FieldError for whatever is not one."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise _unusable(path, f"cannot be read as safetensors: {error}") from error
+    if metadata.get("format") != FORMAT:
+        found = metadata.get("format", "none")
+        raise _unusable(path, f"its format is {found!r}, not {FORMAT!r}")
+    try:
+        return _vectors(metadata, tensors)
+    except FieldError as error:
+        raise _unusable(path, error.problem) from error
+
+
+def _vectors(metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -> SteeringVectors:
+    site: Any = metadata.get("site")
+    if site not in get_args(Site):
+        raise _problem(f"its site is {site!r}; known are {', '.join(get_args(Site))}")
+    vectors: dict[int, Array] = {}
+    norms: dict[int, float] = {}
+    for name, tensor in tensors.items():
+        match = _LAYER.fullmatch(name)
+        if match is None or tensor.ndim != 1:
+            shape = list(tensor.shape)
+            raise _problem(f"tensor {name} of shape {shape} is no vector `layer.N` of shape [H]")
+        layer = int(match.group(1))
+        vectors[layer] = Array(tensor)
+        try:
+            norms[layer] = float(metadata[f"residual_norm.{layer}"])
+        except (KeyError, ValueError) as error:
+            raise _problem(f"its metadata lacks a number residual_norm.{layer}") from error
+    if not vectors:
+        raise _problem("it holds no vector")
+    ordered = sorted(vectors)
+    facts = json.loads(metadata.get("facts", "{}"))
+    return SteeringVectors(
+        site,
+        {layer: vectors[layer] for layer in ordered},
+        {layer: norms[layer] for layer in ordered},
+        {str(key): str(value) for key, value in facts.items()},
+    )
+
+
+def _problem(text: str) -> FieldError:
+    return FieldError("intervention.vector.file", text)
+
+
+def _unusable(path: Path | str, problem: str) -> FieldError:
+    remedy = "`titrate vectors build` writes such files, `titrate vectors import` converts others"
+    return FieldError("intervention.vector.file", f"{path}: {problem}; {remedy}")

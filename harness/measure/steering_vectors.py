@@ -1,0 +1,202 @@
+"""From contrastive pairs to steering vectors: read both sides, aggregate their difference.
+
+Shapes: N pairs, H the width of the hidden states; p_i and n_i [H] are the states of the positive
+and the negative side of pair i, at one layer and site, at one position of each text.
+
+    mean          mean_i(p_i - n_i): contrastive activation addition (Rimsky et al. 2024,
+                  arXiv:2312.06681, section 3)
+    mean_centred  mean_i(p_i) minus the mean of all 2N states (mean-centring, Jorgensen et al. 2023,
+                  arXiv:2312.03813, with both sides as its background): half of `mean`
+    pca           first right singular vector of the differences, not centred: unit length, sign
+                  such that the differences' mean projection is positive
+    pca_centred   first principal component of the differences without their mean; its sign is
+                  that of the pairs' majority
+    probe         weights of a logistic regression between the two sides (L2, C = 1), scaled to
+                  the length of `mean`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.engines.base import Capture, Engine, Reading
+from harness.errors import FieldError, TaskError
+from harness.interventions.array import Array
+from harness.interventions.vector_file import SteeringVectors
+from harness.spec.steering_terms import Method, PositionRule, Site
+from harness.tasks.contrast import ContrastPair, Side
+from harness.tasks.conversations import render
+
+Matrix: TypeAlias = NDArray[np.float64]
+
+
+def build_vectors(
+    engine: Engine,
+    pairs: Sequence[ContrastPair],
+    *,
+    layers: Sequence[int],
+    site: Site,
+    position: PositionRule,
+    method: Method,
+    facts: Mapping[str, str] | None = None,
+) -> SteeringVectors:
+    """One vector per layer from the pairs' hidden states.
+
+    Raises TaskError for pairs that are none, whose sides are the same tokens, or in which the
+    position rule matches no token.
+    """
+    if not pairs:
+        raise TaskError("there are no pairs; a vector needs at least one")
+    positive, negative = pair_states(engine, pairs, layers=layers, site=site, position=position)
+    vectors, norms = {}, {}
+    for layer in layers:
+        vectors[layer] = Array(aggregate(positive[layer], negative[layer], method))
+        states = np.concatenate([positive[layer], negative[layer]])
+        norms[layer] = float(np.linalg.norm(states, axis=1).mean())
+    known = {"method": method, "position": str(position), "pairs": str(len(pairs))}
+    return SteeringVectors(site, vectors, norms, {**known, **(facts or {})})
+
+
+def pair_states(
+    engine: Engine,
+    pairs: Sequence[ContrastPair],
+    *,
+    layers: Sequence[int],
+    site: Site,
+    position: PositionRule,
+) -> tuple[Mapping[int, Matrix], Mapping[int, Matrix]]:
+    """The states of the positive and of the negative sides: layer -> [N, H] each, float64.
+
+    The state of a text does not depend on what it is batched with: padding is masked out, and
+    positions are its own.
+    """
+    readings = list(
+        readings_of_pairs(engine.tokenizer, pairs, layers=layers, site=site, position=position)
+    )
+    states: dict[int, list[NDArray[np.float64]]] = {layer: [] for layer in layers}
+    rows: dict[int, Mapping[int, NDArray[np.float64]]] = {}
+    for index, activations in engine.forward(readings):
+        rows[index] = {
+            layer: activations.hidden[layer].double().mean(dim=0).numpy() for layer in layers
+        }
+    for index in range(len(readings)):
+        for layer in layers:
+            states[layer].append(rows[index][layer])
+    positive = {layer: np.stack(states[layer][0::2]) for layer in layers}
+    negative = {layer: np.stack(states[layer][1::2]) for layer in layers}
+    return positive, negative
+
+
+def aggregate(positive: Matrix, negative: Matrix, method: Method) -> Matrix:
+    """A vector [H] from the states [N, H] of both sides, by one of the methods above."""
+    differences = positive - negative
+    mean: Matrix = differences.mean(axis=0)
+    match method:
+        case "mean":
+            return mean
+        case "mean_centred":
+            background: Matrix = np.concatenate([positive, negative])
+            centred: Matrix = positive.mean(axis=0) - background.mean(axis=0)
+            return centred
+        case "pca":
+            direction = _first_component(differences)
+            return direction * _sign(float((differences @ direction).mean()))
+        case "pca_centred":
+            direction = _first_component(differences - mean)
+            return direction * _sign(float(np.sign(differences @ direction).sum()))
+        case "probe":
+            return _probe_direction(positive, negative)
+
+
+def random_control(vector: Array, seed: int) -> Array:
+    """A direction drawn from the uniform distribution on the sphere, as long as `vector`."""
+    draw = np.random.Generator(np.random.PCG64(seed)).standard_normal(vector.shape)
+    return Array(draw * (vector.norm / np.linalg.norm(draw)))
+
+
+def _first_component(rows: Matrix) -> Matrix:
+    """The direction of the largest sum of squares; of unit length."""
+    if not np.any(rows):
+        raise TaskError(
+            "the pairs' differences have no direction (all are equal); use more, and other, pairs"
+        )
+    component: Matrix = np.linalg.svd(rows, full_matrices=False)[2][0]
+    return component
+
+
+def _sign(value: float) -> float:
+    return -1.0 if value < 0 else 1.0
+
+
+def _probe_direction(positive: Matrix, negative: Matrix) -> Matrix:
+    from sklearn.linear_model import LogisticRegression  # slow to import, and for one method
+
+    states = np.concatenate([positive, negative])
+    labels = np.repeat([1, 0], [len(positive), len(negative)])
+    # Without a common scale the penalty would act on whatever unit the layer happens to have.
+    scale = states.std() or 1.0
+    model = LogisticRegression(max_iter=1000).fit((states - states.mean(axis=0)) / scale, labels)
+    weights: Matrix = model.coef_[0]
+    length = np.linalg.norm(aggregate(positive, negative, "mean"))
+    return weights * (length / np.linalg.norm(weights))
+
+
+def readings_of_pairs(
+    tokenizer: Any,
+    pairs: Sequence[ContrastPair],
+    *,
+    layers: Sequence[int],
+    site: Site,
+    position: PositionRule,
+) -> Iterator[Reading]:
+    """What is read of every pair, the positive and the negative side in turn."""
+    for pair in pairs:
+        sides = [_tokens(tokenizer, side) for side in (pair.positive, pair.negative)]
+        if sides[0] == sides[1]:
+            raise TaskError(f"{pair.id}: both sides are the same tokens; a pair must differ")
+        for prompt, answer in sides:
+            at = _at(pair.id, position, len(prompt), len(answer))
+            capture = Capture(hidden_layers=tuple(layers), hidden_site=site, positions=at)
+            yield Reading((*prompt, *answer), capture, prompt=len(prompt))
+
+
+def _tokens(tokenizer: Any, side: Side) -> tuple[list[int], list[int]]:
+    """Token ids of the prompt and of the answer, encoded apart as decoding would see them."""
+    prompt = render(tokenizer, side.prompt)
+    if not side.answer:
+        return prompt, []
+    return prompt, list(tokenizer(side.answer, add_special_tokens=False)["input_ids"])
+
+
+def _at(pair: str, position: PositionRule, prompt: int, answer: int) -> tuple[int, ...]:
+    """The positions that a rule names in a text of so many prompt and answer tokens."""
+    length = prompt + answer
+    match position:
+        case "last":
+            at: tuple[int, ...] = (length - 1,)
+        case "answer":
+            at = (prompt,) if answer else ()
+        case "mean":
+            at = tuple(range(prompt, length))
+        case int():
+            at = (length + position,) if -length <= position < 0 else ()
+    if not at:
+        raise TaskError(
+            f"{pair}: the position rule {position!r} matches no token of {prompt} prompt and "
+            f"{answer} answer tokens; use last, or pairs with answers"
+        )
+    return at
+
+
+def check_layers(layers: Sequence[int], count: int) -> None:
+    """Raise FieldError for the first layer that a model with `count` layers does not have."""
+    for layer in layers:
+        if not 0 <= layer < count:
+            raise FieldError(
+                "intervention.layer",
+                f"there is no layer {layer}; the model's layers are 0-{count - 1}",
+            )

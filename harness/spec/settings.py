@@ -1,0 +1,47 @@
+"""What all sections of a spec share: frozen, strict, and paths that start at the spec's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Marks a string that may be a path: the loader makes it absolute, from the spec's folder."""
+
+    resolve: Callable[[str, Path], str]
+
+
+def _path(text: str, folder: Path) -> str:
+    path = Path(text)
+    with suppress(RuntimeError):  # a `~user` that this machine does not know stays as it is
+        path = path.expanduser()
+    return str(folder.resolve() / path)
+
+
+def _model(text: str, folder: Path) -> str:
+    """Only what looks like a path is one: `./x`, `../x`, `/x`, `~/x`; the rest are names."""
+    return _path(text, folder) if text.startswith((".", "/", "~")) else text
+
+
+SpecPath = Annotated[str, Resolved(_path)]
+ModelReference = Annotated[str, Field(min_length=1), Resolved(_model)]
+PairsReference = Annotated[str, Field(min_length=1), Resolved(_model)]
+
+
+class Settings(BaseModel):
+    """Base of every section: unknown keys and silent conversions are errors."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )

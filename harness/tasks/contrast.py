@@ -1,0 +1,146 @@
+"""Contrastive pairs: two texts that differ in one thing, from which a steering vector is built.
+
+A file has one pair a line:
+
+    {"prompt": "Is it raining?", "positive": " Yes.", "negative": " No."}
+
+Built-in pairs come from material that no evaluation sample is made of: training problems of a
+generated task, or a training file of the same format.
+
+- styles: a problem that lies in a file, at the point where the assistant calls its tool, and the
+  same problem pasted into the turn, at the point where it answers
+- answers: a problem with its worked answer, and with a wrong one that could pass for it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from harness.errors import TaskError
+from harness.tasks.base import Conversation, Style
+from harness.tasks.conversations import code_prompt, code_request, maths_prompt, maths_request
+from harness.tasks.records import read_records
+
+FIELDS = ("prompt", "positive", "negative")
+_NUMBER = re.compile(r"-?\d+")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One text of a pair: a prompt, and how it is answered; an empty answer is none."""
+
+    prompt: Conversation | str
+    answer: str = ""
+
+
+@dataclass(frozen=True)
+class ContrastPair:
+    """Two sides that differ in what the vector is to stand for; `id` names it in messages."""
+
+    id: str
+    positive: Side
+    negative: Side
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of both texts: what keeps splits apart, whatever the ids are."""
+        sides = [_plain(side) for side in (self.positive, self.negative)]
+        return hashlib.sha256(json.dumps(sides, sort_keys=True).encode()).hexdigest()
+
+
+def read_pairs(path: Path | str) -> tuple[ContrastPair, ...]:
+    """The pairs of a JSON-lines file, prompts as bare text.
+
+    Raises TaskError for a file that holds no pair, and for a pair whose two sides are the same or
+    that has an empty one: its difference would be nothing.
+    """
+    pairs = []
+    for number, record in enumerate(read_records(path, FIELDS), start=1):
+        place = f"{path}: pair {number}"
+        for side in ("positive", "negative"):
+            if not record[side].strip():
+                raise TaskError(f"{place}: {side} is empty; both sides need a text")
+        if record["positive"] == record["negative"]:
+            raise TaskError(
+                f"{place}: positive and negative are both {record['positive'][:40]!r}; "
+                "a pair must differ in what the vector is to stand for"
+            )
+        pairs.append(
+            ContrastPair(
+                f"pair {number}",
+                Side(record["prompt"], record["positive"]),
+                Side(record["prompt"], record["negative"]),
+            )
+        )
+    return tuple(pairs)
+
+
+def style_pairs(contents: Sequence[str], *, code: bool) -> tuple[ContrastPair, ...]:
+    """Agentic against assisted prompts of the same problems: function heads, or questions."""
+    request, prompt = (code_request, code_prompt) if code else (maths_request, maths_prompt)
+    return tuple(
+        ContrastPair(f"problem {number}", Side(request(content)), Side(prompt(content, "assisted")))
+        for number, content in enumerate(contents, start=1)
+    )
+
+
+def answer_pairs(
+    problems: Sequence[tuple[str, str]], style: Style, seed: int = 0
+) -> tuple[ContrastPair, ...]:
+    """Right against wrong answers of word problems `(question, answer)`, in one prompt style."""
+    random = Random(seed)
+    return tuple(
+        ContrastPair(
+            f"problem {number}",
+            Side(maths_prompt(question, style), answer),
+            Side(maths_prompt(question, style), wrong_answer(answer, random)),
+        )
+        for number, (question, answer) in enumerate(problems, start=1)
+    )
+
+
+def wrong_answer(answer: str, random: Random) -> str:
+    """A worked answer whose last step slips: the same text with another result at its end.
+
+    The slip is what people and small models do: off by one or by ten, a digit swapped, or a number
+    of the text taken for the result. It never equals the right result.
+    """
+    lines = answer.split("\n")
+    found = _NUMBER.findall(lines[-1].replace(",", ""))
+    if not found:
+        raise TaskError(f"{lines[-1]!r} ends no worked answer; expected a last line `#### N`")
+    right = found[-1]
+    candidates = [
+        number
+        for number in (*_slips(int(right)), *map(int, _NUMBER.findall(answer)))
+        if number != int(right) and number >= 0
+    ]
+    wrong = str(random.choice(candidates))
+    result = re.compile(rf"(?<![\d.,]){re.escape(right)}(?![\d.,]*\d)")
+    changed = [*lines[:-1]]
+    if changed:
+        # The result also stands in the last worked line: once after `=`, once after `>>`.
+        head, equals, tail = changed[-1].rpartition("=")
+        changed[-1] = head + equals + result.sub(wrong, tail)
+    last = lines[-1].replace(",", "")
+    at = last.rindex(right)
+    return "\n".join([*changed, last[:at] + wrong + last[at + len(right) :]])
+
+
+def _slips(right: int) -> Iterator[int]:
+    yield from (right + 1, right - 1, right + 10, right - 10)
+    digits = str(abs(right))
+    if len(digits) > 1:
+        yield int(digits[1] + digits[0] + digits[2:])
+
+
+def _plain(side: Side) -> list[object]:
+    if isinstance(side.prompt, str):
+        return [side.prompt, side.answer]
+    return [[*side.prompt.messages], [*side.prompt.tools], side.answer]

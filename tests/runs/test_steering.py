@@ -1,0 +1,173 @@
+"""Steering from a spec to its numbers: vectors from pairs and files, doses, control, refusals."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import harness
+from harness.engines.transformers.engine import TransformersEngine
+from harness.errors import SpecError
+from harness.interventions.array import Array
+from harness.interventions.steering import Steering
+from harness.interventions.vector_file import SteeringVectors, write_vectors
+from harness.models.loading import load as load_model
+from harness.runs.plan import planned
+from harness.runs.progress import Silent
+from harness.runs.steering import VectorSource, pairs_for
+from harness.runs.store import CompletionStore
+from harness.spec import expand, load
+
+SPEC = """\
+name: steer
+model: zoo/moe
+task: {name: micro_humaneval, limit: 3}
+intervention:
+  kind: steering
+  vector: {pairs: styles, samples: 4}
+  layer: 2
+  alpha: 0
+sampling: {max_new_tokens: 24}
+axes:
+  intervention.alpha: [0, 1]
+dose: intervention.alpha
+gates: [neutral_equals_baseline]
+"""
+
+
+@pytest.fixture
+def spec(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def written(*changes):
+        text = SPEC
+        for old, new in changes:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        file = tmp_path / "steer.yaml"
+        file.write_text(text)
+        return file
+
+    return written
+
+
+def cases(file):
+    return [planned(case) for case in expand(*load(file))]
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return TransformersEngine(load_model("zoo/moe"))
+
+
+def steering(engine, case, store=None) -> Steering:
+    source = VectorSource(engine, Silent(), store)
+    return source.steering(case.experiment, case.experiment.intervention)
+
+
+def test_a_run_has_the_vector_and_its_control_beside_it(spec):
+    report = harness.run(spec(), directory="out")
+    ids = [case.id for case in report.cases]
+    assert ids == [
+        "steer[baseline]",
+        "steer[alpha=0-control=none]",
+        "steer[alpha=0-control=random]",
+        "steer[alpha=1-control=none]",
+        "steer[alpha=1-control=random]",
+    ]
+    vector, control = (report.cases[index].intervention["terms"][0] for index in (3, 4))
+    assert report.cases[1].intervention == {"kind": "steering", "terms": []}
+    assert vector["vector"] != control["vector"]
+    assert vector["alpha"] == control["alpha"]
+    lengths = [Array.from_json(term["vector"]).norm for term in (vector, control)]
+    assert lengths[0] == pytest.approx(lengths[1], rel=1e-6)
+    assert report.cases[3].counts["steered"] > 0
+    assert [gate.holds for gate in report.gates] == [True]
+    assert len(report.cases[3].metrics) == len(report.cases[0].metrics)
+
+
+def test_a_dose_of_one_is_as_long_as_the_hidden_states(engine, spec):
+    *_, vector, _ = cases(spec())
+    (term,) = steering(engine, vector).terms
+    hidden = steering(engine, cases(spec(("alpha: 0\n", "alpha: 0\n  units: raw\n")))[2]).terms[0]
+    assert hidden.alpha == 1.0
+    assert term.vector == hidden.vector
+    # Measured on zoo/moe, layer 2: states of about 52, a difference of about 67.
+    assert 45 < term.alpha * term.vector.norm < 60
+
+
+def test_vectors_are_built_once_and_kept(engine, spec, tmp_path, monkeypatch):
+    case = cases(spec())[2]
+    store = CompletionStore(tmp_path / "store")
+    first = steering(engine, case, store)
+
+    def unexpected(*_args, **_kwargs):
+        raise AssertionError("built again")
+
+    monkeypatch.setattr("harness.runs.steering.build_vectors", unexpected)
+    assert steering(engine, case, store) == first
+    source = VectorSource(engine, Silent(), CompletionStore(tmp_path / "store"))
+    assert source.known(case.experiment, case.experiment.intervention)
+    other = cases(spec(("samples: 4", "samples: 5")))[2]
+    assert not source.known(other.experiment, other.experiment.intervention)
+
+
+def test_a_vector_file_brings_its_own_numbers(engine, spec, tmp_path):
+    ones = Array([1.0] * 96)
+    write_vectors(SteeringVectors("block", {2: ones}, {2: 5.0}), tmp_path / "v.safetensors")
+    change = ("{pairs: styles, samples: 4}", "{file: v.safetensors}")
+    (term,) = steering(engine, cases(spec(change))[2]).terms
+    assert term.vector == ones
+    assert term.alpha * ones.norm == pytest.approx(5.0)
+
+
+def test_built_in_pairs_are_no_evaluation_samples(spec):
+    (case, *_) = cases(spec(("limit: 3", "limit: 164"), ("samples: 4", "samples: 200")))
+    pairs = pairs_for(case.experiment, case.experiment.intervention.vector)
+    assert len(pairs) == 200
+    asked = {sample.record["prompt"] for sample in case.task.samples}
+    read = [pair.negative.prompt.messages[0]["content"] for pair in pairs]
+    assert not any(prompt in text for prompt in asked for text in read)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([("layer: 2", "layer: 4")], "steer.yaml:7 intervention.layer: there is no layer 4; "),
+        ([("{pairs: styles, samples: 4}", "{file: no.safetensors}")], "no.safetensors: cannot be"),
+        ([("{pairs: styles, samples: 4}", "{pairs: ./no.jsonl}")], "no.jsonl: cannot be read"),
+        ([("styles", "answers")], "no built-in pairs of this kind for micro_humaneval"),
+        (
+            [("alpha: 0\n", "alpha: 0\n  only_if: {kind: probe, threshold: 0.5}\n")],
+            "steer.yaml:9 intervention.only_if.kind: probe needs intervention.vector.method",
+        ),
+    ],
+)
+def test_what_cannot_be_steered_is_refused_before_loading(spec, changes, message):
+    with pytest.raises(SpecError) as raised:
+        cases(spec(*changes))
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_files_must_fit_the_model_and_the_spec(spec, tmp_path):
+    change = ("{pairs: styles, samples: 4}", "{file: v.safetensors}")
+    for site, layer, width, message in (
+        ("block", 2, 7, r"shape [7] at layer 2"),
+        ("mlp", 2, 96, "of site mlp"),
+        ("block", 1, 96, "has no vector of layer 2; it has 1"),
+    ):
+        vectors = SteeringVectors(site, {layer: Array([1.0] * width)}, {layer: 1.0})
+        write_vectors(vectors, tmp_path / "v.safetensors")
+        with pytest.raises(SpecError) as raised:
+            cases(spec(change))
+        assert message in str(raised.value)
+
+
+def test_pairs_of_a_file_are_used(engine, spec, tmp_path):
+    rows = [{"prompt": "x = ", "positive": str(n), "negative": f"-{n}"} for n in range(1, 6)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    case = cases(spec(("pairs: styles", "pairs: ./pairs.jsonl")))[2]
+    assert len(pairs_for(case.experiment, case.experiment.intervention.vector)) == 4
+    assert steering(engine, case).terms[0].vector.norm > 0
