@@ -56,7 +56,7 @@ class _Point:
     @property
     def significant(self) -> bool:
         versus = self.case.versus_baseline.get(self.case.metric)
-        return versus is not None and versus.p < SIGNIFICANT
+        return versus is not None and versus.deciding_p < SIGNIFICANT
 
 
 def plots(report: Report) -> Iterator[tuple[str, Figure]]:
@@ -236,8 +236,11 @@ def _caption(report: Report, experiment: str, *, baseline: str) -> str:
     parts = ["Bars: 95 % intervals."]
     if any(case.id in report.baselines for case in complete):
         parts.append(f"{baseline}: baseline.")
-    if any(case.versus_baseline for case in complete):
-        parts.append(f"Filled: p < {SIGNIFICANT:g} versus baseline, uncorrected.")
+    compared = [versus for case in complete for versus in case.versus_baseline.values()]
+    if compared:
+        plain = any(versus.p_holm is None for versus in compared)
+        correction = "uncorrected" if plain else "Holm-corrected"
+        parts.append(f"Filled: p < {SIGNIFICANT:g} versus baseline, {correction}.")
     missing = len(cases) - len(complete)
     if missing:
         parts.append(f"Left out: {missing} of {len(cases)} cases, not complete.")

@@ -99,6 +99,11 @@ class Versus(_Number):
     unchanged: NonNegativeInt
     """Samples whose value is the same."""
 
+    @property
+    def deciding_p(self) -> float:
+        """The p that says whether it is significant: Holm's, or `p` in reports without it."""
+        return self.p if self.p_holm is None else self.p_holm
+
 
 def summarise(values: Mapping[str, float]) -> Metric:
     """The mean of one value per sample, with the interval that fits the values.

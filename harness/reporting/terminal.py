@@ -136,7 +136,7 @@ def interval(metric: Metric) -> str:
 
 def p_value(versus: Versus) -> str:
     """Holm's p as `0.034`, or `<0.001`, never a zero; the plain one where it was not corrected."""
-    p = versus.p if versus.p_holm is None else versus.p_holm
+    p = versus.deciding_p
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -62,12 +62,14 @@ def test_regular_doses_are_drawn_to_scale(run):
     assert axes.get_xlabel() == "intervention.count"
 
 
-def test_filled_markers_are_the_significant_ones(run):
-    report = build(run, sweep(doses=(0, 1, 2, 4), styles=("agentic",)))
-    (axes,) = dose_response(report, "keep_topk").axes
-    filled = [line.get_markerfacecolor() != "white" for line in markers(axes)]
-    significant = [case.versus_baseline[METRIC].p < 0.05 for case in report.cases[1:]]
-    assert filled == significant == [False, False, False, True]
+def test_filled_markers_are_those_that_stay_significant_after_correction(run):
+    report = build(run, sweep(doses=(0, 1, 2, 4, 8), styles=("agentic",), n=20))
+    figure = dose_response(report, "keep_topk")
+    filled = [line.get_markerfacecolor() != "white" for line in markers(figure.axes[0])]
+    versus = [case.versus_baseline[METRIC] for case in report.cases[1:]]
+    assert [each.p < 0.05 for each in versus] == [False, False, False, True, True]
+    assert filled == [each.p_holm < 0.05 for each in versus] == [False, False, False, False, True]
+    assert "Filled: p < 0.05 versus baseline, Holm-corrected." in texts(figure)
 
 
 def test_a_single_line_has_no_legend(run):

@@ -94,7 +94,7 @@ def _caption(cases: list[CaseReport]) -> str:
     )
     if compared:
         tests = sorted({_TESTS.get(versus.test, escaped(versus.test)) for versus in compared})
-        holm = any(_corrected(versus) is not None for versus in compared)
+        holm = any(versus.p_holm is not None for versus in compared)
         correction = "corrected by Holm's method" if holm else "not corrected"
         caption += (
             " $\\Delta$: difference from the baseline, paired by sample. "
@@ -113,23 +113,13 @@ def _interval(metric: Metric) -> str:
     return f"{metric.value:.2f} [{metric.ci_low:.2f}, {metric.ci_high:.2f}]"
 
 
-def _corrected(versus: Versus) -> float | None:
-    """The p-value corrected for the number of cases, where a report has it."""
-    return versus.p_holm
-
-
-def _decisive(versus: Versus) -> float:
-    corrected = _corrected(versus)
-    return versus.p if corrected is None else corrected
-
-
 def _mark(versus: Versus) -> str:
-    found = next((mark for limit, mark in _MARKS if _decisive(versus) < limit), "")
+    found = next((mark for limit, mark in _MARKS if versus.deciding_p < limit), "")
     return f"\\textsuperscript{{{found}}}" if found else ""
 
 
 def _p(versus: Versus) -> str:
-    p = _decisive(versus)
+    p = versus.deciding_p
     return "$<0.001$" if p < 0.001 else f"{p:.3f}"
 
 

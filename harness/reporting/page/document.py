@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.reporting.page.facts import attention, facts, verdicts
-from harness.reporting.page.findings import findings, is_significant, p_of
+from harness.reporting.page.findings import findings, is_significant
 from harness.reporting.page.samples import ROW, embed
 from harness.reporting.page.view import labels, subtitle, view
 from harness.reporting.plots import SIGNIFICANT
@@ -161,5 +161,5 @@ def _detectable(case: CaseReport) -> str:
 
 def _p(case: CaseReport) -> str:
     """The p that decides, never a zero."""
-    p = p_of(case.versus_baseline[case.metric])
+    p = case.versus_baseline[case.metric].deciding_p
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from harness.reporting.curves import Dosed, by_dose, curves
 from harness.reporting.plots import SIGNIFICANT
 from harness.reporting.report import CaseReport, Report
-from harness.reporting.statistics import Versus
 
 _NEUTRAL = "neutral_equals_baseline"
 
@@ -51,15 +50,10 @@ def findings(report: Report, experiment: str) -> list[Finding]:
     return found
 
 
-def p_of(versus: Versus) -> float:
-    """The p that decides: corrected by Holm's method where the report has that."""
-    return versus.p if versus.p_holm is None else versus.p_holm
-
-
 def is_significant(case: CaseReport) -> bool:
     """Whether a case's primary metric differs from its baseline's."""
     versus = case.versus_baseline.get(case.metric)
-    return versus is not None and p_of(versus) < SIGNIFICANT
+    return versus is not None and versus.deciding_p < SIGNIFICANT
 
 
 def _finding(
@@ -83,7 +77,7 @@ def _finding(
 def _closeness(case: CaseReport) -> tuple[float, float]:
     """Correction makes many p 1; among these the uncorrected ones still differ."""
     versus = case.versus_baseline[case.metric]
-    return p_of(versus), versus.p
+    return versus.deciding_p, versus.p
 
 
 def _neutral_dose(report: Report, treated: Sequence[Dosed]) -> float:
