@@ -1,7 +1,8 @@
 """The reports of all shards of a run, joined into the report that one machine would have written.
 
 Everything is computed again from the shards' records: intervals, comparisons, corrections, gates.
-Nothing is copied from one report into another but when, where and with what its shard was run.
+Nothing is copied from one report into another but when, where and with what its shard was run, and
+the identities that it checked on whole models.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from harness.errors import ReportError, StoreError
 from harness.reporting import Report, RunInfo, check_writable, load_report
-from harness.reporting.claims import claims_of
+from harness.reporting.claims import claims_of, findings_of
 from harness.reporting.conclude import Finished, conclude
 from harness.reporting.report import Shard
 from harness.reporting.write import RECORDS
@@ -32,7 +33,8 @@ def merge(directories: Sequence[Path], target: Path) -> Finished:
     check_writable(target)
     run, results = joined(directories)
     reports = [load_report(directory) for directory in directories]
-    return conclude(run, results, target, claims=claims_of(reports, results))
+    findings = findings_of(reports, results)
+    return conclude(run, results, target, findings, claims_of(reports, results))
 
 
 def joined(directories: Sequence[Path]) -> tuple[RunInfo, list[CaseResult]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from dataclasses import replace
@@ -224,6 +225,17 @@ def test_gates_are_judged_again_from_the_records(write_shard, tmp_path):
     assert [load_report(shard).gates for shard in shards] == [(), ()]
     (gate,) = merge(shards, tmp_path / "whole").report.gates
     assert (gate.gate, gate.holds) == ("neutral_equals_baseline", True)
+
+
+def test_identities_that_shards_checked_on_models_are_in_the_joined_report(write_shard, tmp_path):
+    shards = [write_shard(1), write_shard(2)]
+    report = json.loads((shards[1] / "report.json").read_text("utf-8"))
+    finding = {"name": "law", "case": "tiny, fast", "holds": False, "detail": "", "departure": None}
+    report["invariants"].append(finding)
+    (shards[1] / "report.json").write_text(json.dumps(report), "utf-8")
+    finished = merge(shards, tmp_path / "whole")
+    assert finished.report.invariants[-1].model_dump() == finding
+    assert "law is violated by tiny, fast: " in finished.problems
 
 
 def test_the_folders_of_specs_and_models_may_differ_between_machines():

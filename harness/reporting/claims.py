@@ -12,11 +12,13 @@ from pathlib import Path
 
 from harness.errors import ReportError, SpecError
 from harness.reporting.comparing import SAVED, Comparing
+from harness.reporting.comparison_rules import stated_rule
 from harness.reporting.report import Report
 from harness.reporting.saved import SavedRuns
 from harness.runs.gates import fits, requested_gates, saved_runs_of
 from harness.runs.plan import PlannedCase
-from harness.runs.results import CaseResult
+from harness.runs.records import finding_from
+from harness.runs.results import CaseResult, InvariantResult
 from harness.spec import Case
 
 
@@ -61,10 +63,30 @@ class Claims:
 
 
 def claims_of(reports: Iterable[Report], results: Sequence[CaseResult]) -> Claims:
-    """The gates that earlier reports of these results were judged by on the command line."""
+    """The gates and rules that earlier reports of these results were judged by."""
     stated = {gate for result in results for gate in result.case.experiment.gates}
     judged = dict.fromkeys(gate.gate for report in reports for gate in report.gates)
-    return Claims(gates=[text for text in judged if text not in stated])
+    rules = [found for text in judged if (found := stated_rule(text)) is not None]
+    gates = [text for text in judged if text not in stated and stated_rule(text) is None]
+    # Shards compare with one run, which may have another number on each machine.
+    name = rules[0][0] if rules else None
+    return Claims(gates, Comparing(name, list(dict.fromkeys(rule for _, rule in rules))))
+
+
+def findings_of(
+    reports: Iterable[Report], results: Sequence[CaseResult]
+) -> tuple[InvariantResult, ...]:
+    """What earlier reports of these results found on whole models, which no record can say again.
+
+    Of an identity that several have checked, a violated one stands.
+    """
+    cases = {result.case.id for result in results}
+    found: dict[tuple[str, str], InvariantResult] = {}
+    for each in (each for report in reports for each in report.invariants):
+        known = found.get((each.name, each.case))
+        if each.case not in cases and (known is None or known.holds):
+            found[each.name, each.case] = finding_from(each.model_dump(mode="json"))
+    return tuple(found.values())
 
 
 def whole_experiments(results: Sequence[CaseResult]) -> list[Case]:

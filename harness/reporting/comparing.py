@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import ReportError, SpecError
 from harness.reporting.compare import compare
-from harness.reporting.comparison_rules import check_rules
+from harness.reporting.comparison_rules import check_rules, undecided
 from harness.reporting.comparison_table import comparison_table
 from harness.reporting.saved import SavedRun, SavedRuns, check_name
 from harness.runs.results import GateResult
@@ -56,7 +56,12 @@ class Comparing:
         """Compare a run that has ended; nothing where nothing was asked for."""
         if self.name is None:
             return Compared()
-        before = saved.find(self.name)
+        try:
+            before = saved.find(self.name)
+        except ReportError as error:
+            # It was there when the run began; or another machine scores or merges what was run.
+            gates = tuple(undecided(self.rules, self.name, run, str(error)))
+            return Compared(f"not compared: {error}", gates)
         gates = tuple(check_rules(self.rules, before, run))
         try:
             return Compared(comparison_table(compare(before, run)), gates)

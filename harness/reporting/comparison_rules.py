@@ -9,6 +9,7 @@ so few samples that no change could bring p below the bound.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from harness.errors import ReportError
@@ -20,6 +21,8 @@ from harness.spec.gate_expression import Rule, parse_rule
 
 #: Smallest p of a sign-flip test that draws its flips.
 _LEAST_DRAWN = 1e-4
+# How a report's gate tells that it was a rule: the run compared with, and the rule.
+_STATED = re.compile(r"compare (.+): ([^:]+:[^:]+)")
 
 
 def check_rules(
@@ -43,6 +46,23 @@ def check_rules(
             name = f"compare {before.name}: {text}"
             verdicts.append(GateResult(name, experiment, holds=holds, detail=detail))
     return verdicts
+
+
+def undecided(rules: Sequence[str], name: str, after: SavedRun, reason: str) -> list[GateResult]:
+    """Every rule as failed in every experiment, because the run to compare with is not there."""
+    return [
+        GateResult(
+            f"compare {name}: {text}", experiment, holds=False, detail=f"undecided: {reason}"
+        )
+        for text in dict.fromkeys(rules)
+        for experiment in after.report.experiments
+    ]
+
+
+def stated_rule(gate: str) -> tuple[str, str] | None:
+    """The saved run and the rule that a report's gate came from; None where it was no rule."""
+    found = _STATED.fullmatch(gate)
+    return None if found is None else (found[1], found[2])
 
 
 def _verdict(rule: Rule, comparison: Comparison) -> tuple[bool, str]:

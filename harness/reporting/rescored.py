@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import StoreError
-from harness.reporting.claims import Claims, claims_of
+from harness.reporting.claims import Claims, claims_of, findings_of
+from harness.reporting.comparing import Comparing
 from harness.reporting.conclude import Finished, conclude, run_info
 from harness.reporting.load import load_report
 from harness.reporting.report import RunInfo
@@ -16,7 +17,7 @@ from harness.reporting.write import RECORDS, check_writable
 from harness.runs.folder import RunFolder, runs_below
 from harness.runs.records import read_records
 from harness.runs.rescoring import Change, changes, rescored
-from harness.runs.results import CaseResult
+from harness.runs.results import CaseResult, InvariantResult
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,22 @@ def rescore(run: str, root: Path, directory: Path, command: str) -> Rescored:
         ReportError: the report is of another schema, or the new one cannot be written.
     """
     check_writable(directory)
-    info, before, claims = recorded(run, root)
+    info, before, findings, claims = recorded(run, root)
     after = rescored(before)
     name = f"{info.id}-rescored-{secrets.token_hex(2)}"
     info = info.model_copy(update={"id": name, "command": command})
-    finished = conclude(info, after, directory, claims=claims)
+    finished = conclude(info, after, directory, findings, claims)
     answers = sum(len(result.draws) for result in after)
     return Rescored(finished, tuple(changes(before, after)), answers)
 
 
-def recorded(run: str, root: Path) -> tuple[RunInfo, list[CaseResult], Claims]:
-    """What was recorded of a run, named by its id or by its report's directory, and its gates.
+def recorded(
+    run: str, root: Path
+) -> tuple[RunInfo, list[CaseResult], Sequence[InvariantResult], Claims]:
+    """What was recorded of a run, named by its id or by its report's directory.
+
+    Returns:
+        The run, its results, the identities that it checked on whole models, and its claims.
 
     Raises:
         StoreError: there is no such run, or its records cannot be used.
@@ -64,7 +70,8 @@ def recorded(run: str, root: Path) -> tuple[RunInfo, list[CaseResult], Claims]:
     if run not in {"", ".", ".."} and "/" not in run and folder.directory.is_dir():
         manifest = folder.manifest()
         info = run_info(manifest, *folder.engines(), finished=None)
-        return info, folder.results(), Claims(manifest.gates)
+        claims = Claims(manifest.gates, Comparing(manifest.compare, manifest.rules))
+        return info, folder.results(), folder.findings(), claims
     directory = Path(run)
     if not (directory / "report.json").is_file():
         known = sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
@@ -76,7 +83,7 @@ def recorded(run: str, root: Path) -> tuple[RunInfo, list[CaseResult], Claims]:
     if not (directory / RECORDS).is_file():
         raise StoreError(f"{directory}: has no {RECORDS}; run it again to have one")
     results = list(read_records(directory / RECORDS))
-    return report.run, results, claims_of([report], results)
+    return report.run, results, findings_of([report], results), claims_of([report], results)
 
 
 def changes_text(outcome: Rescored) -> Iterator[str]:

@@ -65,6 +65,10 @@ class Manifest:
     shard: Mapping[str, Any] | None = None
     gates: Sequence[str] = ()
     """Of the command line."""
+    compare: str | None = None
+    """The saved run that it was to be compared with."""
+    rules: Sequence[str] = ()
+    """What that comparison must not find."""
 
 
 class RunFolder:
@@ -134,9 +138,14 @@ class RunFolder:
             )
         git = document.pop("git")
         gates = tuple(document.pop("gates"))
+        rules = tuple(document.pop("rules", ()))  # runs of earlier versions have none
         started = datetime.fromisoformat(document.pop("started"))
         return Manifest(
-            started=started, git=None if git is None else tuple(git), gates=gates, **document
+            started=started,
+            git=None if git is None else tuple(git),
+            gates=gates,
+            rules=rules,
+            **document,
         )
 
     def results(self) -> list[CaseResult]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.reporting.claims import Claims, claims_of, whole_experiments
+from harness.reporting.claims import Claims, claims_of, findings_of, whole_experiments
+from harness.reporting.comparing import Comparing
 from harness.reporting.conclude import conclude
+from harness.reporting.saved import SavedRuns
+from harness.runs.results import Departure, InvariantResult
 
 from .small_run import sweep
 
@@ -48,3 +51,37 @@ def test_what_a_report_was_judged_by_is_judged_again(run, results, directory):
     again = claims_of([report, report], results)
     assert list(again.gates) == gates
     assert conclude(run, results, directory / "again", claims=again).report.gates == report.gates
+
+
+def test_a_rule_is_judged_again_with_the_run_that_it_names(run, results, directory, tmp_path):
+    saved, rule = SavedRuns(tmp_path / "saved"), "pass@1: different"
+    conclude(run, results, directory, claims=Claims(comparing=Comparing(save_as="a"), saved=saved))
+    asked = Claims(comparing=Comparing("a", [rule]), saved=saved)
+    report = conclude(run, results, directory, claims=asked).report
+    again = claims_of([report, report], results)
+    assert (again.gates, again.comparing) == ([], Comparing("0001_a", [rule]))
+    there = replace(again, saved=saved)
+    assert conclude(run, results, directory, claims=there).report.gates == report.gates
+
+
+def test_a_rule_whose_saved_run_is_gone_has_failed(run, results, directory, tmp_path):
+    asked = Claims(comparing=Comparing("a", ["pass@1: worse"]), saved=SavedRuns(tmp_path / "none"))
+    finished = conclude(run, results, directory, claims=asked)
+    gate = finished.report.gates[-1]
+    assert (gate.gate, gate.holds) == ("compare a: pass@1: worse", False)
+    assert gate.detail.startswith("undecided: a: no saved run of this name")
+    assert finished.compared.startswith("not compared: a: no saved run")
+
+
+def test_findings_on_models_outlive_their_report_and_a_violated_one_stands(run, results, directory):
+    def report(*findings):
+        return conclude(run, results, directory, findings).report
+
+    holds = InvariantResult("law", "tiny, fast", holds=True, detail="")
+    broken = replace(holds, holds=False, departure=Departure("prompt 0", 1, 2, 3, 0.5))
+    other = replace(holds, name="other law")
+    assert findings_of([report(holds, other), report(broken), report(holds)], results) == (
+        broken,
+        other,
+    )
+    assert findings_of([report()], results) == ()

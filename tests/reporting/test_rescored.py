@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 import harness
 from harness.errors import ReportError, StoreError
 from harness.reporting.rescored import changes_text, recorded, rescore
+from harness.runs.folder import RunFolder
+from harness.runs.results import InvariantResult
 from harness.spec import Experiment
 from harness.tasks.base import Score
 from harness.tasks.micro_humaneval import MicroHumanEval
@@ -98,6 +101,21 @@ def test_a_copied_report_is_enough(here, no_model, tmp_path, monkeypatch):
     shutil.rmtree(here)
     rescore("report", elsewhere, elsewhere / "again", "x")
     assert harness.load_report("again").report.cases == harness.load_report("report").report.cases
+
+
+@pytest.mark.parametrize("which", ["run", "out"])
+def test_what_was_found_on_models_and_what_was_asked_of_a_comparison_stays(here, no_model, which):
+    run = RunFolder(here / ".titrate" / "runs" / by_id(here), "main")
+    broken = InvariantResult("law", "tiny, fast", holds=False, detail="")
+    run.add_finding(broken)
+    run.begin(replace(run.manifest(), compare="gone", rules=("pass@1: worse",)))
+    run.close()
+    finished = rescore(by_id(here), here, here / "again", "x").finished
+    if which == "out":
+        finished = rescore("again", here, here / "anew", "x").finished
+    assert finished.report.invariants[-1].name == "law"
+    assert finished.report.gates[-1].detail.startswith("undecided: gone: no saved run")
+    assert len(finished.problems) == 2
 
 
 @pytest.mark.parametrize(
