@@ -6,7 +6,7 @@ does; a run's machinery is imported when the first spec is collected.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.session import Session
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
-_WHOLE: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+_WHOLE: pytest.StashKey[tuple[dict[str, Any], Sequence[PlannedCase]]] = pytest.StashKey()
 _FORECAST: pytest.StashKey[str] = pytest.StashKey()
 _CASE: pytest.StashKey[PlannedCase] = pytest.StashKey()
 
@@ -210,9 +210,10 @@ def pytest_collection_modifyitems(
     cases = {item: case for item in items if (case := _case_of(item)) is not None}
     if shard is None or not cases:
         return
-    config.stash[_WHOLE] = shard.description(each.case for each in cases.values())
+    whole = list(cases.values())
+    config.stash[_WHOLE] = shard.description(each.case for each in whole), whole
     try:
-        own = {case.id for case in shard.own(list(cases.values()))}
+        own = {case.id for case in shard.own(whole)}
     except TitrateError as error:
         hooks.refuse(session, str(error))
         return
@@ -242,7 +243,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if run is None:
             return
         config.stash[_SESSION] = run
-        run.shard = config.stash.get(_WHOLE, None)
+        run.shard, run.selection = config.stash.get(_WHOLE, (None, ()))
         if config.option.titrate_plan:
             from harness.reporting.forecast import forecast_table
             from harness.runs.forecast import forecast

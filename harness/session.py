@@ -18,6 +18,7 @@ from harness.errors import SpecError, TitrateError
 from harness.invariants.checking import Check, Checker
 from harness.reporting import Report, check_writable, default_directory
 from harness.reporting.claims import Claims
+from harness.reporting.comparing import Comparing
 from harness.reporting.conclude import Finished, conclude, run_info
 from harness.runs.deferred import DeferredEngine
 from harness.runs.environment import git_state, hardware, versions
@@ -67,6 +68,8 @@ class Session:
     id: str = ""
     shard: Mapping[str, Any] | None = None
     """What a report says of the shard that these cases are (`runs/shard.py`)."""
+    selection: Sequence[PlannedCase] = ()
+    """The cases of all shards: what gates must fit, though no shard has all that they name."""
 
     abandoned: Callable[[], Mapping[str, str]] = dict
     """Ids of the cases that are not to be asked for, and why: a process died over them."""
@@ -98,7 +101,7 @@ class Session:
         self._part = {case.id: number for number, part in enumerate(parts) for case in part}
         for case in self._cases.values():
             self._groups.setdefault(self._key(case), []).append(case)
-        self.claims.check(list(self._cases.values()))
+        self.claims.check(self.selection or list(self._cases.values()))
         self.counts.cases_total = len(self._cases)
 
     def outcome(self, case: PlannedCase) -> CaseResult:
@@ -254,6 +257,8 @@ class Session:
             report=str(self.report.absolute()),
             shard=self.shard,
             gates=tuple(self.claims.gates),
+            compare=self.claims.comparing.name,
+            rules=tuple(self.claims.comparing.rules),
             git=git_state(),
             versions=versions(),
         )
@@ -274,15 +279,20 @@ def run(
     store: Path | str | None = None,
     fresh: bool = False,
     unsafe_code: bool = False,
+    gates: Sequence[str] = (),
+    save: str | None = None,
+    compare: str | None = None,
+    compare_fail: Sequence[str] = (),
 ) -> Report:
     """Run every case of an experiment (or of a spec file) and write its report.
 
     `overrides` are `field=value` strings for a spec file. The report lies in `directory`, by
     default in a new folder below `reports/`. Completions are looked for and kept in `store`, by
     default `.titrate/store`; `fresh` makes all of them again. `unsafe_code` allows code that the
-    model wrote to run as a plain process, with your rights, where it cannot be isolated. Raises
-    `SpecError` for a spec that cannot be run, and `TitrateError` for a violated invariant or gate
-    after the report was written.
+    model wrote to run as a plain process, with your rights, where it cannot be isolated. `gates`,
+    `save`, `compare` and `compare_fail` are those of the command line (`docs/statistics.md`).
+    Raises `SpecError` for a spec that cannot be run, and `TitrateError` for a violated invariant
+    or gate after the report was written.
     """
     if overrides and isinstance(experiment, Experiment):
         raise SpecError(
@@ -297,6 +307,7 @@ def run(
         store=store,
         fresh=fresh,
         unsafe_code=unsafe_code,
+        claims=Claims(gates, Comparing(compare, compare_fail, save)),
     )
     if finished.problems:
         raise TitrateError(f"{finished.problems[0]} (report: {finished.directory})")
@@ -336,6 +347,7 @@ def run_specs(
         ]
         if shard is not None:
             session.shard = shard.description(case.case for case in selected)
+            session.selection = selected
             selected = shard.own(selected)
         session.plan(selected)
         stopped = _run_all(session, selected)

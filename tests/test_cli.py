@@ -280,6 +280,23 @@ def test_shards_run_and_merged_by_hand(spec, capsys):
     assert (joined.invariants, joined.gates) == (whole.invariants, whole.gates)
 
 
+def test_a_gate_may_name_cases_of_another_shard(spec, capsys):
+    """It is judged where its cases are, and again when all are joined."""
+    gate = "pass@1 >= 0 where count=30"
+    for index in (1, 2):
+        shard = ("--shard", f"{index}/2", "--report", f"part{index}")
+        assert main(["run", str(spec), "--gate", gate, *shard]) == 0
+    judged = [len(harness.load_report(f"part{index}").report.gates) for index in (1, 2)]
+    assert sorted(judged) == [0, 1]
+    assert main(["merge", "part1", "part2", "-o", "joined"]) == 0
+    assert gate in [each.gate for each in harness.load_report("joined").report.gates]
+    capsys.readouterr()
+    error = refused(
+        capsys, "run", str(spec), "--gate", "pass@1 > 0 where count=7", "--shard", "1/2"
+    )
+    assert "intervention.count is never '7'" in error
+
+
 def test_a_merge_that_cannot_be_is_one_line(spec, capsys):
     main(["run", str(spec), "--report", "whole"])
     capsys.readouterr()

@@ -128,6 +128,18 @@ def test_the_written_report_is_the_returned_one(spec, here):
     assert all(case.nodeid is None for case in report.cases)
 
 
+def test_a_run_is_judged_and_kept_as_on_the_command_line(spec, here):
+    report = harness.run(spec, gates=["pass@1 >= 0"], save="before")
+    assert [gate.gate for gate in report.gates] == ["neutral_equals_baseline", "pass@1 >= 0"]
+    assert [path.name for path in (here / ".titrate" / "saved").glob("*.json")] == [
+        "0001_before.json"
+    ]
+    same = harness.run(spec, compare="before", compare_fail=["pass@1: different"])
+    assert same.gates[-1].gate == "compare 0001_before: pass@1: different"
+    with pytest.raises(TitrateError, match=r"gate pass@1 > 1 of small failed: .*report: "):
+        harness.run(spec, gates=["pass@1 > 1"])
+
+
 def test_overrides_are_those_of_the_command_line(spec):
     report = harness.run(spec, overrides=["task.limit=1", "intervention.count=0"])
     assert {case.task.size for case in report.cases} == {1}
