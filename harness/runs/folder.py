@@ -204,7 +204,7 @@ class RunFolder:
                 self._journals[kind] = Journal(path, FORMAT)
             self._journals[kind].append(record)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise unwritable(self.directory, error) from error
 
     def _write(self, path: Path, text: str) -> None:
         """Put a small file in place whole."""
@@ -214,10 +214,13 @@ class RunFolder:
             part.write_text(text, "utf-8")
             part.replace(path)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise unwritable(self.directory, error) from error
 
-    def _unwritable(self, error: OSError) -> StoreError:
-        return StoreError(
-            f"{self.directory}: the run's records cannot be written: {error.strerror or error}; "
-            "free some space and run the same command again: what is stored is not made again"
-        )
+
+def unwritable(directory: Path, error: OSError) -> StoreError:
+    """What to say of a run's folder that cannot be written."""
+    return StoreError(
+        f"{directory}: the run's records cannot be written: {error.strerror or error}; "
+        "free some space or make the folder writable, and run the same command again: "
+        "what is stored is not made again"
+    )

@@ -9,9 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+
+from harness.errors import StoreError
+from harness.runs.folder import unwritable
 
 # Key of xdist's `workerinput` under which a worker finds its orders.
 _KEY = "titrate"
@@ -48,7 +52,11 @@ class Place(NamedTuple):
 
 
 def say_places(directory: Path, places: Mapping[str, Place]) -> None:
-    """Tell the controller where each node id belongs; every worker says the same."""
+    """Tell the controller where each node id belongs; every worker says the same.
+
+    Raises:
+        StoreError: the run's folder cannot be written.
+    """
     _put(directory / _PLACES, places)
 
 
@@ -58,8 +66,12 @@ def told_places(directory: Path) -> dict[str, Place]:
 
 
 def say_crashed(directory: Path, crashed: Mapping[str, str]) -> None:
-    """Tell the other workers over which cases a worker died, and how."""
-    _put(directory / _CRASHED, crashed)
+    """Tell the other workers over which cases a worker died, and how.
+
+    Where nothing can be written any more they are not told, and may try these cases once more.
+    """
+    with suppress(StoreError):
+        _put(directory / _CRASHED, crashed)
 
 
 def told_crashed(directory: Path) -> dict[str, str]:
@@ -69,14 +81,17 @@ def told_crashed(directory: Path) -> dict[str, str]:
 
 def _put(file: Path, document: Mapping[str, Any]) -> None:
     """Replace a file whole: whoever reads it finds the old one or the new one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(document), "utf-8")
-    part.replace(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(document), "utf-8")
+        part.replace(file)
+    except OSError as error:
+        raise unwritable(file.parent, error) from error
 
 
 def _get(file: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(file.read_text("utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}

@@ -103,6 +103,14 @@ def test_what_only_workers_can_find_out_is_told_once(project):
     assert not (project.path / "reports").exists()
 
 
+def test_a_run_that_cannot_be_recorded_is_told_once(project):
+    (project.path / ".titrate").mkdir()
+    (project.path / ".titrate" / "runs").write_text("")
+    done = project.run("benches", "-n2")
+    assert refused(done).count("the run's records cannot be written: Not a directory; free ") == 1
+    assert not (project.path / "reports").exists()
+
+
 def test_too_many_shards_are_told_once_by_workers(project):
     done = project.run("benches", "-n2", "--titrate-shard=1/99")
     assert refused(done).count("ERROR collecting titrate") == 1

@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 
 import execnet
+import pytest
 
+from harness.errors import StoreError
 from harness.workers.orders import (
     Orders,
     Place,
@@ -44,3 +46,11 @@ def test_a_file_that_is_being_replaced_is_never_seen_half_written(tmp_path):
     (tmp_path / "crashed.json.1.part").write_text('{"a"')
     assert told_crashed(tmp_path) == {"a": "b"}
     assert json.loads((tmp_path / "crashed.json").read_text()) == {"a": "b"}
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_no_obstacle_to_a_death(tmp_path):
+    folder = tmp_path / "runs" / "x"
+    folder.parent.write_text("")
+    with pytest.raises(StoreError, match="runs/x: the run's records cannot be written: Not a dir"):
+        say_places(folder, {"benches/b.py::b[x]": Place(0, "x")})
+    say_crashed(folder, {"x": "worker gw0 died"})
