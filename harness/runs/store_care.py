@@ -137,6 +137,9 @@ def prune(
 def by_age_and_model(before: float | None, model: str | None, kept: list[Kept]) -> Chosen:
     """Chooses records written before a time (Unix, seconds), of one model or fingerprint.
 
+    What an engine is, is written once, when its first completion is made: that record is as old as
+    the last thing that is stored of the engine. Without it a model would be loaded for nothing.
+
     Raises:
         StoreError: nothing is stored of this model.
     """
@@ -151,10 +154,13 @@ def by_age_and_model(before: float | None, model: str | None, kept: list[Kept]) 
             known = ", ".join(sorted({each.model for each in kept})) or "nothing"
             raise StoreError(f"{model}: nothing is stored of this model; stored are {known}")
 
+    newest = {each.fingerprint: each.newest for each in kept}
+
     def chosen(record: dict[str, Any]) -> bool:
         if before is None and engines is None:
             return False
-        old = before is None or record["at"] < before
+        at = newest[record["engine"]] if record["kind"] == "engine" else record["at"]
+        old = before is None or at < before
         return old and (engines is None or record["engine"] in engines)
 
     return chosen
