@@ -15,13 +15,21 @@ _HEADER = struct.Struct("!I")
 _PART = 1 << 20
 
 
-def send(descriptor: int, message: object) -> None:
-    """Write one message; ValueError when it is too long, before anything was written."""
+def send(descriptor: int, message: object, deadline: float | None = None) -> None:
+    """Write one message; ValueError when it is too long, before anything was written.
+
+    With a deadline (of `time.monotonic()`) the descriptor must be a non-blocking one; TimeoutError
+    when the other end has not made room by then.
+    """
     body = json.dumps(message, separators=(",", ":")).encode()
     if len(body) > LONGEST:
         raise ValueError(f"a message of {len(body)} bytes; at most {LONGEST}")
     data = memoryview(_HEADER.pack(len(body)) + body)
     while data:
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([], [descriptor], [], left)[1]:
+                raise TimeoutError
         data = data[os.write(descriptor, data) :]
 
 

@@ -68,8 +68,8 @@ class WarmInterpreter:
             try:
                 with theirs:
                     socket.send_fds(self._control, [REQUEST.pack(timeout)], [theirs.fileno()])
-                ours.settimeout(patience)
-                self._send(ours, check)
+                ours.settimeout(0)  # waiting is up to `frames`
+                self._send(ours, check, time.monotonic() + patience)
                 self._control.settimeout(patience)
                 killed, status = REPLY.unpack(_exactly(self._control, REPLY.size))
             except (OSError, EOFError) as error:
@@ -105,13 +105,15 @@ class WarmInterpreter:
         """Of the process that was started; the interpreter itself may be its child."""
         return self._process.pid
 
-    def _send(self, connection: socket.socket, check: Check) -> None:
+    def _send(self, connection: socket.socket, check: Check, deadline: float) -> None:
         """Give the judge both messages; it reads the second after the candidate was forked."""
         request = check._asdict()
         tests = {"tests": request.pop("tests")}
         try:
             for message in (request, tests):
-                frames.send(connection.fileno(), message)
+                frames.send(connection.fileno(), message, deadline)
+        except TimeoutError:
+            raise
         except OSError:
             pass  # the judge ended before it had read all: its verdict, or its absence, tells
         except ValueError as error:

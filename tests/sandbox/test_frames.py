@@ -74,3 +74,10 @@ def test_a_message_that_breaks_off_is_the_end(ends):
     ends[0].close()
     with pytest.raises(EOFError):
         frames.receive(ends[1].fileno())
+
+
+def test_a_deadline_ends_the_wait_for_room(ends):
+    one, _ = ends
+    one.setblocking(False)
+    with pytest.raises(TimeoutError):
+        frames.send(one.fileno(), "x" * (4 << 20), time.monotonic() + 0.05)

@@ -57,6 +57,15 @@ def test_verdicts_come_in_order(isolation):
     assert [verdict.passed for verdict in verdicts] == [index % 3 == 0 for index in range(30)]
 
 
+@pytest.mark.parametrize("part", ["prompt", "completion", "tests"])
+def test_a_check_may_be_larger_than_a_sockets_buffer(isolation, part):
+    """The judge reads the tests only after the candidate's fork; until then they have to wait."""
+    text = getattr(RIGHT, part)
+    comment = f"# {'x' * (2 << 20)}\n"
+    large = RIGHT._replace(**{part: comment + text if part == "prompt" else text + comment})
+    assert [str(verdict) for verdict in check([large], isolation)] == ["passed"]
+
+
 def test_checks_share_nothing(isolation):
     mark = Check(
         PROMPT,
