@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -140,7 +141,10 @@ def _directory(parsed: argparse.Namespace) -> Path:
 
 
 def _days(text: str) -> float:
-    days = float(text)
+    try:
+        days = float(text)
+    except ValueError:
+        days = math.nan
     if not days >= 0:
         raise argparse.ArgumentTypeError(f"{text} is no number of days; use 0 or more")
     return days
