@@ -8,6 +8,7 @@ is only ever inside JSON, where `<` is escaped, or compressed; scripts put it on
 from __future__ import annotations
 
 import json
+import math
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -154,9 +155,9 @@ def _change(case: CaseReport) -> str:
 
 
 def _detectable(case: CaseReport) -> str:
-    """The smallest difference that the comparison finds with good power; empty where not known."""
+    """The smallest difference that the comparison finds with good power, rounded up; empty where unknown."""
     effect = case.versus_baseline[case.metric].minimal_effect
-    return "" if effect is None else f"±{effect:.2f}"
+    return "" if effect is None else f"±{math.ceil(effect * 100) / 100:.2f}"
 
 
 def _p(case: CaseReport) -> str:
