@@ -21,6 +21,7 @@ speed: $(VENV)/.installed
 	$(RUN)/python benches/speed/sweep.py
 	$(RUN)/python benches/speed/steps.py
 	$(RUN)/python benches/speed/page.py
+	$(RUN)/python benches/speed/cases.py
 	$(RUN)/python benches/speed/sandbox.py
 
 install: $(VENV)/.installed

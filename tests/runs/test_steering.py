@@ -17,6 +17,7 @@ from harness.runs.plan import planned
 from harness.runs.progress import Silent
 from harness.runs.steering import VectorSource, pairs_for
 from harness.runs.store import CompletionStore
+from harness.session import opened_session
 from harness.spec import expand, load
 
 SPEC = """\
@@ -120,6 +121,29 @@ def test_a_vector_file_brings_its_own_numbers(engine, spec, tmp_path):
     (term,) = steering(engine, cases(spec(change))[2]).terms
     assert term.vector == ones
     assert term.alpha * ones.norm == pytest.approx(5.0)
+
+
+def test_a_vector_file_that_was_edited_in_place_finds_nothing_stored(spec, tmp_path):
+    file = spec(("{pairs: styles, samples: 4}", "{file: v.safetensors}"))
+    vectors = SteeringVectors("block", {2: Array([1.0] * 96)}, {2: 50.0})
+    write_vectors(vectors, tmp_path / "v.safetensors")
+
+    def made():
+        session = opened_session(tmp_path, "test", Silent())
+        selected = cases(file)
+        session.plan(selected)
+        for case in selected:
+            session.outcome(case)
+        session.close()
+        return session.counts.requests_done - session.counts.requests_stored
+
+    # Untouched, neutral, the vector and its control, 3 samples each.
+    assert made() == 12
+    assert made() == 0
+    edited = SteeringVectors("block", {2: Array([1.0] * 95 + [2.0])}, {2: 50.0})
+    write_vectors(edited, tmp_path / "v.safetensors")
+    # The control is another direction for another length.
+    assert made() == 6
 
 
 def test_built_in_pairs_are_no_evaluation_samples(spec):

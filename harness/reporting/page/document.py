@@ -155,7 +155,7 @@ def _change(case: CaseReport) -> str:
 
 
 def _detectable(case: CaseReport) -> str:
-    """The smallest difference that the comparison finds with good power, rounded up; empty where unknown."""
+    """The smallest difference that the comparison finds with good power, rounded up, if known."""
     effect = case.versus_baseline[case.metric].minimal_effect
     return "" if effect is None else f"±{math.ceil(effect * 100) / 100:.2f}"
 
