@@ -38,7 +38,7 @@ def conversation(trace: Sequence[Any]) -> Conversation:
     results = [at for at, message in enumerate(messages) if message["role"] == "tool"]
     if not results:
         raise TaskError("the agentic trace calls a tool but has no tool result")
-    if not any(CODE_MARKER in message["content"] for message in messages):
+    if not any(CODE_MARKER in messages[at]["content"] for at in results):
         first = messages[results[0]]
         messages[results[0]] = {**first, "content": CODE_MARKER + first["content"]}
     return Conversation(tuple(messages), (READ_FILE,))

@@ -49,6 +49,12 @@ def test_only_the_first_tool_result_gets_the_marker():
     ]
 
 
+def test_a_marker_in_the_users_words_is_not_the_one_of_the_result():
+    entries = trace()
+    entries[0]["content"] += f"Look for {CODE_MARKER}"
+    assert conversation(entries).messages[2]["content"].startswith(CODE_MARKER)
+
+
 def test_the_trace_itself_is_left_as_it_was():
     entries = trace()
     before = json.dumps(entries)
