@@ -39,13 +39,23 @@ def check_tokenizer(experiment: Experiment, tokenizer: Any) -> None:
     """Refuse pairs that were aligned with another tokenizer: their ids are other words here.
 
     Raises:
-        FieldError: a token of the file is another text for this tokenizer.
+        FieldError: a token of the file is none or another text for this tokenizer.
     """
-    for key, pair in islice((pairs_of(experiment) or {}).items(), _PROBED):
+    pairs = pairs_of(experiment) or {}
+    for key, pair in pairs.items():
+        ids = {*pair.agentic_ids, *pair.assisted_aligned_ids}
+        strange = next((token for token in sorted(ids) if not 0 <= token < len(tokenizer)), None)
+        if strange is not None:
+            raise FieldError(
+                "prompt.pairs",
+                f"{experiment.prompt.pairs}: {key} has token {strange}, but {experiment.model} "
+                f"knows {len(tokenizer)}; align the pairs with --model {experiment.model}",
+            )
+    for key, pair in islice(pairs.items(), _PROBED):
         positions, texts = pair.canonical_non_ws_positions, pair.canonical_non_ws_tokens
         for at, text in zip(positions, texts, strict=False):
             token = pair.agentic_ids[at]
-            if token >= len(tokenizer) or tokenizer.decode([token]) != text:
+            if tokenizer.decode([token]) != text:
                 raise FieldError(
                     "prompt.pairs",
                     f"{experiment.prompt.pairs}: token {token} of {key} is {text!r} there but not "

@@ -123,3 +123,16 @@ def test_pairs_of_another_tokenizer_are_refused_whole(loaded, pairs):
     result = start(loaded, [case]).result(case)
     assert result.status == "failed"
     assert "align the pairs with --model zoo/moe" in result.error
+
+
+@pytest.mark.parametrize("token", [-1, 10**7])
+@pytest.mark.parametrize("ids", ["agentic_ids", "assisted_aligned_ids"])
+def test_pairs_with_a_token_that_the_model_lacks_are_refused_whole(loaded, pairs, ids, token):
+    document = json.loads(pairs.read_text())
+    pair = document["microhumaneval_2"]
+    pair[ids][pair["assisted_aligned_attention_mask"].index(1)] = token
+    other = pairs.with_name("other.json")
+    other.write_text(json.dumps(document))
+    case = case_of(other, "agentic")
+    with pytest.raises(FieldError, match=rf"microhumaneval_2 has token {token}, but zoo/moe knows"):
+        check_tokenizer(case.experiment, loaded.tokenizer)
