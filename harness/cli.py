@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("run", help="run spec files and write one report")
     run.add_argument("specs", nargs="+", type=Path, metavar="SPEC")
     run.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides")
+    run.add_argument("--limit", type=int, metavar="N", help="only the first N samples of a task")
+    run.add_argument("--model", metavar="MODEL", help="run every spec on this model instead")
     run.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
     run.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
     run.add_argument("--fresh", action="store_true", help="make stored completions again")
@@ -146,6 +148,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    try:
+        return _run_specs(parsed)
+    except TitrateError as error:
+        # What both commands refuse is told of pytest's options; the verb's are theirs, unprefixed.
+        raise TitrateError(str(error).replace("--titrate-", "--")) from error
+
+
+def _run_specs(parsed: argparse.Namespace) -> int:
     from harness.live_line import LiveLine
     from harness.reporting.claims import Claims
     from harness.reporting.comparing import Comparing
@@ -155,15 +165,18 @@ def _run(parsed: argparse.Namespace) -> int:
 
     shard = None if parsed.shard is None else Shard.parse(parsed.shard, "--shard")
     progress = LiveLine(sys.stderr)
+    overrides = list(parsed.overrides)
+    overrides += [] if parsed.limit is None else [f"task.limit={parsed.limit}"]
+    overrides += [] if parsed.model is None else [f"model={parsed.model}"]
     if parsed.plan:
         forecasts = forecast_specs(
-            parsed.specs, parsed.overrides, parsed.store, unsafe_code=parsed.unsafe_code
+            parsed.specs, overrides, parsed.store, unsafe_code=parsed.unsafe_code
         )
         print(forecast_table(forecasts))
         return 0
     finished = run_specs(
         parsed.specs,
-        parsed.overrides,
+        overrides,
         parsed.report,
         progress,
         parsed.command,
@@ -190,6 +203,8 @@ def _told(finished: Finished) -> int:
     if finished.compared:
         print(finished.compared)
     for line in [*(f"skipped: {case}" for case in finished.skipped), *finished.problems]:
+        print(line)
+    for line in finished.verdicts:
         print(line)
     print(f"report: {finished.directory}")
     if finished.kept is not None:

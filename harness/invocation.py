@@ -144,10 +144,8 @@ def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
         reporter.write_line(ended.finished.compared)
     for problem in ended.finished.problems:
         reporter.write_line(problem, red=True)
-    invariants = ended.finished.invariants
-    if invariants:
-        held = sum(check.holds for check in invariants)
-        reporter.write_line(f"invariants: {held} of {len(invariants)} hold")
+    for line in ended.finished.verdicts:
+        reporter.write_line(line)
     counts = ended.counts
     loads = f"{counts.loads} model load{'s' if counts.loads != 1 else ''}"
     if ended.loads:

@@ -337,6 +337,19 @@ def test_what_cannot_be_compared_is_one_line(spec, capsys):
     )
 
 
+def test_run_names_its_own_options(spec, capsys):
+    told = refused(capsys, "run", str(spec), "--set", "task.limt=1")
+    assert "titrate: --set task.limt=1 task.limt: no such field; did you mean" in told
+    assert "--gate 'pass@9 > 0'" in refused(capsys, "run", str(spec), "--gate", "pass@9 > 0")
+
+
+def test_run_limits_samples_and_counts_what_holds(spec, capsys):
+    assert main(["run", str(spec), "--limit", "1", "--model", "zoo/moe", "--report", "out"]) == 0
+    out = capsys.readouterr().out
+    assert "n = 1" in out
+    assert "invariants: 1 of 1 hold" in out
+
+
 def test_run_judges_gates_of_the_command_line(spec, capsys):
     assert main(["run", "small.yaml", "--report", "out", "--gate", "pass@1 > 1"]) == 1
     assert "gate pass@1 > 1 of small failed: " in capsys.readouterr().out

@@ -42,6 +42,16 @@ class Finished:
         return [case.id for case in self.report.cases if case.status != "complete"]
 
     @property
+    def verdicts(self) -> list[str]:
+        """How many invariants and gates hold; nothing of what was not asked."""
+        checked = (("invariants", self.invariants), ("gates", self.gates))
+        return [
+            f"{name}: {sum(each.holds for each in found)} of {len(found)} hold"
+            for name, found in checked
+            if found
+        ]
+
+    @property
     def problems(self) -> list[str]:
         """What must fail the run beside failing cases: violated invariants and gates."""
         return [
