@@ -102,7 +102,7 @@ def test_a_sequence_that_is_not_kept_is_never_a_source(moe):
     house.open(first)
     compute(cache, first)
     house.announce(first)
-    assert house.source(prompt, None) == len(prompt) - 1
+    assert house.source(Sequence(1, Request(prompt, 1))) == len(prompt) - 1
     house.close(first, keep=False)
-    assert house.source(prompt, None) == 0
+    assert house.source(Sequence(1, Request(prompt, 1))) == 0
     assert house.running == []
