@@ -43,6 +43,11 @@ class Claims:
                 self.saved.find(name)
             except ReportError as error:
                 raise SpecError(f"{gate}: {error}") from error
+        if self.comparing.rules and not cases:
+            raise SpecError(
+                f"--titrate-compare-fail {self.comparing.rules[0]!r}: no case was selected that it "
+                "could judge; select some, or leave it out"
+            )
         self.check_comparison()
 
     def check_comparison(self) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from harness.errors import SpecError
 from harness.reporting.claims import Claims, claims_of, findings_of, whole_experiments
 from harness.reporting.comparing import Comparing
 from harness.reporting.conclude import conclude
@@ -85,3 +88,9 @@ def test_findings_on_models_outlive_their_report_and_a_violated_one_stands(run, 
         other,
     )
     assert findings_of([report()], results) == ()
+
+
+def test_a_rule_without_a_case_to_judge_is_refused():
+    claims = Claims(comparing=Comparing("main", ["pass@1: worse"]))
+    with pytest.raises(SpecError, match="no case was selected that it could judge"):
+        claims.check([])
