@@ -25,7 +25,7 @@ def pytest_runtest_setup(item):
 def pytest_runtest_teardown(item):
     RouterMask.neutral = item.original
 """
-NEUTRAL = "moe-unnormalised and fast and neutral_alone"
+NEUTRAL = "moe-unnormalised and fast and router_mask and neutral_alone"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,7 +79,7 @@ def test_a_violated_identity_fails_the_run_and_is_reported_with_its_departure(pr
 def test_findings_of_workers_are_in_the_report(project):
     pytest.importorskip("xdist")
     project.makeconftest(DEFECT)
-    some = "moe-unnormalised and fast and (neutral_alone or every_dose)"
+    some = "moe-unnormalised and fast and router_mask and (neutral_alone or every_dose)"
     result = project.runpytest_subprocess("-k", some, "-n2")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     held = {each["name"]: each["holds"] for each in report_of(project)["invariants"]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import ReportError, SpecError
 from harness.reporting.comparing import SAVED, Comparing
@@ -16,10 +17,13 @@ from harness.reporting.comparison_rules import stated_rule
 from harness.reporting.report import Report
 from harness.reporting.saved import SavedRuns
 from harness.runs.gates import fits, requested_gates, saved_runs_of
-from harness.runs.plan import PlannedCase
 from harness.runs.records import finding_from
 from harness.runs.results import CaseResult, InvariantResult
 from harness.spec import Case
+
+if TYPE_CHECKING:
+    # Not at run time: it imports torch, and who starts workers does without.
+    from harness.runs.plan import PlannedCase
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from harness.errors import FieldError, SpecError
-from harness.runs.plan import PlannedCase
 from harness.spec import Case, Experiment
 from harness.spec.form import suggestion
 from harness.spec.gate_checks import check_gate
 from harness.spec.gate_expression import Gate, NeutralEqualsBaseline, NoWorse, parse_gate
 from harness.tasks.base import Score, Task
+
+if TYPE_CHECKING:
+    # Not at run time: it imports torch, and who starts workers does without.
+    from harness.runs.plan import PlannedCase
 
 
 def requested_gates(

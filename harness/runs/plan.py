@@ -210,10 +210,6 @@ def check_compatible(cases: Iterable[PlannedCase]) -> None:
     experiments: dict[str, PlannedCase] = {}
     gates: dict[str, PlannedCase] = {}
     for case in cases:
-        named = gates.setdefault(case.experiment.name, case)
-        if named.experiment.gates != case.experiment.gates:
-            problem = "two experiments of this name have different gates"
-            raise SpecError(f"{case.experiment.name}: {problem}; {_remedy(named, case)}")
         for each in (case, case.baseline):
             if each is None:
                 continue
@@ -221,6 +217,10 @@ def check_compatible(cases: Iterable[PlannedCase]) -> None:
             if same.experiment != each.experiment:
                 problem = "two different experiments have this id"
                 raise SpecError(f"{each.id}: {problem}; {_remedy(same, each)}")
+        named = gates.setdefault(case.experiment.name, case)
+        if named.experiment.gates != case.experiment.gates:
+            problem = "two experiments of this name have different gates"
+            raise SpecError(f"{case.experiment.name}: {problem}; {_remedy(named, case)}")
 
 
 def _remedy(one: PlannedCase, other: PlannedCase) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.interventions.base import Intervention
-from harness.interventions.kinds import _KINDS, intervention_from
+from harness.interventions.kinds import intervention_from, kinds
 from harness.interventions.router_mask import RouterMask
 from harness.runs.forecast import _Unmeasured
 
@@ -26,6 +26,6 @@ def test_a_router_mask_comes_back_equal(mode, on_empty, points):
 
 
 def test_every_kind_is_known():
-    kinds = Intervention.__subclasses__()
-    ours = {kind for kind in kinds if kind.__module__.startswith("harness.")}
-    assert set(_KINDS.values()) == ours - {_Unmeasured}
+    every = Intervention.__subclasses__()
+    ours = {kind for kind in every if kind.__module__.startswith("harness.")}
+    assert set(kinds().values()) == ours - {_Unmeasured}

@@ -213,8 +213,8 @@ def test_what_is_wrong_is_found_without_weights_and_said_in_one_line(fields, mes
 
 def test_one_name_with_different_gates_is_refused():
     """Not even when their cases differ: whose gates would be judged?"""
-    one = cases(axes={"prompt.style": ["assisted"]}, gates=["neutral_equals_baseline"])
-    other = cases(axes={"prompt.style": ["agentic"]})
+    one = cases(axes={"seed": [0, 1]}, gates=["neutral_equals_baseline"])
+    other = cases(axes={"seed": [2, 3]})
     with pytest.raises(SpecError, match="small: two experiments of this name have different gates"):
         check_compatible([*one, *other])
     check_compatible([*one, *one])
