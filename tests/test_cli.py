@@ -64,7 +64,8 @@ def test_run_ends_with_a_table_and_a_report(spec, capsys):
     assert main(["run", "small.yaml", "--report", "out"]) == 0
     out, err = capsys.readouterr()
     report = harness.load_report("out").report
-    assert out == f"{table(report)}\nreport: out\n"
+    holding = "invariants: 1 of 1 hold\ngates: 1 of 1 hold\n"
+    assert out == f"{table(report)}\n{holding}report: out\n"
     assert report.run.command == "titrate run small.yaml --report out"
     assert [case.id for case in report.cases] == [
         "small[baseline]",
@@ -170,7 +171,7 @@ def test_what_is_not_there_is_one_line(capsys):
 
 
 def test_a_bad_override_is_one_line(spec, capsys):
-    assert "--titrate-set tusk.limit=1" in refused(
+    assert "--set tusk.limit=1" in refused(
         capsys, "run", "small.yaml", "--set", "tusk.limit=1"
     )
 
