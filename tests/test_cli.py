@@ -171,9 +171,7 @@ def test_what_is_not_there_is_one_line(capsys):
 
 
 def test_a_bad_override_is_one_line(spec, capsys):
-    assert "--set tusk.limit=1" in refused(
-        capsys, "run", "small.yaml", "--set", "tusk.limit=1"
-    )
+    assert "--set tusk.limit=1" in refused(capsys, "run", "small.yaml", "--set", "tusk.limit=1")
 
 
 # schema -------------------------------------------------------------------------------------------
