@@ -17,7 +17,7 @@ _SWITCHES = {
 }
 _ALLOW = (
     "to run it as a plain process with your own rights instead, pass --titrate-unsafe-code "
-    "(titrate run: --unsafe-code; harness.run: unsafe_code=True)"
+    "(from Python: unsafe_code=True)"
 )
 
 

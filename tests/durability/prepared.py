@@ -69,6 +69,7 @@ class Prepared:
     def start(self, folder: Path, *arguments: str, limit: int | None = None) -> int:
         """Begin a run; returns its process id. `limit` is the size that no file may exceed."""
         self._folder = folder
+        (folder / "log.txt").touch()  # a run may be killed before it opens it
         command = ["-p", "no:cacheprovider", *arguments]
         print(json.dumps([str(folder), command, limit]), file=self._process.stdin, flush=True)
         return int(self._line())

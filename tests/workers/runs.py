@@ -85,10 +85,12 @@ class Project:
     def started(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
         """Start pytest in a process group of its own; nothing of it is left in the end."""
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        # Under CI pytest's summary repeats every message whole, and what is told once counts twice.
+        inherited = {name: value for name, value in os.environ.items() if name != "CI"}
         with subprocess.Popen(
             command,
             cwd=self.path,
-            env=os.environ | environment,
+            env=inherited | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
