@@ -173,7 +173,11 @@ def _request(
         max_new_tokens=sampling.max_new_tokens,
         intervention=intervention,
         sampling=SamplingRules(
-            sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p
+            sampling.temperature,
+            sampling.top_k,
+            sampling.top_p,
+            sampling.min_p,
+            sampling.greedy_threshold,
         ),
         stop=Stop(strings=case.task.stop_strings(experiment.prompt.style)),
         seed=experiment.seed if random else 0,
