@@ -60,6 +60,11 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         help="run every spec on this model instead of its own",
     )
     group.addoption(
+        "--titrate-engine",
+        metavar="NAME",
+        help="run every spec on this engine instead of its own: transformers or vllm",
+    )
+    group.addoption(
         "--titrate-store",
         metavar="DIR",
         type=Path,

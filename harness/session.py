@@ -33,6 +33,7 @@ from harness.runs.folder import (
 )
 from harness.runs.forecast import Forecast, forecast
 from harness.runs.invariants import check_invariants
+from harness.runs.needs import needs_of
 from harness.runs.plan import PlannedCase, by_model, check_compatible, planned
 from harness.runs.progress import Counts, Progress, Silent
 from harness.runs.requirements import unmet
@@ -195,7 +196,8 @@ class Session:
 
         def opening() -> Engine:
             self.progress.note(f"loading {model}")
-            engine = open_engine(model, settings)
+            needs = needs_of(each.experiment for each in group)
+            engine = open_engine(model, settings, needs)
             self.counts.loads += 1
             return engine
 
