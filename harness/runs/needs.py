@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.engines.vllm.declared import Declared, Steered
+from harness.engines.vllm.declared import Declared, Place, Steered
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.runs.resolve import usage_of
@@ -28,7 +28,7 @@ def needs_of(experiments: Iterable[Experiment]) -> Declared:
             needs |= Declared(masks=settings.count > 0, router_logits=measured)
         if experiment.measure == "forward":
             layers, _ = hidden_shape(load_config(experiment.model))
-            read = frozenset((layer, "block") for layer in range(layers))
+            read: frozenset[Place] = frozenset((layer, "block") for layer in range(layers))
             needs |= Declared(router_logits=True, read=read)
     return needs
 

@@ -80,7 +80,8 @@ def _check_engine(experiment: Experiment) -> None:
         _check_device(experiment.engine.device)
         return
     check_installed()
-    check_kind(experiment.intervention and experiment.intervention.kind)
+    if experiment.intervention is not None:
+        check_kind(experiment.intervention.kind)
 
 
 @cache

@@ -43,9 +43,9 @@ def check_installed() -> str:
     return found
 
 
-def check_kind(kind: str | None) -> None:
+def check_kind(kind: str) -> None:
     """Raise `FieldError` for an intervention that is not applied inside vLLM."""
-    if kind is not None and kind not in KINDS:
+    if kind not in KINDS:
         raise FieldError(
             "engine.name",
             f"vllm does not apply {kind}; it applies {', '.join(KINDS)}; use transformers",
