@@ -47,7 +47,8 @@ def main() -> None:
     print(f"tokens, median of {given.repetitions} interleaved repetitions\n")
     print("| lane | CPU s | wall s | of stock, CPU | of stock, wall |\n|---|---|---|---|---|")
     medians = {
-        name: [statistics.median(each) for each in zip(*runs)] for name, runs in taken.items()
+        name: [statistics.median(each) for each in zip(*runs, strict=True)]
+        for name, runs in taken.items()
     }
     for name, (cpu, wall) in medians.items():
         own = [one / other for one, other in zip((cpu, wall), medians["stock"], strict=True)]
@@ -146,7 +147,10 @@ def _lanes(folder: str, count: int) -> dict[str, Callable[[], Any]]:
 
 
 def _stock(folder: str, prompts: list[list[int]]) -> Callable[[], Any]:
-    """VLLM without us: no plugin is loaded, and nothing of it is changed yet."""
+    """Stock vLLM: started before our plugin is there, and its model never touched.
+
+    What the plugin later puts in front of a runner's step asks whether the model is ours: it is not.
+    """
     os.environ["VLLM_PLUGINS"] = ""
     from vllm import LLM, SamplingParams
 
