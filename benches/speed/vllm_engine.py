@@ -149,7 +149,7 @@ def _lanes(folder: str, count: int) -> dict[str, Callable[[], Any]]:
 def _stock(folder: str, prompts: list[list[int]]) -> Callable[[], Any]:
     """Stock vLLM: started before our plugin is there, and its model never touched.
 
-    What the plugin later puts in front of a runner's step asks whether the model is ours: it is not.
+    What the plugin later puts in front of a step asks whether the model is ours: it is not.
     """
     os.environ["VLLM_PLUGINS"] = ""
     from vllm import LLM, SamplingParams
