@@ -277,7 +277,11 @@ class VllmEngine:
 
     @property
     def _routers(self) -> int:
-        return len(self._refusals.routers.layers)
+        """Routers that every token passes; none in a dense model, of which nobody asks."""
+        try:
+            return len(self._refusals.routers.layers)
+        except ModelError:
+            return 0
 
     def _described(self) -> dict[str, str]:
         config = self._engine.vllm_config

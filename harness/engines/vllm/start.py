@@ -7,9 +7,11 @@ fixes torch's number of threads when it runs in process.
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import psutil
+import torch._dynamo
 
 from harness.engines.vllm.availability import check_installed, check_served
 from harness.engines.vllm.conditions import Conditions
@@ -51,6 +53,13 @@ def sequences(settings: EngineSettings) -> int:
 def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
     """A running `LLMEngine`. Raises `FieldError` or `ModelError` where there cannot be one."""
     check_installed()
+    with warnings.catch_warnings():
+        # Of its own dependencies' deprecations, which a user of ours can do nothing about.
+        warnings.simplefilter("ignore")
+        return _started(facts, settings, conditions)
+
+
+def _started(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
     _set_environment(settings)
     check_served(facts.reference, facts.config)
     from vllm import EngineArgs
@@ -61,9 +70,9 @@ def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -
     plugin.register()
     try:
         return LLMEngine.from_engine_args(EngineArgs(**_arguments(facts, settings, conditions)))
-    except (ValueError, RuntimeError, AssertionError, OSError, NotImplementedError) as error:
+    except Exception as error:  # whatever a model's code or a kernel finds wrong
         raise ModelError(
-            f"model {facts.reference!r} cannot be started in vLLM: {_last_line(error)}"
+            f"model {facts.reference!r} cannot be started in vLLM: {_first_line(error)}"
         ) from error
 
 
@@ -128,9 +137,11 @@ def _set_environment(settings: EngineSettings) -> None:
         shares = (cores[worker::workers] for worker in range(workers))
         bound = "|".join(",".join(map(str, share)) for share in shares)
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", bound)
-    if settings.enforce_eager is not False:
-        # Its samplers are compiled even in eager mode, for 2 to 17 s; on a CPU for nothing.
+    if on_cpu() and is_eager(settings):
+        # Its samplers are compiled even in eager mode, for 2 to 17 s; on a CPU for nothing. The
+        # variable is for processes to come, the setting for this one, which has read it already.
         os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
+        torch._dynamo.config.disable = True  # noqa: SLF001 - torch's documented place for it
 
 
 def _dtype(settings: EngineSettings) -> str:
@@ -151,6 +162,9 @@ def _cache_bytes(facts: ModelFacts, columns: int, slots: int) -> int:
     return max(1, min(free, needed))
 
 
-def _last_line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0].strip() if lines else type(error).__name__
+    first = lines[0].strip() if lines else ""
+    return (
+        first if isinstance(error, ValueError | RuntimeError) else f"{type(error).__name__} {first}"
+    )

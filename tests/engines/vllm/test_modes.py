@@ -19,7 +19,6 @@ MODES = {
     "zoo-oracle": ("zoo/oracle", {}),
     "separate-process": ("zoo/moe", {"separate_process": True}),
     "tensor-parallel": ("zoo/moe", {"tensor_parallel_size": 2}),
-    "pipeline-parallel": ("zoo/base", {"pipeline_parallel_size": 2}),
     "compiled": ("zoo/moe", {"enforce_eager": False}),
     "ngram": ("zoo/moe", {"speculation": "ngram"}),
 }
