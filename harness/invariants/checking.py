@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.engines.vllm.availability import check_installed
+from harness.engines.vllm.engine import VllmEngine
+from harness.errors import TitrateError
 from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench
 from harness.invariants.registry import FAMILIES, WATCHING, Family, Identity
 from harness.invariants.started import StartedEngine
@@ -125,7 +127,7 @@ class Checker:
         self._loaded: LoadedModel | None = None
         self._of: tuple[str, str] | None = None
         self._memories: dict[str, dict[Any, Any]] = {}
-        self._started: StartedEngine | None = None
+        self._started: StartedEngine | TitrateError | None = None
         #: Fingerprint of every model and engine that was checked, by its name in a report.
         self.determinism: dict[str, str] = {}
 
@@ -146,22 +148,36 @@ class Checker:
         """Give the model's memory back."""
         self._loaded = self._of = None
         self._memories.clear()
-        if self._started is not None:
+        if isinstance(self._started, StartedEngine):
             self._started.close()
-            self._started = None
+        self._started = None
 
     def _bench(self, check: Check) -> Bench:
         loaded = self._load(check)
         memory = self._memories.setdefault(check.engine, {})
         doses = check.family.doses(loaded.model.config)
-        if check.settings.name == "vllm" and self._started is None:
-            self._started = StartedEngine(loaded, check.settings)
-        engine = None if self._started is None else self._started.engine
+        engine = self._start(loaded, check.settings)
         bench = Bench(loaded, check.settings, doses, memory, engine)
         name = f"fingerprint of {check.case}"
         if name not in self.determinism:
             self.determinism[name] = bench.engine().fingerprint
         return bench
+
+    def _start(self, loaded: LoadedModel, settings: EngineSettings) -> VllmEngine | None:
+        """The engine of its own processes that the settings ask for, started once for a model.
+
+        What was wrong with one that did not start is raised again for every identity.
+        """
+        if settings.name != "vllm":
+            return None
+        if self._started is None:
+            try:
+                self._started = StartedEngine(loaded, settings)
+            except TitrateError as error:
+                self._started = error
+        if isinstance(self._started, TitrateError):
+            raise self._started
+        return self._started.engine
 
     def _load(self, check: Check) -> LoadedModel:
         settings = check.settings
