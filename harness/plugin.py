@@ -205,19 +205,22 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave the cases of other shards out, after everything else that deselects."""
+    """Leave out what other shards run and check, after everything else that deselects."""
     shard = invocation.shard(config)
     cases = {item: case for item in items if (case := _case_of(item)) is not None}
-    if shard is None or not cases:
+    checks = {item: check for item in items if (check := _check_of(item)) is not None}
+    if shard is None or not (cases or checks):
         return
-    whole = list(cases.values())
-    config.stash[_WHOLE] = shard.description(each.case for each in whole), whole
+    whole, identities = list(cases.values()), [check.named for check in checks.values()]
+    config.stash[_WHOLE] = shard.description((each.case for each in whole), identities), whole
     try:
-        own = {case.id for case in shard.own(whole)}
+        own, own_identities = shard.own(whole, identities)
     except TitrateError as error:
         hooks.refuse(session, str(error))
         return
-    others = [item for item, case in cases.items() if case.id not in own]
+    ids = {case.id for case in own}
+    others = [item for item, case in cases.items() if case.id not in ids]
+    others += [item for item, check in checks.items() if check.named not in own_identities]
     config.hook.pytest_deselected(items=others)
     left_out = set(others)
     items[:] = [item for item in items if item not in left_out]
@@ -235,7 +238,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         for item in session.items
         if (case := _case_of(item)) is not None
     ]
-    checked = any(item.get_closest_marker(INVARIANTS_MARKER) for item in session.items)
+    checked = any(_check_of(item) is not None for item in session.items)
     if not cases and not checked:
         return
     try:
@@ -257,6 +260,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         else:
             run.plan(cases)
             run.report = invocation.report_directory(config, run.started, run.progress)
+            if not session.testsfailed:  # else nothing will be run
+                run.begin()
     except TitrateError as error:
         hooks.refuse(session, str(error))
 
@@ -370,6 +375,16 @@ def _case_of(item: pytest.Item) -> PlannedCase | None:
         return None
     case: PlannedCase = callspec.params["case"]
     return case
+
+
+def _check_of(item: pytest.Item) -> Check | None:
+    """The identity that an item checks; None for other tests, and for skips."""
+    callspec = getattr(item, "callspec", None)
+    skipped = item.get_closest_marker("skip") is not None
+    if callspec is None or skipped or item.get_closest_marker(INVARIANTS_MARKER) is None:
+        return None
+    check: Check = callspec.params["check"]
+    return check
 
 
 def _opened(config: pytest.Config) -> Session | None:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from harness.engines import open_engine
 from harness.engines.base import Engine
-from harness.errors import SpecError, TitrateError
+from harness.errors import SpecError, StoreError, TitrateError
 from harness.invariants.checking import Check, Checker
 from harness.reporting import Report, check_writable, default_directory
 from harness.reporting.claims import Claims
@@ -81,6 +81,7 @@ class Session:
     _failed_models: dict[_Key, Exception] = field(default_factory=dict)
     _determinism: dict[str, str] = field(default_factory=dict)
     _folder: RunFolder | None = None
+    _told: set[str] = field(default_factory=set)
     _findings: list[InvariantResult] = field(default_factory=list)
     _checker: Checker = field(default_factory=Checker)
 
@@ -104,12 +105,35 @@ class Session:
         self.claims.check(self.selection or list(self._cases.values()))
         self.counts.cases_total = len(self._cases)
 
+    def begin(self) -> None:
+        """Make the run's folder, with what is to be done in it, unless it is there.
+
+        Raises:
+            StoreError: it cannot be written; nothing is left of it then.
+        """
+        if self._folder is None and self.root is not None:
+            folder = RunFolder(runs_below(self.root) / self.id, self.process)
+            try:
+                folder.begin(self._manifest())
+                folder.plan(self._planned())
+            except StoreError:
+                folder.discard()
+                raise
+            self._folder = folder
+
     def outcome(self, case: PlannedCase) -> CaseResult:
         """The case's result, running what is missing. A case that failed comes back as failed.
 
         What concerns all cases of a model raises: one that cannot be loaded, an engine that broke.
+        That nothing can be kept any more is said, with its remedy, of one case only.
         """
-        return self._run_of(case).result(self._cases.get(case.id, case))
+        try:
+            return self._run_of(case).result(self._cases.get(case.id, case))
+        except StoreError as error:
+            if str(error) in self._told:
+                raise StoreError("not run: nothing can be kept any more, as was said") from error
+            self._told.add(str(error))
+            raise
 
     def violations(self, case: PlannedCase) -> list[InvariantResult]:
         """The identities that this case, which has an outcome, was found to violate."""
@@ -119,9 +143,12 @@ class Session:
 
     def check(self, check: Check) -> InvariantResult:
         """Check an identity on its model, which is loaded unless the last check was on it too."""
-        self._begin()
+        self.begin()
         self._close_done()
+        loads = self._checker.loads
         found = self._checker.check(check)
+        self.counts.loads += self._checker.loads - loads
+        self.progress.update(self.counts)
         self._findings.append(found)
         self._determinism |= self._checker.determinism
         if self._folder is not None:
@@ -171,7 +198,7 @@ class Session:
             self._close_done()
             self._checker.close()
             try:
-                self._begin()
+                self.begin()
                 self._runs[key] = self._opened(case, key)
             except Exception as error:
                 # Not tried again for the next case: loading is slow, and its failure would be too.
@@ -231,14 +258,6 @@ class Session:
         return folder / self.id if fresh else folder
 
     # Records --------------------------------------------------------------------------------------
-
-    def _begin(self) -> None:
-        """Make the run's folder, with what is to be done in it."""
-        if self._folder is None and self.root is not None:
-            folder = RunFolder(runs_below(self.root) / self.id, self.process)
-            folder.begin(self._manifest())
-            folder.plan(self._planned())
-            self._folder = folder
 
     def _keep(self, result: CaseResult) -> None:
         if self._folder is not None:
@@ -348,8 +367,9 @@ def run_specs(
         if shard is not None:
             session.shard = shard.description(case.case for case in selected)
             session.selection = selected
-            selected = shard.own(selected)
+            selected, _ = shard.own(selected)
         session.plan(selected)
+        session.begin()
         stopped = _run_all(session, selected)
         if stopped is not None and not session.opened:
             raise stopped

@@ -60,6 +60,10 @@ class Shard(Section):
     """Ids of the cases of all shards, in order."""
     selection: str
     """Hash of what these cases are: only shards of the same specs have the same."""
+    identities: tuple[tuple[str, str], ...] = ()
+    """Name and case of the invariants that all shards together check on whole models, in order."""
+    gates: tuple[str, ...] = ()
+    """Gates of the command line: no shard judges them, the merged report does."""
 
 
 class RunInfo(Section):
