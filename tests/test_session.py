@@ -289,7 +289,7 @@ def test_a_measurement_that_breaks_is_not_tried_again_for_every_case(monkeypatch
     def measure(*arguments):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(harness.runs.resolve, "order_points", measure)
+    monkeypatch.setattr(harness.runs.resolve, "usage_scores", measure)
     watcher = Watcher()
     usage = {"kind": "router_mask", "points": {"usage": "avg_all_agentic"}, "count": 0}
     with pytest.raises(MemoryError, match="no room"):
@@ -302,7 +302,7 @@ def test_a_measurement_that_breaks_gives_the_models_memory_back(monkeypatch):
     def measure(*arguments):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(harness.runs.resolve, "order_points", measure)
+    monkeypatch.setattr(harness.runs.resolve, "usage_scores", measure)
     usage = {"kind": "router_mask", "points": {"usage": "avg_all_agentic"}, "count": 0}
     (case, _) = asked = cases(intervention=usage)
     session = Session()

@@ -20,6 +20,7 @@ from harness.reporting.write import write
 from harness.runs.folder import Manifest
 from harness.runs.invariants import check_invariants
 from harness.runs.results import CaseResult, GateResult, InvariantResult
+from harness.runs.usage_maps import told_once
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Finished:
     def verdicts(self) -> list[str]:
         """How many invariants and gates hold; nothing of what was not asked."""
         checked = (("invariants", self.invariants), ("gates", self.gates))
-        return [
+        lines = [
             f"{name}: {sum(each.holds for each in found)} of {len(found)} hold"
             for name, found in checked
             if found

@@ -113,6 +113,17 @@ class Agreement(Section):
     """Share of samples all of whose draws equal the baseline's, token for token."""
 
 
+class RouterUsage(Section):
+    """How much a model used each of its router points, as an ordering of them was measured."""
+
+    expression: str
+    """What was averaged, such as `avg_last_agentic`."""
+    layers: tuple[NonNegativeInt, ...]
+    """The layers that have a router."""
+    values: tuple[tuple[float, ...], ...]
+    """A row per router layer with a value per expert: its share of the top-k weights."""
+
+
 class CaseReport(Section):
     """One row of the table: a case with its metrics.
 
@@ -143,6 +154,8 @@ class CaseReport(Section):
     versus_baseline: dict[str, Versus] = {}
     agreement: Agreement | None = None
     """Null for a baseline, and where there is no complete baseline to compare with."""
+    usage: RouterUsage | None = None
+    """What the points were ordered by; the first case with an ordering has it for the others."""
     counts: dict[str, int] = {}
     """What the intervention counted, summed over all completions."""
     tokens: NonNegativeInt
