@@ -166,8 +166,8 @@ def _run_specs(parsed: argparse.Namespace) -> int:
     from harness.reporting.claims import Claims
     from harness.reporting.comparing import Comparing
     from harness.reporting.forecast import forecast_table
+    from harness.running import forecast_specs, run_specs
     from harness.runs.shard import Shard
-    from harness.session import forecast_specs, run_specs
 
     shard = None if parsed.shard is None else Shard.parse(parsed.shard, "--shard")
     progress = LiveLine(sys.stderr)

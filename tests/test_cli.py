@@ -126,7 +126,7 @@ def test_an_interruption_is_one_line(spec, capsys, monkeypatch):
     def interrupt(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.session.run_specs", interrupt)
+    monkeypatch.setattr("harness.running.run_specs", interrupt)
     assert main(["run", "small.yaml"]) == 130
     assert capsys.readouterr().err == "titrate: interrupted\n"
 

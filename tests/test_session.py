@@ -15,9 +15,11 @@ import harness.runs.resolve
 import harness.session
 from harness.errors import SpecError, TitrateError
 from harness.models import zoo
+from harness.reporting import default_directory
+from harness.running import run_specs
 from harness.runs.plan import planned
 from harness.runs.progress import Silent
-from harness.session import Session, default_directory, run_specs
+from harness.session import Session
 from harness.spec import Experiment, expand
 
 SPEC = """\
