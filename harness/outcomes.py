@@ -29,11 +29,12 @@ def outcome(case: PlannedCase, pytestconfig: pytest.Config) -> CaseResult:
 @pytest.fixture
 def finding(check: Check, request: pytest.FixtureRequest) -> InvariantResult:
     """What came of the bench's identity; the bench fails when it is violated."""
-    config = request.config
+    run = session_of(request.config)
     try:
-        return session_of(config).check(check)
+        return run.check(check)
     except TitrateError as error:
-        pytest.fail(str(error), pytrace=False)
+        failure = str(error)
+    pytest.fail(failure, pytrace=False)  # out here, or pytest would show all that led to it
 
 
 def session_of(config: pytest.Config) -> Session:
@@ -55,7 +56,8 @@ def outcome_of(config: pytest.Config, case: PlannedCase) -> CaseResult:
     try:
         return run.outcome(case)
     except TitrateError as error:
-        pytest.fail(str(error), pytrace=False)
+        failure = str(error)
+    pytest.fail(failure, pytrace=False)  # as above
 
 
 def fail_unless_trusted(config: pytest.Config, case: PlannedCase) -> None:

@@ -138,8 +138,8 @@ def test_a_run_is_judged_and_kept_as_on_the_command_line(spec, here):
     ]
     same = harness.run(spec, compare="before", compare_fail=["pass@1: different"])
     assert same.gates[-1].gate == "compare 0001_before: pass@1: different"
-    with pytest.raises(TitrateError, match=r"gate pass@1 > 1 of small failed: .*report: "):
-        harness.run(spec, gates=["pass@1 > 1"])
+    with pytest.raises(TitrateError, match=r"gate pass@1 == 0.123 of small failed: .*report: "):
+        harness.run(spec, gates=["pass@1 == 0.123"])
 
 
 def test_overrides_are_those_of_the_command_line(spec):

@@ -82,14 +82,14 @@ class RunFolder:
 
     def begin(self, manifest: Manifest) -> None:
         """Write the manifest. What lies beside it is not for version control, and says so."""
-        own = self.directory.parent.parent
-        if own.name == _OWN and not (own / ".gitignore").exists():
-            self._write(own / ".gitignore", "*\n")
         document = asdict(manifest) | {
             "version": MANIFEST_VERSION,
             "started": manifest.started.isoformat(),
         }
         self._write(self.directory / "run.json", json.dumps(document, indent=1) + "\n")
+        own = self.directory.parent.parent
+        if own.name == _OWN and not (own / ".gitignore").exists():
+            self._write(own / ".gitignore", "*\n")
 
     def check_writable(self) -> None:
         """Find out before a run whether it can be recorded; makes nothing.

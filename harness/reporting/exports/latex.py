@@ -82,8 +82,8 @@ def _row(report: Report, case: CaseReport, axes: dict[str, str]) -> Iterator[str
     yield _difference(versus) if versus else "--"
     yield _p(versus) if versus else "--"
     yield f"{versus.better}/{versus.worse}" if versus else "--"
-    known = versus is not None and versus.minimal_effect is not None
-    yield f"{versus.minimal_effect:.2f}" if known else "--"
+    effect = versus.minimal_effect if versus else None
+    yield "--" if effect is None else f"{effect:.2f}"
     yield f"{case.agreement.tokens:.1f}" if case.agreement else "--"
     yield f"{100 * case.agreement.identical:.0f}\\,\\%" if case.agreement else "--"
 
