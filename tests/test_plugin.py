@@ -358,14 +358,14 @@ def test_the_plugin_is_imported_without_torch():
 
 
 def test_a_gate_of_the_command_line_fails_the_run_and_is_in_the_report(project):
-    options = ["--titrate-gate", "pass@1 >= 0", "--titrate-gate", "pass@1 > 1 where count=30"]
+    options = ["--titrate-gate", "pass@1 >= 0", "--titrate-gate", "pass@1 == 0.123 where count=30"]
     result = project.runpytest_inprocess("benches", "-k", "agentic", *options)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["gate pass@1 > 1 where count=30 of small failed: small*"])
+    result.stdout.fnmatch_lines(["gate pass@1 == 0.123 where count=30 of small failed: small*"])
     gates = report_of(project)["gates"]
     assert [(gate["gate"], gate["holds"]) for gate in gates] == [
         ("pass@1 >= 0", True),
-        ("pass@1 > 1 where count=30", False),
+        ("pass@1 == 0.123 where count=30", False),
     ]
 
 

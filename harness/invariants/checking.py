@@ -16,6 +16,7 @@ from harness.invariants.tiny_models import CONFIGS, tiny_model
 from harness.models import zoo
 from harness.models.loading import LoadedModel, load, load_config
 from harness.runs.results import InvariantResult
+from harness.runs.shard import CheckName
 from harness.spec import EngineSettings
 
 _TINY = "tiny/"
@@ -57,6 +58,11 @@ class Check:
     def case(self) -> str:
         """Where it is checked, as reports name it."""
         return f"{self.model}, {self.settings.name} {self.engine}"
+
+    @property
+    def named(self) -> CheckName:
+        """What it is to shards and reports."""
+        return CheckName(self.name, self.case)
 
 
 def checks(model: str | None = None, settings: EngineSettings | None = None) -> list[Check]:
@@ -101,6 +107,8 @@ class Checker:
         self._loaded: LoadedModel | None = None
         self._of: tuple[str, str] | None = None
         self._memories: dict[str, dict[Any, Any]] = {}
+        #: Models that were loaded, one of them again for each determinism policy.
+        self.loads = 0
         #: Fingerprint of every model and engine that was checked, by its name in a report.
         self.determinism: dict[str, str] = {}
 
@@ -149,6 +157,7 @@ class Checker:
                 )
             )
             self._of = of
+            self.loads += 1
         return self._loaded
 
 

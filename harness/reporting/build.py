@@ -17,6 +17,7 @@ from harness.reporting.report import (
     Gate,
     Invariant,
     Report,
+    RouterUsage,
     RunInfo,
     TaskInfo,
 )
@@ -158,6 +159,7 @@ def _case(
         task=TaskInfo(name=result.task_name, version=result.task_version, size=result.task_size),
         params=dict(result.case.params),
         settings=experiment.model_dump(mode="json", exclude=_NOT_SETTINGS),
+        usage=None if result.usage is None else RouterUsage(**asdict(result.usage)),
         intervention=(
             None if result.intervention is None else result.intervention.model_dump(mode="json")
         ),

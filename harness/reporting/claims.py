@@ -71,12 +71,14 @@ class Claims:
         return [(name, texts) for name, texts in gates.items() if texts]
 
 
-def claims_of(reports: Iterable[Report], results: Sequence[CaseResult]) -> Claims:
-    """The gates and rules that earlier reports of these results were judged by."""
+def claims_of(reports: Sequence[Report], results: Sequence[CaseResult]) -> Claims:
+    """The gates and rules that earlier reports of these results were, or left to be, judged by."""
+    left = {gate: None for each in reports if each.run.shard for gate in each.run.shard.gates}
     stated = {gate for result in results for gate in result.case.experiment.gates}
     judged = dict.fromkeys(gate.gate for report in reports for gate in report.gates)
     rules = [found for text in judged if (found := stated_rule(text)) is not None]
     gates = [text for text in judged if text not in stated and stated_rule(text) is None]
+    gates += [text for text in left if text not in gates]
     # Shards compare with one run, which may have another number on each machine.
     name = rules[0][0] if rules else None
     return Claims(gates, Comparing(name, list(dict.fromkeys(rule for _, rule in rules))))

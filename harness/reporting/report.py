@@ -61,6 +61,10 @@ class Shard(Section):
     """Ids of the cases of all shards, in order."""
     selection: str
     """Hash of what these cases are: only shards of the same specs have the same."""
+    identities: tuple[tuple[str, str], ...] = ()
+    """Name and case of the invariants that all shards together check on whole models, in order."""
+    gates: tuple[str, ...] = ()
+    """Gates of the command line: no shard judges them, the merged report does."""
 
 
 class RunInfo(Section):
@@ -110,6 +114,17 @@ class Agreement(Section):
     """Share of samples all of whose draws equal the baseline's, token for token."""
 
 
+class RouterUsage(Section):
+    """How much a model used each of its router points, as an ordering of them was measured."""
+
+    expression: str
+    """What was averaged, such as `avg_last_agentic`."""
+    layers: tuple[NonNegativeInt, ...]
+    """The layers that have a router."""
+    values: tuple[tuple[float, ...], ...]
+    """A row per router layer with a value per expert: its share of the top-k weights."""
+
+
 class CaseReport(Section):
     """One row of the table: a case with its metrics.
 
@@ -140,6 +155,8 @@ class CaseReport(Section):
     versus_baseline: dict[str, Versus] = {}
     agreement: Agreement | None = None
     """Null for a baseline, and where there is no complete baseline to compare with."""
+    usage: RouterUsage | None = None
+    """What the points were ordered by; the first case with an ordering has it for the others."""
     counts: dict[str, int] = {}
     """What the intervention counted, summed over all completions."""
     tokens: NonNegativeInt

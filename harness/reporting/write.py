@@ -11,12 +11,12 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
+from harness import atomic
 from harness.atomic import write_file
 from harness.errors import ReportError
-from harness.reporting.forward_files import forward_files
+from harness.reporting.forward_files import FORWARD, forward_files
 from harness.reporting.load import load_report, sample_records
 from harness.reporting.page import page
 from harness.reporting.paired_summary import summary_files
@@ -31,7 +31,7 @@ RECORDS = "records.jsonl"
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
-_OWN |= {"forward", "paired"}
+_OWN |= {FORWARD, "paired"}
 
 
 def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
@@ -105,11 +105,9 @@ def check_writable(directory: Path | str) -> bool:
             or written.
     """
     folder = Path(directory)
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
         held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        with TemporaryFile(dir=there):
-            pass
+        atomic.check_writable(folder)
     except OSError as error:
         raise ReportError(
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"

@@ -17,7 +17,13 @@ from harness.errors import FieldError, SpecError
 from harness.spec import Case, Experiment
 from harness.spec.form import suggestion
 from harness.spec.gate_checks import check_gate
-from harness.spec.gate_expression import Gate, NeutralEqualsBaseline, NoWorse, parse_gate
+from harness.spec.gate_expression import (
+    Gate,
+    NeutralEqualsBaseline,
+    NoWorse,
+    Threshold,
+    parse_gate,
+)
 from harness.tasks.base import Score, Task
 
 if TYPE_CHECKING:
@@ -117,11 +123,28 @@ def _metric_problem(text: str, case: PlannedCase) -> str:
         return ""
     names = _metrics(case.task, case.experiment.sampling.draws)
     if gate.metric in names:
-        return ""
+        return _unreachable(text, gate) if case.experiment.measure == "generate" else ""
     return (
         f"{text!r}: {case.task.name} has no metric {gate.metric!r};"
         f"{suggestion(gate.metric, names)} it measures {', '.join(names)}"
     )
+
+
+def _unreachable(text: str, gate: Gate) -> str:
+    """What is wrong with a threshold for a share, which lies between 0 and 1, or nothing."""
+    if not isinstance(gate, Threshold):
+        return ""
+    value = f"{gate.value:g}"
+    if not 0 <= gate.value <= 1:
+        percent = f"; {value} % is {gate.value / 100:g}" if 1 < gate.value <= 100 else ""
+        return f"{text!r}: {gate.metric} is a share, between 0 and 1, and never {value}{percent}"
+    if (gate.operator, gate.value) in {(">", 1), ("<", 0)}:
+        beyond = "above 1" if gate.value else "below 0"
+        return (
+            f"{text!r}: {gate.metric} is a share and never {beyond}; write "
+            f"{gate.metric} {gate.operator}= {value}"
+        )
+    return ""
 
 
 def _metrics(task: Task, draws: int) -> list[str]:

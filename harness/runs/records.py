@@ -16,7 +16,7 @@ from harness.engines.base import Completion
 from harness.errors import StoreError
 from harness.interventions.kinds import intervention_from
 from harness.runs.journal import Format, Line, encoded, lines, unusable
-from harness.runs.results import CaseResult, Departure, DrawResult, InvariantResult
+from harness.runs.results import CaseResult, Departure, DrawResult, InvariantResult, UsageMap
 from harness.spec import Case, Experiment, Source
 from harness.spec.source import Place
 from harness.tasks.base import Score
@@ -45,6 +45,7 @@ def to_json(result: CaseResult) -> dict[str, Any]:
         "seconds": result.seconds,
         "checks": [asdict(check) for check in result.checks],
         "artefacts": result.artefacts,
+        "usage": None if result.usage is None else asdict(result.usage),
     }
 
 
@@ -71,6 +72,7 @@ def from_json(document: dict[str, Any]) -> CaseResult:
         seconds=document["seconds"],
         checks=tuple(finding_from(check) for check in document["checks"]),
         artefacts=document["artefacts"],
+        usage=usage_from(document.get("usage")),  # records of earlier versions have none
     )
 
 
@@ -121,6 +123,14 @@ def finding_from(document: Mapping[str, Any]) -> InvariantResult:
     departure = document["departure"]
     known = None if departure is None else Departure(**departure)
     return InvariantResult(**{**document, "departure": known})
+
+
+def usage_from(document: Mapping[str, Any] | None) -> UsageMap | None:
+    """The map whose fields a document holds, as numbers and rows again."""
+    if document is None:
+        return None
+    values = tuple(tuple(map(float, row)) for row in document["values"])
+    return UsageMap(document["expression"], tuple(map(int, document["layers"])), values)
 
 
 def completion_json(completion: Completion) -> dict[str, Any]:

@@ -9,21 +9,24 @@ under everything that was read for them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TypeAlias
+
+import torch
 
 from harness.engines.base import Engine
 from harness.errors import FieldError
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import Point, RouterMask, check_count, check_points
-from harness.interventions.router_points import random_points, read_points
-from harness.measure.router_usage import order_points, readings_of, styles_of
+from harness.interventions.router_points import random_points, rank, read_points
+from harness.measure.router_usage import readings_of, styles_of, usage_scores
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
 from harness.runs.pair_files import check_tokenizer, pairs_of
 from harness.runs.progress import Progress
+from harness.runs.records import usage_from
+from harness.runs.results import UsageMap
 from harness.runs.steering import VectorSource, check_steering
 from harness.runs.store import CompletionStore, key_of
 from harness.runs.tasks import full_task
@@ -43,7 +46,7 @@ class Resolver:
     engine: Engine
     progress: Progress
     store: CompletionStore | None = None
-    _orderings: dict[_Name, Ordering] = field(default_factory=dict)
+    _usages: dict[_Name, UsageMap] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._vectors = VectorSource(self.engine, self.progress, self.store)
@@ -59,10 +62,15 @@ class Resolver:
         if not isinstance(settings.points, UsagePoints):
             ordering = fixed_ordering(settings.points, shape)
         elif settings.count:
-            ordering = self._measured(settings.points, experiment, shape)
+            ordering = ordered(self._measured(settings.points, experiment, shape))
         else:
             ordering = ()  # a mask of no points is the same under any ordering
         return mask_of(settings, ordering, shape)
+
+    def usage(self, experiment: Experiment) -> UsageMap | None:
+        """The measured usage that an experiment's points are ordered by, once it is known."""
+        points = usage_of(experiment)
+        return None if points is None else self._known(points, experiment)
 
     def needs_model(self, experiment: Experiment) -> bool:
         """Whether something must be measured before the intervention is known."""
@@ -74,34 +82,36 @@ class Resolver:
 
     def _measured(
         self, points: UsagePoints, experiment: Experiment, shape: RouterShape
-    ) -> Ordering:
-        ordering = self._known(points, experiment)
-        if ordering is not None:
-            return ordering
+    ) -> UsageMap:
+        usage = self._known(points, experiment)
+        if usage is not None:
+            return usage
         task = full_task(experiment.task)
         self.progress.note(f"measuring router usage {points.usage} on {task.name}")
         pairs = pairs_of(experiment)
         check_tokenizer(experiment, self.engine.tokenizer)
-        ordering = order_points(
-            parse(points.usage), self.engine, shape, task, points.samples, pairs
-        )
+        scores = usage_scores(parse(points.usage), self.engine, shape, task, points.samples, pairs)
+        values = tuple(map(tuple, scores.tolist()))
+        usage = UsageMap(points.usage, tuple(shape.layers), values)
+        ordered(usage)  # what has no order is not kept
         if self.store is not None:
-            key = self._key(points, experiment)
-            ordering = _points(self.store.agree(key, ordering, "ordering", self.engine.fingerprint))
-        self._orderings[_name(points, experiment)] = ordering
-        return ordering
+            key, value = self._key(points, experiment), asdict(usage)
+            said = self.store.agree(key, value, "ordering", self.engine.fingerprint)
+            usage = usage_from(said) or usage
+        self._usages[_name(points, experiment)] = usage
+        return usage
 
-    def _known(self, points: UsagePoints, experiment: Experiment) -> Ordering | None:
-        """An ordering that was measured before, in this run or in another."""
+    def _known(self, points: UsagePoints, experiment: Experiment) -> UsageMap | None:
+        """What was measured before, in this run or in another."""
         name = _name(points, experiment)
-        if name not in self._orderings and self.store is not None:
-            stored = self.store.value(self._key(points, experiment))
+        if name not in self._usages and self.store is not None:
+            stored = usage_from(self.store.value(self._key(points, experiment)))
             if stored is not None:
-                self._orderings[name] = _points(stored)
-        return self._orderings.get(name)
+                self._usages[name] = stored
+        return self._usages.get(name)
 
     def _key(self, points: UsagePoints, experiment: Experiment) -> str:
-        """The key of an ordering: the expression, and every token and position that is read."""
+        """The key of a measurement: the expression, and every token and position that is read."""
         task = full_task(experiment.task)
         expression = parse(points.usage)
         readings = [
@@ -116,7 +126,7 @@ class Resolver:
             )
         ]
         content = json.dumps([repr(expression), readings])
-        return key_of(self.engine.fingerprint, f"ordering {content}")
+        return key_of(self.engine.fingerprint, f"usage {content}")
 
 
 def _name(points: UsagePoints, experiment: Experiment) -> _Name:
@@ -151,8 +161,9 @@ def check_intervention(experiment: Experiment) -> None:
         check_router_mask(experiment, settings)
 
 
-def _points(stored: Iterable[Sequence[int]]) -> Ordering:
-    return tuple((layer, expert) for layer, expert in stored)
+def ordered(usage: UsageMap) -> Ordering:
+    """All router points, most used first."""
+    return rank(torch.tensor(usage.values, dtype=torch.float64), usage.layers)
 
 
 def check_router_mask(experiment: Experiment, settings: RouterMaskSettings) -> None:

@@ -48,6 +48,17 @@ def test_it_is_asked_of_the_experiments_that_have_its_axes():
         ("pass@1 >= 0 where count=5", "intervention.count is never '5' in small"),
         ("pass@1 >= 0 where cuont=4", "'cuont' is not an axis of small"),
         ("pass@2 >= 0", "has no metric 'pass@2'; did you mean pass@1? it measures pass@1, parsed"),
+        (
+            "pass@1 >= 9",
+            "'pass@1 >= 9': pass@1 is a share, between 0 and 1, and never 9; 9 % is 0.09",
+        ),
+        ("parsed <= -1", "parsed is a share, between 0 and 1, and never -1"),
+        (
+            "pass@1.ci_high < 15",
+            "pass@1 is a share, between 0 and 1, and never 15; 15 % is 0.15",
+        ),
+        ("pass@1 > 1", "'pass@1 > 1': pass@1 is a share and never above 1; write pass@1 >= 1"),
+        ("pass@1 < 0", "pass@1 is a share and never below 0; write pass@1 <= 0"),
     ],
 )
 def test_one_that_fits_nothing_is_refused_before_the_run(gate, says):

@@ -12,7 +12,7 @@ from harness.engines.base import Completion
 from harness.errors import StoreError
 from harness.interventions.router_mask import RouterMask
 from harness.runs.records import from_json, read_records, record_lines, to_json
-from harness.runs.results import CaseResult, DrawResult
+from harness.runs.results import CaseResult, DrawResult, UsageMap
 from harness.spec import expand, load
 from harness.tasks.base import Score
 
@@ -58,6 +58,8 @@ RESULTS = st.builds(
     status=st.sampled_from(["complete", "incomplete", "failed"]),
     baseline=st.none() | TEXT,
     nodeid=st.none() | TEXT,
+    usage=st.none()
+    | st.builds(UsageMap, TEXT, st.just((0, 3)), st.just(((0.1, 1 / 3), (-1e-300, 2.0)))),
     draws=st.lists(DRAWS, max_size=3).map(tuple),
     sample_metrics=st.dictionaries(TEXT, st.dictionaries(TEXT, st.floats(allow_nan=False))),
     counts=st.dictionaries(TEXT, st.integers()),

@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from harness.reporting.page.facts import attention, facts, verdicts
 from harness.reporting.page.findings import findings, is_significant
+from harness.reporting.page.identities import identities
 from harness.reporting.page.samples import ROW, embed
 from harness.reporting.page.view import labels, subtitle, view
 from harness.reporting.plots import SIGNIFICANT
@@ -44,6 +45,7 @@ _SCRIPTS = (
     "departure.js",
     "comparison.js",
     "samples.js",
+    "identities.js",
     "main.js",
 )
 
@@ -68,11 +70,13 @@ def page(report: Report, records: Iterable[Mapping[str, Any]]) -> str:
         _environment()
         .get_template("index.html.jinja")
         .render(
-            title=", ".join(report.experiments) or "Report",
+            title=", ".join(report.experiments)
+            or ("Invariants" if report.invariants else "Report"),
             run=report.run,
             facts=facts(report),
             verdicts=verdicts(report),
             attention=attention(report),
+            identities=identities(report),
             attention_shown=_ATTENTION,
             experiments=[_experiment(report, name) for name in report.experiments],
             significant=SIGNIFICANT,

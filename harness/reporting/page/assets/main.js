@@ -87,6 +87,7 @@ async function follow() {
 
 document.body.append(note);
 startTheme(document.getElementById("theme"));
+for (const section of document.querySelectorAll(".identities")) startIdentities(section);
 addEventListener("hashchange", follow);
 follow().then(() => {
   // For those who measure, and those who wait: all that the address asks for is on the page.
