@@ -7,6 +7,7 @@ checks documents against them, `write` and `load` move them to and from a direct
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Any, Literal
 
 import pandas as pd
@@ -210,7 +211,7 @@ class Report(Section):
     invariants: tuple[Invariant, ...] = ()
     gates: tuple[Gate, ...] = ()
 
-    @property
+    @cached_property
     def baselines(self) -> frozenset[str]:
         """Ids of the cases that other cases are compared with."""
         return frozenset(case.baseline for case in self.cases if case.baseline is not None)
