@@ -13,6 +13,7 @@ from harness.reporting.comparing import Comparing
 from harness.reporting.conclude import Finished
 from harness.runs.folder import store_below
 from harness.runs.forecast import Forecast, forecast
+from harness.runs.gates import requested_gates
 from harness.runs.plan import PlannedCase, check_compatible, planned
 from harness.runs.progress import Progress, Silent
 from harness.runs.requirements import unmet
@@ -124,13 +125,14 @@ def forecast_specs(
     *,
     unsafe_code: bool = False,
 ) -> list[Forecast]:
-    """What `run_specs` would do with these specs here and now."""
+    """What `run_specs` would do with these specs here and now; refuses what it would refuse."""
     cases = [
         planned(case, unsafe_code=unsafe_code)
         for case in _cases(specs, overrides)
         if unmet(case.experiment) is None
     ]
     check_compatible(cases)
+    requested_gates(cases)
     return forecast(cases, CompletionStore(store or store_below(Path.cwd())))
 
 

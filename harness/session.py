@@ -144,10 +144,10 @@ class Session:
         self.counts.loads += self._checker.loads - loads
         self.progress.update(self.counts)
         self._findings.append(found)
-        self._determinism |= self._checker.determinism
         if self._folder is not None:
             self._folder.add_finding(found)
-            self._folder.add_engine(self._determinism, hardware())
+        if not self._checker.determinism.items() <= self._determinism.items():
+            self._note(self._checker.determinism)
         return found
 
     @property
@@ -242,7 +242,7 @@ class Session:
         except Exception:
             engine.close()
             raise
-        self._note_engine(engine.determinism, model, engine.fingerprint)
+        self._note({**engine.determinism, f"fingerprint of {model}": engine.fingerprint})
         return run
 
     def _forward_folder(self) -> Path:
@@ -255,8 +255,9 @@ class Session:
         if self._folder is not None:
             self._folder.add(result)
 
-    def _note_engine(self, determinism: Mapping[str, str], model: str, fingerprint: str) -> None:
-        self._determinism |= {**determinism, f"fingerprint of {model}": fingerprint}
+    def _note(self, determinism: Mapping[str, str]) -> None:
+        """Keep the settings of an engine for the report."""
+        self._determinism |= determinism
         if self._folder is not None:
             self._folder.add_engine(self._determinism, hardware())
 

@@ -381,3 +381,10 @@ def test_export_of_nothing_is_one_line(tmp_path, capsys):
 )
 def test_a_mistyped_word_is_told_with_the_one_that_was_meant(capsys, arguments, meant):
     assert f"did you mean {meant}?" in refused(capsys, *arguments)
+
+
+def test_a_plan_refuses_a_gate_that_the_run_would_refuse(spec, capsys):
+    spec.write_text(spec.read_text().replace("[neutral_equals_baseline]", '["pass@1 >= 9"]'))
+    assert "small.yaml:9 gates[0]: 'pass@1 >= 9': pass@1 is a share" in refused(
+        capsys, "run", str(spec), "--plan"
+    )

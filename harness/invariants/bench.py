@@ -135,6 +135,13 @@ class Bench:
             self.memory[key] = completed(self.engine(), requests)
         return list(self.memory[key])
 
+    def again(self, *, fresh: bool = False) -> list[Completion]:
+        """The mixed queue once more, by an engine of its own; run anew if `fresh`."""
+        key = ("again", *self.mixed)
+        if fresh or key not in self.memory:
+            self.memory[key] = completed(self.engine(), self.mixed)
+        return list(self.memory[key])
+
     def alone(self, request: Request) -> Completion:
         """A request by itself: nothing beside it, nothing drafted, nothing resident."""
         if request not in self.memory:

@@ -56,12 +56,11 @@ def repeated_run_is_identical(bench: Bench) -> Finding:
 
     Source: steering, identity 7 (greedy runs repeat identically); noise is keyed by the request.
     """
-    again = completed(bench.engine(), bench.mixed)
     return equal(
         (
             (named(request), own, first)
             for request, own, first in zip(
-                bench.mixed, again, bench.together(bench.mixed), strict=True
+                bench.mixed, bench.again(), bench.together(bench.mixed), strict=True
             )
         ),
         tolerance=bench.tolerance,
@@ -161,7 +160,7 @@ class _PlannedError(Exception):
 
 
 def _finish(bench: Bench) -> None:
-    completed(bench.engine(), bench.mixed)
+    bench.again(fresh=True)
 
 
 def _cancel(bench: Bench) -> None:

@@ -48,10 +48,10 @@ class Family:
 EVERY_RUN: tuple[Identity, ...] = (
     decoding.batch_equals_alone,
     decoding.order_is_irrelevant,
-    decoding.repeated_run_is_identical,
+    decoding.removal_restores_every_bit,
+    decoding.repeated_run_is_identical,  # compares what the one before it has run anyway
     decoding.reused_equals_recomputed,
     decoding.cached_equals_uncached,
-    decoding.removal_restores_every_bit,
 )
 
 EVERY_INTERVENTION: tuple[Identity, ...] = (

@@ -16,7 +16,7 @@ from harness.reporting.comparing import SAVED, Comparing
 from harness.reporting.comparison_rules import stated_rule
 from harness.reporting.report import Report
 from harness.reporting.saved import SavedRuns
-from harness.runs.gates import fits, requested_gates, saved_runs_of
+from harness.runs.gates import check_rule_metrics, fits, requested_gates, saved_runs_of
 from harness.runs.records import finding_from
 from harness.runs.results import CaseResult, InvariantResult
 from harness.spec import Case
@@ -39,7 +39,7 @@ class Claims:
 
         Raises:
             SpecError: a gate that no selected case can decide, or that names a run that is not
-                saved; a malformed rule.
+                saved; a rule that is malformed, or of a metric that no selected case measures.
             ReportError: no such run to compare with.
         """
         for name, gate in saved_runs_of(requested_gates(cases, self.gates)):
@@ -53,6 +53,7 @@ class Claims:
                 "could judge; select some, or leave it out"
             )
         self.check_comparison()
+        check_rule_metrics(cases, self.comparing.rules)
 
     def check_comparison(self) -> None:
         """The part of `check` that needs no cases."""

@@ -23,6 +23,7 @@ from harness.spec.gate_expression import (
     NoWorse,
     Threshold,
     parse_gate,
+    parse_rule,
 )
 from harness.tasks.base import Score, Task
 
@@ -58,6 +59,28 @@ def requested_gates(
         for name in _fitting(text, cases):
             gates[name].append(text)
     return [(name, texts) for name, texts in gates.items() if texts]
+
+
+def check_rule_metrics(cases: Sequence[PlannedCase], rules: Iterable[str]) -> None:
+    """Find the first rule of a comparison whose metric no selected case measures.
+
+    Raises:
+        SpecError: there is one.
+    """
+    firsts = _firsts(cases)
+    if any(case.experiment.measure == "forward" for case in firsts):
+        return  # what these measure is known when they have
+    names = [
+        name for case in firsts for name in _metrics(case.task, case.experiment.sampling.draws)
+    ]
+    for text in rules:
+        metric = parse_rule(text).metric
+        if metric not in names:
+            raise SpecError(
+                f"--titrate-compare-fail {text!r}: no metric {metric!r};"
+                f"{suggestion(metric, names)} the selected cases measure "
+                f"{', '.join(dict.fromkeys(names))}"
+            )
 
 
 def saved_runs_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import SpecError
-from harness.runs.gates import requested_gates, saved_runs_of
+from harness.runs.gates import check_rule_metrics, requested_gates, saved_runs_of
 
 from .small import cases
 
@@ -84,3 +84,13 @@ def test_saved_runs_are_told_with_the_gate_that_names_them():
     assert list(saved_runs_of([("small", [THRESHOLD, gate, gate])])) == [
         ("main", f"gate {gate!r} of small")
     ]
+
+
+def test_a_rule_of_a_metric_that_nothing_measures_is_refused_before_the_run():
+    check_rule_metrics(sweep(), ["pass@1: worse", "parsed: different, p<0.05"])
+    with pytest.raises(SpecError) as caught:
+        check_rule_metrics(sweep(), ["pass@1: worse", "pass@3: worse"])
+    assert str(caught.value) == (
+        "--titrate-compare-fail 'pass@3: worse': no metric 'pass@3'; did you mean pass@1? the "
+        "selected cases measure pass@1, parsed"
+    )
