@@ -150,6 +150,7 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "parsed": draw.score.parsed,
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
+                "traces": {name: list(own) for name, own in draw.completion.traces.items()},
                 "metrics": metrics.get(draw.sample, {}),
             }
 
