@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -33,6 +34,13 @@ class Intervention(BaseModel, ABC):
     def is_neutral(self) -> bool:
         """Whether this dose must change nothing."""
         return self == self.neutral()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, but what was computed from the old values, the digest too, is dropped."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(copied).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the description's content; equal content means equal effects."""

@@ -128,6 +128,12 @@ class Steering(Intervention):
 
     def prefix_key(self, length: int, prompt: int) -> str:
         """Nothing is done to positions before the first steered one; after it, P matters too."""
+        key = self._prefix_keys.get((length, prompt))
+        if key is None:
+            key = self._prefix_keys[length, prompt] = self._prefix_key(length, prompt)
+        return key
+
+    def _prefix_key(self, length: int, prompt: int) -> str:
         acting = [term for term in self.terms if _first(term.positions, prompt) < length]
         if not acting:
             return ""
@@ -136,6 +142,11 @@ class Steering(Intervention):
         # Doses of steps to come do not part sequences that share the steps so far.
         contents = [term.content(length - _origin(term, prompt)) for term in acting]
         return f"{hashlib.sha256(json.dumps(contents).encode()).hexdigest()}:{prompt}"
+
+    @cached_property
+    def _prefix_keys(self) -> dict[tuple[int, int], str]:
+        """Keys that were asked for: an engine asks for the same few again and again."""
+        return {}
 
     @cached_property
     def _digest(self) -> str:

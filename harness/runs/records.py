@@ -142,6 +142,7 @@ def completion_json(completion: Completion) -> dict[str, Any]:
         "log_probabilities": completion.log_probabilities,
         "counts": dict(completion.counts),
         "error": completion.error,
+        "traces": {name: list(values) for name, values in completion.traces.items()},
     }
 
 
@@ -154,6 +155,8 @@ def completion_from(value: dict[str, Any]) -> Completion:
         log_probabilities=tuple(value["log_probabilities"]),
         counts=value["counts"],
         error=value["error"],
+        # Records of earlier versions have none.
+        traces={name: tuple(values) for name, values in value.get("traces", {}).items()},
     )
 
 

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 import torch
 
+from harness.engines import check_kind
 from harness.engines.base import Engine
 from harness.errors import FieldError
 from harness.interventions.base import Intervention
@@ -23,6 +24,7 @@ from harness.interventions.router_points import random_points, rank, read_points
 from harness.measure.router_usage import readings_of, styles_of, usage_scores
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
+from harness.runs.dac import DifferenceSource, check_dac
 from harness.runs.pair_files import check_tokenizer, pairs_of
 from harness.runs.progress import Progress
 from harness.runs.records import usage_from
@@ -31,6 +33,7 @@ from harness.runs.steering import VectorSource, check_steering
 from harness.runs.store import CompletionStore, key_of
 from harness.runs.tasks import full_task
 from harness.spec import Experiment, FilePoints, RandomPoints, RouterMaskSettings, UsagePoints
+from harness.spec.dac import DacSettings, PairProperty
 from harness.spec.steering import PairVector, SteeringSettings
 from harness.spec.usage_expression import parse
 
@@ -50,6 +53,7 @@ class Resolver:
 
     def __post_init__(self) -> None:
         self._vectors = VectorSource(self.engine, self.progress, self.store)
+        self._differences = DifferenceSource(self.engine, self.progress, self.store)
 
     def resolve(self, experiment: Experiment) -> Intervention | None:
         """The experiment's intervention. Raises `FieldError` for an impossible one."""
@@ -58,6 +62,8 @@ class Resolver:
             return None
         if isinstance(settings, SteeringSettings):
             return self._vectors.steering(experiment, settings)
+        if isinstance(settings, DacSettings):
+            return self._differences.dac(experiment, settings)
         shape = router_shape(load_config(experiment.model))
         if not isinstance(settings.points, UsagePoints):
             ordering = fixed_ordering(settings.points, shape)
@@ -77,6 +83,8 @@ class Resolver:
         settings = experiment.intervention
         if isinstance(settings, SteeringSettings):
             return not self._vectors.known(experiment, settings)
+        if isinstance(settings, DacSettings):
+            return not self._differences.known(experiment, settings)
         points = usage_of(experiment)
         return points is not None and self._known(points, experiment) is None
 
@@ -148,6 +156,10 @@ def measured_for(experiment: Experiment) -> str | None:
         built = [each for each in settings.vectors if isinstance(each, PairVector)]
         if built:
             return ", ".join(f"{each.method} vector of {each.pairs}" for each in built)
+    if isinstance(settings, DacSettings) and settings.strongest:
+        measured = [each.called for each in settings.properties if isinstance(each, PairProperty)]
+        if measured:
+            return f"differences of {', '.join(measured)}"
     usage = usage_of(experiment)
     return None if usage is None else f"{usage.usage} on {experiment.task.name}"
 
@@ -155,8 +167,12 @@ def measured_for(experiment: Experiment) -> str | None:
 def check_intervention(experiment: Experiment) -> None:
     """Raise `FieldError` or `ModelError` for what cannot be done, before weights are loaded."""
     settings = experiment.intervention
+    if settings is not None:
+        check_kind(experiment.engine.name, settings.kind)
     if isinstance(settings, SteeringSettings):
         check_steering(experiment, settings)
+    elif isinstance(settings, DacSettings):
+        check_dac(experiment, settings)
     elif settings is not None:
         check_router_mask(experiment, settings)
 

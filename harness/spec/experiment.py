@@ -21,6 +21,7 @@ from pydantic import (
     Tag,
 )
 
+from harness.spec.dac import DacSettings
 from harness.spec.gate_expression import PATTERN, parse_gate
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.steering import SteeringSettings
@@ -108,7 +109,9 @@ class RouterMaskSettings(Settings):
         return self.model_copy(update={"count": 0})
 
 
-InterventionSettings = Annotated[RouterMaskSettings | SteeringSettings, Field(discriminator="kind")]
+InterventionSettings = Annotated[
+    RouterMaskSettings | SteeringSettings | DacSettings, Field(discriminator="kind")
+]
 
 Gate = Annotated[str, AfterValidator(_gate), Field(json_schema_extra={"pattern": PATTERN})]
 

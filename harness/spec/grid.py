@@ -14,6 +14,7 @@ from pydantic import BaseModel, JsonValue
 from harness.errors import FieldError
 from harness.spec.case import Case
 from harness.spec.complaints import displayed, validated
+from harness.spec.dac import DacSettings
 from harness.spec.experiment import Experiment
 from harness.spec.form import FIELDS, resolved, suggestion
 from harness.spec.gate_checks import check_gates
@@ -46,7 +47,7 @@ def expand(experiment: Experiment, source: Source | None = None) -> list[Case]:
 def _with_control(experiment: Experiment) -> Experiment:
     """A steering experiment runs a random direction beside its vector, unless it says otherwise."""
     settings, axes = experiment.intervention, experiment.axes
-    if not isinstance(settings, SteeringSettings) or settings.control is not None:
+    if not isinstance(settings, SteeringSettings | DacSettings) or settings.control is not None:
         return experiment
     if _CONTROL in axes or "intervention" in axes:
         return experiment

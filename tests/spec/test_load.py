@@ -204,7 +204,7 @@ def test_a_folder(tmp_path):
             "kind: steered",
             (
                 "x.yaml:6 intervention.kind: 'steered' is not accepted; "
-                "it should be one of router_mask, steering"
+                "it should be one of router_mask, steering, dac"
             ),
         ),
         (

@@ -60,7 +60,7 @@ def test_alpha_is_a_dose_and_zero_is_neutral(tmp_path):
         ("alpha: 0\n", "alpha: .nan\n", "x.yaml:8 intervention.alpha: NaN is not accepted"),
         ("control: none", "positon: all", "unknown key; did you mean positions?"),
         ("{pairs: styles}", "{pair: styles}", "a mapping with one of the keys pairs, file"),
-        ("kind: steering", "kind: steer", "one of router_mask, steering"),
+        ("kind: steering", "kind: steer", "one of router_mask, steering, dac"),
         (
             "{pairs: styles}",
             "[{pairs: styles}, {file: x, weigth: 2}]",
