@@ -31,7 +31,7 @@ RECORDS = "records.jsonl"
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
-_OWN |= {FORWARD, "paired"}
+_OWN |= {FORWARD, "paired", "search"}
 
 
 def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:

@@ -159,11 +159,15 @@ class ModelRun:
         results = [self._results.get(result.case.id, result) for result in missing]
         return [self._timed(result) for result in results]
 
+    def leave(self) -> None:
+        """End the stream; results stay, and so does the engine, for whoever uses it next."""
+        self._stream.close()
+
     def close(self) -> None:
         """Give the model's memory back; results stay. Closing twice is closing once."""
         if not self._closed:
             self._closed = True
-            self._stream.close()
+            self.leave()
             self.engine.close()
 
     def _each(self) -> list[PlannedCase]:

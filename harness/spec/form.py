@@ -17,19 +17,19 @@ from harness.spec.layers import changed
 from harness.spec.settings import Resolved
 
 
-def _members(annotation: Any) -> Iterator[Any]:
+def members(annotation: Any) -> Iterator[Any]:
     """The types and markers of an annotation, with its unions and `Annotated`s taken apart."""
     if get_origin(annotation) in (Annotated, Union, UnionType):
         for argument in get_args(annotation):
-            yield from _members(argument)
+            yield from members(argument)
     else:
         yield annotation
 
 
 def sections(info: FieldInfo) -> list[type[BaseModel]]:
     """The sections that may fill in a field: none for a plain value, several for a union."""
-    members = _members(info.annotation)
-    return [kind for kind in members if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    parts = members(info.annotation)
+    return [kind for kind in parts if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 
 def _table(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -45,7 +45,7 @@ FIELDS = dict(_table(Experiment))
 _PATHS = {
     name: marker
     for name, info in FIELDS.items()
-    for marker in chain(_members(info.annotation), info.metadata)
+    for marker in chain(members(info.annotation), info.metadata)
     if isinstance(marker, Resolved)
 }
 

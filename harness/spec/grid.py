@@ -27,7 +27,7 @@ MOST_CASES = 100_000
 """A larger grid is a slip of the pen: even planning it would take minutes."""
 
 _CONTROL = "intervention.control"
-_ONE_PER_EXPERIMENT = {"axes", "dose", "forward", "gates", "measure", "name", "requires"}
+_ONE_PER_EXPERIMENT = {"axes", "dose", "forward", "gates", "measure", "name", "requires", "search"}
 
 
 def expand(experiment: Experiment, source: Source | None = None) -> list[Case]:
