@@ -51,6 +51,8 @@ def overrides(config: pytest.Config) -> list[str]:
         given.append(f"task.limit={config.option.titrate_limit}")
     if config.option.titrate_model is not None:
         given.append(f"model={config.option.titrate_model}")
+    if config.option.titrate_engine is not None:
+        given.append(f"engine.name={config.option.titrate_engine}")
     return given
 
 

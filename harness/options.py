@@ -35,6 +35,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="run every spec on this model instead of its own",
     )
     group.addoption(
+        "--titrate-engine",
+        metavar="NAME",
+        help="run every spec on this engine instead of its own: transformers or vllm",
+    )
+    group.addoption(
         "--titrate-store",
         metavar="DIR",
         type=Path,

@@ -30,6 +30,7 @@ from harness.runs.folder import (
     store_below,
 )
 from harness.runs.invariants import check_invariants
+from harness.runs.needs import needs_of
 from harness.runs.plan import PlannedCase, by_model, check_compatible
 from harness.runs.progress import Counts, Progress, Silent
 from harness.runs.resolve import Resolver
@@ -216,7 +217,8 @@ class Session:
 
         def opening() -> Engine:
             self.progress.note(f"loading {model}")
-            engine = open_engine(model, settings)
+            needs = needs_of(each.experiment for each in group)
+            engine = open_engine(model, settings, needs)
             self.counts.loads += 1
             return engine
 

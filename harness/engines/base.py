@@ -32,13 +32,15 @@ class SamplingRules:
 
     `temperature` 0 is greedy (the first of equal maxima). Otherwise logits are divided by it, then
     the candidate set is cut to the `top_k` most probable, to the smallest set whose mass reaches
-    `top_p`, and to those with at least `min_p` of the best one's probability.
+    `top_p`, and to those with at least `min_p` of the best one's probability. Where even the best
+    one's probability is below `greedy_threshold`, it is the only candidate.
     """
 
     temperature: float = 0.0
     top_k: int | None = None
     top_p: float = 1.0
     min_p: float = 0.0
+    greedy_threshold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class Request:
                 self.sampling.top_k,
                 self.sampling.top_p,
                 self.sampling.min_p,
+                # Left out where it is off: completions that were stored before it was known stay.
+                *([self.sampling.greedy_threshold] if self.sampling.greedy_threshold else []),
             ],
             "stop": [sorted(self.stop.tokens), self.stop.strings],
             "randomness": [self.seed, self.sample, self.draw],

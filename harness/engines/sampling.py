@@ -24,6 +24,7 @@ class RowRules:
     top_k: torch.Tensor
     top_p: torch.Tensor
     min_p: torch.Tensor
+    greedy_threshold: torch.Tensor
     all_greedy: bool
     any_truncation: bool
 
@@ -40,9 +41,14 @@ class RowRules:
             top_k=column([rule.top_k or largest for rule in rules], torch.int64),
             top_p=column([rule.top_p for rule in rules], torch.float32),
             min_p=column([rule.min_p for rule in rules], torch.float32),
+            greedy_threshold=column([rule.greedy_threshold for rule in rules], torch.float32),
             all_greedy=all(rule.temperature == 0 for rule in rules),
             any_truncation=any(
-                rule.top_k is not None or rule.top_p < 1 or rule.min_p > 0 for rule in rules
+                rule.top_k is not None
+                or rule.top_p < 1
+                or rule.min_p > 0
+                or rule.greedy_threshold > 0
+                for rule in rules
             ),
         )
 
@@ -56,6 +62,7 @@ class RowRules:
             top_k=self.top_k.repeat_interleave(times),
             top_p=self.top_p.repeat_interleave(times),
             min_p=self.min_p.repeat_interleave(times),
+            greedy_threshold=self.greedy_threshold.repeat_interleave(times),
         )
 
 
@@ -79,11 +86,24 @@ def choose(
         greedy = rules.temperature == 0
         tempered = logits / rules.temperature.masked_fill(greedy, 1.0)[:, None]
         if rules.any_truncation:
+            tempered = greedy_below(tempered, rules.greedy_threshold)
             tempered = truncate(tempered, rules.top_k, rules.top_p, rules.min_p)
         noisy = tempered.log_softmax(dim=-1) + gumbel(keys, positions, logits.shape[-1])
         tokens = torch.where(greedy, tokens, noisy.argmax(dim=-1))
     chosen = logits.gather(-1, tokens[:, None])[:, 0]
     return Choice(tokens, chosen - logits.logsumexp(dim=-1))
+
+
+def greedy_below(logits: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
+    """Leave only the best token of rows [R, V] whose best probability is below theirs [R].
+
+    Greedy-threshold decoding: a model that is unsure of every token draws noise rather than
+    variety. The comparison is strict, so that a threshold of 0 is off; logits are tempered ones.
+    """
+    best = logits.argmax(dim=-1, keepdim=True)
+    unsure = logits.softmax(dim=-1).gather(-1, best) < thresholds[:, None]
+    others = torch.ones_like(logits, dtype=torch.bool).scatter(-1, best, value=False)
+    return logits.masked_fill(unsure & others, -torch.inf)
 
 
 def truncate(

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from harness.engines.base import Request, SamplingRules, Stop
+from harness.engines.vllm.availability import check_installed, check_kind
 from harness.errors import FieldError, ModelError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
 from harness.models.loading import load_config, pick_device
@@ -61,7 +62,7 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
     try:
         task = task_of(experiment.task, unsafe_code=unsafe_code)
         load_config(experiment.model)
-        _check_device(experiment.engine.device)
+        _check_engine(experiment)
         pairs_of(experiment)
         check_intervention(experiment)
     except FieldError as error:
@@ -71,6 +72,15 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
     except ModelError as error:
         raise case.source.locate(FieldError("model", str(error))) from error
     return PlannedCase(case, task, nodeid)
+
+
+def _check_engine(experiment: Experiment) -> None:
+    """Raise `FieldError` for an engine that is not here, or cannot do what is asked of it."""
+    if experiment.engine.name == "transformers":
+        _check_device(experiment.engine.device)
+        return
+    check_installed()
+    check_kind(experiment.intervention and experiment.intervention.kind)
 
 
 @cache
@@ -173,7 +183,11 @@ def _request(
         max_new_tokens=sampling.max_new_tokens,
         intervention=intervention,
         sampling=SamplingRules(
-            sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p
+            sampling.temperature,
+            sampling.top_k,
+            sampling.top_p,
+            sampling.min_p,
+            sampling.greedy_threshold,
         ),
         stop=Stop(strings=case.task.stop_strings(experiment.prompt.style)),
         seed=experiment.seed if random else 0,

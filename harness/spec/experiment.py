@@ -19,6 +19,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     Tag,
+    model_validator,
 )
 
 from harness.spec.dac import DacSettings
@@ -129,6 +130,8 @@ class SamplingSettings(Settings):
     """Keep the smallest set of tokens whose probability reaches this."""
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Keep tokens with at least this share of the most probable one's probability."""
+    greedy_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Take the most probable token wherever its probability is below this; 0 is off."""
     max_new_tokens: PositiveInt = 512
     draws: PositiveInt = 1
     """Completions per sample."""
@@ -146,9 +149,10 @@ class ForwardSettings(Settings):
 
 
 class EngineSettings(Settings):
-    """What makes the tokens, and at which precision."""
+    """What makes the tokens, and at which precision. Each engine takes the fields that name it."""
 
-    name: Literal["transformers"] = "transformers"
+    name: Literal["transformers", "vllm"] = "transformers"
+    """transformers, or vllm (an installation of its own; docs/vllm.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: float32 on a CPU, the checkpoint's own type elsewhere."""
     device: str = "auto"
@@ -163,6 +167,56 @@ class EngineSettings(Settings):
     """Propose what other conditions of the sample said; never changes what is generated."""
     determinism: Literal["fast", "strict"] = "fast"
     """strict: fixed shapes, so that tokens do not depend on what a request is batched with."""
+    tensor_parallel_size: PositiveInt | None = None
+    """vllm: devices that share every layer."""
+    pipeline_parallel_size: PositiveInt | None = None
+    """vllm: groups of devices that each hold a part of the layers."""
+    distributed_executor: Literal["mp", "ray"] | None = None
+    """vllm: how its workers are started; ray for several machines."""
+    separate_process: bool | None = None
+    """vllm: schedule in a process of its own, and not in this one (the default)."""
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
+    """vllm: share of a device's memory for weights and the cache."""
+    max_num_batched_tokens: PositiveInt | None = None
+    """vllm: tokens of one pass."""
+    enforce_eager: bool | None = None
+    """vllm: neither compile nor capture the forward pass; the default on a CPU."""
+    model_runner: Literal["v1", "v2"] | None = None
+    """vllm: which of its model runners; v1 by default. v2 needs a GPU."""
+    speculation: Literal["ngram"] | None = None
+    """vllm: propose tokens that followed the same ones before; greedy requests only."""
+
+    @model_validator(mode="after")
+    def _one_engine(self) -> Self:
+        if self.name == "transformers":
+            foreign = next((name for name in _VLLM if getattr(self, name) is not None), None)
+            remedy = "use engine.name: vllm"
+        else:
+            defaults = type(self).model_fields
+            foreign = next(
+                (name for name in _TRANSFORMERS if getattr(self, name) != defaults[name].default),
+                None,
+            )
+            remedy = "leave it out, or use engine.name: transformers"
+        if foreign is not None:
+            value = getattr(self, foreign)
+            raise ValueError(f"{foreign}: {value} means nothing to {self.name}; {remedy}")
+        return self
+
+
+# Fields that only one engine understands; those of transformers by the default that means nothing.
+_VLLM = (
+    "tensor_parallel_size",
+    "pipeline_parallel_size",
+    "distributed_executor",
+    "separate_process",
+    "gpu_memory_utilization",
+    "max_num_batched_tokens",
+    "enforce_eager",
+    "model_runner",
+    "speculation",
+)
+_TRANSFORMERS = ("device", "device_map", "determinism")
 
 
 class Requirements(Settings):

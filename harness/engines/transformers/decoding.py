@@ -16,11 +16,11 @@ from collections.abc import Sequence as SequenceOf
 import torch
 
 from harness.engines.base import Completion, FinishReason
+from harness.engines.endings import Endings
 from harness.engines.transformers.admission import Admission
 from harness.engines.transformers.attention import grouped_attention
 from harness.engines.transformers.drafts import LONGEST, DraftLength, SiblingTexts
 from harness.engines.transformers.drawing import Drawing
-from harness.engines.transformers.endings import Endings
 from harness.engines.transformers.experts import experts_as
 from harness.engines.transformers.ordering import Queued
 from harness.engines.transformers.passes import Passes, Work, padded

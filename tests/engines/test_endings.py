@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.engines.base import Request, Stop
-from harness.engines.transformers.endings import Endings
+from harness.engines.endings import Endings
 from harness.engines.transformers.residents import Sequence
 
 stops = st.builds(

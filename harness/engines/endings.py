@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as SequenceOf
+from typing import Any, Protocol
 
-from harness.engines.base import FinishReason
-from harness.engines.transformers.residents import Sequence
-from harness.models.loading import LoadedModel
+from harness.engines.base import FinishReason, Request
+
+
+class Model(Protocol):
+    """What is asked of a model here."""
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """Ids that end a sequence."""
+
+    @property
+    def context(self) -> int:
+        """The longest sequence, in tokens."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer."""
+
+
+class Sequence(Protocol):
+    """A request, and the tokens that were generated for it so far."""
+
+    @property
+    def request(self) -> Request:
+        """What was asked for."""
+
+    @property
+    def tokens(self) -> SequenceOf[int]:
+        """The generated tokens."""
 
 
 class Endings:
     """The rules of one model: its end tokens, its context and its tokenizer."""
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, model: Model) -> None:
         # Read once: transformers' configurations take microseconds for every attribute.
-        self._end_tokens = loaded.end_tokens
-        self._context = loaded.context
-        self._tokenizer = loaded.tokenizer
+        self._end_tokens = model.end_tokens
+        self._context = model.context
+        self._tokenizer = model.tokenizer
 
     def room(self, sequence: Sequence) -> int:
         """Tokens that a sequence may still generate."""

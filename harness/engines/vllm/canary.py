@@ -1,0 +1,61 @@
+"""A canary after start: an intervention that nobody could miss must be felt where it was installed.
+
+What a model is compiled to is kept and found again by keys; a stale artefact, a kernel that was
+swapped or a hook that is not called would make every intervention do nothing, in silence. So one
+token is generated with and without a heavy dose of everything that was installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from harness.engines.base import Completion, Request
+from harness.engines.vllm.declared import Declared
+from harness.errors import ModelError
+from harness.interventions.array import Array
+from harness.interventions.base import Intervention
+from harness.interventions.router_mask import RouterMask
+from harness.interventions.steering import Steering, Term
+from harness.models.routers import RouterShape
+
+_ALPHA = 100.0
+_LENGTH = 8
+
+Generate = Callable[[list[Request]], list[Completion]]
+
+
+def check_reached(
+    declared: Declared, generate: Generate, vocabulary: int, width: int, routers: RouterShape | None
+) -> None:
+    """Raise `ModelError` for the first place where an intervention is not felt."""
+    doses = _doses(declared, width, routers)
+    if not doses:
+        return
+    tokens = torch.randint(vocabulary, (_LENGTH,), generator=torch.Generator().manual_seed(0))
+    prompt = tuple(tokens.tolist())
+    requests = [Request(prompt, 1, intervention) for intervention in (None, *doses.values())]
+    baseline, *others = generate(requests)
+    for name, own in zip(doses, others, strict=True):
+        if own.finish_reason == "error":
+            raise ModelError(f"{name} cannot be used in vLLM: {own.error}")
+        if own.log_probabilities == baseline.log_probabilities:
+            raise ModelError(
+                f"{name} does not reach the model inside vLLM: a canary request was answered as "
+                "without it; clear vLLM's compile cache, or set engine.enforce_eager: true"
+            )
+
+
+def _doses(declared: Declared, width: int, routers: RouterShape | None) -> dict[str, Intervention]:
+    """One dose, by name, for every place and for the routers."""
+    doses: dict[str, Intervention] = {}
+    vector = Array(torch.randn(width, generator=torch.Generator().manual_seed(1)))
+    for layer, site in declared.steered:
+        term = Term(layer=layer, site=site, vector=vector, alpha=_ALPHA, positions="all")
+        doses[f"steering at layer {layer}, {site},"] = Steering(terms=(term,))
+    if declared.masks and routers is not None:
+        half = range(0, routers.experts, 2)
+        points = tuple((layer, expert) for layer in routers.layers for expert in half)
+        doses["a router mask"] = RouterMask(points=points, on_empty="zero")
+    return doses

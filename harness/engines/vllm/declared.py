@@ -1,0 +1,115 @@
+"""What a started engine can do to its model: where hidden states are steered or read, and routing.
+
+A compiled or captured forward pass cannot be changed any more, so what requests will need is said
+when the engine starts; an eager one takes more at any time. Everything here is plain data, because
+it travels to vLLM's processes and into the key of its compile cache.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self, TypeAlias
+
+from harness.interventions.base import Intervention
+from harness.interventions.router_mask import RouterMask
+from harness.interventions.steering import Steering
+from harness.spec.steering_terms import Site
+
+Place: TypeAlias = tuple[int, Site]
+"""(layer, site)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """What one place holds: additions per token, and whether any of them has a condition."""
+
+    terms: int = 0
+    conditional: bool = False
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Masks of routers, steered places, and places whose hidden states are read."""
+
+    masks: bool = False
+    router_logits: bool = False
+    steered: Mapping[Place, Steered] = ()  # type: ignore[assignment]
+    read: frozenset[Place] = frozenset()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steered", dict(self.steered))
+
+    @classmethod
+    def of(cls, interventions: Iterable[Intervention | None]) -> Self:
+        """What these interventions need; neutral ones, and kinds unknown here, need nothing."""
+        declared = cls()
+        for intervention in interventions:
+            if intervention is None or intervention.is_neutral:
+                continue
+            if isinstance(intervention, RouterMask):
+                declared |= cls(masks=True)
+            elif isinstance(intervention, Steering):
+                declared |= cls(steered=_steered(intervention))
+        return declared
+
+    def __or__(self, other: Declared) -> Self:
+        steered = dict(self.steered)
+        for place, needed in other.steered.items():
+            have = steered.get(place, Steered())
+            steered[place] = Steered(
+                max(have.terms, needed.terms), have.conditional or needed.conditional
+            )
+        return type(self)(
+            self.masks or other.masks,
+            self.router_logits or other.router_logits,
+            steered,
+            self.read | other.read,
+        )
+
+    def lacks(self, other: Declared) -> str | None:
+        """What `other` needs and this does not have, in words; None if it has everything."""
+        if other.masks and not self.masks:
+            return "router masks"
+        if other.router_logits and not self.router_logits:
+            return "reading router logits"
+        for (layer, site), needed in other.steered.items():
+            have = self.steered.get((layer, site), Steered())
+            if have.terms < needed.terms:
+                return f"{needed.terms} steering term(s) at layer {layer}, {site}"
+            if needed.conditional and not have.conditional:
+                return f"conditional steering at layer {layer}, {site}"
+        missing = min(other.read - self.read, default=None)
+        return None if missing is None else f"reading layer {missing[0]}, {missing[1]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, equal for equal declarations."""
+        return {
+            "masks": self.masks,
+            "router_logits": self.router_logits,
+            "steered": [
+                [layer, site, needed.terms, needed.conditional]
+                for (layer, site), needed in sorted(self.steered.items())
+            ],
+            "read": [list(place) for place in sorted(self.read)],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The declaration that `to_json` wrote."""
+        return cls(
+            bool(document["masks"]),
+            bool(document["router_logits"]),
+            {
+                (layer, site): Steered(terms, conditional)
+                for layer, site, terms, conditional in document["steered"]
+            },
+            frozenset((layer, site) for layer, site in document["read"]),
+        )
+
+
+def _steered(steering: Steering) -> dict[Place, Steered]:
+    counts = Counter((term.layer, term.site) for term in steering.terms)
+    conditional = {(term.layer, term.site) for term in steering.terms if term.condition}
+    return {place: Steered(terms, place in conditional) for place, terms in counts.items()}

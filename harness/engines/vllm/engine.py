@@ -1,0 +1,299 @@
+"""The engine on vLLM: requests of any mixture share its continuous batch.
+
+What a request's intervention needs lies in tables of vLLM's workers (`worker/`), written once; the
+request names rows of them (`conditions.py`). `docs/vllm.md` says what is done where.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from harness.engines.base import Activations, Completion, FinishReason, Reading, Request
+from harness.engines.endings import Endings
+from harness.engines.vllm import reading
+from harness.engines.vllm.availability import installed_version
+from harness.engines.vllm.canary import check_reached
+from harness.engines.vllm.conditions import Conditions, Lease
+from harness.engines.vllm.declared import Declared
+from harness.engines.vllm.facts import ModelFacts
+from harness.engines.vllm.requests import Refusals, parameters, prompt_of
+from harness.engines.vllm.running import Running
+from harness.engines.vllm.start import device_name, is_eager, sequences, start
+from harness.engines.vllm.workers import Workers
+from harness.errors import FieldError, ModelError, RequestError
+from harness.models.sites import hidden_shape
+from harness.spec.experiment import EngineSettings
+
+_Ended = tuple[int, Completion]
+
+
+class VllmEngine:
+    """Runs requests in vLLM. Not thread-safe: one `generate` or `forward` at a time.
+
+    Args:
+        model: The model's reference, as in a spec.
+        settings: The engine section of a spec, with `name: vllm`.
+        declared: What requests will need. An eager engine takes more at any time; one whose
+            forward pass is compiled refuses requests that need more.
+    """
+
+    def __init__(
+        self, model: str, settings: EngineSettings, declared: Declared | None = None
+    ) -> None:
+        self._facts = ModelFacts.of(model)
+        self._settings = settings
+        self._endings = Endings(self._facts)
+        self._eager = is_eager(settings)
+        self._ids = 0
+        slots = sequences(settings)
+        # A few requests more than run, so that a finished one's place is taken at once.
+        self._window = slots + max(4, slots // 4)
+        self._conditions = Conditions(rows=self._window + 1)
+        first = declared or Declared()
+        self._conditions.declare(first)
+        self._engine = start(self._facts, settings, self._conditions)
+        self._workers = Workers(self._engine)
+        self._refusals = Refusals(self._facts, settings, self._columns)
+        self._determinism = self._described()
+        if first != Declared():
+            self._grow(first)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's own tokenizer."""
+        return self._facts.tokenizer
+
+    @property
+    def determinism(self) -> Mapping[str, str]:
+        """What may change numerics."""
+        return self._determinism
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the model's content and of everything in `determinism`."""
+        content = {"model": self._facts.content_hash, **self.determinism}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[_Ended]:
+        """Yield `(position, completion)` as requests finish; refused ones come first."""
+        waiting: deque[tuple[int, Request]] = deque()
+        for position, request in enumerate(requests):
+            try:
+                self._refusals.check(request)
+                self._allow(Declared.of([request.intervention]))
+            except (RequestError, FieldError, ModelError) as error:
+                yield position, _refused(request, error)
+            else:
+                waiting.append((position, request))
+        yield from self._run(waiting)
+
+    def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
+        """Yield `(position, activations)`; an impossible reading raises `RequestError`."""
+        asked = list(readings)
+        layers, _ = hidden_shape(self._facts.config)
+        for position, each in enumerate(asked):
+            reading.check(position, each, self._columns, layers)
+            self._refusals.check_intervention(each.intervention)
+        self._allow(reading.needed(asked))
+        waiting = deque(enumerate(asked))
+        running: dict[str, tuple[int, Reading, Lease]] = {}
+        try:
+            while waiting or running:
+                self._admit_readings(waiting, running)
+                for output in self._engine.step():
+                    if not output.finished or output.request_id not in running:
+                        continue
+                    position, each, lease = running.pop(output.request_id)
+                    lease.release()
+                    read: Mapping[str, torch.Tensor] = {}
+                    if reading.captures(each.capture):
+                        read = self._workers.captured(lease.id)
+                    yield position, reading.activations(each, output, read)
+        finally:
+            self._abandon(running)
+
+    def readout(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities [..., V] read from block outputs [..., H]; on the CPU."""
+        found = self._workers.readout(hidden.reshape(-1, hidden.shape[-1]))
+        return found.view(*hidden.shape[:-1], -1)
+
+    def forget(self) -> None:
+        """Drop every prefix that could be reused."""
+        self._engine.reset_prefix_cache()
+
+    def close(self) -> None:
+        """Stop vLLM and give its memory back."""
+        from vllm.distributed import cleanup_dist_env_and_memory
+
+        self._engine.engine_core.shutdown()
+        del self._engine, self._workers
+        cleanup_dist_env_and_memory()
+
+    # Requests ------------------------------------------------------------------------------------
+
+    def _run(self, waiting: deque[tuple[int, Request]]) -> Iterator[_Ended]:
+        running: dict[str, Running] = {}
+        try:
+            while waiting or running:
+                yield from self._admit(waiting, running)
+                if running:
+                    yield from self._step(running)
+        finally:
+            # Cancelled in the middle: what is running is neither complete nor wanted.
+            self._abandon(running)
+
+    def _admit(
+        self, waiting: deque[tuple[int, Request]], running: dict[str, Running]
+    ) -> list[_Ended]:
+        """Hand vLLM as many requests as have room; what it rejects fails alone."""
+        rejected: list[_Ended] = []
+        admitted: list[Running] = []
+        while waiting and len(running) + len(admitted) < self._window:
+            position, request = waiting[0]
+            try:
+                lease = self._conditions.lease(request.intervention, request.prompt_length)
+            except RequestError as error:
+                rejected.append((position, _refused(request, error)))
+                waiting.popleft()
+                continue
+            if lease is None:
+                break
+            waiting.popleft()
+            admitted.append(Running(position, request, lease))
+        self._workers.write([write for each in admitted for write in each.lease.writes])
+        for each in admitted:
+            request = each.request
+            prompt = prompt_of(request.prompt, request.intervention, request.prompt_length)
+            try:
+                self._add(each.lease, prompt, parameters(request, each.lease, self._facts))
+            except ValueError as error:
+                each.lease.release()
+                rejected.append((each.position, _refused(request, error)))
+            else:
+                running[each.lease.name] = each
+        return rejected
+
+    def _step(self, running: dict[str, Running]) -> list[_Ended]:
+        """One step of vLLM: the requests that ended in it, with what they counted."""
+        ended: list[tuple[Running, FinishReason]] = []
+        for output in self._engine.step():
+            each = running.get(output.request_id)
+            if each is None:
+                continue
+            reason = each.take(output.outputs[0], self._endings)
+            if reason is not None and not output.finished:
+                self._engine.abort_request([each.lease.name])
+            elif reason is None and output.finished:
+                reason = "error"
+            if reason is not None:
+                del running[output.request_id]
+                ended.append((each, reason))
+        counting = {each.lease.id: each.length for each, _ in ended if each.counts}
+        counts = self._workers.counted(counting)
+        completions: list[_Ended] = []
+        for each, reason in ended:
+            each.lease.release()
+            if reason == "error":
+                completions.append((each.position, _refused(each.request, "vLLM gave it up")))
+            else:
+                counted = counts.get(each.lease.id, (0, 0, 0))
+                completion = each.completion(reason, self._endings, counted, self._routers)
+                completions.append((each.position, completion))
+        return completions
+
+    def _admit_readings(
+        self,
+        waiting: deque[tuple[int, Reading]],
+        running: dict[str, tuple[int, Reading, Lease]],
+    ) -> None:
+        while waiting and len(running) < self._window:
+            position, each = waiting[0]
+            lease = self._conditions.lease(each.intervention, each.prompt)
+            if lease is None:
+                return
+            waiting.popleft()
+            self._workers.write(lease.writes)
+            if reading.captures(each.capture):
+                lease.payload["captured"] = True
+            prompt = prompt_of(each.tokens, each.intervention, each.prompt)
+            self._add(lease, prompt, reading.parameters(each, lease))
+            running[lease.name] = position, each, lease
+
+    def _add(self, lease: Lease, prompt: Any, given: Any) -> None:
+        """Hand a request to vLLM, which knows it by an id of its own inside."""
+        self._ids += 1
+        lease.name = f"titrate-{self._ids}"
+        lease.id = self._engine.add_request(lease.name, prompt, given)
+
+    def _abandon(self, running: Mapping[str, Any]) -> None:
+        """Take what is still running out of vLLM; its rows are free again."""
+        if not running:
+            return
+        self._engine.abort_request(list(running))
+        for each in running.values():
+            lease = each.lease if isinstance(each, Running) else each[2]
+            lease.release()
+
+    # What the workers can do ---------------------------------------------------------------------
+
+    def _allow(self, needed: Declared) -> None:
+        """Make sure that the workers can do this; an eager engine's learn it now."""
+        lacking = self._conditions.declared.lacks(needed)
+        if lacking is None:
+            return
+        if not self._eager:
+            raise RequestError(
+                f"{lacking} was not declared when the engine started, and a compiled model cannot "
+                "learn it; set engine.enforce_eager: true"
+            )
+        self._grow(needed)
+
+    def _grow(self, needed: Declared) -> None:
+        """Put what is needed into the models, and see that it is felt there."""
+        self._workers.install(needed, self._conditions)
+        _, width = hidden_shape(self._facts.config)
+        shape = self._refusals.routers if needed.masks else None
+        check_reached(needed, self._answered, self._facts.vocabulary, width, shape)
+
+    def _answered(self, requests: list[Request]) -> list[Completion]:
+        completions = dict(self._run(deque(enumerate(requests))))
+        return [completions[position] for position in range(len(requests))]
+
+    @property
+    def _columns(self) -> int:
+        """Tokens of the longest sequence that the cache holds."""
+        return int(self._engine.vllm_config.model_config.max_model_len)
+
+    @property
+    def _routers(self) -> int:
+        return len(self._refusals.routers.layers)
+
+    def _described(self) -> dict[str, str]:
+        config = self._engine.vllm_config
+        parallel = config.parallel_config
+        return {
+            "engine": "vllm",
+            "policy": "fast",
+            "device": device_name(),
+            "dtype": str(config.model_config.dtype).removeprefix("torch."),
+            "forward": "eager" if self._eager else "compiled",
+            "parallel": f"{parallel.tensor_parallel_size} x {parallel.pipeline_parallel_size}",
+            "model runner": self._settings.model_runner or "v1",
+            "speculation": self._settings.speculation or "off",
+            "kernels": torch.backends.cpu.get_cpu_capability(),
+            "titrate": version("pytest-titrate"),
+            "torch": torch.__version__,
+            "transformers": version("transformers"),
+            "vllm": str(installed_version()),
+        }
+
+
+def _refused(request: Request, why: object) -> Completion:
+    return Completion((), "", "error", error=f"{request.sample}: {why}")

@@ -1,0 +1,60 @@
+"""What is known of a model without loading it: its files, tokenizer, context and end tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from huggingface_hub import snapshot_download
+from transformers import GenerationConfig
+
+from harness.models.content import content_hash
+from harness.models.loading import load_config, load_tokenizer, local_files, locate
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model's files and what they say."""
+
+    reference: str
+    folder: Path
+    config: Any
+    tokenizer: Any
+    end_tokens: frozenset[int]
+    content_hash: str
+
+    @classmethod
+    def of(cls, reference: str) -> Self:
+        """Read a model's files, downloading them first where need be; raises `ModelError`."""
+        config = load_config(reference)
+        tokenizer = load_tokenizer(reference)
+        folder = local_files(reference) or Path(snapshot_download(str(locate(reference))))
+        return cls(
+            reference,
+            folder,
+            config,
+            tokenizer,
+            _end_tokens(folder, config, tokenizer),
+            content_hash(folder),
+        )
+
+    @property
+    def context(self) -> int:
+        """The longest sequence the model was made for, in tokens."""
+        return int(self.config.get_text_config().max_position_embeddings)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many token ids the model has."""
+        return int(self.config.get_text_config().vocab_size)
+
+
+def _end_tokens(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
+    """Ids that end a sequence: the tokenizer's, and those of the generation configuration."""
+    if (folder / "generation_config.json").is_file():
+        configured = GenerationConfig.from_pretrained(folder).eos_token_id
+    else:
+        configured = GenerationConfig.from_model_config(config).eos_token_id
+    ids = [configured] if isinstance(configured, int) else list(configured or [])
+    return frozenset(id_ for id_ in [*ids, tokenizer.eos_token_id] if id_ is not None)

@@ -1,0 +1,119 @@
+"""One request on its way into vLLM: what is refused first, its parameters, its prefix's salt."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from harness.engines.base import Request
+from harness.engines.vllm import drawing
+from harness.engines.vllm.availability import KINDS
+from harness.engines.vllm.conditions import Lease
+from harness.engines.vllm.facts import ModelFacts
+from harness.engines.vllm.worker.scheduled import KEY
+from harness.errors import RequestError
+from harness.interventions.base import Intervention
+from harness.interventions.router_mask import RouterMask, check_points
+from harness.interventions.steering import Steering, check_terms
+from harness.models.routers import RouterShape, router_shape
+from harness.models.sites import hidden_shape
+from harness.spec.experiment import EngineSettings
+
+
+class Refusals:
+    """What a model in vLLM cannot run, told by a request alone; `longest` is in tokens."""
+
+    def __init__(self, facts: ModelFacts, settings: EngineSettings, longest: int) -> None:
+        self._facts = facts
+        self._speculates = settings.speculation is not None
+        self._longest = longest
+        self._known: set[Intervention] = set()
+
+    @cached_property
+    def routers(self) -> RouterShape:
+        """The model's routers. Raises `ModelError` where there are none."""
+        return router_shape(self._facts.config)
+
+    def check(self, request: Request) -> None:
+        """Raise `RequestError`, `FieldError` or `ModelError` for what cannot be run."""
+        prompt, vocabulary = request.prompt, self._facts.vocabulary
+        if not prompt:
+            raise RequestError("the prompt is empty")
+        outside = next((token for token in prompt if not 0 <= token < vocabulary), None)
+        if outside is not None:
+            raise RequestError(f"token id {outside} of the prompt is outside 0..{vocabulary - 1}")
+        if request.max_new_tokens < 1:
+            raise RequestError(f"max_new_tokens is {request.max_new_tokens}; it must be at least 1")
+        if len(prompt) >= self._facts.context:
+            raise RequestError(
+                f"the prompt has {len(prompt)} tokens, which leaves no room in the model's "
+                f"context of {self._facts.context}"
+            )
+        needed = min(len(prompt) + request.max_new_tokens, self._facts.context)
+        if needed > self._longest:
+            raise RequestError(
+                f"prompt and new tokens are up to {needed} tokens, but the cache holds "
+                f"{self._longest}; raise engine.columns or lower sampling.max_new_tokens"
+            )
+        if self._speculates and request.sampling.temperature > 0:
+            raise RequestError(
+                f"temperature {request.sampling.temperature:g} with engine.speculation, which "
+                "keeps greedy decoding only; leave speculation out, or use temperature 0"
+            )
+        self.check_intervention(request.intervention)
+
+    def check_intervention(self, intervention: Intervention | None) -> None:
+        """Raise a `TitrateError` for an intervention that this model cannot take."""
+        if intervention is None or intervention in self._known:
+            return
+        config = self._facts.config
+        if isinstance(intervention, RouterMask):
+            shape = self.routers
+            check_points(intervention.points, layers=shape.layers, experts=shape.experts)
+        elif isinstance(intervention, Steering):
+            layers, width = hidden_shape(config)
+            check_terms(intervention, layers=layers, width=width)
+        else:
+            raise RequestError(
+                f"intervention {intervention.kind} is not applied by vllm; it applies "
+                f"{', '.join(KINDS)}"
+            )
+        self._known.add(intervention)
+
+
+def parameters(request: Request, lease: Lease, facts: ModelFacts) -> Any:
+    """The `SamplingParams` of a request; it is greedy to vLLM, see `processors_v1.py`."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    arguments: dict[str, Any] = {}
+    if lease.payload:
+        arguments[KEY] = lease.payload
+    drawn = drawing.payload(request)
+    if drawn is not None:
+        arguments[drawing.KEY] = drawn
+    return SamplingParams(
+        temperature=0.0,
+        max_tokens=min(request.max_new_tokens, facts.context - len(request.prompt)),
+        stop_token_ids=sorted(facts.end_tokens | request.stop.tokens),
+        ignore_eos=True,  # the end tokens are among the stop tokens
+        logprobs=-1 if request.distribution else 0,
+        detokenize=False,
+        output_kind=RequestOutputKind.DELTA,
+        extra_args=arguments or None,
+    )
+
+
+def prompt_of(tokens: tuple[int, ...], intervention: Intervention | None, prompt: int) -> Any:
+    """A prompt as vLLM takes it. Only requests of equal salts share what is cached of prefixes.
+
+    The salt is the intervention's key of an endless prefix: of everything that it will ever do.
+    """
+    given: dict[str, Any] = {"prompt_token_ids": list(tokens)}
+    if intervention is not None and not intervention.is_neutral:
+        given["cache_salt"] = intervention.prefix_key(_ENDLESS, prompt)
+    return given
+
+
+# Longer than any sequence, so that every dose of every step is in the key.
+_ENDLESS = 2**31

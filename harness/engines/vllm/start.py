@@ -1,0 +1,149 @@
+"""Starts vLLM with the settings of a spec: what is refused first, then its engine.
+
+The process that calls this gives up a little: vLLM seeds the global random number generators and
+fixes torch's number of threads when it runs in process.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import psutil
+
+from harness.engines.vllm.availability import check_installed, check_served
+from harness.engines.vllm.conditions import Conditions
+from harness.engines.vllm.facts import ModelFacts
+from harness.errors import ModelError
+from harness.spec.experiment import EngineSettings
+
+#: Sequences at once, unless a spec says otherwise: on a CPU more no longer raise throughput.
+SEQUENCES = {"cpu": 64, "gpu": 256}
+# Share of the free memory that the cache of keys and values may take on a CPU.
+_CACHE_SHARE = 0.25
+_EXTENSION = "harness.engines.vllm.worker.extension.WorkerExtension"
+
+
+def on_cpu() -> bool:
+    """Whether the vLLM that is installed runs on the CPU. Imports vLLM."""
+    from vllm.platforms import current_platform
+
+    return bool(current_platform.is_cpu())
+
+
+def device_name() -> str:
+    """What vLLM runs on."""
+    from vllm.platforms import current_platform
+
+    return "cpu" if on_cpu() else str(current_platform.get_device_name())
+
+
+def is_eager(settings: EngineSettings) -> bool:
+    """Whether the forward pass is neither compiled nor captured, so that it can still change."""
+    return on_cpu() if settings.enforce_eager is None else settings.enforce_eager
+
+
+def sequences(settings: EngineSettings) -> int:
+    """Sequences that run at once."""
+    return settings.slots or SEQUENCES["cpu" if on_cpu() else "gpu"]
+
+
+def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
+    """A running `LLMEngine`. Raises `FieldError` or `ModelError` where there cannot be one."""
+    check_installed()
+    _set_environment(settings)
+    check_served(facts.reference, facts.config)
+    from vllm import EngineArgs
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+    from harness.engines.vllm.worker import plugin
+
+    plugin.register()
+    try:
+        return LLMEngine.from_engine_args(EngineArgs(**_arguments(facts, settings, conditions)))
+    except (ValueError, RuntimeError, AssertionError, OSError, NotImplementedError) as error:
+        raise ModelError(
+            f"model {facts.reference!r} cannot be started in vLLM: {_last_line(error)}"
+        ) from error
+
+
+def _arguments(
+    facts: ModelFacts, settings: EngineSettings, conditions: Conditions
+) -> dict[str, Any]:
+    """The settings of vLLM, from those of a spec."""
+    columns = min(settings.columns or facts.context, facts.context)
+    arguments: dict[str, Any] = {
+        "model": str(facts.folder),
+        "skip_tokenizer_init": True,  # token ids in, token ids out
+        "dtype": _dtype(settings),
+        "seed": 0,
+        "max_model_len": columns,
+        "max_num_seqs": sequences(settings),
+        "max_num_batched_tokens": settings.max_num_batched_tokens or max(2048, columns),
+        "enforce_eager": is_eager(settings),
+        "tensor_parallel_size": settings.tensor_parallel_size or 1,
+        "pipeline_parallel_size": settings.pipeline_parallel_size or 1,
+        "distributed_executor_backend": settings.distributed_executor,
+        "enable_prefix_caching": True,
+        "async_scheduling": False,  # a drawn token's place is known from the tokens before it
+        "max_logprobs": -1,
+        "generation_config": "vllm",  # the checkpoint's sampling defaults are not the spec's
+        "disable_log_stats": True,
+        "worker_extension_cls": _EXTENSION,
+        "additional_config": {
+            "titrate": {
+                "rows": conditions.rows,
+                "declared": conditions.declared.to_json(),
+                "columns": [list(column) for column in conditions.columns],
+            }
+        },
+    }
+    if on_cpu():
+        arguments["kv_cache_memory_bytes"] = _cache_bytes(facts, columns, sequences(settings))
+    elif settings.gpu_memory_utilization is not None:
+        arguments["gpu_memory_utilization"] = settings.gpu_memory_utilization
+    if settings.speculation == "ngram":
+        arguments["speculative_config"] = {
+            "method": "ngram",
+            "num_speculative_tokens": 4,
+            "prompt_lookup_max": 4,
+        }
+    else:
+        version = "v2" if settings.model_runner == "v2" else "v1"
+        processor = f"harness.engines.vllm.processors_{version}:SamplingProcessor"
+        arguments["logits_processors"] = [processor]
+    return arguments
+
+
+def _set_environment(settings: EngineSettings) -> None:
+    """What vLLM reads from the environment, also in the processes that it starts."""
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(bool(settings.separate_process)))
+    os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(settings.model_runner == "v2"))
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    if settings.enforce_eager is not False:
+        # Its samplers are compiled even in eager mode, for 2 to 17 s; on a CPU for nothing.
+        os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
+
+
+def _dtype(settings: EngineSettings) -> str:
+    if settings.dtype == "auto":
+        return "float32" if on_cpu() else "auto"
+    return settings.dtype
+
+
+def _cache_bytes(facts: ModelFacts, columns: int, slots: int) -> int:
+    """What the cache may need at most, and no more than a share of the memory that is free."""
+    text = facts.config.get_text_config()
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    # 4 bytes of float32; heads may be padded to 32 dimensions (worker/heads.py).
+    per_token = 2 * 4 * text.num_hidden_layers * heads * max(width, 32)
+    needed = int(per_token * columns * slots)
+    free = int(psutil.virtual_memory().available * _CACHE_SHARE)
+    return max(1, min(free, needed))
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0].strip() if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""What runs inside vLLM's own processes: the plugin, the tables, and where the model reads them."""

@@ -1,0 +1,59 @@
+"""The entry point `vllm.general_plugins`: prepares vLLM's processes, and changes nothing by itself.
+
+vLLM calls `register` in every process of every engine of an environment that has this package. What
+it puts in place asks, when a model is loaded, whether our engine wants that model: whether its
+configuration carries our settings. All other models are left as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from harness.engines.vllm.worker.model import ModelInterventions
+
+#: Our key in `VllmConfig.additional_config`, which is part of the key of vLLM's compile cache.
+SETTINGS = "titrate"
+
+#: What is done to each model of this process that our engine asked for.
+MODELS: WeakKeyDictionary[nn.Module, ModelInterventions] = WeakKeyDictionary()
+
+_registered = False
+
+
+def register() -> None:
+    """Prepare this process, once."""
+    global _registered
+    if _registered:
+        return
+    _registered = True
+    from harness.engines.vllm.worker import heads, runner_v1, runner_v2
+
+    _follow_loading()
+    heads.follow()
+    runner_v1.follow()
+    runner_v2.follow()
+
+
+def settings_of(config: Any) -> dict[str, Any] | None:
+    """What our engine asks of the model of a configuration; None for anybody else's."""
+    additional = getattr(config, "additional_config", None)
+    return additional.get(SETTINGS) if isinstance(additional, dict) else None
+
+
+def _follow_loading() -> None:
+    """Put interventions into a model between loading its weights and compiling it."""
+    from vllm.model_executor.model_loader.base_loader import BaseModelLoader
+
+    original = BaseModelLoader.load_model
+
+    def load_model(self: Any, vllm_config: Any, model_config: Any, prefix: str = "") -> nn.Module:
+        model: nn.Module = original(self, vllm_config, model_config, prefix=prefix)
+        settings = settings_of(vllm_config)
+        if settings is not None and model_config is vllm_config.model_config:
+            MODELS[model] = ModelInterventions(model, vllm_config, settings)
+        return model
+
+    BaseModelLoader.load_model = load_model

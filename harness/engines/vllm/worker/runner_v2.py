@@ -1,0 +1,43 @@
+"""Adapter to vLLM's V2 model runner, which asks a model's state for inputs before every pass.
+
+Written from vLLM's source (0.32, `vllm/v1/worker/gpu`) and never run here: that runner needs a GPU.
+A step whose layout was not seen raises (`ModelInterventions.ended`), rather than passing for one in
+which interventions did nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.engines.vllm.worker import plugin
+
+
+def follow() -> None:
+    """Follow the steps of every V2 runner whose model is ours; nothing where it cannot run."""
+    from vllm.platforms import current_platform
+
+    if not current_platform.is_cuda_alike():
+        return
+    from vllm.v1.worker.gpu.model_runner import GPUModelRunner
+    from vllm.v1.worker.gpu.model_states.default import DefaultModelState
+
+    execute, prepare = GPUModelRunner.execute_model, DefaultModelState.prepare_inputs
+
+    def execute_model(self: Any, scheduler_output: Any, *arguments: Any, **named: Any) -> Any:
+        interventions = plugin.MODELS.get(self.model)
+        if interventions is None or named.get("dummy_run"):
+            return execute(self, scheduler_output, *arguments, **named)
+        interventions.scheduled(scheduler_output)
+        result = execute(self, scheduler_output, *arguments, **named)
+        if scheduler_output.total_num_scheduled_tokens:
+            interventions.ended()
+        return result
+
+    def prepare_inputs(self: Any, input_batch: Any, req_states: Any) -> Any:
+        interventions = plugin.MODELS.get(self.model)
+        if interventions is not None:
+            interventions.begin(input_batch.req_ids, input_batch.num_scheduled_tokens)
+        return prepare(self, input_batch, req_states)
+
+    GPUModelRunner.execute_model = execute_model
+    DefaultModelState.prepare_inputs = prepare_inputs

@@ -1,0 +1,64 @@
+"""Where things are in a model as vLLM built it: decoder layers, their sites, and their routers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from harness.errors import ModelError
+from harness.spec.steering_terms import Site
+
+_LAYER = re.compile(r"(?:^|\.)layers\.(\d+)$")
+_NAMES = {
+    "attention": ("self_attn", "attention", "attn"),
+    "mlp": ("mlp", "feed_forward", "block_sparse_moe", "ffn"),
+}
+
+
+def decoder_layers(model: nn.Module) -> Mapping[int, nn.Module]:
+    """The decoder layers that this process holds, by index; with pipeline parallelism a part."""
+    from vllm.model_executor.models.utils import PPMissingLayer
+
+    found: dict[int, nn.Module] = {}
+    for name, module in model.named_modules():
+        match = _LAYER.search(name)
+        if match and not isinstance(module, PPMissingLayer):
+            found.setdefault(int(match[1]), module)
+    return found
+
+
+def site_module(layer: nn.Module, index: int, site: Site) -> nn.Module:
+    """The module whose output is the hidden state at a layer's site; `ModelError` without one."""
+    if site == "block":
+        return layer
+    for name in _NAMES[site]:
+        module = getattr(layer, name, None)
+        if isinstance(module, nn.Module):
+            return module
+    children = ", ".join(name for name, _ in layer.named_children())
+    raise ModelError(
+        f"vLLM's {type(layer).__name__} {index} has no {site}; its parts are {children}"
+    )
+
+
+def router_of(layer: nn.Module) -> Any | None:
+    """What routes a layer's tokens to its experts; None for a dense layer.
+
+    Raises ModelError where the routing happens inside a kernel, so that nothing could be put there.
+    """
+    for module in layer.modules():
+        router = getattr(module, "router", None)
+        if not hasattr(router, "_compute_routing"):
+            continue
+        experts = getattr(module, "routed_experts", None)
+        method = getattr(experts, "quant_method", None)
+        if getattr(module, "is_monolithic", False) or getattr(method, "is_monolithic", False):
+            raise ModelError(
+                f"vLLM's kernel {type(method).__name__} routes tokens inside the kernel, where no "
+                "mask reaches them; choose another MoE backend, or engine.name: transformers"
+            )
+        return router
+    return None
