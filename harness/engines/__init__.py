@@ -31,7 +31,8 @@ _DECIDING = (
 #: The kinds of intervention that each engine runs: what else is asked is refused before loading.
 #: `dac` needs an engine whose completions bring back distributions.
 KINDS: Mapping[str, frozenset[str]] = {
-    "transformers": frozenset({"router_mask", "steering", "dac"})
+    "transformers": frozenset({"router_mask", "steering", "dac"}),
+    "vllm": frozenset({"router_mask", "steering"}),
 }
 
 

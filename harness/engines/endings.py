@@ -33,7 +33,11 @@ class Sequence(Protocol):
 
     @property
     def tokens(self) -> SequenceOf[int]:
-        """The generated tokens."""
+        """The tokens generated for this request."""
+
+    @property
+    def generated(self) -> SequenceOf[int]:
+        """Those, after the generated tokens that the request continues."""
 
 
 class Endings:

@@ -21,8 +21,8 @@ from harness.measure.differences import build_differences, rotated, sides_of
 from harness.measure.steering_vectors import check_layers
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
+from harness.runs.contrast_pairs import pairs_for
 from harness.runs.progress import Progress
-from harness.runs.steering import pairs_for
 from harness.runs.store import CompletionStore, key_of
 from harness.spec import Experiment
 from harness.spec.dac import DacSettings, FileProperty, PairProperty
