@@ -52,13 +52,29 @@ def build_vectors(
     if not pairs:
         raise TaskError("there are no pairs; a vector needs at least one")
     positive, negative = pair_states(engine, pairs, layers=layers, site=site, position=position)
-    vectors, norms = {}, {}
-    for layer in layers:
-        vectors[layer] = Array(aggregate(positive[layer], negative[layer], method))
-        states = np.concatenate([positive[layer], negative[layer]])
-        norms[layer] = float(np.linalg.norm(states, axis=1).mean())
+    vectors = {
+        layer: Array(aggregate(positive[layer], negative[layer], method)) for layer in layers
+    }
+    norms = {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
     known = {"method": method, "position": str(position), "pairs": str(len(pairs))}
     return SteeringVectors(site, vectors, norms, {**known, **(facts or {})})
+
+
+def residual_norms(
+    engine: Engine,
+    pairs: Sequence[ContrastPair],
+    *,
+    layers: Sequence[int],
+    site: Site,
+    position: PositionRule,
+) -> Mapping[int, float]:
+    """How long the hidden states at a site are on average, layer by layer, at the pairs' tokens."""
+    positive, negative = pair_states(engine, pairs, layers=layers, site=site, position=position)
+    return {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
+
+
+def _mean_norm(positive: Matrix, negative: Matrix) -> float:
+    return float(np.linalg.norm(np.concatenate([positive, negative]), axis=1).mean())
 
 
 def pair_states(
@@ -112,9 +128,13 @@ def aggregate(positive: Matrix, negative: Matrix, method: Method) -> Matrix:
             return _probe_direction(positive, negative)
 
 
-def random_control(vector: Array, seed: int) -> Array:
-    """A direction drawn from the uniform distribution on the sphere, as long as `vector`."""
-    draw = np.random.Generator(np.random.PCG64(seed)).standard_normal(vector.shape)
+def random_control(vector: Array, seed: int, index: int = 0) -> Array:
+    """A direction drawn from the uniform distribution on the sphere, as long as `vector`.
+
+    Of several vectors that are added, each has an `index`, and a draw independent of the others'.
+    """
+    spawned = np.random.SeedSequence(seed, spawn_key=(index,) if index else ())
+    draw = np.random.Generator(np.random.PCG64(spawned)).standard_normal(vector.shape)
     return Array(draw * (vector.norm / np.linalg.norm(draw)))
 
 
@@ -192,11 +212,11 @@ def _at(pair: str, position: PositionRule, prompt: int, answer: int) -> tuple[in
     return at
 
 
-def check_layers(layers: Sequence[int], count: int) -> None:
+def check_layers(layers: Sequence[int], count: int, name: str = "intervention.layer") -> None:
     """Raise FieldError for the first layer that a model with `count` layers does not have."""
     for layer in layers:
         if not 0 <= layer < count:
             raise FieldError(
-                "intervention.layer",
+                name,
                 f"there is no layer {layer}; the model's layers are 0-{count - 1}",
             )

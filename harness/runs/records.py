@@ -153,7 +153,12 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
         "draw": draw.draw,
         "prompt": draw.prompt,
         "completion": completion_json(draw.completion),
-        "score": [draw.score.correct, draw.score.parsed, draw.score.detail],
+        "score": [
+            draw.score.correct,
+            draw.score.parsed,
+            draw.score.detail,
+            draw.score.tool_call,
+        ],
         "agreement": draw.agreement,
     }
 

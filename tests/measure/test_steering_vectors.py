@@ -176,3 +176,20 @@ def test_the_control_is_as_long_as_the_vector_and_points_elsewhere():
 def test_a_layer_that_does_not_exist_is_named():
     with pytest.raises(FieldError, match=r"there is no layer 4; the model's layers are 0-3"):
         check_layers([0, 4], 4)
+
+
+@given(SEEDS, st.integers(1, 11))
+def test_the_mean_is_additive_in_disjoint_sets_of_pairs(seed, cut):
+    positive, negative = states(seed)
+    whole = aggregate(positive, negative, "mean")
+    first = aggregate(positive[:cut], negative[:cut], "mean")
+    rest = aggregate(positive[cut:], negative[cut:], "mean")
+    weighted = (cut * first + (len(positive) - cut) * rest) / len(positive)
+    np.testing.assert_allclose(weighted, whole, atol=1e-12)
+
+
+def test_controls_of_several_vectors_are_drawn_apart():
+    vector = Array(np.ones(400, dtype=np.float32))
+    draws = [random_control(vector, seed, index) for seed in (0, 1) for index in (0, 1, 2)]
+    cosines = np.array([[float(a.numpy() @ b.numpy()) / 400 for a in draws] for b in draws])
+    assert np.abs(cosines - np.eye(6)).max() < 0.2
