@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from harness.errors import VectorError
+from harness.errors import TitrateError, VectorError
 
 if TYPE_CHECKING:
     from harness.interventions.vector_file import SteeringVectors
@@ -30,7 +30,12 @@ def add_to(verbs: Any) -> None:
     build = verbs.add_parser("build", help="from contrastive pairs, on a model")
     build.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="whose vector is built")
     build.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides"
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        dest="overrides",
+        help="change a field of the spec",
     )
     _add_pairs(build)
     build.add_argument(
@@ -59,6 +64,7 @@ def add_to(verbs: Any) -> None:
 
     show = verbs.add_parser("show", help="layers, norms, and what they were built from")
     show.add_argument("file", type=Path, metavar="FILE")
+    show.add_argument("--layer", type=int, metavar="N", help="of a tensor whose file says none")
     show.set_defaults(run=_show)
 
 
@@ -78,7 +84,7 @@ def _add_pairs(verb: argparse.ArgumentParser) -> None:
 def _build(parsed: argparse.Namespace) -> int:
     from harness.interventions.vector_formats import write_own
     from harness.live_line import LiveLine
-    from harness.runs.vector_files import asked_in, build
+    from harness.runs.vector_files import build
 
     given = [name for name in ("model", "pairs", "method", "layer", "site") if _of(parsed, name)]
     if parsed.spec is not None and given:
@@ -88,7 +94,7 @@ def _build(parsed: argparse.Namespace) -> int:
     if parsed.spec is None and (parsed.model is None or parsed.pairs is None):
         raise VectorError("a vector is built of a SPEC, or of --model and --pairs")
     if parsed.spec is not None:
-        experiment = asked_in(parsed.spec, parsed.overrides)
+        experiment = _asked_in(parsed)
     else:
         experiment = _experiment(parsed, parsed.layer, parsed.site or "block")
     if parsed.output.suffix != ".safetensors":
@@ -97,6 +103,16 @@ def _build(parsed: argparse.Namespace) -> int:
     write_own(vectors, parsed.output)
     print(_listing(parsed.output, vectors), end="")
     return 0
+
+
+def _asked_in(parsed: argparse.Namespace) -> Experiment:
+    from harness.runs.vector_files import asked_in
+
+    try:
+        return asked_in(parsed.spec, parsed.overrides)
+    except TitrateError as error:
+        # What specs refuse is told of pytest's options; the verb's are its own, unprefixed.
+        raise VectorError(str(error).replace("--titrate-", "--")) from error
 
 
 def _import(parsed: argparse.Namespace) -> int:
@@ -113,14 +129,11 @@ def _import(parsed: argparse.Namespace) -> int:
         vectors = measured(vectors, _experiment(parsed, layers, vectors.site))
     write_own(vectors, parsed.output)
     print(_listing(parsed.output, vectors), end="")
-    for file in parsed.files:
-        if file.suffix == ".gguf":
-            last = max(vectors.vectors)
-            print(
-                f"If layer {last} is the model's last, repeng read it after the final norm: "
-                "it is not a direction of that block's output."
-            )
-            break
+    if "position" not in vectors.facts and any(file.suffix == ".gguf" for file in parsed.files):
+        print(
+            f"If layer {max(vectors.vectors)} is the model's last, repeng read it after the final "
+            "norm: it is not a direction of that block's output."
+        )
     if not vectors.residual_norms:
         print("Doses of it are `units: raw`; with --model the hidden states' norms are measured.")
     return 0
@@ -131,7 +144,8 @@ def _export(parsed: argparse.Namespace) -> int:
 
     from harness.interventions.vector_formats import read_any, write_as
 
-    vectors = read_any(parsed.file)
+    # Of a bare tensor, which has no layer of its own, the one that is given is its layer.
+    vectors = read_any(parsed.file, parsed.layer[0] if parsed.layer else None)
     if parsed.layer:
         missing = [layer for layer in parsed.layer if layer not in vectors.vectors]
         if missing:
@@ -148,7 +162,8 @@ def _export(parsed: argparse.Namespace) -> int:
 def _show(parsed: argparse.Namespace) -> int:
     from harness.interventions.vector_formats import joined, read_any
 
-    print(_listing(parsed.file, joined([(parsed.file, read_any(parsed.file))])), end="")
+    vectors = read_any(parsed.file, parsed.layer)
+    print(_listing(parsed.file, joined([(parsed.file, vectors)])), end="")
     return 0
 
 

@@ -24,6 +24,13 @@ axes:
   intervention.alpha: [0, 1]
   intervention.layer: [1, 3]
 """
+MASK = """\
+name: mask
+model: zoo/moe
+task: {name: micro_humaneval}
+intervention: {kind: router_mask, points: {random: 0}, count: 4}
+"""
+ANSWERS = ["--model", "zoo/moe", "--pairs", "answers", "--task", "micro_gsm8k"]
 QUICK = ["--model", "zoo/moe", "--pairs", "styles", "--samples", "4"]
 
 
@@ -31,6 +38,7 @@ QUICK = ["--model", "zoo/moe", "--pairs", "styles", "--samples", "4"]
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "steer.yaml").write_text(SPEC)
+    (tmp_path / "mask.yaml").write_text(MASK)
     return tmp_path
 
 
@@ -80,6 +88,7 @@ def test_build_of_a_spec_has_the_layers_of_all_its_cases(here, capsys):
 def test_vectors_go_out_and_come_back(here, capsys, suffix):
     vectors = SteeringVectors("block", {1: Array([1.0] * 96), 3: Array([0.5] * 96)}, {1: 2.0, 3: 4})
     write_vectors(vectors, here / "a.safetensors")
+    capsys.readouterr()
     assert main(["vectors", "export", "a.safetensors", "-o", f"b{suffix}"]) == 0
     assert capsys.readouterr().out == f"vectors: b{suffix}\n"
     assert main(["vectors", "import", f"b{suffix}", "-o", "c.safetensors"]) == 0
@@ -108,6 +117,16 @@ def test_caa_files_are_one_layer_each(here, capsys):
     )
 
 
+def test_a_tensor_that_says_no_layer_is_given_one(here, capsys):
+    torch.save(torch.ones(96), "v.pt")
+    assert "give --layer" in refused(capsys, "show", "v.pt")
+    assert main(["vectors", "show", "v.pt", "--layer", "3"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["3", "9.798", "-", "-"]
+    assert main(["vectors", "export", "v.pt", "--layer", "3", "-o", "v.gguf"]) == 0
+    assert main(["vectors", "import", "v.gguf", "-o", "w.safetensors"]) == 0
+    assert list(read_vectors(here / "w.safetensors").vectors) == [3]
+
+
 def test_an_import_measures_the_hidden_states_of_a_model(here, capsys):
     assert main(["vectors", "build", *QUICK]) == 0
     built = read_vectors(here / "vectors.safetensors")
@@ -132,9 +151,16 @@ def test_an_import_measures_the_hidden_states_of_a_model(here, capsys):
         (["build"], "of a SPEC, or of --model and --pairs"),
         (["build", "steer.yaml", "--layer", "1"], "--layer is for a vector without a spec"),
         (["build", "none.yaml"], "none.yaml"),
+        (["build", "steer.yaml", "--set", "sed=1"], "titrate: --set sed=1 sed: no such field; did"),
         (["build", *QUICK, "--layer", "9"], "there is no layer 9; the model's layers are 0-3"),
         (["build", *QUICK, "--position", "mean"], "the position rule 'mean' matches no token"),
         (["build", *QUICK, "--position", "first"], "position: 'first' is not accepted"),
+        (["build", "--model", "zoo/moe", "--pairs", "stile"], "stile is neither styles nor answ"),
+        (
+            ["build", *ANSWERS, "--position", "answer"],
+            "the two sides of all pairs are the same tokens up to the position 'answer'",
+        ),
+        (["build", "mask.yaml"], "mask.yaml: its cases ask for no vector from pairs"),
         (["build", *QUICK, "--task", "no"], "there are no built-in pairs of this kind for no"),
         (["build", *QUICK, "-o", "v.pt"], "v.pt: vectors are written as safetensors"),
         (["build", "--model", "zoo/moe", "--pairs", "./no.jsonl"], "no.jsonl: cannot be read"),

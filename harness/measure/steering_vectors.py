@@ -46,11 +46,13 @@ def build_vectors(
 ) -> SteeringVectors:
     """One vector per layer from the pairs' hidden states.
 
-    Raises TaskError for pairs that are none, whose sides are the same tokens, or in which the
-    position rule matches no token.
+    Raises TaskError for pairs that are none, whose sides are the same tokens, in which the
+    position rule matches no token, or whose sides are all alike up to there.
     """
-    if not pairs:
-        raise TaskError("there are no pairs; a vector needs at least one")
+    readings = readings_of_pairs(
+        engine.tokenizer, pairs, layers=layers, site=site, position=position
+    )
+    check_difference(list(readings), position)
     positive, negative = pair_states(engine, pairs, layers=layers, site=site, position=position)
     vectors = {
         layer: Array(aggregate(positive[layer], negative[layer], method)) for layer in layers
@@ -182,6 +184,28 @@ def readings_of_pairs(
             at = _at(pair.id, position, len(prompt), len(answer))
             capture = Capture(hidden_layers=tuple(layers), hidden_site=site, positions=at)
             yield Reading((*prompt, *answer), capture, prompt=len(prompt))
+
+
+def check_difference(readings: Sequence[Reading], position: PositionRule) -> None:
+    """Raise TaskError if every pair reads the same tokens on both sides: its vector would be 0.
+
+    A state depends on the tokens up to its own alone. The two sides of answers that begin alike
+    differ at their ends, and not where they begin.
+    """
+    if not readings:
+        raise TaskError("there are no pairs; a vector needs at least one")
+    sides = zip(readings[0::2], readings[1::2], strict=True)
+    if all(_read(positive) == _read(negative) for positive, negative in sides):
+        raise TaskError(
+            f"the two sides of all pairs are the same tokens up to the position {position!r}, so "
+            "that they do not differ there; use a later one, such as last"
+        )
+
+
+def _read(reading: Reading) -> tuple[object, ...]:
+    """All that the states of a reading depend on."""
+    at = reading.capture.positions or (len(reading.tokens) - 1,)
+    return at, tuple(reading.tokens[: max(at) + 1])
 
 
 def _tokens(tokenizer: Any, side: Side) -> tuple[list[int], list[int]]:

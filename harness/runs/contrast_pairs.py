@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from harness.errors import FieldError, TaskError
-from harness.measure.steering_vectors import readings_of_pairs
+from harness.measure.steering_vectors import check_difference, readings_of_pairs
 from harness.models.loading import load_tokenizer
 from harness.runs.tasks import full_task
 from harness.spec import Experiment
@@ -36,10 +37,15 @@ def pairs_for(experiment: Experiment, vector: PairVector) -> tuple[ContrastPair,
     if vector.pairs not in BUILT_IN:
         if vector.data is not None:
             raise TaskError(f"{vector.data}: data is for built-in pairs; {vector.pairs} is a file")
+        if not Path(vector.pairs).suffix and not Path(vector.pairs).exists():
+            raise TaskError(
+                f"{vector.pairs} is neither {' nor '.join(BUILT_IN)}, nor a file of pairs "
+                "(./pairs.jsonl)"
+            )
         return read_pairs(vector.pairs)[: vector.samples]
     task, style = experiment.task, experiment.prompt.style
     evaluated = None
-    if task.name in ("humaneval", "gsm8k") or vector.data is not None:
+    if task.name == "gsm8k" or vector.data is not None:
         evaluated = full_task(task)
     return _built_in(vector.pairs, task.name, style, vector.samples, vector.data, evaluated)
 
@@ -59,8 +65,8 @@ def check_pairs(experiment: Experiment, vector: PairVector, where: str) -> None:
 @cache
 def _check_tokens(model: str, pairs: tuple[ContrastPair, ...], position: Any) -> None:
     tokenizer = load_tokenizer(model)
-    for _ in readings_of_pairs(tokenizer, pairs, layers=[0], site="block", position=position):
-        pass
+    readings = readings_of_pairs(tokenizer, pairs, layers=[0], site="block", position=position)
+    check_difference(list(readings), position)
 
 
 @cache

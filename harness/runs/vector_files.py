@@ -78,7 +78,9 @@ def asked_in(spec: Path, overrides: Sequence[str] = ()) -> Experiment:
                 layers.update(settings.layers_of(vector))
                 key = _identity(case.experiment, settings, vector)
                 found.setdefault(key, (case.experiment, settings, vector))
-    if len(found) != 1:
+    if not found:
+        raise VectorError(f"{spec}: its cases ask for no vector from pairs, so none can be built")
+    if len(found) > 1:
         raise VectorError(
             f"{spec}: its cases ask for {len(found)} different vectors from pairs, and one "
             "is built at a time; choose it with --set FIELD=VALUE"
