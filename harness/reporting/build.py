@@ -158,9 +158,7 @@ def _case(
         task=TaskInfo(name=result.task_name, version=result.task_version, size=result.task_size),
         params=dict(result.case.params),
         settings=experiment.model_dump(mode="json", exclude=_NOT_SETTINGS),
-        intervention=(
-            None if result.intervention is None else result.intervention.model_dump(mode="json")
-        ),
+        intervention=(None if result.intervention is None else result.intervention.described()),
         dose_axis=dose_axes.get(experiment.name),
         dose=result.case.dose,
         baseline=result.baseline,
