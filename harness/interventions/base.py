@@ -51,6 +51,10 @@ class Intervention(BaseModel, ABC):
         content = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
+    def described(self) -> dict[str, Any]:
+        """What a report says of it, as JSON values: everything, unless that is a lot of numbers."""
+        return self.model_dump(mode="json")
+
     def prefix_key(self, length: int, prompt: int) -> str:  # noqa: ARG002 - for subclasses
         """Fingerprint of what is done to the first `length` positions after a prompt of `prompt`.
 

@@ -28,7 +28,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, model_validator
 from torch import Tensor
@@ -153,6 +153,26 @@ class DAC(Intervention):
             mean=self.mean_divergence,
         )
         return min(float(distance), self.strongest)
+
+    def described(self) -> dict[str, Any]:
+        """Differences by their shapes, norms and digests: they are [S, H] for every layer."""
+        properties = [
+            {
+                "name": each.name,
+                "site": each.site,
+                "differences": [
+                    {
+                        "layer": own.layer,
+                        "shape": list(own.vector.shape),
+                        "norm": own.vector.norm,
+                        "sha256": own.vector.digest,
+                    }
+                    for own in each.differences
+                ],
+            }
+            for each in self.properties
+        ]
+        return self.model_dump(mode="json", exclude={"properties"}) | {"properties": properties}
 
     @cached_property
     def _digest(self) -> str:

@@ -161,9 +161,7 @@ def _case(
         params=dict(result.case.params),
         settings=experiment.model_dump(mode="json", exclude=_NOT_SETTINGS),
         usage=None if result.usage is None else RouterUsage(**asdict(result.usage)),
-        intervention=(
-            None if result.intervention is None else result.intervention.model_dump(mode="json")
-        ),
+        intervention=None if result.intervention is None else result.intervention.described(),
         vectors=vector_norms(result.intervention),
         dose_axis=dose_axes.get(experiment.name),
         dose=result.case.dose,

@@ -23,6 +23,7 @@ from harness.reporting.paired_summary import summary_files
 from harness.reporting.plots import plots
 from harness.reporting.report import Report
 from harness.reporting.schema import validate
+from harness.reporting.traces import trace_images
 from harness.runs.records import record_lines
 from harness.runs.results import CaseResult
 
@@ -52,11 +53,14 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
         write_file(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
         write_file(folder / "samples.jsonl", "".join(map(_line, records(results))))
         write_file(folder / RECORDS, b"".join(record_lines(results)))
-        write_file(folder / "index.html", page(report, records(results)))
+        traced = trace_images(report, records(results))
+        write_file(folder / "index.html", page(report, records(results), traced))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
             write_file(folder / "plots" / f"{name}.png", image.getvalue())
+        for name, picture in traced.items():
+            write_file(folder / "plots" / f"{name}-traces.png", picture)
         files: list[tuple[str, str | bytes]] = [*forward_files(report, results)]
         for name, content in [*files, *summary_files(report)]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +88,8 @@ def write_page(path: Path | str) -> Path:
     given = Path(path)
     folder = given if given.is_dir() else given.parent
     target = folder / "index.html"
-    content = page(load_report(given), sample_records(folder))
+    report = load_report(given)
+    content = page(report, sample_records(folder), trace_images(report, sample_records(folder)))
     try:
         write_file(target, content)
     except OSError as error:

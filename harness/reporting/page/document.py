@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -54,12 +55,17 @@ _SCRIPTS = (
 _ATTENTION = 12
 
 
-def page(report: Report, records: Iterable[Mapping[str, Any]]) -> str:
+def page(
+    report: Report,
+    records: Iterable[Mapping[str, Any]],
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+) -> str:
     """The whole page.
 
     Args:
         report: What to show.
         records: The lines of samples.jsonl, one per case, sample and draw, in any order.
+        pictures: A figure (PNG) of what was traced token by token, by experiment.
     """
     samples = embed(report.cases, records)
     script, style = _assets()
@@ -79,7 +85,7 @@ def page(report: Report, records: Iterable[Mapping[str, Any]]) -> str:
             attention=attention(report),
             identities=identities(report),
             attention_shown=_ATTENTION,
-            experiments=[_experiment(report, name) for name in report.experiments],
+            experiments=[_experiment(report, name, pictures) for name in report.experiments],
             significant=SIGNIFICANT,
             corrected=any(
                 versus.p_holm is not None
@@ -98,7 +104,7 @@ def page(report: Report, records: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
-def _experiment(report: Report, name: str) -> dict[str, Any]:
+def _experiment(report: Report, name: str, pictures: Mapping[str, bytes]) -> dict[str, Any]:
     cases = report.experiment(name)
     return {
         "name": name,
@@ -111,6 +117,7 @@ def _experiment(report: Report, name: str) -> dict[str, Any]:
         "different": sum(map(is_significant, cases)),
         "compared": sum(case.metric in case.versus_baseline for case in cases),
         "cases": len(cases),
+        "picture": b64encode(pictures[name]).decode() if name in pictures else None,
     }
 
 
