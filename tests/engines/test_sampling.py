@@ -10,7 +10,7 @@ from scipy import stats
 from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from harness.engines.base import SamplingRules
-from harness.engines.sampling import RowRules, choose, truncate
+from harness.engines.sampling import RowRules, choose, greedy_below, truncate
 
 CPU = torch.device("cpu")
 
@@ -100,3 +100,28 @@ def test_log_probabilities_are_untempered():
     rules = RowRules.of([SamplingRules(temperature=0.3)], CPU)
     choice = choose(logits, rules, torch.tensor([1]), torch.tensor([0]))
     assert choice.log_probabilities[0] == logits.log_softmax(-1)[0, choice.tokens[0]]
+
+
+@given(st.integers(0, 1000), st.floats(0, 1))
+def test_a_row_that_is_unsure_of_every_token_has_one_candidate(seed, threshold):
+    logits = torch.randn(4, 9, generator=torch.Generator().manual_seed(seed))
+    cut = greedy_below(logits, torch.full((4,), threshold))
+    best = logits.softmax(dim=-1).amax(dim=-1)
+    for row in range(4):
+        left = cut[row].isfinite()
+        assert left.sum() == (1 if best[row] < threshold else 9)
+        assert torch.equal(cut[row][left], logits[row][left])
+        assert left[logits[row].argmax()]
+
+
+def test_greedy_threshold_of_one_is_greedy_and_of_nothing_is_off():
+    logits = torch.randn(6, 30, generator=torch.Generator().manual_seed(1))
+    keys, positions = torch.arange(6), torch.zeros(6, dtype=torch.int64)
+
+    def drawn(**rules):
+        own = RowRules.of([SamplingRules(temperature=1.0, **rules)] * 6, logits.device)
+        return choose(logits, own, keys, positions).tokens
+
+    assert torch.equal(drawn(greedy_threshold=1.0), logits.argmax(dim=-1))
+    assert torch.equal(drawn(greedy_threshold=0.0), drawn())
+    assert not torch.equal(drawn(), logits.argmax(dim=-1))

@@ -9,8 +9,9 @@ import pytest
 
 from harness.engines.transformers.row_interventions import KINDS
 from harness.errors import ModelError
-from harness.invariants import FAMILIES, check_all, checks
+from harness.invariants import FAMILIES, check_all, checking, checks
 from harness.invariants.checking import ENGINES
+from harness.invariants.registry import WATCHING
 from harness.invariants.tiny_models import CONFIGS
 from harness.models.routers import _ARCHITECTURES
 from harness.spec import EngineSettings
@@ -21,10 +22,22 @@ def test_every_intervention_that_an_engine_applies_owes_identities():
 
 
 def test_every_engine_is_checked_under_every_policy():
-    engines = get_args(EngineSettings.model_fields["name"].annotation)
     policies = get_args(EngineSettings.model_fields["determinism"].annotation)
-    settings = {(engine["name"], engine["determinism"]) for engine in ENGINES.values()}
-    assert settings == {(engine, policy) for engine in engines for policy in policies}
+    settings = [EngineSettings.model_validate(engine) for engine in ENGINES.values()]
+    expected = {("transformers", policy) for policy in policies} | {("vllm", "fast")}
+    assert {(each.name, each.determinism) for each in settings} == expected
+    engines = get_args(EngineSettings.model_fields["name"].annotation)
+    assert {engine for engine, _ in expected} == set(engines)
+
+
+def test_every_identity_is_checked_on_vllm_but_those_that_watch_modules(monkeypatch):
+    monkeypatch.setattr(checking, "check_installed", lambda: "0.32.0")
+    found = checks("zoo/moe", EngineSettings(name="vllm"))
+    assert {check.engine for check in found} == {"vllm"}
+    left_out = {check.identity for check in found if check.excuse is not None}
+    assert left_out == set(WATCHING)
+    own = {check.name for check in checks("zoo/moe")}
+    assert {check.name for check in found} == own
 
 
 def test_every_architecture_with_known_routers_has_a_tiny_model():
@@ -47,7 +60,7 @@ def test_ids_are_unique_and_never_taken_for_a_family_of_specs():
 
 def test_a_model_without_routers_is_excused_by_name():
     excused = [check for check in checks("zoo/base") if check.excuse is not None]
-    assert [check.name for check in excused] == ["router_mask"] * len(ENGINES)
+    assert [check.name for check in excused] == ["router_mask"] * 2  # fast and strict
     assert "LlamaForCausalLM" in excused[0].excuse
     assert {check.family.name for check in checks("zoo/base")} > {"engine", "sampling"}
     assert check_all(excused) == []

@@ -52,6 +52,8 @@ class VllmEngine:
         self._endings = Endings(self._facts)
         self._eager = is_eager(settings)
         self._ids = 0
+        #: Prompt tokens that the latest `generate` found in the prefix cache.
+        self.reused = 0
         slots = sequences(settings)
         # A few requests more than run, so that a finished one's place is taken at once.
         self._window = slots + max(4, slots // 4)
@@ -139,6 +141,7 @@ class VllmEngine:
     # Requests ------------------------------------------------------------------------------------
 
     def _run(self, waiting: deque[tuple[int, Request]]) -> Iterator[_Ended]:
+        self.reused = 0
         running: dict[str, Running] = {}
         try:
             while waiting or running:
@@ -194,6 +197,7 @@ class VllmEngine:
                 reason = "error"
             if reason is not None:
                 del running[output.request_id]
+                self.reused += output.num_cached_tokens or 0
                 ended.append((each, reason))
         counting = {each.lease.id: each.length for each, _ in ended if each.counts}
         counts = self._workers.counted(counting)

@@ -121,6 +121,13 @@ def _set_environment(settings: EngineSettings) -> None:
     os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(settings.model_runner == "v2"))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    workers = (settings.tensor_parallel_size or 1) * (settings.pipeline_parallel_size or 1)
+    if on_cpu() and workers > 1:
+        # Without being told, vLLM wants a node of memory for each of its workers.
+        cores = sorted(os.sched_getaffinity(0))
+        shares = (cores[worker::workers] for worker in range(workers))
+        bound = "|".join(",".join(map(str, share)) for share in shares)
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", bound)
     if settings.enforce_eager is not False:
         # Its samplers are compiled even in eager mode, for 2 to 17 s; on a CPU for nothing.
         os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")

@@ -41,7 +41,8 @@ def follow() -> None:
         *arguments: Any,
         **named: Any,
     ) -> torch.Tensor:
-        size = self.unpadded_head_size
+        # A model that was built before this process was prepared has its heads as they are.
+        size = getattr(self, "unpadded_head_size", self.head_size)
         if size == self.head_size:
             whole: torch.Tensor = compute(self, query, key, value, *arguments, **named)
             return whole

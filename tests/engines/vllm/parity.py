@@ -1,0 +1,74 @@
+"""One mode of vLLM against the transformers engine; a program of its own, because vLLM changes the
+process that it runs in. Prints one line of JSON: `python parity.py MODEL SETTINGS`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from harness.engines import open_engine
+from harness.engines.base import Capture, Reading
+from harness.engines.vllm.declared import Declared
+from harness.engines.vllm.engine import VllmEngine
+from harness.engines.vllm.reading import needed
+from harness.models.loading import load_config
+from harness.spec import EngineSettings
+from tests.engines.vllm.requests_of import interventions, prompts, requests
+
+
+def main(model: str, settings: str) -> None:
+    config = load_config(model)
+    given = {"name": "vllm", "slots": 8, **json.loads(settings)}
+    capture = Capture(
+        router_logits=hasattr(config, "num_experts"),
+        hidden_layers=(0, 1),
+        token_log_probabilities=True,
+    )
+    expected = open_engine(model, EngineSettings(dtype="float32"))
+    one, other = prompts(expected.tokenizer)
+    readings = [Reading(one + other, capture, each, len(one)) for each in interventions(config)]
+    needs = Declared.of(interventions(config)) | needed(readings)
+    engine = VllmEngine(model, EngineSettings.model_validate(given), needs)
+    queue = requests(engine.tokenizer, config, draws="speculation" not in given)
+    theirs, ours = dict(expected.generate(queue)), dict(engine.generate(queue))
+    again = dict(engine.generate(queue))  # prefixes are resident now
+    print(
+        json.dumps(
+            {
+                "requests": len(queue),
+                "different": [i for i in ours if not _same(ours[i], theirs[i])],
+                "different again": [i for i in again if not _same(again[i], theirs[i])],
+                "gap": max(_gap(ours[i], theirs[i]) for i in ours),
+                "reading": _reading_gap(readings, engine, expected),
+                "forward": engine.determinism["forward"],
+            }
+        )
+    )
+    engine.close()
+
+
+def _same(own: object, other: object) -> bool:
+    fields = ("tokens", "text", "finish_reason", "counts", "error")
+    return all(getattr(own, field) == getattr(other, field) for field in fields)
+
+
+def _gap(own: object, other: object) -> float:
+    pairs = zip(own.log_probabilities, other.log_probabilities, strict=False)
+    return max((abs(one - two) for one, two in pairs), default=0.0)
+
+
+def _reading_gap(readings: object, engine: object, expected: object) -> float:
+    ours, theirs = dict(engine.forward(readings)), dict(expected.forward(readings))
+    gaps = []
+    for place, own in ours.items():
+        other = theirs[place]
+        gaps += [(own.hidden[layer] - other.hidden[layer]).abs().max() for layer in own.hidden]
+        gaps.append((own.token_log_probabilities - other.token_log_probabilities).abs().max())
+        if own.router_logits is not None:
+            gaps.append((own.router_logits - other.router_logits).abs().max())
+    return float(max(gaps))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,84 @@
+"""Requests of every kind of intervention, for models of the zoo."""
+
+from __future__ import annotations
+
+import torch
+
+from harness.engines.base import Request, SamplingRules
+from harness.interventions.array import Array
+from harness.interventions.base import Intervention
+from harness.interventions.router_mask import RouterMask
+from harness.interventions.steering import Condition, Steering, Term
+
+GREEDY = SamplingRules()
+DRAWS = (
+    SamplingRules(temperature=1.0, top_p=0.9),
+    SamplingRules(temperature=1.3, top_k=20, min_p=0.02),
+    SamplingRules(temperature=1.0, greedy_threshold=0.4),
+)
+_TEXTS = (
+    "def add(a, b):\n    return",
+    'def multiply(x, y):\n    """Multiply two numbers."""\n' * 8,  # several blocks of the cache
+)
+
+
+def vector(width: int, seed: int) -> Array:
+    return Array(torch.randn(width, generator=torch.Generator().manual_seed(seed)))
+
+
+def steerings(width: int) -> list[Intervention]:
+    """Every rule of positions, site, schedule and condition."""
+    one, other = vector(width, 5), vector(width, 6)
+    cosine = Condition(kind="cosine", direction=other, threshold=0.02)
+    probe = Condition(kind="probe", direction=other, threshold=0.5, bias=0.1)
+    both = Term(layer=0, vector=one, alpha=2.0, site="mlp", positions="all")
+    fading = {"schedule": "diminishing", "over": 6, "positions": "generated"}
+    terms = [
+        (Term(layer=1, vector=one, alpha=2.0),),
+        (both, Term(layer=1, vector=one, alpha=-1.0, site="attention", **fading)),
+        (
+            Term(layer=1, vector=one, alpha=3.0, condition=cosine, positions="all"),
+            Term(layer=1, vector=other, alpha=1.0, condition=probe, schedule="start_only"),
+        ),
+        (Term(layer=1, vector=one, alpha=1.0, schedule="given", given=(1.0, 0.0, 2.0, 0.5)),),
+        (Term(layer=1, vector=_steps(width), alpha=1.0, schedule="given", given=(1.0,) * 3),),
+        (Term(layer=0, vector=one, alpha=1.5, positions="prompt"),),
+    ]
+    return [Steering(terms=each) for each in terms]
+
+
+def masks() -> list[Intervention]:
+    """Both modes, light and heavy, with either rule for tokens that lose every expert."""
+    light = tuple((layer, expert) for layer in range(4) for expert in range(0, 16, 3))
+    heavy = tuple((layer, expert) for layer in range(4) for expert in range(12))
+    return [
+        RouterMask(points=light),
+        RouterMask(points=light, mode="replace_topk"),
+        RouterMask(points=heavy),
+        RouterMask(points=heavy, on_empty="zero"),
+        RouterMask(points=()),
+    ]
+
+
+def interventions(config: object) -> list[Intervention | None]:
+    width: int = config.hidden_size  # type: ignore[attr-defined]
+    own = masks() if hasattr(config, "num_experts") else []
+    return [None, Steering(), *steerings(width), *own]
+
+
+def prompts(tokenizer: object) -> list[tuple[int, ...]]:
+    return [tuple(tokenizer.encode(text)) for text in _TEXTS]  # type: ignore[attr-defined]
+
+
+def requests(tokenizer: object, config: object, *, draws: bool = True) -> list[Request]:
+    """Every intervention, prompt and rule, in one queue."""
+    return [
+        Request(prompt, 12 - 3 * number, each, sampling=rules, sample=str(number))
+        for each in interventions(config)
+        for number, prompt in enumerate(prompts(tokenizer))
+        for rules in (GREEDY, *(DRAWS if draws else ()))
+    ]
+
+
+def _steps(width: int) -> Array:
+    return Array(torch.randn(3, width, generator=torch.Generator().manual_seed(7)))

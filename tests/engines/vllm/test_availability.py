@@ -1,0 +1,37 @@
+"""What is refused before anything is imported or loaded: one line each."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.engines.vllm import availability
+from harness.engines.vllm.availability import check_installed, check_kind
+from harness.errors import FieldError
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (None, "engine.name: vllm is not installed here; pip install 'pytest-titrate.vllm.'"),
+        ("0.31.2", "engine.name: vllm 0.31.2 was not tested; install vllm>=0.32,<0.34"),
+        ("0.34.0", "engine.name: vllm 0.34.0 was not tested"),
+        ("1.0", "engine.name: vllm 1.0 was not tested"),
+    ],
+)
+def test_a_missing_or_untested_vllm_is_refused_in_one_line(found, message, monkeypatch):
+    monkeypatch.setattr(availability, "installed_version", lambda: found)
+    with pytest.raises(FieldError, match=message) as refused:
+        check_installed()
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("found", ["0.32.0", "0.32.0+cpu", "0.33.1", "0.33.0.post1"])
+def test_tested_versions_are_taken(found, monkeypatch):
+    monkeypatch.setattr(availability, "installed_version", lambda: found)
+    assert check_installed() == found
+
+
+def test_an_intervention_that_is_not_applied_inside_vllm_is_refused():
+    check_kind("router_mask")
+    with pytest.raises(FieldError, match="vllm does not apply dac; it applies router_mask, steer"):
+        check_kind("dac")

@@ -1,0 +1,54 @@
+"""What is declared: complete, the same after a journey, and named where it is missing."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.engines.vllm.declared import Declared, Steered
+from tests.engines.vllm.requests_of import masks, steerings
+
+places = st.tuples(st.integers(0, 2), st.sampled_from(["block", "attention", "mlp"]))
+declarations = st.builds(
+    Declared,
+    masks=st.booleans(),
+    router_logits=st.booleans(),
+    steered=st.dictionaries(
+        places, st.builds(Steered, terms=st.integers(1, 3), conditional=st.booleans())
+    ),
+    read=st.frozensets(places),
+)
+
+
+@given(declarations, declarations)
+def test_both_together_have_what_each_needs(one, other):
+    both = one | other
+    assert both.lacks(one) is both.lacks(other) is None
+    assert (one.lacks(other) is None) == (one | other == one)
+    assert Declared.from_json(json.loads(json.dumps(both.to_json()))) == both
+
+
+def test_what_interventions_need():
+    needed = Declared.of([None, *masks(), *steerings(8)])
+    assert needed.masks
+    assert not needed.router_logits
+    assert needed.steered == {
+        (0, "block"): Steered(1),
+        (0, "mlp"): Steered(1),
+        (1, "attention"): Steered(1),
+        (1, "block"): Steered(2, conditional=True),
+    }
+    assert Declared.of([each.neutral() for each in (*masks(), *steerings(8))]) == Declared()
+
+
+def test_what_is_missing_is_said():
+    have = Declared(steered={(1, "block"): Steered(1)})
+    assert have.lacks(Declared(masks=True)) == "router masks"
+    assert have.lacks(Declared(router_logits=True)) == "reading router logits"
+    two = Declared(steered={(1, "block"): Steered(2)})
+    assert have.lacks(two) == "2 steering term(s) at layer 1, block"
+    conditional = Declared(steered={(1, "block"): Steered(1, conditional=True)})
+    assert have.lacks(conditional) == "conditional steering at layer 1, block"
+    assert have.lacks(Declared(read=frozenset({(0, "mlp")}))) == "reading layer 0, mlp"

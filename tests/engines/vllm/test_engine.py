@@ -1,0 +1,239 @@
+"""The engine on vLLM against the engine on transformers, request by request; what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from harness.engines.base import Capture, Reading, Request, Stop
+from harness.engines.vllm.worker import plugin
+from harness.engines.vllm.worker.places import SteeredPlace
+from harness.errors import ModelError, RequestError
+from harness.interventions.base import Intervention
+from harness.interventions.router_mask import RouterMask
+from harness.interventions.steering import Steering, Term
+from tests.engines.vllm.requests_of import interventions, masks, prompts, requests, vector
+
+
+def _all(engine, queue):
+    completions = dict(engine.generate(queue))
+    assert sorted(completions) == list(range(len(queue)))
+    return [completions[place] for place in range(len(queue))]
+
+
+def _equal(own, other):
+    for field in ("tokens", "text", "finish_reason", "counts"):
+        assert getattr(own, field) == getattr(other, field), field
+    assert own.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-4)
+
+
+def test_a_mixed_batch_gives_what_transformers_gives(served):
+    vllm, transformers = served
+    queue = requests(vllm.tokenizer, transformers.loaded.model.config)
+    theirs = _all(transformers, queue)
+    for _ in range(2):  # the second time on resident prefixes, whose counts must come along
+        for own, other in zip(_all(vllm, queue), theirs, strict=True):
+            _equal(own, other)
+
+
+def test_nothing_leaks_between_conditions_that_share_a_prefix(served):
+    """Of one prompt of several blocks: whoever comes second must not read the first one's states.
+
+    Log-probabilities tell, tokens may not: a mask's states were seen to leave greedy tokens alone.
+    """
+    vllm, transformers = served
+    prompt = prompts(vllm.tokenizer)[1]
+    conditions = interventions(transformers.loaded.model.config)
+    alone = []
+    for each in conditions:
+        vllm.forget()
+        alone += _all(vllm, [Request(prompt, 4, each)])
+    vllm.forget()
+    for order in (conditions, conditions[::-1]):
+        for each in order:
+            (own,) = _all(vllm, [Request(prompt, 4, each)])
+            other = alone[conditions.index(each)]
+            assert own.tokens == other.tokens
+            assert own.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5)
+            assert own.counts == other.counts
+
+
+def test_an_equal_condition_reuses_its_prefix(served):
+    vllm, _ = served
+    prompt = prompts(vllm.tokenizer)[1]
+    vllm.forget()
+    reused = []
+    for mask in (masks()[0], masks()[0], masks()[1]):
+        _all(vllm, [Request(prompt, 1, mask)])
+        reused.append(vllm.reused)
+    assert reused[0] == reused[2] == 0
+    assert reused[1] > len(prompt) / 2
+
+
+def test_stop_strings_and_tokens_end_a_sequence_where_they_end_it_elsewhere(served):
+    vllm, transformers = served
+    prompt = prompts(vllm.tokenizer)[0]
+    (free,) = _all(transformers, [Request(prompt, 24)])
+    string = transformers.tokenizer.decode(free.tokens[3:5])
+    queue = [
+        Request(prompt, 24, stop=Stop(strings=(string,)), intervention=each)
+        for each in (None, masks()[0])
+    ]
+    queue.append(Request(prompt, 24, stop=Stop(tokens=frozenset(free.tokens[4:5]))))
+    for own, other in zip(_all(vllm, queue), _all(transformers, queue), strict=True):
+        _equal(own, other)
+    assert len(_all(vllm, queue)[0].tokens) < 24
+
+
+def test_a_continued_sequence_is_steered_and_drawn_as_if_it_had_not_been_cut(served):
+    vllm, transformers = served
+    steering = interventions(transformers.loaded.model.config)[2]
+    whole = replace(requests(vllm.tokenizer, transformers.loaded.model.config)[1])
+    whole = replace(whole, intervention=steering, max_new_tokens=8)
+    (first,) = _all(vllm, [whole])
+    half = first.tokens[:4]
+    rest = replace(whole, prompt=(*whole.prompt, *half), continued=4, max_new_tokens=4)
+    (second,) = _all(vllm, [rest])
+    assert (*half, *second.tokens) == first.tokens
+
+
+def test_the_distribution_of_the_last_token_comes_back(served):
+    vllm, transformers = served
+    queue = [Request(prompts(vllm.tokenizer)[0], 3, masks()[0], distribution=True)]
+    (own,), (other,) = _all(vllm, queue), _all(transformers, queue)
+    assert torch.allclose(own.distribution, other.distribution, atol=1e-4)
+
+
+def test_captures_equal_those_of_transformers(served):
+    vllm, transformers = served
+    config = transformers.loaded.model.config
+    one, other = prompts(vllm.tokenizer)
+    captures = [
+        Capture(router_logits=True, positions=(0, 3, 40)),
+        Capture(hidden_layers=(0, 3), hidden_site="block"),
+        Capture(hidden_layers=(1,), hidden_site="attention", positions=(2,)),
+        Capture(hidden_layers=(1,), hidden_site="mlp", token_log_probabilities=True),
+        Capture(token_log_probabilities=True, top_log_probabilities=5),
+    ]
+    readings = [
+        Reading(one + other, capture, each, len(one))
+        for capture in captures
+        for each in interventions(config)
+    ]
+    theirs = dict(transformers.forward(readings))
+    for place, own in vllm.forward(readings):
+        expected = theirs[place]
+        for name in ("router_logits", "token_log_probabilities", "top_log_probabilities"):
+            mine, other = getattr(own, name), getattr(expected, name)
+            assert (mine is None) == (other is None)
+            assert mine is None or torch.allclose(mine, other, atol=1e-4)
+        assert own.hidden.keys() == expected.hidden.keys()
+        for layer, states in own.hidden.items():
+            assert torch.allclose(states, expected.hidden[layer], atol=1e-4)
+
+
+def test_the_readout_is_the_models_own(served):
+    vllm, transformers = served
+    states = torch.randn(2, 3, 96, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(vllm.readout(states), transformers.readout(states), atol=1e-5)
+
+
+class Unknown(Intervention):
+    kind: str = "unknown"
+
+    def neutral(self):
+        return self.model_copy(update={"kind": "nothing"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (Request((), 4), "the prompt is empty"),
+        (Request((5, 999999), 4), "token id 999999 of the prompt is outside"),
+        (Request((5,), 0), "max_new_tokens is 0"),
+        (Request((5,) * 5000, 4), "leaves no room in the model's context of 2048"),
+        (Request((5,), 4, RouterMask(points=((0, 99),))), "there is no layer 0, expert 99"),
+        (Request((5,), 4, Unknown()), "intervention unknown is not applied by vllm"),
+        (
+            Request((5,), 4, Steering(terms=(Term(layer=9, vector=vector(96, 0), alpha=1.0),))),
+            "there is no layer 9",
+        ),
+    ],
+)
+def test_an_impossible_request_fails_alone(served, wrong, message):
+    vllm, _ = served
+    good = Request(prompts(vllm.tokenizer)[0], 2)
+    first, refused, second = _all(vllm, [good, wrong, good])
+    assert first.tokens == second.tokens != ()
+    assert refused.finish_reason == "error"
+    assert message in refused.error
+
+
+def test_a_request_that_vllm_itself_rejects_fails_alone(served, monkeypatch):
+    """What no check of ours foresees: vLLM raises when the request is added."""
+    vllm, _ = served
+    add = vllm._engine.add_request
+
+    def rejecting(name, prompt, given):
+        if len(prompt["prompt_token_ids"]) == 3:
+            raise ValueError("no thirds")
+        return add(name, prompt, given)
+
+    monkeypatch.setattr(vllm._engine, "add_request", rejecting)
+    good, third = Request((5, 6), 2), Request((5, 6, 7), 2, masks()[0])
+    completions = _all(vllm, [good, third, good])
+    assert [each.finish_reason for each in completions] == ["length", "error", "length"]
+    assert completions[1].error.endswith("no thirds")
+
+
+def test_attention_weights_are_refused(served):
+    vllm, _ = served
+    with pytest.raises(RequestError, match="do not give attention weights away"):
+        list(vllm.forward([Reading((1, 2, 3), Capture(attention_layers=(0,)))]))
+
+
+def test_a_cancelled_run_leaves_nothing_running(served):
+    vllm, transformers = served
+    queue = requests(vllm.tokenizer, transformers.loaded.model.config)[:24]
+    stream = vllm.generate(queue)
+    next(stream)
+    stream.close()
+    assert not vllm._engine.has_unfinished_requests()
+    for own, other in zip(_all(vllm, queue), _all(transformers, queue), strict=True):
+        _equal(own, other)
+
+
+def test_more_conditions_than_rows_wait_for_each_other(served):
+    vllm, transformers = served
+    width = transformers.loaded.model.config.hidden_size
+    prompt = prompts(vllm.tokenizer)[0]
+    queue = [
+        Request(prompt, 3, Steering(terms=(Term(layer=1, vector=vector(width, n), alpha=2.0),)))
+        for n in range(3 * vllm._conditions.rows)
+    ]
+    for own, other in zip(_all(vllm, queue), _all(transformers, queue), strict=True):
+        _equal(own, other)
+
+
+def test_an_intervention_that_does_not_reach_the_model_is_noticed_at_once(served, monkeypatch):
+    """The canary: a place that was put into the model but is never called."""
+    vllm, transformers = served
+    monkeypatch.setattr(SteeredPlace, "_steered", lambda self, hidden, residual: hidden)
+    width = transformers.loaded.model.config.hidden_size
+    place = Term(layer=2, site="mlp", vector=vector(width, 0), alpha=1.0)
+    with pytest.raises(ModelError, match="steering at layer 2, mlp, does not reach the model"):
+        vllm._grow(type(vllm._conditions.declared).of([Steering(terms=(place,))]))
+
+
+def test_a_step_whose_layout_was_not_seen_raises(served, monkeypatch):
+    inside = plugin.MODELS[_model_of(served[0])]
+    monkeypatch.setitem(inside.registry.requests, "somebody", None)
+    monkeypatch.setattr(inside, "mapped", False)
+    with pytest.raises(RuntimeError, match="which tokens belong to which request"):
+        inside.ended()
+
+
+def _model_of(vllm):
+    return vllm._engine.model_executor.driver_worker.worker.model_runner.get_model()
