@@ -340,8 +340,8 @@ def test_an_interrupted_run_reports_what_is_there(spec):
 def test_an_engine_that_breaks_leaves_a_report_and_its_own_error(spec, monkeypatch):
     opened = harness.session.open_engine
 
-    def fragile(model, settings):
-        engine = opened(model, settings)
+    def fragile(model, settings, needs):
+        engine = opened(model, settings, needs)
         generate = engine.generate
 
         def baselines_only(requests):

@@ -154,7 +154,7 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "tool_call": draw.score.tool_call,
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
-                "traces": {name: list(own) for name, own in draw.completion.traces.items()},
+                "traces": dict(draw.completion.traces) or None,
                 "metrics": metrics.get(draw.sample, {}),
             }
 

@@ -104,12 +104,12 @@ def hook_one_layer_early(patch):
 
 
 @defect("neutral_in_mixed_batch_equals_baseline")
-def everybody_gets_the_first_rows_dose(patch):
-    dosed(
-        patch,
-        lambda original, doses, positions: original(
-            doses._replace(alpha=doses.alpha[:1].expand_as(doses.alpha)), positions
-        ),
+def every_row_is_steered_as_its_neighbour(patch):
+    original = places.steer
+    patch.setattr(
+        places,
+        "steer",
+        lambda hidden, vectors, doses: original(hidden, vectors.roll(1, 0), doses.roll(1, 0)),
     )
 
 

@@ -47,7 +47,7 @@ def test_it_is_asked_of_the_experiments_that_have_its_axes():
         ("pass@1 >= x", "--titrate-gate 'pass@1 >= x' is no gate; 'x' is not a number"),
         ("pass@1 >= 0 where count=5", "intervention.count is never '5' in small"),
         ("pass@1 >= 0 where cuont=4", "'cuont' is not an axis of small"),
-        ("pass@2 >= 0", "has no metric 'pass@2'; did you mean pass@1? it measures pass@1, parsed"),
+        ("pass@2 >= 0", "has no metric 'pass@2'; did you mean pass@1? it measures pass@1, parsed, tool_call"),
         (
             "pass@1 >= 9",
             "'pass@1 >= 9': pass@1 is a share, between 0 and 1, and never 9; 9 % is 0.09",
@@ -92,5 +92,5 @@ def test_a_rule_of_a_metric_that_nothing_measures_is_refused_before_the_run():
         check_rule_metrics(sweep(), ["pass@1: worse", "pass@3: worse"])
     assert str(caught.value) == (
         "--titrate-compare-fail 'pass@3: worse': no metric 'pass@3'; did you mean pass@1? the "
-        "selected cases measure pass@1, parsed"
+        "selected cases measure pass@1, parsed, tool_call"
     )
