@@ -139,7 +139,7 @@ class CompletionStore:
             more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
             self._warn(
                 f"{skipped[0]}{more}; skipped, to be made again; "
-                f"titrate store verify {self.directory} shows all"
+                f"titrate store verify --store {self.directory} shows all"
             )
             self._warn = None
 

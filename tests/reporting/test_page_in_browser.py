@@ -99,9 +99,10 @@ def test_what_was_violated_is_open_and_first(show, run, results):
 
 
 def identities():
-    """Three families on two models; two of their checks are violated."""
+    """Three families on two models; three of their checks are violated."""
     gap = Departure("prompt 1 (router_mask 12ab)", 3, 17, 42, -0.25)
     end = Departure("prompt 0 (steering 34cd)", 1, None, 8, None)
+    near = Departure("prompt 0", 0, 8, 8, 0.5)
     return [
         InvariantResult("engine.order_is_irrelevant", "zoo/moe, transformers fast", True, "equal"),
         InvariantResult(
@@ -114,6 +115,9 @@ def identities():
             "steering.doses_add_up", "zoo/moe, transformers fast", False, "2 of 4", end
         ),
         InvariantResult("steering.doses_add_up", "tiny/olmoe, transformers fast", True, "equal"),
+        InvariantResult(
+            "steering.doses_add_up", "tiny/olmoe, transformers strict", False, "x", near
+        ),
     ]
 
 
@@ -127,8 +131,7 @@ def test_a_run_of_identities_alone_is_a_table_with_the_violated_ones_first(show,
     assert rows(browser) == [
         "doses are nested",
         "points are a set",
-        "doses add up",
-        "doses add up",
+        *["doses add up"] * 3,
         "order is irrelevant",
     ]
     assert browser.texts(".identities tr.violated td:nth-child(n+6)") == [
@@ -136,10 +139,12 @@ def test_a_run_of_identities_alone_is_a_table_with_the_violated_ones_first(show,
         "\N{MINUS SIGN}0.25",
         "prompt 0 (steering 34cd), token 1: the end instead of 8",
         "",
+        "prompt 0, token 0: 8, as expected",
+        "+0.5",
     ]
     assert browser.js("[...document.querySelectorAll('.identities details')].every((d) => d.open)")
     assert browser.texts(".empty") == []
-    assert browser.texts(".verdicts .violated > summary") == ["✗ Invariants 2 of 5 violated"]
+    assert browser.texts(".verdicts .violated > summary") == ["✗ Invariants 3 of 6 violated"]
 
 
 def test_identities_are_filtered_by_family_model_status_and_words(show, run):
@@ -153,13 +158,13 @@ def test_identities_are_filtered_by_family_model_status_and_words(show, run):
         )
 
     choose("status", "violated")
-    assert rows(browser) == ["doses are nested", "doses add up"]
-    assert browser.text(".identities .count") == "2 of 5 checks"
-    choose("model", "tiny/olmoe")
-    assert rows(browser) == ["doses are nested"]
-    choose("status", "")
-    choose("family", "steering")
+    assert rows(browser) == ["doses are nested", "doses add up", "doses add up"]
+    assert browser.text(".identities .count") == "3 of 6 checks"
+    choose("model", "zoo/moe")
     assert rows(browser) == ["doses add up"]
+    choose("status", "")
+    choose("family", "router_mask")
+    assert rows(browser) == ["points are a set"]
     choose("family", "")
     choose("model", "")
     browser.js("document.querySelector('.identities input').focus()")

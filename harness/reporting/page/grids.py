@@ -99,17 +99,18 @@ def router_usage(report: Report, experiment: str) -> list[Grid]:
         return []
     layers = tuple(sorted({layer for usage in usages for layer in usage.layers}))
     experts = max(len(row) for usage in usages for row in usage.values)
-    pictures = []
+    pictures: dict[Layer, None] = {}
     for usage in usages:
         cells = {
             (layers.index(layer), expert): value
             for layer, row in zip(usage.layers, usage.values, strict=True)
             for expert, value in enumerate(row)
         }
-        pictures.append(Layer(usage.expression, _filled(cells, (len(layers), experts))))
+        pictures[Layer(usage.expression, _filled(cells, (len(layers), experts)))] = None
+    only = f", {usages[0].expression}" if len(pictures) == 1 else ""
     return [
         Grid(
-            title="Router usage",
+            title=f"Router usage{only}",
             caption="As it was measured, untouched, to order the routers: each expert's share of "
             "its layer's top-k weights, or the difference of two such averages. Layers and experts "
             "are counted from 0.",
@@ -118,7 +119,7 @@ def router_usage(report: Report, experiment: str) -> list[Grid]:
             row_axis="layer",
             column_axis="expert",
             value="usage",
-            layers=tuple(dict.fromkeys(pictures)),
+            layers=tuple(pictures),
         )
     ]
 

@@ -79,7 +79,8 @@ def _departure(departure: Departure | None) -> str:
     own, expected = (
         "the end" if token is None else str(token) for token in (departure.own, departure.expected)
     )
-    return f"{departure.request}, token {departure.token}: {own} instead of {expected}"
+    at = f"{departure.request}, token {departure.token}"
+    return f"{at}: {own}, as expected" if own == expected else f"{at}: {own} instead of {expected}"
 
 
 def _gap(departure: Departure | None) -> str:
