@@ -138,10 +138,14 @@ def default_directory(root: Path, started: datetime) -> Path:
 
 
 def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
-    """The lines of samples.jsonl before they are text: one per case, sample and draw."""
+    """The lines of samples.jsonl before they are text: one per case, sample and draw.
+
+    Only what was traced token by token has `traces`.
+    """
     for result in results:
         metrics = by_sample(result)
         for draw in result.draws:
+            traces = {name: list(own) for name, own in draw.completion.traces.items()}
             yield {
                 "case": result.case.id,
                 "sample": draw.sample,
@@ -155,8 +159,8 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "parsed": draw.score.parsed,
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
-                "traces": {name: list(own) for name, own in draw.completion.traces.items()},
                 "metrics": metrics.get(draw.sample, {}),
+                **({"traces": traces} if traces else {}),
             }
 
 
