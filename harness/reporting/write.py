@@ -136,10 +136,14 @@ def default_directory(root: Path, started: datetime) -> Path:
 
 
 def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
-    """The lines of samples.jsonl before they are text: one per case, sample and draw."""
+    """The lines of samples.jsonl before they are text: one per case, sample and draw.
+
+    Only what was traced token by token has `traces`.
+    """
     for result in results:
         metrics = by_sample(result)
         for draw in result.draws:
+            traces = {name: list(own) for name, own in draw.completion.traces.items()}
             yield {
                 "case": result.case.id,
                 "sample": draw.sample,
@@ -154,8 +158,8 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "tool_call": draw.score.tool_call,
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
-                "traces": dict(draw.completion.traces) or None,
                 "metrics": metrics.get(draw.sample, {}),
+                **({"traces": traces} if traces else {}),
             }
 
 

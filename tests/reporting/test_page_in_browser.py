@@ -682,3 +682,23 @@ def test_a_thousand_cases_and_a_hundred_thousand_samples(browser, show):
     # Only what was looked at has been unpacked: an index and a chunk.
     assert page.js("unpacked.size") == 2
     assert page.js("document.querySelectorAll('[id^=chunk-]').length") >= 20
+
+
+def test_what_was_traced_is_drawn_under_its_completion(show, run):
+    results = sweep(doses=(0, 1), styles=("agentic",), n=2)
+    doses = (0.0, 0.5, 2.0)
+    traced = tuple(
+        replace(draw, completion=replace(draw.completion, traces={"alpha <styles>": doses}))
+        for draw in results[-1].draws
+    )
+    results[-1] = replace(results[-1], draws=traced)
+    browser = show(build(run, results), results)
+    browser.wait("document.querySelector('.card .trace')")
+    heights = (
+        "[...document.querySelectorAll('.trace rect')].map((bar) => +bar.getAttribute('height'))"
+    )
+    assert browser.js(heights) == [0.5, 6, 24]
+    assert browser.texts(".traced .said") == ["alpha <styles>, up to 2.00"]
+    label = "document.querySelector('.trace').getAttribute('aria-label')"
+    assert browser.js(label) == "alpha <styles>: 0.00 0.50 2.00"
+    assert browser.js("document.querySelector('.trace title').textContent") == "token 1: 0.000"

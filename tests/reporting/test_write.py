@@ -64,7 +64,6 @@ def test_samples_jsonl_has_a_line_per_case_sample_and_draw(report, results, dire
         "tool_call": False,
         "detail": "",
         "agreement": 4,
-        "traces": None,
         "metrics": {"pass@1": 1.0},
     }
     assert samples(directory).to_dict("records")[12]["prompt"] == "prompt of s/0\u2028\nü"
