@@ -16,6 +16,7 @@ import pytest
 
 from harness import invocation
 from harness.errors import TitrateError
+from harness.search import hooks as searching
 from harness.testing import INVARIANTS_MARKER, MARKER
 from harness.workers import hooks
 
@@ -34,6 +35,7 @@ _CASE: pytest.StashKey[PlannedCase] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Options carry the prefix --titrate-. What concerns workers has hooks of its own."""
     pluginmanager.register(hooks, "titrate-workers")
+    pluginmanager.register(searching, "titrate-search")
     group = parser.getgroup("titrate", "dose-response benches (titrate)")
     group.addoption(
         "--titrate-report",
@@ -150,7 +152,8 @@ class SpecFile(pytest.File):
     """A spec file as a collector of its cases."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """One item per case."""
+        """One item per case, or the one of a search."""
+        yield from searching.collect(self)
         for param in _cases(self.config, self.path):
             item = SpecItem.from_parent(self, name=param.id)
             item.stash[_CASE] = param.values[0]
@@ -304,7 +307,10 @@ def _cases(config: pytest.Config, file: Path) -> list[Any]:
 
     try:
         params = []
-        for case in expand(*load(file, invocation.overrides(config))):
+        experiment, source = load(file, invocation.overrides(config))
+        if experiment.search is not None:  # run as a search, not as cases (`harness.search`)
+            return []
+        for case in expand(experiment, source):
             reason = unmet(case.experiment)
             if reason is None:
                 ready = planned(case, unsafe_code=config.option.titrate_unsafe_code)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from harness.engines import open_engine
 from harness.engines.base import Engine
-from harness.errors import SpecError, TitrateError
+from harness.errors import FieldError, SpecError, TitrateError
 from harness.invariants.checking import Check, Checker
 from harness.reporting import Report, check_writable, default_directory
 from harness.reporting.claims import Claims
@@ -385,7 +385,11 @@ def _cases(specs: Sequence[Experiment | Path | str], overrides: Sequence[str]) -
     cases: list[Case] = []
     for spec in specs:
         loaded = (spec, Source.of(spec)) if isinstance(spec, Experiment) else load(spec, overrides)
-        cases += expand(*loaded)
+        experiment, source = loaded
+        if experiment.search is not None:
+            error = FieldError("search", "is run by `titrate search`, not as cases")
+            raise source.locate(error)
+        cases += expand(experiment, source)
     return cases
 
 

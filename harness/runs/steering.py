@@ -19,7 +19,9 @@ from harness.errors import FieldError, TaskError
 from harness.interventions.array import Array
 from harness.interventions.steering import Condition, Steering, Term, check_terms
 from harness.interventions.vector_file import SteeringVectors, read_vectors
+from harness.measure.activation_cache import ActivationCache, activations_below
 from harness.measure.steering_vectors import (
+    PairReader,
     build_vectors,
     check_layers,
     random_control,
@@ -86,12 +88,20 @@ class VectorSource:
             site=settings.site,
             position=vector.position,
             method=vector.method,
+            read=self._reader(),
         )
         document = _to_json(built)
         if self.store is not None:
             document = self.store.agree(key, document, "vectors", self.engine.fingerprint)
         self._built[key] = _from_json(document)
         return self._built[key]
+
+    def _reader(self) -> PairReader | None:
+        """Reads through the cache that lies in the store, where there is one."""
+        if self.store is None:
+            return None
+        folder = activations_below(self.store.directory)
+        return ActivationCache(folder, fresh=self.store.fresh).pair_states
 
     def _stored(self, key: str) -> SteeringVectors | None:
         if key not in self._built and self.store is not None:

@@ -79,7 +79,7 @@ def run_batch(
     metric: str,
     told: Callable[[], None],
 ) -> None:
-    """Run trials to their ends; `told` is called whenever one has reached it."""
+    """Run trials to their ends; `told` is called whenever some have reached it."""
     running = _begun(study, batch, space, told)
     for step, chunk in enumerate(chunks):
         if not running:
@@ -87,12 +87,14 @@ def run_batch(
         named = {_label(number, step): each.experiment for number, each in running.items()}
         results = evaluator.results(named, chunk)
         known = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
+        before = len(running)
         for number, each in list(running.items()):
             result = results[_label(number, step)]
             last = step == len(chunks) - 1
             if _ends(study, each, known[number], result, metric, step, last=last):
                 del running[number]
-                told()
+        if len(running) < before:
+            told()
 
 
 def _begun(

@@ -196,7 +196,7 @@ def test_a_folder(tmp_path):
             "task: humaneval",
             (
                 "x.yaml:3 task: 'humaneval' is not accepted; "
-                "it should be a mapping with the keys name, limit, path"
+                "it should be a mapping with the keys name, limit, path, only"
             ),
         ),
         (
