@@ -70,10 +70,13 @@ def test_every_layer_is_probed_and_its_states_are_kept(here, capsys):
         ("intervention=null", "intervention: probes need the pairs of a steering vector"),
         (
             "intervention.vector={file: x.safetensors}",
-            "intervention.vector: probes need pairs, not a file of vectors",
+            "intervention.vector: probes need the pairs of one vector, not others",
         ),
         ("intervention.vector.samples=4", "4 pairs for 5 folds; use more pairs, or fewer folds"),
-        ("intervention.vector.pairs=styels", "intervention.vector.pairs: styels: cannot be read"),
+        (
+            "intervention.vector.pairs=styels",
+            "intervention.vector.pairs: styels is neither styles nor answers",
+        ),
         ("model=zoo/bass", "model: "),
     ],
 )

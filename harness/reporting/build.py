@@ -21,6 +21,7 @@ from harness.reporting.report import (
     TaskInfo,
 )
 from harness.reporting.statistics import Metric, Versus, holm, paired, summarise
+from harness.reporting.vector_norms import vector_norms
 from harness.runs.results import CaseResult, GateResult, InvariantResult
 
 # Of the whole experiment rather than of one of its cases.
@@ -161,6 +162,7 @@ def _case(
         intervention=(
             None if result.intervention is None else result.intervention.model_dump(mode="json")
         ),
+        vectors=vector_norms(result.intervention),
         dose_axis=dose_axes.get(experiment.name),
         dose=result.case.dose,
         baseline=result.baseline,

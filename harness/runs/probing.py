@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.base import Engine
-from harness.errors import FieldError, TaskError
+from harness.errors import FieldError
 from harness.measure.activation_cache import ActivationCache
 from harness.measure.probes import LayerProbe, probe_layer
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
-from harness.runs.steering import pairs_for
+from harness.runs.contrast_pairs import check_pairs, pairs_for
 from harness.spec import Experiment
 from harness.spec.steering import PairVector, SteeringSettings
 from harness.tasks.contrast import ContrastPair
@@ -42,7 +42,7 @@ class Probing:
             engine,
             self.pairs,
             layers=self.layers,
-            site=self.settings.site,
+            site=self.settings.site_of(self.vector),
             position=self.vector.position,
         )
         probes = []
@@ -61,7 +61,7 @@ class Probing:
             "task": self.experiment.task.name,
             "pairs": self.vector.pairs,
             "count": len(self.pairs),
-            "site": self.settings.site,
+            "site": self.settings.site_of(self.vector),
             "position": self.vector.position,
             "folds": folds,
             "seed": seed,
@@ -73,11 +73,10 @@ def probing(experiment: Experiment) -> Probing:
     settings = experiment.intervention
     if not isinstance(settings, SteeringSettings):
         raise FieldError("intervention", "probes need the pairs of a steering vector")
-    if not isinstance(settings.vector, PairVector):
-        raise FieldError("intervention.vector", "probes need pairs, not a file of vectors")
-    try:
-        pairs = pairs_for(experiment, settings.vector)
-    except TaskError as error:
-        raise FieldError("intervention.vector.pairs", str(error)) from error
+    vector = settings.vectors[0]
+    if len(settings.vectors) > 1 or not isinstance(vector, PairVector):
+        raise FieldError("intervention.vector", "probes need the pairs of one vector, not others")
+    check_pairs(experiment, vector, "intervention.vector")
+    pairs = pairs_for(experiment, vector)
     layers, _ = hidden_shape(load_config(experiment.model))
-    return Probing(experiment, settings, settings.vector, pairs, tuple(range(layers)))
+    return Probing(experiment, settings, vector, pairs, tuple(range(layers)))

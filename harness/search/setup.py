@@ -11,8 +11,8 @@ from pydantic import JsonValue
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.models.content import content_hash
 from harness.models.loading import load_config, local_files
+from harness.runs.contrast_pairs import pairs_for
 from harness.runs.requirements import unmet
-from harness.runs.steering import pairs_for
 from harness.runs.tasks import task_of
 from harness.search.space import Space, space_of
 from harness.search.splits import Splits, split

@@ -14,7 +14,8 @@ from statistics import fmean
 import optuna
 from optuna.trial import TrialState
 
-from harness.errors import FieldError
+from harness.errors import TitrateError
+from harness.runs.resolve import check_intervention
 from harness.runs.results import CaseResult
 from harness.search.evaluate import Evaluator
 from harness.search.space import Space
@@ -104,8 +105,10 @@ def _begun(
     running = {}
     for trial in batch:
         try:
-            running[trial.number] = _Running(trial, space.experiment(space.told(trial.params)))
-        except FieldError as error:
+            experiment = space.experiment(space.told(trial.params))
+            check_intervention(experiment)
+            running[trial.number] = _Running(trial, experiment)
+        except TitrateError as error:
             _fail(study, trial, str(error))
             told()
     return running

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from types import UnionType
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from harness.spec.experiment import Experiment
-from harness.spec.layers import get, put
+from harness.spec.layers import changed
 from harness.spec.settings import Resolved
 
 
@@ -52,11 +52,15 @@ _PATHS = {
 
 def resolved(values: Mapping[str, Any], folder: Path, under: str = "") -> dict[str, Any]:
     """`values` with the paths in them made absolute; with `under`, only those at or below it."""
+    found: Any = dict(values)
     for name, marker in _PATHS.items():
-        text = get(values, name)
-        if isinstance(text, str) and f"{name}.".startswith(under and f"{under}."):
-            values = put(values, name, marker.resolve(text, folder))
-    return dict(values)
+        if f"{name}.".startswith(under and f"{under}."):
+            found = changed(found, name, _resolving(marker, folder))
+    return dict(found)
+
+
+def _resolving(marker: Resolved, folder: Path) -> Callable[[str], str]:
+    return lambda text: marker.resolve(text, folder)
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:

@@ -196,39 +196,46 @@ def test_the_neutral_dose_may_be_the_best(tmp_path):
     assert neutral.metrics == baseline.metrics
 
 
+# A probe's condition needs a probe's vector: each choice is possible, but not the two together.
+CONDITIONED = {
+    **SPEC["intervention"],
+    "alpha": 1,
+    "vector": {"pairs": "answers", "method": "probe"},
+    "only_if": {"kind": "cosine", "threshold": 0},
+}
+METHOD, CONDITION = "intervention.vector.method", "intervention.only_if"
+COSINE, PROBE = ({"kind": kind, "threshold": 0} for kind in ("cosine", "probe"))
+
+
 def test_an_impossible_configuration_has_failed_and_has_no_value(tmp_path):
-    """A position that no text has: found when the vector is built."""
-    pairs = tmp_path / "pairs.jsonl"
-    lines = [{"prompt": f"Q{n}", "positive": " 1", "negative": " 2"} for n in range(8)]
-    pairs.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    vector = {"pairs": "./pairs.jsonl", "position": "last"}
     found, _ = run(
         tmp_path,
-        intervention={**SPEC["intervention"], "vector": vector, "alpha": 1},
-        space={"intervention.vector.position": ["last", -99]},
+        intervention=CONDITIONED,
+        space={METHOD: ["mean", "probe"], CONDITION: [COSINE, PROBE]},
         trials=6,
         sampler="random",
+        pruner="none",
+        pruner_options=None,
     )
-    states = {row["params.intervention.vector.position"]: row for row in rows(tmp_path)}
-    assert states["-99"]["state"] == "FAIL"
-    assert states["-99"]["value"] == ""
-    assert "the position rule -99 matches no token" in states["-99"]["error"]
-    assert states["last"]["state"] == "COMPLETE"
+    states = {
+        (row[f"params.{METHOD}"], "probe" in row[f"params.{CONDITION}"]): row
+        for row in rows(tmp_path)
+    }
+    failed = states.pop(("mean", True))
+    assert (failed["state"], failed["value"], failed["intermediate.0"]) == ("FAIL", "", "")
+    assert failed["error"].startswith("intervention.only_if.kind: probe needs ")
+    assert {row["state"] for row in states.values()} == {"COMPLETE"}
     assert found.trials["fail"] >= 1
 
 
 def test_a_search_in_which_all_fail_says_why(tmp_path):
-    pairs = tmp_path / "pairs.jsonl"
-    pairs.write_text(json.dumps({"prompt": "Q", "positive": " 1", "negative": " 2"}) + "\n")
-    vector = {"pairs": "./pairs.jsonl", "position": -99}
     with pytest.raises(
-        TaskError, match=r"no trial of small came to a value: 2 failed, first: .*-99"
+        TaskError, match=r"small came to a value: 2 failed, first: .*\.only_if\.kind"
     ):
         run(
             tmp_path,
-            intervention={**SPEC["intervention"], "vector": vector},
-            space={"intervention.alpha": [1, 2]},
-            splits={"train": 1, "validation": 6, "test": 5},
+            intervention=CONDITIONED,
+            space={METHOD: ["mean"], CONDITION: [PROBE], "intervention.alpha": [1, 2]},
             trials=2,
         )
 

@@ -131,7 +131,7 @@ def test_a_layer_search_at_dose_nothing_holds_the_neutral_dose(tmp_path):
         ({"intervention": None}, "intervention: missing; a search compares doses of one"),
         (
             {"intervention": {**STEERING, "vector": {"pairs": "styels"}}},
-            "small.yaml:8 intervention.vector.pairs: ",
+            "small.yaml:8 intervention.vector.pairs: styels is neither styles nor answers",
         ),
         ({"model": "zoo/bass"}, "model"),
     ],
