@@ -18,7 +18,13 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from harness import pairs_verbs, search_verbs, store_verbs, vectors_verbs
+from harness import (
+    pairs_verbs,
+    probes_verbs,
+    search_verbs,
+    store_verbs,
+    vectors_verbs,
+)
 from harness.errors import ModelError, TitrateError
 
 if TYPE_CHECKING:
@@ -153,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     pairs_verbs.add_to(verbs)
     vectors_verbs.add_to(verbs)
     search_verbs.add_to(verbs)
+    probes_verbs.add_to(verbs)
     return parser
 
 

@@ -11,6 +11,7 @@ import pytest
 from harness import invocation
 from harness.errors import TitrateError
 from harness.outcomes import fail_unless_trusted, outcome_of
+from harness.search import hooks as searching
 from harness.testing import INVARIANTS_MARKER, MARKER
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class SpecFile(pytest.File):
     """A spec file as a collector of its cases."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """One item per case."""
+        """One item per case, or the one of a search."""
+        yield from searching.collect(self)
         for param in cases_of(self.config, self.path):
             item = SpecItem.from_parent(self, name=param.id)
             item.stash[_CASE] = param.values[0]
@@ -54,7 +56,10 @@ def cases_of(config: pytest.Config, file: Path) -> list[Any]:
 
     try:
         params = []
-        for case in expand(*load(file, invocation.overrides(config))):
+        experiment, source = load(file, invocation.overrides(config))
+        if experiment.search is not None:  # run as a search, not as cases (`harness.search`)
+            return []
+        for case in expand(experiment, source):
             reason = unmet(case.experiment)
             if reason is None:
                 ready = planned(case, unsafe_code=config.option.titrate_unsafe_code)

@@ -27,6 +27,7 @@ from harness.collection import (
 from harness.errors import TitrateError
 from harness.options import add_options
 from harness.outcomes import SESSION, fail_unless_trusted
+from harness.search import hooks as searching
 from harness.testing import INVARIANTS_MARKER, MARKER
 from harness.workers import hooks
 
@@ -43,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     """Declare the options; what concerns workers has hooks of its own, and benches fixtures."""
     pluginmanager.register(hooks, "titrate-workers")
     pluginmanager.register(outcomes, "titrate-outcomes")
+    pluginmanager.register(searching, "titrate-search")
     add_options(parser)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.errors import SpecError, TitrateError
+from harness.errors import FieldError, SpecError, TitrateError
 from harness.reporting import Report, check_writable, default_directory
 from harness.reporting.claims import Claims
 from harness.reporting.comparing import Comparing
@@ -140,7 +140,11 @@ def _cases(specs: Sequence[Experiment | Path | str], overrides: Sequence[str]) -
     cases: list[Case] = []
     for spec in specs:
         loaded = (spec, Source.of(spec)) if isinstance(spec, Experiment) else load(spec, overrides)
-        cases += expand(*loaded)
+        described, source = loaded
+        if described.search is not None:
+            error = FieldError("search", "is run by `titrate search`, not as cases")
+            raise source.locate(error)
+        cases += expand(described, source)
     return cases
 
 

@@ -18,7 +18,7 @@ and the negative side of pair i, at one layer and site, at one position of each 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,21 @@ from harness.tasks.conversations import render
 Matrix: TypeAlias = NDArray[np.float64]
 
 
+class PairReader(Protocol):
+    """Reads both sides of pairs: `pair_states`, or a cache in front of it."""
+
+    def __call__(
+        self,
+        engine: Engine,
+        pairs: Sequence[ContrastPair],
+        *,
+        layers: Sequence[int],
+        site: Site,
+        position: PositionRule,
+    ) -> tuple[Mapping[int, Matrix], Mapping[int, Matrix]]:
+        """Layer -> [N, H] of the positive and of the negative sides."""
+
+
 def build_vectors(
     engine: Engine,
     pairs: Sequence[ContrastPair],
@@ -43,8 +58,9 @@ def build_vectors(
     position: PositionRule,
     method: Method,
     facts: Mapping[str, str] | None = None,
+    read: PairReader | None = None,
 ) -> SteeringVectors:
-    """One vector per layer from the pairs' hidden states.
+    """One vector per layer from the pairs' hidden states, which `read` reads or has kept.
 
     Raises TaskError for pairs that are none, whose sides are the same tokens, in which the
     position rule matches no token, or whose sides are all alike up to there.
@@ -53,7 +69,9 @@ def build_vectors(
         engine.tokenizer, pairs, layers=layers, site=site, position=position
     )
     check_difference(list(readings), position)
-    positive, negative = pair_states(engine, pairs, layers=layers, site=site, position=position)
+    positive, negative = (read or pair_states)(
+        engine, pairs, layers=layers, site=site, position=position
+    )
     vectors = {
         layer: Array(aggregate(positive[layer], negative[layer], method)) for layer in layers
     }

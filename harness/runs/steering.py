@@ -18,7 +18,13 @@ from harness.errors import FieldError
 from harness.interventions.array import Array
 from harness.interventions.steering import Steering, check_terms
 from harness.interventions.vector_file import SteeringVectors, read_vectors
-from harness.measure.steering_vectors import build_vectors, check_layers, readings_of_pairs
+from harness.measure.activation_cache import ActivationCache, activations_below
+from harness.measure.steering_vectors import (
+    PairReader,
+    build_vectors,
+    check_layers,
+    readings_of_pairs,
+)
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.runs.contrast_pairs import BUILT_IN, check_pairs, pairs_for
@@ -76,12 +82,20 @@ class VectorSource:
             position=vector.position,
             method=vector.method,
             facts=built_from(experiment, vector),
+            read=self._reader(),
         )
         document = _to_json(built)
         if self.store is not None:
             document = self.store.agree(key, document, "vectors", self.engine.fingerprint)
         self._built[key] = _from_json(document)
         return self._built[key]
+
+    def _reader(self) -> PairReader | None:
+        """Reads through the cache that lies in the store, where there is one."""
+        if self.store is None:
+            return None
+        folder = activations_below(self.store.directory)
+        return ActivationCache(folder, fresh=self.store.fresh).pair_states
 
     def _stored(self, key: str) -> SteeringVectors | None:
         if key not in self._built and self.store is not None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import optuna
 import pandas as pd
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from pydantic import JsonValue
 
@@ -35,18 +36,14 @@ def write_json(path: Path, content: Mapping[str, Any] | Sequence[str]) -> None:
     write_file(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_study(study: optuna.Study, folder: Path, metric: str) -> None:
+def write_study(study: optuna.Study, storage: BaseStorage, folder: Path, metric: str) -> None:
     """The trials as a table, the study itself, and its plots."""
     write_file(folder / "trials.csv", trials_frame(study).to_csv(index=False, lineterminator="\n"))
     copy = folder / "study.db"
     copy.unlink(missing_ok=True)
-    storage = open_storage(f"sqlite:///{copy.absolute()}")
-    optuna.copy_study(
-        from_study_name=study.study_name,
-        from_storage=study._storage,  # noqa: SLF001 - the study's own storage has no public name
-        to_storage=storage,
-    )
-    storage.engine.dispose()
+    target = open_storage(f"sqlite:///{copy.absolute()}")
+    optuna.copy_study(from_study_name=study.study_name, from_storage=storage, to_storage=target)
+    target.engine.dispose()
     for name, image in plot_files(study, metric):
         write_file(folder / name, image)
 

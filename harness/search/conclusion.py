@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
@@ -89,6 +90,7 @@ def unfinished(ready: Setup, study: optuna.Study) -> Searched:
 def conclude_search(
     ready: Setup,
     study: optuna.Study,
+    storage: BaseStorage,
     evaluator: Evaluator,
     directory: Path,
     *,
@@ -128,7 +130,7 @@ def conclude_search(
         best_document(best, searched.configuration, fmean(_values(again, ready.metric).values())),
     )
     write_json(folder / "results.json", _results(ready, study, finished, compared, warnings))
-    write_study(study, folder, ready.metric)
+    write_study(study, storage, folder, ready.metric)
     return Searched(
         **{
             **{name: getattr(searched, name) for name in searched.__dataclass_fields__},

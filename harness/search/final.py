@@ -19,7 +19,7 @@ from harness.runs.execute import ModelRun
 from harness.runs.plan import PlannedCase, planned
 from harness.runs.results import CaseResult
 from harness.search.evaluate import Evaluator
-from harness.search.treatment import control_axis, dose_field, treatment
+from harness.search.treatment import control_axis, dose_field, treatment, without_control
 from harness.spec import Experiment, expand, load
 from harness.spec.layers import get
 
@@ -38,14 +38,14 @@ class Comparison:
 def best_spec(experiment: Experiment, trial: int) -> str:
     """A spec that runs a configuration on the test samples, with everything it is compared with."""
     settings = treatment(experiment)
+    experiment = without_control(experiment)
     content: dict[str, Any] = experiment.model_dump(mode="json", exclude_defaults=True)
     content |= {
         "name": f"{experiment.name}_best",
         "description": f"Trial {trial} of the search {experiment.name}, on its test samples.",
         "task": {**content["task"], "only": f"./{TEST_IDS}"},
-        "intervention": settings.model_dump(mode="json", exclude_defaults=True),
+        "intervention": treatment(experiment).model_dump(mode="json", exclude_defaults=True),
     }
-    content["intervention"] |= {"kind": settings.kind}
     dose = dose_field(settings)
     axes: dict[str, list[JsonValue]] = {}
     if dose is not None:

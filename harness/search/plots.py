@@ -195,7 +195,7 @@ def _scaled(values: Sequence[Any]) -> list[float]:
 
 def _ends(values: Sequence[Any]) -> tuple[str, str]:
     if _are_numbers(values):
-        return f"{min(values):g}", f"{max(values):g}"
+        return f"{min(values):.3g}", f"{max(values):.3g}"
     texts = sorted(set(map(str, values)))
     return texts[0], texts[-1]
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from harness.engines import open_engine
 from harness.engines.base import Engine
-from harness.errors import FieldError, TaskError
+from harness.errors import FieldError, StoreError, TaskError
 from harness.reporting.write import check_writable, default_directory
 from harness.runs.deferred import DeferredEngine
 from harness.runs.folder import store_below
@@ -33,9 +33,10 @@ from harness.runs.store import CompletionStore
 from harness.search.conclusion import Searched, conclude_search, unfinished
 from harness.search.evaluate import Evaluator
 from harness.search.line import SearchLine
+from harness.search.quiet import quiet
 from harness.search.setup import Setup, read_search, set_up
 from harness.search.splits import chunks
-from harness.search.study import open_storage, open_study
+from harness.search.study import open_storage, open_study, shown_url
 from harness.search.trials import ERROR, ask, run_batch
 from harness.search.workers import LEASE, Heart, Watch, Worker
 
@@ -65,40 +66,72 @@ def search(
         SpecError: the spec cannot be searched; found before a model is loaded.
         TaskError: no trial came to a value.
     """
-    root = root or Path.cwd()
-    experiment, source = read_search(Path(spec), overrides)
+    with quiet():
+        return _search(
+            Path(spec),
+            overrides,
+            directory,
+            root or Path.cwd(),
+            command=command,
+            store=store,
+            unsafe_code=unsafe_code,
+            line=line,
+            lease=lease,
+        )
+
+
+def _search(
+    spec: Path,
+    overrides: Sequence[str],
+    directory: Path | str | None,
+    root: Path,
+    *,
+    command: str,
+    store: Path | None,
+    unsafe_code: bool,
+    line: SearchLine | None,
+    lease: float,
+) -> Searched:
+    experiment, source = read_search(spec, overrides)
     ready = set_up(experiment, source, root, unsafe_code=unsafe_code)
     started = datetime.now(UTC)
     report = Path(directory or default_directory(root, started))
     check_writable(report)
-    line = line or SearchLine(sys.stderr, ready.settings.trials)
+    line = line or SearchLine(sys.stderr)
+    line.trials = ready.settings.trials
     for warning in ready.warnings:
         line.note(f"warning: {warning}")
-    with _quiet():
-        try:
-            storage = open_storage(ready.storage)
-            study = open_study(storage, ready.name, ready.settings, ready.identity, ready.storage)
-        except FieldError as error:
-            raise source.locate(error) from error
-        kept = CompletionStore(store or store_below(root), warn=line.note)
-        kept.check_writable()
-        working = _Working(ready, study, storage, kept, line, lease)
-        try:
-            if not working.run_trials():
-                return unfinished(ready, study)
-            working.check_any_complete()
-            return conclude_search(
-                ready,
-                study,
-                working.evaluator,
-                report,
-                started=started,
-                command=command,
-                unsafe_code=unsafe_code,
-            )
-        finally:
-            line.close()
-            working.close()
+    try:
+        storage = open_storage(ready.storage)
+        study = open_study(storage, ready.name, ready.settings, ready.identity, ready.storage)
+    except FieldError as error:
+        raise source.locate(error) from error
+    kept = CompletionStore(store or store_below(root), warn=line.note)
+    kept.check_writable()
+    working = _Working(ready, study, storage, kept, line, lease)
+    try:
+        if not working.run_trials():
+            return unfinished(ready, study)
+        working.check_any_complete()
+        return conclude_search(
+            ready,
+            study,
+            storage,
+            working.evaluator,
+            report,
+            started=started,
+            command=command,
+            unsafe_code=unsafe_code,
+        )
+    except (SQLAlchemyError, StorageInternalError) as error:
+        said = str(error).strip().splitlines()[0]
+        raise StoreError(
+            f"the study in {shown_url(ready.storage)} is out of reach: {said}; run the command "
+            "again: trials that have ended are not repeated"
+        ) from error
+    finally:
+        line.close()
+        working.close()
 
 
 @dataclass
@@ -169,7 +202,8 @@ class _Working:
                 lambda: self.line.trials_done(self.study),
             )
         except BaseException:
-            self.watch.release(trial.number for trial in batch)
+            with suppress(SQLAlchemyError, StorageInternalError):
+                self.watch.release(trial.number for trial in batch)
             raise
 
     def check_any_complete(self) -> None:
@@ -188,19 +222,6 @@ class _Working:
         self.evaluator.engine.close()
         self.store.close()
         self.storage.engine.dispose()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna tells what it does, and that parts of it are young, to nobody meanwhile."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        try:
-            yield
-        finally:
-            optuna.logging.set_verbosity(before)
 
 
 def _listed(numbers: Sequence[int]) -> str:

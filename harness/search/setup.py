@@ -22,6 +22,7 @@ from harness.spec import Experiment, Source, load
 from harness.spec.form import suggestion
 from harness.spec.search import SearchSettings, SplitSettings
 from harness.tasks.base import Score, Task
+from harness.tasks.contrast import ContrastPair
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _set_up(experiment: Experiment, source: Source, root: Path, *, unsafe_code: 
     space.check()
     task = task_of(whole, unsafe_code=unsafe_code)
     metric = _metric(settings, task)
-    pairs = [pair for vector in pair_vectors(space.base) for pair in pairs_for(space.base, vector)]
+    pairs = _pairs(space.base)
     splits = split(task, pairs, sizes, settings.seed)
     return Setup(
         settings,
@@ -126,6 +127,21 @@ def _check_form(experiment: Experiment) -> None:
         raise FieldError(
             "measure", f"{experiment.measure} has no metric to search by; leave it out"
         )
+
+
+def _pairs(experiment: Experiment) -> list[ContrastPair]:
+    """The pairs behind all vectors, as many as were asked for."""
+    found: list[ContrastPair] = []
+    for vector in pair_vectors(experiment):
+        pairs = pairs_for(experiment, vector)
+        if len(pairs) < vector.samples:
+            raise FieldError(
+                "search.splits.train",
+                f"{vector.samples} pairs asked for, but {vector.pairs} has {len(pairs)}; ask for "
+                "fewer",
+            )
+        found += pairs
+    return found
 
 
 def _capped(sizes: SplitSettings, limit: int | None) -> SplitSettings:

@@ -94,6 +94,7 @@ class Space:
         Raises:
             FieldError: naming the place in the space.
         """
+        check_intervention(self.base)
         for field, value in self.corners():
             place = f"search.space.{field}"
             try:

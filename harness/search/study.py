@@ -36,6 +36,8 @@ _SAMPLERS = {
 _PRUNERS = {"median": "MedianPruner", "none": "NopPruner"}
 # One low-discrepancy sequence for all trials: its members must not be scrambled differently.
 _SEQUENCES = {"QMCSampler"}
+# These stop the loop of Study.optimize, which is not used here.
+_LOOP_ONLY = {"BruteForceSampler", "GridSampler"}
 # Seconds for which a process waits while another one writes to the same SQLite file.
 _PATIENCE = 60
 
@@ -171,10 +173,10 @@ def _named(what: str, given: str, short: Mapping[str, str], module: Any) -> tupl
 
 
 def _usable(what: str, kind: Any) -> bool:
-    """Whether a class can be made from plain options: others need Python."""
+    """Whether a class can be made from plain options, and asked and told: others need Python."""
     parameters = inspect.signature(kind).parameters.values()
     seeded = what == "pruner" or any(each.name == "seed" for each in parameters)
-    return seeded and inspect.isclass(kind)
+    return seeded and inspect.isclass(kind) and kind.__name__ not in _LOOP_ONLY
 
 
 def _made(what: str, kind: Any, options: Mapping[str, Any]) -> Any:

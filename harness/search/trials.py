@@ -14,7 +14,8 @@ from statistics import fmean
 import optuna
 from optuna.trial import TrialState
 
-from harness.errors import FieldError
+from harness.errors import TitrateError
+from harness.runs.resolve import check_intervention
 from harness.runs.results import CaseResult
 from harness.search.evaluate import Evaluator
 from harness.search.space import Space
@@ -79,7 +80,7 @@ def run_batch(
     metric: str,
     told: Callable[[], None],
 ) -> None:
-    """Run trials to their ends; `told` is called whenever one has reached it."""
+    """Run trials to their ends; `told` is called whenever some have reached it."""
     running = _begun(study, batch, space, told)
     for step, chunk in enumerate(chunks):
         if not running:
@@ -87,12 +88,14 @@ def run_batch(
         named = {_label(number, step): each.experiment for number, each in running.items()}
         results = evaluator.results(named, chunk)
         known = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
+        before = len(running)
         for number, each in list(running.items()):
             result = results[_label(number, step)]
             last = step == len(chunks) - 1
             if _ends(study, each, known[number], result, metric, step, last=last):
                 del running[number]
-                told()
+        if len(running) < before:
+            told()
 
 
 def _begun(
@@ -102,8 +105,10 @@ def _begun(
     running = {}
     for trial in batch:
         try:
-            running[trial.number] = _Running(trial, space.experiment(space.told(trial.params)))
-        except FieldError as error:
+            experiment = space.experiment(space.told(trial.params))
+            check_intervention(experiment)
+            running[trial.number] = _Running(trial, experiment)
+        except TitrateError as error:
             _fail(study, trial, str(error))
             told()
     return running

@@ -13,14 +13,16 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
 import optuna
 import psutil
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 #: Seconds between two beats, and without one until a worker elsewhere counts as dead.
 BEAT, LEASE = 10.0, 90.0
@@ -90,7 +92,8 @@ class Heart:
         count = 0
         while not self._end.wait(self._every):
             count += 1
-            self._study.set_user_attr(self._name, count)
+            with suppress(SQLAlchemyError, StorageInternalError):  # one beat less is no death
+                self._study.set_user_attr(self._name, count)
 
 
 @dataclass

@@ -37,8 +37,17 @@ class Dimension(Settings):
             raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
         if self.log and self.low <= 0:
             raise ValueError(f"low {self.low:g} has no logarithm; use a low above 0, or log: false")
-        if self.log and self.step is not None:
+        if self.step is None:
+            return self
+        if self.log:
             raise ValueError("a logarithmic range has no step; leave out log or step")
+        steps = (self.high - self.low) / self.step
+        if abs(steps - round(steps)) > 1e-9:
+            last = self.low + int(steps) * self.step
+            raise ValueError(
+                f"high {self.high:g} is no multiple of step {self.step:g} above low {self.low:g}; "
+                f"the last below it is {last:g}"
+            )
         return self
 
 
