@@ -47,7 +47,10 @@ def test_it_is_asked_of_the_experiments_that_have_its_axes():
         ("pass@1 >= x", "--titrate-gate 'pass@1 >= x' is no gate; 'x' is not a number"),
         ("pass@1 >= 0 where count=5", "intervention.count is never '5' in small"),
         ("pass@1 >= 0 where cuont=4", "'cuont' is not an axis of small"),
-        ("pass@2 >= 0", "has no metric 'pass@2'; did you mean pass@1? it measures pass@1, parsed, tool_call"),
+        (
+            "pass@2 >= 0",
+            "has no metric 'pass@2'; did you mean pass@1? it measures pass@1, parsed, tool_call",
+        ),
         (
             "pass@1 >= 9",
             "'pass@1 >= 9': pass@1 is a share, between 0 and 1, and never 9; 9 % is 0.09",
