@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.reporting.loaded import load_report
-    from harness.session import run
+    from harness.running import run
 
 __all__ = ["load_report", "run"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "run":
-        from harness.session import run
+        from harness.running import run
 
         return run
     if name == "load_report":

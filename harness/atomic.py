@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 
 @contextmanager
@@ -31,3 +32,14 @@ def write_file(path: Path, content: str | bytes) -> None:
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     with replace_file(path) as part:
         part.write_bytes(data)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise `OSError` unless files could be made in a folder, or where it would be made.
+
+    Leaves nothing behind.
+    """
+    absolute = folder.absolute()
+    there = next(path for path in (absolute, *absolute.parents) if path.exists())
+    with TemporaryFile(dir=there, prefix="."):
+        pass

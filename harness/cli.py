@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,13 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from harness import pairs_verbs, store_verbs
+from harness import (
+    pairs_verbs,
+    probes_verbs,
+    search_verbs,
+    store_verbs,
+    vectors_verbs,
+)
 from harness.errors import ModelError, TitrateError
 
 if TYPE_CHECKING:
@@ -47,7 +54,12 @@ class _Parser(argparse.ArgumentParser):
     """Refuses arguments in one line, as every other error is told; verbs inherit the class."""
 
     def error(self, message: str) -> Never:
-        """Say what is wrong, and exit with status 2."""
+        """Say what is wrong, and what was probably meant; exit with status 2."""
+        if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            from harness.spec.form import suggestion
+
+            meant = suggestion(found[1], re.findall(r"[\w-]+", found[2]))
+            message = message.replace(" (", f";{meant} (", 1) if meant else message
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
@@ -145,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     build.set_defaults(run=_zoo_build)
 
     pairs_verbs.add_to(verbs)
+    vectors_verbs.add_to(verbs)
+    search_verbs.add_to(verbs)
+    probes_verbs.add_to(verbs)
     return parser
 
 
@@ -161,8 +176,8 @@ def _run_specs(parsed: argparse.Namespace) -> int:
     from harness.reporting.claims import Claims
     from harness.reporting.comparing import Comparing
     from harness.reporting.forecast import forecast_table
+    from harness.running import forecast_specs, run_specs
     from harness.runs.shard import Shard
-    from harness.session import forecast_specs, run_specs
 
     shard = None if parsed.shard is None else Shard.parse(parsed.shard, "--shard")
     progress = LiveLine(sys.stderr)

@@ -152,15 +152,22 @@ def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
     loads = f"{counts.loads} model load{'s' if counts.loads != 1 else ''}"
     if ended.loads:
         loads += f" ({', '.join(f'{name}: {count}' for name, count in ended.loads.items())})"
-    stored = f" ({counts.requests_stored:,} stored)" if counts.requests_stored else ""
-    speed = counts.tokens / max(counts.seconds, 1e-9)
-    reporter.write_line(
-        f"{loads}; {counts.requests_done:,} requests{stored}, {counts.tokens:,} tokens "
-        f"in {counts.seconds:.1f} s ({speed:,.0f} tokens/s)"
-    )
+    if not counts.requests_total and not ended.finished.report.cases:  # identities alone
+        reporter.write_line(loads)
+    else:
+        reporter.write_line(f"{loads}; {_generated(counts)}")
     reporter.write_line(f"report: {_shown(ended.finished.directory)}")
     if ended.finished.kept is not None:
         reporter.write_line(f"saved: {_shown(ended.finished.kept)}")
+
+
+def _generated(counts: Counts) -> str:
+    stored = f" ({counts.requests_stored:,} stored)" if counts.requests_stored else ""
+    speed = counts.tokens / max(counts.seconds, 1e-9)
+    return (
+        f"{counts.requests_done:,} requests{stored}, {counts.tokens:,} tokens "
+        f"in {counts.seconds:.1f} s ({speed:,.0f} tokens/s)"
+    )
 
 
 def _shown(path: Path) -> str:

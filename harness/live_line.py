@@ -49,6 +49,8 @@ class LiveLine:
 
     def update(self, counts: Counts) -> None:
         """Redraw when enough time has passed, or when the run is complete."""
+        if not counts.cases_total:  # identities alone
+            return
         now = time.monotonic()
         if self._started is None:
             self._started = self._last_shown = now

@@ -14,11 +14,10 @@ from harness.errors import ReportError, StoreError
 from harness.reporting import Report, RunInfo, check_writable, load_report
 from harness.reporting.claims import claims_of, findings_of
 from harness.reporting.conclude import Finished, conclude
+from harness.reporting.recorded import recorded_results
 from harness.reporting.report import Shard
-from harness.reporting.write import RECORDS
 from harness.runs.agreement import with_one_baseline
-from harness.runs.records import read_records
-from harness.runs.results import CaseResult
+from harness.runs.results import CaseResult, InvariantResult
 
 
 def merge(directories: Sequence[Path], target: Path) -> Finished:
@@ -33,7 +32,7 @@ def merge(directories: Sequence[Path], target: Path) -> Finished:
     check_writable(target)
     run, results = joined(directories)
     reports = [load_report(directory) for directory in directories]
-    findings = findings_of(reports, results)
+    findings = _findings_in_order(reports, findings_of(reports, results))
     return conclude(run, results, target, findings, claims_of(reports, results))
 
 
@@ -76,7 +75,10 @@ def _check_same_run(
     again = "run both shards with the same command, but for I"
     if shard.of != whole.of:
         raise refuse(f"is one of {shard.of} shards, which is another split ({whole.of})", again)
-    if (shard.selection, shard.cases) != (whole.selection, whole.cases):
+    if any(
+        getattr(shard, each) != getattr(whole, each)
+        for each in ("selection", "cases", "identities")
+    ):
         raise refuse("was made from other specs or options", again)
     for name in sorted(reference.run.versions.keys() | report.run.versions.keys()):
         expected, found = (each.run.versions.get(name) for each in (reference, report))
@@ -117,7 +119,7 @@ def _check_complete(shards: Sequence[tuple[Path, Shard]]) -> None:
 
 def _records(directory: Path) -> Iterable[CaseResult]:
     try:
-        yield from read_records(directory / RECORDS)
+        yield from recorded_results(directory)
     except StoreError as error:
         raise ReportError(str(error)) from error
 
@@ -144,6 +146,23 @@ def _in_order(whole: Shard, results: Iterable[CaseResult]) -> list[CaseResult]:
             ordered.setdefault(baseline, found[baseline])
         ordered[id_] = found[id_]
     return list(ordered.values())
+
+
+def _findings_in_order(
+    reports: Sequence[Report], findings: Iterable[InvariantResult]
+) -> list[InvariantResult]:
+    """What was checked on whole models, as a single run orders it.
+
+    Raises:
+        ReportError: nobody has checked an identity of the selection.
+    """
+    assert reports[0].run.shard is not None
+    found = {(each.name, each.case): each for each in findings}
+    for name, case in reports[0].run.shard.identities:
+        if (name, case) not in found:
+            raise ReportError(f"{name}: no shard has checked this on {case}; run its shard again")
+    order = dict.fromkeys(reports[0].run.shard.identities)
+    return [found[each] for each in order | found if each in found]
 
 
 def _run_info(reports: Sequence[Report]) -> RunInfo:

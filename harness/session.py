@@ -1,24 +1,22 @@
 """One run: selected cases in, results as they are asked for, one report at the end.
 
-The pytest plugin and `harness.run` both drive a `Session`; neither knows more of engines, plans or
-reports than this file shows.
+The pytest plugin and `harness.run` (`running.py`) both drive a `Session`; neither knows more of
+engines, plans or reports than this file shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from harness.engines import open_engine
 from harness.engines.base import Engine
-from harness.errors import SpecError, TitrateError
+from harness.errors import StoreError
 from harness.invariants.checking import Check, Checker
-from harness.reporting import Report, check_writable, default_directory
 from harness.reporting.claims import Claims
-from harness.reporting.comparing import Comparing
 from harness.reporting.conclude import Finished, conclude, run_info
 from harness.runs.deferred import DeferredEngine
 from harness.runs.environment import git_state, hardware, versions
@@ -31,18 +29,14 @@ from harness.runs.folder import (
     runs_below,
     store_below,
 )
-from harness.runs.forecast import Forecast, forecast
 from harness.runs.invariants import check_invariants
 from harness.runs.needs import needs_of
-from harness.runs.plan import PlannedCase, by_model, check_compatible, planned
+from harness.runs.plan import PlannedCase, by_model, check_compatible
 from harness.runs.progress import Counts, Progress, Silent
-from harness.runs.requirements import unmet
 from harness.runs.resolve import Resolver
 from harness.runs.results import CaseResult, InvariantResult
 from harness.runs.scoring import described, without_completions
-from harness.runs.shard import Shard
 from harness.runs.store import CompletionStore
-from harness.spec import Case, Experiment, Source, expand, load
 
 _Key: TypeAlias = tuple[tuple[str, str], int]
 """What a model's cases are grouped by: model and engine settings, and the part of a worker."""
@@ -82,6 +76,7 @@ class Session:
     _failed_models: dict[_Key, Exception] = field(default_factory=dict)
     _determinism: dict[str, str] = field(default_factory=dict)
     _folder: RunFolder | None = None
+    _told: set[str] = field(default_factory=set)
     _findings: list[InvariantResult] = field(default_factory=list)
     _checker: Checker = field(default_factory=Checker)
 
@@ -105,12 +100,35 @@ class Session:
         self.claims.check(self.selection or list(self._cases.values()))
         self.counts.cases_total = len(self._cases)
 
+    def begin(self) -> None:
+        """Make the run's folder, with what is to be done in it, unless it is there.
+
+        Raises:
+            StoreError: it cannot be written; nothing is left of it then.
+        """
+        if self._folder is None and self.root is not None:
+            folder = RunFolder(runs_below(self.root) / self.id, self.process)
+            try:
+                folder.begin(self._manifest())
+                folder.plan(self._planned())
+            except StoreError:
+                folder.discard()
+                raise
+            self._folder = folder
+
     def outcome(self, case: PlannedCase) -> CaseResult:
         """The case's result, running what is missing. A case that failed comes back as failed.
 
         What concerns all cases of a model raises: one that cannot be loaded, an engine that broke.
+        That nothing can be kept any more is said, with its remedy, of one case only.
         """
-        return self._run_of(case).result(self._cases.get(case.id, case))
+        try:
+            return self._run_of(case).result(self._cases.get(case.id, case))
+        except StoreError as error:
+            if str(error) in self._told:
+                raise StoreError("not run: nothing can be kept any more, as was said") from error
+            self._told.add(str(error))
+            raise
 
     def violations(self, case: PlannedCase) -> list[InvariantResult]:
         """The identities that this case, which has an outcome, was found to violate."""
@@ -120,14 +138,17 @@ class Session:
 
     def check(self, check: Check) -> InvariantResult:
         """Check an identity on its model, which is loaded unless the last check was on it too."""
-        self._begin()
+        self.begin()
         self._close_done()
+        loads = self._checker.loads
         found = self._checker.check(check)
+        self.counts.loads += self._checker.loads - loads
+        self.progress.update(self.counts)
         self._findings.append(found)
-        self._determinism |= self._checker.determinism
         if self._folder is not None:
             self._folder.add_finding(found)
-            self._folder.add_engine(self._determinism, hardware())
+        if not self._checker.determinism.items() <= self._determinism.items():
+            self._note(self._checker.determinism)
         return found
 
     @property
@@ -172,7 +193,7 @@ class Session:
             self._close_done()
             self._checker.close()
             try:
-                self._begin()
+                self.begin()
                 self._runs[key] = self._opened(case, key)
             except Exception as error:
                 # Not tried again for the next case: loading is slow, and its failure would be too.
@@ -223,7 +244,7 @@ class Session:
         except Exception:
             engine.close()
             raise
-        self._note_engine(engine.determinism, model, engine.fingerprint)
+        self._note({**engine.determinism, f"fingerprint of {model}": engine.fingerprint})
         return run
 
     def _forward_folder(self) -> Path:
@@ -232,22 +253,13 @@ class Session:
         fresh = self.store is not None and self.store.fresh
         return folder / self.id if fresh else folder
 
-    # Records --------------------------------------------------------------------------------------
-
-    def _begin(self) -> None:
-        """Make the run's folder, with what is to be done in it."""
-        if self._folder is None and self.root is not None:
-            folder = RunFolder(runs_below(self.root) / self.id, self.process)
-            folder.begin(self._manifest())
-            folder.plan(self._planned())
-            self._folder = folder
-
     def _keep(self, result: CaseResult) -> None:
         if self._folder is not None:
             self._folder.add(result)
 
-    def _note_engine(self, determinism: Mapping[str, str], model: str, fingerprint: str) -> None:
-        self._determinism |= {**determinism, f"fingerprint of {model}": fingerprint}
+    def _note(self, determinism: Mapping[str, str]) -> None:
+        """Keep the settings of an engine for the report."""
+        self._determinism |= determinism
         if self._folder is not None:
             self._folder.add_engine(self._determinism, hardware())
 
@@ -272,125 +284,6 @@ class Session:
         return without_completions(self._groups[key], "failed", described(error))
 
 
-def run(
-    experiment: Experiment | Path | str,
-    *,
-    overrides: Sequence[str] = (),
-    directory: Path | str | None = None,
-    progress: Progress | None = None,
-    store: Path | str | None = None,
-    fresh: bool = False,
-    unsafe_code: bool = False,
-    gates: Sequence[str] = (),
-    save: str | None = None,
-    compare: str | None = None,
-    compare_fail: Sequence[str] = (),
-) -> Report:
-    """Run every case of an experiment (or of a spec file) and write its report.
-
-    `overrides` are `field=value` strings for a spec file. The report lies in `directory`, by
-    default in a new folder below `reports/`. Completions are looked for and kept in `store`, by
-    default `.titrate/store`; `fresh` makes all of them again. `unsafe_code` allows code that the
-    model wrote to run as a plain process, with your rights, where it cannot be isolated. `gates`,
-    `save`, `compare` and `compare_fail` are those of the command line (`docs/statistics.md`).
-    Raises `SpecError` for a spec that cannot be run, and `TitrateError` for a violated invariant
-    or gate after the report was written.
-    """
-    if overrides and isinstance(experiment, Experiment):
-        raise SpecError(
-            f"{overrides[0]}: overrides are for spec files; change an experiment with model_copy"
-        )
-    finished = run_specs(
-        [experiment],
-        overrides,
-        directory,
-        progress or Silent(),
-        "harness.run",
-        store=store,
-        fresh=fresh,
-        unsafe_code=unsafe_code,
-        claims=Claims(gates, Comparing(compare, compare_fail, save)),
-    )
-    if finished.problems:
-        raise TitrateError(f"{finished.problems[0]} (report: {finished.directory})")
-    return finished.report
-
-
-def run_specs(
-    specs: Sequence[Experiment | Path | str],
-    overrides: Sequence[str],
-    directory: Path | str | None,
-    progress: Progress,
-    command: str,
-    *,
-    store: Path | str | None = None,
-    fresh: bool = False,
-    unsafe_code: bool = False,
-    shard: Shard | None = None,
-    claims: Claims | None = None,
-) -> Finished:
-    """Run several experiments as one session; cases whose requirements are unmet are left out.
-
-    With a `shard`, only that share of the cases is run. A model that cannot be loaded fails its own
-    cases. An engine that breaks, or an interruption, is raised again after the report of what was
-    finished is written.
-    """
-    cases = _cases(specs, overrides)
-    reasons = {case.id: unmet(case.experiment) for case in cases}
-    session = opened_session(
-        Path.cwd(), command, progress, store=store, fresh=fresh, claims=claims or Claims()
-    )
-    session.report = Path(directory or default_directory(Path.cwd(), session.started))
-    if check_writable(session.report):
-        progress.note(f"the report in {session.report} will be replaced")
-    try:
-        selected = [
-            planned(case, unsafe_code=unsafe_code) for case in cases if reasons[case.id] is None
-        ]
-        if shard is not None:
-            session.shard = shard.description(case.case for case in selected)
-            session.selection = selected
-            selected = shard.own(selected)
-        session.plan(selected)
-        stopped = _run_all(session, selected)
-        if stopped is not None and not session.opened:
-            raise stopped
-        finished = session.finish(session.report)
-        if stopped is not None and not isinstance(stopped, TitrateError):
-            stopped.add_note(f"The report of what was finished: {finished.directory}")
-            raise stopped
-    finally:
-        progress.close()
-        session.close()
-    skipped = [f"{id_} {reason}" for id_, reason in reasons.items() if reason is not None]
-    return replace(finished, skipped=skipped)
-
-
-def forecast_specs(
-    specs: Sequence[Path],
-    overrides: Sequence[str],
-    store: Path | None,
-    *,
-    unsafe_code: bool = False,
-) -> list[Forecast]:
-    """What `run_specs` would do with these specs here and now."""
-    cases = [
-        planned(case, unsafe_code=unsafe_code)
-        for case in _cases(specs, overrides)
-        if unmet(case.experiment) is None
-    ]
-    check_compatible(cases)
-    return forecast(cases, CompletionStore(store or store_below(Path.cwd())))
-
-
-def _cases(specs: Sequence[Experiment | Path | str], overrides: Sequence[str]) -> list[Case]:
-    cases: list[Case] = []
-    for spec in specs:
-        loaded = (spec, Source.of(spec)) if isinstance(spec, Experiment) else load(spec, overrides)
-        cases += expand(*loaded)
-    return cases
-
-
 def opened_session(
     root: Path,
     command: str,
@@ -407,20 +300,3 @@ def opened_session(
     )
     session.store.check_writable()
     return session
-
-
-def _run_all(session: Session, cases: Sequence[PlannedCase]) -> BaseException | None:
-    """Ask for every outcome; returns what stopped a model's cases, or the whole run, first.
-
-    Our own errors give way to others: they are in the report, and the others are not expected.
-    """
-    stopped: BaseException | None = None
-    for case in cases:
-        try:
-            session.outcome(case)
-        except KeyboardInterrupt as interrupt:
-            return interrupt
-        except Exception as error:
-            if stopped is None or isinstance(stopped, TitrateError):
-                stopped = error
-    return stopped

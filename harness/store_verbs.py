@@ -55,7 +55,22 @@ def _list(parsed: argparse.Namespace) -> int:
     kept = contents(directory)
     if kept:
         print(contents_table(kept), end="")
+    _list_states(directory, kept)
     return 0
+
+
+def _list_states(directory: Path, kept: Sequence[Kept]) -> None:
+    """The hidden states of pairs that lie in the store, by model."""
+    from harness.measure.activation_cache import activations_below, kept_states
+
+    names = {each.fingerprint: each.model for each in kept}
+    sizes: dict[str, list[int]] = {}
+    for states in kept_states(activations_below(directory)):
+        if states.problem is None:
+            model = names.get(states.facts["engine"], "unknown")
+            sizes.setdefault(model, []).append(states.size)
+    for model, each in sizes.items():
+        print(f"hidden states of {model}: {_count(len(each), 'layer')}, {_size(sum(each))}")
 
 
 def contents_table(kept: Sequence[Kept]) -> str:
@@ -84,12 +99,19 @@ def contents_table(kept: Sequence[Kept]) -> str:
 
 
 def _verify(parsed: argparse.Namespace) -> int:
-    from harness.runs.store_care import verify
+    from harness.measure.activation_cache import activations_below, kept_states
+    from harness.runs.store_care import Damage, verify
 
     directory = _directory(parsed)
     whole, damages = verify(directory)
     for damage in damages:
         print(f"{damage.path}: {damage.problem}")
+    for states in kept_states(activations_below(directory)):
+        if states.problem is None:
+            whole += 1
+        else:
+            damages.append(Damage(states.path, states.problem))
+            print(f"{states.path}: {states.problem}")
     remedy = "; titrate store prune --damaged --other-formats takes them out" if damages else ""
     found = _count(len(damages), "place")
     print(f"{directory}: {_count(whole, 'record')} whole, {found} that cannot be used{remedy}")
@@ -97,7 +119,14 @@ def _verify(parsed: argparse.Namespace) -> int:
 
 
 def _prune(parsed: argparse.Namespace) -> int:
-    from harness.runs.store_care import by_age_and_model, contents, prune
+    from harness.measure.activation_cache import activations_below
+    from harness.runs.store_care import (
+        by_age_and_model,
+        contents,
+        engines_of,
+        prune,
+        prune_states,
+    )
 
     if not (
         parsed.older_than is not None or parsed.model or parsed.other_formats or parsed.damaged
@@ -108,10 +137,18 @@ def _prune(parsed: argparse.Namespace) -> int:
         )
     directory = _directory(parsed)
     before = None if parsed.older_than is None else time.time() - parsed.older_than * _DAY
+    kept = contents(directory)  # what an engine is may be among what is taken out
     pruned = prune(
         directory,
-        by_age_and_model(before, parsed.model, contents(directory)),
+        by_age_and_model(before, parsed.model, kept),
         other_formats=parsed.other_formats,
+        damaged=parsed.damaged,
+        really=parsed.yes,
+    )
+    pruned += prune_states(
+        activations_below(directory),
+        before,
+        engines_of(parsed.model, kept) if parsed.model else None,
         damaged=parsed.damaged,
         really=parsed.yes,
     )

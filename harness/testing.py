@@ -17,6 +17,7 @@ import pytest
 
 MARKER = "titrate_experiments"
 INVARIANTS_MARKER = "titrate_invariants"
+SEARCHES_MARKER = "titrate_searches"
 
 
 def experiments(*patterns: str) -> pytest.MarkDecorator:
@@ -26,6 +27,19 @@ def experiments(*patterns: str) -> pytest.MarkDecorator:
     ini option `titrate_specs`). A pattern without a match is an error.
     """
     return pytest.mark.titrate_experiments(patterns)
+
+
+def searches(*patterns: str) -> pytest.MarkDecorator:
+    """Parametrise a bench by the searches of all spec files that match glob patterns.
+
+        @searches("steering/*search.yaml")
+        def bench_search(searched):
+            assert searched.best.value is not None
+
+    `searched` runs the search and gives a `harness.search.conclusion.Searched`. Specs without a
+    section `search` are passed over, as `experiments` passes over those with one.
+    """
+    return pytest.mark.titrate_searches(patterns)
 
 
 invariants = pytest.mark.titrate_invariants

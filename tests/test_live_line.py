@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -12,25 +11,15 @@ import pytest
 from harness.live_line import LiveLine
 from harness.runs.progress import Counts
 
+from .screen import screen
+
 
 class Terminal(io.StringIO):
     def isatty(self):
         return True
 
     def screen(self) -> list[str]:
-        """What is left to be seen: text after a carriage return overwrites the line."""
-        lines, column = [""], 0
-        for part in re.split(r"(\r|\n|\x1b\[A|\x1b\[K)", self.getvalue()):
-            if part == "\r":
-                column = 0
-            elif part == "\n":
-                lines.append("")
-                column = 0
-            elif part:
-                assert not part.startswith("\x1b"), "a single line needs no cursor movement"
-                lines[-1] = lines[-1][:column] + part + lines[-1][column + len(part) :]
-                column += len(part)
-        return [line.rstrip() for line in lines]
+        return screen(self.getvalue())
 
 
 @pytest.fixture
@@ -92,6 +81,12 @@ def test_a_run_that_is_complete_at_once_has_no_speed_to_show(clock):
     stream = io.StringIO()
     LiveLine(stream).update(counts(0, cases_done=4))
     assert stream.getvalue() == "titrate: 4/4 cases, 0/200 requests, 0 tok/s, 0 s left\n"
+
+
+def test_a_run_without_cases_has_nothing_to_count(clock):
+    for stream in (io.StringIO(), Terminal()):
+        LiveLine(stream).update(Counts(loads=3))
+        assert stream.getvalue() == ""
 
 
 # On a terminal ------------------------------------------------------------------------------------

@@ -13,9 +13,13 @@ import pytest
 from harness.errors import ReportError
 from harness.merge import joined, merge
 from harness.reporting import RunInfo, build, load_report, write
+from harness.reporting.claims import Claims
+from harness.reporting.conclude import conclude
 from harness.reporting.write import RECORDS
 from harness.runs.execute import without_completions
-from harness.runs.shard import Shard
+from harness.runs.records import read_records
+from harness.runs.results import InvariantResult
+from harness.runs.shard import CheckName, Shard
 from harness.spec import expand
 
 from .runs.small import cases, experiment, result_of
@@ -50,10 +54,10 @@ def run_info(index: int, **fields) -> RunInfo:
 def write_shard(tmp_path):
     """Write the report of one shard; `fields` go into its run."""
 
-    def written(index, *, of=2, asked=None, change=lambda each: each, name=None, **fields):
+    def written(index, *, of=2, asked=None, change=lambda each: each, name=None, laws=(), **fields):
         asked = asked or cases("small", axes=AXES)
-        own = [change(each) for each in results(Shard(index, of).own(asked))]
-        shard = Shard(index, of).description(case.case for case in asked)
+        own = [change(each) for each in results(Shard(index, of).own(asked)[0])]
+        shard = Shard(index, of).description((case.case for case in asked), laws)
         directory = tmp_path / (name or f"shard{index}")
         write(build(run_info(index, **{"shard": shard} | fields), own), own, directory)
         return directory
@@ -225,6 +229,68 @@ def test_gates_are_judged_again_from_the_records(write_shard, tmp_path):
     assert [load_report(shard).gates for shard in shards] == [(), ()]
     (gate,) = merge(shards, tmp_path / "whole").report.gates
     assert (gate.gate, gate.holds) == ("neutral_equals_baseline", True)
+
+
+def concluded(directory, findings=(), gates=()):
+    """The same shard's report, of a run that has checked identities and has gates of its own."""
+    report = load_report(directory)
+    own = list(read_records(directory / RECORDS))
+    return conclude(report.run, own, directory, findings, Claims(gates))
+
+
+def test_gates_of_the_command_line_are_left_to_the_whole(write_shard, tmp_path):
+    """Each part alone would decide them otherwise: half of the doses, or one style."""
+    gate, other = "pass@1 >= 0 where style=agentic", "pass@1 >= 1"
+
+    def scored(result):
+        return replace(result, sample_metrics={"pass@1": {"s/0": 1.0, "s/1": 0.0}})
+
+    shards = [write_shard(index, change=scored) for index in (1, 2)]
+    for shard in shards:
+        finished = concluded(shard, gates=[gate, other])
+        assert finished.gates == []
+        assert not [problem for problem in finished.problems if problem.startswith("gate ")]
+        assert finished.verdicts[-1] == (
+            "2 gates of the command line left undecided: titrate merge judges the whole run"
+        )
+        assert load_report(shard).run.shard.gates == (gate, other)
+    first, second = merge(shards, tmp_path / "whole").report.gates
+    assert [(each.gate, each.holds) for each in (first, second)] == [
+        (gate, True),
+        (other, False),
+    ], first
+    whole = concluded(
+        write_shard(1, of=1, change=scored, shard=None, name="single"), gates=[gate, other]
+    )
+    assert whole.report.gates == (first, second)
+
+
+LAWS = [CheckName(name, case) for case in ("tiny, fast", "tiny, strict") for name in ("one", "two")]
+
+
+def test_identities_of_all_shards_are_in_the_order_of_a_single_run(write_shard, tmp_path):
+    shards = [write_shard(index, laws=LAWS) for index in (2, 1)]
+    found = [InvariantResult(*law, holds=True, detail="ok") for law in LAWS]
+    concluded(shards[0], findings=found[2:])
+    concluded(shards[1], findings=found[:2])
+    assert merge(shards, tmp_path / "whole").invariants[-4:] == found
+
+
+def test_an_identity_that_no_shard_has_checked(write_shard, tmp_path):
+    shards = [write_shard(index, laws=LAWS) for index in (1, 2)]
+    for shard in shards:
+        concluded(
+            shard, findings=[InvariantResult(*law, holds=True, detail="") for law in LAWS[1:]]
+        )
+    with pytest.raises(ReportError, match="one: no shard has checked this on tiny, fast; run its"):
+        merge(shards, tmp_path / "whole")
+
+
+def test_shards_of_different_identities(write_shard):
+    refused(
+        [write_shard(1, laws=LAWS), write_shard(2, laws=LAWS[1:])],
+        r"shard2: was made from other specs or options than .*shard1; run both shards with the",
+    )
 
 
 def test_identities_that_shards_checked_on_models_are_in_the_joined_report(write_shard, tmp_path):

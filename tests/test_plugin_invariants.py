@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from harness.merge import merge
 from harness.models.loading import load
+from harness.reporting import load_report
 
 BENCH = """\
 from harness.testing import invariants
@@ -51,7 +53,7 @@ def report_of(project: pytest.Pytester) -> dict:
 def test_a_run_of_invariants_alone_has_a_report(project):
     result = project.runpytest_inprocess("-k", NEUTRAL)
     assert result.parseoutcomes()["passed"] == 1
-    result.stdout.fnmatch_lines(["invariants: 1 of 1 hold", "report: reports/*"])
+    result.stdout.fnmatch_lines(["invariants: 1 of 1 hold", "1 model load", "report: reports/*"])
     report = report_of(project)
     assert report["cases"] == []
     (found,) = report["invariants"]
@@ -81,6 +83,7 @@ def test_findings_of_workers_are_in_the_report(project):
     project.makeconftest(DEFECT)
     some = "moe-unnormalised and fast and router_mask and (neutral_alone or every_dose)"
     result = project.runpytest_subprocess("-k", some, "-n2")
+    result.stdout.fnmatch_lines(["2 model loads (gw0: 1, gw1: 1)"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     held = {each["name"]: each["holds"] for each in report_of(project)["invariants"]}
     assert held == {
@@ -98,6 +101,29 @@ def test_ones_own_model_is_checked_and_what_does_not_apply_skipped_by_name(proje
     result.stdout.fnmatch_lines(["SKIPPED*router_mask: zoo/base: LlamaForCausalLM*no routers*"])
     cases = {each["case"] for each in report_of(project)["invariants"]}
     assert cases == {"zoo/base, transformers fast", "zoo/base, transformers strict"}
+
+
+def test_shards_of_identities_alone_are_merged_into_the_report_of_a_single_run(project):
+    some = "moe-unnormalised and router_mask and (neutral_alone or every_dose or locality)"
+    single = project.runpytest_inprocess("-k", some, "--titrate-report=single")
+    assert single.parseoutcomes()["passed"] == 4
+    for index in (1, 2):
+        done = project.runpytest_inprocess(
+            "-k", some, f"--titrate-shard={index}/2", f"--titrate-report={index}"
+        )
+        assert (done.ret, done.parseoutcomes()["passed"]) == (0, 2)
+    finished = merge([project.path / "1", project.path / "2"], project.path / "whole")
+    assert finished.problems == []
+    expected = load_report(project.path / "single")
+    assert finished.report.invariants == expected.invariants
+    assert finished.report.run.determinism == expected.run.determinism
+
+
+def test_more_shards_than_identities_are_refused(project):
+    done = project.runpytest_inprocess("-k", NEUTRAL, "--titrate-shard=2/2")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["ERROR: shard 2/2: there is work for 1 of 2 shards only; use 1/1*"])
+    assert not (project.path / "reports").exists()
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ import harness.runs.resolve
 import harness.session
 from harness.errors import SpecError, TitrateError
 from harness.models import zoo
+from harness.reporting import default_directory
+from harness.running import run_specs
 from harness.runs.plan import planned
 from harness.runs.progress import Silent
-from harness.session import Session, default_directory, run_specs
+from harness.session import Session
 from harness.spec import Experiment, expand
 
 SPEC = """\
@@ -136,8 +138,8 @@ def test_a_run_is_judged_and_kept_as_on_the_command_line(spec, here):
     ]
     same = harness.run(spec, compare="before", compare_fail=["pass@1: different"])
     assert same.gates[-1].gate == "compare 0001_before: pass@1: different"
-    with pytest.raises(TitrateError, match=r"gate pass@1 > 1 of small failed: .*report: "):
-        harness.run(spec, gates=["pass@1 > 1"])
+    with pytest.raises(TitrateError, match=r"gate pass@1 == 0.123 of small failed: .*report: "):
+        harness.run(spec, gates=["pass@1 == 0.123"])
 
 
 def test_overrides_are_those_of_the_command_line(spec):
@@ -289,7 +291,7 @@ def test_a_measurement_that_breaks_is_not_tried_again_for_every_case(monkeypatch
     def measure(*arguments):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(harness.runs.resolve, "order_points", measure)
+    monkeypatch.setattr(harness.runs.resolve, "usage_scores", measure)
     watcher = Watcher()
     usage = {"kind": "router_mask", "points": {"usage": "avg_all_agentic"}, "count": 0}
     with pytest.raises(MemoryError, match="no room"):
@@ -302,7 +304,7 @@ def test_a_measurement_that_breaks_gives_the_models_memory_back(monkeypatch):
     def measure(*arguments):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(harness.runs.resolve, "order_points", measure)
+    monkeypatch.setattr(harness.runs.resolve, "usage_scores", measure)
     usage = {"kind": "router_mask", "points": {"usage": "avg_all_agentic"}, "count": 0}
     (case, _) = asked = cases(intervention=usage)
     session = Session()
@@ -338,8 +340,8 @@ def test_an_interrupted_run_reports_what_is_there(spec):
 def test_an_engine_that_breaks_leaves_a_report_and_its_own_error(spec, monkeypatch):
     opened = harness.session.open_engine
 
-    def fragile(model, settings):
-        engine = opened(model, settings)
+    def fragile(model, settings, needs):
+        engine = opened(model, settings, needs)
         generate = engine.generate
 
         def baselines_only(requests):

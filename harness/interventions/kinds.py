@@ -9,10 +9,11 @@ from harness.interventions.base import Intervention
 
 def kinds() -> dict[str, type[Intervention]]:
     """The classes by their names; imported now, because whoever only reads masks needs no torch."""
+    from harness.interventions.dac import DAC
     from harness.interventions.router_mask import RouterMask
     from harness.interventions.steering import Steering
 
-    return {kind.model_fields["kind"].default: kind for kind in (RouterMask, Steering)}
+    return {kind.model_fields["kind"].default: kind for kind in (RouterMask, Steering, DAC)}
 
 
 def intervention_from(description: dict[str, Any]) -> Intervention:

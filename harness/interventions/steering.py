@@ -33,7 +33,7 @@ from functools import cached_property
 from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
 from harness.errors import FieldError
@@ -73,6 +73,8 @@ class Term(BaseModel):
     given: tuple[float, ...] = ()
     """Doses of the steps under the schedule given; its vector may be [S, H], a row per step."""
     condition: Condition | None = None
+    residual_norm: PositiveFloat | None = None
+    """Mean norm of the residual stream after the layer, if known; no part of what the term does."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -94,7 +96,9 @@ class Term(BaseModel):
 
     def content(self, steps: int | None = None) -> str:
         """What the term does, as text; given doses only as far as the first `steps` need them."""
-        plain = self.model_dump(mode="json", exclude={"vector", "condition", "given"})
+        plain = self.model_dump(
+            mode="json", exclude={"vector", "condition", "given", "residual_norm"}
+        )
         given = self.given if steps is None else self.given[: max(0, steps)]
         condition = self.condition and self.condition.model_dump(exclude={"direction"})
         direction = self.condition and self.condition.direction.digest
@@ -124,6 +128,12 @@ class Steering(Intervention):
 
     def prefix_key(self, length: int, prompt: int) -> str:
         """Nothing is done to positions before the first steered one; after it, P matters too."""
+        key = self._prefix_keys.get((length, prompt))
+        if key is None:
+            key = self._prefix_keys[length, prompt] = self._prefix_key(length, prompt)
+        return key
+
+    def _prefix_key(self, length: int, prompt: int) -> str:
         acting = [term for term in self.terms if _first(term.positions, prompt) < length]
         if not acting:
             return ""
@@ -132,6 +142,11 @@ class Steering(Intervention):
         # Doses of steps to come do not part sequences that share the steps so far.
         contents = [term.content(length - _origin(term, prompt)) for term in acting]
         return f"{hashlib.sha256(json.dumps(contents).encode()).hexdigest()}:{prompt}"
+
+    @cached_property
+    def _prefix_keys(self) -> dict[tuple[int, int], str]:
+        """Keys that were asked for: an engine asks for the same few again and again."""
+        return {}
 
     @cached_property
     def _digest(self) -> str:

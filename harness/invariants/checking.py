@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.engines import KINDS
 from harness.engines.vllm.availability import check_installed
 from harness.engines.vllm.engine import VllmEngine
 from harness.errors import TitrateError
@@ -20,6 +21,7 @@ from harness.invariants.tiny_models import CONFIGS, tiny_model
 from harness.models import zoo
 from harness.models.loading import LoadedModel, load, load_config
 from harness.runs.results import InvariantResult
+from harness.runs.shard import CheckName
 from harness.spec import EngineSettings
 
 _TINY = "tiny/"
@@ -65,6 +67,11 @@ class Check:
         policy = "" if self.engine == self.settings.name else f" {self.engine}"
         return f"{self.model}, {self.settings.name}{policy}"
 
+    @property
+    def named(self) -> CheckName:
+        """What it is to shards and reports."""
+        return CheckName(self.name, self.case)
+
 
 def checks(model: str | None = None, settings: EngineSettings | None = None) -> list[Check]:
     """All checks, those of a model and an engine side by side; on one's own model if one is named.
@@ -85,7 +92,7 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
         for engine, varied in engines.items():
             under = EngineSettings.model_validate({**given, **varied})
             for family in FAMILIES:
-                excuse = family.excuse(config) or _not_started(reference, settings)
+                excuse = family.excuse(config) or _out_of_scope(reference, family, settings)
                 bare = Check(reference, engine, under, family, None, excuse)
                 if excuse is not None:
                     found.append(bare)
@@ -100,8 +107,11 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
 _OUT_OF_REACH = "identities that watch a model's modules are checked with engine.name: transformers"
 
 
-def _not_started(reference: str, settings: EngineSettings) -> str | None:
-    """Why an engine cannot run one of our own tiny models, if it cannot."""
+def _out_of_scope(reference: str, family: Family, settings: EngineSettings) -> str | None:
+    """Why an engine cannot run a family, or one of our own tiny models, if it cannot."""
+    kind = family.kind and family.kind.model_fields["kind"].default
+    if kind is not None and kind not in KINDS[settings.name]:
+        return f"{settings.name} does not run interventions of kind {kind}"
     if settings.name == "vllm" and reference == f"{_TINY}gpt_oss":
         return (
             "vLLM runs GPT-OSS with YaRN's rotary embeddings only, which this model does not have"
@@ -127,6 +137,8 @@ class Checker:
         self._loaded: LoadedModel | None = None
         self._of: tuple[str, str] | None = None
         self._memories: dict[str, dict[Any, Any]] = {}
+        #: Models that were loaded, one of them again for each determinism policy.
+        self.loads = 0
         self._started: StartedEngine | TitrateError | None = None
         #: Fingerprint of every model and engine that was checked, by its name in a report.
         self.determinism: dict[str, str] = {}
@@ -196,6 +208,7 @@ class Checker:
                 )
             )
             self._of = of
+            self.loads += 1
         return self._loaded
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from harness.engines.base import Capture, Request, SamplingRules
+from harness.interventions.dac import DAC
 from harness.invariants.bench import Bench, completed, named
 from harness.invariants.finding import Compared, Finding, equal, first_violation
 
@@ -56,12 +57,11 @@ def repeated_run_is_identical(bench: Bench) -> Finding:
 
     Source: steering, identity 7 (greedy runs repeat identically); noise is keyed by the request.
     """
-    again = completed(bench.engine(), bench.mixed)
     return equal(
         (
             (named(request), own, first)
             for request, own, first in zip(
-                bench.mixed, again, bench.together(bench.mixed), strict=True
+                bench.mixed, bench.again(), bench.together(bench.mixed), strict=True
             )
         ),
         tolerance=bench.tolerance,
@@ -161,7 +161,7 @@ class _PlannedError(Exception):
 
 
 def _finish(bench: Bench) -> None:
-    completed(bench.engine(), bench.mixed)
+    bench.again(fresh=True)
 
 
 def _cancel(bench: Bench) -> None:
@@ -176,9 +176,10 @@ def _break_decoding(bench: Bench) -> None:
 
 
 def _break_reading(bench: Bench) -> None:
-    doses = bench.doses or (None,)
+    # A composition that is decided while decoding is nothing that a given text is read under.
+    dose = next((dose for dose in bench.doses if not isinstance(dose, DAC)), None)
     tokens, capture = bench.prompts[0], Capture(router_logits=False, hidden_layers=(0,))
-    _broken(bench, 1, lambda: bench.read(tokens, capture, doses[0]))
+    _broken(bench, 1, lambda: bench.read(tokens, capture, dose))
 
 
 _HAPPENINGS: dict[str, Callable[[Bench], None]] = {

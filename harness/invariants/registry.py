@@ -13,9 +13,11 @@ from typing import Any
 
 from harness.errors import ModelError
 from harness.interventions.base import Intervention
+from harness.interventions.dac import DAC
 from harness.interventions.router_mask import RouterMask
 from harness.interventions.steering import Steering
 from harness.invariants import (
+    dac,
     decoding,
     neutrality,
     router_mask_effects,
@@ -48,10 +50,10 @@ class Family:
 EVERY_RUN: tuple[Identity, ...] = (
     decoding.batch_equals_alone,
     decoding.order_is_irrelevant,
-    decoding.repeated_run_is_identical,
+    decoding.removal_restores_every_bit,
+    decoding.repeated_run_is_identical,  # compares what the one before it has run anyway
     decoding.reused_equals_recomputed,
     decoding.cached_equals_uncached,
-    decoding.removal_restores_every_bit,
 )
 
 EVERY_INTERVENTION: tuple[Identity, ...] = (
@@ -146,6 +148,26 @@ FAMILIES: tuple[Family, ...] = (
             steering.effect_is_alpha_times_the_vector,
             steering.earlier_layers_and_positions_unchanged,
             steering.doses_add_up,
+        ),
+    ),
+    Family(
+        "dac",
+        kind=DAC,
+        excuse=lambda _config: None,
+        doses=dac.doses,
+        identities=(
+            neutrality.neutral_of_every_dose,
+            neutrality.neutral_alone_equals_baseline,
+            neutrality.neutral_in_mixed_batch_equals_baseline,
+            decoding.batch_equals_alone,
+            decoding.order_is_irrelevant,
+            decoding.reused_equals_recomputed,
+            decoding.removal_restores_every_bit,
+            dac.doses_are_between_nothing_and_the_strongest,
+            dac.every_dose_is_applied,
+            dac.chosen_doses_given_to_steering_are_the_same,
+            dac.a_difference_of_nothing_has_no_dose,
+            dac.properties_have_no_order,
         ),
     ),
 )

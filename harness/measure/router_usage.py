@@ -51,7 +51,19 @@ def order_points(
     samples: int,
     pairs: Mapping[str, AlignedPair] | None = None,
 ) -> tuple[Point, ...]:
-    """All router points of a model, most used first under an expression of averages.
+    """All router points of a model, most used first under an expression of averages."""
+    return rank(usage_scores(expression, engine, shape, task, samples, pairs), shape.layers)
+
+
+def usage_scores(
+    expression: UsageExpression,
+    engine: Engine,
+    shape: RouterShape,
+    task: Task,
+    samples: int,
+    pairs: Mapping[str, AlignedPair] | None = None,
+) -> torch.Tensor:
+    """The value of an expression of averages at every router point, [L, E] in float64.
 
     With aligned pairs their tokens are read instead of the task's prompts; samples that are not
     aligned are left out.
@@ -62,7 +74,7 @@ def order_points(
     score = usage[expression.plus.style].average(expression.plus)
     if expression.minus is not None:
         score = score - usage[expression.minus.style].average(expression.minus)
-    return rank(score, shape.layers)
+    return score
 
 
 def styles_of(expression: UsageExpression) -> list[Style]:

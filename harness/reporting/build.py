@@ -17,10 +17,12 @@ from harness.reporting.report import (
     Gate,
     Invariant,
     Report,
+    RouterUsage,
     RunInfo,
     TaskInfo,
 )
 from harness.reporting.statistics import Metric, Versus, holm, paired, summarise
+from harness.reporting.vector_norms import vector_norms
 from harness.runs.results import CaseResult, GateResult, InvariantResult
 
 # Of the whole experiment rather than of one of its cases.
@@ -158,9 +160,9 @@ def _case(
         task=TaskInfo(name=result.task_name, version=result.task_version, size=result.task_size),
         params=dict(result.case.params),
         settings=experiment.model_dump(mode="json", exclude=_NOT_SETTINGS),
-        intervention=(
-            None if result.intervention is None else result.intervention.model_dump(mode="json")
-        ),
+        usage=None if result.usage is None else RouterUsage(**asdict(result.usage)),
+        intervention=None if result.intervention is None else result.intervention.described(),
+        vectors=vector_norms(result.intervention),
         dose_axis=dose_axes.get(experiment.name),
         dose=result.case.dose,
         baseline=result.baseline,

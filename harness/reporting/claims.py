@@ -16,7 +16,7 @@ from harness.reporting.comparing import SAVED, Comparing
 from harness.reporting.comparison_rules import stated_rule
 from harness.reporting.report import Report
 from harness.reporting.saved import SavedRuns
-from harness.runs.gates import fits, requested_gates, saved_runs_of
+from harness.runs.gates import check_rule_metrics, fits, requested_gates, saved_runs_of
 from harness.runs.records import finding_from
 from harness.runs.results import CaseResult, InvariantResult
 from harness.spec import Case
@@ -39,7 +39,7 @@ class Claims:
 
         Raises:
             SpecError: a gate that no selected case can decide, or that names a run that is not
-                saved; a malformed rule.
+                saved; a rule that is malformed, or of a metric that no selected case measures.
             ReportError: no such run to compare with.
         """
         for name, gate in saved_runs_of(requested_gates(cases, self.gates)):
@@ -53,6 +53,7 @@ class Claims:
                 "could judge; select some, or leave it out"
             )
         self.check_comparison()
+        check_rule_metrics(cases, self.comparing.rules)
 
     def check_comparison(self) -> None:
         """The part of `check` that needs no cases."""
@@ -71,12 +72,14 @@ class Claims:
         return [(name, texts) for name, texts in gates.items() if texts]
 
 
-def claims_of(reports: Iterable[Report], results: Sequence[CaseResult]) -> Claims:
-    """The gates and rules that earlier reports of these results were judged by."""
+def claims_of(reports: Sequence[Report], results: Sequence[CaseResult]) -> Claims:
+    """The gates and rules that earlier reports of these results were, or left to be, judged by."""
+    left = {gate: None for each in reports if each.run.shard for gate in each.run.shard.gates}
     stated = {gate for result in results for gate in result.case.experiment.gates}
     judged = dict.fromkeys(gate.gate for report in reports for gate in report.gates)
     rules = [found for text in judged if (found := stated_rule(text)) is not None]
     gates = [text for text in judged if text not in stated and stated_rule(text) is None]
+    gates += [text for text in left if text not in gates]
     # Shards compare with one run, which may have another number on each machine.
     name = rules[0][0] if rules else None
     return Claims(gates, Comparing(name, list(dict.fromkeys(rule for _, rule in rules))))

@@ -7,7 +7,7 @@ again: what is claimed is always judged anew from the results, never copied.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from harness.reporting.write import write
 from harness.runs.folder import Manifest
 from harness.runs.invariants import check_invariants
 from harness.runs.results import CaseResult, GateResult, InvariantResult
+from harness.runs.usage_maps import told_once
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,19 @@ class Finished:
     def verdicts(self) -> list[str]:
         """How many invariants and gates hold; nothing of what was not asked."""
         checked = (("invariants", self.invariants), ("gates", self.gates))
-        return [
+        lines = [
             f"{name}: {sum(each.holds for each in found)} of {len(found)} hold"
             for name, found in checked
             if found
         ]
+        shard = self.report.run.shard
+        if shard is not None and shard.gates:
+            count = len(shard.gates)
+            lines.append(
+                f"{count} gate{'s' * (count != 1)} of the command line left undecided: titrate "
+                "merge judges the whole run"
+            )
+        return lines
 
     @property
     def problems(self) -> list[str]:
@@ -78,8 +87,14 @@ def conclude(
     is judged by beside its specs.
     """
     claims = claims or Claims()
+    results = told_once(results)
     invariants = [*check_invariants(results), *findings]
-    gates = check_gates(claims.requested(results), results, invariants, claims.saved.find)
+    judging = claims
+    if run.shard is not None:  # its part decides nothing about the whole
+        judging = replace(claims, gates=())
+        shard = run.shard.model_copy(update={"gates": tuple(claims.gates)})
+        run = run.model_copy(update={"shard": shard})
+    gates = check_gates(judging.requested(results), results, invariants, claims.saved.find)
     levels = sorted({result.isolation for result in results if result.isolation is not None})
     run = run.model_copy(update={"sandbox": "; ".join(levels) or None})
     report = build(run, results, invariants)

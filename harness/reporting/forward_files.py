@@ -3,8 +3,8 @@
     forward/<case>/layers.npz, usage_maps.npz, ..._points.json, summary.json
     plots/<case>-layers.png, <case>-usage-all.png, <case>-usage-last.png
 
-They are copied from where the run kept them. A report that is made on another machine, where that
-folder is not, has the numbers of its cases and leaves these files out.
+They are copied from where the run kept them, or from the report that one is made again from. Where
+neither folder is, a report has the numbers of its cases and leaves these files out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from harness.reporting.paired_plots import Arrays, layer_plot, usage_heatmaps
 from harness.reporting.report import CaseReport, Report
 from harness.runs.results import CaseResult
 
+#: The folder of a report in which they lie.
+FORWARD = "forward"
+
 
 def forward_files(report: Report, results: Sequence[CaseResult]) -> Iterator[tuple[str, bytes]]:
     """Yield `(path below the report, content)` for every case of forward passes."""
@@ -30,7 +33,7 @@ def forward_files(report: Report, results: Sequence[CaseResult]) -> Iterator[tup
             continue
         name = result.case.id
         for file in sorted(folder.iterdir()):
-            yield f"forward/{name}/{file.name}", file.read_bytes()
+            yield f"{FORWARD}/{name}/{file.name}", file.read_bytes()
         for kind, figure in _figures(cases[name], folder):
             image = io.BytesIO()
             figure.savefig(image, format="png")

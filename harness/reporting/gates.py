@@ -5,7 +5,7 @@ A gate that cannot be decided has failed: a claim that nothing tested does not h
 | gate | holds when | undecided when |
 | --- | --- | --- |
 | `neutral_equals_baseline` | each neutral case was compared and is equal | none was run |
-| `metric >= value` | the mean of every case of the grid is; `.ci_low` asks the bound | one sample |
+| `metric >= value` | `gate_threshold` | |
 | `monotone within CI` | `gate_monotone` | |
 | `no worse than SAVED by more than D` | `gate_no_worse` | |
 
@@ -14,16 +14,14 @@ All but the first also: no such case or metric, or a case without numbers.
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable, Iterable, Sequence
 
 from harness.errors import ReportError
-from harness.reporting.gate_cases import Undecided, chosen, more, values_of
+from harness.reporting.gate_cases import Undecided, more
 from harness.reporting.gate_monotone import monotone
 from harness.reporting.gate_no_worse import no_worse
+from harness.reporting.gate_threshold import threshold
 from harness.reporting.saved import SavedRun
-from harness.reporting.statistics import summarise
 from harness.runs.results import CaseResult, GateResult, InvariantResult
 from harness.spec.gate_expression import (
     NEUTRAL_EQUALS_BASELINE,
@@ -32,14 +30,6 @@ from harness.spec.gate_expression import (
     Threshold,
     parse_gate,
 )
-
-_OPERATORS: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-    "==": lambda one, other: math.isclose(one, other, abs_tol=1e-12),
-}
 
 
 def _no_saved_runs(name: str) -> SavedRun:
@@ -110,25 +100,3 @@ def neutral_equals_baseline(
     if not checked:
         raise Undecided("no neutral case was run; add the neutral dose to the axes")
     return True, f"{len(checked)} of {len(checked)} neutral cases equal their baseline"
-
-
-def threshold(gate: Threshold, cases: Sequence[CaseResult]) -> tuple[bool, str]:
-    """Whether a metric, or a bound of its interval, is on the right side of a number everywhere."""
-    compare = _OPERATORS[gate.operator]
-    missed, selected = [], chosen(cases, gate.where)
-    for case in selected:
-        metric = summarise(values_of(case, gate.metric))
-        number = getattr(metric, gate.bound)
-        if number is None or metric.n < 2:
-            raise Undecided(
-                f"{case.case.id}: {metric.n} samples are too few, or too alike, for an interval"
-            )
-        if not compare(number, gate.value):
-            missed.append(f"{case.case.id}: {_named(gate)} is {number:.4g}, n = {metric.n}")
-    if missed:
-        return False, missed[0] + more(missed)
-    return True, f"{len(selected)} of {len(selected)} cases"
-
-
-def _named(gate: Threshold) -> str:
-    return gate.metric if gate.bound == "value" else f"{gate.metric}.{gate.bound}"

@@ -7,6 +7,7 @@ checks documents against them, `write` and `load` move them to and from a direct
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Any, Literal
 
 import pandas as pd
@@ -60,6 +61,10 @@ class Shard(Section):
     """Ids of the cases of all shards, in order."""
     selection: str
     """Hash of what these cases are: only shards of the same specs have the same."""
+    identities: tuple[tuple[str, str], ...] = ()
+    """Name and case of the invariants that all shards together check on whole models, in order."""
+    gates: tuple[str, ...] = ()
+    """Gates of the command line: no shard judges them, the merged report does."""
 
 
 class RunInfo(Section):
@@ -109,6 +114,30 @@ class Agreement(Section):
     """Share of samples all of whose draws equal the baseline's, token for token."""
 
 
+class RouterUsage(Section):
+    """How much a model used each of its router points, as an ordering of them was measured."""
+
+    expression: str
+    """What was averaged, such as `avg_last_agentic`."""
+    layers: tuple[NonNegativeInt, ...]
+    """The layers that have a router."""
+    values: tuple[tuple[float, ...], ...]
+    """A row per router layer with a value per expert: its share of the top-k weights."""
+
+
+class VectorNorm(Section):
+    """The length of a steering vector at one place, and beside the residual stream there."""
+
+    layer: NonNegativeInt
+    site: str
+    norm: NonNegativeFloat
+    """Euclidean; of the vector itself, before it is multiplied by any dose."""
+    residual_norm: NonNegativeFloat | None = None
+    """Mean norm of the residual stream after the layer; null where it is not known."""
+    relative: NonNegativeFloat | None = None
+    """`norm / residual_norm`."""
+
+
 class CaseReport(Section):
     """One row of the table: a case with its metrics.
 
@@ -127,6 +156,8 @@ class CaseReport(Section):
     """The experiment with every axis fixed, defaults included: what to run to see this again."""
     intervention: dict[str, JsonValue] | None = None
     """What was done to the model, measured orderings resolved; null where nothing was."""
+    vectors: tuple[VectorNorm, ...] = ()
+    """The lengths of the steering vectors that were added; none at a neutral dose."""
     dose_axis: str | None
     """The axis that is the dose; null in an experiment without one."""
     dose: float | None
@@ -139,6 +170,8 @@ class CaseReport(Section):
     versus_baseline: dict[str, Versus] = {}
     agreement: Agreement | None = None
     """Null for a baseline, and where there is no complete baseline to compare with."""
+    usage: RouterUsage | None = None
+    """What the points were ordered by; the first case with an ordering has it for the others."""
     counts: dict[str, int] = {}
     """What the intervention counted, summed over all completions."""
     tokens: NonNegativeInt
@@ -193,7 +226,7 @@ class Report(Section):
     invariants: tuple[Invariant, ...] = ()
     gates: tuple[Gate, ...] = ()
 
-    @property
+    @cached_property
     def baselines(self) -> frozenset[str]:
         """Ids of the cases that other cases are compared with."""
         return frozenset(case.baseline for case in self.cases if case.baseline is not None)

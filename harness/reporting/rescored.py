@@ -12,10 +12,10 @@ from harness.reporting.claims import Claims, claims_of, findings_of
 from harness.reporting.comparing import Comparing
 from harness.reporting.conclude import Finished, conclude, run_info
 from harness.reporting.load import load_report
+from harness.reporting.recorded import recorded_results
 from harness.reporting.report import RunInfo
 from harness.reporting.write import RECORDS, check_writable
 from harness.runs.folder import RunFolder, runs_below
-from harness.runs.records import read_records
 from harness.runs.rescoring import Change, changes, rescored
 from harness.runs.results import CaseResult, InvariantResult
 
@@ -82,7 +82,7 @@ def recorded(
     report = load_report(directory)
     if not (directory / RECORDS).is_file():
         raise StoreError(f"{directory}: has no {RECORDS}; run it again to have one")
-    results = list(read_records(directory / RECORDS))
+    results = list(recorded_results(directory))
     return report.run, results, findings_of([report], results), claims_of([report], results)
 
 

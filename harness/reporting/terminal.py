@@ -13,9 +13,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.reporting.curves import shown_metrics
 from harness.reporting.labels import by_series, text, varying
 from harness.reporting.report import Agreement, CaseReport, Report
 from harness.reporting.statistics import Metric, Versus
+from harness.reporting.vector_norms import norms_text
 
 WIDTH = 100
 _NOTHING = "-"
@@ -75,7 +77,9 @@ def _experiment(report: Report, name: str) -> Group:
     if not axes:
         rows.add_column("case")
     masked = any("routed" in case.counts for case in cases)
-    for title in (first.metric, "delta", "+/-", "p", "mde", "agree", "same"):
+    # Beside the routing's columns there is no room for another metric; plots and page have it.
+    metrics = shown_metrics(cases)[: 1 if masked else None]
+    for title in (first.metric, "delta", "+/-", "p", "mde", "agree", "same", *metrics[1:]):
         rows.add_column(title, justify="right", no_wrap=True)
     for title in ("changed", "empty") if masked else ():
         rows.add_column(title, justify="right", no_wrap=True)
@@ -87,8 +91,9 @@ def _experiment(report: Report, name: str) -> Group:
             # Its place is the dose that it does not have; a grid without one is marked in front.
             free = own.index(_NOTHING) if _NOTHING in own else 0
             own[free] = "baseline" if own[free] == _NOTHING else f"{own[free]} (baseline)"
+        others = [_bare(case, metric) for metric in metrics[1:]]
         routing = _routing(case) if masked else ()
-        rows.add_row(*own, *_numbers(case), *routing, style="dim" if baseline else "")
+        rows.add_row(*own, *_numbers(case), *others, *routing, style="dim" if baseline else "")
     sampling = first.settings.get("sampling")
     draws = sampling.get("draws", 1) if isinstance(sampling, dict) else 1
     size = f"n = {first.task.size}" + (f" samples x {draws} draws" if draws != 1 else "")
@@ -98,6 +103,8 @@ def _experiment(report: Report, name: str) -> Group:
     legend = _LEGEND.format(correction=_PLAIN if plain else _HOLM) + (
         _ROUTING_LEGEND if masked else ""
     )
+    norms = norms_text(cases)
+    legend += f"\n{norms}" if norms else ""
     return Group(heading, rows, Padding(Text(legend, "dim"), (0, 0, 1, 0)))
 
 
@@ -115,6 +122,12 @@ def _numbers(case: CaseReport) -> tuple[str | Text, ...]:
         _length(agreement) if agreement else _NOTHING,
         f"{agreement.identical:.0%}" if agreement else _NOTHING,
     )
+
+
+def _bare(case: CaseReport, name: str) -> str:
+    """Another metric of a case, without its interval, for which there is no room."""
+    metric = case.metrics.get(name)
+    return _NOTHING if metric is None else f"{metric.value:.2f}"
 
 
 def _routing(case: CaseReport) -> tuple[str, ...]:

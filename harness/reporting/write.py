@@ -11,18 +11,19 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
+from harness import atomic
 from harness.atomic import write_file
 from harness.errors import ReportError
-from harness.reporting.forward_files import forward_files
+from harness.reporting.forward_files import FORWARD, forward_files
 from harness.reporting.load import load_report, sample_records
 from harness.reporting.page import page
 from harness.reporting.paired_summary import summary_files
 from harness.reporting.plots import plots
 from harness.reporting.report import Report
 from harness.reporting.schema import validate
+from harness.reporting.traces import trace_images
 from harness.runs.records import record_lines
 from harness.runs.results import CaseResult
 
@@ -31,7 +32,7 @@ RECORDS = "records.jsonl"
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
-_OWN |= {"forward", "paired"}
+_OWN |= {FORWARD, "paired", "search"}
 
 
 def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
@@ -52,11 +53,14 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
         write_file(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
         write_file(folder / "samples.jsonl", "".join(map(_line, records(results))))
         write_file(folder / RECORDS, b"".join(record_lines(results)))
-        write_file(folder / "index.html", page(report, records(results)))
+        traced = trace_images(report, records(results))
+        write_file(folder / "index.html", page(report, records(results), traced))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
             write_file(folder / "plots" / f"{name}.png", image.getvalue())
+        for name, picture in traced.items():
+            write_file(folder / "plots" / f"{name}-traces.png", picture)
         files: list[tuple[str, str | bytes]] = [*forward_files(report, results)]
         for name, content in [*files, *summary_files(report)]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +88,8 @@ def write_page(path: Path | str) -> Path:
     given = Path(path)
     folder = given if given.is_dir() else given.parent
     target = folder / "index.html"
-    content = page(load_report(given), sample_records(folder))
+    report = load_report(given)
+    content = page(report, sample_records(folder), trace_images(report, sample_records(folder)))
     try:
         write_file(target, content)
     except OSError as error:
@@ -105,11 +110,9 @@ def check_writable(directory: Path | str) -> bool:
             or written.
     """
     folder = Path(directory)
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
         held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        with TemporaryFile(dir=there):
-            pass
+        atomic.check_writable(folder)
     except OSError as error:
         raise ReportError(
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
@@ -133,10 +136,14 @@ def default_directory(root: Path, started: datetime) -> Path:
 
 
 def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
-    """The lines of samples.jsonl before they are text: one per case, sample and draw."""
+    """The lines of samples.jsonl before they are text: one per case, sample and draw.
+
+    Only what was traced token by token has `traces`.
+    """
     for result in results:
         metrics = by_sample(result)
         for draw in result.draws:
+            traces = {name: list(own) for name, own in draw.completion.traces.items()}
             yield {
                 "case": result.case.id,
                 "sample": draw.sample,
@@ -148,9 +155,11 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "error": draw.completion.error,
                 "correct": draw.score.correct,
                 "parsed": draw.score.parsed,
+                "tool_call": draw.score.tool_call,
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
                 "metrics": metrics.get(draw.sample, {}),
+                **({"traces": traces} if traces else {}),
             }
 
 

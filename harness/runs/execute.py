@@ -25,7 +25,7 @@ from harness.runs.forward import measured_case
 from harness.runs.plan import Place, Plan, PlannedCase
 from harness.runs.progress import Counts, Progress
 from harness.runs.resolve import Resolver
-from harness.runs.results import CaseResult
+from harness.runs.results import CaseResult, UsageMap
 from harness.runs.scoring import described, result_of, scored, without_completions
 from harness.runs.sharing import left_to_others
 from harness.runs.store import CompletionStore, key_of
@@ -91,6 +91,7 @@ class ModelRun:
         self._closed = False
         self._plan = Plan(engine.tokenizer)
         self._interventions: dict[str, Intervention | None] = {}
+        self._usages: dict[str, UsageMap] = {}
         self._untouched, self._touched = self._add_requests(
             resolver or Resolver(engine, progress, store)
         )
@@ -158,11 +159,15 @@ class ModelRun:
         results = [self._results.get(result.case.id, result) for result in missing]
         return [self._timed(result) for result in results]
 
+    def leave(self) -> None:
+        """End the stream; results stay, and so does the engine, for whoever uses it next."""
+        self._stream.close()
+
     def close(self) -> None:
         """Give the model's memory back; results stay. Closing twice is closing once."""
         if not self._closed:
             self._closed = True
-            self._stream.close()
+            self.leave()
             self.engine.close()
 
     def _each(self) -> list[PlannedCase]:
@@ -210,6 +215,7 @@ class ModelRun:
             except TitrateError as error:
                 self._keep(first, result_of(first, "failed", error=_located(first, error)))
         untouched = list(self._plan.places)
+        shown: set[tuple[str, UsageMap]] = set()
         for case in self._cases:
             if case.id in firsts:
                 continue
@@ -217,6 +223,10 @@ class ModelRun:
                 intervention = resolver.resolve(case.experiment)
                 self._plan.add(case, intervention)
                 self._interventions[case.id] = intervention
+                usage = resolver.usage(case.experiment)
+                if usage is not None and (case.experiment.name, usage) not in shown:
+                    shown.add((case.experiment.name, usage))
+                    self._usages[case.id] = usage
             except TitrateError as error:
                 self._keep(case, result_of(case, "failed", error=_located(case, error)))
         return untouched, list(self._plan.places)[len(untouched) :]
@@ -333,7 +343,8 @@ class ModelRun:
             for draw in range(case.experiment.sampling.draws):
                 place = Place(case.id, sample.id, draw)
                 completions.append((place, prompt, self._completions.pop(place)))
-        return scored(case, completions, baseline, self._interventions.get(case.id))
+        result = scored(case, completions, baseline, self._interventions.get(case.id))
+        return replace(result, usage=self._usages.get(case.id))
 
     def _keep(self, case: PlannedCase, result: CaseResult) -> None:
         """Note a case's result, and that one more of the cases that were asked for is done."""

@@ -14,14 +14,15 @@ controller of workers, or somebody after a crash, reads the same results from it
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from harness.atomic import check_writable, write_file
 from harness.errors import StoreError
 from harness.runs.journal import Journal, lines
 from harness.runs.records import FORMAT, finding_from, read_records, to_json
@@ -81,14 +82,25 @@ class RunFolder:
 
     def begin(self, manifest: Manifest) -> None:
         """Write the manifest. What lies beside it is not for version control, and says so."""
-        own = self.directory.parent.parent
-        if own.name == _OWN and not (own / ".gitignore").exists():
-            self._write(own / ".gitignore", "*\n")
         document = asdict(manifest) | {
             "version": MANIFEST_VERSION,
             "started": manifest.started.isoformat(),
         }
         self._write(self.directory / "run.json", json.dumps(document, indent=1) + "\n")
+        own = self.directory.parent.parent
+        if own.name == _OWN and not (own / ".gitignore").exists():
+            self._write(own / ".gitignore", "*\n")
+
+    def check_writable(self) -> None:
+        """Find out before a run whether it can be recorded; makes nothing.
+
+        Raises:
+            StoreError: the folder cannot be made.
+        """
+        try:
+            check_writable(self.directory)
+        except OSError as error:
+            raise unwritable(self.directory, error) from error
 
     def plan(self, cases: Iterable[CaseResult]) -> None:
         """Note the cases that are to be run, as they are reported if nothing comes of them.
@@ -99,11 +111,22 @@ class RunFolder:
             for case in cases:
                 self._append("planned", to_json(case))
         except StoreError:
-            if "planned" in self._journals:
-                journal = self._journals.pop("planned")
-                journal.close()
-                journal.path.unlink()
+            self._forget("planned")
             raise
+
+    def discard(self) -> None:
+        """Leave nothing of a run that could not be begun, but what other processes have written."""
+        for kind in list(self._journals):
+            self._forget(kind)
+        with suppress(OSError):
+            if [path.name for path in self.directory.iterdir()] == ["run.json"]:
+                (self.directory / "run.json").unlink()
+            self.directory.rmdir()
+            runs = self.directory.parent
+            runs.rmdir()
+            if [path.name for path in runs.parent.iterdir()] == [".gitignore"]:
+                (runs.parent / ".gitignore").unlink()
+                runs.parent.rmdir()
 
     def add(self, result: CaseResult) -> None:
         """Keep a result; when this returns, it survives the death of the process."""
@@ -206,13 +229,17 @@ class RunFolder:
         except OSError as error:
             raise unwritable(self.directory, error) from error
 
+    def _forget(self, kind: str) -> None:
+        """Remove a file that this process is writing, if there is one."""
+        journal = self._journals.pop(kind, None)
+        if journal is not None:
+            journal.close()
+            journal.path.unlink(missing_ok=True)
+
     def _write(self, path: Path, text: str) -> None:
         """Put a small file in place whole."""
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text, "utf-8")
-            part.replace(path)
+            write_file(path, text)
         except OSError as error:
             raise unwritable(self.directory, error) from error
 

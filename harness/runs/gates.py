@@ -17,7 +17,14 @@ from harness.errors import FieldError, SpecError
 from harness.spec import Case, Experiment
 from harness.spec.form import suggestion
 from harness.spec.gate_checks import check_gate
-from harness.spec.gate_expression import Gate, NeutralEqualsBaseline, NoWorse, parse_gate
+from harness.spec.gate_expression import (
+    Gate,
+    NeutralEqualsBaseline,
+    NoWorse,
+    Threshold,
+    parse_gate,
+    parse_rule,
+)
 from harness.tasks.base import Score, Task
 
 if TYPE_CHECKING:
@@ -52,6 +59,28 @@ def requested_gates(
         for name in _fitting(text, cases):
             gates[name].append(text)
     return [(name, texts) for name, texts in gates.items() if texts]
+
+
+def check_rule_metrics(cases: Sequence[PlannedCase], rules: Iterable[str]) -> None:
+    """Find the first rule of a comparison whose metric no selected case measures.
+
+    Raises:
+        SpecError: there is one.
+    """
+    firsts = _firsts(cases)
+    if any(case.experiment.measure == "forward" for case in firsts):
+        return  # what these measure is known when they have
+    names = [
+        name for case in firsts for name in _metrics(case.task, case.experiment.sampling.draws)
+    ]
+    for text in rules:
+        metric = parse_rule(text).metric
+        if metric not in names:
+            raise SpecError(
+                f"--titrate-compare-fail {text!r}: no metric {metric!r};"
+                f"{suggestion(metric, names)} the selected cases measure "
+                f"{', '.join(dict.fromkeys(names))}"
+            )
 
 
 def saved_runs_of(
@@ -117,11 +146,28 @@ def _metric_problem(text: str, case: PlannedCase) -> str:
         return ""
     names = _metrics(case.task, case.experiment.sampling.draws)
     if gate.metric in names:
-        return ""
+        return _unreachable(text, gate) if case.experiment.measure == "generate" else ""
     return (
         f"{text!r}: {case.task.name} has no metric {gate.metric!r};"
         f"{suggestion(gate.metric, names)} it measures {', '.join(names)}"
     )
+
+
+def _unreachable(text: str, gate: Gate) -> str:
+    """What is wrong with a threshold for a share, which lies between 0 and 1, or nothing."""
+    if not isinstance(gate, Threshold):
+        return ""
+    value = f"{gate.value:g}"
+    if not 0 <= gate.value <= 1:
+        percent = f"; {value} % is {gate.value / 100:g}" if 1 < gate.value <= 100 else ""
+        return f"{text!r}: {gate.metric} is a share, between 0 and 1, and never {value}{percent}"
+    if (gate.operator, gate.value) in {(">", 1), ("<", 0)}:
+        beyond = "above 1" if gate.value else "below 0"
+        return (
+            f"{text!r}: {gate.metric} is a share and never {beyond}; write "
+            f"{gate.metric} {gate.operator}= {value}"
+        )
+    return ""
 
 
 def _metrics(task: Task, draws: int) -> list[str]:

@@ -5,13 +5,13 @@ An engine whose forward pass is compiled cannot learn it later (`engines/vllm/de
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from harness.engines.vllm.declared import Declared, Place, Steered
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.runs.resolve import usage_of
-from harness.runs.steering import layers_of
 from harness.spec import Experiment, RouterMaskSettings
 from harness.spec.steering import PairVector, SteeringSettings
 
@@ -34,11 +34,15 @@ def needs_of(experiments: Iterable[Experiment]) -> Declared:
 
 
 def _of_steering(settings: SteeringSettings) -> Declared:
-    places = [(layer, settings.site) for layer in layers_of(settings)]
-    needs = Declared()
-    if settings.alpha:
-        held = Steered(terms=1, conditional=settings.only_if is not None)
-        needs |= Declared(steered=dict.fromkeys(places, held))
-        if isinstance(settings.vector, PairVector):
-            needs |= Declared(read=frozenset(places))
-    return needs
+    if not settings.alpha:
+        return Declared()
+    held: Counter[Place] = Counter()
+    read: set[Place] = set()
+    for vector in settings.vectors:
+        places = [(layer, settings.site_of(vector)) for layer in settings.layers_of(vector)]
+        held.update(places)
+        if isinstance(vector, PairVector):
+            read.update(places)
+    conditional = settings.only_if is not None
+    steered = {place: Steered(terms, conditional) for place, terms in held.items()}
+    return Declared(steered=steered, read=frozenset(read))

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from harness.engines.base import Request, SamplingRules, Stop
-from harness.engines.vllm.availability import check_installed, check_kind
+from harness.engines.vllm.availability import check_installed
 from harness.errors import FieldError, ModelError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
 from harness.models.loading import load_config, pick_device
@@ -80,8 +80,6 @@ def _check_engine(experiment: Experiment) -> None:
         _check_device(experiment.engine.device)
         return
     check_installed()
-    if experiment.intervention is not None:
-        check_kind(experiment.intervention.kind)
 
 
 @cache

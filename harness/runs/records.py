@@ -16,7 +16,7 @@ from harness.engines.base import Completion
 from harness.errors import StoreError
 from harness.interventions.kinds import intervention_from
 from harness.runs.journal import Format, Line, encoded, lines, unusable
-from harness.runs.results import CaseResult, Departure, DrawResult, InvariantResult
+from harness.runs.results import CaseResult, Departure, DrawResult, InvariantResult, UsageMap
 from harness.spec import Case, Experiment, Source
 from harness.spec.source import Place
 from harness.tasks.base import Score
@@ -45,6 +45,7 @@ def to_json(result: CaseResult) -> dict[str, Any]:
         "seconds": result.seconds,
         "checks": [asdict(check) for check in result.checks],
         "artefacts": result.artefacts,
+        "usage": None if result.usage is None else asdict(result.usage),
     }
 
 
@@ -71,6 +72,7 @@ def from_json(document: dict[str, Any]) -> CaseResult:
         seconds=document["seconds"],
         checks=tuple(finding_from(check) for check in document["checks"]),
         artefacts=document["artefacts"],
+        usage=usage_from(document.get("usage")),  # records of earlier versions have none
     )
 
 
@@ -123,6 +125,14 @@ def finding_from(document: Mapping[str, Any]) -> InvariantResult:
     return InvariantResult(**{**document, "departure": known})
 
 
+def usage_from(document: Mapping[str, Any] | None) -> UsageMap | None:
+    """The map whose fields a document holds, as numbers and rows again."""
+    if document is None:
+        return None
+    values = tuple(tuple(map(float, row)) for row in document["values"])
+    return UsageMap(document["expression"], tuple(map(int, document["layers"])), values)
+
+
 def completion_json(completion: Completion) -> dict[str, Any]:
     """A completion as JSON values."""
     return {
@@ -132,6 +142,7 @@ def completion_json(completion: Completion) -> dict[str, Any]:
         "log_probabilities": completion.log_probabilities,
         "counts": dict(completion.counts),
         "error": completion.error,
+        "traces": {name: list(values) for name, values in completion.traces.items()},
     }
 
 
@@ -144,6 +155,8 @@ def completion_from(value: dict[str, Any]) -> Completion:
         log_probabilities=tuple(value["log_probabilities"]),
         counts=value["counts"],
         error=value["error"],
+        # Records of earlier versions have none.
+        traces={name: tuple(values) for name, values in value.get("traces", {}).items()},
     )
 
 
@@ -153,7 +166,12 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
         "draw": draw.draw,
         "prompt": draw.prompt,
         "completion": completion_json(draw.completion),
-        "score": [draw.score.correct, draw.score.parsed, draw.score.detail],
+        "score": [
+            draw.score.correct,
+            draw.score.parsed,
+            draw.score.detail,
+            draw.score.tool_call,
+        ],
         "agreement": draw.agreement,
     }
 
@@ -170,8 +188,8 @@ def _draw_from(value: dict[str, Any]) -> DrawResult:
 
 
 def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
-    """A case as JSON values; `around` is the case whose baseline it is, and whose places it has."""
-    shared = around is not None and around.source.places == case.source.places
+    """A case as JSON values; `around` is the case whose baseline it is, with some of its places."""
+    shared = around is not None and around.source.choosing()(case.source.choices) == case.source
     return {
         "id": case.id,
         "experiment": case.experiment.model_dump(mode="json"),
@@ -190,13 +208,13 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
 
 
 def _case_from(value: dict[str, Any], around: Source | None = None) -> Case:
+    choices = tuple((axis, position) for axis, position in value["choices"])
     if value["places"] is not None:
         places = tuple((name, Place(text, folder)) for name, text, folder in value["places"])
+        source = Source(value["file"], places, choices)
     else:
         assert around is not None
-        places = around.places
-    choices = tuple((axis, position) for axis, position in value["choices"])
-    source = Source(value["file"], places, choices)
+        source = around.choosing()(choices)
     baseline = value["baseline"]
     return Case(
         id=value["id"],

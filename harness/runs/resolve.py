@@ -9,25 +9,31 @@ under everything that was read for them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TypeAlias
 
+import torch
+
+from harness.engines import check_kind
 from harness.engines.base import Engine
 from harness.errors import FieldError
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import Point, RouterMask, check_count, check_points
-from harness.interventions.router_points import random_points, read_points
-from harness.measure.router_usage import order_points, readings_of, styles_of
+from harness.interventions.router_points import random_points, rank, read_points
+from harness.measure.router_usage import readings_of, styles_of, usage_scores
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
+from harness.runs.dac import DifferenceSource, check_dac
 from harness.runs.pair_files import check_tokenizer, pairs_of
 from harness.runs.progress import Progress
+from harness.runs.records import usage_from
+from harness.runs.results import UsageMap
 from harness.runs.steering import VectorSource, check_steering
 from harness.runs.store import CompletionStore, key_of
 from harness.runs.tasks import full_task
 from harness.spec import Experiment, FilePoints, RandomPoints, RouterMaskSettings, UsagePoints
+from harness.spec.dac import DacSettings, PairProperty
 from harness.spec.steering import PairVector, SteeringSettings
 from harness.spec.usage_expression import parse
 
@@ -43,10 +49,11 @@ class Resolver:
     engine: Engine
     progress: Progress
     store: CompletionStore | None = None
-    _orderings: dict[_Name, Ordering] = field(default_factory=dict)
+    _usages: dict[_Name, UsageMap] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._vectors = VectorSource(self.engine, self.progress, self.store)
+        self._differences = DifferenceSource(self.engine, self.progress, self.store)
 
     def resolve(self, experiment: Experiment) -> Intervention | None:
         """The experiment's intervention. Raises `FieldError` for an impossible one."""
@@ -55,53 +62,64 @@ class Resolver:
             return None
         if isinstance(settings, SteeringSettings):
             return self._vectors.steering(experiment, settings)
+        if isinstance(settings, DacSettings):
+            return self._differences.dac(experiment, settings)
         shape = router_shape(load_config(experiment.model))
         if not isinstance(settings.points, UsagePoints):
             ordering = fixed_ordering(settings.points, shape)
         elif settings.count:
-            ordering = self._measured(settings.points, experiment, shape)
+            ordering = ordered(self._measured(settings.points, experiment, shape))
         else:
             ordering = ()  # a mask of no points is the same under any ordering
         return mask_of(settings, ordering, shape)
+
+    def usage(self, experiment: Experiment) -> UsageMap | None:
+        """The measured usage that an experiment's points are ordered by, once it is known."""
+        points = usage_of(experiment)
+        return None if points is None else self._known(points, experiment)
 
     def needs_model(self, experiment: Experiment) -> bool:
         """Whether something must be measured before the intervention is known."""
         settings = experiment.intervention
         if isinstance(settings, SteeringSettings):
             return not self._vectors.known(experiment, settings)
+        if isinstance(settings, DacSettings):
+            return not self._differences.known(experiment, settings)
         points = usage_of(experiment)
         return points is not None and self._known(points, experiment) is None
 
     def _measured(
         self, points: UsagePoints, experiment: Experiment, shape: RouterShape
-    ) -> Ordering:
-        ordering = self._known(points, experiment)
-        if ordering is not None:
-            return ordering
+    ) -> UsageMap:
+        usage = self._known(points, experiment)
+        if usage is not None:
+            return usage
         task = full_task(experiment.task)
         self.progress.note(f"measuring router usage {points.usage} on {task.name}")
         pairs = pairs_of(experiment)
         check_tokenizer(experiment, self.engine.tokenizer)
-        ordering = order_points(
-            parse(points.usage), self.engine, shape, task, points.samples, pairs
-        )
+        scores = usage_scores(parse(points.usage), self.engine, shape, task, points.samples, pairs)
+        values = tuple(map(tuple, scores.tolist()))
+        usage = UsageMap(points.usage, tuple(shape.layers), values)
+        ordered(usage)  # what has no order is not kept
         if self.store is not None:
-            key = self._key(points, experiment)
-            ordering = _points(self.store.agree(key, ordering, "ordering", self.engine.fingerprint))
-        self._orderings[_name(points, experiment)] = ordering
-        return ordering
+            key, value = self._key(points, experiment), asdict(usage)
+            said = self.store.agree(key, value, "ordering", self.engine.fingerprint)
+            usage = usage_from(said) or usage
+        self._usages[_name(points, experiment)] = usage
+        return usage
 
-    def _known(self, points: UsagePoints, experiment: Experiment) -> Ordering | None:
-        """An ordering that was measured before, in this run or in another."""
+    def _known(self, points: UsagePoints, experiment: Experiment) -> UsageMap | None:
+        """What was measured before, in this run or in another."""
         name = _name(points, experiment)
-        if name not in self._orderings and self.store is not None:
-            stored = self.store.value(self._key(points, experiment))
+        if name not in self._usages and self.store is not None:
+            stored = usage_from(self.store.value(self._key(points, experiment)))
             if stored is not None:
-                self._orderings[name] = _points(stored)
-        return self._orderings.get(name)
+                self._usages[name] = stored
+        return self._usages.get(name)
 
     def _key(self, points: UsagePoints, experiment: Experiment) -> str:
-        """The key of an ordering: the expression, and every token and position that is read."""
+        """The key of a measurement: the expression, and every token and position that is read."""
         task = full_task(experiment.task)
         expression = parse(points.usage)
         readings = [
@@ -116,7 +134,7 @@ class Resolver:
             )
         ]
         content = json.dumps([repr(expression), readings])
-        return key_of(self.engine.fingerprint, f"ordering {content}")
+        return key_of(self.engine.fingerprint, f"usage {content}")
 
 
 def _name(points: UsagePoints, experiment: Experiment) -> _Name:
@@ -135,9 +153,13 @@ def measured_for(experiment: Experiment) -> str | None:
     """What has to be measured on the model before an experiment's intervention is known, if any."""
     settings = experiment.intervention
     if isinstance(settings, SteeringSettings) and settings.alpha:
-        vector = settings.vector
-        if isinstance(vector, PairVector):
-            return f"{vector.method} vector of {vector.pairs}"
+        built = [each for each in settings.vectors if isinstance(each, PairVector)]
+        if built:
+            return ", ".join(f"{each.method} vector of {each.pairs}" for each in built)
+    if isinstance(settings, DacSettings) and settings.strongest:
+        measured = [each.called for each in settings.properties if isinstance(each, PairProperty)]
+        if measured:
+            return f"differences of {', '.join(measured)}"
     usage = usage_of(experiment)
     return None if usage is None else f"{usage.usage} on {experiment.task.name}"
 
@@ -145,14 +167,19 @@ def measured_for(experiment: Experiment) -> str | None:
 def check_intervention(experiment: Experiment) -> None:
     """Raise `FieldError` or `ModelError` for what cannot be done, before weights are loaded."""
     settings = experiment.intervention
+    if settings is not None:
+        check_kind(experiment.engine.name, settings.kind)
     if isinstance(settings, SteeringSettings):
         check_steering(experiment, settings)
+    elif isinstance(settings, DacSettings):
+        check_dac(experiment, settings)
     elif settings is not None:
         check_router_mask(experiment, settings)
 
 
-def _points(stored: Iterable[Sequence[int]]) -> Ordering:
-    return tuple((layer, expert) for layer, expert in stored)
+def ordered(usage: UsageMap) -> Ordering:
+    """All router points, most used first."""
+    return rank(torch.tensor(usage.values, dtype=torch.float64), usage.layers)
 
 
 def check_router_mask(experiment: Experiment, settings: RouterMaskSettings) -> None:

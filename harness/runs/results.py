@@ -34,6 +34,18 @@ class DrawResult:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageMap:
+    """How much each router point was used, as measured: what an ordering was made from.
+
+    `values` holds a row per router layer, numbered by `layers`, with a value per expert.
+    """
+
+    expression: str
+    layers: tuple[int, ...]
+    values: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CaseResult:
     """Everything that is known of one case when it ends.
 
@@ -46,7 +58,8 @@ class CaseResult:
 
     A case of forward passes has no draws; its `sample_metrics` and `task_size` are those of the
     samples that could be measured. `checks` are identities that were checked while it ran, and
-    `artefacts` is the folder of the files that belong beside its report.
+    `artefacts` is the folder of the files that belong beside its report. `usage` is what the case's
+    points were ordered by; the first case of an experiment with that ordering has it for all.
     """
 
     case: Case
@@ -67,6 +80,7 @@ class CaseResult:
     seconds: float = 0.0
     checks: tuple[InvariantResult, ...] = ()
     artefacts: str | None = None
+    usage: UsageMap | None = None
 
     @property
     def scored(self) -> int:

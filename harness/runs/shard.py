@@ -1,4 +1,8 @@
-"""One of N equal shares of a run, for a machine that knows nothing of the others."""
+"""One of N equal shares of a run, for a machine that knows nothing of the others.
+
+Cases are shared out by expected cost, identities by their number: those of a model stay together,
+but where the next share begins.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,20 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from harness.errors import TitrateError
 from harness.spec import Case
 
 if TYPE_CHECKING:
     from harness.runs.plan import PlannedCase
+
+
+class CheckName(NamedTuple):
+    """An identity that is checked on a whole model, as reports name it."""
+
+    name: str
+    case: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +51,31 @@ class Shard:
             raise TitrateError(f"{option} {text}: there is no such shard; use 1/{of} to {of}/{of}")
         return cls(index, of)
 
-    def own(self, cases: Sequence[PlannedCase]) -> list[PlannedCase]:
-        """This shard's cases of a whole selection; every case is some shard's.
+    def own(
+        self, cases: Sequence[PlannedCase], identities: Sequence[CheckName] = ()
+    ) -> tuple[list[PlannedCase], list[CheckName]]:
+        """This shard's part of a whole selection; every case and identity is some shard's.
 
         Raises:
-            TitrateError: there are so many shards that some have no case. All of them say so.
+            TitrateError: there are so many shards that some have nothing. All of them say so.
         """
         from harness.runs.partition import (
             partition,
         )  # which needs torch; reading an option does not
 
-        distinct = {case.id: case for case in cases}
-        parts = partition(list(distinct.values()), self.of)
-        used = sum(map(bool, parts))
+        parts = partition(list({case.id: case for case in cases}.values()), self.of)
+        checked = _chunks(list(dict.fromkeys(identities)), self.of)
+        used = max(sum(map(bool, parts)), sum(map(bool, checked)))
         if used < self.of:
             raise TitrateError(
                 f"shard {self}: there is work for {used} of {self.of} shards only; "
                 f"use 1/{used} to {used}/{used}"
             )
-        return parts[self.index - 1]
+        return parts[self.index - 1], checked[self.index - 1]
 
-    def description(self, cases: Iterable[Case]) -> dict[str, Any]:
+    def description(
+        self, cases: Iterable[Case], identities: Iterable[CheckName] = ()
+    ) -> dict[str, Any]:
         """What the report of this shard says of the whole selection (`reporting.report.Shard`)."""
         distinct = {case.id: case for case in cases}
         digest = hashlib.sha256()
@@ -72,7 +87,16 @@ class Shard:
             "of": self.of,
             "cases": tuple(distinct),
             "selection": digest.hexdigest(),
+            "identities": tuple(dict.fromkeys(identities)),
         }
+
+
+def _chunks(identities: Sequence[CheckName], count: int) -> list[list[CheckName]]:
+    """`count` runs of neighbours, equally long but for one; those at the end may be empty."""
+    chunks: list[list[CheckName]] = [[] for _ in range(count)]
+    for position, each in enumerate(identities):
+        chunks[position * count // max(len(identities), count)].append(each)
+    return chunks
 
 
 def _relocated(value: Any) -> Any:

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, Literal
 
+from harness.atomic import check_writable
 from harness.engines.base import Completion
 from harness.errors import StoreError
 from harness.runs.journal import Format, Journal, in_use, line_at, lines, unusable
@@ -139,7 +139,7 @@ class CompletionStore:
             more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
             self._warn(
                 f"{skipped[0]}{more}; skipped, to be made again; "
-                f"titrate store verify {self.directory} shows all"
+                f"titrate store verify --store {self.directory} shows all"
             )
             self._warn = None
 
@@ -149,13 +149,7 @@ class CompletionStore:
         Raises:
             StoreError: the folder cannot be made or written.
         """
-        absolute = self.directory.absolute()
-        there = next(path for path in (absolute, *absolute.parents) if path.exists())
-        try:
-            with TemporaryFile(dir=there, prefix="."):
-                pass
-        except OSError as error:
-            raise _unwritable(self.directory, error) from error
+        check_usable(self.directory)
 
     def close(self) -> None:
         """Close the own file; what is stored can still be read."""
@@ -230,6 +224,19 @@ def _alone(directory: Path) -> Iterator[None]:
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def check_usable(directory: Path) -> None:
+    """Find out before a run whether a folder is a store, or may become one; makes nothing.
+
+    Raises:
+        StoreError: it is something else, or cannot be made or written.
+    """
+    shards(directory)
+    try:
+        check_writable(directory)
+    except OSError as error:
+        raise _unwritable(directory, error) from error
 
 
 def shards(directory: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StoreError
+from harness.measure.activation_cache import kept_states
 from harness.runs.journal import Line, encoded, in_use, lines, unusable
 from harness.runs.records import completion_from
 from harness.runs.store import FORMAT, shards
@@ -143,17 +144,7 @@ def by_age_and_model(before: float | None, model: str | None, kept: list[Kept]) 
     Raises:
         StoreError: nothing is stored of this model.
     """
-    engines: set[str] | None = None
-    if model is not None:
-        engines = {
-            each.fingerprint
-            for each in kept
-            if each.model == model or (len(model) >= 8 and each.fingerprint.startswith(model))
-        }
-        if not engines:
-            known = ", ".join(sorted({each.model for each in kept})) or "nothing"
-            raise StoreError(f"{model}: nothing is stored of this model; stored are {known}")
-
+    engines = None if model is None else engines_of(model, kept)
     newest = {each.fingerprint: each.newest for each in kept}
 
     def chosen(record: dict[str, Any]) -> bool:
@@ -164,6 +155,43 @@ def by_age_and_model(before: float | None, model: str | None, kept: list[Kept]) 
         return old and (engines is None or record["engine"] in engines)
 
     return chosen
+
+
+def engines_of(model: str, kept: list[Kept]) -> set[str]:
+    """Fingerprints of the engines of a model, or of those that begin so.
+
+    Raises:
+        StoreError: nothing is stored of this model.
+    """
+    engines = {
+        each.fingerprint
+        for each in kept
+        if each.model == model or (len(model) >= 8 and each.fingerprint.startswith(model))
+    }
+    if not engines:
+        known = ", ".join(sorted({each.model for each in kept})) or "nothing"
+        raise StoreError(f"{model}: nothing is stored of this model; stored are {known}")
+    return engines
+
+
+def prune_states(
+    folder: Path, before: float | None, engines: set[str] | None, *, damaged: bool, really: bool
+) -> list[Pruned]:
+    """Take out hidden states of pairs by age, by engine, or because they are damaged."""
+    pruned = []
+    for states in kept_states(folder):
+        if states.problem is not None:
+            chosen = damaged
+        elif before is None and engines is None:
+            chosen = False
+        else:
+            old = before is None or int(states.facts["at"]) < before
+            chosen = old and (engines is None or states.facts["engine"] in engines)
+        if chosen:
+            pruned.append(Pruned(states.path, 1, states.size, whole=True, in_use=False))
+            if really:
+                states.path.unlink()
+    return pruned
 
 
 def _records(path: Path) -> Iterator[tuple[Line, dict[str, Any]]]:

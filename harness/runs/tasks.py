@@ -6,24 +6,31 @@ from functools import cache
 
 from harness.spec import TaskSettings
 from harness.tasks.base import Task
-from harness.tasks.registry import load
+from harness.tasks.registry import load, read_ids
 
 
 def task_of(settings: TaskSettings, *, unsafe_code: bool = False) -> Task:
     """The task as a spec limits it, ready to be scored here; the same object for equal settings."""
-    return _ready(settings.name, settings.limit, settings.path, unsafe_code)
+    only = None if settings.only is None else read_ids(settings.only)
+    return _ready(settings.name, settings.limit, settings.path, only, unsafe_code)
 
 
 def full_task(settings: TaskSettings) -> Task:
-    """The same task without its limit, for measurements that set their own."""
-    return _load(settings.name, None, settings.path)
+    """The same task with all samples, for measurements that choose their own."""
+    return _load(settings.name, None, settings.path, None)
 
 
 @cache
-def _ready(name: str, limit: int | None, path: str | None, unsafe_code: bool) -> Task:  # noqa: FBT001
-    return _load(name, limit, path).scored_here(unsafe_code=unsafe_code)
+def _ready(
+    name: str,
+    limit: int | None,
+    path: str | None,
+    only: tuple[str, ...] | None,
+    unsafe_code: bool,  # noqa: FBT001
+) -> Task:
+    return _load(name, limit, path, only).scored_here(unsafe_code=unsafe_code)
 
 
 @cache
-def _load(name: str, limit: int | None, path: str | None) -> Task:
-    return load(name, limit=limit, path=path)
+def _load(name: str, limit: int | None, path: str | None, only: tuple[str, ...] | None) -> Task:
+    return load(name, limit=limit, path=path, only=only)

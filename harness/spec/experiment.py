@@ -22,7 +22,9 @@ from pydantic import (
     model_validator,
 )
 
+from harness.spec.dac import DacSettings
 from harness.spec.gate_expression import PATTERN, parse_gate
+from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.steering import SteeringSettings
 from harness.spec.usage_expression import parse as parse_usage
@@ -48,6 +50,8 @@ class TaskSettings(Settings):
     """Use only the first so many samples."""
     path: SpecPath | None = None
     """A local data file in the task's own format, instead of its usual source."""
+    only: SpecPath | None = None
+    """A JSON file with a list of sample ids: only these samples, in this order."""
 
 
 class PromptSettings(Settings):
@@ -109,7 +113,9 @@ class RouterMaskSettings(Settings):
         return self.model_copy(update={"count": 0})
 
 
-InterventionSettings = Annotated[RouterMaskSettings | SteeringSettings, Field(discriminator="kind")]
+InterventionSettings = Annotated[
+    RouterMaskSettings | SteeringSettings | DacSettings, Field(discriminator="kind")
+]
 
 Gate = Annotated[str, AfterValidator(_gate), Field(json_schema_extra={"pattern": PATTERN})]
 
@@ -248,3 +254,5 @@ class Experiment(Settings):
     pass@1 >= 0.9 where count=0, monotone within CI,
     no worse than SAVED by more than 0.02 (paired, p < 0.05)."""
     requires: Requirements = Requirements()
+    search: SearchSettings | None = None
+    """Search for the best values of some fields (titrate search) instead of running cases."""

@@ -179,7 +179,9 @@ def _wanted(text: str) -> str:
     if re.search(r"[<>=]", claim) and "than" not in claim:
         left, operator, right = re.split(r"\s*([<>=!]+)\s*", claim, maxsplit=1)
         if operator not in {">=", "<=", "==", ">", "<"}:
-            return f"{operator!r} is not one of >=, >, <=, <, =="
+            meant = {"=>": ">=", "=<": "<=", "=": "=="}.get(operator)
+            close = f"did you mean {meant}? " if meant else ""
+            return f"{close}{operator!r} is not one of >=, >, <=, <, =="
         if not re.fullmatch(_NUMBER, right.strip()):
             return f"{right.strip()!r} is not a number; it should be {_THRESHOLD_FORM}"
         return f"{left.strip()!r} names no metric; it should be {_THRESHOLD_FORM}"

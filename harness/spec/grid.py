@@ -14,6 +14,7 @@ from pydantic import BaseModel, JsonValue
 from harness.errors import FieldError
 from harness.spec.case import Case
 from harness.spec.complaints import displayed, validated
+from harness.spec.dac import DacSettings
 from harness.spec.experiment import Experiment
 from harness.spec.form import FIELDS, resolved, suggestion
 from harness.spec.gate_checks import check_gates
@@ -26,7 +27,7 @@ MOST_CASES = 100_000
 """A larger grid is a slip of the pen: even planning it would take minutes."""
 
 _CONTROL = "intervention.control"
-_ONE_PER_EXPERIMENT = {"axes", "dose", "forward", "gates", "measure", "name", "requires"}
+_ONE_PER_EXPERIMENT = {"axes", "dose", "forward", "gates", "measure", "name", "requires", "search"}
 
 
 def expand(experiment: Experiment, source: Source | None = None) -> list[Case]:
@@ -46,7 +47,7 @@ def expand(experiment: Experiment, source: Source | None = None) -> list[Case]:
 def _with_control(experiment: Experiment) -> Experiment:
     """A steering experiment runs a random direction beside its vector, unless it says otherwise."""
     settings, axes = experiment.intervention, experiment.axes
-    if not isinstance(settings, SteeringSettings) or settings.control is not None:
+    if not isinstance(settings, SteeringSettings | DacSettings) or settings.control is not None:
         return experiment
     if _CONTROL in axes or "intervention" in axes:
         return experiment
@@ -62,6 +63,7 @@ def _cases(experiment: Experiment, source: Source) -> list[Case]:
         name: _plain(value) if name in swept else value
         for name, value in {**dict(experiment), "axes": {}}.items()
     }
+    choosing = source.choosing()
     folders = {axis: _folder(source, axis) for axis in axes}
     baselines: dict[str, Case] = {}
     cases = []
@@ -74,7 +76,7 @@ def _cases(experiment: Experiment, source: Source) -> list[Case]:
             experiment=experiment,
             params=params,
             dose=_number(params[experiment.dose]) if experiment.dose is not None else None,
-            source=source.choosing(tuple(chosen.items())),
+            source=choosing(tuple(chosen.items())),
             of=of,
         )
         try:
@@ -91,7 +93,7 @@ def _cases(experiment: Experiment, source: Source) -> list[Case]:
                     experiment=case.experiment.model_copy(update={"intervention": None}),
                     params={axis: params[axis] for axis in others},
                     dose=None,
-                    source=source.choosing(tuple(others.items())),
+                    source=choosing(tuple(others.items())),
                 )
             case = replace(case, baseline=baselines[name])
         cases.append(case)

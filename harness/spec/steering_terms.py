@@ -14,3 +14,5 @@ Positions: TypeAlias = Literal["all", "prompt", "generated", "from_last_prompt_t
 Schedule: TypeAlias = Literal["constant", "start_only", "diminishing", "given"]
 Method: TypeAlias = Literal["mean", "mean_centred", "pca", "pca_centred", "probe"]
 PositionRule: TypeAlias = Literal["last", "answer", "mean"] | int
+#: Which of two distributions a divergence is taken from: see `harness.interventions.divergence`.
+Direction: TypeAlias = Literal["unsteered_to_steered", "steered_to_unsteered"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from harness.errors import FieldError
 from harness.tasks.base import Task
@@ -27,8 +29,17 @@ def names() -> tuple[str, ...]:
     return (*_GENERATED, *_FROM_FILES)
 
 
-def load(name: str, *, limit: int | None = None, path: str | None = None) -> Task:
-    """A task with its first `limit` samples; `path` replaces a data set's usual source."""
+def load(
+    name: str,
+    *,
+    limit: int | None = None,
+    path: str | None = None,
+    only: Sequence[str] | None = None,
+) -> Task:
+    """A task with its first `limit` samples; `path` replaces a data set's usual source.
+
+    With `only`, the samples of these ids in this order, before the limit.
+    """
     if name in _FROM_FILES:
         task = _FROM_FILES[name](path)
     elif name not in _GENERATED:
@@ -40,6 +51,8 @@ def load(name: str, *, limit: int | None = None, path: str | None = None) -> Tas
         raise FieldError("task.path", f"{problem}; leave it out, or use {reading}")
     else:
         task = _GENERATED[name]()
+    if only is not None:
+        task = _only(task, only)
     return task if limit is None else _first(task, limit)
 
 
@@ -48,3 +61,25 @@ def _first(task: Task, limit: int) -> Task:
         problem = f"{limit} samples asked for, but {task.name} has {task.size}"
         raise FieldError("task.limit", f"{problem}; use 1 to {task.size}, or leave it out")
     return replace(task, samples=task.samples[:limit])
+
+
+def _only(task: Task, ids: Sequence[str]) -> Task:
+    for each in ids:
+        if each not in task.by_id:
+            problem = f"{each!r} is no sample of {task.name}"
+            raise FieldError("task.only", f"{problem}, whose first is {task.samples[0].id!r}")
+    return replace(task, samples=tuple(task.by_id[each] for each in ids))
+
+
+def read_ids(path: str) -> tuple[str, ...]:
+    """The sample ids of a JSON file; raises `FieldError` for one that is not a list of them."""
+    try:
+        ids = json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise FieldError("task.only", f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(ids, list) or not ids or not all(isinstance(each, str) for each in ids):
+        raise FieldError("task.only", f'{path}: is no list of sample ids; write ["GSM8K/0", ...]')
+    if len(set(ids)) != len(ids):
+        twice = next(each for each in ids if ids.count(each) > 1)
+        raise FieldError("task.only", f"{path}: {twice!r} is in the list twice; remove one")
+    return tuple(ids)

@@ -17,8 +17,9 @@ from harness.live_line import LiveLine
 from harness.reporting.claims import Claims
 from harness.reporting.conclude import conclude, run_info
 from harness.runs.agreement import with_one_baseline
-from harness.runs.folder import RunFolder, run_id, runs_below
+from harness.runs.folder import RunFolder, run_id, runs_below, store_below
 from harness.runs.results import CaseResult
+from harness.runs.store import check_usable
 from harness.workers.live_board import LiveBoard
 from harness.workers.orders import Orders, say_crashed, told_places
 
@@ -44,9 +45,19 @@ class Controller:
         self._report = Path()
         self._id = run_id(self.started)
         self._command = command
+        self._root = root
         self._directory = runs_below(root) / self._id
         self._live = LiveBoard(self._directory, line)
         self._crashed: dict[str, str] = {}
+
+    def check_writable(self, store: Path | None) -> None:
+        """Find out before any worker is started whether they could keep what they make.
+
+        Raises:
+            StoreError: the run's folder or the completion store cannot be written.
+        """
+        RunFolder(self._directory).check_writable()
+        check_usable(store or store_below(self._root))
 
     def start(self, report: Path) -> None:
         """Begin to watch a run whose report goes to a directory."""

@@ -123,6 +123,7 @@ def _new_controller(config: pytest.Config, devices: Sequence[str]) -> Controller
     claims.check_comparison()
     command = invocation.command(config)
     controller = Controller(config.rootpath, command, line, devices, claims)
+    controller.check_writable(invocation.store_directory(config))
     controller.start(invocation.report_directory(config, controller.started, line))
     return controller
 

@@ -55,6 +55,7 @@ def plan_parts(
     distinct = {case.id: case for case in cases}
     parts = partition(list(distinct.values()), workerinput["workercount"])
     session.plan(cases, parts)
+    session.begin()
     part_of = {case.id: number for number, part in enumerate(parts) for case in part}
     orders = Orders.found_in(workerinput)
     assert orders is not None

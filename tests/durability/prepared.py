@@ -1,8 +1,8 @@
-"""Real pytest runs in processes of their own that start in a fraction of a second.
+"""Real runs in processes of their own that start in a fraction of a second.
 
 Importing torch and transformers takes longer than a small run. A prepared process imports them
-once and forks for every run; each child is an ordinary process that runs `pytest.main`, may be
-killed by any signal, and shares nothing with the others but the imported code.
+once and forks for every run; each child is an ordinary process that runs pytest's or titrate's
+`main`, may be killed by any signal, and shares nothing with the others but the imported code.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 _SERVER = """
 import json, os, sys
 import torch, transformers, matplotlib, scipy.stats, statsmodels.api
-import pytest, harness.plugin, harness.session, harness.reporting.forecast
+import pytest, harness.cli, harness.plugin, harness.session, harness.reporting.forecast
 from harness.models.loading import load
 load("zoo/moe")
 print("ready", flush=True)
 for line in sys.stdin:
-    folder, arguments, limit = json.loads(line)
+    folder, program, arguments, limit = json.loads(line)
     child = os.fork()
     if child == 0:
         os.chdir(folder)
@@ -32,11 +32,12 @@ for line in sys.stdin:
         for stream in (1, 2):
             os.dup2(log, stream)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        sys.argv = ["pytest", *arguments]
+        sys.argv = [program, *arguments]
         if limit is not None:
             import resource
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        status = int(pytest.main(arguments))
+        main = {"pytest": pytest.main, "titrate": harness.cli.main}[program]
+        status = int(main(arguments))
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
@@ -54,9 +55,10 @@ class Ended:
 
 
 class Prepared:
-    """The prepared process. One run at a time."""
+    """The prepared process. One run at a time, of pytest or of titrate."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str = "pytest") -> None:
+        self._program = program
         self._process = subprocess.Popen(
             [sys.executable, "-c", _SERVER],
             stdin=subprocess.PIPE,
@@ -70,8 +72,9 @@ class Prepared:
         """Begin a run; returns its process id. `limit` is the size that no file may exceed."""
         self._folder = folder
         (folder / "log.txt").touch()  # a run may be killed before it opens it
-        command = ["-p", "no:cacheprovider", *arguments]
-        print(json.dumps([str(folder), command, limit]), file=self._process.stdin, flush=True)
+        command = ["-p", "no:cacheprovider"] if self._program == "pytest" else []
+        order = [str(folder), self._program, [*command, *arguments], limit]
+        print(json.dumps(order), file=self._process.stdin, flush=True)
         return int(self._line())
 
     def wait(self) -> Ended:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .project import REQUESTS, Reported
 from .test_kills import COMMAND, summary
 
@@ -10,12 +12,30 @@ def test_a_disk_that_is_full_from_the_start_stops_the_run(prepared, undisturbed,
     """Not even what is to be done can be noted: no model works for a run that cannot be kept."""
     expected, _ = undisturbed
     ended = prepared.run(project, *COMMAND, limit=10_000)
-    assert ended.status == 1
+    assert ended.status == pytest.ExitCode.USAGE_ERROR
     assert "Traceback" not in ended.output
-    assert ended.output.count("the run's records cannot be written: File too large; free some") >= 4
+    assert ended.output.count("cannot be written: File too large; free some space") == 1
     assert not (project / "out").exists()
+    assert not (project / ".titrate").exists()
     assert prepared.run(project, *COMMAND).status == 0
     assert Reported.of(project / "out") == expected
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("place", [".titrate", ".titrate/runs", ".titrate/store"])
+def test_what_cannot_be_written_is_one_line_up_front(prepared, project, place, workers):
+    """A file lies where a folder should, since the rights of folders do not bind everybody."""
+    (project / place).parent.mkdir(exist_ok=True)
+    (project / place).write_text("mine")
+    before = sorted(project.rglob("*"))
+    ended = prepared.run(project, *COMMAND, f"-n{workers}")
+    assert ended.status == pytest.ExitCode.USAGE_ERROR, ended.output
+    lines = [line for line in ended.output.splitlines() if str(project / place) in line]
+    assert len(lines) == 1, ended.output
+    assert lines[0].startswith("ERROR: ")
+    assert "another folder" in lines[0] or "make the folder writable" in lines[0]
+    left = [path for path in sorted(project.rglob("*")) if path.suffix not in {".txt", ".pyc"}]
+    assert [path for path in left if path.name != "__pycache__"] == before
 
 
 def test_a_full_disk_costs_nothing_that_is_finished(prepared, undisturbed, project):
@@ -24,7 +44,10 @@ def test_a_full_disk_costs_nothing_that_is_finished(prepared, undisturbed, proje
     ended = prepared.run(project, *COMMAND, limit=30_000)
     assert ended.status == 1
     assert "Traceback" not in ended.output
-    assert "the run's records cannot be written: File too large; free some " in ended.output
+    failures, _, _ = ended.output.partition("short test summary")
+    assert failures.count("the run's records cannot be written: File too large; free some ") == 1
+    assert failures.count("not run: nothing can be kept any more, as was said") == 1
+    assert "During handling" not in failures
     assert "cannot be written: File too large; choose another directory" in ended.output
     (shard,) = (project / ".titrate" / "store").iterdir()
     content = shard.read_bytes()

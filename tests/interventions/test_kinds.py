@@ -29,3 +29,9 @@ def test_every_kind_is_known():
     every = Intervention.__subclasses__()
     ours = {kind for kind in every if kind.__module__.startswith("harness.")}
     assert set(kinds().values()) == ours - {_Unmeasured}
+
+
+def test_a_copy_has_a_fingerprint_of_its_own():
+    mask = RouterMask(points=((0, 1),))
+    mask.fingerprint()
+    assert mask.neutral().fingerprint() == RouterMask().fingerprint() != mask.fingerprint()

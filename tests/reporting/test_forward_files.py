@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib import image
 from harness.reporting import build, write
 from harness.reporting.forward_files import forward_files
 from harness.reporting.paired_plots import layer_plot, usage_heatmaps
+from harness.reporting.recorded import recorded_results
 
 from .small_run import cases_of, result_of
 
@@ -77,6 +79,20 @@ def test_without_the_folder_a_report_has_the_numbers_alone(run, result):
     report = build(run, [gone])
     assert list(forward_files(report, [gone])) == []
     assert report.cases[0].metrics["delta_nll"].n == 3
+
+
+def test_records_of_a_report_that_was_moved_find_the_files_beside_it(run, result, directory):
+    """As on a machine that merges or scores again what another one has run."""
+    write(build(run, [result]), [result], directory)
+    moved = directory.with_name("moved")
+    directory.rename(moved)
+    shutil.rmtree(result.artefacts)
+    (found,) = recorded_results(moved)
+    again = directory.with_name("again")
+    write(build(run, [found]), [found], again)
+    name = "forward/forward/layers.npz"
+    assert (again / name).read_bytes() == (moved / name).read_bytes()
+    assert (again / "plots" / "forward-layers.png").exists()
 
 
 def test_lines_are_the_means_over_samples_by_layer(tables, usage):

@@ -75,11 +75,11 @@ def test_gates_are_judged_per_experiment_in_order():
     [
         ("pass@1 >= 0.4", True),
         ("pass@1 >= 0.5", False),  # 5 of 12 at the largest dose
-        ("pass@1 > 0.9 where count=0", True),
+        ("pass@1 > 0.8 where count=0", True),
         ("pass@1 <= 0.8 where count=1", True),
         ("pass@1 < 0.75 where count=1", False),
         ("pass@1 == 0.75 where count=1 and style=agentic", True),
-        ("pass@1 > 0.9 where baseline", True),
+        ("pass@1 > 0.8 where baseline", True),
         ("pass@1 < 0.9 where baseline and style=agentic", False),
         ("pass@1.ci_low >= 0.4 where count=1", True),
         ("pass@1.ci_low >= 0.6 where count=1", False),
@@ -121,7 +121,47 @@ def test_one_sample_decides_nothing():
     results = [result_of(case, [1.0], baseline=None) for case in cases_of()]
     verdict = judged(f"{METRIC} >= 0", results)
     assert not verdict.holds
-    assert "1 samples are too few" in verdict.detail
+    assert "1 sample is too few" in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("gate", "right", "n", "says"),
+    [
+        (
+            "pass@1 >= 0.9",
+            2,
+            2,
+            "2 samples are too few; with all of them right the interval ",
+        ),
+        ("pass@1 >= 0.9", 23, 23, "23 samples are too few; with all of them right the "),
+        ("pass@1 > 0.9", 24, 24, ""),
+        ("pass@1 >= 0.34", 2, 2, "would still begin at 0.33"),
+        ("pass@1 >= 0.33", 2, 2, ""),
+        ("pass@1 <= 0.1", 0, 23, "with all of them wrong the interval would still end at 0.10"),
+        ("pass@1 < 0.1", 0, 24, ""),
+        ("pass@1 >= 1", 2, 2, ""),
+        ("pass@1 <= 0", 0, 2, ""),
+        ("pass@1 == 0.5", 1, 2, ""),
+        ("pass@1.ci_low >= 0.33", 2, 2, ""),
+    ],
+)
+def test_too_few_samples_are_those_whose_best_outcome_would_show_nothing(gate, right, n, says):
+    results = [result_of(case, first(right, n), baseline=None) for case in cases_of()]
+    verdict = judged(gate, results)
+    assert verdict.holds == (not says)
+    assert verdict.detail.startswith("undecided: ") == bool(says)
+    assert says in verdict.detail
+
+
+def test_a_mean_on_the_wrong_side_is_a_miss_however_few_samples_there_are():
+    results = [result_of(case, [1.0, 0.0], baseline=None) for case in cases_of()]
+    assert judged("pass@1 >= 0.9", results).detail == "keep_topk: pass@1 is 0.5, n = 2"
+
+
+def test_what_forward_passes_measure_is_no_share():
+    (case,) = cases_of("keep_topk", measure="forward", intervention=None, gates=[])
+    verdict = judged("pass@1 >= 0.9", [result_of(case, [0.95, 0.96], baseline=None)])
+    assert verdict.holds
 
 
 def test_a_saved_run_that_is_not_at_hand_is_undecided():

@@ -8,14 +8,16 @@ from harness.runs.results import GateResult, InvariantResult
 
 
 def test_a_violated_check_is_told_first(run, results):
+    one, other = (result.case.id for result in results[1:3])
     invariants = [
-        InvariantResult("neutral_equals_baseline", "a", holds=True, detail=""),
-        InvariantResult("neutral_equals_baseline", "b", holds=False, detail="at token 3"),
+        InvariantResult("neutral_equals_baseline", one, holds=True, detail=""),
+        InvariantResult("neutral_equals_baseline", other, holds=False, detail="at token 3"),
+        InvariantResult("engine.order_is_irrelevant", "zoo/moe, fast", holds=False, detail=""),
     ]
     cases, found, gates = verdicts(build(run, results, invariants))
     assert (cases.holds, cases.summary) == (True, "all 10 complete")
-    assert (found.holds, found.summary) == (False, "1 of 2 violated")
-    assert [line.where for line in found.lines] == ["b", "a"]
+    assert (found.holds, found.summary) == (False, "2 of 3 violated")
+    assert [line.where for line in found.lines] == [other, one]
     assert (gates.checked, gates.summary) == (False, "none checked")
 
 

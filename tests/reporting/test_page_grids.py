@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.reporting import build
 from harness.reporting.page import grids
+from harness.runs.results import UsageMap
 
 from .small_run import ORDERING, cases_of, first, masked, result_of, sweep
 
@@ -37,6 +40,21 @@ def test_two_numeric_axes_of_the_intervention_make_a_grid(run):
     assert (grid.rows, grid.columns, grid.steps) == (("0", "1", "2"), ("5", "7"), ())
     (layer,) = grid.layers
     assert layer.values == ((0.0, 0.0), (0.25, 0.25), (0.5, None))
+
+
+def test_measured_usage_is_a_grid_with_a_picture_for_each_ordering(run, results):
+    last = UsageMap("avg_last_agentic", (1, 3), ((0.75, 0.25), (0.0, 1.0)))
+    every = UsageMap("avg_all_agentic", (1, 3), ((0.5, 0.5), (0.25, 0.75)))
+    results[1] = replace(results[1], usage=last)
+    assert grids(build(run, results), "keep_topk")[0].title == "Router usage, avg_last_agentic"
+    for at, usage in ((2, every), (3, last)):
+        results[at] = replace(results[at], usage=usage)
+    (grid,) = grids(build(run, results), "keep_topk")
+    assert (grid.title, grid.rows, grid.columns) == ("Router usage", ("1", "3"), ("0", "1"))
+    assert [(layer.name, layer.values) for layer in grid.layers] == [
+        ("avg_last_agentic", last.values),
+        ("avg_all_agentic", every.values),
+    ]
 
 
 def test_what_has_one_axis_and_no_mask_has_no_grid(run, report):

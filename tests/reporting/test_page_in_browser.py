@@ -12,10 +12,10 @@ from harness.engines.base import Completion
 from harness.reporting import build, load_report
 from harness.reporting.load import sample_records
 from harness.reporting.terminal import interval
-from harness.runs.results import GateResult, InvariantResult
+from harness.runs.results import Departure, GateResult, InvariantResult
 
 from .large_run import large_run
-from .small_run import METRIC, cases_of, first, masked, result_of, sweep
+from .small_run import METRIC, called, cases_of, first, masked, result_of, sweep
 
 EXAMPLE = Path(__file__).parents[2] / "reports" / "example"
 TABLE = ".cases tbody tr"
@@ -86,7 +86,8 @@ def test_it_is_dark_when_the_system_is_and_when_the_reader_says_so(example):
 
 
 def test_what_was_violated_is_open_and_first(show, run, results):
-    invariant = InvariantResult("neutral_equals_baseline", "x", holds=False, detail="at token 3")
+    case = results[1].case.id
+    invariant = InvariantResult("neutral_equals_baseline", case, holds=False, detail="at token 3")
     gate = GateResult("pass@1 >= 0.9", "keep_topk", holds=False, detail="0.4")
     results[2] = replace(results[2], status="failed", error="out of <b>memory</b>")
     browser = show(build(run, results, [invariant], [gate]), results)
@@ -95,6 +96,85 @@ def test_what_was_violated_is_open_and_first(show, run, results):
     assert "out of <b>memory</b>" in browser.text(".attention .serious")
     assert browser.texts(".unfinished td:nth-child(3)") == ["failed"]
     assert "Left out: 1 case" in browser.text("figure .caption")
+
+
+def identities():
+    """Three families on two models; three of their checks are violated."""
+    gap = Departure("prompt 1 (router_mask 12ab)", 3, 17, 42, -0.25)
+    end = Departure("prompt 0 (steering 34cd)", 1, None, 8, None)
+    near = Departure("prompt 0", 0, 8, 8, 0.5)
+    return [
+        InvariantResult("engine.order_is_irrelevant", "zoo/moe, transformers fast", True, "equal"),
+        InvariantResult(
+            "router_mask.points_are_a_set", "zoo/moe, transformers fast", True, "equal"
+        ),
+        InvariantResult(
+            "router_mask.doses_are_nested", "tiny/olmoe, transformers strict", False, "1 of 4", gap
+        ),
+        InvariantResult(
+            "steering.doses_add_up", "zoo/moe, transformers fast", False, "2 of 4", end
+        ),
+        InvariantResult("steering.doses_add_up", "tiny/olmoe, transformers fast", True, "equal"),
+        InvariantResult(
+            "steering.doses_add_up", "tiny/olmoe, transformers strict", False, "x", near
+        ),
+    ]
+
+
+def rows(browser):
+    return browser.texts(".identities tbody tr:not([hidden]) th")
+
+
+def test_a_run_of_identities_alone_is_a_table_with_the_violated_ones_first(show, run):
+    browser = show(build(run, [], identities()), [])
+    assert browser.texts(".identities summary strong") == ["router_mask", "steering", "engine"]
+    assert rows(browser) == [
+        "doses are nested",
+        "points are a set",
+        *["doses add up"] * 3,
+        "order is irrelevant",
+    ]
+    assert browser.texts(".identities tr.violated td:nth-child(n+6)") == [
+        "prompt 1 (router_mask 12ab), token 3: 17 instead of 42",
+        "\N{MINUS SIGN}0.25",
+        "prompt 0 (steering 34cd), token 1: the end instead of 8",
+        "",
+        "prompt 0, token 0: 8, as expected",
+        "+0.5",
+    ]
+    assert browser.js("[...document.querySelectorAll('.identities details')].every((d) => d.open)")
+    assert browser.texts(".empty") == []
+    assert browser.texts(".verdicts .violated > summary") == ["✗ Invariants 3 of 6 violated"]
+
+
+def test_identities_are_filtered_by_family_model_status_and_words(show, run):
+    browser = show(build(run, [], identities()), [])
+
+    def choose(name, value):
+        browser.js(
+            f"(() => {{ const label = [...document.querySelectorAll('.identities label')].find("
+            f"(l) => l.textContent.startsWith({name!r})); const s = label.querySelector('select'); "
+            f"s.value = {value!r}; s.dispatchEvent(new Event('change')); }})()"
+        )
+
+    choose("status", "violated")
+    assert rows(browser) == ["doses are nested", "doses add up", "doses add up"]
+    assert browser.text(".identities .count") == "3 of 6 checks"
+    choose("model", "zoo/moe")
+    assert rows(browser) == ["doses add up"]
+    choose("status", "")
+    choose("family", "router_mask")
+    assert rows(browser) == ["points are a set"]
+    choose("family", "")
+    choose("model", "")
+    browser.js("document.querySelector('.identities input').focus()")
+    browser.type("nested")
+    assert rows(browser) == ["doses are nested"]
+
+
+def test_identities_beside_cases_are_open_where_they_are_violated(show, run, results):
+    browser = show(build(run, results, identities()), results)
+    assert browser.texts(".identities details[open] strong") == ["router_mask", "steering"]
 
 
 def test_a_narrow_window_scrolls_only_inside_its_tables(example):
@@ -290,6 +370,18 @@ def test_numbers_of_another_metric_lead_to_no_samples(show, run):
     assert browser.texts(".cases a") == []
     assert browser.texts(".cases thead button")[2] == "parsed"
     assert browser.text("svg .axis") == "parsed"
+
+
+def test_tool_calls_are_drawn_below_the_primary_metric(show, run):
+    results = [called(each, at) for at, each in enumerate(sweep())]
+    browser = show(build(run, results), results)
+    axes = [text for text in browser.texts("[data-part=chart] svg .axis") if "count" not in text]
+    assert axes == [METRIC, "tool_call"]
+    browser.js(
+        "(() => { const s = document.querySelector('[data-part=metric] select');"
+        " s.value = 'tool_call'; s.dispatchEvent(new Event('change')); })()"
+    )
+    assert browser.texts("[data-part=chart] svg .axis").count("tool_call") == 1
 
 
 def test_a_row_opens_its_details_with_the_keyboard(show, run, results):
@@ -590,3 +682,23 @@ def test_a_thousand_cases_and_a_hundred_thousand_samples(browser, show):
     # Only what was looked at has been unpacked: an index and a chunk.
     assert page.js("unpacked.size") == 2
     assert page.js("document.querySelectorAll('[id^=chunk-]').length") >= 20
+
+
+def test_what_was_traced_is_drawn_under_its_completion(show, run):
+    results = sweep(doses=(0, 1), styles=("agentic",), n=2)
+    doses = (0.0, 0.5, 2.0)
+    traced = tuple(
+        replace(draw, completion=replace(draw.completion, traces={"alpha <styles>": doses}))
+        for draw in results[-1].draws
+    )
+    results[-1] = replace(results[-1], draws=traced)
+    browser = show(build(run, results), results)
+    browser.wait("document.querySelector('.card .trace')")
+    heights = (
+        "[...document.querySelectorAll('.trace rect')].map((bar) => +bar.getAttribute('height'))"
+    )
+    assert browser.js(heights) == [0.5, 6, 24]
+    assert browser.texts(".traced .said") == ["alpha <styles>, up to 2.00"]
+    label = "document.querySelector('.trace').getAttribute('aria-label')"
+    assert browser.js(label) == "alpha <styles>: 0.00 0.50 2.00"
+    assert browser.js("document.querySelector('.trace title').textContent") == "token 1: 0.000"

@@ -50,7 +50,9 @@ def test_every_record_comes_back_whatever_is_in_it(run, data):
     results = sweep(doses=(0, 1), styles=("agentic",), n=3)
     report = build(run, results)
     lines = [
-        line | {"completion": data.draw(texts), "prompt": data.draw(texts), "error": error}
+        line
+        | {"completion": data.draw(texts), "prompt": data.draw(texts), "error": error}
+        | data.draw(st.sampled_from([{}, {"traces": {"alpha": [0.0, 1.5]}}]))
         for line, error in zip(
             records(results), data.draw(st.lists(st.none() | texts, min_size=9)), strict=False
         )
@@ -58,7 +60,7 @@ def test_every_record_comes_back_whatever_is_in_it(run, data):
     random.Random(0).shuffle(lines)
     embedded = embed(report.cases, lines)
     # Values per metric are in the index; the chunks hold what was said.
-    said = [{name: line[name] for name in ("case", "sample", *ROW)} for line in lines]
+    said = [{name: line.get(name) for name in ("case", "sample", *ROW)} for line in lines]
     assert by_key(restored(report.cases, embedded)) == by_key(said)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from harness.reporting import build, table
 
-from .small_run import cases_of, first, result_of, sweep
+from .small_run import called, cases_of, first, result_of, sweep
 
 EXPECTED = """\
 keep_topk  zoo/moe, micro_humaneval, n = 12
@@ -122,3 +122,29 @@ def test_a_report_that_was_not_corrected_says_so(run):
     text = table(report.model_copy(update={"cases": cases}))
     assert "Holm" not in text
     assert "not corrected" in text
+
+
+def test_tool_calls_have_a_column_where_any_were_made(run):
+    results = [called(each, at) for at, each in enumerate(sweep(doses=(0, 4)))]
+    lines = table(build(run, results)).splitlines()
+    assert lines[1].endswith("same  tool_call")
+    assert lines[4].endswith("0%       0.08") or lines[4].endswith("100%       0.08")
+    masked = [replace(each, counts={"routed": 9, "changed": 3, "emptied": 0}) for each in results]
+    assert "tool_call" not in table(build(run, masked))
+
+
+def test_numbers_are_never_cut_off_beside_tool_calls(run):
+    axes = {"prompt.style": ["agentic", "assisted"], "intervention.mode": ["keep_topk"]}
+    axes |= {
+        "intervention.count": [0, 100],
+        "seed": [0, 12345678],
+        "intervention.on_empty": ["zero"],
+    }
+    results = [
+        called(result_of(case, first(50, 90), baseline=None), 45)
+        for case in cases_of(axes=axes, dose="intervention.count")
+    ]
+    lines = table(build(run, results)).splitlines()
+    rows = [line for line in lines if line.endswith("0.50")]
+    assert len(rows) == len(results)
+    assert max(map(len, lines)) <= 100

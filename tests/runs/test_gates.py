@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import SpecError
-from harness.runs.gates import requested_gates, saved_runs_of
+from harness.runs.gates import check_rule_metrics, requested_gates, saved_runs_of
 
 from .small import cases
 
@@ -47,7 +47,21 @@ def test_it_is_asked_of_the_experiments_that_have_its_axes():
         ("pass@1 >= x", "--titrate-gate 'pass@1 >= x' is no gate; 'x' is not a number"),
         ("pass@1 >= 0 where count=5", "intervention.count is never '5' in small"),
         ("pass@1 >= 0 where cuont=4", "'cuont' is not an axis of small"),
-        ("pass@2 >= 0", "has no metric 'pass@2'; did you mean pass@1? it measures pass@1, parsed"),
+        (
+            "pass@2 >= 0",
+            "has no metric 'pass@2'; did you mean pass@1? it measures pass@1, parsed, tool_call",
+        ),
+        (
+            "pass@1 >= 9",
+            "'pass@1 >= 9': pass@1 is a share, between 0 and 1, and never 9; 9 % is 0.09",
+        ),
+        ("parsed <= -1", "parsed is a share, between 0 and 1, and never -1"),
+        (
+            "pass@1.ci_high < 15",
+            "pass@1 is a share, between 0 and 1, and never 15; 15 % is 0.15",
+        ),
+        ("pass@1 > 1", "'pass@1 > 1': pass@1 is a share and never above 1; write pass@1 >= 1"),
+        ("pass@1 < 0", "pass@1 is a share and never below 0; write pass@1 <= 0"),
     ],
 )
 def test_one_that_fits_nothing_is_refused_before_the_run(gate, says):
@@ -73,3 +87,13 @@ def test_saved_runs_are_told_with_the_gate_that_names_them():
     assert list(saved_runs_of([("small", [THRESHOLD, gate, gate])])) == [
         ("main", f"gate {gate!r} of small")
     ]
+
+
+def test_a_rule_of_a_metric_that_nothing_measures_is_refused_before_the_run():
+    check_rule_metrics(sweep(), ["pass@1: worse", "parsed: different, p<0.05"])
+    with pytest.raises(SpecError) as caught:
+        check_rule_metrics(sweep(), ["pass@1: worse", "pass@3: worse"])
+    assert str(caught.value) == (
+        "--titrate-compare-fail 'pass@3: worse': no metric 'pass@3'; did you mean pass@1? the "
+        "selected cases measure pass@1, parsed, tool_call"
+    )

@@ -12,7 +12,7 @@ from harness.engines.base import Completion
 from harness.errors import StoreError
 from harness.interventions.router_mask import RouterMask
 from harness.runs.records import from_json, read_records, record_lines, to_json
-from harness.runs.results import CaseResult, DrawResult
+from harness.runs.results import CaseResult, DrawResult, UsageMap
 from harness.spec import expand, load
 from harness.tasks.base import Score
 
@@ -58,6 +58,8 @@ RESULTS = st.builds(
     status=st.sampled_from(["complete", "incomplete", "failed"]),
     baseline=st.none() | TEXT,
     nodeid=st.none() | TEXT,
+    usage=st.none()
+    | st.builds(UsageMap, TEXT, st.just((0, 3)), st.just(((0.1, 1 / 3), (-1e-300, 2.0)))),
     draws=st.lists(DRAWS, max_size=3).map(tuple),
     sample_metrics=st.dictionaries(TEXT, st.dictionaries(TEXT, st.floats(allow_nan=False))),
     counts=st.dictionaries(TEXT, st.integers()),
@@ -84,6 +86,20 @@ def test_a_case_of_a_spec_file_comes_back_with_the_places_of_its_values(tmp_path
         for field in ("task.limit", "intervention.count", "intervention.points", "gates"):
             assert read.case.source.place(field) == case.source.place(field)
         assert read.case.baseline.source == case.baseline.source
+
+
+def test_a_record_does_not_grow_with_the_axes_of_its_experiment(tmp_path):
+    """Every case is recorded with its source, and so all records of an axis with its square."""
+    size = {}
+    for values in (10, 1000):
+        path = tmp_path / "small.yaml"
+        seeds = list(range(1000, 1000 + values))
+        path.write_text(f"{SPEC}\n".replace("axes:", f"axes:\n  seed: {seeds}", 1))
+        cases = expand(*load(path, ["task.limit=2"]))
+        document = to_json(CaseResult(cases[-1], "t", 1, 2, "m", "complete"))
+        size[values] = len(json.dumps(document))
+        assert cases[-1].source.place("seed") == cases[-1].source.place(f"axes.seed[{values - 1}]")
+    assert size[1000] < size[10] + 50
 
 
 @given(st.lists(RESULTS, max_size=3))

@@ -11,7 +11,8 @@ from harness.interventions.router_points import random_points
 from harness.models.loading import load_config
 from harness.models.routers import router_shape
 from harness.runs.progress import Silent
-from harness.runs.resolve import Resolver, check_router_mask, fixed_ordering
+from harness.runs.resolve import Resolver, check_router_mask, fixed_ordering, ordered
+from harness.runs.store import CompletionStore
 from harness.spec import FilePoints, RandomPoints
 
 from .small import Wrapped, experiment, mask
@@ -124,6 +125,24 @@ def test_an_ordering_is_measured_once_whatever_the_count_and_the_limit(loaded):
     assert engine.forwards == 1
     assert notes.texts == ["measuring router usage avg_last_agentic on micro_humaneval"]
     assert set(doses[1].points) < set(doses[2].points)
+
+
+def test_the_usage_behind_an_ordering_is_known_when_it_is_measured_and_found_again(
+    loaded, tmp_path
+):
+    asked = experiment(intervention=mask(points=USAGE, count=4))
+    first = Resolver(Wrapped(loaded), Silent(), CompletionStore(tmp_path / "store"))
+    assert first.usage(asked) is None
+    done = first.resolve(asked)
+    usage = first.usage(asked)
+    assert usage.expression == "avg_last_agentic"
+    assert done.points == tuple(sorted(ordered(usage)[:4]))
+    assert all(sum(row) == pytest.approx(1) for row in usage.values)
+    engine = Wrapped(loaded)
+    again = Resolver(engine, Silent(), CompletionStore(tmp_path / "store"))
+    assert (again.usage(asked), again.resolve(asked)) == (usage, done)
+    assert engine.forwards == 0
+    assert first.usage(experiment(intervention=mask(points=USAGE, count=0))) is None
 
 
 def test_the_limit_of_the_task_does_not_limit_the_measurement(loaded):

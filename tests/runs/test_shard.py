@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import TitrateError
-from harness.runs.shard import Shard
+from harness.runs.shard import CheckName, Shard
 
 from .small import cases
 
@@ -45,5 +45,27 @@ def test_more_shards_than_there_is_work_for_are_refused_by_all_of_them(index):
 @pytest.mark.parametrize("of", [1, 2, 3])
 def test_every_case_is_of_one_shard_also_when_two_benches_ask_for_it(of):
     asked = cases(axes={"intervention.count": [0, 1, 2]})
-    shards = [Shard(index, of).own([*asked, *asked]) for index in range(1, of + 1)]
+    shards = [Shard(index, of).own([*asked, *asked])[0] for index in range(1, of + 1)]
     assert sorted(case.id for shard in shards for case in shard) == [case.id for case in asked]
+
+
+@given(st.integers(1, 40), st.integers(1, 9))
+def test_every_identity_is_of_one_shard_and_none_has_many_more_than_another(count, of):
+    names = [CheckName(f"law {number}", "tiny") for number in range(count)]
+    of = min(of, count)
+    shards = [Shard(index, of).own([], [*names, *names])[1] for index in range(1, of + 1)]
+    assert [each for shard in shards for each in shard] == names, "neighbours stay together"
+    sizes = [len(shard) for shard in shards]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_identities_are_work_for_shards_without_a_case():
+    asked = cases(axes={"intervention.count": [0]})
+    names = [CheckName(f"law {number}", "tiny") for number in range(3)]
+    assert [Shard(index, 3).own(asked, names) for index in (1, 2, 3)] == [
+        (asked, names[:1]),
+        ([], names[1:2]),
+        ([], names[2:]),
+    ]
+    with pytest.raises(TitrateError, match="shard 4/4: there is work for 3 of 4 shards only"):
+        Shard(4, 4).own(asked, names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from harness.runs.tasks import full_task, task_of
 from harness.spec import TaskSettings
 
@@ -36,3 +38,12 @@ def test_a_local_file_replaces_the_usual_source(tmp_path):
     path.write_text('{"question": "1 + 1?", "answer": "#### 2"}\n')
     task = task_of(TaskSettings(name="gsm8k", path=str(path)))
     assert task.size == 1
+
+
+def test_a_file_of_ids_that_changes_is_read_again(tmp_path):
+    file = tmp_path / "ids.json"
+    for wanted in (["MicroHumanEval/4"], ["MicroHumanEval/5", "MicroHumanEval/1"]):
+        file.write_text(json.dumps(wanted))
+        task = task_of(settings(only=str(file)))
+        assert [sample.id for sample in task.samples] == wanted
+        assert full_task(settings(only=str(file))).size == 164

@@ -70,7 +70,7 @@ def test_what_is_accepted(text, gate):
         ("", "accepted: neutral_equals_baseline, METRIC >= NUMBER"),
         ("pass@1 >= nine", "'nine' is not a number"),
         ("pass@1 >= nan", "'nan' is not a number"),
-        ("pass@1 => 0.9", "'=>' is not one of >=, >, <=, <, =="),
+        ("pass@1 => 0.9", "did you mean >=? '=>' is not one of >=, >, <=, <, =="),
         ("1st >= 0.9", "'1st' names no metric"),
         ("pass@1 >= 0.9 where count", "'count' does not select cases"),
         ("neutral_equals_baseline where count=0", "takes no 'where'"),

@@ -196,7 +196,7 @@ def test_a_folder(tmp_path):
             "task: humaneval",
             (
                 "x.yaml:3 task: 'humaneval' is not accepted; "
-                "it should be a mapping with the keys name, limit, path"
+                "it should be a mapping with the keys name, limit, path, only"
             ),
         ),
         (
@@ -204,7 +204,7 @@ def test_a_folder(tmp_path):
             "kind: steered",
             (
                 "x.yaml:6 intervention.kind: 'steered' is not accepted; "
-                "it should be one of router_mask, steering"
+                "it should be one of router_mask, steering, dac"
             ),
         ),
         (

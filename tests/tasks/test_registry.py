@@ -1,7 +1,7 @@
 import pytest
 
 from harness.errors import FieldError
-from harness.tasks.registry import load, names
+from harness.tasks.registry import load, names, read_ids
 
 
 @pytest.mark.parametrize("name", ["micro_humaneval", "micro_gsm8k", "humaneval"])
@@ -33,3 +33,31 @@ def test_an_impossible_limit_names_the_size(limit):
 def test_a_generated_task_refuses_a_path():
     with pytest.raises(FieldError, match=r"task\.path: x\.jsonl is not used"):
         load("micro_gsm8k", path="x.jsonl")
+
+
+def test_only_takes_the_named_samples_in_their_order_before_the_limit():
+    ids = ["MicroGSM8K/9", "MicroGSM8K/2", "MicroGSM8K/5"]
+    assert [sample.id for sample in load("micro_gsm8k", only=ids).samples] == ids
+    assert [sample.id for sample in load("micro_gsm8k", only=ids, limit=2).samples] == ids[:2]
+
+
+def test_a_sample_that_the_task_does_not_have_is_named():
+    with pytest.raises(FieldError, match=r"task\.only: 'GSM8K/0' is no sample of micro_gsm8k, who"):
+        load("micro_gsm8k", only=["GSM8K/0"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "cannot be read as JSON"),
+        ("[]", "is no list of sample ids"),
+        ('{"a": 1}', "is no list of sample ids"),
+        ("[1]", "is no list of sample ids"),
+        ('["a", "b", "a"]', "'a' is in the list twice; remove one"),
+    ],
+)
+def test_a_file_that_lists_no_samples_is_refused(tmp_path, content, said):
+    file = tmp_path / "ids.json"
+    file.write_text(content)
+    with pytest.raises(FieldError, match=said):
+        read_ids(str(file))

@@ -75,23 +75,36 @@ class Project:
             file.write_text(text)
         return cls(path)
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, limit: int | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run pytest to its end."""
-        with self.started(*arguments, **environment) as process:
+        with self.started(*arguments, limit=limit, **environment) as process:
             output, _ = process.communicate(timeout=_PATIENCE)
         return subprocess.CompletedProcess(process.args, process.returncode, output)
 
     @contextmanager
-    def started(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        """Start pytest in a process group of its own; nothing of it is left in the end."""
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    def started(
+        self,
+        *arguments: str,
+        output: int = subprocess.PIPE,
+        limit: int | None = None,
+        **environment: str,
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Start pytest in a process group of its own; nothing of it is left in the end.
+
+        `output` is the file that it writes to; no file that it or its workers make may exceed
+        `limit` bytes.
+        """
+        bounds = () if limit is None else ("prlimit", f"--fsize={limit}")
+        command = [*bounds, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
         # Under CI pytest's summary repeats every message whole, and what is told once counts twice.
         inherited = {name: value for name, value in os.environ.items() if name != "CI"}
         with subprocess.Popen(
             command,
             cwd=self.path,
             env=inherited | environment,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

@@ -40,12 +40,13 @@ class DecodingRun:
         loaded: LoadedModel,
         queue: SequenceOf[Queued],
         stage: Stage,
+        work: Work,
         *,
         strict: bool,
         drafts: bool,
     ) -> None:
         drafting = drafts and not strict
-        self.work = Work()
+        self.work = work
         self._model = loaded.model
         self._device = loaded.device
         self._stage = stage
@@ -186,7 +187,10 @@ class DecodingRun:
                 self._draft_length.observe_draft(len(draft), accepted)
             if reason is not None:
                 ended.append((sequence, reason))
-        return [(sequence.position, self._end(sequence, reason)) for sequence, reason in ended]
+        # From the last slot on: where all rows end at once, none has to move.
+        return [
+            (sequence.position, self._end(sequence, reason)) for sequence, reason in ended[::-1]
+        ]
 
     def _take(
         self,

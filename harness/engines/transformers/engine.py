@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ import torch
 import transformers
 
 from harness.engines.base import Activations, Completion, Reading, Request
+from harness.engines.rounds import in_rounds, rows_of
 from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.passes import Work
@@ -29,6 +31,8 @@ from harness.engines.transformers.readout import Readout
 from harness.engines.transformers.slots import rounded_columns
 from harness.engines.transformers.stage import Stage
 from harness.errors import FieldError, ModelError, RequestError
+from harness.interventions.dac import DAC
+from harness.interventions.steering import Steering
 from harness.models.loading import LoadedModel
 
 # More rows than this no longer raise throughput: measured on zoo/moe with two CPU cores
@@ -114,25 +118,59 @@ class TransformersEngine:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield `(position, completion)` as requests finish; refused ones come first."""
-        queue = list(enumerate(requests))
+        self.work = Work()
+        at_once: list[tuple[int, Request]] = []
+        composed: list[tuple[int, Request]] = []
+        for position, request in enumerate(requests):
+            if not isinstance(request.intervention, DAC):
+                at_once.append((position, request))
+            elif request.intervention.is_neutral:
+                at_once.append((position, replace(request, intervention=Steering())))
+            else:
+                composed.append((position, request))
+        yield from self._decode(at_once)
+        if composed:
+            yield from self._in_rounds(composed)
+
+    def _decode(self, queue: Sequence[tuple[int, Request]]) -> Iterator[tuple[int, Completion]]:
+        """Run requests in one stream."""
         stage = self._stage_for([request for _, request in queue])
         accepted: list[tuple[int, Request]] = []
         for position, request in queue:
             try:
                 self._check(request, stage)
             except (RequestError, FieldError, ModelError) as error:
-                yield position, Completion((), "", "error", error=f"{request.sample}: {error}")
+                yield position, _refused(request, error)
             else:
                 accepted.append((position, request))
-        del queue
-        run = DecodingRun(self.loaded, accepted, stage, strict=self._strict, drafts=self._drafts)
-        self.work = run.work
+        run = DecodingRun(
+            self.loaded, accepted, stage, self.work, strict=self._strict, drafts=self._drafts
+        )
         try:
             yield from run.run()
         finally:
             if stage.running:
                 # Cancelled in the middle: what was running is neither complete nor wanted.
                 self._stage = None
+
+    def _in_rounds(self, queue: Sequence[tuple[int, Request]]) -> Iterator[tuple[int, Completion]]:
+        """Run requests whose doses are decided token by token, on one stage for all rounds."""
+        rows = [rows_of(request) for _, request in queue]
+        stage = self._stage_for([row for own in rows for row in own])
+        accepted: list[tuple[int, Request]] = []
+        for (position, request), own in zip(queue, rows, strict=True):
+            try:
+                self._check(own[0], stage)
+            except (RequestError, FieldError, ModelError) as error:
+                yield position, _refused(request, error)
+            else:
+                accepted.append((position, request))
+        yield from in_rounds(
+            accepted,
+            lambda requests: self._decode(list(enumerate(requests))),
+            rows=stage.slots,
+            context=self._context,
+        )
 
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
         """Yield `(position, activations)`; an impossible reading raises `RequestError`."""
@@ -232,6 +270,10 @@ class TransformersEngine:
                 f"{self.loaded.reference} ({type(model).__name__}) keeps a recurrent state, "
                 "which a slot cache cannot hold; use a model with attention layers only"
             )
+
+
+def _refused(request: Request, error: Exception) -> Completion:
+    return Completion((), "", "error", error=f"{request.sample}: {error}")
 
 
 def _shared_prompts(requests: list[Request]) -> int:

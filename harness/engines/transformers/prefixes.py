@@ -40,6 +40,9 @@ class PrefixIndex:
     def __init__(self) -> None:
         self._holders: dict[_Key, dict[int, Resident]] = {}
         self._keys: dict[int, list[_Key]] = {}
+        # By all of their tokens: a sequence that goes on where another one ended finds that one.
+        self._whole: dict[_Key, Resident] = {}
+        self._whole_keys: dict[int, _Key] = {}
 
     def add(self, resident: Resident) -> None:
         """Make a sequence's prefixes known; adding it again renews them."""
@@ -48,6 +51,9 @@ class PrefixIndex:
         self._keys[id(resident)] = keys
         for key in keys:
             self._holders.setdefault(key, {})[id(resident)] = resident
+        whole = _whole(resident.cached, resident.intervention, resident.prompt_length)
+        self._whole[whole] = resident
+        self._whole_keys[id(resident)] = whole
 
     def remove(self, resident: Resident) -> None:
         """Forget a sequence; one that is not known is ignored."""
@@ -56,6 +62,9 @@ class PrefixIndex:
             del holders[id(resident)]
             if not holders:
                 del self._holders[key]
+        whole = self._whole_keys.pop(id(resident), None)
+        if whole is not None and self._whole.get(whole) is resident:
+            del self._whole[whole]
 
     def longest(
         self, tokens: Sequence[int], intervention: Intervention | None, prompt: int
@@ -63,8 +72,14 @@ class PrefixIndex:
         """A resident that shares the most leading blocks, and how many tokens; or (None, 0).
 
         Of several such residents the latest is taken: another may share a few tokens more, less
-        than a block, which is not worth comparing all of them.
+        than a block, which is not worth comparing all of them. But one that has all tokens but the
+        last is found at once.
         """
+        extended = self._whole.get(_whole(tokens[:-1], intervention, prompt))
+        if extended is not None and len(tokens) > BLOCK:
+            length = _common(tokens, extended, len(tokens) - 1, intervention, prompt)
+            if length:
+                return extended, length
         holders: dict[int, Resident] = {}
         shared = 0
         for key in _keys(tokens, intervention, prompt):
@@ -92,6 +107,11 @@ def _keys(tokens: Sequence[int], intervention: Intervention | None, prompt: int)
     for end in range(BLOCK, len(tokens) + 1, BLOCK):
         chained = hash((chained, *tokens[end - BLOCK : end]))
         yield prefix_key(intervention, end, prompt), chained
+
+
+def _whole(tokens: Sequence[int], intervention: Intervention | None, prompt: int) -> _Key:
+    """The key of all tokens together."""
+    return prefix_key(intervention, len(tokens), prompt), hash(tuple(tokens))
 
 
 def _common(

@@ -37,6 +37,12 @@ class Sequence:
         return [*self.request.prompt, *self.tokens]
 
     @property
+    def generated(self) -> list[int]:
+        """Generated tokens, those of earlier requests of the same sequence included."""
+        continued = self.request.continued
+        return [*self.request.prompt[-continued:], *self.tokens] if continued else self.tokens
+
+    @property
     def cached(self) -> list[int]:
         """The tokens whose columns are in the cache."""
         return self.all_tokens[: self.length]
@@ -73,7 +79,11 @@ class Residents:
         source, shared = self._find(sequence)
         slot = len(self.running)
         if slot in self._ended and self._ended[slot] is not source:
-            self._make_room(slot, source)
+            if source is not None and source.slot in self._ended and shared == source.length:
+                # Whoever could share with the source can share with its continuation: it moves.
+                self._exchange(slot, source.slot)
+            else:
+                self._make_room(slot, source)
         if source is not None and source.slot == slot:
             self._forget(slot)
         elif source is not None:
@@ -122,6 +132,16 @@ class Residents:
             return None, 0
         assert isinstance(holder, Sequence)
         return holder, shared
+
+    def _exchange(self, one: int, other: int) -> None:
+        """Let two ended sequences change slots."""
+        here, there = self._ended[one], self._ended[other]
+        length = max(here.length, there.length)
+        self._cache.swap(one, other, length)
+        self._interventions.swap(one, other, length)
+        here.slot, there.slot = other, one
+        # Their places in the order of use stay theirs.
+        self._ended = OrderedDict((each.slot, each) for each in self._ended.values())
 
     def _make_room(self, slot: int, source: Sequence | None) -> None:
         """Free a slot by dropping the least recently used resident that is not the source."""

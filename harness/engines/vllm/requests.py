@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from harness.engines import KINDS
 from harness.engines.base import Request
 from harness.engines.vllm import drawing
-from harness.engines.vllm.availability import KINDS
 from harness.engines.vllm.conditions import Lease
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.worker.scheduled import KEY
@@ -76,7 +76,7 @@ class Refusals:
         else:
             raise RequestError(
                 f"intervention {intervention.kind} is not applied by vllm; it applies "
-                f"{', '.join(KINDS)}"
+                f"{', '.join(sorted(KINDS['vllm']))}"
             )
         self._known.add(intervention)
 

@@ -52,13 +52,13 @@ def _table(report: Report, name: str) -> str:
     first = cases[0]
     axes = varying(cases, always=next((case.dose_axis for case in cases if case.dose_axis), None))
     titles = [*(escaped(short) for short in axes.values()), escaped(first.metric)]
-    titles += [r"$\Delta$", "$p$", "agreement", "identical"]
+    titles += [r"$\Delta$", "$p$", "$+/-$", "mde", "agreement", "identical"]
     lines = [
         r"\begin{table}",
-        r"\centering",
+        r"\centering\small",
         rf"\caption{{{_caption(cases)}}}",
         rf"\label{{tab:{_label(name)}}}",
-        rf"\begin{{tabular}}{{{'l' * len(axes)}{'r' * 5}}}",
+        rf"\begin{{tabular}}{{{'l' * len(axes)}{'r' * 7}}}",
         r"\toprule",
         " & ".join(titles) + r" \\",
         r"\midrule",
@@ -79,8 +79,11 @@ def _row(report: Report, case: CaseReport, axes: dict[str, str]) -> Iterator[str
             yield "baseline" if is_baseline else "--"
     metric, versus = case.metrics.get(case.metric), case.versus_baseline.get(case.metric)
     yield _interval(metric) if metric else escaped(case.status)
-    yield f"${versus.delta:+.2f}${_mark(versus)}" if versus else "--"
+    yield _difference(versus) if versus else "--"
     yield _p(versus) if versus else "--"
+    yield f"{versus.better}/{versus.worse}" if versus else "--"
+    effect = versus.minimal_effect if versus else None
+    yield "--" if effect is None else f"{effect:.2f}"
     yield f"{case.agreement.tokens:.1f}" if case.agreement else "--"
     yield f"{100 * case.agreement.identical:.0f}\\,\\%" if case.agreement else "--"
 
@@ -97,9 +100,11 @@ def _caption(cases: list[CaseReport]) -> str:
         holm = any(versus.p_holm is not None for versus in compared)
         correction = "corrected by Holm's method" if holm else "not corrected"
         caption += (
-            " $\\Delta$: difference from the baseline, paired by sample. "
+            " $\\Delta$: difference from the baseline, paired by sample, with its interval. "
             f"$p$: {' or '.join(tests)}, {correction} for the number of cases; "
             "* $p < 0.05$, ** $p < 0.01$, *** $p < 0.001$. "
+            "$+/-$: samples that got better and worse. mde: the smallest true difference that one "
+            "test at 5\\,\\% finds with a probability of 80\\,\\%. "
             "Agreement: mean number of tokens before the first departure from the baseline; "
             "identical: samples all of whose completions equal it."
         )
@@ -111,6 +116,13 @@ def _interval(metric: Metric) -> str:
     if metric.ci_low is None or metric.ci_high is None:
         return f"{metric.value:.2f}"
     return f"{metric.value:.2f} [{metric.ci_low:.2f}, {metric.ci_high:.2f}]"
+
+
+def _difference(versus: Versus) -> str:
+    interval = ""
+    if versus.ci_low is not None and versus.ci_high is not None:
+        interval = f" [${versus.ci_low:+.2f}$, ${versus.ci_high:+.2f}$]"
+    return f"${versus.delta:+.2f}${interval}{_mark(versus)}"
 
 
 def _mark(versus: Versus) -> str:

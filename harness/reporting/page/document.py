@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,11 +22,13 @@ from markupsafe import Markup
 
 from harness.reporting.page.facts import attention, facts, verdicts
 from harness.reporting.page.findings import findings, is_significant
+from harness.reporting.page.identities import identities
 from harness.reporting.page.samples import ROW, embed
 from harness.reporting.page.view import labels, subtitle, view
 from harness.reporting.plots import SIGNIFICANT
 from harness.reporting.report import CaseReport, Report
 from harness.reporting.terminal import interval
+from harness.reporting.vector_norms import norms_text
 
 #: In the order in which a reader should meet them; the browser gets them as one script.
 _SCRIPTS = (
@@ -44,6 +47,7 @@ _SCRIPTS = (
     "departure.js",
     "comparison.js",
     "samples.js",
+    "identities.js",
     "main.js",
 )
 
@@ -51,12 +55,17 @@ _SCRIPTS = (
 _ATTENTION = 12
 
 
-def page(report: Report, records: Iterable[Mapping[str, Any]]) -> str:
+def page(
+    report: Report,
+    records: Iterable[Mapping[str, Any]],
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+) -> str:
     """The whole page.
 
     Args:
         report: What to show.
         records: The lines of samples.jsonl, one per case, sample and draw, in any order.
+        pictures: A figure (PNG) of what was traced token by token, by experiment.
     """
     samples = embed(report.cases, records)
     script, style = _assets()
@@ -68,13 +77,15 @@ def page(report: Report, records: Iterable[Mapping[str, Any]]) -> str:
         _environment()
         .get_template("index.html.jinja")
         .render(
-            title=", ".join(report.experiments) or "Report",
+            title=", ".join(report.experiments)
+            or ("Invariants" if report.invariants else "Report"),
             run=report.run,
             facts=facts(report),
             verdicts=verdicts(report),
             attention=attention(report),
+            identities=identities(report),
             attention_shown=_ATTENTION,
-            experiments=[_experiment(report, name) for name in report.experiments],
+            experiments=[_experiment(report, name, pictures) for name in report.experiments],
             significant=SIGNIFICANT,
             corrected=any(
                 versus.p_holm is not None
@@ -93,11 +104,12 @@ def page(report: Report, records: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
-def _experiment(report: Report, name: str) -> dict[str, Any]:
+def _experiment(report: Report, name: str, pictures: Mapping[str, bytes]) -> dict[str, Any]:
     cases = report.experiment(name)
     return {
         "name": name,
         "subtitle": subtitle(cases),
+        "norms": norms_text(cases),
         "metric": cases[0].metric,
         "dose": (next((c.dose_axis for c in cases if c.dose_axis), "") or "").rpartition(".")[2],
         "findings": findings(report, name),
@@ -105,6 +117,7 @@ def _experiment(report: Report, name: str) -> dict[str, Any]:
         "different": sum(map(is_significant, cases)),
         "compared": sum(case.metric in case.versus_baseline for case in cases),
         "cases": len(cases),
+        "picture": b64encode(pictures[name]).decode() if name in pictures else None,
     }
 
 

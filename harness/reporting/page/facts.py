@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from harness.reporting.labels import text
+from harness.reporting.page.identities import on_models
 from harness.reporting.report import CaseReport, Report
 
 _SHORT_COMMIT = 10
@@ -49,12 +50,17 @@ class Concern:
 
 
 def verdicts(report: Report) -> list[Verdict]:
-    """What was checked: cases that ended, invariants, gates."""
-    invariants = [Check(i.holds, i.name, i.case, i.detail) for i in report.invariants]
+    """What was checked: cases that ended, invariants, gates.
+
+    Identities on whole models are counted; they have a table of their own.
+    """
+    tabled = on_models(report)
+    own = [each for each in report.invariants if each not in tabled]
+    told = [Check(each.holds, each.name, each.case, each.detail) for each in own]
     gates = [Check(gate.holds, gate.gate, gate.experiment, gate.detail) for gate in report.gates]
     return [
         _cases(report.cases),
-        _verdict("Invariants", invariants),
+        _verdict("Invariants", told, [each.holds for each in tabled]),
         _verdict("Gates", gates),
     ]
 
@@ -115,11 +121,12 @@ def _cases(cases: Sequence[CaseReport]) -> Verdict:
     return Verdict("Cases", holds=False, summary=f"{complete} of {len(cases)} complete")
 
 
-def _verdict(name: str, lines: Sequence[Check]) -> Verdict:
-    violated = sum(not line.holds for line in lines)
-    if not lines:
+def _verdict(name: str, lines: Sequence[Check], elsewhere: Sequence[bool] = ()) -> Verdict:
+    held = [*(line.holds for line in lines), *elsewhere]
+    violated = held.count(False)
+    if not held:
         return Verdict(name, holds=True, summary="none checked", checked=False)
-    summary = f"{violated} of {len(lines)} violated" if violated else f"all {len(lines)} hold"
+    summary = f"{violated} of {len(held)} violated" if violated else f"all {len(held)} hold"
     ordered = tuple(sorted(lines, key=lambda line: line.holds))
     return Verdict(name, holds=not violated, summary=summary, lines=ordered)
 

@@ -92,6 +92,38 @@ def router_masks(report: Report, experiment: str) -> list[Grid]:
     ]
 
 
+def router_usage(report: Report, experiment: str) -> list[Grid]:
+    """The measured usage behind an experiment's orderings of routers, layer by expert."""
+    usages = [case.usage for case in report.experiment(experiment) if case.usage is not None]
+    if not usages:
+        return []
+    layers = tuple(sorted({layer for usage in usages for layer in usage.layers}))
+    experts = max(len(row) for usage in usages for row in usage.values)
+    pictures: dict[Layer, None] = {}
+    for usage in usages:
+        cells = {
+            (layers.index(layer), expert): value
+            for layer, row in zip(usage.layers, usage.values, strict=True)
+            for expert, value in enumerate(row)
+        }
+        pictures[Layer(usage.expression, _filled(cells, (len(layers), experts)))] = None
+    only = f", {usages[0].expression}" if len(pictures) == 1 else ""
+    return [
+        Grid(
+            title=f"Router usage{only}",
+            caption="As it was measured, untouched, to order the routers: each expert's share of "
+            "its layer's top-k weights, or the difference of two such averages. Layers and experts "
+            "are counted from 0.",
+            rows=tuple(map(str, layers)),
+            columns=tuple(map(str, range(experts))),
+            row_axis="layer",
+            column_axis="expert",
+            value="usage",
+            layers=tuple(pictures),
+        )
+    ]
+
+
 def two_axes(report: Report, experiment: str) -> list[Grid]:
     """The primary metric over two numeric axes of the intervention, such as bin x rank."""
     baselines = report.baselines
@@ -133,7 +165,7 @@ def two_axes(report: Report, experiment: str) -> list[Grid]:
     ]
 
 
-READERS: tuple[Reader, ...] = (router_masks, two_axes)
+READERS: tuple[Reader, ...] = (router_masks, router_usage, two_axes)
 
 
 def masked_points(case: CaseReport) -> list[tuple[int, int]]:

@@ -39,6 +39,7 @@ ROW = (
     "parsed",
     "detail",
     "agreement",
+    "traces",
 )
 _TEXTS = frozenset({"prompt", "completion", "finish_reason", "error", "detail"})
 

@@ -84,3 +84,27 @@ def test_nothing_is_left_of_what_was_removed():
     assert index.longest([1] * 50, None, 0) == (None, 0)
     assert not index._holders
     assert not index._keys
+
+
+def test_what_is_continued_is_found_among_many_that_begin_alike():
+    """Less than a block apart, where the latest holder would share fewer tokens."""
+    index = PrefixIndex()
+    stem = [7] * (BLOCK + 3)
+    own, others = Held([*stem, 1, 2, 3], None), [Held([*stem, 8, 8], None) for _ in range(5)]
+    for held in (own, *others):
+        index.add(held)
+    assert index.longest([*stem, 1, 2, 3, 4], None, 0) == (own, len(own.cached))
+    index.remove(own)
+    assert index.longest([*stem, 1, 2, 3, 4], None, 0) == (others[-1], len(stem))
+
+
+def test_of_two_equal_residents_either_may_go():
+    index = PrefixIndex()
+    twins = [Held([7] * (BLOCK + 3), None) for _ in range(2)]
+    for held in twins:
+        index.add(held)
+    for held in twins:
+        index.remove(held)
+    assert index.longest([7] * (BLOCK + 4), None, 0) == (None, 0)
+    assert not index._whole
+    assert not index._whole_keys

@@ -106,3 +106,24 @@ def test_a_sequence_that_is_not_kept_is_never_a_source(moe):
     house.close(first, keep=False)
     assert house.source(Sequence(1, Request(prompt, 1))) == 0
     assert house.running == []
+
+
+def test_a_sequence_that_is_continued_keeps_the_others_where_all_slots_are_taken(moe):
+    """Rounds continue every sequence in turn; the cache has no slot beside theirs."""
+    count = 3
+    house, cache = residents(moe, count)
+    texts = [(index + 1, *range(1, 2 * BLOCK)) for index in range(count)]
+    for text in texts:
+        house.open(sequence := Sequence(0, Request(text, 1)))
+        compute(cache, sequence)
+    for sequence in reversed(list(house.running)):
+        house.close(sequence, keep=True)
+    # In another order than their slots', so that each has to change places.
+    for text in reversed(texts):
+        house.open(sequence := Sequence(0, Request((*text, 7), 1)))
+        assert sequence.length == len(text)
+        check(cache, sequence)
+        compute(cache, sequence)
+    assert house.reused_columns == sum(map(len, texts))
+    for sequence in house.running:
+        check(cache, sequence)

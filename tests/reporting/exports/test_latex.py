@@ -27,12 +27,35 @@ def test_a_table_has_a_row_per_case_and_columns_that_match(report):
     )
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert len(rows) == 1 + len(report.cases)
-    assert {line.count(" & ") for line in rows} == {6}
-    assert r"\begin{tabular}{llrrrrr}" in text
+    assert {line.count(" & ") for line in rows} == {8}
+    assert r"\begin{tabular}{llrrrrrrr}" in text
     assert r"\label{tab:keep-topk}" in text
     assert sum("baseline" in row for row in rows) == 2
     for rule in ("toprule", "midrule", "bottomrule"):
         assert text.count(f"\\{rule}") == 1
+
+
+def test_a_row_has_the_differences_interval_changes_and_minimal_effect(report):
+    case = next(case for case in report.cases if case.versus_baseline)
+    versus = case.versus_baseline[case.metric].model_copy(
+        update={
+            "delta": -0.25,
+            "ci_low": -0.5,
+            "ci_high": 0.01,
+            "better": 3,
+            "worse": 7,
+            "minimal_effect": 0.123,
+        }
+    )
+    one = case.model_copy(update={"versus_baseline": {case.metric: versus}})
+    text = tables(report.model_copy(update={"cases": (one,)}))
+    assert re.search(r" & \$-0\.25\$ \[\$-0\.50\$, \$\+0\.01\$\].* & .* & 3/7 & 0\.12 & ", text)
+    unknown = versus.model_copy(
+        update={"ci_low": None, "ci_high": None, "minimal_effect": None, "p": 1.0, "p_holm": 1.0}
+    )
+    other = case.model_copy(update={"versus_baseline": {case.metric: unknown}})
+    text = tables(report.model_copy(update={"cases": (other,)}))
+    assert " & $-0.25$ & 1.000 & 3/7 & -- & " in text
 
 
 def test_marks_are_explained_where_they_are(report):
@@ -70,4 +93,4 @@ def test_a_case_without_a_result_says_so(run, results):
     results[-1] = replace(results[-1], status="failed", error="boom_1", draws=(), sample_metrics={})
     text = tables(build(run, results))
     assert "1 of 10 cases have no result." in text
-    assert "& failed & -- & -- & -- & --" in text
+    assert "& failed & -- & -- & -- & -- & -- & --" in text

@@ -26,7 +26,8 @@ function comparison(cases, draws, draw, marked) {
   const own = (one) => draws.get(one?.position)?.find((each) => each.draw === draw);
   const present = cases.filter(own);
   const prompts = [...new Set(present.map((one) => own(one).prompt))];
-  const cards = present.map((one) => card(one, own(one), own(caseAt(one.baseline)), prompts, one.id === marked));
+  const largest = Math.max(0, ...present.flatMap((one) => Object.values(own(one).traces ?? {}).flat()));
+  const cards = present.map((one) => card(one, own(one), own(caseAt(one.baseline)), prompts, one.id === marked, largest));
   const row = element("div", { class: "cards", tabindex: "0", role: "region", "aria-label": "Completions, side by side" }, ...cards.slice(0, SHOWN_CARDS));
   const rest = cards.slice(SHOWN_CARDS);
   const more = rest.length === 0 ? null : element("button", {
@@ -41,7 +42,7 @@ function promptShown(prompt, number) {
   return element("details", { class: "prompt", open: true }, element("summary", {}, title), excerpt(prompt, SHOWN_REST));
 }
 
-function card(one, own, base, prompts, marked) {
+function card(one, own, base, prompts, marked, largest) {
   const label = one.isBaseline ? "baseline" : one.dose === undefined ? one.label : doseLabel(one);
   const change = base ? changeOf(own, base) : null;
   const found = base ? departureOf(own, base) : null;
@@ -54,7 +55,22 @@ function card(one, own, base, prompts, marked) {
   const style = ["card", one.isBaseline ? "baseline" : "", found?.kind === "equal" ? "equal" : "", marked ? "marked" : ""];
   return element("article", { class: style.filter(Boolean).join(" "), "aria-label": one.label, "data-case": one.id }, head,
     ...lines.filter(Boolean).map((said, at) => element("p", { class: at === 0 && found ? "departs" : "said" }, visible(said))),
+    ...Object.entries(own.traces ?? {}).map(([name, values]) => traceShown(name, values, largest)),
     completionShown(own.completion, found));
+}
+
+/** What was traced token by token: a bar for each, as high as its share of the largest one shown. */
+function traceShown(name, values, largest) {
+  const [step, height] = [5, 24];
+  const bars = values.map((value, at) => {
+    const high = largest > 0 ? Math.max(0, value / largest) * height : 0;
+    const bar = shape("rect", { x: at * step, y: height - high, width: step - 1, height: Math.max(high, 0.5) });
+    bar.append(shape("title", {}, `token ${at + 1}: ${value.toFixed(3)}`));
+    return bar;
+  });
+  const said = `${name}: ${values.map((value) => value.toFixed(2)).join(" ")}`;
+  const drawn = shape("svg", { class: "trace", width: values.length * step, height, role: "img", "aria-label": said }, ...bars);
+  return element("div", { class: "traced" }, element("p", { class: "said" }, `${name}, up to ${Math.max(0, ...values).toFixed(2)}`), drawn);
 }
 
 function doseLabel(one) {

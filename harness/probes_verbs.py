@@ -1,0 +1,127 @@
+"""`titrate probes SPEC`: what a linear classifier finds at each layer of a spec's model."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import FieldError, ModelError
+
+if TYPE_CHECKING:
+    from harness.measure.probes import LayerProbe
+
+
+def add_to(verbs: Any) -> None:
+    """Add `probes` to the subparsers of `titrate`."""
+    probes = verbs.add_parser("probes", help="probe the pairs of a spec's vector at every layer")
+    probes.add_argument("spec", type=Path, metavar="SPEC", help="a spec with a vector from pairs")
+    probes.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides"
+    )
+    probes.add_argument("--folds", type=_folds, default=5, metavar="N", help="default: 5")
+    probes.add_argument("--seed", type=int, default=0, metavar="N", help="of folds and labels")
+    probes.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: below reports/")
+    probes.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
+    probes.set_defaults(run=_probes)
+
+
+def _probes(parsed: argparse.Namespace) -> int:
+    from harness.atomic import write_file
+    from harness.engines import open_engine
+    from harness.measure.activation_cache import ActivationCache, activations_below
+    from harness.reporting import default_directory
+    from harness.reporting.probe_plots import probe_plot
+    from harness.runs.deferred import DeferredEngine
+    from harness.runs.folder import store_below
+    from harness.runs.probing import probing
+    from harness.runs.requirements import unmet
+    from harness.runs.store import CompletionStore
+    from harness.spec import load
+
+    experiment, source = load(parsed.spec, parsed.overrides)
+    reason = unmet(experiment)
+    if reason is not None:
+        print(f"skipped: {parsed.spec} {reason}")
+        return 0
+    try:
+        wanted = probing(experiment)
+    except FieldError as error:
+        raise source.locate(error) from error
+    except ModelError as error:
+        raise source.locate(FieldError("model", str(error))) from error
+    folder = parsed.output or default_directory(Path.cwd(), datetime.now(UTC))
+    store = CompletionStore(parsed.store or store_below(Path.cwd()))
+    engine = DeferredEngine(
+        experiment.model,
+        experiment.engine,
+        lambda: open_engine(experiment.model, experiment.engine),
+        store,
+    )
+    try:
+        cache = ActivationCache(activations_below(store.directory))
+        found = wanted.run(
+            engine,
+            cache,
+            folds=parsed.folds,
+            seed=parsed.seed,
+            done=lambda each: print(f"titrate: layer {each.layer} probed", file=sys.stderr),
+        )
+        facts = wanted.facts(engine, folds=parsed.folds, seed=parsed.seed)
+    finally:
+        engine.close()
+        store.close()
+    rows = [_row(each) for each in found]
+    document = {**facts, "layers": rows}
+    write_file(folder / "probes.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_file(folder / "probes.csv", _csv(rows))
+    subtitle = f"{facts['count']} pairs of {wanted.vector.pairs}, position {facts['position']}"
+    image = io.BytesIO()
+    probe_plot(found, experiment.name, f"{experiment.model}, {subtitle}").savefig(
+        image, format="png"
+    )
+    write_file(folder / "probes.png", image.getvalue())
+    print(_table(found))
+    print(f"probes: {folder}")
+    return 0
+
+
+def _row(each: LayerProbe) -> dict[str, float]:
+    return {
+        "layer": each.layer,
+        "auc": each.probe.auc,
+        "ci_low": each.probe.ci_low,
+        "ci_high": each.probe.ci_high,
+        "control_auc": each.control.auc,
+        "control_ci_low": each.control.ci_low,
+        "control_ci_high": each.control.ci_high,
+        "selectivity": each.selectivity,
+    }
+
+
+def _csv(rows: Sequence[dict[str, float]]) -> str:
+    import pandas as pd
+
+    return str(pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
+
+
+def _table(found: Sequence[LayerProbe]) -> str:
+    lines = [f"{'layer':>5}  {'auc':<19}  {'shuffled labels':<19}  selectivity"]
+    for each in found:
+        texts = [
+            f"{score.auc:.2f} [{score.ci_low:.2f}, {score.ci_high:.2f}]"
+            for score in (each.probe, each.control)
+        ]
+        lines.append(f"{each.layer:>5}  {texts[0]:<19}  {texts[1]:<19}  {each.selectivity:+.2f}")
+    return "\n".join(lines)
+
+
+def _folds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text} is no number of folds; use 2 or more")
+    return int(text)

@@ -1,0 +1,171 @@
+"""From the dac section of a spec to the properties that it asks for.
+
+Differences of pairs are measured on the model when the first case asks for them, and kept in the
+completion store under every token that was read for them; those of a file are read at collection.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.engines.base import Engine
+from harness.errors import FieldError, TaskError
+from harness.interventions.array import Array
+from harness.interventions.dac import DAC, Difference, Property
+from harness.interventions.steering import check_terms
+from harness.interventions.vector_file import read_vectors
+from harness.measure.differences import build_differences, rotated, sides_of
+from harness.measure.steering_vectors import check_layers
+from harness.models.loading import load_config
+from harness.models.sites import hidden_shape
+from harness.runs.contrast_pairs import pairs_for
+from harness.runs.progress import Progress
+from harness.runs.store import CompletionStore, key_of
+from harness.spec import Experiment
+from harness.spec.dac import DacSettings, FileProperty, PairProperty
+from harness.spec.steering import PairVector
+from harness.spec.steering_terms import Site
+from harness.tasks.contrast import ContrastPair
+
+
+@dataclass
+class DifferenceSource:
+    """Finds the properties of the cases of one model; keeps what it measured."""
+
+    engine: Engine
+    progress: Progress
+    store: CompletionStore | None = None
+    _measured: dict[str, Mapping[int, Array]] = field(default_factory=dict)
+
+    def dac(self, experiment: Experiment, settings: DacSettings) -> DAC:
+        """The intervention of a case. Raises `FieldError` or `TaskError` for an impossible one.
+
+        A neutral one measures nothing: its properties have no differences.
+        """
+        properties = []
+        for each in settings.properties:
+            if not settings.strongest:
+                properties.append(Property(name=each.called, differences=()))
+            elif isinstance(each, FileProperty):
+                properties.append(_from_file(each, settings))
+            else:
+                found = self._from_pairs(experiment, each)
+                properties.append(_property(each.called, each.site, found, settings))
+        dac = DAC(
+            properties=tuple(properties),
+            strongest=settings.strongest,
+            top_p=settings.top_p,
+            direction=settings.direction,
+            mean_divergence=settings.mean_divergence,
+        )
+        _check(dac, experiment)
+        return dac
+
+    def known(self, experiment: Experiment, settings: DacSettings) -> bool:
+        """Whether the differences are at hand without reading hidden states."""
+        return not settings.strongest or all(
+            isinstance(each, FileProperty) or self._stored(self._key(experiment, each)) is not None
+            for each in settings.properties
+        )
+
+    def _from_pairs(self, experiment: Experiment, wanted: PairProperty) -> Mapping[int, Array]:
+        key = self._key(experiment, wanted)
+        found = self._stored(key)
+        if found is not None:
+            return found
+        pairs = _pairs(experiment, wanted)
+        self.progress.note(f"measuring the differences of {len(pairs)} pairs of {wanted.called}")
+        measured = build_differences(
+            self.engine,
+            sides_of(self.engine.tokenizer, pairs, wanted.steps),
+            layers=_layers(experiment, wanted),
+            site=wanted.site,
+            steps=wanted.steps,
+        )
+        document: Any = [[layer, vector.to_json()] for layer, vector in measured.items()]
+        if self.store is not None:
+            document = self.store.agree(key, document, "vectors", self.engine.fingerprint)
+        self._measured[key] = {layer: Array.from_json(vector) for layer, vector in document}
+        return self._measured[key]
+
+    def _stored(self, key: str) -> Mapping[int, Array] | None:
+        if key not in self._measured and self.store is not None:
+            document = self.store.value(key)
+            if document is not None:
+                self._measured[key] = {layer: Array.from_json(own) for layer, own in document}
+        return self._measured.get(key)
+
+    def _key(self, experiment: Experiment, wanted: PairProperty) -> str:
+        """The key of measured differences: how, where, and every token that they begin with."""
+        sides = sides_of(self.engine.tokenizer, _pairs(experiment, wanted), wanted.steps)
+        read = [(side.prompt, side.following) for side in sides]
+        how = [wanted.site, _layers(experiment, wanted), wanted.steps]
+        return key_of(self.engine.fingerprint, f"differences {json.dumps([how, read])}")
+
+
+def check_dac(experiment: Experiment, settings: DacSettings) -> None:
+    """Raise `FieldError` for what cannot be, before weights are loaded."""
+    count, _ = hidden_shape(load_config(experiment.model))
+    names = [each.called for each in settings.properties]
+    for index, each in enumerate(settings.properties):
+        place = f"intervention.properties[{index}]"
+        if names.index(each.called) < index:
+            raise FieldError(
+                f"{place}.name",
+                f"{each.called!r} is the name of another property; give this a name",
+            )
+        if isinstance(each, PairProperty):
+            try:
+                check_layers(_layers(experiment, each), count)
+                _pairs(experiment, each)
+            except FieldError as error:
+                raise FieldError(f"{place}.layers", error.problem) from error
+            except TaskError as error:
+                raise FieldError(f"{place}.pairs", str(error)) from error
+        else:
+            try:
+                read = _from_file(each, settings)
+                _check(DAC(properties=(read,)), experiment)
+            except FieldError as error:
+                raise FieldError(f"{place}.file", error.problem) from error
+
+
+def _check(dac: DAC, experiment: Experiment) -> None:
+    layers, width = hidden_shape(load_config(experiment.model))
+    check_terms(dac.composed([[dac.strongest]] * len(dac.properties)), layers=layers, width=width)
+
+
+def _from_file(wanted: FileProperty, settings: DacSettings) -> Property:
+    vectors = read_vectors(wanted.file)
+    return _property(wanted.called, vectors.site, vectors.vectors, settings)
+
+
+def _property(
+    name: str, site: Site, differences: Mapping[int, Array], settings: DacSettings
+) -> Property:
+    """A property of these differences, or of random ones of the same shape."""
+    return Property(
+        name=name,
+        site=site,
+        differences=tuple(
+            Difference(
+                layer=layer,
+                vector=rotated(own, settings.control_seed + layer)
+                if settings.control == "random"
+                else own,
+            )
+            for layer, own in differences.items()
+        ),
+    )
+
+
+def _layers(experiment: Experiment, wanted: PairProperty) -> list[int]:
+    count, _ = hidden_shape(load_config(experiment.model))
+    return list(range(count)) if wanted.layers is None else wanted.layers
+
+
+def _pairs(experiment: Experiment, wanted: PairProperty) -> tuple[ContrastPair, ...]:
+    return pairs_for(experiment, PairVector(pairs=wanted.pairs, samples=wanted.samples))

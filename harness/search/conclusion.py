@@ -1,0 +1,262 @@
+"""The end of a search: the best value made again, the test samples scored, everything written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import JsonValue
+
+from harness.atomic import write_file
+from harness.reporting.conclude import Finished, conclude, run_info
+from harness.runs.environment import git_state, hardware, versions
+from harness.runs.folder import Manifest, run_id
+from harness.runs.results import CaseResult, InvariantResult
+from harness.search.artefacts import (
+    FOLDER,
+    best_document,
+    counts_of,
+    write_json,
+    write_study,
+)
+from harness.search.evaluate import Evaluator
+from harness.search.final import (
+    BEST_SPEC,
+    TEST_IDS,
+    Comparison,
+    best_spec,
+    comparisons,
+    final_cases,
+    run_final,
+)
+from harness.search.setup import Setup
+from harness.search.study import shown_url
+
+SPLITS_ARE_DISJOINT = "splits_are_disjoint"
+BEST_IS_THE_BEST = "best_trial_is_the_best"
+BEST_IS_REPRODUCED = "best_value_is_reproduced"
+
+_LOOKS = "test samples scored with trials"
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search came to; without `finished` where another worker writes the report."""
+
+    name: str
+    metric: str
+    trials: Mapping[str, int]
+    """How many ended how: complete, pruned, fail."""
+    best: FrozenTrial
+    configuration: Mapping[str, JsonValue]
+    samples: int
+    """Validation samples behind the best value."""
+    comparisons: Sequence[Comparison] = ()
+    """Of the test samples: the best configuration minus its neutral dose, minus its control."""
+    finished: Finished | None = None
+    warnings: Sequence[str] = field(default=())
+
+    @property
+    def problems(self) -> list[str]:
+        """What must fail whoever runs this."""
+        if self.finished is None:
+            return []
+        failed = [f"{case} has no result" for case in self.finished.failed]
+        return [*self.finished.problems, *failed]
+
+
+def unfinished(ready: Setup, study: optuna.Study) -> Searched:
+    """What is known where another worker scores the test samples."""
+    return Searched(
+        name=ready.name,
+        metric=ready.metric,
+        trials=counts_of(study),
+        best=study.best_trial,
+        configuration=ready.space.told(study.best_trial.params),
+        samples=ready.splits.validation.size,
+        warnings=ready.warnings,
+    )
+
+
+def conclude_search(
+    ready: Setup,
+    study: optuna.Study,
+    storage: BaseStorage,
+    evaluator: Evaluator,
+    directory: Path,
+    *,
+    started: datetime,
+    command: str,
+    unsafe_code: bool,
+) -> Searched:
+    """Score the test samples with the best configuration, and write the report and its files."""
+    searched = unfinished(ready, study)
+    best, folder = searched.best, directory / FOLDER
+    experiment = ready.space.experiment(searched.configuration)
+    again = _made_again(evaluator, ready, best)
+    write_json(folder / TEST_IDS, [sample.id for sample in ready.splits.test.samples])
+    write_file(folder / BEST_SPEC, best_spec(experiment, best.number))
+    warnings = [*ready.warnings, *_earlier_looks(study, best.number)]
+    results = run_final(final_cases(folder / BEST_SPEC, unsafe_code=unsafe_code), evaluator)
+    manifest = Manifest(
+        id=run_id(started),
+        started=started,
+        command=command,
+        report=str(directory.absolute()),
+        git=git_state(),
+        versions={**versions(), "optuna": version("optuna")},
+    )
+    engine = evaluator.engine
+    determinism = {
+        **engine.determinism,
+        f"fingerprint of {ready.space.base.model}": engine.fingerprint,
+    }
+    info = run_info(manifest, determinism, hardware(), datetime.now(UTC))
+    findings = _findings(ready, study, best, again, determinism)
+    finished = conclude(info, results, directory, findings)
+    compared = comparisons(results, ready.metric)
+    write_json(folder / "config.json", _config(ready, manifest))
+    write_json(
+        folder / "best.json",
+        best_document(best, searched.configuration, fmean(_values(again, ready.metric).values())),
+    )
+    write_json(folder / "results.json", _results(ready, study, finished, compared, warnings))
+    write_study(study, storage, folder, ready.metric)
+    return Searched(
+        **{
+            **{name: getattr(searched, name) for name in searched.__dataclass_fields__},
+            "comparisons": compared,
+            "finished": finished,
+            "warnings": warnings,
+        }
+    )
+
+
+def _made_again(evaluator: Evaluator, ready: Setup, best: FrozenTrial) -> CaseResult:
+    """The best configuration on the validation samples, with nothing taken from the store."""
+    label = f"trial={best.number}"
+    experiment = ready.space.experiment(ready.space.told(best.params))
+    return evaluator.results({label: experiment}, ready.splits.validation, anew=True)[label]
+
+
+def _findings(
+    ready: Setup,
+    study: optuna.Study,
+    best: FrozenTrial,
+    again: CaseResult,
+    determinism: Mapping[str, str],
+) -> list[InvariantResult]:
+    name, value = ready.name, best.value
+    assert value is not None
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    values = [trial.value for trial in complete if trial.value is not None]
+    most = study.direction == StudyDirection.MAXIMIZE
+    extreme = max(values) if most else min(values)
+    found = _values(again, ready.metric)
+    mean = fmean(found.values()) if found else None
+    return [
+        InvariantResult(SPLITS_ARE_DISJOINT, name, holds=True, detail=ready.splits.check()),
+        InvariantResult(
+            BEST_IS_THE_BEST,
+            f"{name}[trial={best.number}]",
+            holds=value == extreme,
+            detail=f"{value:g}; the {'most' if most else 'least'} of {len(values)} trials is "
+            f"{extreme:g}",
+        ),
+        InvariantResult(
+            BEST_IS_REPRODUCED,
+            again.case.id,
+            holds=mean is not None and abs(mean - value) <= _allowed(determinism, len(found)),
+            detail=f"{value:.6g}; made again without the store: "
+            f"{again.error if mean is None else format(mean, '.6g')}",
+        ),
+    ]
+
+
+def _allowed(determinism: Mapping[str, str], samples: int) -> float:
+    """How far a value may move when it is made again in another batch.
+
+    Chunks are other batches than the whole. In single precision and in fixed shapes no token was
+    ever seen to move; half types round logits to two or three digits, and near ties may turn.
+    """
+    exact = determinism.get("policy") == "strict" or determinism.get("dtype") == "float32"
+    return 1e-12 if exact else 2 / max(samples, 1) ** 0.5
+
+
+def _values(result: CaseResult, metric: str) -> Mapping[str, float]:
+    return result.sample_metrics.get(metric, {})
+
+
+def _earlier_looks(study: optuna.Study, trial: int) -> list[str]:
+    """Note that the test samples are looked at; what was seen of them before is a warning."""
+    before: list[int] = study.user_attrs.get(_LOOKS, [])
+    study.set_user_attr(_LOOKS, [*before, trial])
+    others = sorted({each for each in before if each != trial})
+    if not others:
+        return []
+    numbers = ", ".join(map(str, others))
+    return [f"the test samples were scored before, with trial {numbers}: they are no longer unseen"]
+
+
+def _config(ready: Setup, manifest: Manifest) -> dict[str, Any]:
+    settings = ready.settings.model_dump(mode="json")
+    return {
+        "name": ready.name,
+        "experiment": ready.space.base.model_dump(mode="json"),
+        "search": {**settings, "storage": shown_url(ready.storage), "metric": ready.metric},
+        "seeds": {"search": ready.settings.seed, "sampling": ready.space.base.seed},
+        "splits": {
+            "train": [pair.content_hash for pair in ready.splits.train],
+            "validation": [sample.id for sample in ready.splits.validation.samples],
+            "test": [sample.id for sample in ready.splits.test.samples],
+            "left_out": ready.splits.left_out,
+            "contents": {name: sorted(each) for name, each in ready.splits.contents.items()},
+        },
+        "git": None
+        if manifest.git is None
+        else {"commit": manifest.git[0], "dirty": manifest.git[1]},
+        "versions": dict(manifest.versions),
+        "command": manifest.command,
+    }
+
+
+def _results(
+    ready: Setup,
+    study: optuna.Study,
+    finished: Finished,
+    compared: Sequence[Comparison],
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    return {
+        "trials": counts_of(study),
+        "metric": ready.metric,
+        "test_samples": ready.splits.test.size,
+        "cases": {
+            case.id: {
+                "status": case.status,
+                "params": case.params,
+                "metric": _dumped(case.metrics.get(ready.metric)),
+                "versus_baseline": _dumped(case.versus_baseline.get(ready.metric)),
+            }
+            for case in finished.report.cases
+        },
+        "best_minus": {
+            each.name: {"case": each.other, **each.versus.model_dump(mode="json")}
+            for each in compared
+        },
+        "invariants": [asdict(each) for each in finished.invariants],
+        "warnings": list(warnings),
+    }
+
+
+def _dumped(model: Any) -> Any:
+    return None if model is None else model.model_dump(mode="json")

@@ -1,0 +1,76 @@
+"""Configurations on samples: cases that no spec lists, run as one stream by the usual planner.
+
+What a trial needs is planned, stored and scored like a case of a sweep: requests that several
+trials share are made once, and a killed search finds its completions again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from harness.engines.base import Engine
+from harness.runs.execute import ModelRun
+from harness.runs.plan import PlannedCase
+from harness.runs.progress import Counts, Progress
+from harness.runs.resolve import Resolver
+from harness.runs.results import CaseResult
+from harness.runs.store import CompletionStore
+from harness.search.treatment import without_control
+from harness.spec import Case, Experiment, Source, expand
+from harness.tasks.base import Task
+
+
+@dataclass
+class Evaluator:
+    """Runs experiments on one engine; every call is one fused stream of requests."""
+
+    engine: Engine
+    resolver: Resolver
+    source: Source
+    progress: Progress
+    counts: Counts
+    store: CompletionStore | None = None
+
+    def results(
+        self, experiments: Mapping[str, Experiment], task: Task, *, anew: bool = False
+    ) -> dict[str, CaseResult]:
+        """The result of every experiment on the samples of `task`, by its label.
+
+        An experiment that is impossible comes back as failed. With `anew`, nothing is taken from
+        the store: what the engine makes now is what counts.
+        """
+        cases = {
+            label: _case(label, experiment, task, self.source)
+            for label, experiment in experiments.items()
+        }
+        if self.store is not None:
+            self.store.refresh()
+        run = ModelRun(
+            self.engine,
+            list(cases.values()),
+            self.progress,
+            self.counts,
+            None if anew else self.store,
+            self.resolver,
+        )
+        try:
+            return {label: run.result(case) for label, case in cases.items()}
+        finally:
+            run.leave()
+
+
+def _case(label: str, experiment: Experiment, task: Task, source: Source) -> PlannedCase:
+    """The one case of an experiment, under a name of its own."""
+    (case,) = expand(without_control(experiment), source)
+    name = experiment.name
+    baseline = case.baseline
+    assert baseline is not None, "a search needs an intervention"
+    content = hashlib.sha256(baseline.experiment.model_dump_json().encode()).hexdigest()
+    named: Case = replace(
+        case,
+        id=f"{name}[{label}]",
+        baseline=replace(baseline, id=f"{name}[baseline-{content[:8]}]"),
+    )
+    return PlannedCase(named, task)

@@ -1,0 +1,110 @@
+"""The test split, scored once: the best configuration beside its neutral dose and its control.
+
+The best configuration is written as an ordinary spec, with the ids of the test samples beside it,
+and run as one: whoever runs that file again makes the same report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import JsonValue
+
+from harness.reporting.statistics import Versus, paired
+from harness.runs.execute import ModelRun
+from harness.runs.plan import PlannedCase, planned
+from harness.runs.results import CaseResult
+from harness.search.evaluate import Evaluator
+from harness.search.treatment import control_axis, dose_field, treatment, without_control
+from harness.spec import Experiment, expand, load
+from harness.spec.layers import get
+
+BEST_SPEC, TEST_IDS = "best.yaml", "test.json"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The best configuration against another one on the test samples: best minus other."""
+
+    name: str
+    other: str
+    versus: Versus
+
+
+def best_spec(experiment: Experiment, trial: int) -> str:
+    """A spec that runs a configuration on the test samples, with everything it is compared with."""
+    settings = treatment(experiment)
+    experiment = without_control(experiment)
+    content: dict[str, Any] = experiment.model_dump(mode="json", exclude_defaults=True)
+    content |= {
+        "name": f"{experiment.name}_best",
+        "description": f"Trial {trial} of the search {experiment.name}, on its test samples.",
+        "task": {**content["task"], "only": f"./{TEST_IDS}"},
+        "intervention": treatment(experiment).model_dump(mode="json", exclude_defaults=True),
+    }
+    dose = dose_field(settings)
+    axes: dict[str, list[JsonValue]] = {}
+    if dose is not None:
+        content["intervention"].pop("control", None)
+        axes[dose] = [0, get(experiment.model_dump(mode="json"), dose)]
+        content |= {"dose": dose, "gates": ["neutral_equals_baseline"]}
+        axes |= control_axis(experiment)
+    content["axes"] = axes
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def final_cases(spec: Path, *, unsafe_code: bool) -> list[PlannedCase]:
+    """The cases of the best configuration's spec."""
+    return [planned(case, unsafe_code=unsafe_code) for case in expand(*load(spec))]
+
+
+def run_final(cases: Sequence[PlannedCase], evaluator: Evaluator) -> list[CaseResult]:
+    """Their results, baselines first, in one stream."""
+    run = ModelRun(
+        evaluator.engine,
+        cases,
+        evaluator.progress,
+        evaluator.counts,
+        evaluator.store,
+        evaluator.resolver,
+    )
+    try:
+        for case in cases:
+            run.result(case)
+        return run.results()
+    finally:
+        run.leave()
+
+
+def comparisons(results: Sequence[CaseResult], metric: str) -> list[Comparison]:
+    """The best configuration against its neutral dose, and against its control at the same dose."""
+    complete = [result for result in results if result.status == "complete"]
+    treated = [result for result in complete if result.case.experiment.intervention is not None]
+    best = next((each for each in treated if not each.is_neutral and not _is_control(each)), None)
+    if best is None:
+        return []
+    others: Mapping[str, CaseResult | None] = {
+        "neutral dose": next((each for each in treated if each.is_neutral), None),
+        "control": next(
+            (each for each in treated if _is_control(each) and not each.is_neutral), None
+        ),
+    }
+    return [
+        Comparison(
+            name,
+            other.case.id,
+            paired(best.sample_metrics[metric], other.sample_metrics[metric]),
+        )
+        for name, other in others.items()
+        if other is not None
+    ]
+
+
+def _is_control(result: CaseResult) -> bool:
+    params = result.case.params
+    control = params.get("intervention.control")
+    return control == "random" or params.get("intervention.points") == {"random": 0}

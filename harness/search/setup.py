@@ -1,0 +1,196 @@
+"""A search before any model is loaded: its spec read, its splits dealt, everything checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from harness.errors import FieldError, ModelError, SandboxError, TaskError
+from harness.models.content import content_hash
+from harness.models.loading import load_config, local_files
+from harness.runs.contrast_pairs import pairs_for
+from harness.runs.requirements import unmet
+from harness.runs.tasks import task_of
+from harness.search.space import Space, space_of
+from harness.search.splits import Splits, split
+from harness.search.study import default_storage, pruner_of, sampler_for
+from harness.search.treatment import pair_vectors, treatment, with_pairs
+from harness.spec import Experiment, Source, load
+from harness.spec.form import suggestion
+from harness.spec.search import SearchSettings, SplitSettings
+from harness.tasks.base import Score, Task
+from harness.tasks.contrast import ContrastPair
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A search that can begin."""
+
+    settings: SearchSettings
+    space: Space
+    splits: Splits
+    metric: str
+    storage: str
+    """The URL of the study's storage."""
+    identity: dict[str, JsonValue]
+    """What the values of its trials depend on."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The study's name: the experiment's."""
+        return self.space.base.name
+
+
+def read_search(spec: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Source]:
+    """A spec that has a section `search`; raises `SpecError` for one that cannot be searched."""
+    experiment, source = load(spec, overrides)
+    try:
+        _check_form(experiment)
+    except FieldError as error:
+        raise source.locate(error) from error
+    return experiment, source
+
+
+def unmet_by(spec: Path, overrides: Sequence[str] = ()) -> str | None:
+    """Why a search cannot run on this machine, or None."""
+    experiment, _ = read_search(spec, overrides)
+    return unmet(experiment)
+
+
+def set_up(
+    experiment: Experiment, source: Source, root: Path, *, unsafe_code: bool = False
+) -> Setup:
+    """Check a search and deal its samples out; loads no weights.
+
+    Raises:
+        SpecError: whatever is wrong with it, at its line.
+    """
+    try:
+        return _set_up(experiment, source, root, unsafe_code=unsafe_code)
+    except FieldError as error:
+        raise source.locate(error) from error
+    except (TaskError, SandboxError) as error:
+        raise source.locate(FieldError("task", str(error))) from error
+    except ModelError as error:
+        raise source.locate(FieldError("model", str(error))) from error
+
+
+def _set_up(experiment: Experiment, source: Source, root: Path, *, unsafe_code: bool) -> Setup:
+    settings = experiment.search
+    assert settings is not None
+    load_config(experiment.model)
+    limit = experiment.task.limit
+    sizes = _capped(settings.splits, limit)
+    # As many chunks as without the limit, so that a quick look prunes as the search itself does.
+    chunk = -(-settings.chunk * sizes.validation // settings.splits.validation)
+    settings = settings.model_copy(update={"splits": sizes, "chunk": chunk})
+    whole = experiment.task.model_copy(update={"limit": None})
+    experiment = experiment.model_copy(update={"task": whole, "search": settings})
+    if pair_vectors(experiment) and sizes.train is not None:
+        experiment = with_pairs(experiment, sizes.train)
+    elif sizes.train is not None:
+        raise FieldError(
+            "search.splits.train",
+            f"{sizes.train} pairs asked for, but no vector of the intervention is built from "
+            "pairs; leave it out",
+        )
+    space = space_of(experiment, source)
+    pruner_of(settings)
+    sampler_for(settings, 0)
+    space.check()
+    task = task_of(whole, unsafe_code=unsafe_code)
+    metric = _metric(settings, task)
+    pairs = _pairs(space.base)
+    splits = split(task, pairs, sizes, settings.seed)
+    return Setup(
+        settings,
+        space,
+        splits,
+        metric,
+        settings.storage or default_storage(root, experiment.name),
+        _identity(space, settings, splits, metric),
+        tuple(_warnings(space)),
+    )
+
+
+def _check_form(experiment: Experiment) -> None:
+    if experiment.search is None:
+        raise FieldError("search", "missing; this spec is run by `titrate run`")
+    treatment(experiment)
+    if experiment.axes:
+        raise FieldError("axes", "a search has none; write their values as choices of search.space")
+    if experiment.measure != "generate":
+        raise FieldError(
+            "measure", f"{experiment.measure} has no metric to search by; leave it out"
+        )
+
+
+def _pairs(experiment: Experiment) -> list[ContrastPair]:
+    """The pairs behind all vectors, as many as were asked for."""
+    found: list[ContrastPair] = []
+    for vector in pair_vectors(experiment):
+        pairs = pairs_for(experiment, vector)
+        if len(pairs) < vector.samples:
+            raise FieldError(
+                "search.splits.train",
+                f"{vector.samples} pairs asked for, but {vector.pairs} has {len(pairs)}; ask for "
+                "fewer",
+            )
+        found += pairs
+    return found
+
+
+def _capped(sizes: SplitSettings, limit: int | None) -> SplitSettings:
+    """Every split at `task.limit` samples at most: a quick look at a search."""
+    if limit is None:
+        return sizes
+    capped = {
+        name: min(limit, size) for name, size in sizes.model_dump().items() if size is not None
+    }
+    return sizes.model_copy(update=capped)
+
+
+def _metric(settings: SearchSettings, task: Task) -> str:
+    names = list(task.metrics([Score(correct=False, parsed=False)]))
+    metric = settings.metric or task.metric
+    if metric not in names:
+        raise FieldError(
+            "search.metric",
+            f"{task.name} has no metric {metric!r};{suggestion(metric, names)} it has "
+            f"{', '.join(names)}",
+        )
+    return metric
+
+
+def _identity(
+    space: Space, settings: SearchSettings, splits: Splits, metric: str
+) -> dict[str, JsonValue]:
+    """What a value depends on: two studies that differ in it have nothing to say to each other."""
+    base = space.base.model_dump(
+        mode="json", include={"task", "prompt", "intervention", "sampling", "seed"}
+    )
+    folder = local_files(space.base.model)
+    chosen = settings.model_dump(mode="json", include={"space", "direction", "chunk", "seed"})
+    return {
+        "model": space.base.model if folder is None else content_hash(folder),
+        **base,
+        **{f"search.{name}": value for name, value in chosen.items()},
+        "search.metric": metric,
+        "search.splits": splits.digest,
+    }
+
+
+def _warnings(space: Space) -> list[str]:
+    if space.has_neutral:
+        return []
+    dose = space.dose
+    where = f"search.space.{dose}" if dose in space.distributions else str(dose)
+    place = space.source.place(where)
+    located = f"{place.text} {where}" if place else where
+    return [
+        f"{located}: the neutral dose 0 is not in the space; no trial can find that it is the best"
+    ]

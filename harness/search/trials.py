@@ -1,0 +1,152 @@
+"""A batch of trials, run together: one stream of requests for every chunk of validation samples.
+
+After each chunk every trial reports the metric over the samples it has seen; one that the pruner
+gives up drops out of the stream. A trial whose configuration turns out to be impossible has failed:
+it has no value, and its error is in the study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+import optuna
+from optuna.trial import TrialState
+
+from harness.errors import TitrateError
+from harness.runs.resolve import check_intervention
+from harness.runs.results import CaseResult
+from harness.search.evaluate import Evaluator
+from harness.search.space import Space
+from harness.search.study import sampler_for
+from harness.search.workers import WORKER, Worker
+from harness.spec import Experiment
+from harness.spec.search import SearchSettings
+from harness.tasks.base import Task
+
+ERROR = "error"
+
+
+@dataclass
+class _Running:
+    """A trial of the batch and the values of the samples that it has seen."""
+
+    trial: optuna.Trial
+    experiment: Experiment
+    values: list[float] = field(default_factory=list)
+
+    @property
+    def worker(self) -> str | None:
+        """Who has signed it."""
+        signed: str | None = self.trial.user_attrs.get(WORKER)
+        return signed
+
+
+def ask(
+    study: optuna.Study, settings: SearchSettings, space: Space, worker: Worker
+) -> list[optuna.Trial]:
+    """The next trials to run, signed by their worker, their configurations drawn; maybe none.
+
+    Trials that were put back come first. A batch ends before a number that the batch size divides,
+    so that a study which was interrupted goes on with the batches that it would have had.
+    """
+    batch: list[optuna.Trial] = []
+    while len(batch) < settings.batch:
+        trials = study.get_trials(deepcopy=False)
+        waiting = any(trial.state == TrialState.WAITING for trial in trials)
+        if not waiting and len(trials) >= settings.trials:
+            break
+        trial = study.ask()
+        trial.set_user_attr(WORKER, str(worker))
+        if trial.number >= settings.trials and not waiting:
+            trial.set_user_attr(ERROR, "one too many: another worker asked at the same moment")
+            study.tell(trial, state=TrialState.FAIL)
+            break
+        study.sampler = sampler_for(settings, trial.number)
+        space.asked(trial)
+        batch.append(trial)
+        if (trial.number + 1) % settings.batch == 0:
+            break
+    return batch
+
+
+def run_batch(
+    study: optuna.Study,
+    batch: Sequence[optuna.Trial],
+    space: Space,
+    evaluator: Evaluator,
+    chunks: Sequence[Task],
+    metric: str,
+    told: Callable[[], None],
+) -> None:
+    """Run trials to their ends; `told` is called whenever some have reached it."""
+    running = _begun(study, batch, space, told)
+    for step, chunk in enumerate(chunks):
+        if not running:
+            return
+        named = {_label(number, step): each.experiment for number, each in running.items()}
+        results = evaluator.results(named, chunk)
+        known = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
+        before = len(running)
+        for number, each in list(running.items()):
+            result = results[_label(number, step)]
+            last = step == len(chunks) - 1
+            if _ends(study, each, known[number], result, metric, step, last=last):
+                del running[number]
+        if len(running) < before:
+            told()
+
+
+def _begun(
+    study: optuna.Study, batch: Sequence[optuna.Trial], space: Space, told: Callable[[], None]
+) -> dict[int, _Running]:
+    """The trials whose configuration is one; the others have failed."""
+    running = {}
+    for trial in batch:
+        try:
+            experiment = space.experiment(space.told(trial.params))
+            check_intervention(experiment)
+            running[trial.number] = _Running(trial, experiment)
+        except TitrateError as error:
+            _fail(study, trial, str(error))
+            told()
+    return running
+
+
+def _ends(
+    study: optuna.Study,
+    each: _Running,
+    known: optuna.trial.FrozenTrial,
+    result: CaseResult,
+    metric: str,
+    step: int,
+    *,
+    last: bool,
+) -> bool:
+    """Report what came of one more chunk; whether the trial has ended with it."""
+    if known.state != TrialState.RUNNING or known.user_attrs.get(WORKER) != each.worker:
+        return True  # another worker took this one for dead, and runs the trial now
+    if result.status != "complete":
+        _fail(study, each.trial, result.error or result.status)
+        return True
+    each.values += result.sample_metrics[metric].values()
+    value = fmean(each.values)
+    if step not in known.intermediate_values:  # a dead worker's report stands
+        each.trial.report(value, step)
+    if last:
+        study.tell(each.trial, value)
+    elif each.trial.should_prune():
+        study.tell(each.trial, state=TrialState.PRUNED)
+    else:
+        return False
+    return True
+
+
+def _fail(study: optuna.Study, trial: optuna.Trial, error: str) -> None:
+    trial.set_user_attr(ERROR, error)
+    study.tell(trial, state=TrialState.FAIL)
+
+
+def _label(number: int, step: int) -> str:
+    return f"trial={number}-chunk={step}"

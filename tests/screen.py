@@ -1,0 +1,23 @@
+"""What a terminal shows in the end of all that was written to it."""
+
+from __future__ import annotations
+
+import re
+
+
+def screen(text: str) -> list[str]:
+    """The lines that are left to be seen: text after a carriage return overwrites its line."""
+    lines, column = [""], 0
+    for part in re.split(r"(\r|\n|\x1b\[A|\x1b\[K)", text):
+        if part == "\r":
+            column = 0
+        elif part == "\n":
+            lines.append("")
+            column = 0
+        elif part == "\x1b[K":
+            lines[-1] = lines[-1][:column]
+        elif part:
+            assert "\x1b" not in part, "a single line needs no cursor movement"
+            lines[-1] = lines[-1][:column] + part + lines[-1][column + len(part) :]
+            column += len(part)
+    return [line.rstrip() for line in lines]

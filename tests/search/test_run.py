@@ -1,0 +1,260 @@
+"""Whole searches on the zoo: what is pruned, what fails, what is written, what is repeated."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+
+import pytest
+import yaml
+
+from harness.errors import SpecError, TaskError
+from harness.search.line import SearchLine
+from harness.search.run import search
+
+from .small import SPEC, write_spec
+
+
+class Watched(SearchLine):
+    """A line that remembers what it was told, and how many requests were made."""
+
+    def __init__(self):
+        import io
+
+        super().__init__(io.StringIO(), 6)
+        self.made = 0
+
+    def update(self, counts):
+        super().update(counts)
+        self.made = counts.requests_done - counts.requests_stored
+
+    @property
+    def said(self):
+        return self.stream.getvalue()
+
+
+def run(folder, *overrides, report="out", **changes):
+    line = Watched()
+    spec = write_spec(folder, **changes)
+    found = search(spec, overrides, folder / report, root=folder, line=line)
+    return found, line
+
+
+def rows(folder, report="out"):
+    with (folder / report / "search" / "trials.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def document(folder, name, report="out"):
+    return json.loads((folder / report / "search" / name).read_text())
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("done")
+    found, line = run(folder)
+    return folder, found, line
+
+
+def test_the_best_is_the_best_of_the_trials(done):
+    folder, found, _ = done
+    complete = [row for row in rows(folder) if row["state"] == "COMPLETE"]
+    assert found.best.value == max(float(row["value"]) for row in complete)
+    assert sum(found.trials.values()) == len(rows(folder)) == 6
+    assert {check.name: check.holds for check in found.finished.invariants} == {
+        "splits_are_disjoint": True,
+        "best_trial_is_the_best": True,
+        "best_value_is_reproduced": True,
+        "neutral_equals_baseline": True,
+    }
+    assert document(folder, "best.json")["made_again"] == found.best.value
+    assert found.problems == []
+
+
+def test_what_is_reported_on_the_way_is_the_metric_of_the_samples_so_far(done):
+    folder, _, _ = done
+    for row in rows(folder):
+        if row["state"] == "COMPLETE":
+            assert row["intermediate.1"] == row["value"]
+        elif row["state"] == "PRUNED":
+            assert (row["intermediate.1"], row["value"]) == ("", "")
+        assert float(row["intermediate.0"]) * 3 == pytest.approx(
+            round(float(row["intermediate.0"]) * 3)
+        )
+
+
+def test_the_test_samples_are_the_best_configurations_alone(done):
+    folder, found, _ = done
+    config, results = document(folder, "config.json"), document(folder, "results.json")
+    splits = config["splits"]
+    assert not set(splits["validation"]) & set(splits["test"])
+    assert (len(splits["train"]), len(splits["validation"]), len(splits["test"])) == (8, 6, 5)
+    cases = found.finished.report.cases
+    assert len(cases) == 5
+    for case in cases:
+        assert case.task.size == 5
+        assert results["cases"][case.id]["metric"]["n"] == 5
+    asked = {
+        json.loads(line)["sample"]
+        for line in (folder / "out" / "samples.jsonl").read_text().splitlines()
+    }
+    assert asked == set(splits["test"])
+    assert set(results["best_minus"]) == {"neutral dose", "control"}
+    for each in results["best_minus"].values():
+        assert {"delta", "ci_low", "ci_high", "p"} <= set(each)
+
+
+def test_the_best_configuration_runs_by_itself(done):
+    folder, found, _ = done
+    spec = yaml.safe_load((folder / "out" / "search" / "best.yaml").read_text())
+    assert spec["axes"]["intervention.alpha"] == [0, found.configuration["intervention.alpha"]]
+    assert spec["task"]["only"] == "./test.json"
+    from harness.session import run_specs
+
+    again = run_specs(
+        [folder / "out" / "search" / "best.yaml"],
+        [],
+        folder / "again",
+        Watched(),
+        "test",
+        store=folder / ".titrate" / "store",
+    )
+    metrics = [case.metrics for case in found.finished.report.cases]
+    assert [case.metrics for case in again.report.cases] == metrics
+
+
+def test_everything_is_written(done):
+    folder, _, _ = done
+    files = {path.name for path in (folder / "out" / "search").iterdir()}
+    assert {
+        "config.json", "trials.csv", "study.db", "best.yaml", "best.json", "results.json",
+        "test.json", "history.png", "parallel_coordinates.png", "heatmap.png",
+    } <= files  # fmt: skip
+    config = document(folder, "config.json")
+    assert config["seeds"] == {"search": 0, "sampling": 0}
+    assert {"optuna", "torch"} <= set(config["versions"])
+    assert "git" in config
+    with sqlite3.connect(folder / "out" / "search" / "study.db") as copy:
+        assert copy.execute("select count(*) from trials").fetchone() == (6,)
+
+
+def test_a_search_that_is_done_is_not_done_again(done):
+    folder, found, _ = done
+    before = rows(folder)
+    again, line = run(folder, report="second")
+    assert rows(folder, "second") == before
+    assert again.best.value == found.best.value
+    assert line.made == 12  # the best configuration and its baseline are made anew, nothing else
+    more, _ = run(folder, report="third", trials=8)
+    assert rows(folder, "third")[:6] == before
+    assert sum(more.trials.values()) == 8
+
+
+def test_the_same_search_elsewhere_draws_the_same(done, tmp_path):
+    folder, _, _ = done
+    run(tmp_path)
+    same = [{**row, "seconds": "", "worker": ""} for row in rows(tmp_path)]
+    assert same == [{**row, "seconds": "", "worker": ""} for row in rows(folder)]
+
+
+def test_a_study_of_another_search_is_refused_at_its_line(done):
+    folder, _, _ = done
+    with pytest.raises(SpecError, match=r"small\.yaml:\d+ search\.storage: the study 'small' in"):
+        run(folder, report="other", seed=1)
+    assert not (folder / "other").exists()
+
+
+def test_the_median_pruner_prunes_what_falls_behind(tmp_path):
+    """Three doses of four do nothing to speak of; the other one ends with its first chunk."""
+    run(
+        tmp_path,
+        model="zoo/oracle",
+        space={"intervention.alpha": [0, 0.001, -0.001, 30]},
+        trials=10,
+        batch=1,
+        sampler="random",
+    )
+    seen = [(row["params.intervention.alpha"] == "30.0", row) for row in rows(tmp_path)]
+    harmless = [row for harmful, row in seen if not harmful]
+    harmful = [row for harmful, row in seen if harmful]
+    assert {row["state"] for row in harmless} == {"COMPLETE"}
+    assert all(float(row["intermediate.0"]) > 0 for row in harmless)
+    assert [row["state"] for row in harmful] == ["PRUNED"] * len(harmful)
+    assert harmful
+    assert {(row["intermediate.0"], row["intermediate.1"], row["value"]) for row in harmful} == {
+        ("0.0", "", "")
+    }
+
+
+def test_the_neutral_dose_may_be_the_best(tmp_path):
+    found, _ = run(tmp_path, space={"intervention.alpha": [0]}, trials=1, batch=1)
+    assert found.configuration == {"intervention.alpha": 0}
+    assert found.comparisons == []
+    baseline, neutral = found.finished.report.cases
+    assert neutral.versus_baseline["exact_match"].delta == 0
+    assert neutral.metrics == baseline.metrics
+
+
+# A probe's condition needs a probe's vector: each choice is possible, but not the two together.
+CONDITIONED = {
+    **SPEC["intervention"],
+    "alpha": 1,
+    "vector": {"pairs": "answers", "method": "probe"},
+    "only_if": {"kind": "cosine", "threshold": 0},
+}
+METHOD, CONDITION = "intervention.vector.method", "intervention.only_if"
+COSINE, PROBE = ({"kind": kind, "threshold": 0} for kind in ("cosine", "probe"))
+
+
+def test_an_impossible_configuration_has_failed_and_has_no_value(tmp_path):
+    found, _ = run(
+        tmp_path,
+        intervention=CONDITIONED,
+        space={METHOD: ["mean", "probe"], CONDITION: [COSINE, PROBE]},
+        trials=6,
+        sampler="random",
+        pruner="none",
+        pruner_options=None,
+    )
+    states = {
+        (row[f"params.{METHOD}"], "probe" in row[f"params.{CONDITION}"]): row
+        for row in rows(tmp_path)
+    }
+    failed = states.pop(("mean", True))
+    assert (failed["state"], failed["value"], failed["intermediate.0"]) == ("FAIL", "", "")
+    assert failed["error"].startswith("intervention.only_if.kind: probe needs ")
+    assert {row["state"] for row in states.values()} == {"COMPLETE"}
+    assert found.trials["fail"] >= 1
+
+
+def test_a_search_in_which_all_fail_says_why(tmp_path):
+    with pytest.raises(
+        TaskError, match=r"small came to a value: 2 failed, first: .*\.only_if\.kind"
+    ):
+        run(
+            tmp_path,
+            intervention=CONDITIONED,
+            space={METHOD: ["mean"], CONDITION: [PROBE], "intervention.alpha": [1, 2]},
+            trials=2,
+        )
+
+
+def test_an_interrupted_batch_is_queued_again(tmp_path, monkeypatch):
+    from harness.search.evaluate import Evaluator
+
+    whole = Evaluator.results
+    calls = []
+
+    def once(self, *arguments, **named):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return whole(self, *arguments, **named)
+
+    monkeypatch.setattr(Evaluator, "results", once)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+    found, _ = run(tmp_path)
+    assert [row["number"] for row in rows(tmp_path)] == list("012345")
+    assert sum(found.trials.values()) == 6

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import optuna
+import pytest
+
+from harness.errors import SpecError
+from harness.search.setup import read_search, set_up
+from harness.spec import load
+
+from .small import SPEC, write_spec
+
+STEERING = SPEC["intervention"]
+
+
+def ready(folder, **changes):
+    experiment, source = read_search(write_spec(folder, **changes))
+    return set_up(experiment, source, folder)
+
+
+def space(folder, space, **changes):
+    return ready(folder, space=space, **changes).space
+
+
+def test_a_trial_fills_the_spec_in(tmp_path):
+    wanted = {
+        "intervention.alpha": {"low": 0.1, "high": 2, "log": True},
+        "intervention.layer": [0, [0, 1]],
+        "sampling.max_new_tokens": {"low": 8, "high": 24, "step": 8},
+        "intervention.positions": ["all", "generated"],
+    }
+    found = space(tmp_path, wanted)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    layers = set()
+    for _ in range(20):
+        trial = study.ask()
+        configuration = found.asked(trial)
+        assert configuration == found.told(trial.params)
+        experiment = found.experiment(configuration)
+        assert experiment.intervention.alpha == configuration["intervention.alpha"]
+        assert 0.1 <= experiment.intervention.alpha <= 2
+        assert experiment.sampling.max_new_tokens in {8, 16, 24}
+        assert experiment.intervention.positions in {"all", "generated"}
+        assert experiment.search is None
+        layers.add(repr(experiment.intervention.layer))
+    assert layers == {"0", "[0, 1]"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "warned"),
+    [
+        ({"intervention.alpha": {"low": -1, "high": 1}}, False),
+        ({"intervention.alpha": {"low": -1, "high": 1, "step": 0.4}}, True),
+        ({"intervention.alpha": {"low": -0.8, "high": 1.2, "step": 0.4}}, False),
+        ({"intervention.alpha": {"low": 0.1, "high": 1}}, True),
+        ({"intervention.alpha": [0.1, 0]}, False),
+        ({"intervention.alpha": [0.1, 0.2]}, True),
+        ({"intervention.layer": [0, 1]}, True),
+    ],
+)
+def test_a_space_without_the_neutral_dose_is_warned_of(tmp_path, fields, warned):
+    found = ready(tmp_path, space=fields, intervention={**STEERING, "alpha": 0.5})
+    assert len(found.warnings) == warned
+    if warned and "intervention.alpha" in fields:
+        (warning,) = found.warnings
+        assert warning.startswith(f"{tmp_path}/small.yaml:")
+        assert "search.space.intervention.alpha: the neutral dose 0 is not in the space" in warning
+
+
+def test_a_layer_search_at_dose_nothing_holds_the_neutral_dose(tmp_path):
+    assert ready(tmp_path, space={"intervention.layer": [0, 1]}).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"space": {"intervention.alhpa": [0]}},
+            "search.space.intervention.alhpa: no such field; did you mean intervention.alpha?",
+        ),
+        ({"space": {"task.name": [0]}}, "search.space.task.name: cannot be searched; fields of"),
+        (
+            {"space": {"intervention.alpha": {"low": 1, "high": 0}}},
+            "search.space.intervention.alpha: low 1 is not below high 0",
+        ),
+        (
+            {"space": {"intervention.alpha": {"low": 1}}},
+            "search.space.intervention.alpha: give low and high, or a list of choices",
+        ),
+        (
+            {"space": {"intervention.alpha": {"low": 0, "high": 1, "log": True}}},
+            "low 0 has no logarithm",
+        ),
+        (
+            {"space": {"intervention.layer": {"low": 0.5, "high": 1}}},
+            "search.space.intervention.layer: 0.5 is not accepted; the field takes whole numbers",
+        ),
+        (
+            {"space": {"prompt.style": {"low": 0, "high": 1}}},
+            "search.space.prompt.style: takes no numbers; give a list of choices",
+        ),
+        (
+            {"space": {"intervention.layer": [0, 7]}},
+            "search.space.intervention.layer: at 7: there is no layer 7; the model's layers are 0",
+        ),
+        (
+            {"space": {"intervention.site": ["block", "blok"]}},
+            "search.space.intervention.site: at 'blok': 'blok' is not accepted; it should be",
+        ),
+        (
+            {"space": {"intervention.alpha": {"low": 0, "high": 1, "step": 0.4}}},
+            "high 1 is no multiple of step 0.4 above low 0; the last below it is 0.8",
+        ),
+        ({"space": {"intervention.layer": [0, 0]}}, "a choice is in the list twice; remove one"),
+        ({"space": {}}, "search.space: {} is not accepted"),
+        ({"metric": "exact_math"}, "no metric 'exact_math'; did you mean exact_match? it has"),
+        ({"sampler": "tpee"}, "search.sampler: 'tpee' is no sampler; did you mean tpe? use tpe,"),
+        ({"sampler": "BruteForceSampler"}, "search.sampler: 'BruteForceSampler' is no sampler;"),
+        ({"sampler_options": {"sed": 1}}, "search.sampler_options: TPESampler does not take them"),
+        ({"pruner": "medium"}, "search.pruner: 'medium' is no pruner; did you mean median?"),
+        ({"chunk": 6}, "search.pruner: median can prune nothing: 6 validation samples in chunks"),
+        (
+            {"pruner_options": {"n_warmup_steps": 10}},
+            "have 1 places between chunks and the first 10 are for warming up; use smaller chunks",
+        ),
+        ({"splits": {"validation": 100, "test": 100}}, "but there are 164 of micro_gsm8k"),
+        (
+            {"intervention": {**STEERING, "vector": {"file": "none.safetensors"}}},
+            "search.splits.train: 8 pairs asked for, but no vector of the intervention is built",
+        ),
+        ({"tirals": 5}, "search.tirals: unknown key; did you mean trials?"),
+        ({"intervention": None}, "intervention: missing; a search compares doses of one"),
+        (
+            {"intervention": {**STEERING, "vector": {"pairs": "styels"}}},
+            "small.yaml:8 intervention.vector.pairs: styels is neither styles nor answers",
+        ),
+        ({"model": "zoo/bass"}, "model"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_its_place(tmp_path, changes, said):
+    with pytest.raises(SpecError) as found:
+        ready(tmp_path, **changes)
+    message = str(found.value)
+    assert said in message
+    assert "\n" not in message
+    assert message.startswith(f"{tmp_path}/small.yaml:")
+
+
+def test_an_ordering_measured_on_the_task_itself_is_refused(tmp_path):
+    mask = {"kind": "router_mask", "points": {"usage": "avg_last_agentic"}, "count": 0}
+    changes = {"intervention": mask, "space": {"intervention.count": [0, 1]}, "model": "zoo/moe"}
+    with pytest.raises(SpecError, match="usage is measured on the task's own samples"):
+        ready(tmp_path, **changes, splits={"validation": 6, "test": 5})
+
+
+def test_the_limit_caps_every_split_and_keeps_the_number_of_chunks(tmp_path):
+    experiment, source = read_search(write_spec(tmp_path), ["task.limit=4"])
+    found = set_up(experiment, source, tmp_path)
+    assert (len(found.splits.train), found.splits.validation.size) == (4, 4)
+    assert (found.splits.test.size, found.settings.chunk) == (4, 2)
+
+
+def test_a_spec_without_a_search_is_named(tmp_path):
+    path = write_spec(tmp_path)
+    path.write_text(path.read_text().partition("search:")[0])
+    load(path)
+    with pytest.raises(SpecError, match="search: missing; this spec is run by `titrate run`"):
+        read_search(path)

@@ -1,0 +1,92 @@
+"""`titrate probes`, as a user types it; and its hidden states in `titrate store`."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from harness.cli import main
+
+SPEC = """\
+name: probed
+model: zoo/base
+task: {name: micro_gsm8k}
+intervention: {kind: steering, vector: {pairs: answers, samples: 12}, layer: 0, alpha: 0}
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "probed.yaml").write_text(SPEC)
+    return tmp_path
+
+
+def titrate(capsys, *arguments):
+    try:
+        status = main(list(arguments))
+    except SystemExit as exit_:
+        status = exit_.code
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_every_layer_is_probed_and_its_states_are_kept(here, capsys):
+    command = ("probes", "probed.yaml", "-o", "out", "--folds", "3")
+    status, out, _ = titrate(capsys, *command)
+    assert status == 0
+    assert out.splitlines()[0].split() == ["layer", "auc", "shuffled", "labels", "selectivity"]
+    document = json.loads((here / "out" / "probes.json").read_text())
+    assert [row["layer"] for row in document["layers"]] == [0, 1]
+    assert (document["count"], document["pairs"]) == (12, "answers")
+    for row in document["layers"]:
+        assert 0 <= row["ci_low"] <= row["auc"] <= row["ci_high"] <= 1
+        assert row["selectivity"] == pytest.approx(row["auc"] - row["control_auc"])
+    with (here / "out" / "probes.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 2
+    assert (here / "out" / "probes.png").read_bytes().startswith(b"\x89PNG")
+
+    status, out, _ = titrate(capsys, "store", "list")
+    assert "hidden states of zoo/base: 2 layers, " in out
+    status, out, _ = titrate(capsys, "store", "verify")
+    assert (status, "3 records whole" in out) == (0, True)
+
+    first, _ = sorted((here / ".titrate" / "store" / ".activations").iterdir())
+    first.write_bytes(first.read_bytes()[:-8])
+    status, out, _ = titrate(capsys, "store", "verify")
+    assert status == 1
+    assert f"{first.name}: cannot be read" in out
+    status, out, _ = titrate(capsys, "store", "prune", "--damaged", "--yes")
+    assert (status, first.exists()) == (0, False)
+    status, out, _ = titrate(capsys, "store", "prune", "--model", "zoo/base", "--yes")
+    assert list((here / ".titrate" / "store" / ".activations").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("intervention=null", "intervention: probes need the pairs of a steering vector"),
+        (
+            "intervention.vector={file: x.safetensors}",
+            "intervention.vector: probes need the pairs of one vector, not others",
+        ),
+        ("intervention.vector.samples=4", "4 pairs for 5 folds; use more pairs, or fewer folds"),
+        (
+            "intervention.vector.pairs=styels",
+            "intervention.vector.pairs: styels is neither styles nor answers",
+        ),
+        ("model=zoo/bass", "model: "),
+    ],
+)
+def test_wrong_input_is_one_line(capsys, change, said):
+    status, _, err = titrate(capsys, "probes", "probed.yaml", "--set", change)
+    assert status == 2
+    assert said in err.splitlines()[-1]
+    assert err.splitlines()[-1].startswith("titrate: ")
+
+
+def test_a_fold_alone_is_refused(capsys):
+    status, _, err = titrate(capsys, "probes", "probed.yaml", "--folds", "1")
+    assert (status, "1 is no number of folds; use 2 or more" in err) == (2, True)
