@@ -15,8 +15,7 @@ import pytest
 
 _ROOT = Path(__file__).parents[3]
 MODES = {
-    "zoo-base": ("zoo/base", {}),
-    "zoo-oracle": ("zoo/oracle", {}),
+    "dense": ("zoo/base", {}),
     "separate-process": ("zoo/moe", {"separate_process": True}),
     "tensor-parallel": ("zoo/moe", {"tensor_parallel_size": 2}),
     "compiled": ("zoo/moe", {"enforce_eager": False}),
