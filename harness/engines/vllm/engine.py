@@ -25,7 +25,7 @@ from harness.engines.vllm.declared import Declared
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.requests import Refusals, parameters, prompt_of
 from harness.engines.vllm.running import Running
-from harness.engines.vllm.start import device_name, is_eager, sequences, start
+from harness.engines.vllm.start import device_name, is_eager, prepare, sequences, start
 from harness.engines.vllm.workers import Workers
 from harness.errors import FieldError, ModelError, RequestError
 from harness.models.sites import hidden_shape
@@ -47,6 +47,7 @@ class VllmEngine:
     def __init__(
         self, model: str, settings: EngineSettings, declared: Declared | None = None
     ) -> None:
+        prepare(settings)
         self._facts = ModelFacts.of(model)
         self._settings = settings
         self._endings = Endings(self._facts)

@@ -51,8 +51,7 @@ def sequences(settings: EngineSettings) -> int:
 
 
 def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
-    """A running `LLMEngine`. Raises `FieldError` or `ModelError` where there cannot be one."""
-    check_installed()
+    """A running `LLMEngine`. Raises `ModelError` where there cannot be one."""
     with warnings.catch_warnings():
         # Of its own dependencies' deprecations, which a user of ours can do nothing about.
         warnings.simplefilter("ignore")
@@ -60,7 +59,6 @@ def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -
 
 
 def _started(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
-    _set_environment(settings)
     check_served(facts.reference, facts.config)
     from vllm import EngineArgs
     from vllm.v1.engine.llm_engine import LLMEngine
@@ -124,20 +122,27 @@ def _arguments(
     return arguments
 
 
-def _set_environment(settings: EngineSettings) -> None:
-    """What vLLM reads from the environment, also in the processes that it starts."""
+def prepare(settings: EngineSettings) -> None:
+    """Set what vLLM reads from the environment, also in the processes that it starts; import it.
+
+    Raises `FieldError` where it is missing, or is a version that was not tested.
+    """
+    check_installed()
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(bool(settings.separate_process)))
     os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(settings.model_runner == "v2"))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cpu = on_cpu()
     workers = (settings.tensor_parallel_size or 1) * (settings.pipeline_parallel_size or 1)
-    if on_cpu() and workers > 1:
+    if cpu and workers > 1:
         # Without being told, vLLM wants a node of memory for each of its workers.
         cores = sorted(os.sched_getaffinity(0))
         shares = (cores[worker::workers] for worker in range(workers))
         bound = "|".join(",".join(map(str, share)) for share in shares)
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", bound)
-    if on_cpu() and is_eager(settings):
+    if cpu and is_eager(settings):
         # Its samplers are compiled even in eager mode, for 2 to 17 s; on a CPU for nothing. The
         # variable is for processes to come, the setting for this one, which has read it already.
         os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")

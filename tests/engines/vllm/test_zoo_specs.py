@@ -6,17 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from harness.engines import KINDS
 from harness.runs.plan import planned
 from harness.runs.progress import Silent
 from harness.session import opened_session
 from harness.spec import expand, load
 
 _SPECS = Path(__file__).parents[3] / "specs"
-ZOO = [
-    path.relative_to(_SPECS)
-    for path in sorted(_SPECS.glob("*/*.yaml"))
-    if load(path)[0].model.startswith("zoo/")
-]
+
+
+def _is_for_both(path: Path) -> bool:
+    experiment = load(path)[0]
+    kind = experiment.intervention and experiment.intervention.kind
+    return experiment.model.startswith("zoo/") and (kind is None or kind in KINDS["vllm"])
+
+
+ZOO = [path.relative_to(_SPECS) for path in sorted(_SPECS.glob("*/*.yaml")) if _is_for_both(path)]
 
 
 def _results(spec: Path, engine: str, root: Path):
