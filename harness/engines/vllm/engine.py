@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -18,14 +17,13 @@ import torch
 from harness.engines.base import Activations, Completion, FinishReason, Reading, Request
 from harness.engines.endings import Endings
 from harness.engines.vllm import reading
-from harness.engines.vllm.availability import installed_version
 from harness.engines.vllm.canary import check_reached
 from harness.engines.vllm.conditions import Conditions, Lease
 from harness.engines.vllm.declared import Declared
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.requests import Refusals, parameters, prompt_of
 from harness.engines.vllm.running import Running
-from harness.engines.vllm.start import device_name, is_eager, prepare, sequences, start
+from harness.engines.vllm.start import described, is_eager, prepare, sequences, start
 from harness.engines.vllm.workers import Workers
 from harness.errors import FieldError, ModelError, RequestError
 from harness.models.sites import hidden_shape
@@ -64,7 +62,7 @@ class VllmEngine:
         self._engine = start(self._facts, settings, self._conditions)
         self._workers = Workers(self._engine)
         self._refusals = Refusals(self._facts, settings, self._columns)
-        self._determinism = self._described()
+        self._determinism = described(self._engine, settings)
         if first != Declared():
             self._grow(first)
 
@@ -283,25 +281,6 @@ class VllmEngine:
             return len(self._refusals.routers.layers)
         except ModelError:
             return 0
-
-    def _described(self) -> dict[str, str]:
-        config = self._engine.vllm_config
-        parallel = config.parallel_config
-        return {
-            "engine": "vllm",
-            "policy": "fast",
-            "device": device_name(),
-            "dtype": str(config.model_config.dtype).removeprefix("torch."),
-            "forward": "eager" if self._eager else "compiled",
-            "parallel": f"{parallel.tensor_parallel_size} x {parallel.pipeline_parallel_size}",
-            "model runner": self._settings.model_runner or "v1",
-            "speculation": self._settings.speculation or "off",
-            "kernels": torch.backends.cpu.get_cpu_capability(),
-            "titrate": version("pytest-titrate"),
-            "torch": torch.__version__,
-            "transformers": version("transformers"),
-            "vllm": str(installed_version()),
-        }
 
 
 def _refused(request: Request, why: object) -> Completion:

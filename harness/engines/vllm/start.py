@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import os
 import warnings
+from importlib.metadata import version
 from typing import Any
 
 import psutil
+import torch
 import torch._dynamo
 
-from harness.engines.vllm.availability import check_installed, check_served
+from harness.engines.vllm.availability import (
+    check_installed,
+    check_served,
+    installed_version,
+)
 from harness.engines.vllm.conditions import Conditions
 from harness.engines.vllm.facts import ModelFacts
 from harness.errors import ModelError
@@ -58,6 +64,27 @@ def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -
         return _started(facts, settings, conditions)
 
 
+def described(engine: Any, settings: EngineSettings) -> dict[str, str]:
+    """What may change a running engine's numbers, by name, for the report."""
+    config = engine.vllm_config
+    parallel = config.parallel_config
+    return {
+        "engine": "vllm",
+        "policy": "fast",
+        "device": device_name(),
+        "dtype": str(config.model_config.dtype).removeprefix("torch."),
+        "forward": "eager" if is_eager(settings) else "compiled",
+        "parallel": f"{parallel.tensor_parallel_size} x {parallel.pipeline_parallel_size}",
+        "model runner": settings.model_runner or "v1",
+        "speculation": settings.speculation or "off",
+        "kernels": torch.backends.cpu.get_cpu_capability(),
+        "titrate": version("pytest-titrate"),
+        "torch": torch.__version__,
+        "transformers": version("transformers"),
+        "vllm": str(installed_version()),
+    }
+
+
 def _started(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
     check_served(facts.reference, facts.config)
     from vllm import EngineArgs
@@ -79,6 +106,8 @@ def _arguments(
 ) -> dict[str, Any]:
     """The settings of vLLM, from those of a spec."""
     columns = min(settings.columns or facts.context, facts.context)
+    # What an eager model is to learn, its workers are told when they can answer.
+    known = Conditions(conditions.rows) if is_eager(settings) else conditions
     arguments: dict[str, Any] = {
         "model": str(facts.folder),
         "skip_tokenizer_init": True,  # token ids in, token ids out
@@ -100,8 +129,8 @@ def _arguments(
         "additional_config": {
             "titrate": {
                 "rows": conditions.rows,
-                "declared": conditions.declared.to_json(),
-                "columns": [list(column) for column in conditions.columns],
+                "declared": known.declared.to_json(),
+                "columns": [list(column) for column in known.columns],
             }
         },
     }
