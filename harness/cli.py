@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from harness import pairs_verbs, store_verbs
+from harness import pairs_verbs, store_verbs, vectors_verbs
 from harness.errors import ModelError, TitrateError
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     build.set_defaults(run=_zoo_build)
 
     pairs_verbs.add_to(verbs)
+    vectors_verbs.add_to(verbs)
     return parser
 
 

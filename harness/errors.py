@@ -5,6 +5,7 @@
     ├── SpecError                the same with its place: `file:line field: problem; remedy`
     ├── ModelError               a model that is missing, or lacks what was asked of it
     ├── TaskError                a task that is missing, or data that is not what it claims to be
+    ├── VectorError              a file of steering vectors that cannot be read or written
     ├── RequestError             one request that an engine refuses; the requests beside it go on
     ├── SandboxError             untrusted code cannot be run at the isolation that was asked for
     ├── StoreError               a completion store, or a run's records, that cannot be used
@@ -44,6 +45,10 @@ class ModelError(TitrateError):
 
 class TaskError(TitrateError):
     """A task that does not exist, or a data file that is not what it claims to be."""
+
+
+class VectorError(TitrateError):
+    """A file of steering vectors that cannot be read, converted or written."""
 
 
 class RequestError(TitrateError):

@@ -33,7 +33,7 @@ from functools import cached_property
 from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
 from harness.errors import FieldError
@@ -73,6 +73,8 @@ class Term(BaseModel):
     given: tuple[float, ...] = ()
     """Doses of the steps under the schedule given; its vector may be [S, H], a row per step."""
     condition: Condition | None = None
+    residual_norm: PositiveFloat | None = None
+    """Mean norm of the hidden states there, where it is known; no part of what the term does."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -94,7 +96,9 @@ class Term(BaseModel):
 
     def content(self, steps: int | None = None) -> str:
         """What the term does, as text; given doses only as far as the first `steps` need them."""
-        plain = self.model_dump(mode="json", exclude={"vector", "condition", "given"})
+        plain = self.model_dump(
+            mode="json", exclude={"vector", "condition", "given", "residual_norm"}
+        )
         given = self.given if steps is None else self.given[: max(0, steps)]
         condition = self.condition and self.condition.model_dump(exclude={"direction"})
         direction = self.condition and self.condition.direction.digest

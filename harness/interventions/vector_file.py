@@ -1,14 +1,15 @@
 """Steering vectors on disk: one vector per layer, with what they were built from.
 
 The format is safetensors: tensors `layer.0`, `layer.7`, ... of shape [H], and string metadata
-with the site, the method, the position rule, the model's content hash and, per layer, the mean norm
-of the hidden states that the vector was built from (`residual_norm.7`), which is the unit in which
-a dose may be given. Nothing in such a file is ever executed.
+with the site, what the vectors were built from and how, and, per layer where it is known, the mean
+norm of the hidden states that the vector was built from (`residual_norm.7`), which is the unit in
+which a dose may be given. Nothing in such a file is ever executed.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +30,10 @@ _LAYER = re.compile(r"layer\.(\d+)")
 
 @dataclass(frozen=True)
 class SteeringVectors:
-    """One vector [H] per layer, all of one site; `residual_norms` are mean hidden-state norms."""
+    """One vector [H] per layer, all of one site.
+
+    `residual_norms` are mean norms of the hidden states there; imported vectors may lack them.
+    """
 
     site: Site
     vectors: Mapping[int, Array]
@@ -84,11 +88,10 @@ def _vectors(metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -
             shape = list(tensor.shape)
             raise _problem(f"tensor {name} of shape {shape} is no vector `layer.N` of shape [H]")
         layer = int(match.group(1))
-        vectors[layer] = Array(tensor)
-        try:
-            norms[layer] = float(metadata[f"residual_norm.{layer}"])
-        except (KeyError, ValueError) as error:
-            raise _problem(f"its metadata lacks a number residual_norm.{layer}") from error
+        vectors[layer] = _finite(tensor, name)
+        norm = metadata.get(f"residual_norm.{layer}")
+        if norm is not None:
+            norms[layer] = _length(norm, layer)
     if not vectors:
         raise _problem("it holds no vector")
     ordered = sorted(vectors)
@@ -96,9 +99,26 @@ def _vectors(metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -
     return SteeringVectors(
         site,
         {layer: vectors[layer] for layer in ordered},
-        {layer: norms[layer] for layer in ordered},
+        {layer: norms[layer] for layer in ordered if layer in norms},
         {str(key): str(value) for key, value in facts.items()},
     )
+
+
+def _finite(tensor: torch.Tensor, name: str) -> Array:
+    try:
+        return Array(tensor)
+    except FieldError as error:
+        raise _problem(f"tensor {name}: {error.problem}") from error
+
+
+def _length(text: str, layer: int) -> float:
+    try:
+        norm = float(text)
+    except ValueError:
+        norm = math.nan
+    if not 0 < norm < math.inf:
+        raise _problem(f"its residual_norm.{layer} is {text!r}; expected a positive number")
+    return norm
 
 
 def _problem(text: str) -> FieldError:

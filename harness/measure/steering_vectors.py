@@ -46,19 +46,37 @@ def build_vectors(
 ) -> SteeringVectors:
     """One vector per layer from the pairs' hidden states.
 
-    Raises TaskError for pairs that are none, whose sides are the same tokens, or in which the
-    position rule matches no token.
+    Raises TaskError for pairs that are none, whose sides are the same tokens, in which the
+    position rule matches no token, or whose sides are all alike up to there.
     """
-    if not pairs:
-        raise TaskError("there are no pairs; a vector needs at least one")
+    readings = readings_of_pairs(
+        engine.tokenizer, pairs, layers=layers, site=site, position=position
+    )
+    check_difference(list(readings), position)
     positive, negative = pair_states(engine, pairs, layers=layers, site=site, position=position)
-    vectors, norms = {}, {}
-    for layer in layers:
-        vectors[layer] = Array(aggregate(positive[layer], negative[layer], method))
-        states = np.concatenate([positive[layer], negative[layer]])
-        norms[layer] = float(np.linalg.norm(states, axis=1).mean())
+    vectors = {
+        layer: Array(aggregate(positive[layer], negative[layer], method)) for layer in layers
+    }
+    norms = {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
     known = {"method": method, "position": str(position), "pairs": str(len(pairs))}
     return SteeringVectors(site, vectors, norms, {**known, **(facts or {})})
+
+
+def residual_norms(
+    engine: Engine,
+    pairs: Sequence[ContrastPair],
+    *,
+    layers: Sequence[int],
+    site: Site,
+    position: PositionRule,
+) -> Mapping[int, float]:
+    """How long the hidden states at a site are on average, layer by layer, at the pairs' tokens."""
+    positive, negative = pair_states(engine, pairs, layers=layers, site=site, position=position)
+    return {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
+
+
+def _mean_norm(positive: Matrix, negative: Matrix) -> float:
+    return float(np.linalg.norm(np.concatenate([positive, negative]), axis=1).mean())
 
 
 def pair_states(
@@ -112,9 +130,13 @@ def aggregate(positive: Matrix, negative: Matrix, method: Method) -> Matrix:
             return _probe_direction(positive, negative)
 
 
-def random_control(vector: Array, seed: int) -> Array:
-    """A direction drawn from the uniform distribution on the sphere, as long as `vector`."""
-    draw = np.random.Generator(np.random.PCG64(seed)).standard_normal(vector.shape)
+def random_control(vector: Array, seed: int, index: int = 0) -> Array:
+    """A direction drawn from the uniform distribution on the sphere, as long as `vector`.
+
+    Of several vectors that are added, each has an `index`, and a draw independent of the others'.
+    """
+    spawned = np.random.SeedSequence(seed, spawn_key=(index,) if index else ())
+    draw = np.random.Generator(np.random.PCG64(spawned)).standard_normal(vector.shape)
     return Array(draw * (vector.norm / np.linalg.norm(draw)))
 
 
@@ -164,6 +186,28 @@ def readings_of_pairs(
             yield Reading((*prompt, *answer), capture, prompt=len(prompt))
 
 
+def check_difference(readings: Sequence[Reading], position: PositionRule) -> None:
+    """Raise TaskError if every pair reads the same tokens on both sides: its vector would be 0.
+
+    A state depends on the tokens up to its own alone. The two sides of answers that begin alike
+    differ at their ends, and not where they begin.
+    """
+    if not readings:
+        raise TaskError("there are no pairs; a vector needs at least one")
+    sides = zip(readings[0::2], readings[1::2], strict=True)
+    if all(_read(positive) == _read(negative) for positive, negative in sides):
+        raise TaskError(
+            f"the two sides of all pairs are the same tokens up to the position {position!r}, so "
+            "that they do not differ there; use a later one, such as last"
+        )
+
+
+def _read(reading: Reading) -> tuple[object, ...]:
+    """All that the states of a reading depend on."""
+    at = reading.capture.positions or (len(reading.tokens) - 1,)
+    return at, tuple(reading.tokens[: max(at) + 1])
+
+
 def _tokens(tokenizer: Any, side: Side) -> tuple[list[int], list[int]]:
     """Token ids of the prompt and of the answer, encoded apart as decoding would see them."""
     prompt = render(tokenizer, side.prompt)
@@ -192,11 +236,11 @@ def _at(pair: str, position: PositionRule, prompt: int, answer: int) -> tuple[in
     return at
 
 
-def check_layers(layers: Sequence[int], count: int) -> None:
+def check_layers(layers: Sequence[int], count: int, name: str = "intervention.layer") -> None:
     """Raise FieldError for the first layer that a model with `count` layers does not have."""
     for layer in layers:
         if not 0 <= layer < count:
             raise FieldError(
-                "intervention.layer",
+                name,
                 f"there is no layer {layer}; the model's layers are 0-{count - 1}",
             )

@@ -21,6 +21,7 @@ from harness.reporting.report import (
     TaskInfo,
 )
 from harness.reporting.statistics import Metric, Versus, holm, paired, summarise
+from harness.reporting.vector_norms import vector_norms
 from harness.runs.results import CaseResult, GateResult, InvariantResult
 
 # Of the whole experiment rather than of one of its cases.
@@ -159,6 +160,7 @@ def _case(
         params=dict(result.case.params),
         settings=experiment.model_dump(mode="json", exclude=_NOT_SETTINGS),
         intervention=(None if result.intervention is None else result.intervention.described()),
+        vectors=vector_norms(result.intervention),
         dose_axis=dose_axes.get(experiment.name),
         dose=result.case.dose,
         baseline=result.baseline,

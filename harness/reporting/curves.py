@@ -8,12 +8,24 @@ from itertools import pairwise
 
 from harness.reporting.labels import label, varying
 from harness.reporting.report import CaseReport, Report
+from harness.tasks.base import TOOL_CALL
 
 #: A case with its dose.
 Dosed = tuple[float, CaseReport]
 #: Doses whose largest gap is this many times the smallest would crowd on a linear axis.
 _CROWDED = 3.0
 _NUMBER = re.compile(r"(\d+)")
+
+
+def shown_metrics(cases: Sequence[CaseReport]) -> list[str]:
+    """The metrics that are shown side by side: the primary one, and tool calls if any were made.
+
+    A model that is steered from answering to calling a tool gets worse at answering: one curve
+    without the other would not say how.
+    """
+    primary = [case.metric for case in cases][:1]
+    called = any(TOOL_CALL in case.metrics and case.metrics[TOOL_CALL].value for case in cases)
+    return [*primary, TOOL_CALL] if called else primary
 
 
 def by_dose(report: Report, cases: Sequence[CaseReport]) -> list[Dosed]:

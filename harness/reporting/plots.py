@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.reporting.curves import by_dose, curves, places_of
-from harness.reporting.figure import GREY, HEIGHT, RULE, canvas, surround, untangle
+from harness.reporting.curves import Dosed, by_dose, curves, places_of, shown_metrics
+from harness.reporting.figure import GREY, HEIGHT, RULE, canvas, panels, surround, untangle
 from harness.reporting.labels import label, varying
 from harness.reporting.report import CaseReport, Report
 from harness.reporting.statistics import Metric
@@ -24,18 +24,21 @@ MARKERS = "osD^vP<X"
 _DASHED = (0, (5, 3))
 #: With more lines than this, shaded bands would only cover each other.
 _MOST_BANDS = 4
+#: Inches that each further metric adds below the first.
+_PANEL = 2.4
 
 
 @dataclass(frozen=True)
 class _Point:
-    """A complete case and the place on the dose axis where it is drawn."""
+    """A complete case, one of its metrics, and the place on the dose axis where it is drawn."""
 
     at: float
     case: CaseReport
+    name: str
 
     @property
     def metric(self) -> Metric:
-        return self.case.metrics[self.case.metric]
+        return self.case.metrics[self.name]
 
     @property
     def low(self) -> float:
@@ -55,7 +58,7 @@ class _Point:
 
     @property
     def significant(self) -> bool:
-        versus = self.case.versus_baseline.get(self.case.metric)
+        versus = self.case.versus_baseline.get(self.name)
         return versus is not None and versus.deciding_p < SIGNIFICANT
 
 
@@ -73,50 +76,32 @@ def plots(report: Report) -> Iterator[tuple[str, Figure]]:
 
 
 def dose_response(report: Report, experiment: str) -> Figure:
-    """The primary metric over the dose, one line per combination of the other axes.
+    """The metrics that are shown over the dose, one line per combination of the other axes.
 
     Each line has its baseline as a dashed line in the same colour; a baseline that all lines share
     is grey. Doses that would crowd on a linear axis are spaced evenly.
     """
     complete = _complete(report, experiment)
     treated = by_dose(report, complete)
-    by_id = {case.id: case for case in complete}
     places = places_of({dose for dose, _ in treated})
-    series = curves(treated)
-    gap = min((b - a for a, b in pairwise(places.values())), default=1.0)
-    shared = len(series) > 1 and len({case.baseline for _, case in treated}) == 1
-
-    figure, axes = canvas(HEIGHT)
-    styles = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
-    for index, ((name, members), (colour, marker)) in enumerate(
-        zip(series.items(), styles, strict=False)
-    ):
-        shift = (index - (len(series) - 1) / 2) * min(0.07, 0.4 / len(series)) * gap
-        points = [_Point(places[dose] + shift, case) for dose, case in members]
-        bands = len(series) <= _MOST_BANDS
-        _curve(axes, points, name, colour, marker, band=bands)
-        if index == 0 or not shared:
-            baselines = [
-                _Point(places[dose], by_id[case.baseline])
-                for dose, case in members
-                if case.baseline in by_id
-            ]
-            _baseline(axes, baselines, GREY if shared else colour, band=bands or shared)
-
+    names = shown_metrics(complete)
+    figure, stacked = panels(HEIGHT + _PANEL * (len(names) - 1), len(names))
+    for axes, name in zip(stacked, names, strict=True):
+        having = [case for case in complete if name in case.metrics]
+        _panel(axes, having, by_dose(report, having), places, name)
+    gap = _gap(places)
     margin = max(0.04 * (max(places.values()) - min(places.values())), 0.4 * gap)
+    axes = stacked[-1]
     axes.set_xlim(min(places.values()) - margin, max(places.values()) + margin)
     axes.set_xticks(list(places.values()), [f"{dose:g}" for dose in places])
     even = list(places) != list(places.values())
     axis = treated[0][1].dose_axis or "dose"
     axes.set_xlabel(f"{axis} (spaced evenly, not to scale)" if even else axis)
-    axes.set_ylabel(complete[0].metric)
-    axes.grid(axis="y", color=RULE, linewidth=0.8)
-    if _are_rates(complete):
-        axes.set_ylim(-0.03, 1.03)
+    series = curves(treated)
     entries = list(series) if len(series) > 1 else []
     surround(
         figure,
-        axes,
+        stacked[0],
         title=experiment,
         subtitle=_subtitle(report, experiment),
         caption=_caption(report, experiment, baseline="Dashed"),
@@ -124,6 +109,42 @@ def dose_response(report: Report, experiment: str) -> Figure:
     )
     untangle(figure, axes)
     return figure
+
+
+def _panel(
+    axes: Axes,
+    complete: Sequence[CaseReport],
+    treated: Sequence[Dosed],
+    places: Mapping[float, float],
+    metric: str,
+) -> None:
+    """One metric over the dose."""
+    by_id = {case.id: case for case in complete}
+    series = curves(treated)
+    shared = len(series) > 1 and len({case.baseline for _, case in treated}) == 1
+    styles = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
+    for index, ((name, members), (colour, marker)) in enumerate(
+        zip(series.items(), styles, strict=False)
+    ):
+        shift = (index - (len(series) - 1) / 2) * min(0.07, 0.4 / len(series)) * _gap(places)
+        points = [_Point(places[dose] + shift, case, metric) for dose, case in members]
+        bands = len(series) <= _MOST_BANDS
+        _curve(axes, points, name, colour, marker, band=bands)
+        if index == 0 or not shared:
+            baselines = [
+                _Point(places[dose], by_id[case.baseline], metric)
+                for dose, case in members
+                if case.baseline in by_id
+            ]
+            _baseline(axes, baselines, GREY if shared else colour, band=bands or shared)
+    axes.set_ylabel(metric)
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    if _are_rates(complete, metric):
+        axes.set_ylim(-0.03, 1.03)
+
+
+def _gap(places: Mapping[float, float]) -> float:
+    return min((b - a for a, b in pairwise(places.values())), default=1.0)
 
 
 def dots(report: Report, experiment: str) -> Figure:
@@ -134,7 +155,7 @@ def dots(report: Report, experiment: str) -> Figure:
     texts = []
     for row, case in enumerate(complete):
         baseline = case.id in report.baselines
-        point, colour = _Point(row, case), GREY if baseline else COLOURS[0]
+        point, colour = _Point(row, case, case.metric), GREY if baseline else COLOURS[0]
         axes.errorbar(
             [point.metric.value],
             [row],
@@ -152,7 +173,7 @@ def dots(report: Report, experiment: str) -> Figure:
     axes.set_ylim(len(complete) - 0.4, -0.6)
     axes.set_xlabel(complete[0].metric)
     axes.grid(axis="x", color=RULE, linewidth=0.8)
-    if _are_rates(complete):
+    if _are_rates(complete, complete[0].metric):
         axes.set_xlim(-0.03, 1.03)
     surround(
         figure,
@@ -170,8 +191,8 @@ def _complete(report: Report, experiment: str) -> list[CaseReport]:
     return [case for case in report.experiment(experiment) if case.metric in case.metrics]
 
 
-def _are_rates(cases: Sequence[CaseReport]) -> bool:
-    points = [_Point(0.0, case) for case in cases]
+def _are_rates(cases: Sequence[CaseReport], metric: str) -> bool:
+    points = [_Point(0.0, case, metric) for case in cases]
     return all(point.low >= 0 and point.high <= 1 for point in points)
 
 

@@ -7,6 +7,7 @@ checks documents against them, `write` and `load` move them to and from a direct
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Any, Literal
 
 import pandas as pd
@@ -109,6 +110,19 @@ class Agreement(Section):
     """Share of samples all of whose draws equal the baseline's, token for token."""
 
 
+class VectorNorm(Section):
+    """The length of a steering vector at one place, and beside the hidden states there."""
+
+    layer: NonNegativeInt
+    site: str
+    norm: NonNegativeFloat
+    """Euclidean; of the vector itself, before it is multiplied by any dose."""
+    residual_norm: NonNegativeFloat | None = None
+    """Mean norm of the hidden states that the vector was built from; null where it is not known."""
+    relative: NonNegativeFloat | None = None
+    """`norm / residual_norm`."""
+
+
 class CaseReport(Section):
     """One row of the table: a case with its metrics.
 
@@ -127,6 +141,8 @@ class CaseReport(Section):
     """The experiment with every axis fixed, defaults included: what to run to see this again."""
     intervention: dict[str, JsonValue] | None = None
     """What was done to the model, measured orderings resolved; null where nothing was."""
+    vectors: tuple[VectorNorm, ...] = ()
+    """The lengths of the steering vectors that were added; none at a neutral dose."""
     dose_axis: str | None
     """The axis that is the dose; null in an experiment without one."""
     dose: float | None
@@ -193,7 +209,7 @@ class Report(Section):
     invariants: tuple[Invariant, ...] = ()
     gates: tuple[Gate, ...] = ()
 
-    @property
+    @cached_property
     def baselines(self) -> frozenset[str]:
         """Ids of the cases that other cases are compared with."""
         return frozenset(case.baseline for case in self.cases if case.baseline is not None)

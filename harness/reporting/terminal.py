@@ -13,9 +13,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.reporting.curves import shown_metrics
 from harness.reporting.labels import by_series, text, varying
 from harness.reporting.report import Agreement, CaseReport, Report
 from harness.reporting.statistics import Metric, Versus
+from harness.reporting.vector_norms import norms_text
 
 WIDTH = 100
 _NOTHING = "-"
@@ -75,7 +77,8 @@ def _experiment(report: Report, name: str) -> Group:
     if not axes:
         rows.add_column("case")
     masked = any("routed" in case.counts for case in cases)
-    for title in (first.metric, "delta", "+/-", "p", "mde", "agree", "same"):
+    metrics = shown_metrics(cases)
+    for title in (first.metric, "delta", "+/-", "p", "mde", "agree", "same", *metrics[1:]):
         rows.add_column(title, justify="right", no_wrap=True)
     for title in ("changed", "empty") if masked else ():
         rows.add_column(title, justify="right", no_wrap=True)
@@ -87,8 +90,10 @@ def _experiment(report: Report, name: str) -> Group:
             # Its place is the dose that it does not have; a grid without one is marked in front.
             free = own.index(_NOTHING) if _NOTHING in own else 0
             own[free] = "baseline" if own[free] == _NOTHING else f"{own[free]} (baseline)"
+        # Beside the routing's columns there is no room for its interval.
+        others = [_other(case, metric, bare=masked) for metric in metrics[1:]]
         routing = _routing(case) if masked else ()
-        rows.add_row(*own, *_numbers(case), *routing, style="dim" if baseline else "")
+        rows.add_row(*own, *_numbers(case), *others, *routing, style="dim" if baseline else "")
     sampling = first.settings.get("sampling")
     draws = sampling.get("draws", 1) if isinstance(sampling, dict) else 1
     size = f"n = {first.task.size}" + (f" samples x {draws} draws" if draws != 1 else "")
@@ -98,6 +103,8 @@ def _experiment(report: Report, name: str) -> Group:
     legend = _LEGEND.format(correction=_PLAIN if plain else _HOLM) + (
         _ROUTING_LEGEND if masked else ""
     )
+    norms = norms_text(cases)
+    legend += f"\n{norms}" if norms else ""
     return Group(heading, rows, Padding(Text(legend, "dim"), (0, 0, 1, 0)))
 
 
@@ -115,6 +122,14 @@ def _numbers(case: CaseReport) -> tuple[str | Text, ...]:
         _length(agreement) if agreement else _NOTHING,
         f"{agreement.identical:.0%}" if agreement else _NOTHING,
     )
+
+
+def _other(case: CaseReport, name: str, *, bare: bool) -> str:
+    """Another metric of a case, with its interval or bare."""
+    metric = case.metrics.get(name)
+    if metric is None:
+        return _NOTHING
+    return f"{metric.value:.2f}" if bare else interval(metric)
 
 
 def _routing(case: CaseReport) -> tuple[str, ...]:

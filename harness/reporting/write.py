@@ -157,6 +157,7 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "error": draw.completion.error,
                 "correct": draw.score.correct,
                 "parsed": draw.score.parsed,
+                "tool_call": draw.score.tool_call,
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
                 "metrics": metrics.get(draw.sample, {}),

@@ -156,7 +156,12 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
         "draw": draw.draw,
         "prompt": draw.prompt,
         "completion": completion_json(draw.completion),
-        "score": [draw.score.correct, draw.score.parsed, draw.score.detail],
+        "score": [
+            draw.score.correct,
+            draw.score.parsed,
+            draw.score.detail,
+            draw.score.tool_call,
+        ],
         "agreement": draw.agreement,
     }
 
@@ -173,8 +178,8 @@ def _draw_from(value: dict[str, Any]) -> DrawResult:
 
 
 def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
-    """A case as JSON values; `around` is the case whose baseline it is, and whose places it has."""
-    shared = around is not None and around.source.places == case.source.places
+    """A case as JSON values; `around` is the case whose baseline it is, with some of its places."""
+    shared = around is not None and around.source.choosing()(case.source.choices) == case.source
     return {
         "id": case.id,
         "experiment": case.experiment.model_dump(mode="json"),
@@ -193,13 +198,13 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
 
 
 def _case_from(value: dict[str, Any], around: Source | None = None) -> Case:
+    choices = tuple((axis, position) for axis, position in value["choices"])
     if value["places"] is not None:
         places = tuple((name, Place(text, folder)) for name, text, folder in value["places"])
+        source = Source(value["file"], places, choices)
     else:
         assert around is not None
-        places = around.places
-    choices = tuple((axis, position) for axis, position in value["choices"])
-    source = Source(value["file"], places, choices)
+        source = around.choosing()(choices)
     baseline = value["baseline"]
     return Case(
         id=value["id"],

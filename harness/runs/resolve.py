@@ -143,9 +143,9 @@ def measured_for(experiment: Experiment) -> str | None:
     """What has to be measured on the model before an experiment's intervention is known, if any."""
     settings = experiment.intervention
     if isinstance(settings, SteeringSettings) and settings.alpha:
-        vector = settings.vector
-        if isinstance(vector, PairVector):
-            return f"{vector.method} vector of {vector.pairs}"
+        built = [each for each in settings.vectors if isinstance(each, PairVector)]
+        if built:
+            return ", ".join(f"{each.method} vector of {each.pairs}" for each in built)
     if isinstance(settings, DacSettings) and settings.strongest:
         measured = [each.called for each in settings.properties if isinstance(each, PairProperty)]
         if measured:

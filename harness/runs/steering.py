@@ -8,34 +8,25 @@ store under every token and position that was read for them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from random import Random
+from pathlib import Path
 from typing import Any
 
 from harness.engines.base import Engine
-from harness.errors import FieldError, TaskError
+from harness.errors import FieldError
 from harness.interventions.array import Array
-from harness.interventions.steering import Condition, Steering, Term, check_terms
+from harness.interventions.steering import Steering, check_terms
 from harness.interventions.vector_file import SteeringVectors, read_vectors
-from harness.measure.steering_vectors import (
-    build_vectors,
-    check_layers,
-    random_control,
-    readings_of_pairs,
-)
+from harness.measure.steering_vectors import build_vectors, check_layers, readings_of_pairs
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
+from harness.runs.contrast_pairs import BUILT_IN, check_pairs, pairs_for
 from harness.runs.progress import Progress
+from harness.runs.steering_terms import check_file, field_of, terms_of
 from harness.runs.store import CompletionStore, key_of
 from harness.spec import Experiment
 from harness.spec.steering import FileVector, PairVector, SteeringSettings
-from harness.tasks import micro_gsm8k, micro_humaneval
-from harness.tasks.contrast import ContrastPair, answer_pairs, read_pairs, style_pairs
-
-_SEED = 0
-_BUILT_IN = ("styles", "answers")
 
 
 @dataclass
@@ -51,28 +42,26 @@ class VectorSource:
         """The intervention of a case. Raises `FieldError` or `TaskError` for an impossible one."""
         if settings.alpha == 0:
             return Steering()  # no vector is needed for a dose of nothing
-        if isinstance(settings.vector, FileVector):
-            vectors = read_vectors(settings.vector.file)
-        else:
-            vectors = self._from_pairs(experiment, settings, settings.vector)
-        steering = Steering(
-            terms=tuple(
-                _term(experiment, settings, vectors, layer) for layer in layers_of(settings)
-            )
-        )
-        layers, width = hidden_shape(load_config(experiment.model))
-        check_terms(steering, layers=layers, width=width)
-        return steering
+        found = [
+            read_vectors(vector.file)
+            if isinstance(vector, FileVector)
+            else self.built(experiment, settings, vector)
+            for vector in settings.vectors
+        ]
+        return _steering(experiment, settings, found)
 
     def known(self, experiment: Experiment, settings: SteeringSettings) -> bool:
         """Whether the vectors are at hand without reading hidden states."""
-        if settings.alpha == 0 or isinstance(settings.vector, FileVector):
-            return True
-        return self._stored(self._key(experiment, settings, settings.vector)) is not None
+        return settings.alpha == 0 or all(
+            isinstance(vector, FileVector)
+            or self._stored(self._key(experiment, settings, vector)) is not None
+            for vector in settings.vectors
+        )
 
-    def _from_pairs(
+    def built(
         self, experiment: Experiment, settings: SteeringSettings, vector: PairVector
     ) -> SteeringVectors:
+        """The vectors of one entry of the section, from its pairs."""
         key = self._key(experiment, settings, vector)
         found = self._stored(key)
         if found is not None:
@@ -82,10 +71,11 @@ class VectorSource:
         built = build_vectors(
             self.engine,
             pairs,
-            layers=layers_of(settings),
-            site=settings.site,
+            layers=settings.layers_of(vector),
+            site=settings.site_of(vector),
             position=vector.position,
             method=vector.method,
+            facts=built_from(experiment, vector),
         )
         document = _to_json(built)
         if self.store is not None:
@@ -102,69 +92,71 @@ class VectorSource:
 
     def _key(self, experiment: Experiment, settings: SteeringSettings, vector: PairVector) -> str:
         """The key of built vectors: how, where, and every token and position that is read."""
+        layers, site = settings.layers_of(vector), settings.site_of(vector)
         readings = readings_of_pairs(
             self.engine.tokenizer,
             pairs_for(experiment, vector),
-            layers=layers_of(settings),
-            site=settings.site,
+            layers=layers,
+            site=site,
             position=vector.position,
         )
         read = [(reading.tokens, reading.capture.positions) for reading in readings]
-        how = [vector.method, settings.site, layers_of(settings)]
+        how = [vector.method, site, layers]
         return key_of(self.engine.fingerprint, f"vectors {json.dumps([how, read])}")
+
+
+def built_from(experiment: Experiment, vector: PairVector) -> dict[str, str]:
+    """What a vector's file says of its origin, beside how it was built."""
+    config = load_config(experiment.model)
+    return {
+        "source": Path(vector.pairs).name if vector.pairs not in BUILT_IN else vector.pairs,
+        "task": experiment.task.name,
+        "model": experiment.model,
+        "model_type": str(config.get_text_config().model_type),
+        "layers": str(hidden_shape(config)[0]),
+    }
 
 
 def check_steering(experiment: Experiment, settings: SteeringSettings) -> None:
     """Raise `FieldError` for steering that cannot be, before weights are loaded."""
-    layers, width = hidden_shape(load_config(experiment.model))
-    check_layers(layers_of(settings), layers)
-    if isinstance(settings.vector, FileVector):
-        vectors = read_vectors(settings.vector.file)
-        terms = [_term(experiment, settings, vectors, layer) for layer in layers_of(settings)]
-        check_terms(Steering(terms=tuple(terms)), layers=layers, width=width)
-    else:
-        try:
-            pairs_for(experiment, settings.vector)
-        except TaskError as error:
-            raise FieldError("intervention.vector.pairs", str(error)) from error
+    layers, _ = hidden_shape(load_config(experiment.model))
+    files = []
+    for vector in settings.vectors:
+        where = field_of(settings, vector)
+        own = "intervention.layer" if vector.layer is None else f"{where}.layer"
+        check_layers(settings.layers_of(vector), layers, own)
+        if isinstance(vector, FileVector):
+            files.append(vector)
+            continue
+        check_pairs(experiment, vector, where)
         if settings.only_if is not None and settings.only_if.kind == "probe":
-            _check_probe(settings.vector)
+            _check_probe(vector)
+    if files:
+        only = settings.model_copy(update={"vector": files})
+        _steering(experiment, only, [_read(settings, vector) for vector in files])
 
 
-def layers_of(settings: SteeringSettings) -> list[int]:
-    """The layers that are steered, in the order written."""
-    layer = settings.layer
-    return [layer] if isinstance(layer, int) else list(layer)
+def _steering(
+    experiment: Experiment, settings: SteeringSettings, found: list[SteeringVectors]
+) -> Steering:
+    """The additions of all vectors, checked against the model's shape."""
+    layers, width = hidden_shape(load_config(experiment.model))
+    terms = []
+    for index, (vector, vectors) in enumerate(zip(settings.vectors, found, strict=True)):
+        if isinstance(vector, FileVector):
+            check_file(vectors, vector.file, experiment.model, layers, field_of(settings, vector))
+        terms += terms_of(experiment, settings, index, vectors)
+    steering = Steering(terms=tuple(terms))
+    check_terms(steering, layers=layers, width=width)
+    return steering
 
 
-def pairs_for(experiment: Experiment, vector: PairVector) -> tuple[ContrastPair, ...]:
-    """The pairs that a vector is built from; raises TaskError where there are none."""
-    if vector.pairs not in _BUILT_IN:
-        return _first(read_pairs(vector.pairs), vector)
-    return _built_in(vector.pairs, experiment.task.name, experiment.prompt.style, vector.samples)
-
-
-@cache
-def _built_in(kind: str, task: str, style: Any, samples: int) -> tuple[ContrastPair, ...]:
-    """Pairs from training problems, which the evaluation's are held out from by content."""
-    random = Random(_SEED)
-    if task == "micro_humaneval" and kind == "styles":
-        heads = [micro_humaneval.training_problem(random).prompt for _ in range(samples)]
-        return style_pairs(heads, code=True)
-    if task == "micro_gsm8k":
-        problems = [micro_gsm8k.training_problem(random) for _ in range(samples)]
-        if kind == "styles":
-            return style_pairs([problem.question for problem in problems], code=False)
-        worked = [(problem.question, problem.answer) for problem in problems]
-        return answer_pairs(worked, style)
-    raise TaskError(
-        f"{kind}: there are no built-in pairs of this kind for {task}; give a file of pairs "
-        "(./pairs.jsonl with prompt, positive and negative)"
-    )
-
-
-def _first(pairs: Sequence[ContrastPair], vector: PairVector) -> tuple[ContrastPair, ...]:
-    return tuple(pairs[: vector.samples])
+def _read(settings: SteeringSettings, vector: FileVector) -> SteeringVectors:
+    """The vectors of a file; what is wrong with it is told at its own place in the spec."""
+    try:
+        return read_vectors(vector.file)
+    except FieldError as error:
+        raise FieldError(f"{field_of(settings, vector)}.file", error.problem) from error
 
 
 def _check_probe(vector: PairVector) -> None:
@@ -174,47 +166,6 @@ def _check_probe(vector: PairVector) -> None:
             f"probe needs intervention.vector.method: probe, but it is {vector.method}; "
             "use kind: cosine",
         )
-
-
-def _term(
-    experiment: Experiment, settings: SteeringSettings, vectors: SteeringVectors, layer: int
-) -> Term:
-    """One layer's addition at the case's dose."""
-    if layer not in vectors.vectors:
-        held = ", ".join(map(str, vectors.vectors))
-        raise FieldError(
-            "intervention.layer", f"the file has no vector of layer {layer}; it has {held}"
-        )
-    if vectors.site != settings.site:
-        raise FieldError(
-            "intervention.site",
-            f"{settings.site}, but the file's vectors are of site {vectors.site}",
-        )
-    vector = vectors.vectors[layer]
-    if vector.norm == 0:
-        raise FieldError(
-            "intervention.vector", f"the vector of layer {layer} is zero: its pairs do not differ"
-        )
-    direction = vector
-    if settings.control == "random":
-        vector = random_control(vector, settings.control_seed)
-    unit = vectors.unit(layer) if settings.units == "residual" else 1.0
-    condition = None
-    if settings.only_if is not None:
-        condition = Condition(
-            kind=settings.only_if.kind, direction=direction, threshold=settings.only_if.threshold
-        )
-    diminishing = settings.schedule == "diminishing"
-    return Term(
-        layer=layer,
-        site=settings.site,
-        vector=vector,
-        alpha=settings.alpha * unit,
-        positions=settings.positions,
-        schedule=settings.schedule,
-        over=experiment.sampling.max_new_tokens if diminishing else None,
-        condition=condition,
-    )
 
 
 def _to_json(vectors: SteeringVectors) -> Mapping[str, Any]:

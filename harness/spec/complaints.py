@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from harness.errors import FieldError
 from harness.spec.experiment import Experiment
 from harness.spec.form import sections, suggestion
+from harness.spec.variants import ONE, SEVERAL
 
 
 def validated(values: Mapping[str, Any]) -> Experiment:
@@ -88,17 +89,19 @@ def _find(location: tuple[str | int, ...], form: type[BaseModel]) -> _Spot:
     """Follow pydantic's location, which names the chosen variant behind every union."""
     spot = _Spot("", None, None, [form])
     for part in location:
+        if part in {ONE, SEVERAL}:
+            continue  # a section, or a list of sections: either way its fields follow
+        if isinstance(part, int):
+            spot = spot._replace(field=f"{spot.field}[{part}]")
+            continue
         if len(spot.inner) > 1:
             spot = spot._replace(inner=[each for each in spot.inner if part in _tags(each)])
             continue
-        if isinstance(part, str) and spot.info and not spot.inner and _is_choice(spot.info):
+        if spot.info and not spot.inner and _is_choice(spot.info):
             continue  # the name of an alternative, as in `int | Literal[...]`, and no field
         section = spot.inner[0] if spot.inner else None
-        info = section.model_fields.get(str(part)) if section else None
-        if isinstance(part, int):
-            field = f"{spot.field}[{part}]"
-        else:
-            field = f"{spot.field}.{part}" if spot.field else part
+        info = section.model_fields.get(part) if section else None
+        field = f"{spot.field}.{part}" if spot.field else part
         spot = _Spot(field, section, info, sections(info) if info else [])
     return spot
 

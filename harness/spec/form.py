@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from types import UnionType
@@ -13,13 +13,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from harness.spec.experiment import Experiment
-from harness.spec.layers import get, put
+from harness.spec.layers import changed
 from harness.spec.settings import Resolved
 
 
 def _members(annotation: Any) -> Iterator[Any]:
-    """The types and markers of an annotation, with its unions and `Annotated`s taken apart."""
-    if get_origin(annotation) in (Annotated, Union, UnionType):
+    """The types and markers of an annotation, its lists, unions and `Annotated`s taken apart."""
+    if get_origin(annotation) in (Annotated, Union, UnionType, list):
         for argument in get_args(annotation):
             yield from _members(argument)
     else:
@@ -28,7 +28,7 @@ def _members(annotation: Any) -> Iterator[Any]:
 
 def sections(info: FieldInfo) -> list[type[BaseModel]]:
     """The sections that may fill in a field: none for a plain value, several for a union."""
-    members = _members(info.annotation)
+    members = dict.fromkeys(_members(info.annotation))
     return [kind for kind in members if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 
@@ -52,11 +52,15 @@ _PATHS = {
 
 def resolved(values: Mapping[str, Any], folder: Path, under: str = "") -> dict[str, Any]:
     """`values` with the paths in them made absolute; with `under`, only those at or below it."""
+    found: Any = dict(values)
     for name, marker in _PATHS.items():
-        text = get(values, name)
-        if isinstance(text, str) and f"{name}.".startswith(under and f"{under}."):
-            values = put(values, name, marker.resolve(text, folder))
-    return dict(values)
+        if f"{name}.".startswith(under and f"{under}."):
+            found = changed(found, name, _resolving(marker, folder))
+    return dict(found)
+
+
+def _resolving(marker: Resolved, folder: Path) -> Callable[[str], str]:
+    return lambda text: marker.resolve(text, folder)
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:

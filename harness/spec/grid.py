@@ -63,6 +63,7 @@ def _cases(experiment: Experiment, source: Source) -> list[Case]:
         name: _plain(value) if name in swept else value
         for name, value in {**dict(experiment), "axes": {}}.items()
     }
+    choosing = source.choosing()
     folders = {axis: _folder(source, axis) for axis in axes}
     baselines: dict[str, Case] = {}
     cases = []
@@ -75,7 +76,7 @@ def _cases(experiment: Experiment, source: Source) -> list[Case]:
             experiment=experiment,
             params=params,
             dose=_number(params[experiment.dose]) if experiment.dose is not None else None,
-            source=source.choosing(tuple(chosen.items())),
+            source=choosing(tuple(chosen.items())),
             of=of,
         )
         try:
@@ -92,7 +93,7 @@ def _cases(experiment: Experiment, source: Source) -> list[Case]:
                     experiment=case.experiment.model_copy(update={"intervention": None}),
                     params={axis: params[axis] for axis in others},
                     dose=None,
-                    source=source.choosing(tuple(others.items())),
+                    source=choosing(tuple(others.items())),
                 )
             case = replace(case, baseline=baselines[name])
         cases.append(case)

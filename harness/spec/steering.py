@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag
 
 from harness.spec.settings import PairsReference, Settings, SpecPath
 from harness.spec.steering_terms import Method, PositionRule, Positions, Site
-from harness.spec.variants import variant
+from harness.spec.variants import ONE, SEVERAL, one_or_several, variant
+
+Layers: TypeAlias = NonNegativeInt | Annotated[list[NonNegativeInt], Field(min_length=1)]
 
 
-class PairVector(Settings):
+class AnyVector(Settings):
+    """What vectors of every source have: how much of them is added, and where."""
+
+    weight: float = 1.0
+    """Times the dose. Several vectors are added, each with its own weight."""
+    layer: Layers | None = None
+    """Its own layer or layers, in place of the section's."""
+    site: Site | None = None
+    """Its own site, in place of the section's."""
+
+
+class PairVector(AnyVector):
     """A vector built on this model from contrastive pairs, before the first case that needs it."""
 
     pairs: PairsReference
     """styles, answers, or a JSON-lines file (./pairs.jsonl) of {prompt, positive, negative}."""
+    data: SpecPath | None = None
+    """Training problems that built-in pairs are made of, in the task's format, in place of its
+    usual ones."""
     samples: PositiveInt = 64
     """How many pairs; built-in ones come from training problems, never from the evaluation's."""
     position: PositionRule = "last"
@@ -24,16 +40,21 @@ class PairVector(Settings):
     """mean (contrastive activation addition), mean_centred, pca, pca_centred or probe."""
 
 
-class FileVector(Settings):
+class FileVector(AnyVector):
     """Vectors from a file that `titrate vectors` wrote, one for each layer in it."""
 
     file: SpecPath
     """A .safetensors file, relative to the spec that names it."""
 
 
-Vector = Annotated[
+Vector: TypeAlias = PairVector | FileVector
+_Vector = Annotated[
     Annotated[PairVector, Tag("pairs")] | Annotated[FileVector, Tag("file")],
     Discriminator(variant),
+]
+Vectors = Annotated[
+    Annotated[_Vector, Tag(ONE)] | Annotated[list[_Vector], Field(min_length=1), Tag(SEVERAL)],
+    Discriminator(one_or_several),
 ]
 
 
@@ -51,9 +72,9 @@ class SteeringSettings(Settings):
 
     kind: Literal["steering"]
     """What is done: steering."""
-    vector: Vector
-    """Where the vector comes from."""
-    layer: NonNegativeInt | Annotated[list[NonNegativeInt], Field(min_length=1)]
+    vector: Vectors
+    """Where the vector comes from, or several in a list, which are added."""
+    layer: Layers
     """The layer, or several, each of which gets its own vector at the same dose."""
     site: Site = "block"
     """Of a layer: the block's output, the attention's, or the MLP's (before they are added)."""
@@ -72,6 +93,20 @@ class SteeringSettings(Settings):
     """Of the random direction."""
     only_if: ConditionSettings | None = None
     """Steer only where a condition on the hidden state holds."""
+
+    @property
+    def vectors(self) -> tuple[Vector, ...]:
+        """The vectors that are added: one, or those of the list."""
+        return tuple(self.vector) if isinstance(self.vector, list) else (self.vector,)
+
+    def layers_of(self, vector: Vector) -> list[int]:
+        """The layers that one of the vectors steers, in the order written."""
+        layer = self.layer if vector.layer is None else vector.layer
+        return [layer] if isinstance(layer, int) else list(layer)
+
+    def site_of(self, vector: Vector) -> Site:
+        """Where in these layers it is added."""
+        return vector.site or self.site
 
     def neutral(self) -> Self:
         """The same vector at dose 0."""

@@ -7,6 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+#: Tags of a field that takes one section, or several in a list.
+ONE, SEVERAL = "one", "several"
+
+
+def one_or_several(value: Any) -> str:
+    """Whether a field that takes either is filled in by one section or by a list of them."""
+    return SEVERAL if isinstance(value, list) else ONE
+
 
 def variant(section: Any) -> str | None:
     """Which variant of a union a section fills in: its `kind`, or the key only that one has."""

@@ -58,11 +58,27 @@ class Reference:
 
 @dataclass(frozen=True)
 class Score:
-    """One completion's verdict: right or wrong, whether it could be read at all, and why."""
+    """One completion's verdict: right or wrong, whether it could be read at all, and why.
+
+    `tool_call` says whether it calls a tool, which is no part of being right.
+    """
 
     correct: bool
     parsed: bool
     detail: str = ""
+    tool_call: bool = False
+
+
+#: Name of the metric that counts tool calls, in every task.
+TOOL_CALL = "tool_call"
+
+
+def common_rates(scores: Sequence[Score]) -> dict[str, float]:
+    """The rates that every task measures of a sample's draws: readable answers, tool calls."""
+    return {
+        "parsed": sum(score.parsed for score in scores) / len(scores),
+        TOOL_CALL: sum(score.tool_call for score in scores) / len(scores),
+    }
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from math import comb
 
 from harness import sandbox
 from harness.errors import TaskError
-from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task
-from harness.tasks.conversations import code_prompt, code_reference, extract_code
+from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task, common_rates
+from harness.tasks.conversations import calls_tool, code_prompt, code_reference, extract_code
 
 FIELDS = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
 
@@ -83,8 +83,11 @@ class CodeTask(Task):
         ]
         verdicts = iter(self._judged(checks))
         return [
-            _unreadable() if completion is None else _score(sample, next(verdicts))
-            for (sample, _, _), completion in zip(answers, completions, strict=True)
+            replace(
+                _unreadable() if completion is None else _score(sample, next(verdicts)),
+                tool_call=calls_tool(text),
+            )
+            for (sample, _, text), completion in zip(answers, completions, strict=True)
         ]
 
     def _judged(self, checks: Sequence[sandbox.Check]) -> list[sandbox.Verdict]:
@@ -92,12 +95,12 @@ class CodeTask(Task):
         return sandbox.check(checks, self.isolation or sandbox.choose()) if checks else []
 
     def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
-        """pass@k for each usual k not above the number of draws, and the share with code."""
+        """pass@k for each usual k not above the number of draws, and the common rates."""
         right = sum(score.correct for score in scores)
         shown = {
             f"pass@{k}": pass_at_k(len(scores), right, k) for k in _DRAWS_SHOWN if k <= len(scores)
         }
-        return {**shown, "parsed": sum(score.parsed for score in scores) / len(scores)}
+        return {**shown, **common_rates(scores)}
 
 
 def pass_at_k(draws: int, right: int, k: int) -> float:

@@ -53,6 +53,9 @@ class ContrastPair:
         sides = [_plain(side) for side in (self.positive, self.negative)]
         return hashlib.sha256(json.dumps(sides, sort_keys=True).encode()).hexdigest()
 
+    def __hash__(self) -> int:
+        return hash(self.content_hash)  # messages are dictionaries, which have none
+
 
 def read_pairs(path: Path | str) -> tuple[ContrastPair, ...]:
     """The pairs of a JSON-lines file, prompts as bare text.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from harness.errors import TaskError
 from harness.tasks.base import Sample
@@ -27,14 +27,22 @@ class GSM8K(MathsTask):
     @classmethod
     def load(cls, path: str | None = None) -> GSM8K:
         """Read a local JSONL file, or fetch the test split from the hub."""
-        records: Iterable[dict[str, Any]] = read_records(path, FIELDS) if path else _from_hub()
+        records: Iterable[dict[str, Any]] = (
+            read_records(path, FIELDS) if path else _from_hub("test")
+        )
         return cls(
             tuple(Sample(f"GSM8K/{index}", dict(record)) for index, record in enumerate(records))
         )
 
 
-def _from_hub() -> Iterable[dict[str, Any]]:
-    remedy = "or give a local JSONL file as `task.path`"
+def training_records() -> Iterable[dict[str, Any]]:
+    """The 7 473 problems of the train split, which vectors may be built from."""
+    return _from_hub("train")
+
+
+def _from_hub(split: Literal["train", "test"]) -> Iterable[dict[str, Any]]:
+    field = {"train": "intervention.vector.data", "test": "task.path"}[split]
+    remedy = f"or give a local JSONL file as `{field}`"
     try:
         import datasets  # an optional extra, and slow to import
     except ImportError as error:
@@ -43,7 +51,7 @@ def _from_hub() -> Iterable[dict[str, Any]]:
             f"pip install 'pytest-titrate[hub]', {remedy}"
         ) from error
     try:
-        rows: Iterable[dict[str, Any]] = datasets.load_dataset(_HUB_NAME, "main", split="test")
+        rows: Iterable[dict[str, Any]] = datasets.load_dataset(_HUB_NAME, "main", split=split)
     except Exception as error:  # the hub's client raises a different type for every trouble
         raise TaskError(
             f"{_HUB_NAME} cannot be loaded: {error}; check the network, {remedy}"

@@ -1,4 +1,4 @@
-"""What all word-problem tasks share: prompts, the numeric rule, `exact_match` and `parsed`.
+"""What all word-problem tasks share: prompts, the numeric rule, `exact_match`.
 
 A record has GSM8K's two fields: `question`, and `answer`, whose last line is `#### N`.
 """
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import TaskError
-from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task
-from harness.tasks.conversations import final_number, maths_prompt, maths_reference
+from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task, common_rates
+from harness.tasks.conversations import calls_tool, final_number, maths_prompt, maths_reference
 
 FIELDS = ("question", "answer")
 
@@ -38,11 +38,9 @@ class MathsTask(Task):
         return [_score(sample, text) for sample, _, text in answers]
 
     def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
-        """The share of right and of readable answers among a sample's draws."""
-        return {
-            "exact_match": sum(score.correct for score in scores) / len(scores),
-            "parsed": sum(score.parsed for score in scores) / len(scores),
-        }
+        """The share of right answers among a sample's draws, and the common rates."""
+        right = sum(score.correct for score in scores) / len(scores)
+        return {"exact_match": right, **common_rates(scores)}
 
 
 def _score(sample: Sample, text: str) -> Score:
@@ -51,5 +49,6 @@ def _score(sample: Sample, text: str) -> Score:
         raise TaskError(f"{sample.id}: its reference answer holds no number; expected `#### N`")
     found = final_number(text)
     if found is None:
-        return Score(correct=False, parsed=False, detail="no number")
-    return Score(found == expected, parsed=True, detail=f"{found}, expected {expected}")
+        return Score(correct=False, parsed=False, detail="no number", tool_call=calls_tool(text))
+    detail = f"{found}, expected {expected}"
+    return Score(found == expected, parsed=True, detail=detail, tool_call=calls_tool(text))

@@ -36,9 +36,9 @@ def test_what_is_written_is_read(tmp_path):
         ({"layer.3": torch.ones(2)}, {**GOOD, "site": "gate"}, "its site is 'gate'; known are"),
         ({"layer.3": torch.ones(2, 2)}, GOOD, r"layer.3 of shape \[2, 2\] is no vector"),
         ({"layer3": torch.ones(2)}, GOOD, "tensor layer3 of shape"),
-        ({"layer.4": torch.ones(2)}, GOOD, "lacks a number residual_norm.4"),
+        ({"layer.3": torch.ones(2)}, {**GOOD, "residual_norm.3": "-1"}, "residual_norm.3 is '-1'"),
         ({}, GOOD, "it holds no vector"),
-        ({"layer.3": torch.tensor([1.0, torch.nan])}, GOOD, r"entry \[1\] is nan"),
+        ({"layer.3": torch.tensor([1.0, torch.nan])}, GOOD, r"layer.3: entry \[1\] is nan"),
     ],
 )
 def test_a_file_that_is_not_what_it_claims_is_refused_whole(tmp_path, tensors, metadata, message):

@@ -176,3 +176,39 @@ def test_the_control_is_as_long_as_the_vector_and_points_elsewhere():
 def test_a_layer_that_does_not_exist_is_named():
     with pytest.raises(FieldError, match=r"there is no layer 4; the model's layers are 0-3"):
         check_layers([0, 4], 4)
+
+
+def test_sides_that_differ_only_after_the_position_have_no_vector_there(engine):
+    pairs = [
+        ContrastPair(f"pair {n}", Side("x", f" = {n} + 1"), Side("x", f" = {n} + 2"))
+        for n in range(3)
+    ]
+    settings = {"layers": [0], "site": "block"}
+    with pytest.raises(TaskError, match="same tokens up to the position 'answer'"):
+        build_vectors(engine, pairs, position="answer", method="mean", **settings)
+    with pytest.raises(TaskError, match="same tokens up to the position -2"):
+        build_vectors(engine, pairs, position=-2, method="mean", **settings)
+    # One pair that differs there is enough; the others add nothing to it.
+    other = ContrastPair("pair 3", Side("x", " = 4 + 1"), Side("x", " = 5 - 1"))
+    built = build_vectors(engine, [*pairs, other], position=-2, method="mean", **settings)
+    assert built.vectors[0].norm > 0
+    positive, negative = pair_states(engine, [*pairs, other], position=-2, **settings)
+    moved = np.abs(positive[0] - negative[0]).sum(axis=1)
+    assert (moved > 0).tolist() == [False, False, False, True]
+
+
+@given(SEEDS, st.integers(1, 11))
+def test_the_mean_is_additive_in_disjoint_sets_of_pairs(seed, cut):
+    positive, negative = states(seed)
+    whole = aggregate(positive, negative, "mean")
+    first = aggregate(positive[:cut], negative[:cut], "mean")
+    rest = aggregate(positive[cut:], negative[cut:], "mean")
+    weighted = (cut * first + (len(positive) - cut) * rest) / len(positive)
+    np.testing.assert_allclose(weighted, whole, atol=1e-12)
+
+
+def test_controls_of_several_vectors_are_drawn_apart():
+    vector = Array(np.ones(400, dtype=np.float32))
+    draws = [random_control(vector, seed, index) for seed in (0, 1) for index in (0, 1, 2)]
+    cosines = np.array([[float(a.numpy() @ b.numpy()) / 400 for a in draws] for b in draws])
+    assert np.abs(cosines - np.eye(6)).max() < 0.2

@@ -107,3 +107,10 @@ def masked(
             result = replace(result, intervention=RouterMask(mode="keep_topk", points=points))
         found.append(result)
     return found
+
+
+def called(result: CaseResult, count: int) -> CaseResult:
+    """The result with tool calls in the last so many of its samples."""
+    samples = list(result.sample_metrics[METRIC])
+    calls = {each: float(at >= len(samples) - count) for at, each in enumerate(samples)}
+    return replace(result, sample_metrics={**result.sample_metrics, "tool_call": calls})

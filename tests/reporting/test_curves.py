@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from harness.reporting import build
-from harness.reporting.curves import by_dose, curves, places_of
+from harness.reporting.curves import by_dose, curves, places_of, shown_metrics
 
-from .small_run import cases_of, first, result_of
+from .small_run import METRIC, called, cases_of, first, result_of, sweep
 
 
 def test_curves_come_in_the_order_of_the_numbers_in_their_names(run):
@@ -34,3 +34,15 @@ def test_baselines_are_on_no_curve(report):
 def test_doses_stand_to_scale_unless_they_would_crowd(doses, places):
     assert places_of(doses) == places
     assert list(places_of(doses)) == sorted(doses)
+
+
+def test_tool_calls_are_shown_where_any_were_made(run):
+    results = sweep(doses=(0, 1))
+    assert shown_metrics(build(run, results).cases) == [METRIC]
+    silent = [called(each, 0) for each in results]
+    assert shown_metrics(build(run, silent).cases) == [METRIC]
+    assert shown_metrics(build(run, [*silent[:-1], called(silent[-1], 3)]).cases) == [
+        METRIC,
+        "tool_call",
+    ]
+    assert shown_metrics([]) == []

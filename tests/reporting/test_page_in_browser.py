@@ -15,7 +15,7 @@ from harness.reporting.terminal import interval
 from harness.runs.results import GateResult, InvariantResult
 
 from .large_run import large_run
-from .small_run import METRIC, cases_of, first, masked, result_of, sweep
+from .small_run import METRIC, called, cases_of, first, masked, result_of, sweep
 
 EXAMPLE = Path(__file__).parents[2] / "reports" / "example"
 TABLE = ".cases tbody tr"
@@ -290,6 +290,18 @@ def test_numbers_of_another_metric_lead_to_no_samples(show, run):
     assert browser.texts(".cases a") == []
     assert browser.texts(".cases thead button")[2] == "parsed"
     assert browser.text("svg .axis") == "parsed"
+
+
+def test_tool_calls_are_drawn_below_the_primary_metric(show, run):
+    results = [called(each, at) for at, each in enumerate(sweep())]
+    browser = show(build(run, results), results)
+    axes = [text for text in browser.texts("[data-part=chart] svg .axis") if "count" not in text]
+    assert axes == [METRIC, "tool_call"]
+    browser.js(
+        "(() => { const s = document.querySelector('[data-part=metric] select');"
+        " s.value = 'tool_call'; s.dispatchEvent(new Event('change')); })()"
+    )
+    assert browser.texts("[data-part=chart] svg .axis").count("tool_call") == 1
 
 
 def test_a_row_opens_its_details_with_the_keyboard(show, run, results):

@@ -9,7 +9,7 @@ from harness.reporting import build, dose_response, dots, plots
 from harness.reporting.figure import GREY
 from harness.reporting.plots import COLOURS
 
-from .small_run import METRIC, cases_of, first, result_of, sweep
+from .small_run import METRIC, called, cases_of, first, result_of, sweep
 
 
 def texts(figure):
@@ -163,3 +163,17 @@ def test_a_dollar_sign_is_not_mathematics(run):
     axes = {"model": ["a$b$", "c$d"]}
     results = [result_of(case, first(5, 9)) for case in cases_of(axes=axes)]
     dots(build(run, results), "keep_topk").draw_without_rendering()
+
+
+def test_tool_calls_have_a_panel_of_their_own_below(run):
+    results = [called(each, 3 * at) for at, each in enumerate(sweep(styles=("agentic",), n=20))]
+    figure = dose_response(build(run, results), "keep_topk")
+    above, below = figure.axes
+    assert (above.get_ylabel(), below.get_ylabel()) == (METRIC, "tool_call")
+    assert below.get_xlabel() == "intervention.count"
+    assert below.get_ylim() == (-0.03, 1.03)
+    drawn = [float(line.get_ydata()[0]) for line in markers(below)]
+    assert drawn == [case.metrics["tool_call"].value for case in build(run, results).cases[1:]]
+    assert len(dashed(above)) == len(dashed(below)) == 1
+    alone = dose_response(build(run, sweep()), "keep_topk")
+    assert figure.get_figheight() > alone.get_figheight() + 2

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from harness.reporting import build, table
 
-from .small_run import cases_of, first, result_of, sweep
+from .small_run import called, cases_of, first, result_of, sweep
 
 EXPECTED = """\
 keep_topk  zoo/moe, micro_humaneval, n = 12
@@ -122,3 +122,15 @@ def test_a_report_that_was_not_corrected_says_so(run):
     text = table(report.model_copy(update={"cases": cases}))
     assert "Holm" not in text
     assert "not corrected" in text
+
+
+def test_tool_calls_have_a_column_where_any_were_made(run):
+    results = [called(each, at) for at, each in enumerate(sweep(doses=(0, 4)))]
+    lines = table(build(run, results)).splitlines()
+    assert lines[1].endswith("same          tool_call")
+    assert lines[4].endswith("0.08 [0.01, 0.33]")
+    assert max(map(len, lines)) <= 100
+    masked = [replace(each, counts={"routed": 9, "changed": 3, "emptied": 0}) for each in results]
+    lines = table(build(run, masked)).splitlines()
+    assert lines[1].endswith("same  tool_call  changed  empty")
+    assert max(map(len, lines)) <= 100

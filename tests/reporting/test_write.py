@@ -61,6 +61,7 @@ def test_samples_jsonl_has_a_line_per_case_sample_and_draw(report, results, dire
         "error": None,
         "correct": True,
         "parsed": True,
+        "tool_call": False,
         "detail": "",
         "agreement": 4,
         "metrics": {"pass@1": 1.0},

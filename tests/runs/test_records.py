@@ -86,6 +86,20 @@ def test_a_case_of_a_spec_file_comes_back_with_the_places_of_its_values(tmp_path
         assert read.case.baseline.source == case.baseline.source
 
 
+def test_a_record_does_not_grow_with_the_axes_of_its_experiment(tmp_path):
+    """Every case is recorded with its source, and so all records of an axis with its square."""
+    size = {}
+    for values in (10, 1000):
+        path = tmp_path / "small.yaml"
+        seeds = list(range(1000, 1000 + values))
+        path.write_text(f"{SPEC}\n".replace("axes:", f"axes:\n  seed: {seeds}", 1))
+        cases = expand(*load(path, ["task.limit=2"]))
+        document = to_json(CaseResult(cases[-1], "t", 1, 2, "m", "complete"))
+        size[values] = len(json.dumps(document))
+        assert cases[-1].source.place("seed") == cases[-1].source.place(f"axes.seed[{values - 1}]")
+    assert size[1000] < size[10] + 50
+
+
 @given(st.lists(RESULTS, max_size=3))
 def test_a_file_holds_the_results_in_their_order(tmp_path_factory, results):
     path = tmp_path_factory.mktemp("records") / "records.jsonl"

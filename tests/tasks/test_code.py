@@ -44,15 +44,16 @@ def test_pass_at_k_identities(count, data):
 
 
 def test_only_those_k_are_reported_that_the_draws_allow():
-    assert TASK.metrics(draws(1, 0)) == {"pass@1": 1.0, "parsed": 1.0}
-    assert set(TASK.metrics(draws(3, 4))) == {"pass@1", "pass@5", "parsed"}
-    assert set(TASK.metrics(draws(50, 50))) == {"pass@1", "pass@5", "pass@10", "pass@100", "parsed"}
+    assert TASK.metrics(draws(1, 0)) == {"pass@1": 1.0, "parsed": 1.0, "tool_call": 0.0}
+    assert set(TASK.metrics(draws(3, 4))) == {"pass@1", "pass@5", "parsed", "tool_call"}
+    shown = {name for name in TASK.metrics(draws(50, 50)) if name.startswith("pass")}
+    assert shown == {"pass@1", "pass@5", "pass@10", "pass@100"}
 
 
 def test_an_unreadable_answer_is_wrong_and_stays_in_the_denominator():
     scores = TASK.score([(FIRST, "assisted", "```python\n```"), (FIRST, "agentic", "")])
     assert scores == [Score(correct=False, parsed=False, detail="no code")] * 2
-    assert TASK.metrics(draws(1, 0, unread=3)) == {"pass@1": 0.25, "parsed": 0.25}
+    assert TASK.metrics(draws(1, 0, unread=3)) == {"pass@1": 0.25, "parsed": 0.25, "tool_call": 0.0}
 
 
 def test_scores_come_in_order_and_say_why():
@@ -120,3 +121,12 @@ def test_no_other_task_runs_anything():
     task = MicroGSM8K.load()
     assert task.scored_here(unsafe_code=False) is task
     assert task.isolated_by is None
+
+
+def test_a_tool_call_is_counted_whether_or_not_the_answer_is_right():
+    good = TASK.reference(FIRST).text
+    called = f'{good}\n<tool_call>\n{{"name": "read_file"}}\n</tool_call>'
+    scores = TASK.score([(FIRST, "assisted", text) for text in (good, called, "<tool_call>", "")])
+    assert [score.tool_call for score in scores] == [False, True, True, False]
+    assert [score.correct for score in scores] == [True, True, False, False]
+    assert TASK.metrics(scores)["tool_call"] == 0.5

@@ -39,7 +39,8 @@ def test_scores(tmp_path, text, correct, parsed):
     task = one_problem(tmp_path)
     (score,) = task.score([(task.samples[0], "assisted", text)])
     assert (score.correct, score.parsed) == (correct, parsed)
-    assert task.metrics([score, score]) == {"exact_match": correct, "parsed": parsed}
+    rates = {"exact_match": correct, "parsed": parsed, "tool_call": 0}
+    assert task.metrics([score, score]) == rates
 
 
 def test_samples_are_numbered_and_prompted_in_every_style(tmp_path):
@@ -70,3 +71,15 @@ def test_without_the_hub_package_the_error_names_both_remedies(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without_datasets)
     with pytest.raises(TaskError, match=r"pytest-titrate\[hub\].*task\.path"):
         GSM8K.load()
+
+
+@pytest.mark.parametrize("answer", ["#### 1002", "no number", "#### 3"])
+def test_tool_calls_are_counted_beside_the_numbers(tmp_path, answer):
+    task = one_problem(tmp_path)
+    sample = task.samples[0]
+    plain, called = task.score(
+        [(sample, "assisted", answer), (sample, "assisted", f"<tool_call>{answer}")]
+    )
+    assert (plain.tool_call, called.tool_call) == (False, True)
+    assert (plain.correct, plain.parsed) == (called.correct, called.parsed)
+    assert task.metrics([plain, called])["tool_call"] == 0.5

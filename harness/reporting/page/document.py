@@ -27,6 +27,7 @@ from harness.reporting.page.view import labels, subtitle, view
 from harness.reporting.plots import SIGNIFICANT
 from harness.reporting.report import CaseReport, Report
 from harness.reporting.terminal import interval
+from harness.reporting.vector_norms import norms_text
 
 #: In the order in which a reader should meet them; the browser gets them as one script.
 _SCRIPTS = (
@@ -104,6 +105,7 @@ def _experiment(report: Report, name: str, pictures: Mapping[str, bytes]) -> dic
     return {
         "name": name,
         "subtitle": subtitle(cases),
+        "norms": norms_text(cases),
         "metric": cases[0].metric,
         "dose": (next((c.dose_axis for c in cases if c.dose_axis), "") or "").rpartition(".")[2],
         "findings": findings(report, name),

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from harness.reporting.curves import by_dose, curves, places_of
+from harness.reporting.curves import by_dose, curves, places_of, shown_metrics
 from harness.reporting.labels import by_series, label, text, varying
 from harness.reporting.page.findings import findings
 from harness.reporting.page.grids import grids
@@ -80,6 +80,7 @@ def _experiment(report: Report, name: str, positions: Mapping[str, int]) -> dict
         "name": name,
         "metric": cases[0].metric,
         "metrics": list(dict.fromkeys(metric for case in cases for metric in case.metrics)),
+        "shown": shown_metrics(cases),
         "doseAxis": dose_axis,
         "axes": [{"key": key, "name": axis} for key, axis in axes.items()],
         "places": [[dose, place] for dose, place in places.items()],
