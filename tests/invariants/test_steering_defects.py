@@ -103,7 +103,7 @@ def hook_one_layer_early(patch):
     )
 
 
-@defect("neutral_in_mixed_batch_equals_baseline")
+@defect("batch_equals_alone")
 def everybody_gets_the_first_rows_dose(patch):
     dosed(
         patch,
