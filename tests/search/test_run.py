@@ -240,6 +240,14 @@ def test_a_search_in_which_all_fail_says_why(tmp_path):
         )
 
 
+def test_a_password_is_told_to_nobody(tmp_path):
+    url = "postgresql+psycopg://me:secret@127.0.0.1:1/studies"
+    with pytest.raises(SpecError) as found:
+        run(tmp_path, f"search.storage={url}")
+    assert "cannot be opened" in str(found.value)
+    assert "secret" not in str(found.value)
+
+
 def test_an_interrupted_batch_is_queued_again(tmp_path, monkeypatch):
     from harness.search.evaluate import Evaluator
 
