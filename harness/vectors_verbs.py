@@ -135,7 +135,7 @@ def _import(parsed: argparse.Namespace) -> int:
             "norm: it is not a direction of that block's output."
         )
     if not vectors.residual_norms:
-        print("Doses of it are `units: raw`; with --model the hidden states' norms are measured.")
+        print("Doses of it are `units: raw`; with --model residual norms are measured.")
     return 0
 
 
@@ -190,9 +190,9 @@ def _of(parsed: argparse.Namespace, name: str) -> Any:
 
 
 def _listing(file: Path, vectors: SteeringVectors) -> str:
-    """Each layer's vector: its norm, and relative to the hidden states that it is added to."""
+    """Each layer's vector: its norm, and relative to the residual stream."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for title in ("layer", "norm", "hidden states", "relative"):
+    for title in ("layer", "norm", "residual norm", "relative"):
         table.add_column(title, justify="right")
     for layer, vector in vectors.vectors.items():
         norm = vectors.residual_norms.get(layer)

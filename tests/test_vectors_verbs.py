@@ -68,7 +68,7 @@ def test_build_writes_what_its_settings_say(here, capsys):
         "layers": "4",
     }
     assert head.startswith("vectors.safetensors: site mlp, method pca, position last, pairs 4")
-    assert titles.split() == ["layer", "norm", "hidden", "states", "relative"]
+    assert titles.split() == ["layer", "norm", "residual", "norm", "relative"]
     assert [row.split()[:2] for row in rows] == [[str(layer), "1"] for layer in range(4)]
 
 

@@ -74,7 +74,7 @@ class Term(BaseModel):
     """Doses of the steps under the schedule given; its vector may be [S, H], a row per step."""
     condition: Condition | None = None
     residual_norm: PositiveFloat | None = None
-    """Mean norm of the hidden states there, where it is known; no part of what the term does."""
+    """Mean norm of the residual stream after the layer, if known; no part of what the term does."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -2,8 +2,8 @@
 
 The format is safetensors: tensors `layer.0`, `layer.7`, ... of shape [H], and string metadata
 with the site, what the vectors were built from and how, and, per layer where it is known, the mean
-norm of the hidden states that the vector was built from (`residual_norm.7`), which is the unit in
-which a dose may be given. Nothing in such a file is ever executed.
+norm of the residual stream after the layer (`residual_norm.7`), at the tokens that the vector was
+built from: the unit in which a dose may be given. Nothing in such a file is ever executed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _LAYER = re.compile(r"layer\.(\d+)")
 class SteeringVectors:
     """One vector [H] per layer, all of one site.
 
-    `residual_norms` are mean norms of the hidden states there; imported vectors may lack them.
+    `residual_norms` are mean norms of the residual stream after the layers, whatever the site;
+    imported vectors may lack them.
     """
 
     site: Site

@@ -75,21 +75,23 @@ def build_vectors(
     vectors = {
         layer: Array(aggregate(positive[layer], negative[layer], method)) for layer in layers
     }
-    norms = {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
+    if site == "block":
+        norms = {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
+    else:
+        norms = residual_norms(engine, pairs, layers=layers, position=position)
     known = {"method": method, "position": str(position), "pairs": str(len(pairs))}
     return SteeringVectors(site, vectors, norms, {**known, **(facts or {})})
 
 
 def residual_norms(
-    engine: Engine,
-    pairs: Sequence[ContrastPair],
-    *,
-    layers: Sequence[int],
-    site: Site,
-    position: PositionRule,
-) -> Mapping[int, float]:
-    """How long the hidden states at a site are on average, layer by layer, at the pairs' tokens."""
-    positive, negative = pair_states(engine, pairs, layers=layers, site=site, position=position)
+    engine: Engine, pairs: Sequence[ContrastPair], *, layers: Sequence[int], position: PositionRule
+) -> dict[int, float]:
+    """How long the residual stream is after each layer, on average over the tokens of the pairs.
+
+    That is what every vector is added to in the end, whatever its site: what attention and MLP put
+    out is added to the stream.
+    """
+    positive, negative = pair_states(engine, pairs, layers=layers, site="block", position=position)
     return {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
 
 

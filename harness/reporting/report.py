@@ -111,14 +111,14 @@ class Agreement(Section):
 
 
 class VectorNorm(Section):
-    """The length of a steering vector at one place, and beside the hidden states there."""
+    """The length of a steering vector at one place, and beside the residual stream there."""
 
     layer: NonNegativeInt
     site: str
     norm: NonNegativeFloat
     """Euclidean; of the vector itself, before it is multiplied by any dose."""
     residual_norm: NonNegativeFloat | None = None
-    """Mean norm of the hidden states that the vector was built from; null where it is not known."""
+    """Mean norm of the residual stream after the layer; null where it is not known."""
     relative: NonNegativeFloat | None = None
     """`norm / residual_norm`."""
 

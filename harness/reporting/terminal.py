@@ -77,7 +77,8 @@ def _experiment(report: Report, name: str) -> Group:
     if not axes:
         rows.add_column("case")
     masked = any("routed" in case.counts for case in cases)
-    metrics = shown_metrics(cases)
+    # Beside the routing's columns there is no room for another metric; plots and page have it.
+    metrics = shown_metrics(cases)[: 1 if masked else None]
     for title in (first.metric, "delta", "+/-", "p", "mde", "agree", "same", *metrics[1:]):
         rows.add_column(title, justify="right", no_wrap=True)
     for title in ("changed", "empty") if masked else ():
@@ -90,8 +91,7 @@ def _experiment(report: Report, name: str) -> Group:
             # Its place is the dose that it does not have; a grid without one is marked in front.
             free = own.index(_NOTHING) if _NOTHING in own else 0
             own[free] = "baseline" if own[free] == _NOTHING else f"{own[free]} (baseline)"
-        # Beside the routing's columns there is no room for its interval.
-        others = [_other(case, metric, bare=masked) for metric in metrics[1:]]
+        others = [_bare(case, metric) for metric in metrics[1:]]
         routing = _routing(case) if masked else ()
         rows.add_row(*own, *_numbers(case), *others, *routing, style="dim" if baseline else "")
     sampling = first.settings.get("sampling")
@@ -124,12 +124,10 @@ def _numbers(case: CaseReport) -> tuple[str | Text, ...]:
     )
 
 
-def _other(case: CaseReport, name: str, *, bare: bool) -> str:
-    """Another metric of a case, with its interval or bare."""
+def _bare(case: CaseReport, name: str) -> str:
+    """Another metric of a case, without its interval, for which there is no room."""
     metric = case.metrics.get(name)
-    if metric is None:
-        return _NOTHING
-    return f"{metric.value:.2f}" if bare else interval(metric)
+    return _NOTHING if metric is None else f"{metric.value:.2f}"
 
 
 def _routing(case: CaseReport) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ def norms_text(cases: Iterable[CaseReport]) -> str:
             place = f"layer {each.layer}" + ("" if each.site == "block" else f" {each.site}")
             length = f"{each.norm:.3g}"
             if each.relative is not None:
-                length += f" ({each.relative:.2g} of the hidden states' {each.residual_norm:.3g})"
+                length += (
+                    f" ({each.relative:.2g} of the residual stream's {each.residual_norm:.3g})"
+                )
             parts[f"{place}: {length}"] = None
     return f"norms of the vectors: {'; '.join(parts)}" if parts else ""

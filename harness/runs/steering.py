@@ -116,7 +116,9 @@ class VectorSource:
         )
         read = [(reading.tokens, reading.capture.positions) for reading in readings]
         how = [vector.method, site, layers]
-        return key_of(self.engine.fingerprint, f"vectors {json.dumps([how, read])}")
+        return key_of(
+            self.engine.fingerprint, f"vectors and residual norms {json.dumps([how, read])}"
+        )
 
 
 def built_from(experiment: Experiment, vector: PairVector) -> dict[str, str]:

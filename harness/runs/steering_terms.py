@@ -99,7 +99,7 @@ def _unit(settings: SteeringSettings, vectors: SteeringVectors, layer: int) -> f
     if layer not in vectors.residual_norms:
         raise FieldError(
             "intervention.units",
-            f"residual, but the file does not say how long the hidden states of layer {layer} "
-            "are; use units: raw, or measure them: `titrate vectors import --model`",
+            f"residual, but the file does not say how long the residual stream is after layer "
+            f"{layer}; use units: raw, or measure them: `titrate vectors import --model`",
         )
     return vectors.unit(layer)

@@ -109,7 +109,7 @@ def build(experiment: Experiment, progress: Progress) -> SteeringVectors:
 
 
 def measured(vectors: SteeringVectors, experiment: Experiment) -> SteeringVectors:
-    """Imported vectors with the norms of the hidden states that they are added to.
+    """Imported vectors with the norms of the residual stream that they are added to.
 
     The norms are read at the experiment's pairs. Raises VectorError for vectors that do not fit
     the model, before it is loaded.
@@ -134,7 +134,6 @@ def measured(vectors: SteeringVectors, experiment: Experiment) -> SteeringVector
             engine,
             pairs_for(experiment, vector),
             layers=list(vectors.vectors),
-            site=vectors.site,
             position=vector.position,
         )
     finally:

@@ -81,7 +81,8 @@ class SteeringSettings(Settings):
     alpha: float
     """The dose; 0 is neutral, and a negative one steers the other way."""
     units: Literal["residual", "raw"] = "residual"
-    """residual: 1 is the mean length of the hidden states there. raw: 1 is the vector as it is."""
+    """residual: 1 is the mean length of the residual stream after the layer. raw: 1 is the vector
+    as it is."""
     positions: Positions = "from_last_prompt_token"
     """Which positions are steered: all, prompt, generated, or from_last_prompt_token."""
     schedule: Literal["constant", "start_only", "diminishing"] = "constant"

@@ -150,13 +150,14 @@ def test_pairs_must_be_there_and_differ(engine):
         build_vectors(engine, [same], **settings)
 
 
-def test_a_vector_knows_the_length_of_the_states_it_was_built_from(engine, pairs):
-    vectors = build_vectors(
-        engine, pairs, layers=[1, 3], site="mlp", position="last", method="mean"
-    )
-    positive, negative = pair_states(engine, pairs, layers=[1, 3], site="mlp", position="last")
+@pytest.mark.parametrize("site", ["block", "attention", "mlp"])
+def test_a_vector_knows_its_length_and_that_of_the_residual_stream(engine, pairs, site):
+    where = {"layers": [1, 3], "position": "last"}
+    vectors = build_vectors(engine, pairs, site=site, method="mean", **where)
+    positive, negative = pair_states(engine, pairs, site=site, **where)
+    stream = pair_states(engine, pairs, site="block", **where)
     for layer in (1, 3):
-        rows = np.concatenate([positive[layer], negative[layer]])
+        rows = np.concatenate([side[layer] for side in stream])
         assert vectors.residual_norms[layer] == pytest.approx(np.linalg.norm(rows, axis=1).mean())
         difference = positive[layer].mean(0) - negative[layer].mean(0)
         assert vectors.vectors[layer].norm == pytest.approx(np.linalg.norm(difference), rel=1e-5)

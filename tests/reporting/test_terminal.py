@@ -127,10 +127,24 @@ def test_a_report_that_was_not_corrected_says_so(run):
 def test_tool_calls_have_a_column_where_any_were_made(run):
     results = [called(each, at) for at, each in enumerate(sweep(doses=(0, 4)))]
     lines = table(build(run, results)).splitlines()
-    assert lines[1].endswith("same          tool_call")
-    assert lines[4].endswith("0.08 [0.01, 0.33]")
-    assert max(map(len, lines)) <= 100
+    assert lines[1].endswith("same  tool_call")
+    assert lines[4].endswith("0%       0.08") or lines[4].endswith("100%       0.08")
     masked = [replace(each, counts={"routed": 9, "changed": 3, "emptied": 0}) for each in results]
-    lines = table(build(run, masked)).splitlines()
-    assert lines[1].endswith("same  tool_call  changed  empty")
+    assert "tool_call" not in table(build(run, masked))
+
+
+def test_numbers_are_never_cut_off_beside_tool_calls(run):
+    axes = {"prompt.style": ["agentic", "assisted"], "intervention.mode": ["keep_topk"]}
+    axes |= {
+        "intervention.count": [0, 100],
+        "seed": [0, 12345678],
+        "intervention.on_empty": ["zero"],
+    }
+    results = [
+        called(result_of(case, first(50, 90), baseline=None), 45)
+        for case in cases_of(axes=axes, dose="intervention.count")
+    ]
+    lines = table(build(run, results)).splitlines()
+    rows = [line for line in lines if line.endswith("0.50")]
+    assert len(rows) == len(results)
     assert max(map(len, lines)) <= 100

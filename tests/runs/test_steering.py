@@ -258,7 +258,7 @@ def test_a_report_says_how_long_vectors_are_beside_the_hidden_states(spec):
     # A dose of one is as long as the hidden states: alpha is the other way round.
     assert norm.relative * vector.intervention["terms"][0]["alpha"] == pytest.approx(1)
     assert control.vectors[0].norm == pytest.approx(norm.norm, rel=1e-5)
-    told = f"norms of the vectors: layer 2: {norm.norm:.3g} ({norm.relative:.2g} of the hidden"
+    told = f"norms of the vectors: layer 2: {norm.norm:.3g} ({norm.relative:.2g} of the residual"
     assert told in " ".join(table(report).split())
     page = (Path("out") / "index.html").read_text()
     assert told in html.unescape(page)

@@ -179,7 +179,7 @@ function curvesCaption(experiment, cases, metric) {
   return element("p", { class: "caption" },
     "Bars and bands: 95 % intervals. Dashed: baseline. ",
     `Filled: p < ${REPORT.significant} against the baseline, paired by sample, ${which}. `,
-    experiment.leaves.length ? "Dotted: where the curve leaves it. " : "",
+    experiment.leaves.length && metric === experiment.metric ? "Dotted: where the curve leaves it. " : "",
     "Point at a marker for its numbers, choose it for its samples.", missing);
 }
 
