@@ -10,7 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.engines import KINDS
 from harness.engines.vllm.availability import check_installed
+from harness.engines.vllm.engine import VllmEngine
+from harness.errors import TitrateError
 from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench
 from harness.invariants.registry import FAMILIES, WATCHING, Family, Identity
 from harness.invariants.started import StartedEngine
@@ -61,7 +64,8 @@ class Check:
     @property
     def case(self) -> str:
         """Where it is checked, as reports name it."""
-        return f"{self.model}, {self.settings.name} {self.engine}"
+        policy = "" if self.engine == self.settings.name else f" {self.engine}"
+        return f"{self.model}, {self.settings.name}{policy}"
 
     @property
     def named(self) -> CheckName:
@@ -88,7 +92,7 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
         for engine, varied in engines.items():
             under = EngineSettings.model_validate({**given, **varied})
             for family in FAMILIES:
-                excuse = family.excuse(config)
+                excuse = family.excuse(config) or _out_of_scope(reference, family, settings)
                 bare = Check(reference, engine, under, family, None, excuse)
                 if excuse is not None:
                     found.append(bare)
@@ -101,6 +105,18 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
 
 
 _OUT_OF_REACH = "identities that watch a model's modules are checked with engine.name: transformers"
+
+
+def _out_of_scope(reference: str, family: Family, settings: EngineSettings) -> str | None:
+    """Why an engine cannot run a family, or one of our own tiny models, if it cannot."""
+    kind = family.kind and family.kind.model_fields["kind"].default
+    if kind is not None and kind not in KINDS[settings.name]:
+        return f"{settings.name} does not run interventions of kind {kind}"
+    if settings.name == "vllm" and reference == f"{_TINY}gpt_oss":
+        return (
+            "vLLM runs GPT-OSS with YaRN's rotary embeddings only, which this model does not have"
+        )
+    return None
 
 
 def _shipped() -> Iterator[str]:
@@ -123,7 +139,7 @@ class Checker:
         self._memories: dict[str, dict[Any, Any]] = {}
         #: Models that were loaded, one of them again for each determinism policy.
         self.loads = 0
-        self._started: StartedEngine | None = None
+        self._started: StartedEngine | TitrateError | None = None
         #: Fingerprint of every model and engine that was checked, by its name in a report.
         self.determinism: dict[str, str] = {}
 
@@ -144,22 +160,36 @@ class Checker:
         """Give the model's memory back."""
         self._loaded = self._of = None
         self._memories.clear()
-        if self._started is not None:
+        if isinstance(self._started, StartedEngine):
             self._started.close()
-            self._started = None
+        self._started = None
 
     def _bench(self, check: Check) -> Bench:
         loaded = self._load(check)
         memory = self._memories.setdefault(check.engine, {})
         doses = check.family.doses(loaded.model.config)
-        if check.settings.name == "vllm" and self._started is None:
-            self._started = StartedEngine(loaded, check.settings)
-        engine = None if self._started is None else self._started.engine
+        engine = self._start(loaded, check.settings)
         bench = Bench(loaded, check.settings, doses, memory, engine)
         name = f"fingerprint of {check.case}"
         if name not in self.determinism:
             self.determinism[name] = bench.engine().fingerprint
         return bench
+
+    def _start(self, loaded: LoadedModel, settings: EngineSettings) -> VllmEngine | None:
+        """The engine of its own processes that the settings ask for, started once for a model.
+
+        What was wrong with one that did not start is raised again for every identity.
+        """
+        if settings.name != "vllm":
+            return None
+        if self._started is None:
+            try:
+                self._started = StartedEngine(loaded, settings)
+            except TitrateError as error:
+                self._started = error
+        if isinstance(self._started, TitrateError):
+            raise self._started
+        return self._started.engine
 
     def _load(self, check: Check) -> LoadedModel:
         settings = check.settings

@@ -1,4 +1,4 @@
-"""One accelerator for each worker, taken from those that the caller may use."""
+"""An equal share of the accelerators that the caller may use, for each worker."""
 
 from __future__ import annotations
 
@@ -29,10 +29,14 @@ def check_enough(workers: int, devices: Sequence[str]) -> None:
 
 
 def share_out(devices: Sequence[str], workers: Sequence[WorkerSpec]) -> None:
-    """Show each worker its own device and no other; without devices, nothing is changed.
+    """Show each worker its own devices and no others; without devices, nothing is changed.
 
+    Neighbouring ones, as many as there are for everybody, so that an engine may spread over them.
     The variable is in place before the worker's Python has imported anything of ours, and a worker
     that replaces a killed one is started from the same specification, so on the same device.
     """
-    for device, worker in zip(devices, workers, strict=False):
-        worker.env[VARIABLE] = device
+    share = max(1, len(devices) // max(1, len(workers)))
+    for number, worker in enumerate(workers):
+        own = devices[number * share : (number + 1) * share]
+        if own:
+            worker.env[VARIABLE] = ",".join(own)

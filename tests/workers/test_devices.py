@@ -18,6 +18,12 @@ def test_each_worker_gets_one_of_the_callers_devices():
     ]
 
 
+def test_devices_are_shared_out_so_that_an_engine_may_take_several():
+    workers = [execnet.XSpec("popen") for _ in range(2)]
+    share_out(("0", "1", "2", "5", "6"), workers)
+    assert [worker.env["CUDA_VISIBLE_DEVICES"] for worker in workers] == ["0,1", "2,5"]
+
+
 def test_without_devices_the_environment_stays_as_it_is():
     worker = execnet.XSpec("popen//env:CUDA_VISIBLE_DEVICES=7")
     share_out((), [worker])

@@ -66,8 +66,10 @@ def _read_batch(loaded: LoadedModel, batch: _Batch) -> Iterator[tuple[int, Activ
     with ExitStack() as hooks:
         interventions = InterventionSet(loaded.model, len(batch), width)
         hooks.enter_context(interventions.attached())
-        for row, (_, reading) in enumerate(batch):
+        # All before the first is assigned: a check may widen tables that are written already.
+        for _, reading in batch:
             interventions.check(reading.intervention)
+        for row, (_, reading) in enumerate(batch):
             interventions.assign(row, reading.intervention, prompt=reading.prompt)
         captured = _Captured(loaded.model, captures, hooks)
         hooks.enter_context(interventions.applied(slice(0, len(batch)), positions))

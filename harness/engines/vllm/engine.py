@@ -25,7 +25,7 @@ from harness.engines.vllm.declared import Declared
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.requests import Refusals, parameters, prompt_of
 from harness.engines.vllm.running import Running
-from harness.engines.vllm.start import device_name, is_eager, sequences, start
+from harness.engines.vllm.start import device_name, is_eager, prepare, sequences, start
 from harness.engines.vllm.workers import Workers
 from harness.errors import FieldError, ModelError, RequestError
 from harness.models.sites import hidden_shape
@@ -47,6 +47,7 @@ class VllmEngine:
     def __init__(
         self, model: str, settings: EngineSettings, declared: Declared | None = None
     ) -> None:
+        prepare(settings)
         self._facts = ModelFacts.of(model)
         self._settings = settings
         self._endings = Endings(self._facts)
@@ -277,7 +278,11 @@ class VllmEngine:
 
     @property
     def _routers(self) -> int:
-        return len(self._refusals.routers.layers)
+        """Routers that every token passes; none in a dense model, of which nobody asks."""
+        try:
+            return len(self._refusals.routers.layers)
+        except ModelError:
+            return 0
 
     def _described(self) -> dict[str, str]:
         config = self._engine.vllm_config

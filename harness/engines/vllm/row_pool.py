@@ -56,14 +56,17 @@ class RowPool:
 
     def _room(self, length: int) -> int | None:
         first = self._free(length)
-        for key in [key for key, held in self._held.items() if not held.users]:
-            if first is not None:
-                break
+        while first is None:
+            key = next((key for key, held in self._held.items() if not held.users), None)
+            if key is None:
+                return None
             self.forget(key)
             first = self._free(length)
         return first
 
     def _free(self, length: int) -> int | None:
+        if length == 1:
+            return self._owners.index(None) if None in self._owners else None
         run = 0
         for row, owner in enumerate(self._owners):
             run = run + 1 if owner is None else 0

@@ -7,9 +7,11 @@ fixes torch's number of threads when it runs in process.
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import psutil
+import torch._dynamo
 
 from harness.engines.vllm.availability import check_installed, check_served
 from harness.engines.vllm.conditions import Conditions
@@ -49,9 +51,14 @@ def sequences(settings: EngineSettings) -> int:
 
 
 def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
-    """A running `LLMEngine`. Raises `FieldError` or `ModelError` where there cannot be one."""
-    check_installed()
-    _set_environment(settings)
+    """A running `LLMEngine`. Raises `ModelError` where there cannot be one."""
+    with warnings.catch_warnings():
+        # Of its own dependencies' deprecations, which a user of ours can do nothing about.
+        warnings.simplefilter("ignore")
+        return _started(facts, settings, conditions)
+
+
+def _started(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
     check_served(facts.reference, facts.config)
     from vllm import EngineArgs
     from vllm.v1.engine.llm_engine import LLMEngine
@@ -61,9 +68,9 @@ def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -
     plugin.register()
     try:
         return LLMEngine.from_engine_args(EngineArgs(**_arguments(facts, settings, conditions)))
-    except (ValueError, RuntimeError, AssertionError, OSError, NotImplementedError) as error:
+    except Exception as error:  # whatever a model's code or a kernel finds wrong
         raise ModelError(
-            f"model {facts.reference!r} cannot be started in vLLM: {_last_line(error)}"
+            f"model {facts.reference!r} cannot be started in vLLM: {_first_line(error)}"
         ) from error
 
 
@@ -115,22 +122,31 @@ def _arguments(
     return arguments
 
 
-def _set_environment(settings: EngineSettings) -> None:
-    """What vLLM reads from the environment, also in the processes that it starts."""
+def prepare(settings: EngineSettings) -> None:
+    """Set what vLLM reads from the environment, also in the processes that it starts; import it.
+
+    Raises `FieldError` where it is missing, or is a version that was not tested.
+    """
+    check_installed()
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(bool(settings.separate_process)))
     os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(settings.model_runner == "v2"))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cpu = on_cpu()
     workers = (settings.tensor_parallel_size or 1) * (settings.pipeline_parallel_size or 1)
-    if on_cpu() and workers > 1:
+    if cpu and workers > 1:
         # Without being told, vLLM wants a node of memory for each of its workers.
         cores = sorted(os.sched_getaffinity(0))
         shares = (cores[worker::workers] for worker in range(workers))
         bound = "|".join(",".join(map(str, share)) for share in shares)
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", bound)
-    if settings.enforce_eager is not False:
-        # Its samplers are compiled even in eager mode, for 2 to 17 s; on a CPU for nothing.
+    if cpu and is_eager(settings):
+        # Its samplers are compiled even in eager mode, for 2 to 17 s; on a CPU for nothing. The
+        # variable is for processes to come, the setting for this one, which has read it already.
         os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
+        torch._dynamo.config.disable = True  # noqa: SLF001 - torch's documented place for it
 
 
 def _dtype(settings: EngineSettings) -> str:
@@ -151,6 +167,9 @@ def _cache_bytes(facts: ModelFacts, columns: int, slots: int) -> int:
     return max(1, min(free, needed))
 
 
-def _last_line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0].strip() if lines else type(error).__name__
+    first = lines[0].strip() if lines else ""
+    return (
+        first if isinstance(error, ValueError | RuntimeError) else f"{type(error).__name__} {first}"
+    )

@@ -11,7 +11,9 @@ from harness.engines.base import Capture, Reading
 from harness.engines.transformers import reading as reading_module
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import RequestError
+from harness.interventions.array import Array
 from harness.interventions.router_mask import RouterMask
+from harness.interventions.steering import Steering, Term
 
 SEQUENCES = [(1, 2, 3), (9,), (4, 5, 6, 7, 8, 9, 10, 11, 12, 13), (14, 15), (16, 17, 18, 19)]
 EVERYTHING = Capture(router_logits=True, hidden_layers=(0, 1), token_log_probabilities=True)
@@ -127,3 +129,23 @@ def test_impossible_readings_are_refused(moe):
         list(engine.forward([Reading((), Capture())]))
     with pytest.raises(RequestError, match=r"there is no layer 2; the model's layers are 0-1"):
         list(engine.forward([Reading((1,), Capture(hidden_layers=(2,)))]))
+
+
+def test_a_vector_for_each_step_beside_one_for_all_changes_neither(tiny_model):
+    """Tables grow for the first; what the others hold must be laid out for every step too."""
+    loaded = tiny_model("llama")
+    one = Array(torch.randn(32, generator=torch.Generator().manual_seed(0)))
+    steps = Array(torch.randn(3, 32, generator=torch.Generator().manual_seed(1)))
+    steerings = [
+        Steering(terms=(Term(layer=0, vector=one, alpha=2.0, positions="all"),)),
+        Steering(
+            terms=(Term(layer=0, vector=steps, alpha=2.0, schedule="given", given=(1.0,) * 3),)
+        ),
+    ]
+    capture = Capture(hidden_layers=(0,))
+    readings = [Reading(SEQUENCES[2], capture, each, 2) for each in steerings]
+    engine = TransformersEngine(loaded)
+    together = dict(engine.forward(readings))
+    for place, reading in enumerate(readings):
+        ((_, alone),) = engine.forward([reading])
+        assert torch.allclose(together[place].hidden[0], alone.hidden[0], atol=1e-5)

@@ -7,6 +7,9 @@ from __future__ import annotations
 import json
 import sys
 
+# A program of its own: the folder that it lies in is where Python looks first.
+from requests_of import interventions, prompts, requests
+
 from harness.engines import open_engine
 from harness.engines.base import Capture, Reading
 from harness.engines.vllm.declared import Declared
@@ -14,7 +17,6 @@ from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.reading import needed
 from harness.models.loading import load_config
 from harness.spec import EngineSettings
-from tests.engines.vllm.requests_of import interventions, prompts, requests
 
 
 def main(model: str, settings: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness.engines import check_kind
 from harness.engines.vllm import availability
-from harness.engines.vllm.availability import check_installed, check_kind
+from harness.engines.vllm.availability import check_installed
 from harness.errors import FieldError
 
 
@@ -32,6 +33,6 @@ def test_tested_versions_are_taken(found, monkeypatch):
 
 
 def test_an_intervention_that_is_not_applied_inside_vllm_is_refused():
-    check_kind("router_mask")
-    with pytest.raises(FieldError, match="vllm does not apply dac; it applies router_mask, steer"):
-        check_kind("dac")
+    check_kind("vllm", "router_mask")
+    with pytest.raises(FieldError, match="vllm does not run interventions of kind dac; use trans"):
+        check_kind("vllm", "dac")

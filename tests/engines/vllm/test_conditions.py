@@ -10,7 +10,8 @@ from harness.engines.vllm.declared import Declared
 from harness.errors import RequestError
 from harness.interventions.array import Array
 from harness.interventions.steering import Steering, Term
-from tests.engines.vllm.requests_of import masks, steerings, vector
+
+from .requests_of import masks, steerings, vector
 
 
 def conditions_for(*interventions, rows=4):

@@ -14,7 +14,8 @@ from harness.errors import ModelError, RequestError
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask
 from harness.interventions.steering import Steering, Term
-from tests.engines.vllm.requests_of import interventions, masks, prompts, requests, vector
+
+from .requests_of import interventions, masks, prompts, requests, vector
 
 
 def _all(engine, queue):

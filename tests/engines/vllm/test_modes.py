@@ -15,11 +15,9 @@ import pytest
 
 _ROOT = Path(__file__).parents[3]
 MODES = {
-    "zoo-base": ("zoo/base", {}),
-    "zoo-oracle": ("zoo/oracle", {}),
+    "dense": ("zoo/base", {}),
     "separate-process": ("zoo/moe", {"separate_process": True}),
     "tensor-parallel": ("zoo/moe", {"tensor_parallel_size": 2}),
-    "pipeline-parallel": ("zoo/base", {"pipeline_parallel_size": 2}),
     "compiled": ("zoo/moe", {"enforce_eager": False}),
     "ngram": ("zoo/moe", {"speculation": "ngram"}),
 }

@@ -129,11 +129,12 @@ class ModelInterventions:
         """Write a mask's row; points of layers that another worker holds are passed by."""
         mask = torch.zeros(self.tables.masks.shape[1:], dtype=torch.bool)
         position = {layer: index for index, layer in enumerate(self._routers)}
-        for layer, expert in points:
-            if layer in position:
-                mask[position[layer], expert] = True
+        own = [(position[layer], expert) for layer, expert in points if layer in position]
+        if own:
+            mask[tuple(torch.tensor(own).unbind(dim=1))] = True
         self.tables.masks[row] = mask.to(self.tables.device)
         self.tables.replace[row] = replace
+        self.tables.replacing[row] = replace
         self.tables.zero[row] = zero
 
     def write_vectors(self, where: Place, row: int, values: bytes) -> None:
@@ -180,37 +181,36 @@ class ModelInterventions:
                 "intervention could have been applied; this version of vLLM is not supported"
             )
         offsets = np.cumsum(self._counts) - self._counts
-        slots: list[np.ndarray] = []
-        tokens: list[np.ndarray] = []
+        slots: list[int] = []
+        tokens: list[int] = []
         for id_, offset, count in zip(self._order, offsets, self._counts, strict=True):
             request = self.registry.requests.get(id_)
             if request is None:
                 continue
             rows = slice(int(offset), int(offset + count))
             if request.counted:
-                slots.append(self._slots(request, np.arange(request.start, request.start + count)))
-                tokens.append(np.arange(offset, offset + count))
+                slots += self._slots(request, request.start, request.start + int(count))
+                tokens += range(rows.start, rows.stop)
             if request.captured:
                 self._captured.setdefault(id_, []).append(self._reading(rows))
         if slots:
-            self._remember(np.concatenate(slots), np.concatenate(tokens))
+            self._remember(slots, tokens)
 
-    def _remember(self, slots: np.ndarray, tokens: np.ndarray) -> None:
-        if slots.max() >= self._history.shape[1]:
-            size = max(int(slots.max()) + 1, 2 * self._history.shape[1])
+    def _remember(self, slots: list[int], tokens: list[int]) -> None:
+        if max(slots) >= self._history.shape[1]:
+            size = max(max(slots) + 1, 2 * self._history.shape[1])
             wider = self._history.new_zeros(3, size)
             wider[:, : self._history.shape[1]] = self._history
             self._history = wider
         device = self.tables.device
-        at, of = torch.from_numpy(slots).to(device), torch.from_numpy(tokens).to(device)
+        at, of = torch.tensor(slots, device=device), torch.tensor(tokens, device=device)
         self._history[:, at] = self.tables.counts[:, of].to(torch.int16)
         self.tables.counts.zero_()
 
-    def _slots(self, request: Scheduled, positions: np.ndarray) -> np.ndarray:
-        """Where positions of a request lie in the cache of keys and values."""
-        blocks = np.array(request.blocks, np.int64)
-        slots: np.ndarray = blocks[positions // self._block] * self._block + positions % self._block
-        return slots
+    def _slots(self, request: Scheduled, first: int, last: int) -> list[int]:
+        """Where the positions from `first` to before `last` lie in the cache of keys and values."""
+        size, blocks = self._block, request.blocks
+        return [blocks[at // size] * size + at % size for at in range(first, last)]
 
     # What came of it -----------------------------------------------------------------------------
 
@@ -249,8 +249,7 @@ class ModelInterventions:
         """Keep what a request counted, before its blocks of the cache are given to another."""
         known = self.registry.requests[request]
         if known.counted:
-            positions = np.arange(len(known.blocks) * self._block)
-            slots = self._slots(known, positions)
+            slots = np.array(self._slots(known, 0, len(known.blocks) * self._block), np.int64)
             inside = slots < self._history.shape[1]
             found = np.zeros((3, len(slots)), np.int64)
             at = torch.from_numpy(slots[inside]).to(self.tables.device)

@@ -55,7 +55,7 @@ class MaskedRouter:
             scores,
             indices.long(),
             mask=tables.masks[rows, self._index],
-            replace=tables.replace[rows],
+            replace=tables.replace[rows] if tables.static or tables.replaces else None,
             zero_on_empty=tables.zero[rows],
         )
         # Tokens of row 0 have no mask: nothing of theirs is changed, or counted as empty.

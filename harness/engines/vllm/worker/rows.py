@@ -48,7 +48,8 @@ class RowMap:
             return
         self._order = key
         self._requests = [self._registry.requests.get(id_) for id_ in order]
-        self._masks = np.array([0 if each is None else each.mask for each in self._requests])
+        masks = [0 if each is None else each.mask for each in self._requests]
+        self._masks = np.array(masks, np.int64)
         steered = [(i, each) for i, each in enumerate(self._requests) if each and len(each.terms)]
         self._owners = np.array([i for i, each in steered for _ in each.terms], np.int64)
         self._terms = np.concatenate([np.zeros((0, 8)), *(each.terms for _, each in steered)])
@@ -59,6 +60,7 @@ class RowMap:
     def _write_masks(self, rows: np.ndarray) -> None:
         tables = self._tables
         tables.masked = bool(rows.any())
+        tables.replaces = bool(tables.replacing[rows].any())
         before = self._written_masks
         if len(rows) == len(before) and (rows == before).all():
             return

@@ -9,6 +9,7 @@ requests share it, and tokens only name its row.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 
@@ -26,11 +27,14 @@ class Tables:
         self.masks = self._zeros(rows, 0, 0, dtype=torch.bool)
         self.replace = self._zeros(rows, dtype=torch.bool)
         self.zero = self._zeros(rows, dtype=torch.bool)
+        #: Which masks replace, known without asking the device.
+        self.replacing = np.zeros(rows, bool)
         #: Of each token of the pass: routings changed, routings emptied, conditional additions.
         self.counts = self._zeros(3, tokens, dtype=torch.int32)
-        #: Columns with a dose in the pass that is running, and whether it has a mask.
+        #: Of the pass: columns with a dose, whether a token has a mask, and one that replaces.
         self.dosed: frozenset[int] = frozenset()
         self.masked = False
+        self.replaces = False
         #: Whether any request of the pass wants to have what is read.
         self.reading = False
 

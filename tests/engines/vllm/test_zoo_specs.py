@@ -1,0 +1,65 @@
+"""Every spec of the zoo on both engines: the same tokens and counts, log-probabilities to 1e-4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.engines import KINDS
+from harness.runs.plan import planned
+from harness.runs.progress import Silent
+from harness.session import opened_session
+from harness.spec import expand, load
+
+_SPECS = Path(__file__).parents[3] / "specs"
+
+
+def _is_for_both(path: Path) -> bool:
+    experiment = load(path)[0]
+    kind = experiment.intervention and experiment.intervention.kind
+    return experiment.model.startswith("zoo/") and (kind is None or kind in KINDS["vllm"])
+
+
+ZOO = [path.relative_to(_SPECS) for path in sorted(_SPECS.glob("*/*.yaml")) if _is_for_both(path)]
+
+
+def _results(spec: Path, engine: str, root: Path):
+    given = [f"engine.name={engine}", "engine.dtype=float32", "task.limit=2"]
+    cases = [planned(case) for case in expand(*load(_SPECS / spec, given))]
+    session = opened_session(root / engine, "test", Silent())
+    session.plan(cases)
+    results = [session.outcome(case) for case in cases]
+    report = session.finish(root / engine / "report").report
+    session.close()
+    assert report.run.determinism["engine"] == engine
+    assert {case.settings["engine"]["name"] for case in report.cases} == {engine}
+    return results
+
+
+@pytest.mark.parametrize("spec", ZOO, ids=str)
+def test_a_spec_of_the_zoo_gives_the_same_on_both_engines(spec, vllm_installed, tmp_path):
+    (tmp_path / "vllm").mkdir()
+    (tmp_path / "transformers").mkdir()
+    ours = _results(spec, "vllm", tmp_path)
+    theirs = _results(spec, "transformers", tmp_path)
+    for own, other in zip(ours, theirs, strict=True):
+        assert own.error is other.error is None
+        assert own.counts == other.counts, own.case.id
+        for mine, expected in zip(own.draws, other.draws, strict=True):
+            assert mine.completion.tokens == expected.completion.tokens, own.case.id
+            assert mine.completion.log_probabilities == pytest.approx(
+                expected.completion.log_probabilities, abs=1e-4
+            )
+        for metric, values in own.sample_metrics.items():
+            assert dict(values) == pytest.approx(dict(other.sample_metrics[metric]), abs=1e-3), (
+                metric
+            )
+
+
+def test_there_are_specs_of_every_kind():
+    kinds = {
+        load(_SPECS / spec)[0].intervention and load(_SPECS / spec)[0].intervention.kind
+        for spec in ZOO
+    }
+    assert kinds >= {"router_mask", "steering"}
