@@ -137,7 +137,7 @@ def test_an_interruption_is_one_line(spec, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["frob"], "titrate: argument VERB: invalid choice: 'frob' (choose from "),
+        (["xyzzy"], "titrate: argument VERB: invalid choice: 'xyzzy' (choose from "),
         ([], "titrate: the following arguments are required: VERB"),
         (["run"], "titrate run: the following arguments are required: SPEC"),
         (["zoo"], "titrate zoo: the following arguments are required: VERB"),

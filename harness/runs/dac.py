@@ -108,6 +108,11 @@ class DifferenceSource:
 
 def check_dac(experiment: Experiment, settings: DacSettings) -> None:
     """Raise `FieldError` for what cannot be, before weights are loaded."""
+    if experiment.measure == "forward":
+        raise FieldError(
+            "measure",
+            "forward passes read given texts, but dac decides as it generates; use steering",
+        )
     count, _ = hidden_shape(load_config(experiment.model))
     names = [each.called for each in settings.properties]
     for index, each in enumerate(settings.properties):
@@ -168,4 +173,5 @@ def _layers(experiment: Experiment, wanted: PairProperty) -> list[int]:
 
 
 def _pairs(experiment: Experiment, wanted: PairProperty) -> tuple[ContrastPair, ...]:
-    return pairs_for(experiment, PairVector(pairs=wanted.pairs, samples=wanted.samples))
+    vector = PairVector(pairs=wanted.pairs, data=wanted.data, samples=wanted.samples)
+    return pairs_for(experiment, vector)

@@ -52,6 +52,8 @@ def trials_frame(study: optuna.Study) -> pd.DataFrame:
     """One row per trial: its end, its configuration, and what it reported on the way."""
     rows = []
     for trial in study.get_trials(deepcopy=False):
+        if trial.state == TrialState.WAITING:
+            continue  # one too many, which waits until more are asked for
         done = trial.duration
         rows.append(
             {

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from harness.engines import open_engine
 from harness.engines.base import Engine
-from harness.errors import FieldError, StoreError, TaskError
+from harness.errors import FieldError, SpecError, StoreError, TaskError
 from harness.reporting.write import check_writable, default_directory
 from harness.runs.deferred import DeferredEngine
 from harness.runs.folder import store_below
@@ -37,7 +37,7 @@ from harness.search.quiet import quiet
 from harness.search.setup import Setup, read_search, set_up
 from harness.search.splits import chunks
 from harness.search.study import open_storage, open_study, shown_url
-from harness.search.trials import ERROR, ask, run_batch
+from harness.search.trials import ERROR, ask, counted, run_batch
 from harness.search.workers import LEASE, Heart, Watch, Worker
 
 #: Seconds between two looks at the trials of other workers, when there is nothing else to do.
@@ -101,11 +101,13 @@ def _search(
     line.trials = ready.settings.trials
     for warning in ready.warnings:
         line.note(f"warning: {warning}")
+    secret, shown = ready.storage, shown_url(ready.storage)  # a URL may hold a password
+    command = command.replace(secret, shown)
     try:
         storage = open_storage(ready.storage)
-        study = open_study(storage, ready.name, ready.settings, ready.identity, ready.storage)
+        study = open_study(storage, ready.study, ready.settings, ready.identity, ready.storage)
     except FieldError as error:
-        raise source.locate(error) from error
+        raise SpecError(str(source.locate(error)).replace(secret, shown)) from error
     kept = CompletionStore(store or store_below(root), warn=line.note)
     kept.check_writable()
     working = _Working(ready, study, storage, kept, line, lease)
@@ -174,13 +176,22 @@ class _Working:
                 again = self.watch.queue_again()
                 if again:
                     self.line.note(f"trials {_listed(again)} were left by a worker that died")
-                batch = ask(self.study, self.ready.settings, self.ready.space, self.worker)
+                batch = ask(
+                    self.study,
+                    self.ready.settings,
+                    self.ready.space,
+                    self.worker,
+                    self.watch.put_back,
+                )
                 if batch:
                     waited = False
                     self._run(batch)
                     continue
-                left = self.study.get_trials(
-                    deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)
+                left = counted(
+                    self.study.get_trials(
+                        deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)
+                    ),
+                    self.ready.settings,
                 )
                 if not left:
                     return not waited

@@ -33,6 +33,8 @@ class Setup:
     space: Space
     splits: Splits
     metric: str
+    study: str
+    """Its name in the storage: the experiment's; a quick look (`task.limit`) has another."""
     storage: str
     """The URL of the study's storage."""
     identity: dict[str, JsonValue]
@@ -41,7 +43,7 @@ class Setup:
 
     @property
     def name(self) -> str:
-        """The study's name: the experiment's."""
+        """The experiment's."""
         return self.space.base.name
 
 
@@ -106,12 +108,14 @@ def _set_up(experiment: Experiment, source: Source, root: Path, *, unsafe_code: 
     metric = _metric(settings, task)
     pairs = _pairs(space.base)
     splits = split(task, pairs, sizes, settings.seed)
+    study = experiment.name if limit is None else f"{experiment.name}-limit{limit}"
     return Setup(
         settings,
         space,
         splits,
         metric,
-        settings.storage or default_storage(root, experiment.name),
+        study,
+        settings.storage or default_storage(root, study),
         _identity(space, settings, splits, metric),
         tuple(_warnings(space)),
     )

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import inspect
 import json
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import OptunaError
+from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.storages import RDBStorage
 from pydantic import JsonValue
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from harness.errors import FieldError
 from harness.spec.form import suggestion
@@ -40,6 +41,8 @@ _SEQUENCES = {"QMCSampler"}
 _LOOP_ONLY = {"BruteForceSampler", "GridSampler"}
 # Seconds for which a process waits while another one writes to the same SQLite file.
 _PATIENCE = 60
+# How often, and after how many seconds, tables are looked for that another process is making.
+_TRIES, _PAUSE = 5, 0.5
 
 
 def default_storage(root: Path, name: str) -> str:
@@ -62,15 +65,7 @@ def open_storage(url: str) -> RDBStorage:
         FieldError: it cannot be opened.
     """
     try:
-        address = make_url(url)
-        arguments: dict[str, Any] = {}
-        if address.get_backend_name() == "sqlite":
-            arguments = {"timeout": _PATIENCE}
-            if address.database:
-                Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-        return RDBStorage(
-            url, engine_kwargs={"connect_args": arguments}, skip_compatibility_check=False
-        )
+        return _connected(url)
     except (SQLAlchemyError, OptunaError, OSError, ImportError, RuntimeError) as error:
         said = str(getattr(error, "orig", None) or error).strip().splitlines()
         raise FieldError(
@@ -79,6 +74,25 @@ def open_storage(url: str) -> RDBStorage:
             "give an Optuna storage URL such as sqlite:////tmp/study.db or "
             "postgresql+psycopg://user@host/database",
         ) from error
+
+
+def _connected(url: str) -> RDBStorage:
+    address = make_url(url)
+    arguments: dict[str, Any] = {}
+    if address.get_backend_name() == "sqlite":
+        arguments = {"timeout": _PATIENCE}
+        if address.database:
+            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    for left in reversed(range(_TRIES)):
+        try:
+            return RDBStorage(url, engine_kwargs={"connect_args": arguments})
+        except (DBAPIError, StorageInternalError) as error:
+            # Two workers that meet an empty database make its tables, and one of them is late.
+            late = isinstance(error, IntegrityError | ProgrammingError)
+            if not left or not (late or "already exists" in str(error)):
+                raise
+            time.sleep(_PAUSE)
+    raise AssertionError("the last try returns or raises")
 
 
 def open_study(

@@ -7,7 +7,7 @@ it has no value, and its error is in the study.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -44,31 +44,46 @@ class _Running:
 
 
 def ask(
-    study: optuna.Study, settings: SearchSettings, space: Space, worker: Worker
+    study: optuna.Study,
+    settings: SearchSettings,
+    space: Space,
+    worker: Worker,
+    put_back: Callable[[int], object],
 ) -> list[optuna.Trial]:
     """The next trials to run, signed by their worker, their configurations drawn; maybe none.
 
     Trials that were put back come first. A batch ends before a number that the batch size divides,
-    so that a study which was interrupted goes on with the batches that it would have had.
+    so that a study which was interrupted goes on with the batches that it would have had. When two
+    workers ask for the last trial at once, one of them gets one too many, and puts it back.
     """
     batch: list[optuna.Trial] = []
     while len(batch) < settings.batch:
         trials = study.get_trials(deepcopy=False)
-        waiting = any(trial.state == TrialState.WAITING for trial in trials)
+        waiting = any(trial.state == TrialState.WAITING for trial in counted(trials, settings))
         if not waiting and len(trials) >= settings.trials:
             break
         trial = study.ask()
+        if trial.number >= settings.trials:
+            put_back(trial.number)
+            continue
         trial.set_user_attr(WORKER, str(worker))
-        if trial.number >= settings.trials and not waiting:
-            trial.set_user_attr(ERROR, "one too many: another worker asked at the same moment")
-            study.tell(trial, state=TrialState.FAIL)
-            break
         study.sampler = sampler_for(settings, trial.number)
         space.asked(trial)
         batch.append(trial)
         if (trial.number + 1) % settings.batch == 0:
             break
     return batch
+
+
+def counted(
+    trials: Iterable[optuna.trial.FrozenTrial], settings: SearchSettings
+) -> list[optuna.trial.FrozenTrial]:
+    """The trials without those that are one too many: they wait until more are asked for."""
+    return [
+        trial
+        for trial in trials
+        if trial.number < settings.trials or trial.state != TrialState.WAITING
+    ]
 
 
 def run_batch(

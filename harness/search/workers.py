@@ -119,14 +119,14 @@ class Watch:
             trial.number
             for trial in running
             if self._is_dead(trial.number, trial.user_attrs.get(WORKER), beats)
-            and self._put_back(trial.number)
+            and self.put_back(trial.number)
         ]
 
     def release(self, numbers: Iterable[int]) -> None:
         """Put back what this worker will not finish: it is interrupted, or its engine broke."""
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for number in {trial.number for trial in running} & set(numbers):
-            self._put_back(number)
+            self.put_back(number)
 
     def _is_dead(self, number: int, owner: str | None, beats: Mapping[str, int]) -> bool:
         if owner is None:
@@ -145,7 +145,8 @@ class Watch:
             return lease <= 0
         return now - since > lease
 
-    def _put_back(self, number: int) -> bool:
+    def put_back(self, number: int) -> bool:
+        """Let a trial wait for a worker again, as it is; whether it was not finished."""
         study = self.storage.get_study_id_from_name(self.study.study_name)
         trial = self.storage.get_trial_id_from_study_id_trial_number(study, number)
         try:

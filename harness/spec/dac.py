@@ -17,6 +17,9 @@ class PairProperty(Settings):
 
     pairs: PairsReference
     """styles, answers, or a JSON-lines file (./pairs.jsonl) of {prompt, positive, negative}."""
+    data: SpecPath | None = None
+    """Training problems that built-in pairs are made of, in the task's format, in place of its
+    usual ones."""
     samples: PositiveInt = 30
     """How many pairs; built-in ones come from training problems, never from the evaluation's."""
     steps: PositiveInt = 30

@@ -18,8 +18,8 @@ from harness.spec.settings import Resolved
 
 
 def members(annotation: Any) -> Iterator[Any]:
-    """The types and markers of an annotation, with its unions and `Annotated`s taken apart."""
-    if get_origin(annotation) in (Annotated, Union, UnionType):
+    """The types and markers of an annotation, its lists, unions and `Annotated`s taken apart."""
+    if get_origin(annotation) in (Annotated, Union, UnionType, list):
         for argument in get_args(annotation):
             yield from members(argument)
     else:
@@ -28,7 +28,7 @@ def members(annotation: Any) -> Iterator[Any]:
 
 def sections(info: FieldInfo) -> list[type[BaseModel]]:
     """The sections that may fill in a field: none for a plain value, several for a union."""
-    parts = members(info.annotation)
+    parts = dict.fromkeys(members(info.annotation))
     return [kind for kind in parts if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from harness.reporting import Git, build
 from harness.reporting.page.facts import attention, facts, verdicts
+from harness.reporting.report import Shard
 from harness.runs.results import GateResult, InvariantResult
 
 
@@ -57,3 +58,10 @@ def test_the_worst_of_like_warnings_stands_for_all_after_the_errors(run, results
     assert (error.kind, error.message, error.serious) == ("failed", "out of memory", True)
     assert (warning.message, warning.serious) == ("11 of 12 cut off", False)
     assert warning.cases == (results[2].case.id, results[1].case.id)
+
+
+def test_a_shard_says_what_it_leaves_to_the_merge(report):
+    shard = Shard(index=1, of=2, cases=(), selection="", gates=("pass@1 >= 0.5",))
+    changed = report.model_copy(update={"run": report.run.model_copy(update={"shard": shard})})
+    made = dict(dict(facts(changed))["Run"])
+    assert (made["shard"], made["left to titrate merge"]) == ("1 of 2", "pass@1 >= 0.5")

@@ -162,9 +162,12 @@ def test_a_file_is_a_property_of_every_step(spec, engine, tmp_path):
     assert found.properties[1].steps is None
 
 
-def test_pairs_of_a_file_follow_its_answers(spec, engine, tmp_path):
+def test_pairs_of_a_file_follow_its_answers(spec, engine, tmp_path, monkeypatch):
     pair = {"prompt": "def f(x):", "positive": " return x", "negative": " pass"}
     (tmp_path / "pairs.jsonl").write_text(json.dumps(pair) + "\n")
+    # Paths start at the spec's folder, also inside a list.
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     own = "{pairs: ./pairs.jsonl, layers: [1, 3], site: block, name: short}"
     *_, strong, _ = cases(spec((PROPERTY, own)))
     (found,) = dac(engine, strong).properties
@@ -186,6 +189,9 @@ def test_pairs_of_a_file_follow_its_answers(spec, engine, tmp_path):
         (PROPERTY, "{file: none.safetensors}", "properties[0].file"),
         (PROPERTY, f"{PROPERTY}\n    - {{pairs: styles}}", "'styles' is the name of another"),
         (f"\n    - {PROPERTY}", " []", "properties"),
+        (PROPERTY, "{pears: styles}", "a mapping with one of the keys pairs, file"),
+        (PROPERTY, "{pairs: styles, layer: 2}", "properties[0].layer: unknown key; did you mean"),
+        ("zoo/moe\n", "zoo/moe\nmeasure: forward\n", "measure: forward passes read given texts"),
     ],
 )
 def test_what_cannot_be_is_refused_before_a_model_is_loaded(spec, old, new, problem):

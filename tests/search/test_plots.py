@@ -8,7 +8,6 @@ import pytest
 from matplotlib.image import imread
 
 from harness.search.artefacts import trials_frame
-from harness.search.line import SearchLine
 from harness.search.plots import heatmap, history, importance, parallel_coordinates, plot_files
 
 
@@ -95,16 +94,3 @@ def test_the_table_has_every_trial():
     assert {"params.intervention.alpha", "intermediate.0", "seconds", "worker", "error"} <= set(
         frame
     )
-
-
-def test_plain_lines_where_nothing_can_be_redrawn():
-    line = SearchLine(io.StringIO(), 10)
-    line.note("loading zoo/base")
-    study = study_of(10)
-    line.trials_done(study)
-    best = study.best_trial
-    assert line.stream.getvalue() == (
-        "titrate: loading zoo/base\n"
-        f"titrate: 10/10 trials, best {best.value:.4g} (trial {best.number}), 2 pruned, 2 failed\n"
-    )
-    line.close()

@@ -110,7 +110,7 @@ def test_the_best_configuration_runs_by_itself(done):
     spec = yaml.safe_load((folder / "out" / "search" / "best.yaml").read_text())
     assert spec["axes"]["intervention.alpha"] == [0, found.configuration["intervention.alpha"]]
     assert spec["task"]["only"] == "./test.json"
-    from harness.session import run_specs
+    from harness.running import run_specs
 
     again = run_specs(
         [folder / "out" / "search" / "best.yaml"],
@@ -238,6 +238,14 @@ def test_a_search_in_which_all_fail_says_why(tmp_path):
             space={METHOD: ["mean"], CONDITION: [PROBE], "intervention.alpha": [1, 2]},
             trials=2,
         )
+
+
+def test_a_password_is_told_to_nobody(tmp_path):
+    url = "postgresql+psycopg://me:secret@127.0.0.1:1/studies"
+    with pytest.raises(SpecError) as found:
+        run(tmp_path, f"search.storage={url}")
+    assert "cannot be opened" in str(found.value)
+    assert "secret" not in str(found.value)
 
 
 def test_an_interrupted_batch_is_queued_again(tmp_path, monkeypatch):

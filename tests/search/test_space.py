@@ -157,6 +157,8 @@ def test_the_limit_caps_every_split_and_keeps_the_number_of_chunks(tmp_path):
     found = set_up(experiment, source, tmp_path)
     assert (len(found.splits.train), found.splits.validation.size) == (4, 4)
     assert (found.splits.test.size, found.settings.chunk) == (4, 2)
+    assert (found.name, found.study) == ("small", "small-limit4")  # the study itself stays free
+    assert found.storage.endswith("small-limit4.db")
 
 
 def test_a_spec_without_a_search_is_named(tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import optuna
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from harness.errors import FieldError
 from harness.search.study import (
@@ -120,3 +121,25 @@ def test_options_reach_the_sampler_and_the_pruner():
         sampler_for(settings(sampler="random", sampler_options={"n_startup_trials": 1}), 0)
     pruner = pruner_of(settings(pruner="ThresholdPruner", pruner_options={"lower": 0.5}))
     assert isinstance(pruner, optuna.pruners.ThresholdPruner)
+
+
+def test_tables_that_another_worker_is_making_are_waited_for(url, monkeypatch):
+    """Both meet an empty database; the one that is late finds its tables there."""
+    import harness.search.study as module
+
+    made, tries = module.RDBStorage, []
+
+    def late(*arguments, **named):
+        tries.append(1)
+        if len(tries) < 3:
+            raise IntegrityError("insert", {}, Exception("duplicate key"))
+        return made(*arguments, **named)
+
+    monkeypatch.setattr(module, "RDBStorage", late)
+    monkeypatch.setattr(module, "_PAUSE", 0)
+    open_storage(url).engine.dispose()
+    assert len(tries) == 3
+    tries.clear()
+    monkeypatch.setattr(module, "_TRIES", 2)
+    with pytest.raises(FieldError, match="cannot be opened: duplicate key"):
+        open_storage(url)

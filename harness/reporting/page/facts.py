@@ -80,6 +80,9 @@ def facts(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
     if run.git is not None:
         dirty = ", with changes that are not committed" if run.git.dirty else ""
         made.append(("commit", run.git.commit[:_SHORT_COMMIT] + dirty))
+    if run.shard is not None:
+        made.append(("shard", f"{run.shard.index} of {run.shard.of}"))
+        made += [("left to titrate merge", gate) for gate in run.shard.gates]
     groups = [
         ("Run", made),
         ("Determinism", _lines(run.determinism)),
