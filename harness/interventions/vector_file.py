@@ -3,7 +3,8 @@
 The format is safetensors: tensors `layer.0`, `layer.7`, ... of shape [H], and string metadata
 with the site, what the vectors were built from and how, and, per layer where it is known, the mean
 norm of the residual stream after the layer (`residual_norm.7`), at the tokens that the vector was
-built from: the unit in which a dose may be given. Nothing in such a file is ever executed.
+built from: the unit in which a dose may be given; of a probe's vector its steepness and its bias
+(`probe.7`: `[0.04, -1.5]`). Nothing in such a file is ever executed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -28,18 +29,26 @@ FORMAT = "titrate-steering-vectors/1"
 _LAYER = re.compile(r"layer\.(\d+)")
 
 
+class Logistic(NamedTuple):
+    """What makes a probe of its vector: p(h) = 1 / (1 + exp(-(steepness * vector . h + bias)))."""
+
+    steepness: float
+    bias: float
+
+
 @dataclass(frozen=True)
 class SteeringVectors:
     """One vector [H] per layer, all of one site.
 
     `residual_norms` are mean norms of the residual stream after the layers, whatever the site;
-    imported vectors may lack them.
+    imported vectors may lack them. `probes` are there for vectors that are a probe's weights.
     """
 
     site: Site
     vectors: Mapping[int, Array]
     residual_norms: Mapping[int, float]
     facts: Mapping[str, str] = field(default_factory=dict)
+    probes: Mapping[int, Logistic] = field(default_factory=dict)
 
     def unit(self, layer: int) -> float:
         """The norm of one unit of dose at a layer, in the vector's own length."""
@@ -51,6 +60,8 @@ def write_vectors(vectors: SteeringVectors, path: Path | str) -> None:
     metadata = {"format": FORMAT, "site": vectors.site, "facts": json.dumps(dict(vectors.facts))}
     for layer, norm in vectors.residual_norms.items():
         metadata[f"residual_norm.{layer}"] = repr(norm)
+    for layer, probe in vectors.probes.items():
+        metadata[f"probe.{layer}"] = json.dumps(probe)
     tensors = {f"layer.{layer}": vector.tensor() for layer, vector in vectors.vectors.items()}
     try:
         save_file(tensors, path, metadata)
@@ -83,6 +94,7 @@ def _vectors(metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -
         raise _problem(f"its site is {site!r}; known are {', '.join(get_args(Site))}")
     vectors: dict[int, Array] = {}
     norms: dict[int, float] = {}
+    probes: dict[int, Logistic] = {}
     for name, tensor in tensors.items():
         match = _LAYER.fullmatch(name)
         if match is None or tensor.ndim != 1:
@@ -93,6 +105,9 @@ def _vectors(metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -
         norm = metadata.get(f"residual_norm.{layer}")
         if norm is not None:
             norms[layer] = _length(norm, layer)
+        probe = metadata.get(f"probe.{layer}")
+        if probe is not None:
+            probes[layer] = _logistic(probe, layer)
     if not vectors:
         raise _problem("it holds no vector")
     ordered = sorted(vectors)
@@ -102,6 +117,7 @@ def _vectors(metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -
         {layer: vectors[layer] for layer in ordered},
         {layer: norms[layer] for layer in ordered if layer in norms},
         {str(key): str(value) for key, value in facts.items()},
+        {layer: probes[layer] for layer in ordered if layer in probes},
     )
 
 
@@ -120,6 +136,16 @@ def _length(text: str, layer: int) -> float:
     if not 0 < norm < math.inf:
         raise _problem(f"its residual_norm.{layer} is {text!r}; expected a positive number")
     return norm
+
+
+def _logistic(text: str, layer: int) -> Logistic:
+    try:
+        steepness, bias = map(float, json.loads(text))
+    except (TypeError, ValueError):
+        steepness = bias = math.nan
+    if not (math.isfinite(steepness) and math.isfinite(bias)):
+        raise _problem(f"its probe.{layer} is {text!r}; expected [steepness, bias]")
+    return Logistic(steepness, bias)
 
 
 def _problem(text: str) -> FieldError:

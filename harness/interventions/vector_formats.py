@@ -83,6 +83,7 @@ def joined(parts: Sequence[tuple[Path, SteeringVectors]]) -> SteeringVectors:
             {layer: vectors[layer] for layer in sorted(vectors)},
             {**whole.residual_norms, **more.residual_norms},
             {**more.facts, **whole.facts},
+            {**whole.probes, **more.probes},
         )
     widths = {vector.shape[0] for vector in whole.vectors.values()}
     if len(widths) > 1:

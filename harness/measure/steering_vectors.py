@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from harness.engines.base import Capture, Engine, Reading
 from harness.errors import FieldError, TaskError
 from harness.interventions.array import Array
-from harness.interventions.vector_file import SteeringVectors
+from harness.interventions.vector_file import Logistic, SteeringVectors
 from harness.spec.steering_terms import Method, PositionRule, Site
 from harness.tasks.contrast import ContrastPair, Side
 from harness.tasks.conversations import render
@@ -80,7 +80,14 @@ def build_vectors(
     else:
         norms = residual_norms(engine, pairs, layers=layers, position=position)
     known = {"method": method, "position": str(position), "pairs": str(len(pairs))}
-    return SteeringVectors(site, vectors, norms, {**known, **(facts or {})})
+    probes = {}
+    if method == "probe":
+        probes = {
+            layer: _probe_of(vector, positive[layer], negative[layer])
+            for layer, vector in vectors.items()
+            if vector.norm > 0
+        }
+    return SteeringVectors(site, vectors, norms, {**known, **(facts or {})}, probes)
 
 
 def residual_norms(
@@ -147,7 +154,9 @@ def aggregate(positive: Matrix, negative: Matrix, method: Method) -> Matrix:
             direction = _first_component(differences - mean)
             return direction * _sign(float(np.sign(differences @ direction).sum()))
         case "probe":
-            return _probe_direction(positive, negative)
+            weights, _ = _logistic_regression(positive, negative)
+            length = np.linalg.norm(mean)
+            return weights * (length / np.linalg.norm(weights))
 
 
 def random_control(vector: Array, seed: int, index: int = 0) -> Array:
@@ -174,17 +183,23 @@ def _sign(value: float) -> float:
     return -1.0 if value < 0 else 1.0
 
 
-def _probe_direction(positive: Matrix, negative: Matrix) -> Matrix:
+def _probe_of(vector: Array, positive: Matrix, negative: Matrix) -> Logistic:
+    """What the vector lost of the probe when it was scaled to the length of the mean."""
+    weights, bias = _logistic_regression(positive, negative)
+    return Logistic(float(np.linalg.norm(weights)) / vector.norm, bias)
+
+
+def _logistic_regression(positive: Matrix, negative: Matrix) -> tuple[Matrix, float]:
+    """Weights [H] and bias on the states as they are."""
     from sklearn.linear_model import LogisticRegression  # slow to import, and for one method
 
     states = np.concatenate([positive, negative])
     labels = np.repeat([1, 0], [len(positive), len(negative)])
     # Without a common scale the penalty would act on whatever unit the layer happens to have.
-    scale = states.std() or 1.0
-    model = LogisticRegression(max_iter=1000).fit((states - states.mean(axis=0)) / scale, labels)
-    weights: Matrix = model.coef_[0]
-    length = np.linalg.norm(aggregate(positive, negative, "mean"))
-    return weights * (length / np.linalg.norm(weights))
+    centre, scale = states.mean(axis=0), states.std() or 1.0
+    model = LogisticRegression(max_iter=1000).fit((states - centre) / scale, labels)
+    weights: Matrix = model.coef_[0] / scale
+    return weights, float(model.intercept_[0] - centre @ weights)
 
 
 def readings_of_pairs(

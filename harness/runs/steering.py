@@ -17,7 +17,7 @@ from harness.engines.base import Engine
 from harness.errors import FieldError
 from harness.interventions.array import Array
 from harness.interventions.steering import Steering, check_terms
-from harness.interventions.vector_file import SteeringVectors, read_vectors
+from harness.interventions.vector_file import Logistic, SteeringVectors, read_vectors
 from harness.measure.activation_cache import ActivationCache, activations_below
 from harness.measure.steering_vectors import (
     PairReader,
@@ -115,7 +115,9 @@ class VectorSource:
             position=vector.position,
         )
         read = [(reading.tokens, reading.capture.positions) for reading in readings]
-        how = [vector.method, site, layers]
+        how: list[Any] = [vector.method, site, layers]
+        if vector.method == "probe":
+            how.append("with its probabilities")
         return key_of(
             self.engine.fingerprint, f"vectors and residual norms {json.dumps([how, read])}"
         )
@@ -190,6 +192,7 @@ def _to_json(vectors: SteeringVectors) -> Mapping[str, Any]:
         "vectors": [[layer, vector.to_json()] for layer, vector in vectors.vectors.items()],
         "residual_norms": [[layer, norm] for layer, norm in vectors.residual_norms.items()],
         "facts": dict(vectors.facts),
+        "probes": [[layer, list(probe)] for layer, probe in vectors.probes.items()],
     }
 
 
@@ -199,4 +202,5 @@ def _from_json(document: Mapping[str, Any]) -> SteeringVectors:
         {layer: Array.from_json(vector) for layer, vector in document["vectors"]},
         dict(document["residual_norms"]),
         document["facts"],
+        {layer: Logistic(*probe) for layer, probe in document.get("probes", [])},
     )

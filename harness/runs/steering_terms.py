@@ -8,7 +8,7 @@ from harness.interventions.steering import Condition, Term
 from harness.interventions.vector_file import SteeringVectors
 from harness.measure.steering_vectors import random_control
 from harness.spec import Experiment
-from harness.spec.steering import SteeringSettings, Vector
+from harness.spec.steering import ConditionSettings, SteeringSettings, Vector
 
 
 def field_of(settings: SteeringSettings, vector: Vector) -> str:
@@ -54,11 +54,7 @@ def terms_of(
         direction = _direction(vectors, layer, where, own=vector.layer is not None)
         condition = None
         if settings.only_if is not None:
-            condition = Condition(
-                kind=settings.only_if.kind,
-                direction=direction,
-                threshold=settings.only_if.threshold,
-            )
+            condition = _condition(settings.only_if, vectors, layer)
         added = direction
         if settings.control == "random":
             added = random_control(direction, settings.control_seed, index)
@@ -90,6 +86,23 @@ def _direction(vectors: SteeringVectors, layer: int, where: str, *, own: bool) -
     if vector.norm == 0:
         raise FieldError(where, f"the vector of layer {layer} is zero: its pairs do not differ")
     return vector
+
+
+def _condition(settings: ConditionSettings, vectors: SteeringVectors, layer: int) -> Condition:
+    """When a token is steered; raises FieldError for a probe where the vector is none's."""
+    direction, bias = vectors.vectors[layer], 0.0
+    if settings.kind == "probe":
+        if layer not in vectors.probes:
+            raise FieldError(
+                "intervention.only_if.kind",
+                f"probe, but the vector of layer {layer} is no probe's: its file does not say how "
+                "probable a state is; build it with method: probe, or use kind: cosine",
+            )
+        probe = vectors.probes[layer]
+        direction, bias = Array(direction.numpy() * probe.steepness), probe.bias
+    return Condition(
+        kind=settings.kind, direction=direction, threshold=settings.threshold, bias=bias
+    )
 
 
 def _unit(settings: SteeringSettings, vectors: SteeringVectors, layer: int) -> float:

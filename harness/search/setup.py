@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,19 +174,38 @@ def _metric(settings: SearchSettings, task: Task) -> str:
 def _identity(
     space: Space, settings: SearchSettings, splits: Splits, metric: str
 ) -> dict[str, JsonValue]:
-    """What a value depends on: two studies that differ in it have nothing to say to each other."""
+    """What a value depends on: two studies that differ in it have nothing to say to each other.
+
+    A file stands for its content: it may be elsewhere on another machine, and edited in place.
+    """
     base = space.base.model_dump(
         mode="json", include={"task", "prompt", "intervention", "sampling", "seed"}
     )
     folder = local_files(space.base.model)
+    engine = space.base.engine.model_dump(
+        mode="json", include={"name", "dtype"}, exclude_defaults=True
+    )
     chosen = settings.model_dump(mode="json", include={"space", "direction", "chunk", "seed"})
     return {
         "model": space.base.model if folder is None else content_hash(folder),
-        **base,
+        **{name: _with_contents(value) for name, value in base.items()},
+        **{f"engine.{name}": value for name, value in engine.items()},
         **{f"search.{name}": value for name, value in chosen.items()},
         "search.metric": metric,
         "search.splits": splits.digest,
     }
+
+
+def _with_contents(value: JsonValue) -> JsonValue:
+    """A section of a spec with the SHA-256 of every file in place of its path."""
+    match value:
+        case dict():
+            return {name: _with_contents(each) for name, each in value.items()}
+        case list():
+            return [_with_contents(each) for each in value]
+        case str() if Path(value).is_absolute() and Path(value).is_file():
+            return f"SHA-256 {hashlib.sha256(Path(value).read_bytes()).hexdigest()}"
+    return value
 
 
 def _warnings(space: Space) -> list[str]:

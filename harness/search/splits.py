@@ -108,7 +108,8 @@ def chunks(task: Task, size: int) -> list[Task]:
 def sample_contents(task: Task) -> dict[str, frozenset[str]]:
     """Sample id -> hashes of the texts that ask for it, in all styles.
 
-    What all samples share (the user's request to read a file) is none of theirs.
+    What all samples share (the user's request to read a file) is none of theirs, unless it is all
+    that they ask.
     """
     found = {
         sample.id: frozenset(
@@ -117,7 +118,7 @@ def sample_contents(task: Task) -> dict[str, frozenset[str]]:
         for sample in task.samples
     }
     shared = frozenset.intersection(*found.values()) if len(found) > 1 else frozenset()
-    return {sample: hashes - shared for sample, hashes in found.items()}
+    return {sample: hashes - shared or hashes for sample, hashes in found.items()}
 
 
 def pair_contents(pairs: Iterable[ContrastPair]) -> frozenset[str]:

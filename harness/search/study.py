@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,15 +119,26 @@ def open_study(
     if known is None:
         study.set_user_attr(_IDENTITY, plain)
         return study
-    for field in dict.fromkeys([*known, *plain]):
-        if known.get(field) != plain.get(field):
-            raise FieldError(
-                "search.storage",
-                f"the study {name!r} in {shown_url(url)} is of another experiment: its {field} is "
-                f"{_short(known.get(field))}, here it is {_short(plain.get(field))}; "
-                "give the spec another name, or another storage",
-            )
+    for field, there, here in _differences("", known, plain):
+        raise FieldError(
+            "search.storage",
+            f"the study {name!r} in {shown_url(url)} is of another experiment: its {field} is "
+            f"{_short(there)}, here it is {_short(here)}; "
+            "give the spec another name, or another storage",
+        )
     return study
+
+
+def _differences(
+    field: str, one: JsonValue, other: JsonValue
+) -> Iterator[tuple[str, JsonValue, JsonValue]]:
+    """Every dotted field in which two documents differ, with both its values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in dict.fromkeys([*one, *other]):
+            inner = f"{field}.{name}" if field else name
+            yield from _differences(inner, one.get(name), other.get(name))
+    elif one != other:
+        yield field, one, other
 
 
 def sampler_for(settings: SearchSettings, number: int) -> optuna.samplers.BaseSampler:

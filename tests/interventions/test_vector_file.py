@@ -8,7 +8,13 @@ from safetensors.torch import save_file
 
 from harness.errors import FieldError
 from harness.interventions.array import Array
-from harness.interventions.vector_file import FORMAT, SteeringVectors, read_vectors, write_vectors
+from harness.interventions.vector_file import (
+    FORMAT,
+    Logistic,
+    SteeringVectors,
+    read_vectors,
+    write_vectors,
+)
 
 GOOD = {"format": FORMAT, "site": "block", "residual_norm.3": "2.0"}
 
@@ -19,6 +25,7 @@ def test_what_is_written_is_read(tmp_path):
         {11: Array([3.0, 4.0]), 2: Array([1e-7, -2.5])},
         {11: 20.0, 2: 0.1 + 0.2},
         {"method": "mean"},
+        {2: Logistic(0.1 + 0.2, -1.5)},
     )
     write_vectors(vectors, tmp_path / "v.safetensors")
     again = read_vectors(tmp_path / "v.safetensors")
@@ -26,6 +33,7 @@ def test_what_is_written_is_read(tmp_path):
     assert list(again.vectors) == [2, 11]
     assert again.residual_norms == vectors.residual_norms
     assert (again.site, again.facts) == ("mlp", {"method": "mean"})
+    assert again.probes == vectors.probes
     assert again.unit(11) == 4.0
 
 
@@ -37,6 +45,8 @@ def test_what_is_written_is_read(tmp_path):
         ({"layer.3": torch.ones(2, 2)}, GOOD, r"layer.3 of shape \[2, 2\] is no vector"),
         ({"layer3": torch.ones(2)}, GOOD, "tensor layer3 of shape"),
         ({"layer.3": torch.ones(2)}, {**GOOD, "residual_norm.3": "-1"}, "residual_norm.3 is '-1'"),
+        ({"layer.3": torch.ones(2)}, {**GOOD, "probe.3": "[1]"}, r"probe.3 is '\[1\]'; expected"),
+        ({"layer.3": torch.ones(2)}, {**GOOD, "probe.3": "[1, NaN]"}, "probe.3 is .*; expected"),
         ({}, GOOD, "it holds no vector"),
         ({"layer.3": torch.tensor([1.0, torch.nan])}, GOOD, r"layer.3: entry \[1\] is nan"),
     ],

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from harness.errors import VectorError
 from harness.interventions.array import Array
-from harness.interventions.vector_file import SteeringVectors
+from harness.interventions.vector_file import Logistic, SteeringVectors
 from harness.interventions.vector_formats import joined, read_any, write_as, write_own
 
 finite = st.floats(-1e6, 1e6, width=32)
@@ -32,10 +32,12 @@ def test_every_format_gives_back_the_same_numbers(tmp_path, numbers, suffix):
 
 def test_files_are_joined_layer_by_layer():
     one = SteeringVectors("block", {5: Array([1.0, 2.0])}, {5: 3.0})
-    other = SteeringVectors("block", {2: Array([0.0, 1.0])}, {})
+    probes = {2: Logistic(1.0, 2.0)}
+    other = SteeringVectors("block", {2: Array([0.0, 1.0])}, {}, probes=probes)
     both = joined([(Path("a.pt"), one), (Path("b.pt"), other)])
     assert list(both.vectors) == [2, 5]
     assert both.residual_norms == {5: 3.0}
+    assert both.probes == probes
 
 
 @pytest.mark.parametrize(

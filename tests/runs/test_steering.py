@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from sklearn.linear_model import LogisticRegression
 
 import harness
 from harness.engines.transformers.engine import TransformersEngine
@@ -17,6 +18,7 @@ from harness.errors import SpecError
 from harness.interventions.array import Array
 from harness.interventions.steering import Steering, Term
 from harness.interventions.vector_file import FORMAT, SteeringVectors, write_vectors
+from harness.measure.steering_vectors import pair_states
 from harness.models.loading import load as load_model
 from harness.reporting import table
 from harness.runs.contrast_pairs import pairs_for
@@ -151,6 +153,37 @@ def test_a_vector_file_that_was_edited_in_place_finds_nothing_stored(spec, tmp_p
     write_vectors(edited, tmp_path / "v.safetensors")
     # The control is another direction for another length.
     assert made() == 6
+
+
+def test_a_probe_fires_where_its_logistic_regression_says_so(engine, spec, tmp_path):
+    wrong = [{"prompt": f"{n} + 1 = ", "positive": str(n + 1), "negative": "0"} for n in range(9)]
+    rows = "\n".join(json.dumps(each) for each in wrong)
+    (tmp_path / "own.jsonl").write_text(rows, encoding="utf-8")
+    own = "{pairs: ./own.jsonl, method: probe}"
+    only = ("alpha: 0\n", "alpha: 0\n  only_if: {kind: probe, threshold: 0.9}\n")
+    case = cases(spec(("{pairs: styles, samples: 4}", own), only))[2]
+    (term,) = steering(engine, case, CompletionStore(tmp_path / "store")).terms
+    assert steering(engine, case, CompletionStore(tmp_path / "store")).terms == (term,)
+
+    pairs = pairs_for(case.experiment, case.experiment.intervention.vector)
+    sides = pair_states(engine, pairs, layers=[2], site="block", position="last")
+    states = np.concatenate([side[2] for side in sides])
+    labels = np.repeat([1, 0], len(pairs))
+    # An independent fit: scikit-learn's own probabilities, on states in the same unit.
+    centre, scale = states.mean(axis=0), states.std()
+    fit = LogisticRegression(max_iter=1000).fit((states - centre) / scale, labels)
+    expected = fit.predict_proba((states - centre) / scale)[:, 1]
+    score = states @ term.condition.direction.numpy() + term.condition.bias
+    np.testing.assert_allclose(1 / (1 + np.exp(-score)), expected, atol=1e-4)
+    assert term.condition.threshold == 0.9
+
+
+def test_a_file_without_a_probe_has_no_probability(spec, tmp_path):
+    vectors = SteeringVectors("block", {2: Array([1.0] * 96)}, {2: 5.0})
+    write_vectors(vectors, tmp_path / "v.safetensors")
+    only = ("alpha: 0\n", "alpha: 0\n  only_if: {kind: probe, threshold: 0.9}\n")
+    with pytest.raises(SpecError, match=r"only_if\.kind: probe, but the vector of layer 2"):
+        cases(spec(("{pairs: styles, samples: 4}", "{file: v.safetensors}"), only))
 
 
 def test_built_in_pairs_are_no_evaluation_samples(spec):

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import yaml
 
+from harness.spec import Experiment
+from harness.spec.search import SearchSettings
+
 SPEC = {
     "name": "small",
     "model": "zoo/base",
@@ -35,7 +38,7 @@ def write_spec(folder: Path, **changes: object) -> Path:
     """The spec in a folder; `changes` replace fields of its section `search`, or others."""
     spec = {**SPEC, "search": {**SPEC["search"]}}
     for name, value in changes.items():
-        if name in spec and name != "search":
+        if name in Experiment.model_fields.keys() - SearchSettings.model_fields.keys():
             spec[name] = value
         elif value is None:
             spec["search"].pop(name, None)

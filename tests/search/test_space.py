@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import shutil
+
 import optuna
 import pytest
 
 from harness.errors import SpecError
+from harness.interventions.array import Array
+from harness.interventions.vector_file import SteeringVectors, write_vectors
 from harness.search.setup import read_search, set_up
 from harness.spec import load
 
@@ -159,6 +163,46 @@ def test_the_limit_caps_every_split_and_keeps_the_number_of_chunks(tmp_path):
     assert (found.splits.test.size, found.settings.chunk) == (4, 2)
     assert (found.name, found.study) == ("small", "small-limit4")  # the study itself stays free
     assert found.storage.endswith("small-limit4.db")
+
+
+def test_a_study_knows_a_file_by_its_content_wherever_it_lies(tmp_path):
+    for number in (1.0, 2.0):
+        vectors = SteeringVectors("block", {at: Array([number] * 64) for at in (0, 1)}, {})
+        write_vectors(vectors, tmp_path / f"{number}.safetensors")
+
+    def identity(folder, number, **changes):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        shutil.copy(tmp_path / f"{number}.safetensors", tmp_path / folder / "v.safetensors")
+        steering = {**STEERING, "vector": {"file": "v.safetensors"}, "units": "raw"}
+        splits = {"validation": 6, "test": 5}
+        return ready(tmp_path / folder, intervention=steering, splits=splits, **changes).identity
+
+    one = identity("here", 1.0)
+    assert identity("elsewhere", 1.0) == one
+    assert identity("here", 2.0)["intervention"] != one["intervention"]
+    assert identity("here", 1.0, engine={"dtype": "bfloat16"}) == {
+        **one,
+        "engine.dtype": "bfloat16",
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"prompt": {"style": "completion"}},
+        {"sampling": {"max_new_tokens": 65}},
+        {"intervention": {**STEERING, "positions": "all"}},
+        {"seed": 1},
+        {"chunk": 2},
+        {"direction": "minimize"},
+        {"metric": "tool_call"},
+        {"splits": {"train": 8, "validation": 5, "test": 6}},
+        {"splits": {"train": 7, "validation": 6, "test": 5}},
+        {"space": {"intervention.alpha": {"low": -2, "high": 3}}},
+    ],
+)
+def test_what_changes_a_value_makes_another_study(tmp_path, changes):
+    assert ready(tmp_path, **changes).identity != ready(tmp_path).identity
 
 
 def test_a_spec_without_a_search_is_named(tmp_path):

@@ -116,6 +116,11 @@ def test_too_few_samples_are_counted():
     )
 
 
+def test_data_of_one_text_alone_is_one_sample():
+    with pytest.raises(FieldError, match="there are 1 of micro_gsm8k, 2 of whose 3 are in train"):
+        split(asked(TASK, [4, 4, 4]), [], sizes(1, 1), 0)
+
+
 def test_a_text_in_two_splits_is_told():
     found = split(TASK, [], sizes(5, 5), 0)
     leaky = replace(found, contents={**found.contents, "train": found.contents["test"]})

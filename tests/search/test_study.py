@@ -55,7 +55,7 @@ def test_a_study_is_found_again_with_other_trials_batches_and_samplers(url):
     [
         ("model", "abd", 'its model is "abc", here it is "abd"'),
         ("search.metric", "parsed", 'its search.metric is "exact_match", here it is "parsed"'),
-        ("search.space", {"x": [1]}, 'its search.space is {"x": [1, 2]}, here it is {"x": [1]}'),
+        ("search.space", {"x": [1]}, "its search.space.x is [1, 2], here it is [1]"),
     ],
 )
 def test_a_study_of_another_experiment_is_refused_by_name(url, field, value, said):

@@ -193,6 +193,16 @@ def test_neutral_is_the_baseline_in_a_mixed_batch(loaded):
     assert [c.tokens for c in mixed[::3]] != [c.tokens for c in baseline]
 
 
+@pytest.mark.parametrize("alpha", [0.5, 2.0])  # terms are kept in the order of their doses, too
+def test_a_condition_looks_at_the_state_before_any_term(moe, alpha):
+    away = vector(2)
+    pushed = Term(layer=0, vector=away, alpha=1e4 / away.norm, positions="all")
+    is_pushed = Condition(kind="cosine", direction=away, threshold=0.99)
+    both = (pushed, Term(layer=0, vector=away, alpha=alpha, positions="all", condition=is_pushed))
+    (done,) = run(TransformersEngine(moe), [Request((1, 2, 3), 4, Steering(terms=both))])
+    assert done.counts["steered"] == done.counts["steered_tokens"]
+
+
 def test_one_prefill_serves_a_prompt_at_every_dose_on_generated_positions(moe):
     prompt = tuple(range(1, 41))
     doses = [
