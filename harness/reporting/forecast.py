@@ -44,10 +44,10 @@ def forecast_table(forecasts: Sequence[Forecast]) -> str:
     loads = sum(each.loads for each in forecasts)
     console.print(f"{loads} model load{'' if loads == 1 else 's'}; nothing was run.")
     for each in forecasts:
-        for ordering in each.unmeasured:
+        for measured in each.unmeasured:
             console.print(
-                f"{each.model}: router usage {ordering} is measured first; until then it is not "
-                f"known whether {each.unknown:,} requests are stored"
+                f"{each.model}: {measured}: measured first; until then it is not known whether "
+                f"{each.unknown:,} requests are stored"
             )
         for problem in each.impossible:
             console.print(problem)

@@ -30,7 +30,7 @@ class Forecast:
     `asked` counts completions that cases ask for, baselines included; `requests` those that differ.
     `at_most` tokens are made if none of the missing ones ends early, `expected` if they are as long
     as the stored ones are on average: None where none is stored. `unmeasured` are the orderings
-    that have to be measured first, and `unknown` the requests that depend on them.
+    and vectors that have to be measured first, and `unknown` the requests that depend on them.
     """
 
     model: str

@@ -161,7 +161,7 @@ def measured_for(experiment: Experiment) -> str | None:
         if measured:
             return f"differences of {', '.join(measured)}"
     usage = usage_of(experiment)
-    return None if usage is None else f"{usage.usage} on {experiment.task.name}"
+    return None if usage is None else f"router usage {usage.usage} on {experiment.task.name}"
 
 
 def check_intervention(experiment: Experiment) -> None:

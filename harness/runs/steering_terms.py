@@ -84,7 +84,11 @@ def _direction(vectors: SteeringVectors, layer: int, where: str, *, own: bool) -
         )
     vector = vectors.vectors[layer]
     if vector.norm == 0:
-        raise FieldError(where, f"the vector of layer {layer} is zero: its pairs do not differ")
+        raise FieldError(
+            where,
+            f"the vector of layer {layer} is zero: nothing tells the two sides apart there; "
+            "use another layer, or pairs that differ",
+        )
     return vector
 
 

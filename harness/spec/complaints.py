@@ -99,6 +99,8 @@ def _find(location: tuple[str | int, ...], form: type[BaseModel]) -> _Spot:
             continue
         if spot.info and not spot.inner and _is_choice(spot.info):
             continue  # the name of an alternative, as in `int | Literal[...]`, and no field
+        if spot.info is None and part == "float":
+            continue  # which kind of JSON value an axis' NaN is
         section = spot.inner[0] if spot.inner else None
         info = section.model_fields.get(part) if section else None
         field = f"{spot.field}.{part}" if spot.field else part

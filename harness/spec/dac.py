@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Discriminator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, Tag
 
 from harness.spec.settings import PairsReference, Settings, SpecPath
+from harness.spec.steering import LayerList
 from harness.spec.steering_terms import Direction, Site
 from harness.spec.variants import variant
 
@@ -26,7 +27,7 @@ class PairProperty(Settings):
     """Generated tokens that are steered, each by its own difference."""
     site: Site = "attention"
     """Of a layer: the attention's output, the block's, or the MLP's."""
-    layers: Annotated[list[NonNegativeInt], Field(min_length=1)] | None = None
+    layers: LayerList | None = None
     """All layers when left out."""
     name: str | None = None
     """What its doses are called; by default the name of the pairs."""

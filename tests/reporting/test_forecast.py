@@ -33,11 +33,13 @@ def test_every_number_is_shown():
 
 
 def test_what_is_not_known_is_said():
-    fresh = replace(MOE, stored=0, expected=None, unmeasured=("avg on task",), unknown=1500)
+    fresh = replace(
+        MOE, stored=0, expected=None, unmeasured=("mean vector of styles",), unknown=1500
+    )
     text = forecast_table([fresh, replace(MOE, model="./" + "long/" * 30, loads=False)])
     assert rows(text)[2][-1] == "-"
     said = " ".join(text.split())
-    assert "zoo/moe: router usage avg on task is measured first; until then it is not known" in said
+    assert "zoo/moe: mean vector of styles: measured first; until then it is not known" in said
     assert "whether 1,500 requests are stored" in said
     assert "1 model load; nothing was run." in text
 

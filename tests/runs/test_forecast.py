@@ -62,7 +62,7 @@ def test_an_ordering_that_was_not_measured_leaves_requests_unknown(store):
     }
     asked = cases(**usage)
     (before,) = forecast(asked, store)
-    assert before.unmeasured == ("avg_last_agentic on micro_humaneval",)
+    assert before.unmeasured == ("router usage avg_last_agentic on micro_humaneval",)
     assert (before.requests, before.unknown, before.loads) == (12, 6, True)
     counts, _ = run(asked, store)
     assert counts.requests_total == 12

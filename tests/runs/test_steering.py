@@ -349,6 +349,13 @@ def test_a_file_with_a_number_that_is_none_is_refused(spec, tmp_path):
         cases(spec(("{pairs: styles, samples: 4}", "{file: v.safetensors}")))
 
 
+def test_a_file_with_a_vector_of_zeros_is_refused(spec, tmp_path):
+    zero = SteeringVectors("block", {2: Array([0.0] * 96)}, {2: 1.0})
+    write_vectors(zero, tmp_path / "v.safetensors")
+    with pytest.raises(SpecError, match=r"the vector of layer 2 is zero: .*; use another layer"):
+        cases(spec(("{pairs: styles, samples: 4}", "{file: v.safetensors}")))
+
+
 def test_a_vector_of_a_model_with_other_layers_is_refused(spec, tmp_path):
     facts = {"layers": "48", "model": "some/model"}
     vectors = SteeringVectors("block", {2: Array([1.0] * 96)}, {2: 1.0}, facts)

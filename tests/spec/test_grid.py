@@ -187,6 +187,13 @@ def loaded(text: str, *overrides: str):
         ),
         ("axes:\n  seed: []\n", "x.yaml:6 axes.seed: [] is not accepted; list at least one value"),
         (
+            "axes:\n  sampling.temperature: [0, .nan]\n",
+            (
+                "x.yaml:6 axes.sampling.temperature[1]: NaN is not accepted; "
+                "it should be a finite number"
+            ),
+        ),
+        (
             "axes:\n  seed:\n    - 1\n    - 2\n    - 1\n",
             "x.yaml:9 axes.seed[2]: 1 is in the list twice; remove one",
         ),

@@ -57,6 +57,14 @@ def test_alpha_is_a_dose_and_zero_is_neutral(tmp_path):
                 "it should be greater than or equal to 0, or be a valid list"
             ),
         ),
+        (
+            "layer: 1",
+            "layer: [2, 0, 2]",
+            (
+                "x.yaml:7 intervention.layer: [2, 0, 2] is not accepted; "
+                "it should be a valid integer, or name each layer once"
+            ),
+        ),
         ("alpha: 0\n", "alpha: .nan\n", "x.yaml:8 intervention.alpha: NaN is not accepted"),
         ("control: none", "positon: all", "unknown key; did you mean positions?"),
         ("{pairs: styles}", "{pair: styles}", "a mapping with one of the keys pairs, file"),
