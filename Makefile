@@ -16,7 +16,7 @@ test: $(VENV)/.installed
 
 test-vllm: $(VLLM)/.installed
 	$(VLLM)/bin/pytest tests/engines/vllm
-	$(VLLM)/bin/pytest benches -k 'invariants and zoo' --titrate-engine vllm
+	$(VLLM)/bin/pytest benches/bench_invariants.py -k zoo --titrate-engine vllm
 
 lint: $(VENV)/.installed
 	$(RUN)/ruff check

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import invocation
-from harness.errors import TitrateError
+from harness.engines import check_kind
+from harness.errors import FieldError, TitrateError
 from harness.outcomes import fail_unless_trusted, outcome_of
 from harness.search import hooks as searching
 from harness.testing import INVARIANTS_MARKER, MARKER
@@ -17,6 +18,7 @@ from harness.testing import INVARIANTS_MARKER, MARKER
 if TYPE_CHECKING:
     from harness.invariants import Check
     from harness.runs.plan import PlannedCase
+    from harness.spec import Experiment
 
 _CASE: pytest.StashKey[PlannedCase] = pytest.StashKey()
 
@@ -60,7 +62,7 @@ def cases_of(config: pytest.Config, file: Path) -> list[Any]:
         if experiment.search is not None:  # run as a search, not as cases (`harness.search`)
             return []
         for case in expand(experiment, source):
-            reason = unmet(case.experiment)
+            reason = unmet(case.experiment) or _unable(config, case.experiment)
             if reason is None:
                 ready = planned(case, unsafe_code=config.option.titrate_unsafe_code)
                 params.append(pytest.param(ready, id=case.id))
@@ -70,6 +72,17 @@ def cases_of(config: pytest.Config, file: Path) -> list[Any]:
     except TitrateError as error:
         raise pytest.Collector.CollectError(str(error)) from None
     return params
+
+
+def _unable(config: pytest.Config, experiment: Experiment) -> str | None:
+    """Why an engine that the command line chose for all specs does not run this one, or None."""
+    if config.option.titrate_engine is None or experiment.intervention is None:
+        return None
+    try:
+        check_kind(experiment.engine.name, experiment.intervention.kind)
+    except FieldError as error:
+        return f"is left out: {error.problem}"
+    return None
 
 
 def checks_of(config: pytest.Config) -> list[Any]:

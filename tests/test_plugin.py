@@ -459,3 +459,31 @@ def test_a_folder_with_other_things_is_left_alone(project, option):
     held = {path.name for path in (project.path / "benches").iterdir()}
     assert held - {"__pycache__"} == {"bench_all.py"}
     assert not (project.path / ".titrate").exists()
+
+
+def test_a_spec_that_the_chosen_engine_does_not_run_is_skipped_by_name(project):
+    """One engine is chosen for all specs that are there; the others must still run."""
+    write_spec(
+        project,
+        "name: small\nmodel: zoo/moe\ntask: {name: micro_humaneval, limit: 1}\n"
+        "intervention: {kind: dac, properties: [{pairs: styles}], strongest: 1, top_p: 0.5}\n",
+    )
+    result = project.runpytest_inprocess("benches", "--titrate-engine=vllm", "-rs")
+    result.assert_outcomes(skipped=2)
+    reason = "small is left out: vllm does not run interventions of kind dac; use transformers"
+    assert reason in " ".join(result.outlines).replace("\n", " ")
+
+
+def test_a_search_without_its_extra_is_skipped_by_name(project, monkeypatch):
+    monkeypatch.setattr("harness.search.find_spec", lambda _: None)
+    section = (
+        "search: {space: {intervention.count: [0, 8]}, splits: {train: 8, validation: 8, test: 8}}"
+    )
+    write_spec(project, f"{SPEC.partition('axes:')[0]}{section}\n", "found")
+    project.path.joinpath("benches", "bench_found.py").write_text(
+        'from harness.testing import searches\n\n@searches("found.yaml")\n'
+        "def bench_found(searched):\n    pass\n"
+    )
+    result = project.runpytest_inprocess("benches/bench_found.py", "-rs")
+    result.assert_outcomes(skipped=1)
+    assert "pip install 'pytest-titrate[search]'" in result.stdout.str()

@@ -98,7 +98,7 @@ def dose_response(report: Report, experiment: str) -> Figure:
     axis = treated[0][1].dose_axis or "dose"
     axes.set_xlabel(f"{axis} (spaced evenly, not to scale)" if even else axis)
     series = curves(treated)
-    entries = list(series) if len(series) > 1 else []
+    entries = list(series) if 1 < len(series) <= _MOST_ENTRIES else []
     surround(
         figure,
         stacked[0],

@@ -87,7 +87,9 @@ def trace_figure(
                 _line(panel, found[case.id][name], *styles[text])
         panel.set_ylabel(f"{name}\n{group}" if group else name)
         panel.grid(axis="y", color=RULE, linewidth=0.8)
-    top = max(panel.get_ylim()[1] for panel in axes)
+    # By the means: where two or three samples are left, their interval is far wider than any dose.
+    means = [profile.means for case in cases for profile in found[case.id].values()]
+    top = 1.3 * max((max(each) for each in means if each), default=0.0) or 1.0
     for panel in axes:
         panel.set_ylim(-0.03 * top, top)
     axes[-1].set_xlabel("generated token")
