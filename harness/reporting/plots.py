@@ -230,7 +230,17 @@ def _baseline(axes: Axes, points: Sequence[_Point], colour: str, *, band: bool) 
     alpha = 0.06 if band else 0.0
     if len({point.case.id for point in points}) == 1:
         only = points[0]
-        axes.axhline(only.metric.value, color=colour, linestyle=_DASHED, linewidth=1.1, zorder=2)
+        # Not axhline, which scales the axes anew at each call: quadratic in the number of curves.
+        across, value = axes.get_yaxis_transform(), only.metric.value
+        axes.plot(
+            [0, 1],
+            [value, value],
+            transform=across,
+            color=colour,
+            linestyle=_DASHED,
+            linewidth=1.1,
+            zorder=2,
+        )
         axes.axhspan(only.low, only.high, color=colour, alpha=alpha, linewidth=0, zorder=0)
         return
     at = [point.at for point in points]
