@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, pairwise
 
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from harness.reporting.curves import Dosed, by_dose, curves, places_of, shown_metrics
@@ -24,6 +25,8 @@ MARKERS = "osD^vP<X"
 _DASHED = (0, (5, 3))
 #: With more lines than this, shaded bands would only cover each other.
 _MOST_BANDS = 4
+#: More lines than this are thin and without intervals: a legend would be longer than the plot.
+_MOST_CURVES = 40
 #: Inches that each further metric adds below the first.
 _PANEL = 2.4
 
@@ -98,13 +101,17 @@ def dose_response(report: Report, experiment: str) -> Figure:
     axis = treated[0][1].dose_axis or "dose"
     axes.set_xlabel(f"{axis} (spaced evenly, not to scale)" if even else axis)
     series = curves(treated)
-    entries = list(series) if 1 < len(series) <= _MOST_ENTRIES else []
+    entries = list(series) if 1 < len(series) <= _MOST_CURVES else []
     surround(
         figure,
         stacked[0],
         title=experiment,
         subtitle=_subtitle(report, experiment),
-        caption=_caption(report, experiment, baseline="Dashed"),
+        caption=(
+            _caption(report, experiment, baseline="Dashed")
+            if len(series) <= _MOST_CURVES
+            else f"{len(series)} curves; the page has each with its baseline and intervals."
+        ),
         entries=entries,
     )
     untangle(figure, axes)
@@ -122,6 +129,13 @@ def _panel(
     by_id = {case.id: case for case in complete}
     series = curves(treated)
     shared = len(series) > 1 and len({case.baseline for _, case in treated}) == 1
+    axes.set_ylabel(metric)
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    if _are_rates(complete, metric):
+        axes.set_ylim(-0.03, 1.03)
+    if len(series) > _MOST_CURVES:
+        _bundle(axes, series.values(), places, metric)
+        return
     styles = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
     for index, ((name, members), (colour, marker)) in enumerate(
         zip(series.items(), styles, strict=False)
@@ -137,10 +151,17 @@ def _panel(
                 if case.baseline in by_id
             ]
             _baseline(axes, baselines, GREY if shared else colour, band=bands or shared)
-    axes.set_ylabel(metric)
-    axes.grid(axis="y", color=RULE, linewidth=0.8)
-    if _are_rates(complete, metric):
-        axes.set_ylim(-0.03, 1.03)
+
+
+def _bundle(
+    axes: Axes, series: Iterable[Sequence[Dosed]], places: Mapping[float, float], metric: str
+) -> None:
+    """Many curves as one bundle of thin lines."""
+    lines = [
+        [(places[dose], case.metrics[metric].value) for dose, case in members] for members in series
+    ]
+    axes.add_collection(LineCollection(lines, colors=COLOURS[0], linewidths=0.7, alpha=0.35))
+    axes.autoscale_view()
 
 
 def _gap(places: Mapping[float, float]) -> float:

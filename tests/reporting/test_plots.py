@@ -177,3 +177,20 @@ def test_tool_calls_have_a_panel_of_their_own_below(run):
     assert len(dashed(above)) == len(dashed(below)) == 1
     alone = dose_response(build(run, sweep()), "keep_topk")
     assert figure.get_figheight() > alone.get_figheight() + 2
+
+
+def test_more_curves_than_a_legend_names_are_one_bundle_of_thin_lines(run):
+    """Drawn one by one, with intervals and baselines, a thousand curves took 15 s, and hid all."""
+    axes = {"seed": list(range(41)), "intervention.count": [0, 1]}
+    results = {}
+    for case in cases_of("many", axes=axes, dose="intervention.count"):
+        results.setdefault(case.baseline.id, result_of(case.baseline, first(11, 12)))
+        results[case.id] = result_of(case, first(9, 12))
+    results = list(results.values())
+    figure = dose_response(build(run, results), "many")
+    (axes,) = figure.axes
+    (bundle,) = axes.collections
+    assert len(bundle.get_segments()) == 41
+    assert legend(figure) == []
+    assert not axes.lines
+    assert "41 curves; the page has each" in texts(figure)
