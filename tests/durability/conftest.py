@@ -19,12 +19,18 @@ def prepared() -> Iterator[Prepared]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(prepared, tmp_path_factory) -> tuple[Reported, int]:
-    """The report of a run that nothing happened to, and how many bytes it has written."""
+def undisturbed_folder(prepared, tmp_path_factory) -> Path:
+    """Where a run was made that nothing happened to."""
     folder = make_project(tmp_path_factory.mktemp("undisturbed"))
     ended = prepared.run(folder, "benches", "--titrate-report=out")
     assert ended.status == 0, ended.output
-    return Reported.of(folder / "out"), size(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(undisturbed_folder) -> tuple[Reported, int]:
+    """The report of a run that nothing happened to, and how many bytes it has written."""
+    return Reported.of(undisturbed_folder / "out"), size(undisturbed_folder)
 
 
 @pytest.fixture

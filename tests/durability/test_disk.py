@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .project import REQUESTS, Reported
+from .project import REQUESTS, Reported, make_project
 from .test_kills import COMMAND, summary
 
 
@@ -38,11 +38,16 @@ def test_what_cannot_be_written_is_one_line_up_front(prepared, project, place, w
     assert [path for path in left if path.name != "__pycache__"] == before
 
 
-def test_a_full_disk_costs_nothing_that_is_finished(prepared, undisturbed, project):
+def test_a_full_disk_costs_nothing_that_is_finished(
+    prepared, undisturbed, undisturbed_folder, tmp_path_factory
+):
     """No file may grow beyond the limit: the records end after some of the cases."""
     expected, _ = undisturbed
-    # The plan has 27 to 31 kB, by the length of the folder's name; the records, 46 and more.
-    ended = prepared.run(project, *COMMAND, limit=38_000)
+    # Records hold paths: in a folder whose name is as long, the plan is as large, and has room.
+    project = make_project(tmp_path_factory.mktemp("disk_filled"))
+    assert len(str(project)) == len(str(undisturbed_folder))
+    (planned,) = undisturbed_folder.glob(".titrate/runs/*/planned-main.jsonl")
+    ended = prepared.run(project, *COMMAND, limit=int(1.2 * planned.stat().st_size))
     assert ended.status == 1
     assert "Traceback" not in ended.output
     failures, _, _ = ended.output.partition("short test summary")
