@@ -35,6 +35,7 @@ def _probes(parsed: argparse.Namespace) -> int:
     from harness.atomic import write_file
     from harness.engines import open_engine
     from harness.measure.activation_cache import ActivationCache, activations_below
+    from harness.measure.probes import check_folds
     from harness.reporting import default_directory
     from harness.reporting.probe_plots import probe_plot
     from harness.runs.deferred import DeferredEngine
@@ -55,6 +56,7 @@ def _probes(parsed: argparse.Namespace) -> int:
         raise source.locate(error) from error
     except ModelError as error:
         raise source.locate(FieldError("model", str(error))) from error
+    check_folds(len(wanted.pairs), parsed.folds)  # before a model is loaded
     folder = parsed.output or default_directory(Path.cwd(), datetime.now(UTC))
     store = CompletionStore(parsed.store or store_below(Path.cwd()))
     engine = DeferredEngine(

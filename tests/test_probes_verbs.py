@@ -80,7 +80,8 @@ def test_every_layer_is_probed_and_its_states_are_kept(here, capsys):
         ("model=zoo/bass", "model: "),
     ],
 )
-def test_wrong_input_is_one_line(capsys, change, said):
+def test_wrong_input_is_one_line_before_a_model_is_loaded(capsys, monkeypatch, change, said):
+    monkeypatch.setattr("harness.engines.open_engine", None)
     status, _, err = titrate(capsys, "probes", "probed.yaml", "--set", change)
     assert status == 2
     assert said in err.splitlines()[-1]

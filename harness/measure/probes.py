@@ -44,6 +44,12 @@ class LayerProbe:
         return self.probe.auc - self.control.auc
 
 
+def check_folds(pairs: int, folds: int) -> None:
+    """Raise `TaskError` for more folds than pairs."""
+    if pairs < folds:
+        raise TaskError(f"{pairs} pairs for {folds} folds; use more pairs, or fewer folds")
+
+
 def probe_layer(
     layer: int,
     positive: NDArray[np.float64],
@@ -58,8 +64,7 @@ def probe_layer(
     Raises:
         TaskError: there are fewer pairs than folds.
     """
-    if len(positive) < folds:
-        raise TaskError(f"{len(positive)} pairs for {folds} folds; use more pairs, or fewer folds")
+    check_folds(len(positive), folds)
     swapped = np.random.default_rng(seed).random(len(positive)) < 0.5
     shuffled = (
         np.where(swapped[:, None], negative, positive),
