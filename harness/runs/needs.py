@@ -42,7 +42,8 @@ def _of_steering(settings: SteeringSettings) -> Declared:
         places = [(layer, settings.site_of(vector)) for layer in settings.layers_of(vector)]
         held.update(places)
         if isinstance(vector, PairVector):
-            read.update(places)
+            # And the residual stream there, whose norms every vector is kept with.
+            read.update(places, ((layer, "block") for layer, _ in places))
     conditional = settings.only_if is not None
     steered = {place: Steered(terms, conditional) for place, terms in held.items()}
     return Declared(steered=steered, read=frozenset(read))

@@ -17,6 +17,7 @@ import torch
 from harness.engines.base import Activations, Completion, FinishReason, Reading, Request
 from harness.engines.endings import Endings
 from harness.engines.vllm import reading
+from harness.engines.vllm.availability import check_served
 from harness.engines.vllm.canary import check_reached
 from harness.engines.vllm.conditions import Conditions, Lease
 from harness.engines.vllm.declared import Declared
@@ -26,6 +27,7 @@ from harness.engines.vllm.running import Running
 from harness.engines.vllm.start import described, is_eager, prepare, sequences, start
 from harness.engines.vllm.workers import Workers
 from harness.errors import FieldError, ModelError, RequestError
+from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.spec.experiment import EngineSettings
 
@@ -46,6 +48,7 @@ class VllmEngine:
         self, model: str, settings: EngineSettings, declared: Declared | None = None
     ) -> None:
         prepare(settings)
+        check_served(model, load_config(model))  # before its files are fetched and read
         self._facts = ModelFacts.of(model)
         self._settings = settings
         self._endings = Endings(self._facts)
@@ -114,7 +117,7 @@ class VllmEngine:
                     position, each, lease = running.pop(output.request_id)
                     lease.release()
                     read: Mapping[str, torch.Tensor] = {}
-                    if reading.captures(each.capture):
+                    if lease.payload:  # so that the workers forget what they kept of it
                         read = self._workers.captured(lease.id)
                     yield position, reading.activations(each, output, read)
         finally:

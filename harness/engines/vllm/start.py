@@ -14,12 +14,9 @@ from typing import Any
 import psutil
 import torch
 import torch._dynamo
+from pydantic import ValidationError
 
-from harness.engines.vllm.availability import (
-    check_installed,
-    check_served,
-    installed_version,
-)
+from harness.engines.vllm.availability import check_installed, installed_version
 from harness.engines.vllm.conditions import Conditions
 from harness.engines.vllm.facts import ModelFacts
 from harness.errors import ModelError
@@ -86,7 +83,6 @@ def described(engine: Any, settings: EngineSettings) -> dict[str, str]:
 
 
 def _started(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
-    check_served(facts.reference, facts.config)
     from vllm import EngineArgs
     from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -197,6 +193,8 @@ def _cache_bytes(facts: ModelFacts, columns: int, slots: int) -> int:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):  # whose own first line only counts the problems
+        return str(error.errors()[0]["msg"]).splitlines()[0]
     lines = [line for line in str(error).splitlines() if line.strip()]
     first = lines[0].strip() if lines else ""
     return (

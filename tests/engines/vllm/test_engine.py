@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 
 from harness.engines.base import Capture, Reading, Request, Stop
+from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.worker import plugin
 from harness.engines.vllm.worker.places import SteeredPlace
 from harness.errors import ModelError, RequestError
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask
 from harness.interventions.steering import Steering, Term
+from harness.spec import EngineSettings
 
 from .requests_of import interventions, masks, prompts, requests, vector
 
@@ -187,6 +190,15 @@ def test_a_request_that_vllm_itself_rejects_fails_alone(served, monkeypatch):
     completions = _all(vllm, [good, third, good])
     assert [each.finish_reason for each in completions] == ["length", "error", "length"]
     assert completions[1].error.endswith("no thirds")
+
+
+def test_a_model_that_vllm_does_not_serve_is_refused_before_its_files_are_read(
+    vllm_installed, tmp_path
+):
+    config = {"model_type": "qwen3_moe", "architectures": ["NobodysForCausalLM"]}
+    (tmp_path / "config.json").write_text(json.dumps(config))  # neither weights nor a tokenizer
+    with pytest.raises(ModelError, match="vLLM does not serve NobodysForCausalLM;"):
+        VllmEngine(str(tmp_path), EngineSettings(name="vllm"))
 
 
 def test_attention_weights_are_refused(served):

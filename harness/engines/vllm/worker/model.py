@@ -192,6 +192,8 @@ class ModelInterventions:
                 slots += self._slots(request, request.start, request.start + int(count))
                 tokens += range(rows.start, rows.stop)
             if request.captured:
+                if not request.start:  # perhaps once more, after it had to give its blocks away
+                    self._captured[id_] = []
                 self._captured.setdefault(id_, []).append(self._reading(rows))
         if slots:
             self._remember(slots, tokens)
