@@ -13,7 +13,7 @@ from harness.errors import FieldError
 from harness.spec.experiment import EngineSettings
 
 if TYPE_CHECKING:
-    from harness.engines.vllm.declared import Declared
+    from harness.engines.declared import Declared
     from harness.models.loading import LoadedModel
 
 # Distributions that may decide how a model is loaded and computed, beside the engine's own.

@@ -49,63 +49,6 @@ class PairReader(Protocol):
         """Layer -> [N, H] of the positive and of the negative sides."""
 
 
-def build_vectors(
-    engine: Engine,
-    pairs: Sequence[ContrastPair],
-    *,
-    layers: Sequence[int],
-    site: Site,
-    position: PositionRule,
-    method: Method,
-    facts: Mapping[str, str] | None = None,
-    read: PairReader | None = None,
-) -> SteeringVectors:
-    """One vector per layer from the pairs' hidden states, which `read` reads or has kept.
-
-    Raises TaskError for pairs that are none, whose sides are the same tokens, in which the
-    position rule matches no token, or whose sides are all alike up to there.
-    """
-    readings = readings_of_pairs(
-        engine.tokenizer, pairs, layers=layers, site=site, position=position
-    )
-    check_difference(list(readings), position)
-    positive, negative = (read or pair_states)(
-        engine, pairs, layers=layers, site=site, position=position
-    )
-    vectors = {
-        layer: Array(aggregate(positive[layer], negative[layer], method)) for layer in layers
-    }
-    if site == "block":
-        norms = {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
-    else:
-        norms = residual_norms(engine, pairs, layers=layers, position=position)
-    known = {"method": method, "position": str(position), "pairs": str(len(pairs))}
-    probes = {}
-    if method == "probe":
-        probes = {
-            layer: _probe_of(vector, positive[layer], negative[layer])
-            for layer, vector in vectors.items()
-            if vector.norm > 0
-        }
-    return SteeringVectors(site, vectors, norms, {**known, **(facts or {})}, probes)
-
-
-def residual_norms(
-    engine: Engine, pairs: Sequence[ContrastPair], *, layers: Sequence[int], position: PositionRule
-) -> dict[int, float]:
-    """How long the residual stream is after each layer, on average over the tokens of the pairs.
-
-    That is what every vector is added to in the end, whatever its site: what attention and MLP put
-    out is added to the stream.
-    """
-    positive, negative = pair_states(engine, pairs, layers=layers, site="block", position=position)
-    return {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
-
-
-def _mean_norm(positive: Matrix, negative: Matrix) -> float:
-    return float(np.linalg.norm(np.concatenate([positive, negative]), axis=1).mean())
-
-
 def pair_states(
     engine: Engine,
     pairs: Sequence[ContrastPair],
@@ -134,6 +77,66 @@ def pair_states(
     positive = {layer: np.stack(states[layer][0::2]) for layer in layers}
     negative = {layer: np.stack(states[layer][1::2]) for layer in layers}
     return positive, negative
+
+
+def build_vectors(
+    engine: Engine,
+    pairs: Sequence[ContrastPair],
+    *,
+    layers: Sequence[int],
+    site: Site,
+    position: PositionRule,
+    method: Method,
+    facts: Mapping[str, str] | None = None,
+    read: PairReader = pair_states,
+) -> SteeringVectors:
+    """One vector per layer from the pairs' hidden states, which `read` reads or has kept.
+
+    Raises TaskError for pairs that are none, whose sides are the same tokens, in which the
+    position rule matches no token, or whose sides are all alike up to there.
+    """
+    readings = readings_of_pairs(
+        engine.tokenizer, pairs, layers=layers, site=site, position=position
+    )
+    check_difference(list(readings), position)
+    positive, negative = read(engine, pairs, layers=layers, site=site, position=position)
+    vectors = {
+        layer: Array(aggregate(positive[layer], negative[layer], method)) for layer in layers
+    }
+    if site == "block":
+        norms = {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
+    else:
+        norms = residual_norms(engine, pairs, layers=layers, position=position, read=read)
+    known = {"method": method, "position": str(position), "pairs": str(len(pairs))}
+    probes = {}
+    if method == "probe":
+        probes = {
+            layer: _probe_of(vector, positive[layer], negative[layer])
+            for layer, vector in vectors.items()
+            if vector.norm > 0
+        }
+    return SteeringVectors(site, vectors, norms, {**known, **(facts or {})}, probes)
+
+
+def residual_norms(
+    engine: Engine,
+    pairs: Sequence[ContrastPair],
+    *,
+    layers: Sequence[int],
+    position: PositionRule,
+    read: PairReader = pair_states,
+) -> dict[int, float]:
+    """How long the residual stream is after each layer, on average over the tokens of the pairs.
+
+    That is what every vector is added to in the end, whatever its site: what attention and MLP put
+    out is added to the stream.
+    """
+    positive, negative = read(engine, pairs, layers=layers, site="block", position=position)
+    return {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
+
+
+def _mean_norm(positive: Matrix, negative: Matrix) -> float:
+    return float(np.linalg.norm(np.concatenate([positive, negative]), axis=1).mean())
 
 
 def aggregate(positive: Matrix, negative: Matrix, method: Method) -> Matrix:

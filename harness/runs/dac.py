@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.base import Engine
@@ -22,6 +22,7 @@ from harness.measure.steering_vectors import check_layers
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.runs.contrast_pairs import pairs_for
+from harness.runs.kept_vectors import KeptVectors
 from harness.runs.progress import Progress
 from harness.runs.store import CompletionStore, key_of
 from harness.spec import Experiment
@@ -38,7 +39,9 @@ class DifferenceSource:
     engine: Engine
     progress: Progress
     store: CompletionStore | None = None
-    _measured: dict[str, Mapping[int, Array]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._kept = KeptVectors(self.engine, self.store, _from_json)
 
     def dac(self, experiment: Experiment, settings: DacSettings) -> DAC:
         """The intervention of a case. Raises `FieldError` or `TaskError` for an impossible one.
@@ -67,13 +70,14 @@ class DifferenceSource:
     def known(self, experiment: Experiment, settings: DacSettings) -> bool:
         """Whether the differences are at hand without reading hidden states."""
         return not settings.strongest or all(
-            isinstance(each, FileProperty) or self._stored(self._key(experiment, each)) is not None
+            isinstance(each, FileProperty)
+            or self._kept.get(self._key(experiment, each)) is not None
             for each in settings.properties
         )
 
     def _from_pairs(self, experiment: Experiment, wanted: PairProperty) -> Mapping[int, Array]:
         key = self._key(experiment, wanted)
-        found = self._stored(key)
+        found = self._kept.get(key)
         if found is not None:
             return found
         pairs = _pairs(experiment, wanted)
@@ -85,18 +89,7 @@ class DifferenceSource:
             site=wanted.site,
             steps=wanted.steps,
         )
-        document: Any = [[layer, vector.to_json()] for layer, vector in measured.items()]
-        if self.store is not None:
-            document = self.store.agree(key, document, "vectors", self.engine.fingerprint)
-        self._measured[key] = {layer: Array.from_json(vector) for layer, vector in document}
-        return self._measured[key]
-
-    def _stored(self, key: str) -> Mapping[int, Array] | None:
-        if key not in self._measured and self.store is not None:
-            document = self.store.value(key)
-            if document is not None:
-                self._measured[key] = {layer: Array.from_json(own) for layer, own in document}
-        return self._measured.get(key)
+        return self._kept.keep(key, [[layer, own.to_json()] for layer, own in measured.items()])
 
     def _key(self, experiment: Experiment, wanted: PairProperty) -> str:
         """The key of measured differences: how, where, and every token that they begin with."""
@@ -175,3 +168,7 @@ def _layers(experiment: Experiment, wanted: PairProperty) -> list[int]:
 def _pairs(experiment: Experiment, wanted: PairProperty) -> tuple[ContrastPair, ...]:
     vector = PairVector(pairs=wanted.pairs, data=wanted.data, samples=wanted.samples)
     return pairs_for(experiment, vector)
+
+
+def _from_json(document: Any) -> Mapping[int, Array]:
+    return {layer: Array.from_json(own) for layer, own in document}

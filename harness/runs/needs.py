@@ -1,6 +1,6 @@
 """What a model's cases will ask of an engine, known from their specs before anything is loaded.
 
-An engine whose forward pass is compiled cannot learn it later (`engines/vllm/declared.py`).
+An engine whose forward pass is compiled cannot learn it later (`engines/declared.py`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from harness.engines.vllm.declared import Declared, Place, Steered
+from harness.engines.declared import Declared, Place, Steered
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.runs.resolve import usage_of

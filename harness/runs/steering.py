@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from harness.measure.steering_vectors import (
     PairReader,
     build_vectors,
     check_layers,
+    pair_states,
     readings_of_pairs,
 )
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.runs.contrast_pairs import BUILT_IN, check_pairs, pairs_for
+from harness.runs.kept_vectors import KeptVectors
 from harness.runs.progress import Progress
 from harness.runs.steering_terms import check_file, field_of, terms_of
 from harness.runs.store import CompletionStore, key_of
@@ -42,7 +44,9 @@ class VectorSource:
     engine: Engine
     progress: Progress
     store: CompletionStore | None = None
-    _built: dict[str, SteeringVectors] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._kept = KeptVectors(self.engine, self.store, _from_json)
 
     def steering(self, experiment: Experiment, settings: SteeringSettings) -> Steering:
         """The intervention of a case. Raises `FieldError` or `TaskError` for an impossible one."""
@@ -60,7 +64,7 @@ class VectorSource:
         """Whether the vectors are at hand without reading hidden states."""
         return settings.alpha == 0 or all(
             isinstance(vector, FileVector)
-            or self._stored(self._key(experiment, settings, vector)) is not None
+            or self._kept.get(self._key(experiment, settings, vector)) is not None
             for vector in settings.vectors
         )
 
@@ -69,7 +73,7 @@ class VectorSource:
     ) -> SteeringVectors:
         """The vectors of one entry of the section, from its pairs."""
         key = self._key(experiment, settings, vector)
-        found = self._stored(key)
+        found = self._kept.get(key)
         if found is not None:
             return found
         pairs = pairs_for(experiment, vector)
@@ -84,25 +88,14 @@ class VectorSource:
             facts=built_from(experiment, vector),
             read=self._reader(),
         )
-        document = _to_json(built)
-        if self.store is not None:
-            document = self.store.agree(key, document, "vectors", self.engine.fingerprint)
-        self._built[key] = _from_json(document)
-        return self._built[key]
+        return self._kept.keep(key, _to_json(built))
 
-    def _reader(self) -> PairReader | None:
+    def _reader(self) -> PairReader:
         """Reads through the cache that lies in the store, where there is one."""
         if self.store is None:
-            return None
+            return pair_states
         folder = activations_below(self.store.directory)
         return ActivationCache(folder, fresh=self.store.fresh).pair_states
-
-    def _stored(self, key: str) -> SteeringVectors | None:
-        if key not in self._built and self.store is not None:
-            document = self.store.value(key)
-            if document is not None:
-                self._built[key] = _from_json(document)
-        return self._built.get(key)
 
     def _key(self, experiment: Experiment, settings: SteeringSettings, vector: PairVector) -> str:
         """The key of built vectors: how, where, and every token and position that is read."""

@@ -7,17 +7,12 @@ import pytest
 from harness.interventions.dac import DAC
 from harness.interventions.steering import Steering
 
-DEFECTS = {}
+from .planted import Defects
+
+DEFECTS = Defects()
 
 
-def defect(caught_by):
-    def register(plant):
-        DEFECTS[plant.__name__] = (caught_by, plant)
-
-    return register
-
-
-@defect("dac.chosen_doses_given_to_steering_are_the_same")
+@DEFECTS.seen_by("dac.chosen_doses_given_to_steering_are_the_same")
 def earlier_doses_follow_the_last_one(patch):
     composed = DAC.composed
 
@@ -30,35 +25,33 @@ def earlier_doses_follow_the_last_one(patch):
     patch.setattr(DAC, "composed", changed)
 
 
-@defect("dac.doses_are_between_nothing_and_the_strongest")
+@DEFECTS.seen_by("dac.doses_are_between_nothing_and_the_strongest")
 def doses_not_clipped(patch):
     patch.setattr(DAC, "alpha", lambda self, *_: self.strongest + 0.5)
 
 
-@defect("dac.doses_are_between_nothing_and_the_strongest")
+@DEFECTS.seen_by("dac.doses_are_between_nothing_and_the_strongest")
 def doses_always_nothing(patch):
     patch.setattr(DAC, "alpha", lambda *_: 0.0)
 
 
-@defect("dac.a_difference_of_nothing_has_no_dose")
+@DEFECTS.seen_by("dac.a_difference_of_nothing_has_no_dose")
 def equal_distributions_diverge(patch):
     alpha = DAC.alpha
     patch.setattr(DAC, "alpha", lambda self, *both: min(alpha(self, *both) + 0.1, self.strongest))
 
 
-@defect("dac.properties_have_no_order")
+@DEFECTS.seen_by("dac.properties_have_no_order")
 def every_property_is_probed_as_the_first(patch):
     steered = DAC.steered
     patch.setattr(DAC, "steered", lambda self, which, step: steered(self, 0, step))
 
 
-@defect("dac.every_dose_is_applied")
+@DEFECTS.seen_by("dac.every_dose_is_applied")
 def nothing_is_added(patch):
     patch.setattr(DAC, "composed", lambda *_: Steering())
 
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_planted_defect_is_seen(name, by_name, checker, monkeypatch):
-    caught_by, plant = DEFECTS[name]
-    plant(monkeypatch)
-    assert not checker.check(by_name[caught_by]).holds
+    DEFECTS.check(name, by_name, checker, monkeypatch)

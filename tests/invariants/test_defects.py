@@ -24,17 +24,9 @@ from harness.engines.transformers.slots import SlotCache
 from harness.interventions.router_mask import RouterMask, route
 from harness.runs import resolve
 
-Patch = pytest.MonkeyPatch
-DEFECTS: dict[str, tuple[str, Callable[[Patch], None]]] = {}
+from .planted import Defects, Patch
 
-
-def defect(caught_by: str) -> Callable[[Callable[[Patch], None]], None]:
-    """Register a function that plants a defect."""
-
-    def register(plant: Callable[[Patch], None]) -> None:
-        DEFECTS[plant.__name__] = (caught_by, plant)
-
-    return register
+DEFECTS = Defects()
 
 
 def after(patch: Patch, owner: Any, name: str, change: Callable[..., Any]) -> None:
@@ -60,12 +52,12 @@ def routing(patch: Patch, change: Callable[..., Any]) -> None:
 # Where a mask is built
 
 
-@defect("router_mask.earlier_layers_unchanged")
+@DEFECTS.seen_by("router_mask.earlier_layers_unchanged")
 def mask_one_layer_off(patch):
     after(patch, RouterMask, "mask", lambda mask, *_: mask.roll(1, 0))
 
 
-@defect("router_mask.masked_expert_gets_no_weight")
+@DEFECTS.seen_by("router_mask.masked_expert_gets_no_weight")
 def mask_one_expert_off(patch):
     after(patch, RouterMask, "mask", lambda mask, *_: mask.roll(1, 1))
 
@@ -76,22 +68,22 @@ def _unmasked(mask: torch.Tensor, part: Any) -> torch.Tensor:
     return mask
 
 
-@defect("router_mask.masked_expert_gets_no_weight")
+@DEFECTS.seen_by("router_mask.masked_expert_gets_no_weight")
 def first_expert_never_masked(patch):
     after(patch, RouterMask, "mask", lambda mask, *_: _unmasked(mask, (slice(None), 0)))
 
 
-@defect("router_mask.masked_expert_gets_no_weight")
+@DEFECTS.seen_by("router_mask.masked_expert_gets_no_weight")
 def last_expert_never_masked(patch):
     after(patch, RouterMask, "mask", lambda mask, *_: _unmasked(mask, (slice(None), -1)))
 
 
-@defect("router_mask.earlier_layers_unchanged")
+@DEFECTS.seen_by("router_mask.earlier_layers_unchanged")
 def last_layer_never_masked(patch):
     after(patch, RouterMask, "mask", lambda mask, *_: _unmasked(mask, -1))
 
 
-@defect("router_mask.points_are_a_set")
+@DEFECTS.seen_by("router_mask.points_are_a_set")
 def repeated_points_cancel_each_other(patch):
     class Unsorted(RouterMask):
         @field_validator("points")
@@ -109,7 +101,7 @@ def repeated_points_cancel_each_other(patch):
     patch.setattr(RouterMask, "mask", toggled)
 
 
-@defect("router_mask.doses_are_nested")
+@DEFECTS.seen_by("router_mask.doses_are_nested")
 def dose_off_by_one(patch):
     after(
         patch,
@@ -119,7 +111,7 @@ def dose_off_by_one(patch):
     )
 
 
-@defect("router_mask.neutral_alone_equals_baseline")
+@DEFECTS.seen_by("router_mask.neutral_alone_equals_baseline")
 def neutral_keeps_a_point(patch):
     patch.setattr(
         RouterMask, "neutral", lambda self: self.model_copy(update={"points": self.points[:1]})
@@ -129,7 +121,7 @@ def neutral_keeps_a_point(patch):
 # Where it is applied
 
 
-@defect("router_mask.dose_does_something")
+@DEFECTS.seen_by("router_mask.dose_does_something")
 def mask_without_effect_after_a_library_update(patch):
     """It counts what it would have changed, and the block reads something else."""
     routing(
@@ -140,7 +132,7 @@ def mask_without_effect_after_a_library_update(patch):
     )
 
 
-@defect("router_mask.masked_expert_gets_no_weight")
+@DEFECTS.seen_by("router_mask.masked_expert_gets_no_weight")
 def mask_at_half_strength(patch):
     def half(logits, scores, indices, mask, **kw):
         routed = route(logits, scores, indices, mask, **kw)
@@ -152,7 +144,7 @@ def mask_at_half_strength(patch):
     routing(patch, half)
 
 
-@defect("router_mask.counts_are_what_happened")
+@DEFECTS.seen_by("router_mask.counts_are_what_happened")
 def mask_applied_twice(patch):
     def twice(_, self):
         self._hooks += [
@@ -162,24 +154,24 @@ def mask_applied_twice(patch):
     after(patch, RouterMaskRows, "attach", twice)
 
 
-@defect("router_mask.keep_restricts_and_rescales")
+@DEFECTS.seen_by("router_mask.keep_restricts_and_rescales")
 def keep_implemented_as_replace(patch):
     routing(patch, lambda replace, **kw: route(replace=torch.ones_like(replace), **kw))
 
 
-@defect("router_mask.replace_fills_up")
+@DEFECTS.seen_by("router_mask.replace_fills_up")
 def replace_implemented_as_keep(patch):
     routing(patch, lambda replace, **kw: route(replace=torch.zeros_like(replace), **kw))
 
 
-@defect("router_mask.all_masked_with_fallback_is_baseline")
+@DEFECTS.seen_by("router_mask.all_masked_with_fallback_is_baseline")
 def fallback_dropped(patch):
     routing(
         patch, lambda zero_on_empty, **kw: route(zero_on_empty=torch.ones_like(zero_on_empty), **kw)
     )
 
 
-@defect("router_mask.wholly_masked_falls_back")
+@DEFECTS.seen_by("router_mask.wholly_masked_falls_back")
 def fallback_where_no_expert_was_asked_for(patch):
     routing(
         patch,
@@ -187,7 +179,7 @@ def fallback_where_no_expert_was_asked_for(patch):
     )
 
 
-@defect("router_mask.weights_keep_the_mass")
+@DEFECTS.seen_by("router_mask.weights_keep_the_mass")
 def renormalisation_missing(patch):
     def bare(logits, scores, indices, mask, **kw):
         routed = route(logits, scores, indices, mask, **kw)
@@ -199,7 +191,7 @@ def renormalisation_missing(patch):
     routing(patch, bare)
 
 
-@defect("router_mask.unhit_token_keeps_every_bit")
+@DEFECTS.seen_by("router_mask.unhit_token_keeps_every_bit")
 def every_token_of_a_masked_layer_renormalised(patch):
     """What the study's definition does to models that do not normalise their weights."""
 
@@ -210,7 +202,7 @@ def every_token_of_a_masked_layer_renormalised(patch):
     routing(patch, all_tokens)
 
 
-@defect("router_mask.neutral_alone_equals_baseline")
+@DEFECTS.seen_by("router_mask.neutral_alone_equals_baseline")
 def neutral_dose_that_masks_an_expert(patch):
     def assign(_, self, slot, intervention, *_rest):
         if isinstance(intervention, RouterMask) and not intervention.points:
@@ -220,7 +212,7 @@ def neutral_dose_that_masks_an_expert(patch):
     after(patch, RouterMaskRows, "assign", assign)
 
 
-@defect("router_mask.cached_equals_uncached")
+@DEFECTS.seen_by("router_mask.cached_equals_uncached")
 def mask_on_the_prompt_only(patch):
     def begin(_, self, slots, positions):
         if positions.shape[1] == 1:
@@ -229,7 +221,7 @@ def mask_on_the_prompt_only(patch):
     after(patch, RouterMaskRows, "begin", begin)
 
 
-@defect("router_mask.masked_expert_gets_no_weight")
+@DEFECTS.seen_by("router_mask.masked_expert_gets_no_weight")
 def mask_missing_on_the_first_token(patch):
     def begin(_, self, slots, positions):
         if self._pass is not None:
@@ -239,7 +231,7 @@ def mask_missing_on_the_first_token(patch):
     after(patch, RouterMaskRows, "begin", begin)
 
 
-@defect("router_mask.batch_equals_alone")
+@DEFECTS.seen_by("router_mask.batch_equals_alone")
 def mask_leaks_to_the_neighbour_row(patch):
     def begin(_, self, slots, positions):
         if self._pass is not None:
@@ -252,7 +244,7 @@ def mask_leaks_to_the_neighbour_row(patch):
 # Where it follows its row
 
 
-@defect("router_mask.batch_equals_alone")
+@DEFECTS.seen_by("router_mask.batch_equals_alone")
 def slot_keeps_the_last_mask(patch):
     original = RouterMaskRows.assign
 
@@ -263,7 +255,7 @@ def slot_keeps_the_last_mask(patch):
     patch.setattr(RouterMaskRows, "assign", assign)
 
 
-@defect("router_mask.reused_equals_recomputed")
+@DEFECTS.seen_by("router_mask.reused_equals_recomputed")
 def slot_keeps_its_first_mode(patch):
     original = RouterMaskRows.assign
     first = {}
@@ -277,17 +269,17 @@ def slot_keeps_its_first_mode(patch):
     patch.setattr(RouterMaskRows, "assign", assign)
 
 
-@defect("router_mask.batch_equals_alone")
+@DEFECTS.seen_by("router_mask.batch_equals_alone")
 def mask_stays_where_its_row_was(patch):
     patch.setattr(RouterMaskRows, "move", RouterMaskRows.copy)
 
 
-@defect("router_mask.reused_equals_recomputed")
+@DEFECTS.seen_by("router_mask.reused_equals_recomputed")
 def prefix_shared_across_masks(patch):
     patch.setattr(RouterMask, "prefix_key", lambda self, *_args: "")
 
 
-@defect("router_mask.counts_are_what_happened")
+@DEFECTS.seen_by("router_mask.counts_are_what_happened")
 def counts_not_counted(patch):
     def end(self):
         self._pass = None
@@ -295,7 +287,7 @@ def counts_not_counted(patch):
     patch.setattr(RouterMaskRows, "end", end)
 
 
-@defect("router_mask.batch_equals_alone")
+@DEFECTS.seen_by("router_mask.batch_equals_alone")
 def counts_of_the_last_sequence_kept(patch):
     original = RouterMaskRows.assign
 
@@ -310,7 +302,7 @@ def counts_of_the_last_sequence_kept(patch):
 # What is left behind
 
 
-@defect("router_mask.removal_restores_every_bit")
+@DEFECTS.seen_by("router_mask.removal_restores_every_bit")
 def hook_left_behind_after_an_exception(patch):
     @contextmanager
     def attached(self):
@@ -325,7 +317,7 @@ def hook_left_behind_after_an_exception(patch):
     patch.setattr(InterventionSet, "attached", attached)
 
 
-@defect("router_mask.removal_restores_every_bit")
+@DEFECTS.seen_by("router_mask.removal_restores_every_bit")
 def last_hook_left_behind(patch):
     def detach(self):
         for hook in self._hooks[:-1]:
@@ -337,7 +329,7 @@ def last_hook_left_behind(patch):
 # How tokens are drawn, and what is shared
 
 
-@defect("sampling.one_candidate_is_greedy")
+@DEFECTS.seen_by("sampling.one_candidate_is_greedy")
 def one_candidate_too_many(patch):
     original = sampling.truncate
     patch.setattr(
@@ -345,7 +337,7 @@ def one_candidate_too_many(patch):
     )
 
 
-@defect("sampling.draws_stay_among_the_candidates")
+@DEFECTS.seen_by("sampling.draws_stay_among_the_candidates")
 def min_p_forgotten(patch):
     original = sampling.truncate
     patch.setattr(
@@ -355,13 +347,13 @@ def min_p_forgotten(patch):
     )
 
 
-@defect("sampling.seeds_are_different_draws")
+@DEFECTS.seen_by("sampling.seeds_are_different_draws")
 def seed_ignored(patch):
     original = drawing.noise_key
     patch.setattr(drawing, "noise_key", lambda seed, *rest: original(0, *rest))
 
 
-@defect("router_mask.batch_equals_alone")
+@DEFECTS.seen_by("router_mask.batch_equals_alone")
 def noise_depends_on_the_row(patch):
     original = sampling.gumbel
     patch.setattr(
@@ -371,7 +363,7 @@ def noise_depends_on_the_row(patch):
     )
 
 
-@defect("engine.reused_equals_recomputed")
+@DEFECTS.seen_by("engine.reused_equals_recomputed")
 def reused_prefix_lacks_its_last_column(patch):
     original = SlotCache.copy
     patch.setattr(
@@ -383,11 +375,7 @@ def reused_prefix_lacks_its_last_column(patch):
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_planted_defect_is_seen(name, by_name, checker, monkeypatch):
-    caught_by, plant = DEFECTS[name]
-    plant(monkeypatch)
-    found = checker.check(by_name[caught_by])
-    assert not found.holds
-    assert found.detail
+    DEFECTS.check(name, by_name, checker, monkeypatch)
 
 
 def test_enough_defects_are_planted():

@@ -14,17 +14,9 @@ from harness.engines.transformers import places, steering_rows
 from harness.engines.transformers.places import PlaceTables
 from harness.engines.transformers.steering_rows import SteeringRows
 
-Patch = pytest.MonkeyPatch
-DEFECTS: dict[str, tuple[str, Callable[[Patch], None]]] = {}
+from .planted import Defects, Patch
 
-
-def defect(caught_by: str) -> Callable[[Callable[[Patch], None]], None]:
-    """Register a function that plants a defect."""
-
-    def register(plant: Callable[[Patch], None]) -> None:
-        DEFECTS[plant.__name__] = (f"steering.{caught_by}", plant)
-
-    return register
+DEFECTS = Defects()
 
 
 def dosed(patch: Patch, change: Callable[..., torch.Tensor]) -> None:
@@ -33,7 +25,7 @@ def dosed(patch: Patch, change: Callable[..., torch.Tensor]) -> None:
     patch.setattr(places, "doses_at", lambda *both: change(original, *both))
 
 
-@defect("cached_equals_uncached")
+@DEFECTS.seen_by("steering.cached_equals_uncached")
 def mask_by_token_index_empties_after_the_first_step(patch):
     """A peer's: the index counts from the pass's first token, and cached passes have only one."""
 
@@ -44,7 +36,7 @@ def mask_by_token_index_empties_after_the_first_step(patch):
     dosed(patch, change)
 
 
-@defect("effect_is_alpha_times_the_vector")
+@DEFECTS.seen_by("steering.effect_is_alpha_times_the_vector")
 def only_the_last_token_of_a_pass_is_steered(patch):
     def change(original, doses, positions):
         found = original(doses, positions)
@@ -54,7 +46,7 @@ def only_the_last_token_of_a_pass_is_steered(patch):
     dosed(patch, change)
 
 
-@defect("effect_is_alpha_times_the_vector")
+@DEFECTS.seen_by("steering.effect_is_alpha_times_the_vector")
 def last_prompt_token_left_out(patch):
     dosed(
         patch,
@@ -64,12 +56,12 @@ def last_prompt_token_left_out(patch):
     )
 
 
-@defect("doses_add_up")
+@DEFECTS.seen_by("steering.doses_add_up")
 def dose_without_its_sign(patch):
     dosed(patch, lambda original, doses, positions: original(doses, positions).abs())
 
 
-@defect("effect_is_alpha_times_the_vector")
+@DEFECTS.seen_by("steering.effect_is_alpha_times_the_vector")
 def vector_normalised_on_the_way(patch):
     original = places.steer
     patch.setattr(
@@ -81,7 +73,7 @@ def vector_normalised_on_the_way(patch):
     )
 
 
-@defect("effect_is_alpha_times_the_vector")
+@DEFECTS.seen_by("steering.effect_is_alpha_times_the_vector")
 def added_in_place_to_what_others_read(patch):
     """The sum is written over the module's output, and then added once more."""
     original = places.steer
@@ -93,7 +85,7 @@ def added_in_place_to_what_others_read(patch):
     patch.setattr(places, "steer", change)
 
 
-@defect("earlier_layers_and_positions_unchanged")
+@DEFECTS.seen_by("steering.earlier_layers_and_positions_unchanged")
 def hook_one_layer_early(patch):
     original = steering_rows.site_module
     patch.setattr(
@@ -103,7 +95,7 @@ def hook_one_layer_early(patch):
     )
 
 
-@defect("neutral_in_mixed_batch_equals_baseline")
+@DEFECTS.seen_by("steering.neutral_in_mixed_batch_equals_baseline")
 def every_row_is_steered_as_its_neighbour(patch):
     original = places.steer
     patch.setattr(
@@ -113,25 +105,21 @@ def every_row_is_steered_as_its_neighbour(patch):
     )
 
 
-@defect("removal_restores_every_bit")
+@DEFECTS.seen_by("steering.removal_restores_every_bit")
 def hook_left_behind(patch):
     patch.setattr(SteeringRows, "detach", lambda self: None)
 
 
-@defect("dose_does_something")
+@DEFECTS.seen_by("steering.dose_does_something")
 def hook_returns_nothing(patch):
     patch.setattr(PlaceTables, "hook", lambda self, module, inputs, output: None)
 
 
-@defect("batch_equals_alone")
+@DEFECTS.seen_by("steering.batch_equals_alone")
 def doses_stay_when_rows_are_swapped(patch):
     patch.setattr(PlaceTables, "swap", lambda self, one, other, columns: None)
 
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_planted_defect_is_seen(name, by_name, checker, monkeypatch):
-    caught_by, plant = DEFECTS[name]
-    plant(monkeypatch)
-    found = checker.check(by_name[caught_by])
-    assert not found.holds
-    assert found.detail
+    DEFECTS.check(name, by_name, checker, monkeypatch)

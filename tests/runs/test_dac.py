@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
 import harness
 from harness.engines import KINDS, check_kind
-from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import FieldError, SpecError
 from harness.interventions.array import Array
 from harness.interventions.dac import DAC
 from harness.interventions.vector_file import SteeringVectors, write_vectors
-from harness.models.loading import load as load_model
 from harness.runs.dac import DifferenceSource
 from harness.runs.plan import planned
 from harness.runs.progress import Silent
@@ -40,28 +39,12 @@ PROPERTY = "{pairs: styles, samples: 4, steps: 6}"
 
 
 @pytest.fixture
-def spec(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def written(*changes):
-        text = SPEC
-        for old, new in changes:
-            assert text.count(old) == 1
-            text = text.replace(old, new)
-        file = tmp_path / "compose.yaml"
-        file.write_text(text)
-        return file
-
-    return written
+def spec(written):
+    return partial(written, "compose", SPEC)
 
 
 def cases(file):
     return [planned(case) for case in expand(*load(file))]
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return TransformersEngine(load_model("zoo/moe"))
 
 
 def dac(engine, case, store=None) -> DAC:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.engines.base import Reading
+from harness.engines.declared import Declared
 from harness.engines.transformers.engine import TransformersEngine
-from harness.engines.vllm.declared import Declared
 from harness.engines.vllm.reading import needed
 from harness.runs.needs import needs_of
 from harness.runs.plan import planned

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,28 +48,12 @@ gates: [neutral_equals_baseline]
 
 
 @pytest.fixture
-def spec(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def written(*changes):
-        text = SPEC
-        for old, new in changes:
-            assert text.count(old) == 1
-            text = text.replace(old, new)
-        file = tmp_path / "steer.yaml"
-        file.write_text(text)
-        return file
-
-    return written
+def spec(written):
+    return partial(written, "steer", SPEC)
 
 
 def cases(file):
     return [planned(case) for case in expand(*load(file))]
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return TransformersEngine(load_model("zoo/moe"))
 
 
 def steering(engine, case, store=None) -> Steering:

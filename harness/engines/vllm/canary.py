@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 
 from harness.engines.base import Completion, Request
-from harness.engines.vllm.declared import Declared
+from harness.engines.declared import Declared
 from harness.errors import ModelError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from harness.engines.vllm.declared import Declared, Place
+from harness.engines.declared import Declared, Place
 from harness.engines.vllm.row_pool import RowPool
 from harness.errors import RequestError
 from harness.interventions.base import Intervention

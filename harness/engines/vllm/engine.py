@@ -15,12 +15,12 @@ from typing import Any
 import torch
 
 from harness.engines.base import Activations, Completion, FinishReason, Reading, Request
+from harness.engines.declared import Declared
 from harness.engines.endings import Endings
 from harness.engines.vllm import reading
 from harness.engines.vllm.availability import check_served
 from harness.engines.vllm.canary import check_reached
 from harness.engines.vllm.conditions import Conditions, Lease
-from harness.engines.vllm.declared import Declared
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.requests import Refusals, parameters, prompt_of
 from harness.engines.vllm.running import Running

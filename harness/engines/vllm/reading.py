@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from harness.engines.base import Activations, Capture, Reading
+from harness.engines.declared import Declared
 from harness.engines.vllm.conditions import Lease
-from harness.engines.vllm.declared import Declared
 from harness.engines.vllm.worker.scheduled import KEY
 from harness.errors import RequestError
 

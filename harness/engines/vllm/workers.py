@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.engines.declared import Declared
 from harness.engines.vllm.conditions import Conditions
-from harness.engines.vllm.declared import Declared
 from harness.errors import ModelError
 
 

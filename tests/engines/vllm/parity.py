@@ -12,7 +12,7 @@ from requests_of import interventions, prompts, requests
 
 from harness.engines import open_engine
 from harness.engines.base import Capture, Reading
-from harness.engines.vllm.declared import Declared
+from harness.engines.declared import Declared
 from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.reading import needed
 from harness.models.loading import load_config

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from harness.engines.declared import Declared
 from harness.engines.vllm.conditions import Conditions, additions
-from harness.engines.vllm.declared import Declared
 from harness.errors import RequestError
 from harness.interventions.array import Array
 from harness.interventions.steering import Steering, Term

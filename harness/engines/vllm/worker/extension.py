@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.engines.vllm.declared import Declared
+from harness.engines.declared import Declared
 from harness.engines.vllm.worker import plugin
 from harness.engines.vllm.worker.model import Column, ModelInterventions
 from harness.errors import ModelError

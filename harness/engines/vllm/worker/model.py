@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from harness.engines.vllm.declared import Declared, Place
+from harness.engines.declared import Declared, Place
 from harness.engines.vllm.worker.places import SteeredPlace
 from harness.engines.vllm.worker.routing import MaskedRouter
 from harness.engines.vllm.worker.rows import RowMap

@@ -7,9 +7,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.vllm.declared import Declared, Steered
+from harness.engines.declared import Declared, Steered
 
-from .requests_of import masks, steerings
+from .vllm.requests_of import masks, steerings
 
 places = st.tuples(st.integers(0, 2), st.sampled_from(["block", "attention", "mlp"]))
 declarations = st.builds(
