@@ -6,6 +6,7 @@ fixes torch's number of threads when it runs in process.
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from importlib.metadata import version
@@ -19,7 +20,7 @@ from pydantic import ValidationError
 from harness.engines.vllm.availability import check_installed, installed_version
 from harness.engines.vllm.conditions import Conditions
 from harness.engines.vllm.facts import ModelFacts
-from harness.errors import ModelError
+from harness.errors import FieldError, ModelError
 from harness.spec.experiment import EngineSettings
 
 #: Sequences at once, unless a spec says otherwise: on a CPU more no longer raise throughput.
@@ -150,16 +151,19 @@ def _arguments(
 def prepare(settings: EngineSettings) -> None:
     """Set what vLLM reads from the environment, also in the processes that it starts; import it.
 
-    Raises `FieldError` where it is missing, or is a version that was not tested.
+    Raises `FieldError` where it is missing or of a version that was not tested, and for a model
+    runner that it cannot run here.
     """
     check_installed()
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(bool(settings.separate_process)))
     os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(settings.model_runner == "v2"))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    level = os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    logging.getLogger("vllm").setLevel(level)  # vLLM itself heeds it only when an engine is made
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cpu = on_cpu()
+        _check_runner(settings)
     workers = (settings.tensor_parallel_size or 1) * (settings.pipeline_parallel_size or 1)
     if cpu and workers > 1:
         # Without being told, vLLM wants a node of memory for each of its workers.
@@ -172,6 +176,16 @@ def prepare(settings: EngineSettings) -> None:
         # variable is for processes to come, the setting for this one, which has read it already.
         os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
         torch._dynamo.config.disable = True  # noqa: SLF001 - torch's documented place for it
+
+
+def _check_runner(settings: EngineSettings) -> None:
+    from vllm.triton_utils import HAS_TRITON
+
+    if settings.model_runner == "v2" and not HAS_TRITON:
+        raise FieldError(
+            "engine.model_runner",
+            f"v2 needs Triton, which this vLLM does not use on {device_name()}; leave it out",
+        )
 
 
 def _dtype(settings: EngineSettings) -> str:

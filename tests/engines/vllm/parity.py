@@ -5,21 +5,31 @@ process that it runs in. Prints one line of JSON: `python parity.py MODEL SETTIN
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Sequence
+from unittest.mock import patch
+
+import pytest
 
 # A program of its own: the folder that it lies in is where Python looks first.
+from interpreted import interpret_triton
 from requests_of import interventions, prompts, requests
 
 from harness.engines import open_engine
-from harness.engines.base import Capture, Reading
+from harness.engines.base import Capture, Reading, Request
 from harness.engines.declared import Declared
 from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.reading import needed
+from harness.engines.vllm.worker.model import ModelInterventions
+from harness.interventions.steering import Steering
 from harness.models.loading import load_config
 from harness.spec import EngineSettings
 
 
 def main(model: str, settings: str) -> None:
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        interpret_triton()
     config = load_config(model)
     given = {"name": "vllm", "slots": 8, **json.loads(settings)}
     capture = Capture(
@@ -44,10 +54,38 @@ def main(model: str, settings: str) -> None:
                 "gap": max(_gap(ours[i], theirs[i]) for i in ours),
                 "reading": _reading_gap(readings, engine, expected),
                 "forward": engine.determinism["forward"],
+                "runner": _runner(engine),
             }
         )
     )
+    if not given.get("separate_process") and given.get("tensor_parallel_size", 1) == 1:
+        _check_unmapped_steps_raise(engine, queue)
     engine.close()
+
+
+def _check_unmapped_steps_raise(engine: VllmEngine, queue: Sequence[Request]) -> None:
+    """A runner of which our adapter no longer sees how a step is laid out must not go unnoticed."""
+    steered = next(
+        each
+        for each in queue
+        if isinstance(each.intervention, Steering) and each.intervention.terms
+    )
+    with (
+        patch.object(ModelInterventions, "begin", lambda *_: None),
+        pytest.raises(RuntimeError, match="which tokens belong to which request"),
+    ):
+        list(engine.generate([steered]))
+
+
+def _runner(engine: VllmEngine) -> str | None:
+    """The module of the class that runs the model; None where it is in another process."""
+    driver = getattr(engine._engine, "model_executor", None)
+    if driver is None or not hasattr(driver, "driver_worker"):
+        return None
+    runner = driver.driver_worker.worker.model_runner
+    return next(
+        each.__module__ for each in type(runner).__mro__ if each.__name__ == "GPUModelRunner"
+    )
 
 
 def _same(own: object, other: object) -> bool:
