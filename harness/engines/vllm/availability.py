@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Any
 
 from packaging.version import Version
@@ -39,6 +40,16 @@ def check_installed() -> str:
             f"vllm {found} was not tested; install vllm>={TESTED[0]},<{TESTED[1]}",
         )
     return found
+
+
+def check_suffixes() -> None:
+    """Raise `FieldError` where the trees of suffixes that vLLM drafts from are not installed."""
+    if find_spec("arctic_inference") is None:
+        raise FieldError(
+            "engine.speculation",
+            "suffix needs arctic-inference, which is not installed here; pip install "
+            "arctic-inference==0.1.1 beside vllm, or use ngram",
+        )
 
 
 def check_served(reference: str, config: Any) -> None:

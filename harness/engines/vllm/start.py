@@ -17,7 +17,7 @@ import torch
 import torch._dynamo
 from pydantic import ValidationError
 
-from harness.engines.vllm.availability import check_installed, installed_version
+from harness.engines.vllm.availability import check_installed, check_suffixes, installed_version
 from harness.engines.vllm.conditions import Conditions
 from harness.engines.vllm.facts import ModelFacts
 from harness.errors import FieldError, ModelError
@@ -27,6 +27,11 @@ from harness.spec.experiment import EngineSettings
 SEQUENCES = {"cpu": 64, "gpu": 256}
 # Share of the free memory that the cache of keys and values may take on a CPU.
 _CACHE_SHARE = 0.25
+# What vLLM is told of each method. A suffix's own frequency decides how many tokens it proposes.
+_SPECULATION = {
+    "ngram": {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4},
+    "suffix": {"method": "suffix"},
+}
 _EXTENSION = "harness.engines.vllm.worker.extension.WorkerExtension"
 
 
@@ -135,12 +140,8 @@ def _arguments(
         arguments["kv_cache_memory_bytes"] = _cache_bytes(facts, columns, sequences(settings))
     elif settings.gpu_memory_utilization is not None:
         arguments["gpu_memory_utilization"] = settings.gpu_memory_utilization
-    if settings.speculation == "ngram":
-        arguments["speculative_config"] = {
-            "method": "ngram",
-            "num_speculative_tokens": 4,
-            "prompt_lookup_max": 4,
-        }
+    if settings.speculation is not None:
+        arguments["speculative_config"] = _SPECULATION[settings.speculation]
     else:
         version = "v2" if settings.model_runner == "v2" else "v1"
         processor = f"harness.engines.vllm.processors_{version}:SamplingProcessor"
@@ -151,15 +152,18 @@ def _arguments(
 def prepare(settings: EngineSettings) -> None:
     """Set what vLLM reads from the environment, also in the processes that it starts; import it.
 
-    Raises `FieldError` where it is missing or of a version that was not tested, and for a model
-    runner that it cannot run here.
+    Raises `FieldError` where it is missing or of a version that was not tested, and for what it
+    cannot do here.
     """
     check_installed()
+    if settings.speculation == "suffix":
+        check_suffixes()
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(bool(settings.separate_process)))
     os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(settings.model_runner == "v2"))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     level = os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    logging.getLogger("vllm").setLevel(level)  # vLLM itself heeds it only when an engine is made
+    # vLLM itself heeds it only when an engine is made.
+    logging.getLogger("vllm").setLevel(level.upper())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cpu = on_cpu()

@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
@@ -43,8 +44,10 @@ def main(model: str, settings: str) -> None:
     needs = Declared.of(interventions(config)) | needed(readings)
     engine = VllmEngine(model, EngineSettings.model_validate(given), needs)
     queue = requests(engine.tokenizer, config, draws="speculation" not in given)
-    theirs, ours = dict(expected.generate(queue)), dict(engine.generate(queue))
-    again = dict(engine.generate(queue))  # prefixes are resident now
+    theirs = dict(expected.generate(queue))
+    with _counting_drafts() as drafts:
+        ours = dict(engine.generate(queue))
+        again = dict(engine.generate(queue))  # prefixes are resident now
     print(
         json.dumps(
             {
@@ -55,12 +58,27 @@ def main(model: str, settings: str) -> None:
                 "reading": _reading_gap(readings, engine, expected),
                 "forward": engine.determinism["forward"],
                 "runner": _runner(engine),
+                "drafts": sum(drafts),
             }
         )
     )
     if not given.get("separate_process") and given.get("tensor_parallel_size", 1) == 1:
         _check_unmapped_steps_raise(engine, queue)
     engine.close()
+
+
+@contextmanager
+def _counting_drafts() -> Iterator[list[int]]:
+    """How many tokens each step was given to verify."""
+    drafts: list[int] = []
+    scheduled = ModelInterventions.scheduled
+
+    def counting(self: ModelInterventions, output: object) -> None:
+        drafts.append(sum(map(len, output.scheduled_spec_decode_tokens.values())))
+        scheduled(self, output)
+
+    with patch.object(ModelInterventions, "scheduled", counting):
+        yield drafts
 
 
 def _check_unmapped_steps_raise(engine: VllmEngine, queue: Sequence[Request]) -> None:

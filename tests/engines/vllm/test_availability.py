@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 from harness.engines import check_kind
 from harness.engines.vllm import availability
-from harness.engines.vllm.availability import check_installed
+from harness.engines.vllm.availability import check_installed, check_suffixes
 from harness.errors import FieldError
 
 
@@ -30,6 +32,12 @@ def test_a_missing_or_untested_vllm_is_refused_in_one_line(found, message, monke
 def test_tested_versions_are_taken(found, monkeypatch):
     monkeypatch.setattr(availability, "installed_version", lambda: found)
     assert check_installed() == found
+
+
+@pytest.mark.skipif(find_spec("arctic_inference") is not None, reason="arctic-inference is here")
+def test_drafts_from_suffixes_are_refused_where_their_package_is_missing():
+    with pytest.raises(FieldError, match="suffix needs arctic-inference, which is not installed"):
+        check_suffixes()
 
 
 def test_an_intervention_that_is_not_applied_inside_vllm_is_refused():

@@ -21,15 +21,18 @@ MODES = {
     "compiled": ("zoo/moe", {"enforce_eager": False}),
     "v2": ("zoo/moe", {"model_runner": "v2"}),
     "ngram": ("zoo/moe", {"speculation": "ngram"}),
+    "suffix": ("zoo/moe", {"speculation": "suffix"}),
 }
 
 
 @pytest.mark.parametrize("name", MODES)
 def test_a_mode_of_vllm_equals_transformers(name, vllm_installed, tmp_path):
     model, settings = MODES[name]
+    if name == "suffix":
+        pytest.importorskip("arctic_inference", reason="pip install arctic-inference==0.1.1")
     environment = {
         **os.environ,
-        "PYTHONPATH": str(_ROOT),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))),
         "OMP_NUM_THREADS": "1",
     }
     if name == "v2":
@@ -54,4 +57,5 @@ def test_a_mode_of_vllm_equals_transformers(name, vllm_installed, tmp_path):
     if found["runner"] is not None:
         package = "gpu" if name == "v2" else "gpu_model_runner"
         assert found["runner"].startswith(f"vllm.v1.worker.{package}")
+    assert (found["drafts"] > 0) == ("speculation" in settings)
     assert found["forward"] == ("compiled" if settings.get("enforce_eager") is False else "eager")
