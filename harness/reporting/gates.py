@@ -8,6 +8,7 @@ A gate that cannot be decided has failed: a claim that nothing tested does not h
 | `metric >= value` | `gate_threshold` | |
 | `monotone within CI` | `gate_monotone` | |
 | `no worse than SAVED by more than D` | `gate_no_worse` | |
+| `same across AXIS` | `gate_same` | |
 
 All but the first also: no such case or metric, or a case without numbers.
 """
@@ -20,6 +21,7 @@ from harness.errors import ReportError
 from harness.reporting.gate_cases import Undecided, more
 from harness.reporting.gate_monotone import monotone
 from harness.reporting.gate_no_worse import no_worse
+from harness.reporting.gate_same import same
 from harness.reporting.gate_threshold import threshold
 from harness.reporting.saved import SavedRun
 from harness.runs.results import CaseResult, GateResult, InvariantResult
@@ -27,6 +29,7 @@ from harness.spec.gate_expression import (
     NEUTRAL_EQUALS_BASELINE,
     Monotone,
     NeutralEqualsBaseline,
+    SameAcross,
     Threshold,
     parse_gate,
 )
@@ -75,6 +78,8 @@ def _verdict(
         return threshold(gate, cases)
     if isinstance(gate, Monotone):
         return monotone(gate, cases)
+    if isinstance(gate, SameAcross):
+        return same(gate, cases)
     return no_worse(gate, cases, saved(gate.saved))
 
 

@@ -21,6 +21,7 @@ from harness.spec.gate_expression import (
     Gate,
     NeutralEqualsBaseline,
     NoWorse,
+    SameAcross,
     Threshold,
     parse_gate,
     parse_rule,
@@ -142,7 +143,7 @@ def _selected_grid(cases: Sequence[Case]) -> Experiment:
 def _metric_problem(text: str, case: PlannedCase) -> str:
     """What is wrong with a gate's metric, or nothing."""
     gate: Gate = parse_gate(text)
-    if isinstance(gate, NeutralEqualsBaseline) or gate.metric is None:
+    if isinstance(gate, NeutralEqualsBaseline | SameAcross) or gate.metric is None:
         return ""
     names = _metrics(case.task, case.experiment.sampling.draws)
     if gate.metric in names:

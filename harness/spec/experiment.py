@@ -253,7 +253,7 @@ class Experiment(Settings):
     gates: list[Gate] = []
     """Claims that fail the run when they do not hold: neutral_equals_baseline,
     pass@1 >= 0.9 where count=0, monotone within CI,
-    no worse than SAVED by more than 0.02 (paired, p < 0.05)."""
+    no worse than SAVED by more than 0.02 (paired, p < 0.05), same across engine.name."""
     requires: Requirements = Requirements()
     search: SearchSettings | None = None
     """Search for the best values of some fields (titrate search) instead of running cases."""

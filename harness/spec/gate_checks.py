@@ -9,7 +9,13 @@ from pydantic import JsonValue
 from harness.errors import FieldError
 from harness.spec.experiment import Experiment
 from harness.spec.form import suggestion
-from harness.spec.gate_expression import Monotone, NeutralEqualsBaseline, Selection, parse_gate
+from harness.spec.gate_expression import (
+    Monotone,
+    NeutralEqualsBaseline,
+    SameAcross,
+    Selection,
+    parse_gate,
+)
 from harness.spec.ids import content
 
 
@@ -43,6 +49,12 @@ def check_gate(text: str, experiment: Experiment) -> None:
             "grows stronger (dose: AXIS)"
         )
     axes: Mapping[str, Sequence[JsonValue]] = experiment.axes
+    if isinstance(gate, SameAcross):
+        axis = _axis(text, gate.axis, experiment, axes)
+        if len(axes[axis]) < 2:
+            raise ValueError(
+                f"{text!r}: {axis} has one value in {experiment.name}; add those to compare"
+            )
     if gate.where.baseline:
         if not _has_baselines(experiment):
             raise ValueError(
@@ -51,18 +63,22 @@ def check_gate(text: str, experiment: Experiment) -> None:
             )
         axes = {axis: values for axis, values in axes.items() if not _intervenes(axis)}
     for name, value in gate.where.conditions:
-        axis = axis_named(name, axes)
-        if axis is None:
-            has = f"its axes are {', '.join(axes)}" if axes else "it has none"
-            raise ValueError(
-                f"{text!r}: {name!r} is not an axis of {experiment.name};"
-                f"{suggestion(name, axes)} {has}"
-            )
+        axis = _axis(text, name, experiment, axes)
         if not any(same_value(value, each) for each in axes[axis]):
             values = ", ".join(written(each) for each in axes[axis])
             raise ValueError(
                 f"{text!r}: {axis} is never {value!r} in {experiment.name}; its values are {values}"
             )
+
+
+def _axis(text: str, name: str, experiment: Experiment, axes: Mapping[str, object]) -> str:
+    axis = axis_named(name, axes)
+    if axis is None:
+        has = f"its axes are {', '.join(axes)}" if axes else "it has none"
+        raise ValueError(
+            f"{text!r}: {name!r} is not an axis of {experiment.name};{suggestion(name, axes)} {has}"
+        )
+    return axis
 
 
 def _has_baselines(experiment: Experiment) -> bool:

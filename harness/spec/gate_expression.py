@@ -5,6 +5,7 @@
     pass@1 >= 0.9 where baseline
     pass@1 monotone falling within CI                  metric and direction may be left out
     pass@1 no worse than NAME by more than 0.02 (paired, p < 0.05)
+    same across engine.name
 
 and, for a comparison with a saved run, `pass@1: worse, p<0.05`. What each claim means, and when it
 cannot be decided, is said where it is judged (`harness.reporting.gates`, `.comparison_rules`).
@@ -35,14 +36,20 @@ _NO_WORSE = (
     rf"(?:({_METRIC})\s+)?no\s+worse\s+than\s+([A-Za-z0-9_.+-]+)\s+by\s+more\s+than\s+({_NUMBER})"
     rf"\s*\(\s*paired\s*,\s*p\s*<\s*({_NUMBER})\s*\)"
 )
+_AXIS = r"[A-Za-z_][A-Za-z0-9_.]*"
+_SAME = rf"same\s+across\s+({_AXIS})"
 _RULE = rf"({_METRIC})\s*:\s*(worse|better|different)(?:\s*,\s*p\s*<\s*({_NUMBER}))?"
 
 #: A gate as a JSON Schema pattern, which has no names for groups.
-PATTERN = rf"^\s*(?:{NEUTRAL_EQUALS_BASELINE}|(?:{_THRESHOLD}|{_MONOTONE}|{_NO_WORSE}){_WHERE})\s*$"
+PATTERN = (
+    rf"^\s*(?:{NEUTRAL_EQUALS_BASELINE}"
+    rf"|(?:{_THRESHOLD}|{_MONOTONE}|{_NO_WORSE}|{_SAME}){_WHERE})\s*$"
+)
 
 _THRESHOLD_FORM = "METRIC >= NUMBER (or > <= < ==; METRIC.ci_low)"
 _MONOTONE_FORM = "[METRIC] monotone [rising|falling] within CI"
 _NO_WORSE_FORM = "[METRIC] no worse than SAVED by more than D (paired, p < A)"
+_SAME_FORM = "same across AXIS"
 _WHERE_FORM = "where AXIS=VALUE [and ...], or where baseline"
 
 
@@ -93,7 +100,16 @@ class NoWorse:
     where: Selection
 
 
-Gate = NeutralEqualsBaseline | Threshold | Monotone | NoWorse
+@dataclass(frozen=True, slots=True)
+class SameAcross:
+    """Cases that differ in this axis alone gave the same completions or measurements."""
+
+    axis: str
+    """By its last part or its whole dotted field."""
+    where: Selection
+
+
+Gate = NeutralEqualsBaseline | Threshold | Monotone | NoWorse | SameAcross
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +150,9 @@ def parse_gate(text: str) -> Gate:
                 "of samples shows that two runs are exactly alike"
             )
         return NoWorse(metric, saved, float(margin), _alpha(text, alpha), _selection(where))
+    if found := re.fullmatch(rf"\s*{_SAME}{_WHERE}\s*", text):
+        axis, where = found.groups()
+        return SameAcross(axis, _selection(where))
     raise ValueError(f"{text!r} is no gate; {_wanted(text)}")
 
 
@@ -171,7 +190,7 @@ def _alpha(text: str, alpha: str) -> float:
 def _wanted(text: str) -> str:
     """What the writer of this probably meant, and how that is written."""
     claim, where, conditions = text.partition(" where")
-    whole = rf"\s*(?:{_THRESHOLD}|{_MONOTONE}|{_NO_WORSE}|{NEUTRAL_EQUALS_BASELINE})\s*"
+    whole = rf"\s*(?:{_THRESHOLD}|{_MONOTONE}|{_NO_WORSE}|{_SAME}|{NEUTRAL_EQUALS_BASELINE})\s*"
     if where and re.fullmatch(whole, claim):
         if claim.strip() == NEUTRAL_EQUALS_BASELINE:
             return f"{NEUTRAL_EQUALS_BASELINE} concerns all neutral cases and takes no 'where'"
@@ -185,13 +204,19 @@ def _wanted(text: str) -> str:
         if not re.fullmatch(_NUMBER, right.strip()):
             return f"{right.strip()!r} is not a number; it should be {_THRESHOLD_FORM}"
         return f"{left.strip()!r} names no metric; it should be {_THRESHOLD_FORM}"
-    for word, form in (("monoton", _MONOTONE_FORM), ("worse", _NO_WORSE_FORM)):
+    for word, form in (
+        ("monoton", _MONOTONE_FORM),
+        ("worse", _NO_WORSE_FORM),
+        ("same", _SAME_FORM),
+        ("across", _SAME_FORM),
+    ):
         if word in claim:
             cut = "(" in claim and ")" not in claim
             quotes = " (in quotes, or YAML cuts it at the comma)" if cut else ""
             return f"it should be {form}{quotes}"
     close = _close(claim.strip(), (NEUTRAL_EQUALS_BASELINE,)).lstrip()
-    forms = ", ".join((NEUTRAL_EQUALS_BASELINE, _THRESHOLD_FORM, _MONOTONE_FORM, _NO_WORSE_FORM))
+    known = (_THRESHOLD_FORM, _MONOTONE_FORM, _NO_WORSE_FORM, _SAME_FORM)
+    forms = ", ".join((NEUTRAL_EQUALS_BASELINE, *known))
     return close or f"accepted: {forms}; each but the first with {_WHERE_FORM}"
 
 

@@ -35,6 +35,8 @@ def refusal(gate, **fields):
         "pass@1 >= 0.9 where drafts=true",
         "pass@1 >= 0.9 where baseline and style=assisted",
         "monotone within CI where style=agentic",
+        "same across style",
+        "same across prompt.style where count=0",
     ],
 )
 def test_gates_of_cases_that_are_in_the_grid(gate):
@@ -49,6 +51,8 @@ def test_gates_of_cases_that_are_in_the_grid(gate):
         ("pass@1 > 0 where count=5", "intervention.count is never '5' in small; its values are 0"),
         ("pass@1 > 0 where style=chatty", "its values are agentic, assisted"),
         ("pass@1 > 0 where baseline and count=4", "'count' is not an axis"),
+        ("same across engine.slots", "'engine.slots' is not an axis of small; did"),
+        ("same across drafts", "engine.drafts has one value in small; add those to compare"),
     ],
 )
 def test_gates_of_cases_that_are_not(gate, says):

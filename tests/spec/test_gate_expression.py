@@ -12,6 +12,7 @@ from harness.spec.gate_expression import (
     NeutralEqualsBaseline,
     NoWorse,
     Rule,
+    SameAcross,
     Selection,
     Threshold,
     parse_gate,
@@ -55,6 +56,11 @@ ALL = Selection()
             "pass@1 no worse than 7 by more than 1e-2 (paired,p<.01) where baseline",
             NoWorse("pass@1", "7", 0.01, 0.01, Selection((), baseline=True)),
         ),
+        ("same across engine.name", SameAcross("engine.name", ALL)),
+        (
+            "same  across slots where count=4",
+            SameAcross("slots", Selection((("count", "4"),))),
+        ),
     ],
 )
 def test_what_is_accepted(text, gate):
@@ -80,6 +86,8 @@ def test_what_is_accepted(text, gate):
         ("no worse than main by more than 0.02 (paired", "in quotes, or YAML cuts it"),
         ("no worse than main by more than 0 (paired, p < 0.05)", "must be above 0"),
         ("no worse than main by more than 0.1 (paired, p < 5)", "between 0 and 0.5"),
+        ("same over engine.name", "it should be same across AXIS"),
+        ("same across", "it should be same across AXIS"),
     ],
 )
 def test_what_is_refused_says_what_would_be_accepted(text, says):
