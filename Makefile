@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 # vLLM's build for CPUs pins a torch of its own: a second environment.
 VLLM := .venv-vllm
 
-.PHONY: bench test test-vllm lint speed speed-vllm install
+.PHONY: bench test test-vllm parity lint speed speed-vllm install
 
 bench: $(VENV)/.installed
 	$(RUN)/pytest benches -k keep_topk
@@ -17,6 +17,12 @@ test: $(VENV)/.installed
 test-vllm: $(VLLM)/.installed
 	$(VLLM)/bin/pytest tests/engines/vllm
 	$(VLLM)/bin/pytest benches/bench_invariants.py -k zoo --titrate-engine vllm
+
+# Every spec of the zoo on both engines, in one report.
+parity: $(VLLM)/.installed
+	$(VLLM)/bin/pytest benches/bench_router_masks.py benches/bench_steering.py benches/bench_pairs.py \
+	    --titrate-engine transformers,vllm --titrate-set engine.dtype=float32 \
+	    --titrate-gate "same across engine.name"
 
 lint: $(VENV)/.installed
 	$(RUN)/ruff check

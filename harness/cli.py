@@ -72,7 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides")
     run.add_argument("--limit", type=int, metavar="N", help="only the first N samples of a task")
     run.add_argument("--model", metavar="MODEL", help="run every spec on this model instead")
-    run.add_argument("--engine", metavar="NAME", help="run every spec on this engine instead")
+    run.add_argument(
+        "--engine",
+        metavar="NAME",
+        help="run every spec on this engine instead; on each of several: transformers,vllm",
+    )
     run.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
     run.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
     run.add_argument("--fresh", action="store_true", help="make stored completions again")
@@ -178,13 +182,14 @@ def _run_specs(parsed: argparse.Namespace) -> int:
     from harness.reporting.forecast import forecast_table
     from harness.running import forecast_specs, run_specs
     from harness.runs.shard import Shard
+    from harness.spec import engine_override
 
     shard = None if parsed.shard is None else Shard.parse(parsed.shard, "--shard")
     progress = LiveLine(sys.stderr)
     overrides = list(parsed.overrides)
     overrides += [] if parsed.limit is None else [f"task.limit={parsed.limit}"]
     overrides += [] if parsed.model is None else [f"model={parsed.model}"]
-    overrides += [] if parsed.engine is None else [f"engine.name={parsed.engine}"]
+    overrides += engine_override(parsed.engine)
     if parsed.plan:
         forecasts = forecast_specs(
             parsed.specs, overrides, parsed.store, unsafe_code=parsed.unsafe_code

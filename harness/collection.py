@@ -90,9 +90,13 @@ def checks_of(config: pytest.Config) -> list[Any]:
     from harness.invariants import checks
     from harness.spec import engine_settings
 
-    model = config.option.titrate_model
+    model, names = config.option.titrate_model, config.option.titrate_engine
+    engines = [[]] if names is None else [[f"engine.name={name}"] for name in names.split(",")]
+    given = invocation.overrides(config)
     try:
-        found = checks(model, engine_settings(invocation.overrides(config)))
+        found = [
+            check for engine in engines for check in checks(model, engine_settings(given + engine))
+        ]
     except TitrateError as error:
         raise pytest.Collector.CollectError(str(error)) from None
     return [

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.errors import TitrateError
+from harness.spec import engine_override
 
 if TYPE_CHECKING:
     from harness.live_line import LiveLine
@@ -51,8 +52,7 @@ def overrides(config: pytest.Config) -> list[str]:
         given.append(f"task.limit={config.option.titrate_limit}")
     if config.option.titrate_model is not None:
         given.append(f"model={config.option.titrate_model}")
-    if config.option.titrate_engine is not None:
-        given.append(f"engine.name={config.option.titrate_engine}")
+    given += engine_override(config.option.titrate_engine)
     return given
 
 

@@ -37,7 +37,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--titrate-engine",
         metavar="NAME",
-        help="run every spec on this engine instead of its own: transformers or vllm",
+        help="run every spec on this engine instead of its own, transformers or vllm; or on each "
+        "of them: transformers,vllm",
     )
     group.addoption(
         "--titrate-store",

@@ -474,6 +474,21 @@ def test_a_spec_that_the_chosen_engine_does_not_run_is_skipped_by_name(project):
     assert reason in " ".join(result.outlines).replace("\n", " ")
 
 
+def test_several_engines_are_an_axis_of_every_spec(project):
+    """Collected without an engine: each says for itself what it does not run, or is not here."""
+    write_spec(
+        project,
+        "name: small\nmodel: zoo/moe\ntask: {name: micro_humaneval, limit: 1}\n"
+        "intervention: {kind: dac, properties: [{pairs: styles}], strongest: 1, top_p: 0.5}\n",
+    )
+    engines = "--titrate-engine=transformers,vllm"
+    listed = project.runpytest_inprocess("benches", engines, "--collect-only", "-q")
+    listed.stdout.fnmatch_lines(["*name=transformers-*", "*name=vllm-*"])
+    result = project.runpytest_inprocess("benches", "--titrate-engine=transformers,vlm")
+    wrong = "engine.name: 'vlm' is not accepted; it should be 'transformers' or 'vllm'"
+    assert wrong in result.stdout.str()
+
+
 def test_a_search_without_its_extra_is_skipped_by_name(project, monkeypatch):
     monkeypatch.setattr("harness.search.find_spec", lambda _: None)
     section = (

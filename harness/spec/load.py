@@ -53,6 +53,13 @@ def engine_settings(overrides: Sequence[str] = ()) -> EngineSettings:
         raise Source("", tuple(document.places.items())).locate(error) from None
 
 
+def engine_override(names: str | None) -> list[str]:
+    """What an engine of the command line overrides; several, separated by commas, are an axis."""
+    if names is None:
+        return []
+    return [f"axes.engine.name=[{names}]" if "," in names else f"engine.name={names}"]
+
+
 def _inherited(path: Path, children: tuple[str, ...]) -> Document:
     """The document with everything that it extends below it; `children` are the files above."""
     document = read(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FieldError, SpecError
-from harness.spec import UsagePoints, engine_settings, load
+from harness.spec import UsagePoints, engine_override, engine_settings, load
 from harness.spec.form import FIELDS
 
 SPEC = """\
@@ -524,3 +524,20 @@ def test_engine_settings_need_no_spec():
     }.items():
         with pytest.raises(SpecError, match=complaint):
             engine_settings([override])
+
+
+@pytest.mark.parametrize(
+    ("names", "given"),
+    [
+        (None, []),
+        ("vllm", ["engine.name=vllm"]),
+        ("transformers,vllm", ["axes.engine.name=[transformers,vllm]"]),
+    ],
+)
+def test_an_engine_of_the_command_line_replaces_the_specs_and_several_are_an_axis(names, given):
+    overrides = engine_override(names)
+    assert overrides == given
+    experiment, _ = load(write(SPEC), overrides)
+    assert experiment.axes.get("engine.name", []) == (
+        names.split(",") if len(given) and "," in names else []
+    )
