@@ -483,7 +483,7 @@ def test_several_engines_are_an_axis_of_every_spec(project):
     )
     engines = "--titrate-engine=transformers,vllm"
     listed = project.runpytest_inprocess("benches", engines, "--collect-only", "-q")
-    listed.stdout.fnmatch_lines(["*name=transformers-*", "*name=vllm-*"])
+    listed.stdout.fnmatch_lines(["*engine=transformers-*", "*engine=vllm-*"])
     result = project.runpytest_inprocess("benches", "--titrate-engine=transformers,vlm")
     wrong = "engine.name: 'vlm' is not accepted; it should be 'transformers' or 'vllm'"
     assert wrong in result.stdout.str()

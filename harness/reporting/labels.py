@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from pydantic import JsonValue
 
 from harness.reporting.report import CaseReport
+from harness.spec.ids import called
 
 
 def short_names(axes: Sequence[str]) -> dict[str, str]:
     """Last part of each dotted field, or the whole field where two would be the same."""
-    last = {axis: axis.rpartition(".")[2] for axis in axes}
+    last = {axis: called(axis).rpartition(".")[2] for axis in axes}
     taken = Counter(last.values())
     return {axis: name if taken[name] == 1 else axis for axis, name in last.items()}
 

@@ -16,7 +16,7 @@ from harness.spec.gate_expression import (
     Selection,
     parse_gate,
 )
-from harness.spec.ids import content
+from harness.spec.ids import called, content
 
 
 def check_gates(experiment: Experiment) -> None:
@@ -90,8 +90,8 @@ def _intervenes(axis: str) -> bool:
 
 
 def axis_named(name: str, axes: Mapping[str, object]) -> str | None:
-    """The one axis of this dotted field, or with this last part."""
-    found = [axis for axis in axes if axis == name or axis.endswith(f".{name}")]
+    """The one axis of this dotted field, or with this last part, or called so."""
+    found = [axis for axis in axes if axis == name or f".{called(axis)}".endswith(f".{name}")]
     return found[0] if len(found) == 1 else None
 
 

@@ -39,11 +39,16 @@ def content(value: JsonValue) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
+def called(axis: str) -> str:
+    """A dotted field as people call it: `engine.name` is the engine."""
+    return axis.removesuffix(".name")
+
+
 def _short_name(axis: str, axes: Iterable[str]) -> str:
     """As many of the last components as tell an axis from the others."""
-    components = axis.split(".")
-    others = [f".{other}" for other in axes if other != axis]
-    for length in range(1, len(components)):
+    components = called(axis).split(".")
+    others = [f".{called(other)}" for other in axes if other != axis]
+    for length in range(1, len(components) + 1):
         name = ".".join(components[-length:])
         if not any(other.endswith(f".{name}") for other in others):
             return name

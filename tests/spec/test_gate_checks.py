@@ -16,6 +16,7 @@ CONTENT = {
         "intervention.count": [0, 4],
         "prompt.style": ["agentic", "assisted"],
         "engine.drafts": [True],
+        "task.name": ["micro_humaneval"],
     },
     "dose": "intervention.count",
 }
@@ -36,6 +37,7 @@ def refusal(gate, **fields):
         "pass@1 >= 0.9 where baseline and style=assisted",
         "monotone within CI where style=agentic",
         "same across style",
+        "pass@1 >= 0.9 where task=micro_humaneval",
         "same across prompt.style where count=0",
     ],
 )

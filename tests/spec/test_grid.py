@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from harness.errors import FieldError, SpecError
 from harness.spec import Experiment, RandomPoints, expand, load
+from harness.spec.ids import axis_parts
 
 INTERVENTION = {"kind": "router_mask", "points": {"usage": "avg_last_agentic"}, "count": 0}
 AXES = {
@@ -116,9 +117,19 @@ def test_what_ids_look_like():
 
 
 def test_axes_that_share_a_last_component_are_told_apart():
-    assert ids(axes={"task.name": ["a"], "engine.name": ["transformers"], "seed": [1]}) == [
-        "x[task.name=a-engine.name=transformers-seed=1]"
-    ]
+    axes = {"sampling.seed": [0], "seed": [1], "task.name": ["a"]}
+    assert axis_parts(axes) == {
+        "sampling.seed": ["sampling.seed=0"],
+        "seed": ["seed=1"],
+        "task.name": ["task=a"],
+    }
+
+
+def test_a_name_is_called_by_what_it_names():
+    axes = {"engine.name": ["transformers", "vllm"], "seed": [0]}
+    assert axis_parts(axes)["engine.name"] == ["engine=transformers", "engine=vllm"]
+    both = axis_parts({"engine": [{"name": "vllm"}], "engine.name": ["vllm"]})
+    assert both["engine.name"] == ["engine.name=vllm"]
 
 
 def test_strings_are_made_safe_and_told_apart():
