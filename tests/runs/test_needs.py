@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
+from harness.engines import KINDS
 from harness.engines.declared import Declared
 from harness.runs.forward import measured_case
 from harness.runs.needs import needs_of
@@ -66,6 +68,12 @@ def test_forward_passes_read_every_layer_and_the_routers_of_a_model_that_has_the
     measured_case(engine, case, None, tmp_path / "forward", lambda _: None)
     assert needs == engine.asked
     assert needs.router_logits == (model == "zoo/moe")
+
+
+def test_every_kind_that_an_engine_must_be_told_of_is_among_these():
+    """Whoever lets vLLM run another kind says here what it needs."""
+    sections = map(yaml.safe_load, INTERVENTIONS.values())
+    assert {section["kind"] for section in sections} == KINDS["vllm"]
 
 
 def test_a_neutral_case_needs_nothing(tmp_path):
