@@ -62,7 +62,7 @@ def _probes(parsed: argparse.Namespace) -> int:
     engine = DeferredEngine(
         experiment.model,
         experiment.engine,
-        lambda: open_engine(experiment.model, experiment.engine),
+        lambda: open_engine(experiment.model, experiment.engine, wanted.needs),
         store,
     )
     try:

@@ -8,6 +8,8 @@ import json
 import pytest
 
 from harness.cli import main
+from harness.engines.declared import Declared
+from tests.told import open_told
 
 SPEC = """\
 name: probed
@@ -62,6 +64,17 @@ def test_every_layer_is_probed_and_its_states_are_kept(here, capsys):
     assert (status, first.exists()) == (0, False)
     status, out, _ = titrate(capsys, "store", "prune", "--model", "zoo/base", "--yes")
     assert list((here / ".titrate" / "store" / ".activations").iterdir()) == []
+
+
+@pytest.mark.parametrize("site", ["block", "mlp"])
+def test_the_engine_is_told_what_is_read_and_nothing_else(capsys, monkeypatch, site):
+    opened = open_told(monkeypatch, "harness.engines.open_engine")
+    change = ("--set", f"intervention.site={site}", "--set", "intervention.alpha=1")
+    status, _, _ = titrate(capsys, "probes", "probed.yaml", "--folds", "3", *change)
+    assert status == 0
+    (engine,) = opened
+    assert engine.declared == engine.asked
+    assert engine.asked == Declared(read=frozenset({(0, site), (1, site)}))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from harness.runs.plan import planned
 from harness.runs.progress import Silent
 from harness.session import Session
 from harness.spec import Experiment, expand
+from tests.told import open_told
 
 SPEC = """\
 name: small
@@ -363,3 +364,25 @@ def test_an_engine_that_breaks_leaves_a_report_and_its_own_error(spec, monkeypat
         "small[count=30]": "failed",
     }
     assert report.cases[-1].error == "the engine broke: MemoryError: no room"
+
+
+STEERED = """\
+name: steered
+model: zoo/moe
+task: {name: micro_humaneval, limit: 2}
+intervention: {kind: steering, vector: {pairs: styles, samples: 2}, layer: 2, alpha: 0}
+sampling: {max_new_tokens: 4}
+axes:
+  intervention.alpha: [0, 1]
+  intervention.site: [block, mlp]
+"""
+
+
+def test_the_engine_is_told_beforehand_whatever_all_cases_ask(here, monkeypatch):
+    opened = open_told(monkeypatch, "harness.session.open_engine")
+    (here / "steered.yaml").write_text(STEERED)
+    report = harness.run("steered.yaml", directory="out")
+    assert set(statuses(report).values()) == {"complete"}
+    (engine,) = opened
+    assert engine.declared == engine.asked
+    assert set(engine.asked.steered) == {(2, "block"), (2, "mlp")}

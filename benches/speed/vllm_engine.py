@@ -107,8 +107,8 @@ def _lanes(folder: str, count: int) -> dict[str, Callable[[], Any]]:
     generator = torch.Generator().manual_seed(0)
     prompts = torch.randint(4, 4096, (count, PROMPT), generator=generator).tolist()
     stock = _stock(folder, prompts)
-    from harness.engines.vllm.declared import Declared, Steered
 
+    from harness.engines.declared import Declared, Steered
     from harness.engines.transformers.engine import TransformersEngine
     from harness.engines.vllm.engine import VllmEngine
     from harness.models.loading import load

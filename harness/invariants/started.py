@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from typing import Any
 
+from harness.engines.declared import Declared, Steered
 from harness.engines.vllm.engine import VllmEngine
+from harness.invariants.registry import FAMILIES
 from harness.models.loading import LoadedModel, is_local
+from harness.models.sites import hidden_shape
+from harness.runs.needs import places
 from harness.spec import EngineSettings
 
 _TINY = "tiny/"
@@ -22,10 +27,25 @@ class StartedEngine:
             reference = self._folder.name
             loaded.model.save_pretrained(reference)
             loaded.tokenizer.save_pretrained(reference)
-        self.engine = VllmEngine(reference, settings)
+        needs = needs_of_identities(loaded.model.config)
+        self.engine = VllmEngine(reference, settings, needs)
 
     def close(self) -> None:
         """Stop the engine."""
         self.engine.close()
         if self._folder is not None:
             self._folder.cleanup()
+
+
+def needs_of_identities(config: Any) -> Declared:
+    """What the identities of all families ask of an engine on a model of this configuration.
+
+    Their doses; and of their own every block's output read, steered, and steered by two terms.
+    """
+    layers, _ = hidden_shape(config)
+    blocks = places(range(layers))
+    needs = Declared(steered=dict.fromkeys(blocks, Steered(2)), read=blocks)
+    for family in FAMILIES:
+        if family.excuse(config) is None:
+            needs |= Declared.of(family.doses(config))
+    return needs

@@ -9,11 +9,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from harness.engines.declared import Declared, Place, Steered
+from harness.errors import ModelError
 from harness.models.loading import load_config
+from harness.models.routers import router_shape
 from harness.models.sites import hidden_shape
 from harness.runs.resolve import usage_of
 from harness.spec import Experiment, RouterMaskSettings
 from harness.spec.steering import PairVector, SteeringSettings
+from harness.spec.steering_terms import Site
 
 
 def needs_of(experiments: Iterable[Experiment]) -> Declared:
@@ -28,22 +31,43 @@ def needs_of(experiments: Iterable[Experiment]) -> Declared:
             needs |= Declared(masks=settings.count > 0, router_logits=measured)
         if experiment.measure == "forward":
             layers, _ = hidden_shape(load_config(experiment.model))
-            read: frozenset[Place] = frozenset((layer, "block") for layer in range(layers))
-            needs |= Declared(router_logits=True, read=read)
+            routers = _has_routers(experiment.model)
+            needs |= Declared(router_logits=routers, read=places(range(layers)))
     return needs
+
+
+def needs_of_building(settings: SteeringSettings) -> Declared:
+    """What reading the pairs of a section's vectors needs, whatever is then steered by them.
+
+    The residual stream is read as well, in whose lengths every vector is kept.
+    """
+    read: frozenset[Place] = frozenset()
+    for vector in settings.vectors:
+        if isinstance(vector, PairVector):
+            layers = settings.layers_of(vector)
+            read |= places(layers, settings.site_of(vector)) | places(layers)
+    return Declared(read=read)
+
+
+def places(layers: Iterable[int], site: Site = "block") -> frozenset[Place]:
+    """One site of several layers."""
+    return frozenset((layer, site) for layer in layers)
 
 
 def _of_steering(settings: SteeringSettings) -> Declared:
     if not settings.alpha:
         return Declared()
     held: Counter[Place] = Counter()
-    read: set[Place] = set()
     for vector in settings.vectors:
-        places = [(layer, settings.site_of(vector)) for layer in settings.layers_of(vector)]
-        held.update(places)
-        if isinstance(vector, PairVector):
-            # And the residual stream there, whose norms every vector is kept with.
-            read.update(places, ((layer, "block") for layer, _ in places))
+        held.update(places(settings.layers_of(vector), settings.site_of(vector)))
     conditional = settings.only_if is not None
     steered = {place: Steered(terms, conditional) for place, terms in held.items()}
-    return Declared(steered=steered, read=frozenset(read))
+    return Declared(steered=steered) | needs_of_building(settings)
+
+
+def _has_routers(model: str) -> bool:
+    try:
+        router_shape(load_config(model))
+    except ModelError:
+        return False
+    return True

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.base import Engine
+from harness.engines.declared import Declared
 from harness.errors import FieldError
 from harness.measure.activation_cache import ActivationCache
 from harness.measure.probes import LayerProbe, probe_layer
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.runs.contrast_pairs import check_pairs, pairs_for
+from harness.runs.needs import places
 from harness.spec import Experiment
 from harness.spec.steering import PairVector, SteeringSettings
 from harness.tasks.contrast import ContrastPair
@@ -27,6 +29,11 @@ class Probing:
     vector: PairVector
     pairs: tuple[ContrastPair, ...]
     layers: tuple[int, ...]
+
+    @property
+    def needs(self) -> Declared:
+        """What an engine is asked by `run`."""
+        return Declared(read=places(self.layers, self.settings.site_of(self.vector)))
 
     def run(
         self,

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines import open_engine
+from harness.engines.declared import Declared
 from harness.errors import VectorError
 from harness.interventions.vector_file import SteeringVectors
 from harness.measure.steering_vectors import residual_norms
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.runs.contrast_pairs import pairs_for
+from harness.runs.needs import needs_of_building, places
 from harness.runs.progress import Progress
 from harness.runs.steering import VectorSource, check_steering
 from harness.spec import Experiment, expand, load
@@ -101,7 +103,7 @@ def build(experiment: Experiment, progress: Progress) -> SteeringVectors:
     """
     settings, vector = _section(experiment)
     check_steering(experiment, settings)
-    engine = open_engine(experiment.model, experiment.engine)
+    engine = open_engine(experiment.model, experiment.engine, needs_of_building(settings))
     try:
         return VectorSource(engine, progress).built(experiment, settings, vector)
     finally:
@@ -128,7 +130,8 @@ def measured(vectors: SteeringVectors, experiment: Experiment) -> SteeringVector
         )
     settings, vector = _section(experiment)
     check_steering(experiment, settings)
-    engine = open_engine(experiment.model, experiment.engine)
+    needs = Declared(read=places(vectors.vectors))
+    engine = open_engine(experiment.model, experiment.engine, needs)
     try:
         norms = residual_norms(
             engine,

@@ -33,6 +33,7 @@ from harness.runs.store import CompletionStore
 from harness.search.conclusion import Searched, conclude_search, unfinished
 from harness.search.evaluate import Evaluator
 from harness.search.line import SearchLine
+from harness.search.needs import needs_of_space
 from harness.search.quiet import quiet
 from harness.search.setup import Setup, read_search, set_up
 from harness.search.splits import chunks
@@ -155,7 +156,7 @@ class _Working:
         def opening() -> Engine:
             self.line.note(f"loading {base.model}")
             counts.loads += 1
-            return open_engine(base.model, base.engine)
+            return open_engine(base.model, base.engine, needs_of_space(self.ready.space))
 
         engine = DeferredEngine(base.model, base.engine, opening, self.store)
         self.evaluator = Evaluator(

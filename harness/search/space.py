@@ -22,7 +22,7 @@ from pydantic import JsonValue
 
 from harness.errors import FieldError, ModelError, TaskError
 from harness.runs.resolve import check_intervention
-from harness.search.treatment import dose_field, treatment
+from harness.search.treatment import dose_field, pair_vectors, treatment
 from harness.spec import Experiment, Source
 from harness.spec.complaints import displayed, validated
 from harness.spec.form import FIELDS, members, suggestion
@@ -98,7 +98,9 @@ class Space:
         for field, value in self.corners():
             place = f"search.space.{field}"
             try:
-                check_intervention(self.experiment({field: value}))
+                experiment = self.experiment({field: value})
+                check_intervention(experiment)
+                pair_vectors(experiment)  # refuses an ordering measured on the test samples
             except FieldError as error:
                 problem = error.problem if error.field == field else str(error)
                 raise FieldError(place, f"at {displayed(value)}: {problem}") from error

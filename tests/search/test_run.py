@@ -12,6 +12,7 @@ import yaml
 from harness.errors import SpecError, TaskError
 from harness.search.line import SearchLine
 from harness.search.run import search
+from tests.told import open_told
 
 from .small import SPEC, write_spec
 
@@ -185,6 +186,30 @@ def test_the_median_pruner_prunes_what_falls_behind(tmp_path):
     assert {(row["intermediate.0"], row["intermediate.1"], row["value"]) for row in harmful} == {
         ("0.0", "", "")
     }
+
+
+def test_the_engine_is_told_beforehand_whatever_trials_and_test_samples_ask(tmp_path, monkeypatch):
+    """Two layers at two sites, all of which are tried; the spec itself asks for nothing."""
+    opened = open_told(monkeypatch, "harness.search.run.open_engine")
+    found, _ = run(
+        tmp_path,
+        space={
+            "intervention.alpha": [1, 0],
+            "intervention.layer": {"low": 0, "high": 1},
+            "intervention.site": ["block", "mlp"],
+        },
+        trials=16,
+        batch=8,
+        sampler="random",
+        pruner="none",
+        pruner_options=None,
+        sampling={"max_new_tokens": 2},
+    )
+    (engine,) = opened
+    assert found.problems == []
+    assert {row["state"] for row in rows(tmp_path)} == {"COMPLETE"}
+    assert engine.declared == engine.asked
+    assert set(engine.asked.steered) == {(at, site) for at in (0, 1) for site in ("block", "mlp")}
 
 
 def test_the_neutral_dose_may_be_the_best(tmp_path):

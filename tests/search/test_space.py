@@ -154,6 +154,10 @@ def test_an_ordering_measured_on_the_task_itself_is_refused(tmp_path):
     changes = {"intervention": mask, "space": {"intervention.count": [0, 1]}, "model": "zoo/moe"}
     with pytest.raises(SpecError, match="usage is measured on the task's own samples"):
         ready(tmp_path, **changes, splits={"validation": 6, "test": 5})
+    chosen = {"intervention.points": [{"random": 0}, {"usage": "avg_last_agentic"}]}
+    changes |= {"intervention": {**mask, "points": {"random": 0}}, "space": chosen}
+    with pytest.raises(SpecError, match=r"space\.intervention\.points: at .*own samples"):
+        ready(tmp_path, **changes, splits={"validation": 6, "test": 5})
 
 
 def test_the_limit_caps_every_split_and_keeps_the_number_of_chunks(tmp_path):

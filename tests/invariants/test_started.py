@@ -1,0 +1,37 @@
+"""What an engine of its own processes is told before it starts: all that identities ask of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.engines.declared import Declared
+from harness.invariants import checking, checks, started
+from harness.spec import EngineSettings
+from tests.told import ToldEngine
+
+
+class Started(ToldEngine):
+    """A told engine in the place of vLLM."""
+
+    def __init__(self, model, settings, declared):
+        super().__init__(model, declared, slots=settings.slots)
+        self.settings = settings
+
+    def forget(self):
+        """Nothing to forget: what is resident is never another request's here."""
+
+
+@pytest.mark.parametrize("model", ["tiny/qwen2_moe", "zoo/oracle"])
+def test_identities_ask_for_nothing_that_was_not_declared(model, checker, monkeypatch):
+    monkeypatch.setattr(checking, "check_installed", lambda: "0.32.0")
+    monkeypatch.setattr(started, "VllmEngine", Started)
+    found = [
+        checker.check(check)
+        for check in checks(model, EngineSettings(name="vllm"))
+        if check.excuse is None
+    ]
+    engine = checker._started.engine
+    checker.close()
+    assert [each for each in found if each.detail.startswith("undecided")] == []
+    assert engine.declared.lacks(engine.asked) is None
+    assert engine.asked != Declared()
