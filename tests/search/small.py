@@ -28,7 +28,7 @@ SPEC = {
         "trials": 6,
         "batch": 3,
         "chunk": 3,
-        "splits": {"train": 8, "validation": 6, "test": 5},
+        "splits": {"train": 8, "validation": 7, "test": 5},
         "pruner_options": {"n_startup_trials": 1},
     },
 }
