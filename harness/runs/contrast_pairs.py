@@ -19,6 +19,7 @@ from harness.measure.steering_vectors import check_difference, readings_of_pairs
 from harness.models.loading import load_tokenizer
 from harness.runs.tasks import full_task
 from harness.spec import Experiment
+from harness.spec.dac import PairProperty
 from harness.spec.steering import PairVector
 from harness.tasks import code, gsm8k, maths, micro_gsm8k, micro_humaneval
 from harness.tasks.base import Style, Task
@@ -32,8 +33,13 @@ _CODE = ("micro_humaneval", "humaneval")
 _MATHS = ("micro_gsm8k", "gsm8k")
 
 
-def pairs_for(experiment: Experiment, vector: PairVector) -> tuple[ContrastPair, ...]:
-    """The pairs that a vector is built from; raises TaskError where there are none."""
+def pairs_for(
+    experiment: Experiment, vector: PairVector | PairProperty
+) -> tuple[ContrastPair, ...]:
+    """The pairs that a vector is built from; raises TaskError where there are none.
+
+    Fewer `samples` are the first of more.
+    """
     if vector.pairs not in BUILT_IN:
         if vector.data is not None:
             raise TaskError(f"{vector.data}: data is for built-in pairs; {vector.pairs} is a file")

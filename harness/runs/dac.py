@@ -27,9 +27,7 @@ from harness.runs.progress import Progress
 from harness.runs.store import CompletionStore, key_of
 from harness.spec import Experiment
 from harness.spec.dac import DacSettings, FileProperty, PairProperty
-from harness.spec.steering import PairVector
 from harness.spec.steering_terms import Site
-from harness.tasks.contrast import ContrastPair
 
 
 @dataclass
@@ -80,7 +78,7 @@ class DifferenceSource:
         found = self._kept.get(key)
         if found is not None:
             return found
-        pairs = _pairs(experiment, wanted)
+        pairs = pairs_for(experiment, wanted)
         self.progress.note(f"measuring the differences of {len(pairs)} pairs of {wanted.called}")
         measured = build_differences(
             self.engine,
@@ -93,7 +91,7 @@ class DifferenceSource:
 
     def _key(self, experiment: Experiment, wanted: PairProperty) -> str:
         """The key of measured differences: how, where, and every token that they begin with."""
-        sides = sides_of(self.engine.tokenizer, _pairs(experiment, wanted), wanted.steps)
+        sides = sides_of(self.engine.tokenizer, pairs_for(experiment, wanted), wanted.steps)
         read = [(side.prompt, side.following) for side in sides]
         how = [wanted.site, _layers(experiment, wanted), wanted.steps]
         return key_of(self.engine.fingerprint, f"differences {json.dumps([how, read])}")
@@ -118,7 +116,7 @@ def check_dac(experiment: Experiment, settings: DacSettings) -> None:
         if isinstance(each, PairProperty):
             try:
                 check_layers(_layers(experiment, each), count)
-                _pairs(experiment, each)
+                pairs_for(experiment, each)
             except FieldError as error:
                 raise FieldError(f"{place}.layers", error.problem) from error
             except TaskError as error:
@@ -163,11 +161,6 @@ def _property(
 def _layers(experiment: Experiment, wanted: PairProperty) -> list[int]:
     count, _ = hidden_shape(load_config(experiment.model))
     return list(range(count)) if wanted.layers is None else wanted.layers
-
-
-def _pairs(experiment: Experiment, wanted: PairProperty) -> tuple[ContrastPair, ...]:
-    vector = PairVector(pairs=wanted.pairs, data=wanted.data, samples=wanted.samples)
-    return pairs_for(experiment, vector)
 
 
 def _from_json(document: Any) -> Mapping[int, Array]:

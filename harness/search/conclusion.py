@@ -216,6 +216,7 @@ def _config(ready: Setup, manifest: Manifest) -> dict[str, Any]:
         "seeds": {"search": ready.settings.seed, "sampling": ready.space.base.seed},
         "splits": {
             "train": [pair.content_hash for pair in ready.splits.train],
+            "pairs": [each.facts for each in ready.pair_sets],
             "validation": [sample.id for sample in ready.splits.validation.samples],
             "test": [sample.id for sample in ready.splits.test.samples],
             "left_out": ready.splits.left_out,

@@ -207,10 +207,9 @@ class _Working:
             run_batch(
                 self.study,
                 batch,
-                self.ready.space,
+                self.ready,
                 self.evaluator,
                 chunks(self.ready.splits.validation, self.ready.settings.chunk),
-                self.ready.metric,
                 lambda: self.line.trials_done(self.study),
             )
         except BaseException:

@@ -12,18 +12,17 @@ from pydantic import JsonValue
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.models.content import content_hash
 from harness.models.loading import load_config, local_files
-from harness.runs.contrast_pairs import pairs_for
 from harness.runs.requirements import unmet
 from harness.runs.tasks import task_of
 from harness.search.space import Space, space_of
 from harness.search.splits import Splits, split
 from harness.search.study import default_storage, pruner_of, sampler_for
-from harness.search.treatment import pair_vectors, treatment, with_pairs
+from harness.search.training import PairSet, check_train, joined, pair_sets
+from harness.search.treatment import treatment, with_pairs
 from harness.spec import Experiment, Source, load
 from harness.spec.form import suggestion
 from harness.spec.search import SearchSettings, SplitSettings
 from harness.tasks.base import Score, Task
-from harness.tasks.contrast import ContrastPair
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ class Setup:
     settings: SearchSettings
     space: Space
     splits: Splits
+    pair_sets: Sequence[PairSet]
+    """What the train split consists of."""
     metric: str
     study: str
     """Its name in the storage: the experiment's; a quick look (`task.limit`) has another."""
@@ -86,38 +87,35 @@ def _set_up(experiment: Experiment, source: Source, root: Path, *, unsafe_code: 
     settings = experiment.search
     assert settings is not None
     load_config(experiment.model)
-    limit = experiment.task.limit
-    sizes = _capped(settings.splits, limit)
+    limit, asked = experiment.task.limit, settings.splits
+    sizes = _capped(asked, limit)
     # As many chunks as without the limit, so that a quick look prunes as the search itself does.
-    chunk = -(-settings.chunk * sizes.validation // settings.splits.validation)
+    chunk = -(-settings.chunk * sizes.validation // asked.validation)
     settings = settings.model_copy(update={"splits": sizes, "chunk": chunk})
     whole = experiment.task.model_copy(update={"limit": None})
     experiment = experiment.model_copy(update={"task": whole, "search": settings})
-    if pair_vectors(experiment) and sizes.train is not None:
+    if sizes.train is not None:
         experiment = with_pairs(experiment, sizes.train)
-    elif sizes.train is not None:
-        raise FieldError(
-            "search.splits.train",
-            f"{sizes.train} pairs asked for, but no vector of the intervention is built from "
-            "pairs; leave it out",
-        )
     space = space_of(experiment, source)
+    if asked.train is not None:
+        check_train(space, asked.train)
     pruner_of(settings)
     sampler_for(settings, 0)
     space.check()
     task = task_of(whole, unsafe_code=unsafe_code)
     metric = _metric(settings, task)
-    pairs = _pairs(space.base)
-    splits = split(task, pairs, sizes, settings.seed)
+    trained = pair_sets(space)
+    splits = split(task, joined(trained), sizes, settings.seed)
     study = experiment.name if limit is None else f"{experiment.name}-limit{limit}"
     return Setup(
         settings,
         space,
         splits,
+        trained,
         metric,
         study,
         settings.storage or default_storage(root, study),
-        _identity(space, settings, splits, metric),
+        _identity(space, settings, splits, trained, metric),
         tuple(_warnings(space)),
     )
 
@@ -132,21 +130,6 @@ def _check_form(experiment: Experiment) -> None:
         raise FieldError(
             "measure", f"{experiment.measure} has no metric to search by; leave it out"
         )
-
-
-def _pairs(experiment: Experiment) -> list[ContrastPair]:
-    """The pairs behind all vectors, as many as were asked for."""
-    found: list[ContrastPair] = []
-    for vector in pair_vectors(experiment):
-        pairs = pairs_for(experiment, vector)
-        if len(pairs) < vector.samples:
-            raise FieldError(
-                "search.splits.train",
-                f"{vector.samples} pairs asked for, but {vector.pairs} has {len(pairs)}; ask for "
-                "fewer",
-            )
-        found += pairs
-    return found
 
 
 def _capped(sizes: SplitSettings, limit: int | None) -> SplitSettings:
@@ -172,7 +155,11 @@ def _metric(settings: SearchSettings, task: Task) -> str:
 
 
 def _identity(
-    space: Space, settings: SearchSettings, splits: Splits, metric: str
+    space: Space,
+    settings: SearchSettings,
+    splits: Splits,
+    trained: Sequence[PairSet],
+    metric: str,
 ) -> dict[str, JsonValue]:
     """What a value depends on: two studies that differ in it have nothing to say to each other.
 
@@ -185,12 +172,18 @@ def _identity(
     engine = space.base.engine.model_dump(
         mode="json", include={"name", "dtype"}, exclude_defaults=True
     )
-    chosen = settings.model_dump(mode="json", include={"space", "direction", "chunk", "seed"})
+    chosen = settings.model_dump(mode="json", include={"direction", "chunk", "seed"})
+    searched = settings.model_dump(mode="json")["space"]
+    for field, dimension in searched.items():
+        choices = dimension["choices"] or []
+        dimension["choices"] = [space.located(field, choice) for choice in choices] or None
     return {
         "model": space.base.model if folder is None else content_hash(folder),
         **{name: _with_contents(value) for name, value in base.items()},
         **{f"engine.{name}": value for name, value in engine.items()},
         **{f"search.{name}": value for name, value in chosen.items()},
+        "search.space": _with_contents(searched),
+        "search.pairs": _with_contents([each.facts for each in trained]),
         "search.metric": metric,
         "search.splits": splits.digest,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -22,11 +23,11 @@ from pydantic import JsonValue
 
 from harness.errors import FieldError, ModelError, TaskError
 from harness.runs.resolve import check_intervention
-from harness.search.treatment import dose_field, pair_vectors, treatment
+from harness.search.treatment import dose_field, pair_sections, treatment, with_at_most
 from harness.spec import Experiment, Source
 from harness.spec.complaints import displayed, validated
-from harness.spec.form import FIELDS, members, suggestion
-from harness.spec.layers import put
+from harness.spec.form import FIELDS, members, resolved, suggestion
+from harness.spec.layers import get, put
 from harness.spec.search import Dimension
 
 _SEARCHED = ("intervention", "prompt", "sampling")
@@ -39,6 +40,8 @@ class Space:
     base: Experiment
     source: Source
     distributions: Mapping[str, BaseDistribution]
+    train: int | None = None
+    """Pairs that any configuration's vectors are built from at most, and where it says nothing."""
 
     def asked(self, trial: optuna.Trial) -> dict[str, JsonValue]:
         """A trial's configuration, drawn now where it was not before."""
@@ -53,10 +56,27 @@ class Space:
 
     def experiment(self, configuration: Mapping[str, JsonValue]) -> Experiment:
         """The experiment at a configuration; raises `FieldError` where it cannot be."""
-        values: Mapping[str, Any] = self.base.model_dump()
+        return validated(self.values(configuration))
+
+    def values(self, configuration: Mapping[str, JsonValue]) -> Mapping[str, Any]:
+        """The form's values at a configuration, which may be impossible."""
+        values = self.base.model_dump()
         for field, value in configuration.items():
-            values = put(values, field, value)
-        return validated(values)
+            values = put(values, field, self.located(field, value))
+        if self.train is not None:
+            values["intervention"] = with_at_most(values["intervention"], self.train)
+        return values
+
+    def located(self, field: str, value: JsonValue) -> JsonValue:
+        """A value of a field with the paths in it made absolute, from where the space is written.
+
+        The study has them as they are written: the same choices on every machine.
+        """
+        place = self.source.place(f"search.space.{field}")
+        if place is None:
+            return value
+        found: JsonValue = get(resolved(put({}, field, value), Path(place.folder), field), field)
+        return found
 
     @property
     def dose(self) -> str | None:
@@ -100,7 +120,7 @@ class Space:
             try:
                 experiment = self.experiment({field: value})
                 check_intervention(experiment)
-                pair_vectors(experiment)  # refuses an ordering measured on the test samples
+                pair_sections(experiment)  # refuses an ordering measured on the test samples
             except FieldError as error:
                 problem = error.problem if error.field == field else str(error)
                 raise FieldError(place, f"at {displayed(value)}: {problem}") from error
@@ -116,7 +136,7 @@ def space_of(experiment: Experiment, source: Source) -> Space:
         _check_field(field)
         distributions[field] = _distribution(field, dimension)
     base = experiment.model_copy(update={"search": None})
-    return Space(base, source, distributions)
+    return Space(base, source, distributions, experiment.search.splits.train)
 
 
 def _check_field(field: str) -> None:

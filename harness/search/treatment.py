@@ -6,8 +6,8 @@ dose. What a vector is built from is found wherever it stands in the section.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, JsonValue
 
@@ -19,8 +19,12 @@ from harness.spec import (
     RouterMaskSettings,
     UsagePoints,
 )
+from harness.spec.dac import PairProperty
 from harness.spec.steering import PairVector
 
+#: What is built from contrastive pairs, wherever it stands in an intervention.
+PairSection: TypeAlias = PairVector | PairProperty
+_PLACES: Mapping[str, type[PairSection]] = {"vector": PairVector, "properties": PairProperty}
 _CONTROL = "control"
 
 
@@ -59,8 +63,8 @@ def control_axis(experiment: Experiment) -> dict[str, list[JsonValue]]:
     return {}
 
 
-def pair_vectors(experiment: Experiment) -> list[PairVector]:
-    """The vectors that are built from pairs, wherever they stand in the intervention.
+def pair_sections(experiment: Experiment) -> list[PairSection]:
+    """The sections whose vectors are built from pairs, wherever they stand in the intervention.
 
     Raises:
         FieldError: the intervention is measured on the samples that are to be evaluated.
@@ -72,7 +76,7 @@ def pair_vectors(experiment: Experiment) -> list[PairVector]:
             "usage is measured on the task's own samples, those of the test split among them; "
             "write an ordering from other samples to a file and give points: {file: ...}",
         )
-    return [section for section in found if isinstance(section, PairVector)]
+    return [section for section in found if isinstance(section, PairSection)]
 
 
 def with_pairs(experiment: Experiment, count: int) -> Experiment:
@@ -81,11 +85,43 @@ def with_pairs(experiment: Experiment, count: int) -> Experiment:
         treatment(experiment),
         lambda section: (
             section.model_copy(update={"samples": count})
-            if isinstance(section, PairVector)
+            if isinstance(section, PairSection)
             else section
         ),
     )
     return _with(experiment, built)
+
+
+def raw_pair_sections(intervention: Any) -> Iterator[tuple[type[PairSection], Mapping[str, Any]]]:
+    """The same sections of an intervention's values, before the form is filled in."""
+    if not isinstance(intervention, Mapping):
+        return
+    for place, kind in _PLACES.items():
+        inside = intervention.get(place)
+        for section in inside if isinstance(inside, list) else [inside]:
+            if isinstance(section, Mapping) and "pairs" in section:
+                yield kind, section
+
+
+def with_at_most(intervention: Any, count: int) -> Any:
+    """An intervention's values with `count` pairs in each such section that asks for no fewer."""
+    if not isinstance(intervention, Mapping):
+        return intervention
+    capped = dict(intervention)
+    for place in _PLACES:
+        inside = capped.get(place)
+        if isinstance(inside, list):
+            capped[place] = [_capped(section, count) for section in inside]
+        elif inside is not None:
+            capped[place] = _capped(inside, count)
+    return capped
+
+
+def _capped(section: Any, count: int) -> Any:
+    if not isinstance(section, Mapping) or "pairs" not in section:
+        return section
+    asked = section.get("samples", count)
+    return {**section, "samples": min(asked, count) if isinstance(asked, int) else asked}
 
 
 def _with(experiment: Experiment, settings: InterventionSettings) -> Experiment:

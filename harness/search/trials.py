@@ -18,8 +18,10 @@ from harness.errors import TitrateError
 from harness.runs.resolve import check_intervention
 from harness.runs.results import CaseResult
 from harness.search.evaluate import Evaluator
+from harness.search.setup import Setup
 from harness.search.space import Space
 from harness.search.study import sampler_for
+from harness.search.training import check_trained
 from harness.search.workers import WORKER, Worker
 from harness.spec import Experiment
 from harness.spec.search import SearchSettings
@@ -89,14 +91,13 @@ def counted(
 def run_batch(
     study: optuna.Study,
     batch: Sequence[optuna.Trial],
-    space: Space,
+    ready: Setup,
     evaluator: Evaluator,
     chunks: Sequence[Task],
-    metric: str,
     told: Callable[[], None],
 ) -> None:
     """Run trials to their ends; `told` is called whenever some have reached it."""
-    running = _begun(study, batch, space, told)
+    running = _begun(study, batch, ready, told)
     for step, chunk in enumerate(chunks):
         if not running:
             return
@@ -107,21 +108,22 @@ def run_batch(
         for number, each in list(running.items()):
             result = results[_label(number, step)]
             last = step == len(chunks) - 1
-            if _ends(study, each, known[number], result, metric, step, last=last):
+            if _ends(study, each, known[number], result, ready.metric, step, last=last):
                 del running[number]
         if len(running) < before:
             told()
 
 
 def _begun(
-    study: optuna.Study, batch: Sequence[optuna.Trial], space: Space, told: Callable[[], None]
+    study: optuna.Study, batch: Sequence[optuna.Trial], ready: Setup, told: Callable[[], None]
 ) -> dict[int, _Running]:
     """The trials whose configuration is one; the others have failed."""
     running = {}
     for trial in batch:
         try:
-            experiment = space.experiment(space.told(trial.params))
+            experiment = ready.space.experiment(ready.space.told(trial.params))
             check_intervention(experiment)
+            check_trained(experiment, ready.splits.train)
             running[trial.number] = _Running(trial, experiment)
         except TitrateError as error:
             _fail(study, trial, str(error))

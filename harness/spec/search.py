@@ -64,7 +64,8 @@ class SplitSettings(Settings):
     """How many samples of each split; `task.limit` caps every one of them."""
 
     train: PositiveInt | None = None
-    """Pairs that vectors are built from (their `samples`); what the intervention says otherwise."""
+    """Pairs that every vector is built from (its `samples`), of which a choice in the space may ask
+    for fewer; what the intervention says otherwise."""
     validation: PositiveInt
     """Samples that trials are compared on."""
     test: PositiveInt

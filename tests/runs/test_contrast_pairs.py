@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import FieldError, TaskError
 from harness.runs.contrast_pairs import check_pairs, pairs_for
 from harness.spec import Experiment
+from harness.spec.dac import PairProperty
 from harness.spec.steering import PairVector
 from harness.tasks.conversations import final_number
 
@@ -87,3 +90,20 @@ def test_data_is_for_built_in_pairs(files):
         check_pairs(
             experiment("gsm8k", test), PairVector(pairs=train, data=train), "intervention.vector"
         )
+
+
+@given(
+    st.sampled_from(["micro_gsm8k", "micro_humaneval"]),
+    st.sampled_from(["styles", "answers"]),
+    st.sampled_from(["assisted", "completion"]),
+    st.integers(1, 30),
+    st.integers(0, 30),
+)
+def test_fewer_pairs_are_the_first_of_more(task, kind, style, fewer, others):
+    kind = "styles" if task == "micro_humaneval" else kind
+    asking = experiment(task, style=style)
+    first = pairs_for(asking, PairVector(pairs=kind, samples=fewer))
+    more = pairs_for(asking, PairVector(pairs=kind, samples=fewer + others))
+    assert first == more[:fewer]
+    assert len(more) == fewer + others
+    assert pairs_for(asking, PairProperty(pairs=kind, samples=fewer)) == first

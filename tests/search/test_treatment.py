@@ -6,7 +6,7 @@ from harness.errors import FieldError
 from harness.search.treatment import (
     control_axis,
     dose_field,
-    pair_vectors,
+    pair_sections,
     treatment,
     with_pairs,
     without_control,
@@ -52,11 +52,11 @@ def test_every_kind_has_its_control():
 
 
 def test_the_pairs_of_a_vector_are_found_and_counted():
-    assert [vector.samples for vector in pair_vectors(experiment(STEERING))] == [64]
+    assert [vector.samples for vector in pair_sections(experiment(STEERING))] == [64]
     fewer = with_pairs(experiment(STEERING), 7)
-    assert [vector.samples for vector in pair_vectors(fewer)] == [7]
+    assert [vector.samples for vector in pair_sections(fewer)] == [7]
     assert fewer.intervention.alpha == 0.5
-    assert pair_vectors(experiment(MASK)) == []
+    assert pair_sections(experiment(MASK)) == []
 
 
 def test_nothing_to_search_for_is_refused():
