@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +31,7 @@ def add_to(verbs: Any) -> None:
 
     build = verbs.add_parser("build", help="from contrastive pairs, on a model")
     build.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="whose vector is built")
-    build.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        dest="overrides",
-        help="change a field of the spec",
-    )
+    _add_engine(build, "change a field of the spec; without one, engine.FIELD=VALUE")
     _add_pairs(build)
     build.add_argument(
         "--method",
@@ -51,6 +46,7 @@ def add_to(verbs: Any) -> None:
     bring = verbs.add_parser("import", help="from repeng (.gguf), steering-vectors or CAA (.pt)")
     bring.add_argument("files", type=Path, nargs="+", metavar="FILE")
     bring.add_argument("--layer", type=int, metavar="N", help="of a tensor whose file says none")
+    _add_engine(bring, "engine.FIELD=VALUE, where --model is measured")
     _add_pairs(bring)
     bring.add_argument("-o", "--output", type=Path, default=_OWN, metavar="FILE")
     bring.set_defaults(run=_import)
@@ -66,6 +62,19 @@ def add_to(verbs: Any) -> None:
     show.add_argument("file", type=Path, metavar="FILE")
     show.add_argument("--layer", type=int, metavar="N", help="of a tensor whose file says none")
     show.set_defaults(run=_show)
+
+
+def _add_engine(verb: argparse.ArgumentParser, meaning: str) -> None:
+    """What reads the hidden states."""
+    verb.add_argument("--engine", metavar="NAME", help="transformers (default) or vllm")
+    verb.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        dest="overrides",
+        help=meaning,
+    )
 
 
 def _add_pairs(verb: argparse.ArgumentParser) -> None:
@@ -108,11 +117,22 @@ def _build(parsed: argparse.Namespace) -> int:
 def _asked_in(parsed: argparse.Namespace) -> Experiment:
     from harness.runs.vector_files import asked_in
 
+    with _own_words():
+        return asked_in(parsed.spec, _overrides(parsed))
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """What specs refuse is told of pytest's options; the verb's are its own, unprefixed."""
     try:
-        return asked_in(parsed.spec, parsed.overrides)
+        yield
     except TitrateError as error:
-        # What specs refuse is told of pytest's options; the verb's are its own, unprefixed.
         raise VectorError(str(error).replace("--titrate-", "--")) from error
+
+
+def _overrides(parsed: argparse.Namespace) -> list[str]:
+    given: list[str] = parsed.overrides
+    return given if parsed.engine is None else [f"engine.name={parsed.engine}", *given]
 
 
 def _import(parsed: argparse.Namespace) -> int:
@@ -121,8 +141,10 @@ def _import(parsed: argparse.Namespace) -> int:
 
     if parsed.layer is not None and len(parsed.files) > 1:
         raise VectorError(f"--layer {parsed.layer} names the layer of one file, not of several")
-    if parsed.model is None and parsed.pairs is not None:
-        raise VectorError("--pairs is for measuring hidden states; give --model with it")
+    for option in ("pairs", "engine", "overrides"):
+        if parsed.model is None and getattr(parsed, option):
+            name = {"overrides": "set"}.get(option, option)
+            raise VectorError(f"--{name} is for measuring hidden states; give --model with it")
     vectors = joined([(file, read_any(file, parsed.layer)) for file in parsed.files])
     if parsed.model is not None:
         layers = list(vectors.vectors)
@@ -170,7 +192,13 @@ def _show(parsed: argparse.Namespace) -> int:
 def _experiment(parsed: argparse.Namespace, layers: list[int] | None, site: str) -> Experiment:
     """What a vector of the command line's settings would steer."""
     from harness.runs.vector_files import asked_by
+    from harness.spec import engine_settings
 
+    foreign = next((each for each in parsed.overrides if not each.startswith("engine.")), None)
+    if foreign is not None:
+        raise VectorError(f"--set {foreign}: without a SPEC only engine.FIELD=VALUE can be set")
+    with _own_words():
+        engine = engine_settings(_overrides(parsed))
     position = parsed.position or "last"
     vector = {
         "pairs": parsed.pairs or "styles",
@@ -180,9 +208,10 @@ def _experiment(parsed: argparse.Namespace, layers: list[int] | None, site: str)
         "method": _of(parsed, "method") or "mean",
     }
     task = parsed.task or "micro_humaneval"
-    return asked_by(
+    experiment = asked_by(
         parsed.model, task, vector, style=parsed.style or "assisted", layers=layers, site=site
     )
+    return experiment.model_copy(update={"engine": engine})
 
 
 def _of(parsed: argparse.Namespace, name: str) -> Any:

@@ -84,6 +84,31 @@ def test_build_of_a_spec_has_the_layers_of_all_its_cases(here, capsys):
     assert f"{relative:.3g}" in table
 
 
+@pytest.mark.parametrize("what", [QUICK, ["steer.yaml"]])
+def test_the_engine_is_what_the_command_line_says(here, capsys, what):
+    def built(*engine):
+        assert main(["vectors", "build", *what, *engine]) == 0
+        return read_vectors(here / "vectors.safetensors").vectors
+
+    single = built()
+    assert built("--engine", "transformers", "--set", "engine.dtype=float32") == single
+    assert built("--set", "engine.dtype=bfloat16") != single
+
+
+def test_an_import_is_measured_by_the_engine_of_the_command_line(here, capsys):
+    torch.save({2: torch.ones(96)}, "v.pt")
+
+    def norms(*engine):
+        assert main(["vectors", "import", "v.pt", *QUICK, *engine, "-o", "w.safetensors"]) == 0
+        return read_vectors(here / "w.safetensors").residual_norms
+
+    single = norms()
+    assert norms("--set", "engine.dtype=float32") == single
+    half = norms("--engine", "transformers", "--set", "engine.dtype=bfloat16")
+    assert half != single
+    assert half[2] == pytest.approx(single[2], rel=0.02)
+
+
 @pytest.mark.parametrize("suffix", [".gguf", ".pt"])
 def test_vectors_go_out_and_come_back(here, capsys, suffix):
     vectors = SteeringVectors("block", {1: Array([1.0] * 96), 3: Array([0.5] * 96)}, {1: 2.0, 3: 4})
@@ -168,6 +193,15 @@ def test_an_import_measures_the_hidden_states_of_a_model(here, capsys):
         (["show", "none.safetensors"], "none.safetensors: cannot be read"),
         (["import", "v.pt"], "v.pt: cannot be read: No such file"),
         (["import", "v.pt", "--pairs", "styles"], "give --model with it"),
+        (["import", "v.pt", "--engine", "vllm"], "--engine is for measuring hidden states; give"),
+        (["import", "v.pt", "--set", "engine.slots=3"], "--set is for measuring hidden states;"),
+        (["build", *QUICK, "--engine", "vlm"], "engine.name: 'vlm' is not accepted; it should"),
+        (
+            ["build", "steer.yaml", "--engine", "transformers,vllm"],
+            "should be 'transformers' or 'v",
+        ),
+        (["build", *QUICK, "--set", "engine.slot=2"], "--set engine.slot=2 engine.slot: no such f"),
+        (["build", *QUICK, "--set", "seed=2"], "--set seed=2: without a SPEC only engine.FIELD=V"),
         (["export", "steer.yaml", "-o", "v.pt"], "steer.yaml: is no known kind of file"),
     ],
 )
