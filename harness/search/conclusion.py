@@ -40,6 +40,7 @@ from harness.search.final import (
 )
 from harness.search.setup import Setup
 from harness.search.study import shown_url
+from harness.search.training import check_trained
 
 SPLITS_ARE_DISJOINT = "splits_are_disjoint"
 BEST_IS_THE_BEST = "best_trial_is_the_best"
@@ -102,6 +103,7 @@ def conclude_search(
     searched = unfinished(ready, study)
     best, folder = searched.best, directory / FOLDER
     experiment = ready.space.experiment(searched.configuration)
+    check_trained(experiment, ready.splits.train)
     again = _made_again(evaluator, ready, best)
     write_json(folder / TEST_IDS, [sample.id for sample in ready.splits.test.samples])
     write_file(folder / BEST_SPEC, best_spec(experiment, best.number))

@@ -115,12 +115,13 @@ class Space:
             FieldError: naming the place in the space.
         """
         check_intervention(self.base)
+        pair_sections(self.base)  # refuses an ordering measured on the test samples
         for field, value in self.corners():
             place = f"search.space.{field}"
             try:
                 experiment = self.experiment({field: value})
                 check_intervention(experiment)
-                pair_sections(experiment)  # refuses an ordering measured on the test samples
+                pair_sections(experiment)
             except FieldError as error:
                 problem = error.problem if error.field == field else str(error)
                 raise FieldError(place, f"at {displayed(value)}: {problem}") from error

@@ -6,6 +6,7 @@ import csv
 import json
 import sqlite3
 
+import optuna
 import pytest
 import yaml
 
@@ -293,3 +294,38 @@ def test_an_interrupted_batch_is_queued_again(tmp_path, monkeypatch):
     found, _ = run(tmp_path)
     assert [row["number"] for row in rows(tmp_path)] == list("012345")
     assert sum(found.trials.values()) == 6
+
+
+def test_pairs_that_are_written_while_it_runs_reach_no_trial_and_no_test_sample(
+    tmp_path, monkeypatch
+):
+    from harness.search.evaluate import Evaluator
+
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"prompt": "Ann?", "positive": " Yes.", "negative": " No."}\n')
+    whole = Evaluator.results
+
+    def edited(self, *arguments, **named):
+        results = whole(self, *arguments, **named)
+        file.write_text(file.read_text().replace("Ann?", "Tom?"))
+        return results
+
+    monkeypatch.setattr(Evaluator, "results", edited)
+    said = r"pairs\.jsonl: pair 1 was not there when the search began"
+    with pytest.raises(TaskError, match=said):
+        run(
+            tmp_path,
+            intervention={**SPEC["intervention"], "vector": {"pairs": "./pairs.jsonl"}},
+            splits={**SPEC["search"]["splits"], "train": 1},
+            space={"intervention.alpha": [1, 2]},
+            trials=4,
+            batch=2,
+            pruner="none",
+            pruner_options=None,
+        )
+    study = optuna.load_study(
+        study_name="small", storage=f"sqlite:///{tmp_path}/.titrate/search/small.db"
+    )
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
+    assert not (tmp_path / "out").exists()

@@ -152,7 +152,9 @@ def test_what_is_wrong_is_one_line_with_its_place(tmp_path, changes, said):
 def test_an_ordering_measured_on_the_task_itself_is_refused(tmp_path):
     mask = {"kind": "router_mask", "points": {"usage": "avg_last_agentic"}, "count": 0}
     changes = {"intervention": mask, "space": {"intervention.count": [0, 1]}, "model": "zoo/moe"}
-    with pytest.raises(SpecError, match="usage is measured on the task's own samples"):
+    with pytest.raises(
+        SpecError, match=r"intervention\.points: usage is measured on the task's own"
+    ):
         ready(tmp_path, **changes, splits={"validation": 6, "test": 5})
     chosen = {"intervention.points": [{"random": 0}, {"usage": "avg_last_agentic"}]}
     changes |= {"intervention": {**mask, "points": {"random": 0}}, "space": chosen}
