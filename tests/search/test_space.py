@@ -121,10 +121,10 @@ def test_a_layer_search_at_dose_nothing_holds_the_neutral_dose(tmp_path):
         ({"sampler": "BruteForceSampler"}, "search.sampler: 'BruteForceSampler' is no sampler;"),
         ({"sampler_options": {"sed": 1}}, "search.sampler_options: TPESampler does not take them"),
         ({"pruner": "medium"}, "search.pruner: 'medium' is no pruner; did you mean median?"),
-        ({"chunk": 6}, "search.pruner: median can prune nothing: 6 validation samples in chunks"),
+        ({"chunk": 7}, "search.pruner: median can prune nothing: 7 validation samples in chunks"),
         (
             {"pruner_options": {"n_warmup_steps": 10}},
-            "have 1 places between chunks and the first 10 are for warming up; use smaller chunks",
+            "have 2 places between chunks and the first 10 are for warming up; use smaller chunks",
         ),
         ({"splits": {"validation": 100, "test": 100}}, "but there are 164 of micro_gsm8k"),
         (
