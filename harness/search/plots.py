@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.reporting.figure import GREY, HEIGHT, RULE, canvas, surround
-from harness.reporting.plots import COLOURS
+from harness.reporting.palette import COLOURS
 
 _CELLS = 10
 _SHAPES = {TrialState.COMPLETE: "o", TrialState.PRUNED: "X"}

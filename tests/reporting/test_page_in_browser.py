@@ -15,7 +15,7 @@ from harness.reporting.terminal import interval
 from harness.runs.results import Departure, GateResult, InvariantResult
 
 from .large_run import large_run
-from .small_run import METRIC, called, cases_of, first, masked, result_of, sweep
+from .small_run import METRIC, called, cases_of, first, masked, result_of, steered, sweep
 
 EXAMPLE = Path(__file__).parents[2] / "reports" / "example"
 TABLE = ".cases tbody tr"
@@ -272,17 +272,38 @@ def test_enter_on_a_marker_leads_to_its_samples(show, report, results):
     assert "series=style%3Dassisted" in browser.js("location.hash")
 
 
-def test_more_curves_than_colours_are_grey(show, run):
-    axes = {"intervention.points.random": list(range(9)), "intervention.count": [0, 1]}
+def test_a_bundle_of_curves_is_told_by_colour_when_few_are_left(show, run):
+    axes = {"intervention.points.random": list(range(41)), "intervention.count": [0, 1]}
     cases = cases_of(axes=axes, dose="intervention.count")
     results = [result_of(cases[0].baseline, first(4, 4))]
     results += [result_of(case, first(3, 4), agreement=1) for case in cases]
     browser = show(build(run, results), results)
-    assert "9 curves" in browser.text("figure .hint")
+    assert "41 curves" in browser.text("figure .hint")
     browser.js("document.querySelector('.controls .search input').focus()")
-    browser.type("random=3")
-    browser.wait("document.querySelectorAll('.curve.colour-0').length > 0")
+    browser.type("random=37")
+    browser.wait("document.querySelectorAll('#experiment-0 .curve.faint').length === 0")
     assert len(browser.texts("#experiment-0 .point")) == 2
+
+
+def test_a_control_has_the_hue_of_its_vector_and_a_panel_is_headed_by_what_it_shows(show, run):
+    results = steered({"prompt.style": ["agentic", "assisted"], "intervention.layer": [0, 1, 2]})
+    browser = show(build(run, results), results)
+    panels = browser.texts("[data-part=chart] h3.panel")
+    assert panels == ["style=agentic", "style=assisted"]
+    hues = browser.js(
+        "[...document.querySelectorAll('svg .curve')]"
+        ".map((each) => each.style.getPropertyValue('--hue'))"
+    )
+    assert len(set(hues)) == 3
+    assert hues[:6:2] == hues[1:6:2]
+    assert hues[:6] == hues[6:]
+    dashes = browser.js(
+        "[...document.querySelectorAll('svg .curve .line')]"
+        ".map((each) => getComputedStyle(each).strokeDasharray)"
+    )
+    assert dashes[::2] == ["none"] * 6
+    assert dashes[1::2] == [dashes[1]] * 6 != ["none"] * 6
+    assert browser.text("figure .caption").count("Dotted curve: random control") == 1
 
 
 def test_without_a_dose_every_case_is_a_dot(show, run):

@@ -25,7 +25,7 @@ from harness.reporting.page.findings import findings, is_significant
 from harness.reporting.page.identities import identities
 from harness.reporting.page.samples import ROW, embed
 from harness.reporting.page.view import labels, subtitle, view
-from harness.reporting.plots import SIGNIFICANT
+from harness.reporting.plotted import SIGNIFICANT
 from harness.reporting.report import CaseReport, Report
 from harness.reporting.terminal import interval
 from harness.reporting.vector_norms import norms_text
