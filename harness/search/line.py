@@ -45,7 +45,7 @@ class SearchLine:
 
     def update(self, counts: Counts) -> None:
         """The speed, as requests are done."""
-        self._speed = f"{counts.tokens / max(counts.seconds, 1e-9):,.0f} tok/s"
+        self._speed = counts.speed
         with self.exposed():
             if self.stream.isatty():
                 self._redraw()
