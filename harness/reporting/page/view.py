@@ -22,6 +22,8 @@ from harness.reporting.report import CaseReport, Report
 
 #: Significant digits of numbers on the page, which shows at most four.
 _DIGITS = 6
+#: Of the smallest decimal that the page shows, 0.001, there are so many halves in 1.
+_HALVES = 2000
 
 
 def view(report: Report) -> dict[str, Any]:
@@ -179,5 +181,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}")
+        rounded = float(f"{value:.{_DIGITS}g}")
+        # What became a half of the last digit shown would be rounded once more, and away from it.
+        return value if (rounded * _HALVES).is_integer() else rounded
     return value

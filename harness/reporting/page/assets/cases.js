@@ -41,7 +41,7 @@ function asNumber(text) {
 
 function caseResult(one, metric) {
   const own = one.metrics?.[metric];
-  return own ? `${decimal(own.value)} ${bounds(own.ci_low, own.ci_high)}` : one.status;
+  return own ? valued(own) : one.status;
 }
 
 /**

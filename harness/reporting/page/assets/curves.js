@@ -184,10 +184,9 @@ function curvesLegend(series, baselines, metric, shared) {
     return inHue(element("li", { class: `curve key ${each.control ? "control" : ""}` }, key, each.name), each.hue);
   });
   for (const [at, each] of baselines) {
-    const { value, ci_low, ci_high } = caseAt(at).metrics[metric];
     const key = shape("svg", { width: 30, height: 12, viewBox: "-15 -6 30 12", "aria-hidden": "true" });
     key.append(line(-15, 0, 15, 0, "dashed"));
-    const text = `${caseAt(at).label}: ${decimal(value)} ${bounds(ci_low, ci_high)}`;
+    const text = `${caseAt(at).label}: ${valued(caseAt(at).metrics[metric])}`;
     items.push(inHue(element("li", { class: "baseline key" }, key, text), shared ? undefined : each.hue));
   }
   return element("ul", { class: "legend" }, ...items);
