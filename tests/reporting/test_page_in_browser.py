@@ -372,6 +372,19 @@ def test_parameters_sort_as_numbers(show, run):
     assert column(browser, 1) == ["9", "10", "100", "baseline"]
 
 
+def test_other_metrics_have_columns_that_sort(show, run):
+    results = [called(each, at) for at, each in enumerate(sweep(styles=("agentic",)))]
+    browser = show(build(run, results), results)
+    heads = browser.texts(".cases thead th")
+    assert heads.count("tool_call") == 1
+    column = heads.index("tool_call") + 1
+    cells = f"{TABLE} > :nth-child({column})"
+    assert browser.texts(cells) == ["0.00", "0.08", "0.17", "0.25", "0.33"]
+    for _ in range(2):
+        browser.js(f"document.querySelector('.cases thead th:nth-child({column}) button').click()")
+    assert browser.texts(cells) == ["0.33", "0.25", "0.17", "0.08", "0.00"]
+
+
 def test_words_and_parameters_filter_table_and_chart(show, report, results):
     browser = show(report, results)
     browser.js("document.querySelector('.controls .search input').focus()")

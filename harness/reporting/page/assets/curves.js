@@ -202,7 +202,7 @@ function curvesCaption(experiment, series, metrics) {
     "Bars and bands: 95 % intervals. Dashed: baseline. ",
     series.some((each) => each.control) ? "Dotted curve: random control. " : "",
     `Filled: p < ${REPORT.significant} against the baseline, paired by sample, ${which}. `,
-    experiment.leaves.length && metrics.includes(experiment.metric) ? "Dotted upright: where the curve leaves its baseline. " : "",
+    experiment.leaves.length && metrics.includes(experiment.metric) ? "Upright dots: where the curve leaves its baseline. " : "",
     "Point at a marker for its numbers, choose it for its samples.", missing);
 }
 

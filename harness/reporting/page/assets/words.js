@@ -31,12 +31,23 @@ function bounds(low, high) {
   return low === null || low === undefined ? "" : `[${decimal(low)}, ${decimal(high)}]`;
 }
 
-/** A metric with its interval: a small mean has two significant digits, for 0.00 would say nothing. */
-function valued({ value, ci_low, ci_high, method }) {
-  const small = ["t", "t_hall"].includes(method) && Math.abs(value) < 0.1;
-  const shown = small ? (each) => (each === null || each === undefined ? NOTHING : `${Number(each.toPrecision(2))}`.replace("-", "−")) : decimal;
+/** A metric with its interval. */
+function valued(metric) {
+  const shown = digitsOf(metric);
+  const { value, ci_low, ci_high } = metric;
   const between = ci_low === null || ci_low === undefined ? "" : ` [${shown(ci_low)}, ${shown(ci_high)}]`;
   return `${shown(value)}${between}`;
+}
+
+/** A metric without its interval. */
+function alone(metric) {
+  return metric === undefined ? NOTHING : digitsOf(metric)(metric.value);
+}
+
+/** How a metric's values are written: a small mean with two significant digits, for 0.00 would say nothing. */
+function digitsOf({ value, method }) {
+  const small = ["t", "t_hall"].includes(method) && Math.abs(value) < 0.1;
+  return small ? (each) => `${Number(each.toPrecision(2))}`.replace("-", "−") : decimal;
 }
 
 /** A value rounded up, with two decimals: what is needed at least. */
