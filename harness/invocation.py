@@ -163,10 +163,10 @@ def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
 
 def _generated(counts: Counts) -> str:
     stored = f" ({counts.requests_stored:,} stored)" if counts.requests_stored else ""
-    speed = counts.tokens / max(counts.seconds, 1e-9)
+    speed = f" ({counts.speed})" if counts.speed else ""
     return (
         f"{counts.requests_done:,} requests{stored}, {counts.tokens:,} tokens "
-        f"in {counts.seconds:.1f} s ({speed:,.0f} tokens/s)"
+        f"in {counts.seconds:.1f} s{speed}"
     )
 
 

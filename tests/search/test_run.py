@@ -12,6 +12,7 @@ import yaml
 from harness.errors import SpecError, TaskError
 from harness.search.line import SearchLine
 from harness.search.run import search
+from harness.search.summary import summary
 from tests.told import open_told
 
 from .small import SPEC, write_spec
@@ -293,3 +294,12 @@ def test_an_interrupted_batch_is_queued_again(tmp_path, monkeypatch):
     found, _ = run(tmp_path)
     assert [row["number"] for row in rows(tmp_path)] == list("012345")
     assert sum(found.trials.values()) == 6
+
+
+def test_what_the_spec_gives_cause_for_is_said_once_before_the_trials(tmp_path):
+    found, line = run(tmp_path, space={"intervention.alpha": [1]}, trials=1, batch=1)
+    warning = "the neutral dose 0 is not in the space"
+    assert line.said.count(warning) == 1
+    assert line.said.index(warning) < line.said.index("1/1 trials")
+    assert warning not in summary(found)
+    assert warning in document(tmp_path, "results.json")["warnings"][0]
