@@ -524,3 +524,12 @@ def test_engine_settings_need_no_spec():
     }.items():
         with pytest.raises(SpecError, match=complaint):
             engine_settings([override])
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["device=cpu", "device_map=auto", "drafts=false", "determinism=strict"],
+)
+def test_what_only_the_other_engine_understands_is_refused(override):
+    with pytest.raises(SpecError, match="means nothing to vllm; leave it out, or use"):
+        engine_settings(["engine.name=vllm", f"engine.{override}"])

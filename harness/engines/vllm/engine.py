@@ -22,6 +22,7 @@ from harness.engines.vllm.availability import check_served
 from harness.engines.vllm.canary import check_reached
 from harness.engines.vllm.conditions import Conditions, Lease
 from harness.engines.vllm.facts import ModelFacts
+from harness.engines.vllm.layout import check_layout
 from harness.engines.vllm.requests import Refusals, parameters, prompt_of
 from harness.engines.vllm.running import Running
 from harness.engines.vllm.start import described, is_eager, prepare, sequences, start
@@ -48,7 +49,9 @@ class VllmEngine:
         self, model: str, settings: EngineSettings, declared: Declared | None = None
     ) -> None:
         prepare(settings)
-        check_served(model, load_config(model))  # before its files are fetched and read
+        config = load_config(model)
+        check_layout(config, settings)
+        check_served(model, config)  # before its files are fetched and read
         self._facts = ModelFacts.of(model)
         self._settings = settings
         self._endings = Endings(self._facts)

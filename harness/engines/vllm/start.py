@@ -6,6 +6,7 @@ fixes torch's number of threads when it runs in process.
 
 from __future__ import annotations
 
+import importlib
 import os
 import warnings
 from importlib.metadata import version
@@ -16,7 +17,7 @@ import torch
 import torch._dynamo
 from pydantic import ValidationError
 
-from harness.engines.vllm.availability import check_installed, installed_version
+from harness.engines.vllm.availability import built_for_cpu, check_machine, cores, installed_version
 from harness.engines.vllm.conditions import Conditions
 from harness.engines.vllm.facts import ModelFacts
 from harness.errors import ModelError
@@ -29,28 +30,21 @@ _CACHE_SHARE = 0.25
 _EXTENSION = "harness.engines.vllm.worker.extension.WorkerExtension"
 
 
-def on_cpu() -> bool:
-    """Whether the vLLM that is installed runs on the CPU. Imports vLLM."""
-    from vllm.platforms import current_platform
-
-    return bool(current_platform.is_cpu())
-
-
 def device_name() -> str:
     """What vLLM runs on."""
     from vllm.platforms import current_platform
 
-    return "cpu" if on_cpu() else str(current_platform.get_device_name())
+    return "cpu" if built_for_cpu() else str(current_platform.get_device_name())
 
 
 def is_eager(settings: EngineSettings) -> bool:
     """Whether the forward pass is neither compiled nor captured, so that it can still change."""
-    return on_cpu() if settings.enforce_eager is None else settings.enforce_eager
+    return built_for_cpu() if settings.enforce_eager is None else settings.enforce_eager
 
 
 def sequences(settings: EngineSettings) -> int:
     """Sequences that run at once."""
-    return settings.slots or SEQUENCES["cpu" if on_cpu() else "gpu"]
+    return settings.slots or SEQUENCES["cpu" if built_for_cpu() else "gpu"]
 
 
 def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
@@ -130,7 +124,7 @@ def _arguments(
             }
         },
     }
-    if on_cpu():
+    if built_for_cpu():
         arguments["kv_cache_memory_bytes"] = _cache_bytes(facts, columns, sequences(settings))
     elif settings.gpu_memory_utilization is not None:
         arguments["gpu_memory_utilization"] = settings.gpu_memory_utilization
@@ -150,21 +144,21 @@ def _arguments(
 def prepare(settings: EngineSettings) -> None:
     """Set what vLLM reads from the environment, also in the processes that it starts; import it.
 
-    Raises `FieldError` where it is missing, or is a version that was not tested.
+    Raises `FieldError` where it is missing, is a version that was not tested, or cannot have these
+    settings here.
     """
-    check_installed()
+    check_machine(settings)
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(bool(settings.separate_process)))
     os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(settings.model_runner == "v2"))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cpu = on_cpu()
-    workers = (settings.tensor_parallel_size or 1) * (settings.pipeline_parallel_size or 1)
+        importlib.import_module("vllm")
+    cpu, workers = built_for_cpu(), _workers(settings)
     if cpu and workers > 1:
         # Without being told, vLLM wants a node of memory for each of its workers.
-        cores = sorted(os.sched_getaffinity(0))
-        shares = (cores[worker::workers] for worker in range(workers))
+        shares = (cores()[worker::workers] for worker in range(workers))
         bound = "|".join(",".join(map(str, share)) for share in shares)
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", bound)
     if cpu and is_eager(settings):
@@ -174,9 +168,13 @@ def prepare(settings: EngineSettings) -> None:
         torch._dynamo.config.disable = True  # noqa: SLF001 - torch's documented place for it
 
 
+def _workers(settings: EngineSettings) -> int:
+    return (settings.tensor_parallel_size or 1) * (settings.pipeline_parallel_size or 1)
+
+
 def _dtype(settings: EngineSettings) -> str:
     if settings.dtype == "auto":
-        return "float32" if on_cpu() else "auto"
+        return "float32" if built_for_cpu() else "auto"
     return settings.dtype
 
 
