@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
+from contextlib import nullcontext
 from importlib.metadata import version
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch._dynamo
 from pydantic import ValidationError
 
 from harness.engines.vllm.availability import built_for_cpu, check_machine, cores, installed_version
+from harness.engines.vllm.child_output import ChildOutput, root_cause
 from harness.engines.vllm.conditions import Conditions
 from harness.engines.vllm.facts import ModelFacts
 from harness.errors import ModelError
@@ -27,6 +29,8 @@ from harness.spec.experiment import EngineSettings
 SEQUENCES = {"cpu": 64, "gpu": 256}
 # Share of the free memory that the cache of keys and values may take on a CPU.
 _CACHE_SHARE = 0.25
+# vLLM's own variable; at this level, unless a user asks for more, its tracebacks are left out too.
+_LEVEL, _QUIET = "VLLM_LOGGING_LEVEL", "ERROR"
 _EXTENSION = "harness.engines.vllm.worker.extension.WorkerExtension"
 
 
@@ -83,12 +87,18 @@ def _started(facts: ModelFacts, settings: EngineSettings, conditions: Conditions
     from harness.engines.vllm.worker import plugin
 
     plugin.register()
+    several = bool(settings.separate_process) or _workers(settings) > 1
+    output = ChildOutput() if several and os.environ[_LEVEL] == _QUIET else None
     try:
-        return LLMEngine.from_engine_args(EngineArgs(**_arguments(facts, settings, conditions)))
+        with output or nullcontext():
+            return LLMEngine.from_engine_args(EngineArgs(**_arguments(facts, settings, conditions)))
     except Exception as error:  # whatever a model's code or a kernel finds wrong
-        raise ModelError(
-            f"model {facts.reference!r} cannot be started in vLLM: {_first_line(error)}"
-        ) from error
+        why = _first_line(error)
+        if output is not None:
+            found = root_cause(output.kept)
+            why = _worded(*found) if found else why
+            why += f"; set {_LEVEL}=INFO to see all that vLLM's processes say"
+        raise ModelError(f"model {facts.reference!r} cannot be started in vLLM: {why}") from error
 
 
 def _arguments(
@@ -120,6 +130,7 @@ def _arguments(
             "titrate": {
                 "rows": conditions.rows,
                 "declared": known.declared.to_json(),
+                "routers": conditions.declared.masks or conditions.declared.router_logits,
                 "columns": [list(column) for column in known.columns],
             }
         },
@@ -151,7 +162,7 @@ def prepare(settings: EngineSettings) -> None:
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(bool(settings.separate_process)))
     os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(settings.model_runner == "v2"))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault(_LEVEL, _QUIET)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         importlib.import_module("vllm")
@@ -195,6 +206,11 @@ def _first_line(error: Exception) -> str:
         return str(error.errors()[0]["msg"]).splitlines()[0]
     lines = [line for line in str(error).splitlines() if line.strip()]
     first = lines[0].strip() if lines else ""
-    return (
-        first if isinstance(error, ValueError | RuntimeError) else f"{type(error).__name__} {first}"
-    )
+    plain = isinstance(error, ValueError | RuntimeError | ModelError)
+    return first if plain else _worded(type(error).__name__, first)
+
+
+def _worded(kind: str, message: str) -> str:
+    """An exception by its type, where that says something, and its message."""
+    says_nothing = kind in {"ValueError", "RuntimeError", "ModelError", "Exception"}
+    return message if says_nothing and message else f"{kind} {message}".strip()
