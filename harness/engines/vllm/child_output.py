@@ -12,6 +12,7 @@ import re
 import sys
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from typing import Self
 
 # "(Worker pid=12) ERROR 11-21 18:22:41 [multiproc_executor.py:953] ...", the parts where they are.
@@ -26,8 +27,8 @@ _CHAINED = re.compile(
 _EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?$", re.M)
 _FAILURE = re.compile(rb"\b(?:ERROR|CRITICAL) \d\d-\d\d |Traceback \(most recent|^Process \S+:$")
 _LINES = re.compile(rb"[^\r\n]*[\r\n]+")
-# What we write ourselves behind all that was printed before a failure reached us. There need be no
-# end of file: a helper that multiprocessing started meanwhile lives as long as this process.
+# What we write ourselves behind all that was printed before the block ended. There need be no end
+# of file: children live on, and so does a helper that multiprocessing started meanwhile.
 _END = b"\0titrate: end\n"
 
 
@@ -44,7 +45,7 @@ class ChildOutput:
         self._held: list[bytes] = []
         self._holds = True
         self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self._ended, self._left = threading.Event(), threading.Event()
         self._own = os.dup(1), os.dup(2)
         read, write = os.pipe()
         os.dup2(write, 1)
@@ -55,18 +56,17 @@ class ChildOutput:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._flush()
-        if kind is not None:
-            os.write(1, b"\n" + _END)
+        os.write(1, _END)
         for number, own in enumerate(self._own, start=1):
             os.dup2(own, number)
         os.close(self._own[0])
-        if kind is not None:
-            self._ended.wait()
-            return
-        with self._lock:
-            self._holds = False
-            self._pass_on(b"".join(self._held))
-            self._held.clear()
+        self._ended.wait()
+        if kind is None:
+            with self._lock:
+                self._holds = False
+                self._pass_on(b"".join(self._held))
+                self._held.clear()
+        self._left.set()
 
     @property
     def kept(self) -> str:
@@ -81,6 +81,7 @@ class ChildOutput:
             while chunk := pipe.read(65536):
                 rest = self._take(rest + chunk)
         self._take(rest + b"\n" if rest else b"")
+        self._left.wait()
         os.close(self._own[1])
 
     def _take(self, text: bytes) -> bytes:
@@ -89,16 +90,18 @@ class ChildOutput:
         with self._lock:
             for line in _LINES.finditer(text):
                 end = line.end()
-                if line[0] == _END:
-                    self._ended.set()
-                elif self._holds and (self._held or _FAILURE.search(line[0].strip())):
-                    self._held.append(line[0])
+                printed = line[0].removesuffix(_END)
+                if self._holds and (self._held or _FAILURE.search(printed.strip())):
+                    self._held.append(printed)
                 else:
-                    self._pass_on(line[0])
+                    self._pass_on(printed)
+                if line[0] != printed:
+                    self._ended.set()
         return text[end:]
 
     def _pass_on(self, text: bytes) -> None:
-        os.write(self._own[1], text)
+        with suppress(OSError):  # whoever read stderr has left; children must not wait for that
+            os.write(self._own[1], text)
 
     @staticmethod
     def _flush() -> None:
