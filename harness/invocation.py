@@ -45,14 +45,14 @@ def command(config: pytest.Config) -> str:
 
 
 def overrides(config: pytest.Config) -> list[str]:
-    """All overrides of the command line in the form of --titrate-set."""
+    """All overrides of the command line, as `load` takes them."""
     given = list(config.option.titrate_set)
     if config.option.titrate_limit is not None:
-        given.append(f"task.limit={config.option.titrate_limit}")
+        given.append(f"--titrate-limit={config.option.titrate_limit}")
     if config.option.titrate_model is not None:
-        given.append(f"model={config.option.titrate_model}")
+        given.append(f"--titrate-model={config.option.titrate_model}")
     if config.option.titrate_engine is not None:
-        given.append(f"engine.name={config.option.titrate_engine}")
+        given.append(f"--titrate-engine={config.option.titrate_engine}")
     return given
 
 
