@@ -63,7 +63,7 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
     try:
         task = task_of(experiment.task, unsafe_code=unsafe_code)
         load_config(experiment.model)
-        _check_engine(experiment)
+        check_engine(experiment)
         pairs_of(experiment)
         check_intervention(experiment)
     except FieldError as error:
@@ -75,7 +75,7 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
     return PlannedCase(case, task, nodeid)
 
 
-def _check_engine(experiment: Experiment) -> None:
+def check_engine(experiment: Experiment) -> None:
     """Raise `FieldError` for an engine that is not here, or cannot do what is asked of it."""
     if experiment.engine.name == "transformers":
         _check_device(experiment.engine.device)
