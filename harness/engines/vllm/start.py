@@ -88,7 +88,7 @@ def _started(facts: ModelFacts, settings: EngineSettings, conditions: Conditions
 
     plugin.register()
     several = bool(settings.separate_process) or _workers(settings) > 1
-    output = ChildOutput() if several and os.environ[_LEVEL] == _QUIET else None
+    output = ChildOutput() if several and os.environ[_LEVEL].upper() == _QUIET else None
     try:
         with output or nullcontext():
             return LLMEngine.from_engine_args(EngineArgs(**_arguments(facts, settings, conditions)))
@@ -203,7 +203,8 @@ def _cache_bytes(facts: ModelFacts, columns: int, slots: int) -> int:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):  # whose own first line only counts the problems
-        return str(error.errors()[0]["msg"]).splitlines()[0]
+        message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        return message.splitlines()[0]
     lines = [line for line in str(error).splitlines() if line.strip()]
     first = lines[0].strip() if lines else ""
     plain = isinstance(error, ValueError | RuntimeError | ModelError)

@@ -97,6 +97,12 @@ def test_a_kernel_that_routes_by_itself_is_refused_before_weights_are_read(
         VllmEngine(folder, settings, Declared())
 
 
+def test_settings_that_vllm_itself_refuses_are_told_in_its_words(vllm_installed):
+    settings = EngineSettings(name="vllm", slots=4, max_num_batched_tokens=2)
+    with pytest.raises(ModelError, match=r"started in vLLM: max_num_batched_tokens \(2\) must be"):
+        VllmEngine("zoo/moe", settings)
+
+
 def test_an_engine_whose_canary_fails_is_stopped(vllm_installed, monkeypatch):
     from harness.engines.vllm import engine
 
