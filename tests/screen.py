@@ -1,7 +1,8 @@
-"""What a terminal shows in the end of all that was written to it."""
+"""What was written to a terminal, and what it shows of that in the end."""
 
 from __future__ import annotations
 
+import os
 import re
 
 
@@ -21,3 +22,14 @@ def screen(text: str) -> list[str]:
             lines[-1] = lines[-1][:column] + part + lines[-1][column + len(part) :]
             column += len(part)
     return [line.rstrip() for line in lines]
+
+
+def written(leader: int) -> str:
+    """Everything that is written to a pseudo-terminal until nobody has its other end any more."""
+    parts = []
+    while True:
+        try:
+            parts.append(os.read(leader, 1 << 16))
+        except OSError:
+            os.close(leader)
+            return b"".join(parts).decode()

@@ -183,9 +183,10 @@ class EngineSettings(Settings):
     enforce_eager: bool | None = None
     """vllm: neither compile nor capture the forward pass; the default on a CPU."""
     model_runner: Literal["v1", "v2"] | None = None
-    """vllm: which of its model runners; v1 by default. v2 needs a GPU."""
-    speculation: Literal["ngram"] | None = None
-    """vllm: propose tokens that followed the same ones before; greedy requests only."""
+    """vllm: which of its model runners; v1 by default. v2 needs Triton, and so a GPU."""
+    speculation: Literal["ngram", "suffix"] | None = None
+    """vllm: propose tokens that followed the same ones before, in the sequence (ngram) or in any
+    (suffix, needs arctic-inference); greedy requests only."""
 
     @model_validator(mode="after")
     def _one_engine(self) -> Self:

@@ -9,6 +9,7 @@ import optuna
 from optuna.trial import TrialState
 
 from harness.search.line import SearchLine
+from tests.screen import written
 
 
 def study_of():
@@ -34,15 +35,14 @@ def test_plain_lines_where_nothing_can_be_redrawn():
 
 
 def test_a_bar_where_it_can_be_redrawn():
-    master, slave = pty.openpty()
-    termios.tcsetwinsize(slave, (40, 110))
-    with os.fdopen(slave, "w") as stream:
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (40, 110))
+    with os.fdopen(follower, "w") as stream:
         line = SearchLine(stream, 4)
         line.note("loading zoo/base")
         line.trials_done(study_of())
         line.close()
-        said = os.read(master, 100_000).decode()
-    os.close(master)
+    said = written(leader)
     assert "titrate: loading zoo/base" in said
     assert "3/4, best 0.5 (trial 0)" in said
     assert "1 pruned, 1 failed" in said

@@ -12,7 +12,7 @@ import termios
 import psutil
 import pytest
 
-from tests.screen import screen
+from tests.screen import screen, written
 
 from .prepared import PreparedWorkers
 from .runs import REQUESTS, Project, measured, statuses, wait_until
@@ -124,11 +124,8 @@ def test_one_live_line_of_all_workers_on_a_real_terminal(project, workers):
     arguments = ("benches", *workers.option(2), "--titrate-report=out")
     with project.started(*arguments, output=follower, TERM="xterm", NO_COLOR="1") as process:
         os.close(follower)
-        written = b""
-        while chunk := read_terminal(leader):
-            written += chunk
-        assert process.wait() == 0, written.decode()
-    text = written.decode()
+        text = written(leader)
+        assert process.wait() == 0, text
     assert "titrate: gw0: loading zoo/moe" in text
     drawn = re.findall(r"titrate: (\d)/8 cases .*? (\d+)/50 requests, [\d,]+ tok/s, ", text)
     assert drawn, "a terminal gets no plain lines"
@@ -137,15 +134,6 @@ def test_one_live_line_of_all_workers_on_a_real_terminal(project, workers):
     seen = screen(text)
     assert not [line for line in seen if line.startswith("titrate: ")], "it is gone in the end"
     assert "report: out" in seen
-
-
-def read_terminal(leader):
-    """What was written meanwhile; nothing when nobody has the terminal any more."""
-    try:
-        return os.read(leader, 1 << 16)
-    except OSError:
-        os.close(leader)
-        return b""
 
 
 # What dies costs only itself ----------------------------------------------------------------------

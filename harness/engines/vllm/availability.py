@@ -68,6 +68,8 @@ def check_machine(settings: EngineSettings) -> None:
             f"{settings.gpu_memory_utilization:g} means nothing to vLLM's build for CPUs; leave it "
             "out",
         )
+    if settings.speculation == "suffix":
+        check_suffixes()
     if settings.distributed_executor != "ray":  # which knows of other machines
         _check_devices(settings)
 
@@ -98,6 +100,16 @@ def _check_devices(settings: EngineSettings) -> None:
         f"{asked}, and {found} {'is' if found == 1 else 'are'} here; use at most {found}, or "
         "engine.distributed_executor: ray for several machines",
     )
+
+
+def check_suffixes() -> None:
+    """Raise `FieldError` where the trees of suffixes that vLLM drafts from are not installed."""
+    if find_spec("arctic_inference") is None:
+        raise FieldError(
+            "engine.speculation",
+            "suffix needs arctic-inference, which is not installed here; pip install "
+            "arctic-inference==0.1.1 beside vllm, or use ngram",
+        )
 
 
 def check_served(reference: str, config: Any) -> None:

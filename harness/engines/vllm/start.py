@@ -6,7 +6,7 @@ fixes torch's number of threads when it runs in process.
 
 from __future__ import annotations
 
-import importlib
+import logging
 import os
 import warnings
 from contextlib import nullcontext
@@ -22,7 +22,7 @@ from harness.engines.vllm.availability import built_for_cpu, check_machine, core
 from harness.engines.vllm.child_output import ChildOutput, root_cause
 from harness.engines.vllm.conditions import Conditions
 from harness.engines.vllm.facts import ModelFacts
-from harness.errors import ModelError
+from harness.errors import FieldError, ModelError
 from harness.spec.experiment import EngineSettings
 
 #: Sequences at once, unless a spec says otherwise: on a CPU more no longer raise throughput.
@@ -31,6 +31,11 @@ SEQUENCES = {"cpu": 64, "gpu": 256}
 _CACHE_SHARE = 0.25
 # vLLM's own variable; at this level, unless a user asks for more, its tracebacks are left out too.
 _LEVEL, _QUIET = "VLLM_LOGGING_LEVEL", "ERROR"
+# What vLLM is told of each method. A suffix's own frequency decides how many tokens it proposes.
+_SPECULATION = {
+    "ngram": {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4},
+    "suffix": {"method": "suffix"},
+}
 _EXTENSION = "harness.engines.vllm.worker.extension.WorkerExtension"
 
 
@@ -139,12 +144,8 @@ def _arguments(
         arguments["kv_cache_memory_bytes"] = _cache_bytes(facts, columns, sequences(settings))
     elif settings.gpu_memory_utilization is not None:
         arguments["gpu_memory_utilization"] = settings.gpu_memory_utilization
-    if settings.speculation == "ngram":
-        arguments["speculative_config"] = {
-            "method": "ngram",
-            "num_speculative_tokens": 4,
-            "prompt_lookup_max": 4,
-        }
+    if settings.speculation is not None:
+        arguments["speculative_config"] = _SPECULATION[settings.speculation]
     else:
         version = "v2" if settings.model_runner == "v2" else "v1"
         processor = f"harness.engines.vllm.processors_{version}:SamplingProcessor"
@@ -162,10 +163,12 @@ def prepare(settings: EngineSettings) -> None:
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(bool(settings.separate_process)))
     os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(settings.model_runner == "v2"))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault(_LEVEL, _QUIET)
+    level = os.environ.setdefault(_LEVEL, _QUIET)
+    # vLLM itself heeds it only when an engine is made.
+    logging.getLogger("vllm").setLevel(level.upper())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        importlib.import_module("vllm")
+        _check_runner(settings)
     cpu, workers = built_for_cpu(), _workers(settings)
     if cpu and workers > 1:
         # Without being told, vLLM wants a node of memory for each of its workers.
@@ -181,6 +184,16 @@ def prepare(settings: EngineSettings) -> None:
 
 def _workers(settings: EngineSettings) -> int:
     return (settings.tensor_parallel_size or 1) * (settings.pipeline_parallel_size or 1)
+
+
+def _check_runner(settings: EngineSettings) -> None:
+    from vllm.triton_utils import HAS_TRITON
+
+    if settings.model_runner == "v2" and not HAS_TRITON:
+        raise FieldError(
+            "engine.model_runner",
+            f"v2 needs Triton, which this vLLM does not use on {device_name()}; leave it out",
+        )
 
 
 def _dtype(settings: EngineSettings) -> str:

@@ -5,21 +5,32 @@ process that it runs in. Prints one line of JSON: `python parity.py MODEL SETTIN
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import pytest
 
 # A program of its own: the folder that it lies in is where Python looks first.
+from interpreted import interpret_triton
 from requests_of import interventions, prompts, requests
 
 from harness.engines import open_engine
-from harness.engines.base import Capture, Reading
+from harness.engines.base import Capture, Reading, Request
 from harness.engines.declared import Declared
 from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.reading import needed
+from harness.engines.vllm.worker.model import ModelInterventions
+from harness.interventions.steering import Steering
 from harness.models.loading import load_config
 from harness.spec import EngineSettings
 
 
 def main(model: str, settings: str) -> None:
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        interpret_triton()
     config = load_config(model)
     given = {"name": "vllm", "slots": 8, **json.loads(settings)}
     capture = Capture(
@@ -33,8 +44,10 @@ def main(model: str, settings: str) -> None:
     needs = Declared.of(interventions(config)) | needed(readings)
     engine = VllmEngine(model, EngineSettings.model_validate(given), needs)
     queue = requests(engine.tokenizer, config, draws="speculation" not in given)
-    theirs, ours = dict(expected.generate(queue)), dict(engine.generate(queue))
-    again = dict(engine.generate(queue))  # prefixes are resident now
+    theirs = dict(expected.generate(queue))
+    with _counting_drafts() as drafts:
+        ours = dict(engine.generate(queue))
+        again = dict(engine.generate(queue))  # prefixes are resident now
     print(
         json.dumps(
             {
@@ -44,10 +57,53 @@ def main(model: str, settings: str) -> None:
                 "gap": max(_gap(ours[i], theirs[i]) for i in ours),
                 "reading": _reading_gap(readings, engine, expected),
                 "forward": engine.determinism["forward"],
+                "runner": _runner(engine),
+                "drafts": sum(drafts),
             }
         )
     )
+    if not given.get("separate_process") and given.get("tensor_parallel_size", 1) == 1:
+        _check_unmapped_steps_raise(engine, queue)
     engine.close()
+
+
+@contextmanager
+def _counting_drafts() -> Iterator[list[int]]:
+    """How many tokens each step was given to verify."""
+    drafts: list[int] = []
+    scheduled = ModelInterventions.scheduled
+
+    def counting(self: ModelInterventions, output: object) -> None:
+        drafts.append(sum(map(len, output.scheduled_spec_decode_tokens.values())))
+        scheduled(self, output)
+
+    with patch.object(ModelInterventions, "scheduled", counting):
+        yield drafts
+
+
+def _check_unmapped_steps_raise(engine: VllmEngine, queue: Sequence[Request]) -> None:
+    """A runner of which our adapter no longer sees how a step is laid out must not go unnoticed."""
+    steered = next(
+        each
+        for each in queue
+        if isinstance(each.intervention, Steering) and each.intervention.terms
+    )
+    with (
+        patch.object(ModelInterventions, "begin", lambda *_: None),
+        pytest.raises(RuntimeError, match="which tokens belong to which request"),
+    ):
+        list(engine.generate([steered]))
+
+
+def _runner(engine: VllmEngine) -> str | None:
+    """The module of the class that runs the model; None where it is in another process."""
+    driver = getattr(engine._engine, "model_executor", None)
+    if driver is None or not hasattr(driver, "driver_worker"):
+        return None
+    runner = driver.driver_worker.worker.model_runner
+    return next(
+        each.__module__ for each in type(runner).__mro__ if each.__name__ == "GPUModelRunner"
+    )
 
 
 def _same(own: object, other: object) -> bool:

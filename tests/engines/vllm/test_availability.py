@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 from harness.engines import check_kind
 from harness.engines.vllm import availability
-from harness.engines.vllm.availability import check_installed, check_machine
+from harness.engines.vllm.availability import check_installed, check_machine, check_suffixes
 from harness.errors import FieldError
 from harness.spec import EngineSettings
 
@@ -33,6 +35,12 @@ def test_tested_versions_are_taken(found, monkeypatch):
     assert check_installed() == found
 
 
+@pytest.mark.skipif(find_spec("arctic_inference") is not None, reason="arctic-inference is here")
+def test_drafts_from_suffixes_are_refused_where_their_package_is_missing():
+    with pytest.raises(FieldError, match="suffix needs arctic-inference, which is not installed"):
+        check_suffixes()
+
+
 def test_an_intervention_that_is_not_applied_inside_vllm_is_refused():
     check_kind("vllm", "router_mask")
     with pytest.raises(FieldError, match="vllm does not run interventions of kind dac; use trans"):
@@ -48,6 +56,7 @@ def machine(monkeypatch):
             return {distribution: "0.32.0"}.get(name)
 
         monkeypatch.setattr(availability, "_version", version)
+        monkeypatch.setattr(availability, "find_spec", lambda name: None)
         monkeypatch.setattr(availability, "cores", lambda: list(range(cores)))
         monkeypatch.setattr(availability.torch.cuda, "device_count", lambda: gpus)
         monkeypatch.setattr(availability.torch.accelerator, "device_count", lambda: gpus)
@@ -62,6 +71,7 @@ GPUS = {"distribution": "vllm", "gpus": 4}
     ("here", "settings", "message"),
     [
         ({}, {"distributed_executor": "ray"}, "distributed_executor: ray is not installed here; "),
+        ({}, {"speculation": "suffix"}, "speculation: suffix needs arctic-inference, which is not"),
         (
             {},
             {"gpu_memory_utilization": 0.5},

@@ -12,7 +12,7 @@ from harness.engines.base import Capture, Reading, Request, Stop
 from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.worker import plugin
 from harness.engines.vllm.worker.places import SteeredPlace
-from harness.errors import ModelError, RequestError
+from harness.errors import FieldError, ModelError, RequestError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask
@@ -200,6 +200,13 @@ def test_a_model_that_vllm_does_not_serve_is_refused_before_its_files_are_read(
     (tmp_path / "config.json").write_text(json.dumps(config))  # neither weights nor a tokenizer
     with pytest.raises(ModelError, match="vLLM does not serve NobodysForCausalLM;"):
         VllmEngine(str(tmp_path), EngineSettings(name="vllm"))
+
+
+def test_a_runner_that_cannot_run_here_is_refused_before_the_model_is_read(vllm_installed):
+    """There is no such model, so that anything read of it would be another error."""
+    settings = EngineSettings(name="vllm", model_runner="v2")
+    with pytest.raises(FieldError, match="v2 needs Triton, which this vLLM does not use on cpu"):
+        VllmEngine("./nothing", settings)
 
 
 def test_attention_weights_are_refused(served):

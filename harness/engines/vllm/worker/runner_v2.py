@@ -1,8 +1,8 @@
 """Adapter to vLLM's V2 model runner, which asks a model's state for inputs before every pass.
 
-Written from vLLM's source (0.32, `vllm/v1/worker/gpu`) and never run here: that runner needs a GPU.
-A step whose layout was not seen raises (`ModelInterventions.ended`), rather than passing for one in
-which interventions did nothing.
+That runner's own kernels are Triton's; tests run it on a CPU in Triton's interpreter. A step whose
+layout was not seen raises (`ModelInterventions.ended`), rather than passing for one in which
+interventions did nothing.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from harness.engines.vllm.worker import plugin
 
 
 def follow() -> None:
-    """Follow the steps of every V2 runner whose model is ours; nothing where it cannot run."""
-    from vllm.platforms import current_platform
+    """Follow the steps of every V2 runner whose model is ours; there is none without Triton."""
+    from vllm.triton_utils import HAS_TRITON
 
-    if not current_platform.is_cuda_alike():
+    if not HAS_TRITON:
         return
     from vllm.v1.worker.gpu.model_runner import GPUModelRunner
     from vllm.v1.worker.gpu.model_states.default import DefaultModelState
