@@ -21,6 +21,7 @@ from optuna.distributions import (
 from pydantic import JsonValue
 
 from harness.errors import FieldError, ModelError, TaskError
+from harness.runs.plan import check_engine
 from harness.runs.resolve import check_intervention
 from harness.search.treatment import dose_field, pair_vectors, treatment
 from harness.spec import Experiment, Source
@@ -94,13 +95,15 @@ class Space:
         Raises:
             FieldError: naming the place in the space.
         """
+        check_engine(self.base)
         check_intervention(self.base)
         for field, value in self.corners():
             place = f"search.space.{field}"
             try:
-                experiment = self.experiment({field: value})
-                check_intervention(experiment)
-                pair_vectors(experiment)  # refuses an ordering measured on the test samples
+                corner = self.experiment({field: value})
+                check_engine(corner)
+                check_intervention(corner)
+                pair_vectors(corner)  # refuses an ordering measured on the test samples
             except FieldError as error:
                 problem = error.problem if error.field == field else str(error)
                 raise FieldError(place, f"at {displayed(value)}: {problem}") from error
