@@ -182,14 +182,13 @@ def _run_specs(parsed: argparse.Namespace) -> int:
     from harness.reporting.forecast import forecast_table
     from harness.running import forecast_specs, run_specs
     from harness.runs.shard import Shard
-    from harness.spec import engine_override
 
     shard = None if parsed.shard is None else Shard.parse(parsed.shard, "--shard")
     progress = LiveLine(sys.stderr)
     overrides = list(parsed.overrides)
-    overrides += [] if parsed.limit is None else [f"task.limit={parsed.limit}"]
-    overrides += [] if parsed.model is None else [f"model={parsed.model}"]
-    overrides += engine_override(parsed.engine)
+    overrides += [] if parsed.limit is None else [f"--titrate-limit={parsed.limit}"]
+    overrides += [] if parsed.model is None else [f"--titrate-model={parsed.model}"]
+    overrides += [] if parsed.engine is None else [f"--titrate-engine={parsed.engine}"]
     if parsed.plan:
         forecasts = forecast_specs(
             parsed.specs, overrides, parsed.store, unsafe_code=parsed.unsafe_code

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.errors import TitrateError
-from harness.spec import engine_override
 
 if TYPE_CHECKING:
     from harness.live_line import LiveLine
@@ -46,13 +45,14 @@ def command(config: pytest.Config) -> str:
 
 
 def overrides(config: pytest.Config) -> list[str]:
-    """All overrides of the command line in the form of --titrate-set."""
+    """All overrides of the command line, as `load` takes them."""
     given = list(config.option.titrate_set)
     if config.option.titrate_limit is not None:
-        given.append(f"task.limit={config.option.titrate_limit}")
+        given.append(f"--titrate-limit={config.option.titrate_limit}")
     if config.option.titrate_model is not None:
-        given.append(f"model={config.option.titrate_model}")
-    given += engine_override(config.option.titrate_engine)
+        given.append(f"--titrate-model={config.option.titrate_model}")
+    if config.option.titrate_engine is not None:
+        given.append(f"--titrate-engine={config.option.titrate_engine}")
     return given
 
 
@@ -163,10 +163,10 @@ def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
 
 def _generated(counts: Counts) -> str:
     stored = f" ({counts.requests_stored:,} stored)" if counts.requests_stored else ""
-    speed = counts.tokens / max(counts.seconds, 1e-9)
+    speed = f" ({counts.speed})" if counts.speed else ""
     return (
         f"{counts.requests_done:,} requests{stored}, {counts.tokens:,} tokens "
-        f"in {counts.seconds:.1f} s ({speed:,.0f} tokens/s)"
+        f"in {counts.seconds:.1f} s{speed}"
     )
 
 

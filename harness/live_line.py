@@ -17,7 +17,7 @@ _LOG = 10.0
 
 
 class LiveLine:
-    """Shows cases, requests, tokens per second and time left.
+    """Shows cases, requests, the engines' tokens per second and time left.
 
     `exposed` is entered around every write, so that a test runner can let go of the stream;
     `before_line` is called where a line begins, to end whatever stands there.
@@ -63,12 +63,11 @@ class LiveLine:
             return
         self._last_shown = now
         elapsed = now - self._started
-        speed = counts.tokens / elapsed if elapsed else 0.0
         with self._exposed():
             if self._on_terminal():
-                self._redraw(counts, speed)
+                self._redraw(counts)
             else:
-                self._write(counts, speed, elapsed)
+                self._write(counts, elapsed)
 
     def close(self) -> None:
         """Remove the line."""
@@ -96,7 +95,7 @@ class LiveLine:
             )
         return self._bar
 
-    def _redraw(self, counts: Counts, speed: float) -> None:
+    def _redraw(self, counts: Counts) -> None:
         bar = self._line()
         bar.total = counts.requests_total
         bar.initial = counts.requests_stored  # they took no time, and tell nothing of what is left
@@ -104,20 +103,22 @@ class LiveLine:
         bar.set_description_str(
             f"titrate: {counts.cases_done}/{counts.cases_total} cases", refresh=False
         )
-        bar.set_postfix_str(f"{speed:,.0f} tok/s", refresh=False)
+        bar.set_postfix_str(counts.speed, refresh=False)
         bar.refresh()
         if counts.cases_done == counts.cases_total:
             bar.close()
             self._bar = None
 
-    def _write(self, counts: Counts, speed: float, elapsed: float) -> None:
+    def _write(self, counts: Counts, elapsed: float) -> None:
         waiting = counts.requests_total - counts.requests_done
         made = counts.requests_done - counts.requests_stored
         left = elapsed * waiting / made if made else 0.0
+        parts = [
+            f"{counts.cases_done}/{counts.cases_total} cases",
+            f"{counts.requests_done}/{counts.requests_total} requests",
+            counts.speed,
+            f"{left:.0f} s left" if waiting else "",
+        ]
         self._before_line()
-        self._stream.write(
-            f"titrate: {counts.cases_done}/{counts.cases_total} cases, "
-            f"{counts.requests_done}/{counts.requests_total} requests, "
-            f"{speed:,.0f} tok/s, {left:.0f} s left\n"
-        )
+        self._stream.write(f"titrate: {', '.join(filter(None, parts))}\n")
         self._stream.flush()

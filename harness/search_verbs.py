@@ -46,8 +46,8 @@ def _run(parsed: argparse.Namespace) -> int:
     from harness.search.summary import summary
 
     overrides = list(parsed.overrides)
-    overrides += [] if parsed.limit is None else [f"task.limit={parsed.limit}"]
-    overrides += [] if parsed.model is None else [f"model={parsed.model}"]
+    overrides += [] if parsed.limit is None else [f"--titrate-limit={parsed.limit}"]
+    overrides += [] if parsed.model is None else [f"--titrate-model={parsed.model}"]
     reason = unmet_by(parsed.spec, overrides)
     if reason is not None:
         print(f"skipped: {parsed.spec} {reason}")

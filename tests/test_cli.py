@@ -12,6 +12,7 @@ import pytest
 
 import harness
 from harness.cli import listing, main
+from harness.engines.vllm import availability
 from harness.models import zoo
 from harness.models.zoo import building, recipes
 from harness.reporting import json_schema, table
@@ -85,6 +86,13 @@ def test_run_sets_fields_and_takes_several_specs(spec, here, capsys):
     report = harness.load_report(folder).report
     assert list(report.experiments) == ["small", "other"]
     assert {case.task.size for case in report.cases} == {1}
+
+
+def test_run_names_an_option_as_it_was_typed(spec, capsys, monkeypatch):
+    monkeypatch.setattr(availability, "installed_version", lambda: None)
+    assert main(["run", "small.yaml", "--engine", "vllm"]) == 2
+    error = "titrate: --engine vllm engine.name: vllm is not installed here; pip install "
+    assert capsys.readouterr().err.startswith(error)
 
 
 def test_run_fails_with_a_gate(spec, capsys):

@@ -37,6 +37,7 @@ def counts(done: int, *, cases_done: int = 0) -> Counts:
         requests_done=done,
         requests_total=200,
         tokens=30 * done,
+        seconds=0.5 * done,
     )
 
 
@@ -55,7 +56,7 @@ def test_a_log_gets_a_line_every_ten_seconds_at_most(clock):
     assert at == [10, 20, 30, 40, 50]
     assert "\r" not in stream.getvalue()
     assert stream.getvalue().splitlines()[0] == (
-        "titrate: 0/4 cases, 10/200 requests, 30 tok/s, 190 s left"
+        "titrate: 0/4 cases, 10/200 requests, 60 tokens/s, 190 s left"
     )
 
 
@@ -68,7 +69,7 @@ def test_a_log_ends_with_a_line_about_everything(clock):
     assert stream.getvalue() == ""
     line.update(counts(200, cases_done=4))
     line.close()
-    assert stream.getvalue() == "titrate: 4/4 cases, 200/200 requests, 3,000 tok/s, 0 s left\n"
+    assert stream.getvalue() == "titrate: 4/4 cases, 200/200 requests, 60 tokens/s\n"
 
 
 def test_a_note_is_a_line_at_once(clock):
@@ -80,7 +81,7 @@ def test_a_note_is_a_line_at_once(clock):
 def test_a_run_that_is_complete_at_once_has_no_speed_to_show(clock):
     stream = io.StringIO()
     LiveLine(stream).update(counts(0, cases_done=4))
-    assert stream.getvalue() == "titrate: 4/4 cases, 0/200 requests, 0 tok/s, 0 s left\n"
+    assert stream.getvalue() == "titrate: 4/4 cases, 0/200 requests, 0 s left\n"
 
 
 def test_a_run_without_cases_has_nothing_to_count(clock):
@@ -102,7 +103,7 @@ def test_a_terminal_is_redrawn_in_place(clock):
     line.update(counts(50))
     (shown,) = stream.screen()
     assert shown.startswith("titrate: 0/4 cases ")
-    assert "50/200 requests, 1,500 tok/s, " in shown
+    assert "50/200 requests, 60 tokens/s, " in shown
     clock.seconds += 1
     line.update(counts(100, cases_done=1))
     (shown,) = stream.screen()

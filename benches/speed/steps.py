@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -27,10 +28,14 @@ from harness.engines.base import Request
 from harness.engines.transformers import engine
 from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.engine import TransformersEngine
+from harness.interventions.array import Array
+from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask
 from harness.interventions.router_points import random_points
+from harness.interventions.steering import Steering, Term
 from harness.models.loading import load
 from harness.models.routers import router_shape
+from harness.models.sites import hidden_shape
 
 ROWS = 256
 NEW_TOKENS = 24
@@ -73,6 +78,7 @@ def main() -> None:
     loaded = load("zoo/moe")
     loaded.model.generation_config.eos_token_id = None
     shape = router_shape(loaded.model.config)
+    _, width = hidden_shape(loaded.model.config)
     prompts = [tuple(300 + (7 * row + i) % 200 for i in range(16)) for row in range(ROWS)]
 
     def masks(distinct: int) -> list[RouterMask]:
@@ -83,26 +89,34 @@ def main() -> None:
         different = [RouterMask(points=(*ordering[:7], *next(pairs))) for _ in range(distinct)]
         return [different[row % distinct] for row in range(ROWS)]
 
-    def requests(interventions: Sequence[RouterMask | None]) -> list[Request]:
+    def vectors(distinct: int) -> list[Steering]:
+        # Too weak to change a token, for the same reason.
+        drawn = torch.randn(distinct, width, generator=torch.Generator().manual_seed(0))
+        different = [Steering(terms=(Term(layer=1, vector=Array(v), alpha=1e-4),)) for v in drawn]
+        return [different[row % distinct] for row in range(ROWS)]
+
+    def requests(interventions: Sequence[Intervention | None]) -> list[Request]:
         return [
-            Request(prompt, NEW_TOKENS, mask, sample=str(row))
-            for row, (prompt, mask) in enumerate(zip(prompts, interventions, strict=True))
+            Request(prompt, NEW_TOKENS, each, sample=str(row))
+            for row, (prompt, each) in enumerate(zip(prompts, interventions, strict=True))
         ]
 
     variants = {
         "no intervention": requests([None] * ROWS),
         "neutral masks": requests([RouterMask()] * ROWS),
-        "1 mask": requests(masks(1)),
-        "16 masks": requests(masks(16)),
-        "256 masks": requests(masks(256)),
+        "neutral vectors": requests([Steering()] * ROWS),
     }
+    for distinct in (1, 16, 256):
+        variants[f"masks: {distinct}"] = requests(masks(distinct))
+        variants[f"vectors: {distinct}"] = requests(vectors(distinct))
     times = compare(loaded, variants)
     table = Table(title=f"zoo/moe, {ROWS} rows, {NEW_TOKENS} tokens, {REPETITIONS} repetitions")
-    for title in ("batch", "cpu s", "of no intervention", "fastest", "of 1 mask", "fastest"):
+    for title in ("batch", "cpu s", "of no intervention", "fastest", "of one", "fastest"):
         table.add_column(title, justify="left" if title == "batch" else "right")
     for name, own in times.items():
         cells = [f"{statistics.median(own):.3f}"]
-        for other in (times["no intervention"], times["1 mask"]):
+        one = times.get(f"{name.partition(':')[0]}: 1", times["no intervention"])
+        for other in (times["no intervention"], one):
             paired = statistics.median(a / b for a, b in zip(own, other, strict=True))
             cells += [f"{paired:.3f}", f"{min(own) / min(other):.3f}"]
         table.add_row(name, *cells)

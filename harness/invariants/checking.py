@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.engines import KINDS
-from harness.engines.vllm.availability import check_installed
+from harness.engines.vllm.availability import check_machine
 from harness.engines.vllm.engine import VllmEngine
 from harness.errors import TitrateError
 from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench
@@ -84,7 +84,7 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
     settings = settings or EngineSettings()
     given = settings.model_dump(exclude=_VARIED)
     if settings.name == "vllm":
-        check_installed()
+        check_machine(settings)
     engines = {name: each for name, each in ENGINES.items() if each["name"] == settings.name}
     found = []
     for reference in models:

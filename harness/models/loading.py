@@ -6,6 +6,8 @@ or a Hugging Face id. Nothing of a model's own Python code is ever executed.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -17,6 +19,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 from harness.errors import ModelError
 from harness.models import zoo
@@ -124,9 +127,10 @@ def load(
     source = locate(reference)
     try:
         folder = source if isinstance(source, Path) else Path(snapshot_download(source))
-        model, found = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=kind, device_map=device_map, output_loading_info=True
-        )
+        with _without_bars():
+            model, found = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=kind, device_map=device_map, output_loading_info=True
+            )
     except ImportError as error:
         # A quantised checkpoint whose library is not installed.
         raise ModelError(f"model {reference!r} cannot be loaded: {_first_line(error)}") from error
@@ -143,6 +147,23 @@ def load(
     if device_map is None and not getattr(model, "is_quantized", False):
         model = model.to(place)
     return LoadedModel(reference, model.eval(), tokenizer, content_hash(folder))
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Let transformers draw no bars: whoever loads says so on a line of its own.
+
+    Its warnings are logged and come through, and a download keeps the hub's bars.
+    """
+
+    def disabled(bar: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        return bar(*args, **{**options, "disable": True})
+
+    before = logging.set_tqdm_hook(disabled)
+    try:
+        yield
+    finally:
+        logging.set_tqdm_hook(before)
 
 
 def pick_device(device: str) -> torch.device:

@@ -4,10 +4,12 @@ from harness.reporting.build import build
 from harness.reporting.compare import Comparison, compare
 from harness.reporting.comparison_rules import check_rules
 from harness.reporting.comparison_table import comparison_table
+from harness.reporting.dose_response import dose_response
+from harness.reporting.dots import dots
 from harness.reporting.gates import check_gates
 from harness.reporting.intervals import mean_interval, rate_interval
 from harness.reporting.load import load_report, samples
-from harness.reporting.plots import dose_response, dots, plots
+from harness.reporting.plots import plots
 from harness.reporting.report import (
     Agreement,
     CaseReport,

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.reporting.compare import Comparison, Row
+from harness.reporting.rounding import fixed
 from harness.reporting.terminal import WIDTH, changed, effect, p_value, rendered
 
 _LEGEND = (
@@ -49,16 +50,15 @@ def _family(experiment: str, metric: str, rows: list[Row]) -> Group:
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         versus = row.versus
-        bounds = (
-            ""
-            if versus.ci_low is None or versus.ci_high is None
-            else f" [{versus.ci_low:+.2f}, {versus.ci_high:+.2f}]"
-        )
+        bounds = ""
+        if versus.ci_low is not None and versus.ci_high is not None:
+            low, high = (fixed(end, 2, signed=True) for end in (versus.ci_low, versus.ci_high))
+            bounds = f" [{low}, {high}]"
         table.add_row(
             row.case.id.removeprefix(experiment).strip("[]") or experiment,
-            f"{row.before:.2f}",
-            f"{row.after:.2f}",
-            f"{versus.delta:+.2f}{bounds}",
+            fixed(row.before, 2),
+            fixed(row.after, 2),
+            f"{fixed(versus.delta, 2, signed=True)}{bounds}",
             changed(versus),
             p_value(versus),
             effect(versus),

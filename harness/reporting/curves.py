@@ -12,9 +12,12 @@ from harness.tasks.base import TOOL_CALL
 
 #: A case with its dose.
 Dosed = tuple[float, CaseReport]
+#: The axis that is added to experiments whose vector has a random control.
+CONTROL = "intervention.control"
 #: Doses whose largest gap is this many times the smallest would crowd on a linear axis.
 _CROWDED = 3.0
-_NUMBER = re.compile(r"(\d+)")
+#: A value as labels write it, and digits inside of a word.
+_NUMBER = re.compile(r"((?<==)-?\d+(?:\.\d+)?(?:e[+-]\d+)?|\d+)")
 
 
 def shown_metrics(cases: Sequence[CaseReport]) -> list[str]:
@@ -46,6 +49,11 @@ def curves(treated: Sequence[Dosed]) -> dict[str, list[Dosed]]:
     return {name: found[name] for name in sorted(found, key=_natural)}
 
 
+def is_control(case: CaseReport) -> bool:
+    """Whether a case ran a random direction in place of its vector."""
+    return case.params.get(CONTROL, "none") != "none"
+
+
 def places_of(doses: Collection[float]) -> dict[float, float]:
     """Where each dose is drawn: to scale, or by rank where it would crowd to scale."""
     ordered = sorted(set(doses))
@@ -55,7 +63,7 @@ def places_of(doses: Collection[float]) -> dict[float, float]:
     return {dose: dose for dose in ordered}
 
 
-def _natural(name: str) -> list[str | tuple[int, str]]:
+def _natural(name: str) -> list[str | tuple[float, str]]:
     """A key that puts seed=2 before seed=10: words and numbers by turns, never compared."""
     parts = _NUMBER.split(name)
-    return [(int(part), part) if at % 2 else part for at, part in enumerate(parts)]
+    return [(float(part), part) if at % 2 else part for at, part in enumerate(parts)]

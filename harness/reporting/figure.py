@@ -94,6 +94,21 @@ def surround(
     figure.set_layout_engine("constrained", rect=inside)
 
 
+def beside(axes: Axes) -> None:
+    """Put the legend of one panel among several to its right."""
+    handles, entries = axes.get_legend_handles_labels()
+    axes.legend(
+        handles,
+        [_literal(entry) for entry in entries],
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1),
+        frameon=False,
+        fontsize=8,
+        borderaxespad=0,
+        labelspacing=0.3,
+    )
+
+
 def untangle(figure: Figure, axes: Axes) -> None:
     """Turn the labels of the x axis upright when two of them would touch."""
     figure.draw_without_rendering()

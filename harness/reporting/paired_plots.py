@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.reporting.figure import INK, RULE, panels, surround
 from harness.reporting.intervals import mean_interval
-from harness.reporting.plots import COLOURS, MARKERS
+from harness.reporting.palette import COLOURS, MARKERS
 
 Arrays = Mapping[str, NDArray[Any]]
 

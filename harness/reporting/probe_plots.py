@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from harness.measure.probes import LayerProbe, Score
 from harness.reporting.figure import GREY, HEIGHT, RULE, canvas, surround
-from harness.reporting.plots import COLOURS
+from harness.reporting.palette import COLOURS
 
 
 def probe_plot(probes: Sequence[LayerProbe], title: str, subtitle: str) -> Figure:

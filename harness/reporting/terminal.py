@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 from collections.abc import Iterable, Iterator
 
@@ -16,6 +15,7 @@ from rich.text import Text
 from harness.reporting.curves import shown_metrics
 from harness.reporting.labels import by_series, text, varying
 from harness.reporting.report import Agreement, CaseReport, Report
+from harness.reporting.rounding import ceiling, fixed, percent, significant
 from harness.reporting.statistics import Metric, Versus
 from harness.reporting.vector_norms import norms_text
 
@@ -115,19 +115,19 @@ def _numbers(case: CaseReport) -> tuple[str | Text, ...]:
     agreement = case.agreement
     return (
         interval(metric) if metric else Text(case.status, "red"),
-        f"{versus.delta:+.2f}" if versus else _NOTHING,
+        fixed(versus.delta, 2, signed=True) if versus else _NOTHING,
         changed(versus) if versus else _NOTHING,
         p_value(versus) if versus else _NOTHING,
         effect(versus) if versus else _NOTHING,
         _length(agreement) if agreement else _NOTHING,
-        f"{agreement.identical:.0%}" if agreement else _NOTHING,
+        f"{percent(agreement.identical)}%" if agreement else _NOTHING,
     )
 
 
 def _bare(case: CaseReport, name: str) -> str:
     """Another metric of a case, without its interval, for which there is no room."""
     metric = case.metrics.get(name)
-    return _NOTHING if metric is None else f"{metric.value:.2f}"
+    return _NOTHING if metric is None else fixed(metric.value, 2)
 
 
 def _routing(case: CaseReport) -> tuple[str, ...]:
@@ -135,22 +135,24 @@ def _routing(case: CaseReport) -> tuple[str, ...]:
     routed = case.counts.get("routed")
     if not routed:
         return (_NOTHING, _NOTHING)
-    return tuple(f"{case.counts.get(name, 0) / routed:.0%}" for name in ("changed", "emptied"))
+    shares = [case.counts.get(name, 0) / routed for name in ("changed", "emptied")]
+    return tuple(f"{percent(share)}%" for share in shares)
 
 
 def interval(metric: Metric) -> str:
     """`0.83 [0.74, 0.89]`; the value alone where there is no interval."""
     # A rate has two decimals; a mean may be of any size, and 0.00 would say nothing.
-    form = ".2f" if metric.method not in {"t", "t_hall"} or abs(metric.value) >= 0.1 else ".2g"
+    small = metric.method in {"t", "t_hall"} and abs(metric.value) < 0.1
+    shown = significant if small else fixed
     if metric.ci_low is None or metric.ci_high is None:
-        return f"{metric.value:{form}}"
-    return f"{metric.value:{form}} [{metric.ci_low:{form}}, {metric.ci_high:{form}}]"
+        return shown(metric.value, 2)
+    return f"{shown(metric.value, 2)} [{shown(metric.ci_low, 2)}, {shown(metric.ci_high, 2)}]"
 
 
 def p_value(versus: Versus) -> str:
     """Holm's p as `0.034`, or `<0.001`, never a zero; the plain one where it was not corrected."""
     p = versus.deciding_p
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+    return "<0.001" if p < 0.001 else fixed(p, 3)
 
 
 def changed(versus: Versus) -> str:
@@ -162,14 +164,15 @@ def effect(versus: Versus) -> str:
     """The smallest delta that would have been found, rounded up: `0.05`."""
     if versus.minimal_effect is None:
         return _NOTHING
-    return f"{math.ceil(versus.minimal_effect * 100) / 100:.2f}"
+    return ceiling(versus.minimal_effect)
 
 
 def _length(agreement: Agreement) -> str:
     """`21.7 ±0.8`; the mean alone where there is no interval."""
     if agreement.ci_low is None or agreement.ci_high is None:
-        return f"{agreement.tokens:.1f}"
-    return f"{agreement.tokens:.1f} ±{(agreement.ci_high - agreement.ci_low) / 2:.1f}"
+        return fixed(agreement.tokens, 1)
+    half = (agreement.ci_high - agreement.ci_low) / 2
+    return f"{fixed(agreement.tokens, 1)} ±{fixed(half, 1)}"
 
 
 def _attention(report: Report) -> Iterator[Text]:

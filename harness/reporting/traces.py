@@ -22,7 +22,7 @@ from harness.reporting.curves import by_dose, curves
 from harness.reporting.figure import RULE, panels, surround
 from harness.reporting.intervals import mean_interval
 from harness.reporting.labels import label, varying
-from harness.reporting.plots import COLOURS, MARKERS
+from harness.reporting.palette import HUES, MARKERS, ordered
 from harness.reporting.report import CaseReport, Report
 
 #: Inches of a panel.
@@ -67,18 +67,16 @@ def trace_images(report: Report, records: Iterable[Mapping[str, Any]]) -> dict[s
 def trace_figure(
     report: Report, experiment: str, found: Mapping[str, Mapping[str, Profile]]
 ) -> Figure:
-    """The profiles of an experiment's cases; doses have the same colour in every panel."""
+    """The profiles of an experiment's cases; a dose has the same colour in every panel."""
     cases = [case for case in report.experiment(experiment) if found.get(case.id)]
     treated = [pair for pair in by_dose(report, cases) if pair[1] in cases]
     names = list(dict.fromkeys(name for case in cases for name in found[case.id]))
     groups = _groups(treated, cases)
-    styles = dict(
-        zip(
-            dict.fromkeys(text for lines in groups.values() for text, _ in lines),
-            cycle(zip(COLOURS, MARKERS, strict=False)),
-            strict=False,
-        )
-    )
+    lines = list(dict.fromkeys(text for each in groups.values() for text, _ in each))
+    # Doses have an order, and are ascending here; cases without one have names.
+    hues = ordered(len(lines)) if treated else cycle(HUES)
+    colours = (hue.light for hue in hues)
+    styles = dict(zip(lines, zip(colours, cycle(MARKERS), strict=False), strict=False))
     shown = [(name, group) for name in names for group in groups]
     figure, axes = panels(1.2 + _PANEL * len(shown), len(shown))
     for panel, (name, group) in zip(axes, shown, strict=True):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -289,7 +289,9 @@ class ModelRun:
         One that cannot be stored any more is used all the same, and is the last one: a run of hours
         whose completions nobody keeps would be lost with the first accident.
         """
-        for position, completion in self.engine.generate(requests):
+        # Calling it loads a model that was deferred: that is not the time of any token.
+        stream = self.engine.generate(requests)
+        for position, completion in self._made_by(stream):
             request = requests[position]
             full: StoreError | None = None
             if self._store is not None and completion.finish_reason != "error":
@@ -301,22 +303,31 @@ class ModelRun:
             if full is not None:
                 raise full
 
+    def _made_by(
+        self, stream: Iterator[tuple[int, Completion]]
+    ) -> Generator[tuple[int, Completion]]:
+        """The same, with the time that the engine takes for it counted as the engine's."""
+        while True:
+            started = time.perf_counter()
+            try:
+                made = next(stream, None)
+            finally:
+                elapsed = time.perf_counter() - started
+                self.seconds += elapsed
+                self._counts.seconds += elapsed
+            if made is None:
+                return
+            yield made
+
     def _advance(self) -> None:
         """Take one completion from the stream to the places that wait for it."""
         if self._broken is not None:
             raise self._broken
-        started = time.perf_counter()
-        done: _Done | None = None
         try:
             done = next(self._stream)
         except Exception as error:
             self._broken = error
             raise
-        finally:
-            if done is None or not done.stored:
-                elapsed = time.perf_counter() - started
-                self.seconds += elapsed
-                self._counts.seconds += elapsed
         self._take(done)
 
     def _take(self, done: _Done) -> None:

@@ -13,7 +13,8 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from harness.engines.base import Request, SamplingRules, Stop
-from harness.engines.vllm.availability import check_installed
+from harness.engines.vllm.availability import check_machine
+from harness.engines.vllm.layout import check_layout
 from harness.errors import FieldError, ModelError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
 from harness.models.loading import load_config, pick_device
@@ -62,7 +63,7 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
     try:
         task = task_of(experiment.task, unsafe_code=unsafe_code)
         load_config(experiment.model)
-        _check_engine(experiment)
+        check_engine(experiment)
         pairs_of(experiment)
         check_intervention(experiment)
     except FieldError as error:
@@ -74,12 +75,20 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
     return PlannedCase(case, task, nodeid)
 
 
-def _check_engine(experiment: Experiment) -> None:
+def check_engine(experiment: Experiment) -> None:
     """Raise `FieldError` for an engine that is not here, or cannot do what is asked of it."""
     if experiment.engine.name == "transformers":
         _check_device(experiment.engine.device)
         return
-    check_installed()
+    engine, temperature = experiment.engine, experiment.sampling.temperature
+    check_machine(engine)
+    check_layout(load_config(experiment.model), engine)
+    if engine.speculation is not None and temperature > 0:
+        raise FieldError(
+            "sampling.temperature",
+            f"{temperature:g} with engine.speculation: {engine.speculation}, which keeps greedy "
+            "decoding only; leave speculation out, or use temperature 0",
+        )
 
 
 @cache

@@ -12,7 +12,8 @@ class Counts:
 
     `requests_total` counts distinct requests of the models met so far, `requests_stored` those
     of the done ones that came from the completion store; `tokens` were made in this run, in
-    `seconds` of its engines, for which `loads` models were loaded.
+    `seconds` of its engines, for which `loads` models were loaded. Seconds of an engine are those
+    in which it was waited for: loading, measuring, scoring and what was stored take none of them.
     """
 
     cases_done: int = 0
@@ -23,6 +24,16 @@ class Counts:
     tokens: int = 0
     loads: int = 0
     seconds: float = 0.0
+
+    @property
+    def speed(self) -> str:
+        """The tokens that were made in this run by the seconds of its engines; empty without any.
+
+        The same number while a run goes on and when it is over.
+        """
+        if not self.tokens or not self.seconds:
+            return ""
+        return f"{self.tokens / self.seconds:,.0f} tokens/s"
 
 
 class Progress(Protocol):

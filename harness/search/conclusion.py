@@ -65,6 +65,7 @@ class Searched:
     """Of the test samples: the best configuration minus its neutral dose, minus its control."""
     finished: Finished | None = None
     warnings: Sequence[str] = field(default=())
+    """Of what was found at the end; what the spec gives cause for is said before the trials."""
 
     @property
     def problems(self) -> list[str]:
@@ -84,7 +85,6 @@ def unfinished(ready: Setup, study: optuna.Study) -> Searched:
         best=study.best_trial,
         configuration=ready.space.told(study.best_trial.params),
         samples=ready.splits.validation.size,
-        warnings=ready.warnings,
     )
 
 
@@ -107,7 +107,7 @@ def conclude_search(
     again = _made_again(evaluator, ready, best)
     write_json(folder / TEST_IDS, [sample.id for sample in ready.splits.test.samples])
     write_file(folder / BEST_SPEC, best_spec(experiment, best.number))
-    warnings = [*ready.warnings, *_earlier_looks(study, best.number)]
+    late = _earlier_looks(study, best.number)
     results = run_final(final_cases(folder / BEST_SPEC, unsafe_code=unsafe_code), evaluator)
     manifest = Manifest(
         id=run_id(started),
@@ -131,14 +131,14 @@ def conclude_search(
         folder / "best.json",
         best_document(best, searched.configuration, fmean(_values(again, ready.metric).values())),
     )
-    write_json(folder / "results.json", _results(ready, study, finished, compared, warnings))
+    write_json(folder / "results.json", _results(ready, study, finished, compared, late))
     write_study(study, storage, folder, ready.metric)
     return Searched(
         **{
             **{name: getattr(searched, name) for name in searched.__dataclass_fields__},
             "comparisons": compared,
             "finished": finished,
-            "warnings": warnings,
+            "warnings": late,
         }
     )
 
@@ -237,7 +237,7 @@ def _results(
     study: optuna.Study,
     finished: Finished,
     compared: Sequence[Comparison],
-    warnings: Sequence[str],
+    late: Sequence[str],
 ) -> dict[str, Any]:
     return {
         "trials": counts_of(study),
@@ -257,7 +257,7 @@ def _results(
             for each in compared
         },
         "invariants": [asdict(each) for each in finished.invariants],
-        "warnings": list(warnings),
+        "warnings": [*ready.warnings, *late],
     }
 
 

@@ -37,9 +37,15 @@ class SearchLine:
             else:
                 self._say(text)
 
+    def warn(self, text: str) -> None:
+        """Say what stays on the screen, above the line."""
+        self.close()
+        with self.exposed():
+            self._say(f"warning: {text}")
+
     def update(self, counts: Counts) -> None:
         """The speed, as requests are done."""
-        self._speed = f"{counts.tokens / max(counts.seconds, 1e-9):,.0f} tok/s"
+        self._speed = counts.speed
         with self.exposed():
             if self.stream.isatty():
                 self._redraw()

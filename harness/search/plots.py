@@ -10,12 +10,20 @@ import numpy as np
 import optuna
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.reporting.figure import GREY, HEIGHT, RULE, canvas, surround
-from harness.reporting.plots import COLOURS
+from harness.reporting.figure import GREY, HEIGHT, INK, RULE, canvas, surround, untangle
+from harness.reporting.labels import short_names
+from harness.reporting.palette import COLOURS
 
 _CELLS = 10
+#: Values of a column that are all written beside it; of more, both ends and the middle.
+_MOST_WRITTEN = 6
+#: Characters of a value beside its column.
+_VALUE_FITS = 12
+#: Share of a column's height between two values, so that neither covers the other.
+_APART = 0.09
 _SHAPES = {TrialState.COMPLETE: "o", TrialState.PRUNED: "X"}
 
 
@@ -59,6 +67,8 @@ def history(study: optuna.Study, metric: str) -> Figure:
     for number in failed:
         axes.axvline(number, color=RULE, zorder=0)
     axes.set_xlabel("trial")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlim(-0.5, max(len(study.trials), 1) - 0.5)
     _finish(figure, axes, study, metric, "history", legend=True)
     return figure
 
@@ -81,18 +91,29 @@ def parallel_coordinates(study: optuna.Study, metric: str) -> Figure | None:
         pruned = trial.state == TrialState.PRUNED
         axes.plot(heights[:, column], color=colours[column], alpha=0.3 if pruned else 0.9, lw=1.2)
     for place, (_, values) in enumerate(columns):
-        axes.axvline(place, color=GREY, lw=0.8, zorder=0)
-        low, high = _ends(values)
-        axes.annotate(low, (place, -0.02), ha="center", va="top", fontsize=7.5, color=GREY)
-        axes.annotate(high, (place, 1.02), ha="center", va="bottom", fontsize=7.5, color=GREY)
-    axes.set_xticks(
-        range(len(columns)), [name.removeprefix("intervention.") for name, _ in columns]
-    )
+        axes.vlines(place, 0, 1, color=GREY, lw=0.8, zorder=0)
+        for height, written in _written(values):
+            axes.annotate(
+                written if len(written) <= _VALUE_FITS else f"{written[: _VALUE_FITS - 1]}…",
+                (place, height),
+                (-5, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=7.5,
+                color=INK,
+                bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
+            )
+    axes.set_xticks(range(len(columns)), [*short_names(names).values(), metric])
+    axes.tick_params(axis="x", length=0)
     axes.set_yticks([])
-    axes.set_ylim(-0.1, 1.1)
-    axes.spines["left"].set_visible(False)
+    axes.set_ylim(-0.05, 1.05)
+    axes.set_xlim(-0.35, len(columns) - 0.9)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
     _finish(figure, axes, study, metric, "configurations, the best darkest; pruned ones are faint")
     axes.set_ylabel("")
+    untangle(figure, axes)
     return figure
 
 
@@ -155,8 +176,12 @@ def _finish(
     axes.set_ylabel(metric)
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
     counts = ", ".join(
-        f"{states.count(state)} {state.name.lower()}"
-        for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        f"{states.count(state)} {name}"
+        for state, name in (
+            (TrialState.COMPLETE, "complete"),
+            (TrialState.PRUNED, "pruned"),
+            (TrialState.FAIL, "failed"),
+        )
     )
     entries = axes.get_legend_handles_labels()[1] if legend else []
     surround(
@@ -193,11 +218,22 @@ def _scaled(values: Sequence[Any]) -> list[float]:
     return [(value - low) / (high - low) if high > low else 0.5 for value in values]
 
 
-def _ends(values: Sequence[Any]) -> tuple[str, str]:
-    if _are_numbers(values):
-        return f"{min(values):.3g}", f"{max(values):.3g}"
-    texts = sorted(set(map(str, values)))
-    return texts[0], texts[-1]
+def _written(values: Sequence[Any]) -> list[tuple[float, str]]:
+    """The values that are written beside a column, with their heights."""
+    if not _are_numbers(values):
+        texts = sorted(set(map(str, values)))
+        chosen = texts if len(texts) <= _MOST_WRITTEN else [texts[0], texts[-1]]
+        heights = dict(zip(texts, _scaled(texts), strict=True))
+        return [(heights[text], text) for text in chosen]
+    numbers = sorted(set(map(float, values)))
+    if len(numbers) > _MOST_WRITTEN:
+        low, high = numbers[0], numbers[-1]
+        numbers = [low, (low + high) / 2, high]
+    found: list[tuple[float, str]] = []
+    for height, value in zip(_scaled(numbers), numbers, strict=True):
+        if not found or height - found[-1][0] >= _APART:
+            found.append((height, f"{value:.3g}"))
+    return found
 
 
 def _shades(count: int) -> list[tuple[float, float, float]]:

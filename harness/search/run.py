@@ -101,7 +101,7 @@ def _search(
     line = line or SearchLine(sys.stderr)
     line.trials = ready.settings.trials
     for warning in ready.warnings:
-        line.note(f"warning: {warning}")
+        line.warn(warning)
     secret, shown = ready.storage, shown_url(ready.storage)  # a URL may hold a password
     command = command.replace(secret, shown)
     try:

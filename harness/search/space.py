@@ -22,6 +22,7 @@ from optuna.distributions import (
 from pydantic import JsonValue
 
 from harness.errors import FieldError, ModelError, TaskError
+from harness.runs.plan import check_engine
 from harness.runs.resolve import check_intervention
 from harness.search.treatment import dose_field, pair_sections, treatment, with_at_most
 from harness.spec import Experiment, Source
@@ -114,14 +115,16 @@ class Space:
         Raises:
             FieldError: naming the place in the space.
         """
+        check_engine(self.base)
         check_intervention(self.base)
         pair_sections(self.base)  # refuses an ordering measured on the test samples
         for field, value in self.corners():
             place = f"search.space.{field}"
             try:
-                experiment = self.experiment({field: value})
-                check_intervention(experiment)
-                pair_sections(experiment)
+                corner = self.experiment({field: value})
+                check_engine(corner)
+                check_intervention(corner)
+                pair_sections(corner)
             except FieldError as error:
                 problem = error.problem if error.field == field else str(error)
                 raise FieldError(place, f"at {displayed(value)}: {problem}") from error

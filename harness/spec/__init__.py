@@ -16,7 +16,7 @@ from harness.spec.experiment import (
     UsagePoints,
 )
 from harness.spec.grid import expand
-from harness.spec.load import engine_override, engine_settings, load
+from harness.spec.load import engine_settings, load
 from harness.spec.schema import experiment_schema
 from harness.spec.source import Place, Source
 
@@ -36,7 +36,6 @@ __all__ = [
     "Source",
     "TaskSettings",
     "UsagePoints",
-    "engine_override",
     "engine_settings",
     "expand",
     "experiment_schema",

@@ -164,7 +164,8 @@ class EngineSettings(Settings):
     columns: PositiveInt | None = None
     """Tokens per sequence that the cache holds; sized from the requests when left out."""
     drafts: bool = True
-    """Propose what other conditions of the sample said; never changes what is generated."""
+    """transformers: propose what other conditions of the sample said; never changes what is
+    generated."""
     determinism: Literal["fast", "strict"] = "fast"
     """strict: fixed shapes, so that tokens do not depend on what a request is batched with."""
     tensor_parallel_size: PositiveInt | None = None
@@ -176,7 +177,7 @@ class EngineSettings(Settings):
     separate_process: bool | None = None
     """vllm: schedule in a process of its own, and not in this one (the default)."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
-    """vllm: share of a device's memory for weights and the cache."""
+    """vllm: share of a GPU's memory for weights and the cache."""
     max_num_batched_tokens: PositiveInt | None = None
     """vllm: tokens of one pass."""
     enforce_eager: bool | None = None
@@ -217,7 +218,7 @@ _VLLM = (
     "model_runner",
     "speculation",
 )
-_TRANSFORMERS = ("device", "device_map", "determinism")
+_TRANSFORMERS = ("device", "device_map", "drafts", "determinism")
 
 
 class Requirements(Settings):

@@ -14,6 +14,13 @@ from harness.spec.form import FIELDS, resolved, suggestion
 from harness.spec.layers import fields, get, merge, put
 from harness.spec.source import Place, Source
 
+#: Options that set one field; an override may be written with their names: `--titrate-engine=vllm`.
+OPTIONS = {
+    "--titrate-engine": "engine.name",
+    "--titrate-limit": "task.limit",
+    "--titrate-model": "model",
+}
+
 
 def load(
     path: str | Path, overrides: Mapping[str, str] | Sequence[str] = ()
@@ -23,8 +30,9 @@ def load(
     `extends: base.yaml` inherits from another file: sections merge, lists and plain values are
     replaced. Overrides are `key=value` with a dotted key and a YAML value, and set exactly that
     field. Overriding a swept field fixes it: its axis goes, or keeps that one value if it is the
-    dose. Paths are relative to the file that names them, those of overrides to the working
-    directory. Whatever is wrong is a SpecError of one line.
+    dose. One that is written as an option (`OPTIONS`) is named so in errors. Paths are relative to
+    the file that names them, those of overrides to the working directory. Whatever
+    is wrong is a SpecError of one line.
     """
     document = _inherited(Path(path), ())
     if isinstance(overrides, Mapping):
@@ -45,19 +53,12 @@ def engine_settings(overrides: Sequence[str] = ()) -> EngineSettings:
     """
     document = Document({"name": "none", "model": "none", "task": {"name": "none"}}, {})
     for assignment in overrides:
-        if assignment.partition(".")[0] == "engine":
+        if _target(assignment)[0].partition(".")[0] == "engine":
             document = _overridden(document, assignment)
     try:
         return validated(document.values).engine
     except FieldError as error:
         raise Source("", tuple(document.places.items())).locate(error) from None
-
-
-def engine_override(names: str | None) -> list[str]:
-    """What an engine of the command line overrides; several, separated by commas, are an axis."""
-    if names is None:
-        return []
-    return [f"axes.engine.name=[{names}]" if "," in names else f"engine.name={names}"]
 
 
 def _inherited(path: Path, children: tuple[str, ...]) -> Document:
@@ -87,9 +88,9 @@ def _inherited(path: Path, children: tuple[str, ...]) -> Document:
 
 def _overridden(document: Document, assignment: str) -> Document:
     """The document with one `key=value` set, and the axes over that field narrowed to it."""
-    field, equals, text = assignment.partition("=")
-    place = Place(f"--titrate-set {assignment}", str(Path.cwd()))
-    if not equals or not field:
+    field, text, typed = _target(assignment)
+    place = Place(typed, str(Path.cwd()))
+    if text is None or not field:
         raise SpecError(f"{place.text}: is not key=value")
     axis = field.removeprefix("axes.")
     if axis not in FIELDS:
@@ -112,6 +113,16 @@ def _overridden(document: Document, assignment: str) -> Document:
         name: place for name in _names(values) if name in changed or name.startswith(beneath)
     }
     return Document(values, _kept(values, document.places | written))
+
+
+def _target(assignment: str) -> tuple[str, str | None, str]:
+    """The field that an override sets, the text it is set to, and how a user has typed it."""
+    field, equals, text = assignment.partition("=")
+    if field == "--titrate-engine" and "," in text:  # several of them are an axis
+        return "axes.engine.name", f"[{text}]", f"{field} {text}"
+    if field in OPTIONS:
+        return OPTIONS[field], text, f"{field} {text}"
+    return field, text if equals else None, f"--titrate-set {assignment}"
 
 
 def _narrowed(

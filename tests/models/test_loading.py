@@ -11,6 +11,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.utils import logging
 
 from harness.engines.base import Request
 from harness.engines.transformers.engine import TransformersEngine
@@ -50,6 +51,29 @@ def test_a_zoo_member_and_a_path_are_local(reference):
 def test_a_hub_id_is_not_local_and_stays_as_it_is():
     assert not is_local("Qwen/Qwen3-30B-A3B")
     assert locate("Qwen/Qwen3-30B-A3B") == "Qwen/Qwen3-30B-A3B"
+
+
+def test_loading_draws_no_bars_and_leaves_those_of_others_alone(capfd):
+    def theirs(bar, args, options):
+        return bar(*args, **options)
+
+    before = logging.set_tqdm_hook(theirs)
+    try:
+        load("zoo/base")
+    finally:
+        assert logging.set_tqdm_hook(before) is theirs
+    assert capfd.readouterr().err == ""
+
+
+def test_what_transformers_warns_of_when_it_loads_comes_through(checkpoint, caplog):
+    weights = load_file(checkpoint / "model.safetensors")
+    save_file(
+        {**weights, "stray.weight": torch.zeros(1)},
+        checkpoint / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    load(str(checkpoint))
+    assert "stray.weight" in caplog.text
 
 
 def test_a_folder_is_used_where_it_lies(checkpoint, monkeypatch):

@@ -96,6 +96,22 @@ def sweep(
     return list(results.values())
 
 
+def steered(axes: dict[str, Sequence[Any]]) -> list[CaseResult]:
+    """A vector beside its random control at two doses, at every combination of the axes."""
+    intervention = {"kind": "steering", "vector": {"pairs": "styles"}, "layer": 0, "alpha": 0}
+    axes = {**axes, "intervention.control": ["none", "random"], "intervention.alpha": [0, 1]}
+    results: dict[str, CaseResult] = {}
+    for case in cases_of(
+        "steered", axes=axes, dose="intervention.alpha", intervention=intervention
+    ):
+        base = case.baseline
+        assert base is not None
+        results.setdefault(base.id, result_of(base, first(11, 12)))
+        right = 11 if case.dose == 0 else 7
+        results[case.id] = result_of(case, first(right, 12), agreement=2)
+    return list(results.values())
+
+
 def masked(
     results: Sequence[CaseResult], ordering: Sequence[tuple[int, int]] = ORDERING
 ) -> list[CaseResult]:

@@ -17,6 +17,18 @@ def test_curves_come_in_the_order_of_the_numbers_in_their_names(run):
     assert [dose for dose, _ in found["seed=2"]] == [0, 4]
 
 
+@pytest.mark.parametrize("values", [[-0.5, 0, 0.02, 0.1, 1e-05, 2, 10], ["x2", "x10"]])
+def test_values_rise_as_numbers(run, values):
+    cases = cases_of(axes={"intervention.count": [0, 1]}, dose="intervention.count")
+    report = build(run, [result_of(case, first(1, 2)) for case in cases])
+    (case, *_) = report.cases
+    copies = [case.model_copy(update={"params": {"v": value}}) for value in reversed(values)]
+    rising = sorted(values) if isinstance(values[0], float) else values
+    assert [members[0][1].params["v"] for members in curves([(0, c) for c in copies]).values()] == (
+        rising
+    )
+
+
 def test_baselines_are_on_no_curve(report):
     assert {case.id for _, case in by_dose(report, report.cases)}.isdisjoint(report.baselines)
 

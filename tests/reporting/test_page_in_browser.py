@@ -11,11 +11,13 @@ import pytest
 from harness.engines.base import Completion
 from harness.reporting import build, load_report
 from harness.reporting.load import sample_records
+from harness.reporting.rounding import ceiling, fixed, percent
+from harness.reporting.statistics import Metric
 from harness.reporting.terminal import interval
 from harness.runs.results import Departure, GateResult, InvariantResult
 
 from .large_run import large_run
-from .small_run import METRIC, called, cases_of, first, masked, result_of, sweep
+from .small_run import METRIC, called, cases_of, first, masked, result_of, steered, sweep
 
 EXAMPLE = Path(__file__).parents[2] / "reports" / "example"
 TABLE = ".cases tbody tr"
@@ -263,6 +265,26 @@ def test_rates_are_drawn_from_0_to_1_and_other_values_where_they_are(show, repor
     assert 30 < high < 31
 
 
+def test_the_page_rounds_as_the_terminal_does(show, report, results):
+    browser = show(report, results)
+    draw = random.Random(0)
+    values = [eighths / 8 for eighths in range(-8, 80)] + [draw.uniform(-9, 9) for _ in range(200)]
+    for value, shown in zip(values, browser.js(f"{values}.map(decimal)"), strict=True):
+        assert shown == fixed(value, 2).replace("-", "\N{MINUS SIGN}")
+    shares = [at / 200 for at in range(201)]
+    assert browser.js(f"{shares}.map(percent)") == [f"{percent(share)} %" for share in shares]
+    effects = [*shares, *(abs(value) for value in values)]
+    assert browser.js(f"{effects}.map(ceiling)") == [ceiling(effect) for effect in effects]
+
+
+@pytest.mark.parametrize("value", [0.0625, 0.0012345, -0.08, 0.0999999, 0.1, 2.5])
+def test_a_mean_has_the_digits_of_the_terminal(show, report, results, value):
+    metric = Metric(value=value, ci_low=value - 1, ci_high=value + 1, n=9, method="t")
+    browser = show(report, results)
+    shown = browser.js(f"valued({metric.model_dump_json()})")
+    assert shown.replace("\N{MINUS SIGN}", "-") == interval(metric)
+
+
 def test_enter_on_a_marker_leads_to_its_samples(show, report, results):
     browser = show(report, results)
     browser.js(f"document.querySelector('{point(ASSISTED)}').focus()")
@@ -272,17 +294,38 @@ def test_enter_on_a_marker_leads_to_its_samples(show, report, results):
     assert "series=style%3Dassisted" in browser.js("location.hash")
 
 
-def test_more_curves_than_colours_are_grey(show, run):
-    axes = {"intervention.points.random": list(range(9)), "intervention.count": [0, 1]}
+def test_a_bundle_of_curves_is_told_by_colour_when_few_are_left(show, run):
+    axes = {"intervention.points.random": list(range(41)), "intervention.count": [0, 1]}
     cases = cases_of(axes=axes, dose="intervention.count")
     results = [result_of(cases[0].baseline, first(4, 4))]
     results += [result_of(case, first(3, 4), agreement=1) for case in cases]
     browser = show(build(run, results), results)
-    assert "9 curves" in browser.text("figure .hint")
+    assert "41 curves" in browser.text("figure .hint")
     browser.js("document.querySelector('.controls .search input').focus()")
-    browser.type("random=3")
-    browser.wait("document.querySelectorAll('.curve.colour-0').length > 0")
+    browser.type("random=37")
+    browser.wait("document.querySelectorAll('#experiment-0 .curve.faint').length === 0")
     assert len(browser.texts("#experiment-0 .point")) == 2
+
+
+def test_a_control_has_the_hue_of_its_vector_and_a_panel_is_headed_by_what_it_shows(show, run):
+    results = steered({"prompt.style": ["agentic", "assisted"], "intervention.layer": [0, 1, 2]})
+    browser = show(build(run, results), results)
+    panels = browser.texts("[data-part=chart] h3.panel")
+    assert panels == ["style=agentic", "style=assisted"]
+    hues = browser.js(
+        "[...document.querySelectorAll('svg .curve')]"
+        ".map((each) => each.style.getPropertyValue('--hue'))"
+    )
+    assert len(set(hues)) == 3
+    assert hues[:6:2] == hues[1:6:2]
+    assert hues[:6] == hues[6:]
+    dashes = browser.js(
+        "[...document.querySelectorAll('svg .curve .line')]"
+        ".map((each) => getComputedStyle(each).strokeDasharray)"
+    )
+    assert dashes[::2] == ["none"] * 6
+    assert dashes[1::2] == [dashes[1]] * 6 != ["none"] * 6
+    assert browser.text("figure .caption").count("Dotted curve: random control") == 1
 
 
 def test_without_a_dose_every_case_is_a_dot(show, run):
@@ -327,6 +370,19 @@ def test_parameters_sort_as_numbers(show, run):
     browser = show(build(run, results), results)
     browser.mouse(".cases thead th:nth-child(1) button", click=True)
     assert column(browser, 1) == ["9", "10", "100", "baseline"]
+
+
+def test_other_metrics_have_columns_that_sort(show, run):
+    results = [called(each, at) for at, each in enumerate(sweep(styles=("agentic",)))]
+    browser = show(build(run, results), results)
+    heads = browser.texts(".cases thead th")
+    assert heads.count("tool_call") == 1
+    column = heads.index("tool_call") + 1
+    cells = f"{TABLE} > :nth-child({column})"
+    assert browser.texts(cells) == ["0.00", "0.08", "0.17", "0.25", "0.33"]
+    for _ in range(2):
+        browser.js(f"document.querySelector('.cases thead th:nth-child({column}) button').click()")
+    assert browser.texts(cells) == ["0.33", "0.25", "0.17", "0.08", "0.00"]
 
 
 def test_words_and_parameters_filter_table_and_chart(show, report, results):

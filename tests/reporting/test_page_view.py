@@ -45,6 +45,13 @@ def test_numbers_have_the_digits_that_are_shown(report):
     assert value == 0.916667
 
 
+def test_a_number_that_would_become_a_half_keeps_its_digits(report):
+    metric = report.cases[0].metrics[METRIC].model_copy(update={"value": 0.12499999})
+    case = report.cases[0].model_copy(update={"metrics": {METRIC: metric}})
+    found = experiment(report.model_copy(update={"cases": (case, *report.cases[1:])}))
+    assert found["cases"][0]["metrics"][METRIC]["value"] == 0.12499999
+
+
 def test_a_dose_of_many_digits_finds_its_place(report):
     case = report.cases[1].model_copy(update={"dose": 0.123456789})
     found = experiment(report.model_copy(update={"cases": (report.cases[0], case)}))

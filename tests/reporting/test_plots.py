@@ -7,7 +7,7 @@ import pytest
 
 from harness.reporting import build, dose_response, dots, plots
 from harness.reporting.figure import GREY
-from harness.reporting.plots import COLOURS
+from harness.reporting.palette import COLOURS
 
 from .small_run import METRIC, called, cases_of, first, result_of, sweep
 

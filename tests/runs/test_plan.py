@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import SpecError, TaskError
+from harness.errors import FieldError, SpecError, TaskError
 from harness.interventions.router_mask import RouterMask
 from harness.models.loading import load
+from harness.runs import plan
 from harness.runs.plan import Place, Plan, PlannedCase, by_model, check_compatible, planned
 from harness.spec import expand
 from harness.tasks.micro_humaneval import MicroHumanEval
@@ -225,3 +226,35 @@ def test_two_different_cases_of_one_id_are_refused():
     other = cases(task={"name": "micro_humaneval", "limit": 1})
     with pytest.raises(SpecError, match="small: two different experiments have this id; rename"):
         check_compatible([*cases(axes={}), *other])
+
+
+def test_draws_under_speculation_are_refused_case_by_case(monkeypatch):
+    """vLLM drops our rule for draws where it speculates; greedy cases beside them run."""
+    monkeypatch.setattr(plan, "check_machine", lambda settings: None)
+    greedy, drawn = expand(
+        experiment(
+            engine={"name": "vllm", "speculation": "ngram"},
+            axes={"sampling.temperature": [0, 0.7]},
+        )
+    )
+    planned(greedy)
+    message = "sampling.temperature: 0.7 with engine.speculation: ngram, which keeps greedy"
+    with pytest.raises(SpecError, match=message):
+        planned(drawn)
+
+
+def test_a_layout_that_the_model_cannot_take_is_refused_before_it_is_loaded(monkeypatch):
+    monkeypatch.setattr(plan, "check_machine", lambda settings: None)
+    (case,) = expand(experiment(engine={"name": "vllm", "tensor_parallel_size": 3}))
+    with pytest.raises(SpecError, match=r"engine\.tensor_parallel_size: 3 does not go with"):
+        planned(case)
+
+
+def test_what_this_machine_does_not_have_is_refused_before_anything_is_loaded(monkeypatch):
+    def refusing(settings):
+        raise FieldError("engine.tensor_parallel_size", f"{settings.tensor_parallel_size} is much")
+
+    monkeypatch.setattr(plan, "check_machine", refusing)
+    (case,) = expand(experiment(engine={"name": "vllm", "tensor_parallel_size": 2}))
+    with pytest.raises(SpecError, match=r"engine\.tensor_parallel_size: 2 is much"):
+        planned(case)

@@ -46,3 +46,16 @@ def test_a_bar_where_it_can_be_redrawn():
     assert "titrate: loading zoo/base" in said
     assert "3/4, best 0.5 (trial 0)" in said
     assert "1 pruned, 1 failed" in said
+
+
+def test_a_warning_stays_above_the_bar():
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as stream:
+        line = SearchLine(stream, 4)
+        line.note("loading zoo/base")
+        line.warn("something is odd")
+        line.trials_done(study_of())
+        line.close()
+        shown = os.read(master, 10_000).decode()
+    os.close(master)
+    assert "titrate: warning: something is odd\r\n" in shown

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import random
+from itertools import combinations
 
 import optuna
 import pytest
@@ -61,6 +62,38 @@ def test_the_best_configuration_is_drawn_last_and_darkest(direction):
     values = [line.get_ydata()[-1] for line in lines]
     assert values == sorted(values, reverse=direction == "minimize")
     assert sum(lines[-1].get_color()) == min(sum(line.get_color()) for line in lines)
+
+
+def labels_of(figure):
+    """What is written in a drawn figure, with the places."""
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    texts = [text for text in [*axes.texts, *axes.get_xticklabels()] if text.get_text()]
+    return [(text.get_text(), text.get_window_extent()) for text in texts]
+
+
+@pytest.mark.parametrize("columns", [1, 6])
+def test_no_two_words_of_the_configurations_overlap_or_leave_the_page(columns):
+    study = optuna.create_study(study_name="s", sampler=optuna.samplers.RandomSampler(seed=0))
+    for positions in ("the_first_generated_token", "last", "last"):
+        study.enqueue_trial({"positions": positions})
+        trial = study.ask()
+        doses = [trial.suggest_float(f"intervention.{at}.alpha", 0, 1e-3) for at in range(columns)]
+        trial.suggest_categorical("positions", ["the_first_generated_token", "last"])
+        study.tell(trial, sum(doses))
+    figure = parallel_coordinates(study, "exact_match")
+    labels = labels_of(figure)
+    overlapping = [(a, b) for (a, x), (b, y) in combinations(labels, 2) if x.overlaps(y)]
+    assert overlapping == []
+    assert [text for text, box in labels if box.x0 < 0 or box.x1 > figure.bbox.x1] == []
+    assert "the_first_g…" in [text for text, _ in labels]
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3, 20])
+def test_trials_are_counted_in_whole_numbers(trials):
+    figure = history(study_of(trials), "m")
+    figure.draw_without_rendering()
+    assert all(float(tick).is_integer() for tick in figure.axes[0].get_xticks())
 
 
 def test_what_does_nothing_is_not_important():

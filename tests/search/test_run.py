@@ -13,6 +13,7 @@ import yaml
 from harness.errors import SpecError, TaskError
 from harness.search.line import SearchLine
 from harness.search.run import search
+from harness.search.summary import summary
 from tests.told import open_told
 
 from .small import SPEC, write_spec
@@ -329,3 +330,12 @@ def test_pairs_that_are_written_while_it_runs_reach_no_trial_and_no_test_sample(
     states = [trial.state.name for trial in study.trials]
     assert states == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
     assert not (tmp_path / "out").exists()
+
+
+def test_what_the_spec_gives_cause_for_is_said_once_before_the_trials(tmp_path):
+    found, line = run(tmp_path, space={"intervention.alpha": [1]}, trials=1, batch=1)
+    warning = "the neutral dose 0 is not in the space"
+    assert line.said.count(warning) == 1
+    assert line.said.index(warning) < line.said.index("1/1 trials")
+    assert warning not in summary(found)
+    assert warning in document(tmp_path, "results.json")["warnings"][0]

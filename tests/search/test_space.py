@@ -8,6 +8,7 @@ import pytest
 from harness.errors import SpecError
 from harness.interventions.array import Array
 from harness.interventions.vector_file import SteeringVectors, write_vectors
+from harness.runs import plan
 from harness.search.setup import read_search, set_up
 from harness.spec import load
 
@@ -209,6 +210,17 @@ def test_a_study_knows_a_file_by_its_content_wherever_it_lies(tmp_path):
 )
 def test_what_changes_a_value_makes_another_study(tmp_path, changes):
     assert ready(tmp_path, **changes).identity != ready(tmp_path).identity
+
+
+def test_what_the_engine_cannot_do_is_found_in_the_space(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "check_machine", lambda settings: None)
+    engine = {"name": "vllm", "speculation": "ngram"}
+    drawn = r"search\.space\.sampling\.temperature: at 0\.7: .*0\.7 with engine\.speculation: ngram"
+    with pytest.raises(SpecError, match=drawn):
+        space(tmp_path, {"sampling.temperature": [0, 0.7]}, engine=engine)
+    wide = {"name": "vllm", "tensor_parallel_size": 3}
+    with pytest.raises(SpecError, match=r"engine\.tensor_parallel_size: 3 does not go with"):
+        ready(tmp_path, engine=wide)
 
 
 def test_a_spec_without_a_search_is_named(tmp_path):

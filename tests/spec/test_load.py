@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FieldError, SpecError
-from harness.spec import UsagePoints, engine_override, engine_settings, load
+from harness.spec import UsagePoints, engine_settings, load
 from harness.spec.form import FIELDS
 
 SPEC = """\
@@ -521,23 +521,42 @@ def test_engine_settings_need_no_spec():
     for override, complaint in {
         "engine.dtyp=bfloat16": "--titrate-set engine.dtyp=bfloat16 engine.dtyp: no such field",
         "engine.slots=0": "--titrate-set engine.slots=0 engine.slots: 0 is not accepted",
+        "--titrate-engine=x": "--titrate-engine x engine.name: 'x' is not accepted; it should",
     }.items():
         with pytest.raises(SpecError, match=complaint):
             engine_settings([override])
 
 
 @pytest.mark.parametrize(
-    ("names", "given"),
+    ("given", "name", "axis"),
     [
-        (None, []),
-        ("vllm", ["engine.name=vllm"]),
-        ("transformers,vllm", ["axes.engine.name=[transformers,vllm]"]),
+        ("vllm", "vllm", None),
+        ("transformers,vllm", "transformers", ["transformers", "vllm"]),
     ],
 )
-def test_an_engine_of_the_command_line_replaces_the_specs_and_several_are_an_axis(names, given):
-    overrides = engine_override(names)
-    assert overrides == given
-    experiment, _ = load(write(SPEC), overrides)
-    assert experiment.axes.get("engine.name", []) == (
-        names.split(",") if len(given) and "," in names else []
-    )
+def test_an_engine_of_the_command_line_replaces_the_specs_and_several_are_an_axis(
+    given, name, axis
+):
+    experiment, _ = load(write(SPEC), [f"--titrate-engine={given}"])
+    assert experiment.engine.name == name
+    assert experiment.axes.get("engine.name") == axis
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["device=cpu", "device_map=auto", "drafts=false", "determinism=strict"],
+)
+def test_what_only_the_other_engine_understands_is_refused(override):
+    with pytest.raises(SpecError, match="means nothing to vllm; leave it out, or use"):
+        engine_settings(["engine.name=vllm", f"engine.{override}"])
+
+
+def test_an_option_that_sets_a_field_is_named_as_it_was_typed(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("name: x\nmodel: zoo/moe\ntask: {name: a}\naxes: {task.limit: [2, 3]}\n")
+    experiment, source = load(path, ["--titrate-limit=1", "--titrate-model=zoo/base"])
+    assert (experiment.task.limit, experiment.axes, experiment.model) == (1, {}, "zoo/base")
+    problem = FieldError("model", "is not there")
+    assert str(source.locate(problem)) == "--titrate-model zoo/base model: is not there"
+    with pytest.raises(SpecError, match=r"^--titrate-limit 0 task\.limit: 0 is not"):
+        load(path, ["--titrate-limit=0"])

@@ -127,7 +127,7 @@ def test_one_live_line_of_all_workers_on_a_real_terminal(project, workers):
         text = written(leader)
         assert process.wait() == 0, text
     assert "titrate: gw0: loading zoo/moe" in text
-    drawn = re.findall(r"titrate: (\d)/8 cases .*? (\d+)/50 requests, [\d,]+ tok/s, ", text)
+    drawn = re.findall(r"titrate: (\d)/8 cases .*? (\d+)/50 requests, [\d,]+ tokens/s, ", text)
     assert drawn, "a terminal gets no plain lines"
     assert [int(done) for _, done in drawn] == sorted(int(done) for _, done in drawn)
     assert drawn[-1] == ("8", "50"), "all workers together"

@@ -69,17 +69,24 @@ class Conditions:
 
         Raises RequestError for what does not fit into the tables at all.
         """
-        lease = Lease()
-        if isinstance(intervention, RouterMask) and not intervention.is_neutral:
-            fits = self._lease_mask(lease, intervention)
-        elif isinstance(intervention, Steering) and not intervention.is_neutral:
-            fits = self._lease_terms(lease, intervention, prompt)
-        else:
-            fits = True
-        if not fits:
-            lease.release(written=False)
-            return None
-        return lease
+        lease, fits = Lease(), False
+        try:
+            if isinstance(intervention, RouterMask) and not intervention.is_neutral:
+                fits = self._lease_mask(lease, intervention)
+            elif isinstance(intervention, Steering) and not intervention.is_neutral:
+                fits = self._lease_terms(lease, intervention, prompt)
+            else:
+                fits = True
+        finally:
+            if not fits:
+                lease.release(written=False)
+        return lease if fits else None
+
+    @property
+    def users(self) -> int:
+        """How often rows are held at the moment."""
+        pools = [self._masks, *self._vectors.values(), *self._gates.values()]
+        return sum(pool.users for pool in pools)
 
     def _lease_mask(self, lease: Lease, mask: RouterMask) -> bool:
         taken = self._take(lease, self._masks, mask.fingerprint())

@@ -22,6 +22,7 @@ from harness.engines.vllm.availability import check_served
 from harness.engines.vllm.canary import check_reached
 from harness.engines.vllm.conditions import Conditions, Lease
 from harness.engines.vllm.facts import ModelFacts
+from harness.engines.vllm.layout import check_layout
 from harness.engines.vllm.requests import Refusals, parameters, prompt_of
 from harness.engines.vllm.running import Running
 from harness.engines.vllm.start import described, is_eager, prepare, sequences, start
@@ -48,7 +49,9 @@ class VllmEngine:
         self, model: str, settings: EngineSettings, declared: Declared | None = None
     ) -> None:
         prepare(settings)
-        check_served(model, load_config(model))  # before its files are fetched and read
+        config = load_config(model)
+        check_layout(config, settings)
+        check_served(model, config)  # before its files are fetched and read
         self._facts = ModelFacts.of(model)
         self._settings = settings
         self._endings = Endings(self._facts)
@@ -63,11 +66,17 @@ class VllmEngine:
         first = declared or Declared()
         self._conditions.declare(first)
         self._engine = start(self._facts, settings, self._conditions)
+        # Tokens of the longest sequence that the cache holds.
+        self._columns = int(self._engine.vllm_config.model_config.max_model_len)
         self._workers = Workers(self._engine)
         self._refusals = Refusals(self._facts, settings, self._columns)
         self._determinism = described(self._engine, settings)
-        if first != Declared():
-            self._grow(first)
+        try:
+            if first != Declared():
+                self._grow(first)
+        except BaseException:
+            self.close()  # and its processes with it
+            raise
 
     @property
     def tokenizer(self) -> Any:
@@ -159,30 +168,35 @@ class VllmEngine:
     ) -> list[_Ended]:
         """Hand vLLM as many requests as have room; what it rejects fails alone."""
         rejected: list[_Ended] = []
-        admitted: list[Running] = []
-        while waiting and len(running) + len(admitted) < self._window:
-            position, request = waiting[0]
-            try:
-                lease = self._conditions.lease(request.intervention, request.prompt_length)
-            except RequestError as error:
-                rejected.append((position, _refused(request, error)))
+        admitted: deque[Running] = deque()
+        try:
+            while waiting and len(running) + len(admitted) < self._window:
+                position, request = waiting[0]
+                try:
+                    lease = self._conditions.lease(request.intervention, request.prompt_length)
+                except RequestError as error:
+                    rejected.append((position, _refused(request, error)))
+                    waiting.popleft()
+                    continue
+                if lease is None:
+                    break
                 waiting.popleft()
-                continue
-            if lease is None:
-                break
-            waiting.popleft()
-            admitted.append(Running(position, request, lease))
-        self._workers.write([write for each in admitted for write in each.lease.writes])
-        for each in admitted:
-            request = each.request
-            prompt = prompt_of(request.prompt, request.intervention, request.prompt_length)
-            try:
-                self._add(each.lease, prompt, parameters(request, each.lease, self._facts))
-            except ValueError as error:
-                each.lease.release()
-                rejected.append((each.position, _refused(request, error)))
-            else:
-                running[each.lease.name] = each
+                admitted.append(Running(position, request, lease))
+            self._workers.write([write for each in admitted for write in each.lease.writes])
+            while admitted:
+                each, request = admitted[0], admitted[0].request
+                prompt = prompt_of(request.prompt, request.intervention, request.prompt_length)
+                try:
+                    self._add(each.lease, prompt, parameters(request, each.lease, self._facts))
+                except ValueError as error:
+                    each.lease.release()
+                    rejected.append((each.position, _refused(request, error)))
+                else:
+                    running[each.lease.name] = each
+                admitted.popleft()
+        finally:
+            for each in reversed(admitted):  # whoever took a row first gives it back last
+                each.lease.release(written=False)
         return rejected
 
     def _step(self, running: dict[str, Running]) -> list[_Ended]:
@@ -210,7 +224,7 @@ class VllmEngine:
                 completions.append((each.position, _refused(each.request, "vLLM gave it up")))
             else:
                 counted = counts.get(each.lease.id, (0, 0, 0))
-                completion = each.completion(reason, self._endings, counted, self._routers)
+                completion = each.completion(reason, self._endings, counted, self._refusals.passed)
                 completions.append((each.position, completion))
         return completions
 
@@ -225,11 +239,17 @@ class VllmEngine:
             if lease is None:
                 return
             waiting.popleft()
-            self._workers.write(lease.writes)
             if reading.captures(each.capture):
                 lease.payload["captured"] = True
             prompt = prompt_of(each.tokens, each.intervention, each.prompt)
-            self._add(lease, prompt, reading.parameters(each, lease))
+            try:
+                self._workers.write(lease.writes)
+                self._add(lease, prompt, reading.parameters(each, lease))
+            except BaseException as error:
+                lease.release(written=False)
+                if isinstance(error, ValueError):  # what vLLM rejects
+                    raise RequestError(f"reading {position}: {error}") from error
+                raise
             running[lease.name] = position, each, lease
 
     def _add(self, lease: Lease, prompt: Any, given: Any) -> None:
@@ -239,13 +259,14 @@ class VllmEngine:
         lease.id = self._engine.add_request(lease.name, prompt, given)
 
     def _abandon(self, running: Mapping[str, Any]) -> None:
-        """Take what is still running out of vLLM; its rows are free again."""
+        """Take what is still running out of vLLM; nothing is kept of it, and its rows are free."""
         if not running:
             return
-        self._engine.abort_request(list(running))
-        for each in running.values():
-            lease = each.lease if isinstance(each, Running) else each[2]
+        leases = [each.lease if isinstance(each, Running) else each[2] for each in running.values()]
+        for lease in leases:
             lease.release()
+        self._engine.abort_request(list(running))
+        self._workers.forget([lease.id for lease in leases if lease.payload])
 
     # What the workers can do ---------------------------------------------------------------------
 
@@ -271,19 +292,6 @@ class VllmEngine:
     def _answered(self, requests: list[Request]) -> list[Completion]:
         completions = dict(self._run(deque(enumerate(requests))))
         return [completions[position] for position in range(len(requests))]
-
-    @property
-    def _columns(self) -> int:
-        """Tokens of the longest sequence that the cache holds."""
-        return int(self._engine.vllm_config.model_config.max_model_len)
-
-    @property
-    def _routers(self) -> int:
-        """Routers that every token passes; none in a dense model, of which nobody asks."""
-        try:
-            return len(self._refusals.routers.layers)
-        except ModelError:
-            return 0
 
 
 def _refused(request: Request, why: object) -> Completion:

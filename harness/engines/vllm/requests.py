@@ -11,7 +11,7 @@ from harness.engines.vllm import drawing
 from harness.engines.vllm.conditions import Lease
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.worker.scheduled import KEY
-from harness.errors import RequestError
+from harness.errors import ModelError, RequestError
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask, check_points
 from harness.interventions.steering import Steering, check_terms
@@ -33,6 +33,14 @@ class Refusals:
     def routers(self) -> RouterShape:
         """The model's routers. Raises `ModelError` where there are none."""
         return router_shape(self._facts.config)
+
+    @cached_property
+    def passed(self) -> int:
+        """Routers that every token passes; none in a dense model, of which nobody asks."""
+        try:
+            return len(self.routers.layers)
+        except ModelError:
+            return 0
 
     def check(self, request: Request) -> None:
         """Raise `RequestError`, `FieldError` or `ModelError` for what cannot be run."""

@@ -26,6 +26,11 @@ class RowPool:
         """Rows that can be given away."""
         return len(self._owners) - 1
 
+    @property
+    def users(self) -> int:
+        """Takers that have not released yet."""
+        return sum(held.users for held in self._held.values())
+
     def take(self, key: str, length: int = 1) -> tuple[int, bool] | None:
         """The first row of a key, and whether it must be written; None while there is no room.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from contextlib import nullcontext
 from importlib.metadata import version
 from typing import Any
 
@@ -17,7 +18,8 @@ import torch
 import torch._dynamo
 from pydantic import ValidationError
 
-from harness.engines.vllm.availability import check_installed, check_suffixes, installed_version
+from harness.engines.vllm.availability import built_for_cpu, check_machine, cores, installed_version
+from harness.engines.vllm.child_output import ChildOutput, root_cause
 from harness.engines.vllm.conditions import Conditions
 from harness.engines.vllm.facts import ModelFacts
 from harness.errors import FieldError, ModelError
@@ -27,6 +29,8 @@ from harness.spec.experiment import EngineSettings
 SEQUENCES = {"cpu": 64, "gpu": 256}
 # Share of the free memory that the cache of keys and values may take on a CPU.
 _CACHE_SHARE = 0.25
+# vLLM's own variable; at this level, unless a user asks for more, its tracebacks are left out too.
+_LEVEL, _QUIET = "VLLM_LOGGING_LEVEL", "ERROR"
 # What vLLM is told of each method. A suffix's own frequency decides how many tokens it proposes.
 _SPECULATION = {
     "ngram": {"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4},
@@ -35,28 +39,21 @@ _SPECULATION = {
 _EXTENSION = "harness.engines.vllm.worker.extension.WorkerExtension"
 
 
-def on_cpu() -> bool:
-    """Whether the vLLM that is installed runs on the CPU. Imports vLLM."""
-    from vllm.platforms import current_platform
-
-    return bool(current_platform.is_cpu())
-
-
 def device_name() -> str:
     """What vLLM runs on."""
     from vllm.platforms import current_platform
 
-    return "cpu" if on_cpu() else str(current_platform.get_device_name())
+    return "cpu" if built_for_cpu() else str(current_platform.get_device_name())
 
 
 def is_eager(settings: EngineSettings) -> bool:
     """Whether the forward pass is neither compiled nor captured, so that it can still change."""
-    return on_cpu() if settings.enforce_eager is None else settings.enforce_eager
+    return built_for_cpu() if settings.enforce_eager is None else settings.enforce_eager
 
 
 def sequences(settings: EngineSettings) -> int:
     """Sequences that run at once."""
-    return settings.slots or SEQUENCES["cpu" if on_cpu() else "gpu"]
+    return settings.slots or SEQUENCES["cpu" if built_for_cpu() else "gpu"]
 
 
 def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
@@ -95,12 +92,18 @@ def _started(facts: ModelFacts, settings: EngineSettings, conditions: Conditions
     from harness.engines.vllm.worker import plugin
 
     plugin.register()
+    several = bool(settings.separate_process) or _workers(settings) > 1
+    output = ChildOutput() if several and os.environ[_LEVEL].upper() == _QUIET else None
     try:
-        return LLMEngine.from_engine_args(EngineArgs(**_arguments(facts, settings, conditions)))
+        with output or nullcontext():
+            return LLMEngine.from_engine_args(EngineArgs(**_arguments(facts, settings, conditions)))
     except Exception as error:  # whatever a model's code or a kernel finds wrong
-        raise ModelError(
-            f"model {facts.reference!r} cannot be started in vLLM: {_first_line(error)}"
-        ) from error
+        why = _first_line(error)
+        if output is not None:
+            found = root_cause(output.kept)
+            why = _worded(*found) if found else why
+            why += f"; set {_LEVEL}=INFO to see all that vLLM's processes say"
+        raise ModelError(f"model {facts.reference!r} cannot be started in vLLM: {why}") from error
 
 
 def _arguments(
@@ -132,11 +135,12 @@ def _arguments(
             "titrate": {
                 "rows": conditions.rows,
                 "declared": known.declared.to_json(),
+                "routers": conditions.declared.masks or conditions.declared.router_logits,
                 "columns": [list(column) for column in known.columns],
             }
         },
     }
-    if on_cpu():
+    if built_for_cpu():
         arguments["kv_cache_memory_bytes"] = _cache_bytes(facts, columns, sequences(settings))
     elif settings.gpu_memory_utilization is not None:
         arguments["gpu_memory_utilization"] = settings.gpu_memory_utilization
@@ -152,27 +156,23 @@ def _arguments(
 def prepare(settings: EngineSettings) -> None:
     """Set what vLLM reads from the environment, also in the processes that it starts; import it.
 
-    Raises `FieldError` where it is missing or of a version that was not tested, and for what it
-    cannot do here.
+    Raises `FieldError` where it is missing, is a version that was not tested, or cannot have these
+    settings here.
     """
-    check_installed()
-    if settings.speculation == "suffix":
-        check_suffixes()
+    check_machine(settings)
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = str(int(bool(settings.separate_process)))
     os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(settings.model_runner == "v2"))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    level = os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    level = os.environ.setdefault(_LEVEL, _QUIET)
     # vLLM itself heeds it only when an engine is made.
     logging.getLogger("vllm").setLevel(level.upper())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cpu = on_cpu()
         _check_runner(settings)
-    workers = (settings.tensor_parallel_size or 1) * (settings.pipeline_parallel_size or 1)
+    cpu, workers = built_for_cpu(), _workers(settings)
     if cpu and workers > 1:
         # Without being told, vLLM wants a node of memory for each of its workers.
-        cores = sorted(os.sched_getaffinity(0))
-        shares = (cores[worker::workers] for worker in range(workers))
+        shares = (cores()[worker::workers] for worker in range(workers))
         bound = "|".join(",".join(map(str, share)) for share in shares)
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", bound)
     if cpu and is_eager(settings):
@@ -180,6 +180,10 @@ def prepare(settings: EngineSettings) -> None:
         # variable is for processes to come, the setting for this one, which has read it already.
         os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
         torch._dynamo.config.disable = True  # noqa: SLF001 - torch's documented place for it
+
+
+def _workers(settings: EngineSettings) -> int:
+    return (settings.tensor_parallel_size or 1) * (settings.pipeline_parallel_size or 1)
 
 
 def _check_runner(settings: EngineSettings) -> None:
@@ -194,7 +198,7 @@ def _check_runner(settings: EngineSettings) -> None:
 
 def _dtype(settings: EngineSettings) -> str:
     if settings.dtype == "auto":
-        return "float32" if on_cpu() else "auto"
+        return "float32" if built_for_cpu() else "auto"
     return settings.dtype
 
 
@@ -212,9 +216,15 @@ def _cache_bytes(facts: ModelFacts, columns: int, slots: int) -> int:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):  # whose own first line only counts the problems
-        return str(error.errors()[0]["msg"]).splitlines()[0]
+        message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        return message.splitlines()[0]
     lines = [line for line in str(error).splitlines() if line.strip()]
     first = lines[0].strip() if lines else ""
-    return (
-        first if isinstance(error, ValueError | RuntimeError) else f"{type(error).__name__} {first}"
-    )
+    plain = isinstance(error, ValueError | RuntimeError | ModelError)
+    return first if plain else _worded(type(error).__name__, first)
+
+
+def _worded(kind: str, message: str) -> str:
+    """An exception by its type, where that says something, and its message."""
+    says_nothing = kind in {"ValueError", "RuntimeError", "ModelError", "Exception"}
+    return message if says_nothing and message else f"{kind} {message}".strip()

@@ -63,6 +63,11 @@ class Workers:
                 found[name] = _tensor(values, rows)
         return found
 
+    def forget(self, requests: Sequence[str]) -> None:
+        """Drop what is kept of cancelled requests."""
+        if requests:
+            self._call("titrate_forget", list(requests))
+
     def readout(self, hidden: torch.Tensor) -> torch.Tensor:
         """Log-probabilities [n, V] of states [n, H]."""
         states = hidden.to("cpu", torch.float32).contiguous()

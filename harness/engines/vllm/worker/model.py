@@ -234,6 +234,17 @@ class ModelInterventions:
         names = parts[0] if parts else {}
         return {name: torch.cat([part[name] for part in parts]) for name in names}
 
+    def forget(self, request: str) -> None:
+        """A request was cancelled: nobody will ask what came of it."""
+        self.registry.forget(request)
+        self._ended.pop(request, None)
+        self._captured.pop(request, None)
+
+    @property
+    def kept(self) -> int:
+        """Requests of which something is kept: those that run, and those not asked for yet."""
+        return len({*self.registry.requests, *self._ended, *self._captured})
+
     def readout(self, hidden: torch.Tensor) -> torch.Tensor | None:
         """Log-probabilities [n, V] that the model's norm and head make of states [n, H].
 

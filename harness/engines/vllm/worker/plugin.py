@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from torch import nn
 
 from harness.engines.vllm.worker.model import ModelInterventions
+from harness.engines.vllm.worker.structure import check_routers
 
 #: Our key in `VllmConfig.additional_config`, which is part of the key of vLLM's compile cache.
 SETTINGS = "titrate"
@@ -29,10 +30,11 @@ def register() -> None:
     if _registered:
         return
     _registered = True
-    from harness.engines.vllm.worker import heads, runner_v1, runner_v2
+    from harness.engines.vllm.worker import heads, kernels, runner_v1, runner_v2
 
     _follow_loading()
     heads.follow()
+    kernels.follow()
     runner_v1.follow()
     runner_v2.follow()
 
@@ -44,16 +46,29 @@ def settings_of(config: Any) -> dict[str, Any] | None:
 
 
 def _follow_loading() -> None:
-    """Put interventions into a model between loading its weights and compiling it."""
-    from vllm.model_executor.model_loader.base_loader import BaseModelLoader
+    """Put interventions into a model between loading its weights and compiling it.
 
-    original = BaseModelLoader.load_model
+    One whose kernels no mask would reach is refused before that, as soon as its modules are there.
+    """
+    from vllm.model_executor.model_loader import base_loader
+
+    construct, load = base_loader.initialize_model, base_loader.BaseModelLoader.load_model
+
+    def initialize_model(vllm_config: Any, **named: Any) -> nn.Module:
+        model: nn.Module = construct(vllm_config, **named)
+        settings = settings_of(vllm_config)
+        whole = named.get("model_config") or vllm_config.model_config
+        own = whole is vllm_config.model_config
+        if settings is not None and own and settings["routers"]:
+            check_routers(model)
+        return model
 
     def load_model(self: Any, vllm_config: Any, model_config: Any, prefix: str = "") -> nn.Module:
-        model: nn.Module = original(self, vllm_config, model_config, prefix=prefix)
+        model: nn.Module = load(self, vllm_config, model_config, prefix=prefix)
         settings = settings_of(vllm_config)
         if settings is not None and model_config is vllm_config.model_config:
             MODELS[model] = ModelInterventions(model, vllm_config, settings)
         return model
 
-    BaseModelLoader.load_model = load_model
+    base_loader.initialize_model = initialize_model
+    base_loader.BaseModelLoader.load_model = load_model

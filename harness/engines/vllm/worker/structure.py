@@ -53,12 +53,23 @@ def router_of(layer: nn.Module) -> Any | None:
         router = getattr(module, "router", None)
         if not hasattr(router, "_compute_routing"):
             continue
-        experts = getattr(module, "routed_experts", None)
-        method = getattr(experts, "quant_method", None)
-        if getattr(module, "is_monolithic", False) or getattr(method, "is_monolithic", False):
-            raise ModelError(
-                f"vLLM's kernel {type(method).__name__} routes tokens inside the kernel, where no "
-                "mask reaches them; choose another MoE backend, or engine.name: transformers"
-            )
+        _check_kernel(module)
         return router
     return None
+
+
+def check_routers(model: nn.Module) -> None:
+    """Raise `ModelError` for a model that was built, its weights not loaded yet, as `router_of`."""
+    for layer in decoder_layers(model).values():
+        router_of(layer)
+
+
+def _check_kernel(module: nn.Module) -> None:
+    method = getattr(getattr(module, "routed_experts", None), "quant_method", None)
+    if getattr(module, "is_monolithic", False) or getattr(method, "is_monolithic", False):
+        # Known from the class before its kernel is made of the weights.
+        kernel = getattr(method, "experts_cls", None) or type(method)
+        raise ModelError(
+            f"vLLM's kernel {kernel.__name__} routes tokens by itself, where no mask reaches them; "
+            "use engine.name: transformers"
+        )

@@ -27,6 +27,9 @@ function caseColumns(experiment, metric) {
     { name: "agree", title: "mean tokens before the first departure from the baseline", value: (one) => one.agreement?.tokens, text: (one) => decimal(one.agreement?.tokens) },
     { name: "same", title: "samples all of whose completions equal the baseline’s", value: (one) => one.agreement?.identical, text: (one) => percent(one.agreement?.identical) },
   );
+  for (const other of experiment.metrics.filter((name) => name !== metric)) {
+    columns.push({ name: other, title: `${other}, without its interval`, value: (one) => one.metrics?.[other]?.value, text: (one) => alone(one.metrics?.[other]) });
+  }
   columns.push({ name: "tokens", value: (one) => one.tokens, text: (one) => one.tokens.toLocaleString("en") });
   if (masked) columns.push(
     { name: "changed", title: "routing decisions that the mask changed", value: routed("changed"), text: (one) => percent(routed("changed")(one)) },
@@ -41,7 +44,7 @@ function asNumber(text) {
 
 function caseResult(one, metric) {
   const own = one.metrics?.[metric];
-  return own ? `${decimal(own.value)} ${bounds(own.ci_low, own.ci_high)}` : one.status;
+  return own ? valued(own) : one.status;
 }
 
 /**

@@ -1,6 +1,6 @@
 // What the charts share: their frame, their markers, and drawing anew when their width changes.
 
-/** Colours there are for curves; with more curves than that they are grey until one is pointed at. */
+/** Curves that are told by colour where a bundle of many was filtered; `--colour-0` to `-6`. */
 const COLOURS = 7;
 
 /** Outlines of the markers, about 10 pixels wide, so that curves differ without their colours. */
@@ -11,7 +11,7 @@ const MARKERS = [
   "M-5.2 4.2 0-5.4 5.2 4.2z",
   "M-5.2-4.2 0 5.4 5.2-4.2z",
   "M-5-2v4h3v3h4v-3h3v-4h-3v-3h-4v3z",
-  "M-5.5-3h11v6h-11z",
+  "M4.2-5.2-5.4 0 4.2 5.2z",
 ];
 
 /** A drawing of a size, said in words for those who do not see it. */

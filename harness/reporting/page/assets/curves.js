@@ -6,21 +6,37 @@ const MARGIN = { left: 56, right: 20, top: 14, bottom: 50 };
 const MOST_BANDS = 4;
 
 /**
- * The curves of an experiment at a width, as nodes. `visible` has the positions of the cases that
- * are drawn; `open` is called with the case that was chosen.
+ * The curves of an experiment at a width, as nodes: metrics below each other, panel by panel.
+ * `visible` has the positions of the cases that are drawn; `open` is called with the chosen one.
  */
-function curvesDrawn(experiment, metric, visible, width, open) {
+function curvesDrawn(experiment, metrics, visible, width, open) {
+  const seen = experiment.series.filter((each) => each.cases.some((at) => visible.has(at)));
+  // A bundle that was filtered to few curves is one no more.
+  const bundled = experiment.bundled && seen.length > COLOURS;
+  const hued = experiment.bundled && !bundled && !experiment.ordered
+    ? seen.map((each, index) => ({ ...each, hue: `var(--colour-${index})`, marker: index }))
+    : seen;
+  const panels = [...new Set(hued.map((each) => each.panel))];
+  const nodes = panels.flatMap((panel) => [
+    panel ? element("h3", { class: "panel" }, panel) : null,
+    ...metrics.flatMap((metric, at) =>
+      panelDrawn(experiment, hued.filter((each) => each.panel === panel), metric, { visible, width, open, bundled, named: at === 0 })),
+  ]);
+  if (nodes.length === 0) return [emptyChart(metrics[0])];
+  return [...nodes.filter((node) => node !== null), curvesCaption(experiment, hued, metrics)];
+}
+
+/** One metric of the curves of a panel: what they are called, unless that was said above, and the picture. */
+function panelDrawn(experiment, members, metric, { visible, width, open, bundled, named }) {
   const shown = (one) => one !== undefined && visible.has(one.position) && one.metrics?.[metric];
-  const series = experiment.series
-    .map((each, index) => ({ ...each, index, members: each.cases.map(caseAt).filter(shown) }))
+  const series = members
+    .map((each) => ({ ...each, members: each.cases.map(caseAt).filter(shown) }))
     .filter((each) => each.members.length > 0);
   if (series.length === 0) return [emptyChart(metric)];
-  const coloured = series.length <= COLOURS;
-  if (experiment.series.length > COLOURS) series.forEach((each, index) => (each.index = index));
 
   const baselines = new Map();
   for (const each of series) {
-    for (const at of each.baselines) if (caseAt(at)?.metrics?.[metric]) baselines.set(at, each);
+    for (const at of each.baselines) if (caseAt(at)?.metrics?.[metric] && !baselines.has(at)) baselines.set(at, each);
   }
   const all = [...series.flatMap((each) => each.members), ...[...baselines.keys()].map(caseAt)];
   const [low, high] = rangeOf(all.map((one) => one.metrics[metric]));
@@ -36,21 +52,21 @@ function curvesDrawn(experiment, metric, visible, width, open) {
   picture.append(valueAxis(low, high, y, width, metric), doseAxis(experiment, places, x, width));
   const shared = series.length > 1 && baselines.size === 1;
   for (const [at, each] of baselines) {
-    const style = shared || !coloured ? "baseline" : `baseline colour-${each.index}`;
-    picture.append(baselineDrawn(caseAt(at), metric, y, width, style, coloured));
+    const hue = shared || bundled ? undefined : each.hue;
+    picture.append(inHue(baselineDrawn(caseAt(at), metric, y, width, !bundled), hue));
   }
   const points = [];
   series.forEach((each, order) => {
-    const dodge = coloured ? (order - (series.length - 1) / 2) * Math.min(0.07, 0.4 / series.length) * gap : 0;
+    const dodge = bundled ? 0 : (order - (series.length - 1) / 2) * Math.min(0.07, 0.4 / series.length) * gap;
     const at = (one) => x(places.get(one.dose) + dodge);
-    const group = shape("g", { class: coloured ? `curve colour-${each.index}` : "curve faint" });
+    const group = inHue(shape("g", { class: `curve ${bundled ? "faint" : ""} ${each.control ? "control" : ""}` }), each.hue);
     const values = each.members.map((one) => one.metrics[metric]);
-    if (coloured && series.length <= MOST_BANDS) group.append(band(each.members, values, at, y));
+    if (!bundled && series.length <= MOST_BANDS) group.append(band(each.members, values, at, y));
     const path = each.members.map((one, i) => `${i ? "L" : "M"}${at(one)} ${y(values[i].value)}`);
     group.append(shape("path", { d: path.join(""), class: "line" }));
     const row = each.members.map((one) => {
-      const point = pointDrawn(experiment, one, metric, at(one), y, each.index, open);
-      if (experiment.leaves.includes(one.position) && coloured && metric === experiment.metric) {
+      const point = pointDrawn(experiment, one, metric, at(one), y, each.marker, open);
+      if (experiment.leaves.includes(one.position) && !bundled && metric === experiment.metric) {
         group.append(line(at(one), y(one.metrics[metric].value) + 8, at(one), y(low), "leaves"));
       }
       group.append(point);
@@ -65,10 +81,16 @@ function curvesDrawn(experiment, metric, visible, width, open) {
     points.push(row);
   });
   rovingRows(points);
-  const legend = coloured
-    ? curvesLegend(series, baselines, metric, shared)
-    : element("p", { class: "hint" }, `${series.length} curves: point at one, or filter to at most ${COLOURS} to tell them by colour.`);
-  return [legend, picture, curvesCaption(experiment, all, metric)];
+  const legend = bundled
+    ? element("p", { class: "hint" }, `${series.length} curves: point at one, or filter to at most ${COLOURS} to tell them by colour.`)
+    : curvesLegend(named ? series : [], baselines, metric, shared);
+  return [legend, picture];
+}
+
+/** The node with everything in it in a hue. */
+function inHue(node, hue) {
+  if (hue !== undefined) node.style.setProperty("--hue", hue);
+  return node;
 }
 
 /** Left and right along a curve, up and down to the nearest point of another. */
@@ -115,9 +137,9 @@ function doseAxis(experiment, places, x, width) {
   return axis;
 }
 
-function baselineDrawn(one, metric, y, width, style, withBand) {
+function baselineDrawn(one, metric, y, width, withBand) {
   const { value, ci_low, ci_high } = one.metrics[metric];
-  const group = shape("g", { class: style });
+  const group = shape("g", { class: "baseline" });
   const [from, to] = [MARGIN.left, width - MARGIN.right];
   if (withBand && ci_low !== null && ci_low !== undefined) {
     const [top, height] = [y(ci_high), y(ci_low) - y(ci_high)];
@@ -134,7 +156,7 @@ function band(members, values, at, y) {
 }
 
 /** A case on its curve: whisker and marker, filled where it differs significantly. */
-function pointDrawn(experiment, one, metric, at, y, index, open) {
+function pointDrawn(experiment, one, metric, at, y, marker, open) {
   const { value, ci_low, ci_high } = one.metrics[metric];
   const filled = isSignificant(one.versus_baseline?.[metric]);
   const point = shape("g", {
@@ -149,7 +171,7 @@ function pointDrawn(experiment, one, metric, at, y, index, open) {
   }
   point.append(
     shape("circle", { cx: at, cy: y(value), r: 8, class: "reach" }),
-    shape("path", { d: MARKERS[index % MARKERS.length], transform: `translate(${at} ${y(value)})`, class: "marker" }),
+    shape("path", { d: MARKERS[marker], transform: `translate(${at} ${y(value)})`, class: "marker" }),
   );
   explained(point, one.label, measured(one, metric));
   return point;
@@ -158,28 +180,29 @@ function pointDrawn(experiment, one, metric, at, y, index, open) {
 function curvesLegend(series, baselines, metric, shared) {
   const items = series.length < 2 ? [] : series.map((each) => {
     const key = shape("svg", { width: 30, height: 12, viewBox: "-15 -6 30 12", "aria-hidden": "true" });
-    key.append(line(-15, 0, 15, 0, "line"), shape("path", { d: MARKERS[each.index % MARKERS.length], class: "marker" }));
-    return element("li", { class: `curve colour-${each.index} key` }, key, each.label);
+    key.append(line(-15, 0, 15, 0, "line"), shape("path", { d: MARKERS[each.marker], class: "marker" }));
+    return inHue(element("li", { class: `curve key ${each.control ? "control" : ""}` }, key, each.name), each.hue);
   });
   for (const [at, each] of baselines) {
-    const { value, ci_low, ci_high } = caseAt(at).metrics[metric];
     const key = shape("svg", { width: 30, height: 12, viewBox: "-15 -6 30 12", "aria-hidden": "true" });
     key.append(line(-15, 0, 15, 0, "dashed"));
-    const text = `${caseAt(at).label}: ${decimal(value)} ${bounds(ci_low, ci_high)}`;
-    items.push(element("li", { class: `baseline key ${shared ? "" : `colour-${each.index}`}` }, key, text));
+    const text = `${caseAt(at).label}: ${valued(caseAt(at).metrics[metric])}`;
+    items.push(inHue(element("li", { class: "baseline key" }, key, text), shared ? undefined : each.hue));
   }
   return element("ul", { class: "legend" }, ...items);
 }
 
-function curvesCaption(experiment, cases, metric) {
-  const corrected = cases.some((one) => (one.versus_baseline?.[metric]?.p_holm ?? null) !== null);
+function curvesCaption(experiment, series, metrics) {
+  const compared = series.flatMap((each) => each.cases.map(caseAt)).flatMap((one) => metrics.map((name) => one.versus_baseline?.[name]));
+  const corrected = compared.some((versus) => (versus?.p_holm ?? null) !== null);
   const which = corrected ? "corrected by Holm’s method" : "not corrected for the number of cases";
   const left = experiment.cases.filter((one) => one.status !== "complete").length;
   const missing = left ? ` Left out: ${counted(left, "case")}, not complete.` : "";
   return element("p", { class: "caption" },
     "Bars and bands: 95 % intervals. Dashed: baseline. ",
+    series.some((each) => each.control) ? "Dotted curve: random control. " : "",
     `Filled: p < ${REPORT.significant} against the baseline, paired by sample, ${which}. `,
-    experiment.leaves.length && metric === experiment.metric ? "Dotted: where the curve leaves it. " : "",
+    experiment.leaves.length && metrics.includes(experiment.metric) ? "Upright dots: where the curve leaves its baseline. " : "",
     "Point at a marker for its numbers, choose it for its samples.", missing);
 }
 

@@ -36,7 +36,7 @@ async function fillExperiment(experiment, number) {
   let shown = experiment.cases;
   let drawnMetric = metric;
   const chart = drawnToWidth(part("chart"), (width) => experiment.doseAxis
-    ? (metric === experiment.metric ? experiment.shown : [metric]).flatMap((each) => curvesDrawn(experiment, each, new Set(shown.map((one) => one.position)), width, open))
+    ? curvesDrawn(experiment, metric === experiment.metric ? experiment.shown : [metric], new Set(shown.map((one) => one.position)), width, open)
     : dotsDrawn(experiment, metric, shown, width, open));
   const table = caseTable(experiment, (cases) => {
     // Curves do not depend on the order of the rows.

@@ -2,6 +2,8 @@
 
 const NOTHING = "–";
 
+// Halves are rounded away from zero, as `rounding.py` does it for terminals and exports.
+
 /** `0.97`; a value above 100 has no decimals. */
 function decimal(value) {
   if (value === null || value === undefined) return NOTHING;
@@ -29,6 +31,30 @@ function bounds(low, high) {
   return low === null || low === undefined ? "" : `[${decimal(low)}, ${decimal(high)}]`;
 }
 
+/** A metric with its interval. */
+function valued(metric) {
+  const shown = digitsOf(metric);
+  const { value, ci_low, ci_high } = metric;
+  const between = ci_low === null || ci_low === undefined ? "" : ` [${shown(ci_low)}, ${shown(ci_high)}]`;
+  return `${shown(value)}${between}`;
+}
+
+/** A metric without its interval. */
+function alone(metric) {
+  return metric === undefined ? NOTHING : digitsOf(metric)(metric.value);
+}
+
+/** How a metric's values are written: a small mean with two significant digits, for 0.00 would say nothing. */
+function digitsOf({ value, method }) {
+  const small = ["t", "t_hall"].includes(method) && Math.abs(value) < 0.1;
+  return small ? (each) => `${Number(each.toPrecision(2))}`.replace("-", "−") : decimal;
+}
+
+/** A value rounded up, with two decimals: what is needed at least. */
+function ceiling(value) {
+  return (Math.ceil(Number((100 * value).toPrecision(12))) / 100).toFixed(2);
+}
+
 /** The p that decides: corrected by Holm's method where the report has that. */
 function decisive(versus) {
   return versus?.p_holm ?? versus?.p;
@@ -43,7 +69,7 @@ function measured(one, metric) {
   const own = one.metrics?.[metric];
   const versus = one.versus_baseline?.[metric];
   if (!own) return [["status", one.status], ["why", one.error ?? "no such metric"]];
-  const lines = [[metric, `${decimal(own.value)} ${bounds(own.ci_low, own.ci_high)}`]];
+  const lines = [[metric, valued(own)]];
   if (versus) {
     const between = bounds(versus.ci_low, versus.ci_high);
     lines.push(["against baseline", `${signed(versus.delta)} ${between}`]);
@@ -52,7 +78,7 @@ function measured(one, metric) {
       lines.push(["p (Holm)", probability(versus.p_holm)]);
     }
     if (versus.minimal_effect !== undefined && versus.minimal_effect !== null) {
-      lines.push(["detectable", `a difference of ${decimal(versus.minimal_effect)} or more`]);
+      lines.push(["detectable", `a difference of ${ceiling(versus.minimal_effect)} or more`]);
     }
     const { better, worse, unchanged } = versus;
     lines.push(["samples", `${worse} worse, ${better} better, ${unchanged} unchanged`]);

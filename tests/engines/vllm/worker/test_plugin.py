@@ -18,9 +18,11 @@ from harness.engines.vllm.worker import plugin
 def test_a_model_that_our_engine_did_not_ask_for_is_left_alone(
     vllm_installed, monkeypatch, additional, taken
 ):
+    from vllm.model_executor.model_loader import base_loader
     from vllm.model_executor.model_loader.base_loader import BaseModelLoader
 
     given = []
+    monkeypatch.setattr(base_loader, "initialize_model", base_loader.initialize_model)
     monkeypatch.setattr(plugin, "MODELS", WeakKeyDictionary())
     monkeypatch.setattr(plugin, "ModelInterventions", lambda *arguments: given.append(arguments))
     monkeypatch.setattr(

@@ -43,7 +43,7 @@ def test_a_router_is_what_computes_a_routing():
 
 
 def test_a_kernel_that_routes_by_itself_is_refused():
-    with pytest.raises(ModelError, match="vLLM's kernel Kernel routes tokens inside the kernel"):
+    with pytest.raises(ModelError, match="vLLM's kernel Kernel routes tokens by itself, where no"):
         router_of(layer_with(mlp=Runner(monolithic=True)))
 
 
