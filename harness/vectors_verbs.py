@@ -132,7 +132,9 @@ def _own_words() -> Iterator[None]:
 
 def _overrides(parsed: argparse.Namespace) -> list[str]:
     given: list[str] = parsed.overrides
-    return given if parsed.engine is None else [f"engine.name={parsed.engine}", *given]
+    if "," in (parsed.engine or ""):
+        raise VectorError(f"--engine {parsed.engine}: states are read on one engine; name one")
+    return given if parsed.engine is None else [f"--titrate-engine={parsed.engine}", *given]
 
 
 def _import(parsed: argparse.Namespace) -> int:

@@ -195,10 +195,13 @@ def test_an_import_measures_the_hidden_states_of_a_model(here, capsys):
         (["import", "v.pt", "--pairs", "styles"], "give --model with it"),
         (["import", "v.pt", "--engine", "vllm"], "--engine is for measuring hidden states; give"),
         (["import", "v.pt", "--set", "engine.slots=3"], "--set is for measuring hidden states;"),
-        (["build", *QUICK, "--engine", "vlm"], "engine.name: 'vlm' is not accepted; it should"),
+        (
+            ["build", *QUICK, "--engine", "vlm"],
+            "--engine vlm engine.name: 'vlm' is not accepted; it should",
+        ),
         (
             ["build", "steer.yaml", "--engine", "transformers,vllm"],
-            "should be 'transformers' or 'v",
+            "transformers,vllm: states are rea",
         ),
         (["build", *QUICK, "--set", "engine.slot=2"], "--set engine.slot=2 engine.slot: no such f"),
         (["build", *QUICK, "--set", "seed=2"], "--set seed=2: without a SPEC only engine.FIELD=V"),
