@@ -52,7 +52,7 @@ class Form(BaseModel):
         (
             {"kind": "second", "alpha": "x"},
             "intervention.alpha",
-            "'x' is not accepted; it should be a valid number, unable to parse string as a number",
+            "'x' is not accepted; it should be a number",
         ),
     ],
 )
