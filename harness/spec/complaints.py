@@ -70,6 +70,9 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
         if rival is not None and spot.section is not None:
             own = ", ".join(_required(spot.section))
             return field, f"excludes {own}, which is given too; keep one of them"
+        kinds = [name for each in spot.rivals if key in each.model_fields for name in _kinds(each)]
+        if kinds:
+            return field, f"belongs to kind {' or '.join(kinds)}; accepted: {', '.join(keys)}"
         close = suggestion(key, keys)
         return field, f"unknown key;{close} accepted: {', '.join(keys)}"
     if kind == "missing":
@@ -84,8 +87,7 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
         names = [name for each in spot.inner for name in _required(each)]
         wanted = f"be a mapping with one of the keys {', '.join(names)}"
     elif kind in {"model_type", "model_attributes_type"}:
-        keys = [name for each in spot.inner for name in each.model_fields]
-        wanted = f"be a mapping with the keys {', '.join(dict.fromkeys(keys))}"
+        wanted = f"be a mapping with {_keys(spot.inner)}"
     else:
         wanted = _worded(error["msg"])
         if kind in {"string_type", "literal_error"} and isinstance(value, bool | int | float):
@@ -154,14 +156,25 @@ def _is_choice(info: FieldInfo) -> bool:
     return get_origin(info.annotation) in (Union, UnionType)
 
 
+def _keys(forms: Sequence[type[BaseModel]]) -> str:
+    """What a mapping is told by: its kind where there are several, or else its keys."""
+    kinds = [name for each in forms for name in _kinds(each)]
+    if len(forms) > 1 and kinds:
+        return f"a kind: {', '.join(kinds)}"
+    return (
+        f"the keys {', '.join(dict.fromkeys(key for each in forms for key in each.model_fields))}"
+    )
+
+
 def _required(section: type[BaseModel]) -> list[str]:
     """The keys that a section cannot do without."""
     return [name for name, info in section.model_fields.items() if info.is_required()]
 
 
 def _tags(section: type[BaseModel]) -> tuple[str, ...]:
-    return _kinds(section) if "kind" in section.model_fields else tuple(section.model_fields)
+    return _kinds(section) or tuple(section.model_fields)
 
 
 def _kinds(section: type[BaseModel]) -> tuple[str, ...]:
-    return get_args(section.model_fields["kind"].annotation)
+    kind = section.model_fields.get("kind")
+    return get_args(kind.annotation) if kind else ()

@@ -82,14 +82,16 @@ class Source:
         """
         found = [(self.place(each.field), each) for each in (error, *error.others)]
         found.sort(key=lambda pair: _line(pair[0]))
-        return SpecError("\n".join(_said(place, each) for place, each in found))
+        # An override of a field that is swept is wrong in the field and on the axis.
+        return SpecError("\n".join(dict.fromkeys(_said(place, each) for place, each in found)))
 
 
 def _said(place: Place | None, error: FieldError) -> str:
     if place is None:
         return str(error)
     # An override names its field itself.
-    names_it = f" {error.field}=" in place.text
+    field = _ON_AXIS.sub(r"\g<axis>", error.field)
+    names_it = f" {field}=" in place.text
     return f"{place.text}: {error.problem}" if names_it else f"{place.text} {error}"
 
 
