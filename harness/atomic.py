@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from harness.errors import OutputError
+
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
@@ -34,8 +36,21 @@ def write_file(path: Path, content: str | bytes) -> None:
         part.write_bytes(data)
 
 
+@contextmanager
+def output(path: Path) -> Iterator[None]:
+    """Around writing what a user asked for: raises OutputError, which names it, for an OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written: {error.strerror or error}; choose another output"
+        ) from error
+
+
 def check_writable(folder: Path) -> None:
     """Raise `OSError` unless files could be made in a folder, or where it would be made.
+
+    Whoever writes makes the folders that are missing: every verb does.
 
     Leaves nothing behind.
     """

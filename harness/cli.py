@@ -35,14 +35,15 @@ _STYLES = ("assisted", "agentic")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit status. Errors addressed to the user are one line."""
+    """Run one verb; returns the exit status. Errors addressed to the user are one line each."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     command = shlex.join(["titrate", *given])
     parsed = _parser().parse_args(given, argparse.Namespace(command=command))
     try:
         status: int = parsed.run(parsed)
     except TitrateError as error:
-        print(f"titrate: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"titrate: {line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         print("titrate: interrupted", *getattr(interrupt, "__notes__", ()), file=sys.stderr)
@@ -189,9 +190,15 @@ def _run_specs(parsed: argparse.Namespace) -> int:
     overrides += [] if parsed.limit is None else [f"--titrate-limit={parsed.limit}"]
     overrides += [] if parsed.model is None else [f"--titrate-model={parsed.model}"]
     overrides += [] if parsed.engine is None else [f"--titrate-engine={parsed.engine}"]
+    claims = Claims(parsed.gates, Comparing(parsed.compare, parsed.rules, parsed.save))
     if parsed.plan:
         forecasts = forecast_specs(
-            parsed.specs, overrides, parsed.store, unsafe_code=parsed.unsafe_code
+            parsed.specs,
+            overrides,
+            parsed.store,
+            unsafe_code=parsed.unsafe_code,
+            shard=shard,
+            claims=claims,
         )
         print(forecast_table(forecasts))
         return 0
@@ -205,7 +212,7 @@ def _run_specs(parsed: argparse.Namespace) -> int:
         fresh=parsed.fresh,
         shard=shard,
         unsafe_code=parsed.unsafe_code,
-        claims=Claims(parsed.gates, Comparing(parsed.compare, parsed.rules, parsed.save)),
+        claims=claims,
     )
     return _told(finished)
 

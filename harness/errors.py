@@ -6,15 +6,19 @@
     ├── ModelError               a model that is missing, or lacks what was asked of it
     ├── TaskError                a task that is missing, or data that is not what it claims to be
     ├── VectorError              a file of steering vectors that cannot be read or written
+    ├── OutputError              an output that was asked for where nothing can be written
     ├── RequestError             one request that an engine refuses; the requests beside it go on
     ├── SandboxError             untrusted code cannot be run at the isolation that was asked for
     ├── StoreError               a completion store, or a run's records, that cannot be used
     └── ReportError              a report that cannot be written or read
 
-A message has three parts: the offending value, the place, and what would be accepted.
+A message has three parts: the offending value, the place, and what would be accepted. A spec with
+several mistakes has a line for each.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class TitrateError(Exception):
@@ -26,13 +30,15 @@ class FieldError(TitrateError):
 
     Rooms that check values (masks against a model's shape, a task's name against the registry) do
     not know which file a value came from. They raise this with the dotted field, and
-    `harness.spec.Source.locate` turns it into a `SpecError` with file and line.
+    `harness.spec.Source.locate` turns it into a `SpecError` with file and line. What else is wrong
+    with the same spec goes along as `others`.
     """
 
-    def __init__(self, field: str, problem: str) -> None:
+    def __init__(self, field: str, problem: str, others: Sequence[FieldError] = ()) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+        self.others = tuple(others)
 
 
 class SpecError(TitrateError):
@@ -49,6 +55,10 @@ class TaskError(TitrateError):
 
 class VectorError(TitrateError):
     """A file of steering vectors that cannot be read, converted or written."""
+
+
+class OutputError(TitrateError):
+    """A file or a folder that was asked for where nothing can be written."""
 
 
 class RequestError(TitrateError):

@@ -52,6 +52,7 @@ def add_to(verbs: Any) -> None:
 
 
 def _build(parsed: argparse.Namespace) -> int:
+    from harness.atomic import output
     from harness.models.loading import load_tokenizer
     from harness.pairs.build import pairs_from_files, pairs_from_task
     from harness.pairs.files import write_prompts
@@ -81,7 +82,8 @@ def _build(parsed: argparse.Namespace) -> int:
         built = pairs_from_task(load(parsed.task or "micro_humaneval"), tokenizer)
     if not built.pairs:
         raise TaskError(f"no pair could be built, first {built.problems[0]}")
-    write_prompts(built.pairs, parsed.output)
+    with output(parsed.output):
+        write_prompts(built.pairs, parsed.output)
     missing = sum(problem.missing for problem in built.problems)
     broken = len(built.problems) - missing
     print(f"built {len(built.pairs)} pairs; left out {missing} incomplete and {broken} bad ones")
@@ -91,6 +93,7 @@ def _build(parsed: argparse.Namespace) -> int:
 
 
 def _align(parsed: argparse.Namespace) -> int:
+    from harness.atomic import output
     from harness.models.loading import load_config, load_tokenizer
     from harness.pairs.align import Aligner
     from harness.pairs.files import read_prompts, write_tokens
@@ -99,8 +102,9 @@ def _align(parsed: argparse.Namespace) -> int:
     context = load_config(parsed.model).get_text_config().max_position_embeddings
     aligner = Aligner(load_tokenizer(parsed.model), context)
     aligned = {pair.key: aligner.align(pair) for pair in pairs}
-    output = parsed.output or parsed.pairs.with_name("pair_tokens.json")
-    write_tokens(aligned, output, cache=parsed.cache)
+    target = parsed.output or parsed.pairs.with_name("pair_tokens.json")
+    with output(target):
+        write_tokens(aligned, target, cache=parsed.cache)
     failed = {key: pair for key, pair in aligned.items() if not pair.aligned_ok}
     warned = {
         key: pair for key, pair in aligned.items() if pair.aligned_ok and pair.aligned_warnings
@@ -111,35 +115,35 @@ def _align(parsed: argparse.Namespace) -> int:
     )
     _show(f"{key}: {'; '.join(pair.aligned_errors)}" for key, pair in failed.items())
     _show(f"{key}: warning: {'; '.join(pair.aligned_warnings)}" for key, pair in warned.items())
-    print(f"tokens: {output}")
+    print(f"tokens: {target}")
     return 0
 
 
 def _points(parsed: argparse.Namespace) -> int:
-    from harness.atomic import replace_file
+    from harness.atomic import output, write_file
     from harness.pairs.masks import read_mask
 
     points = read_mask(parsed.mask)
     entries = [{"layer": layer, "router": expert} for layer, expert in points]
-    with replace_file(parsed.output) as part:
-        part.write_text(json.dumps(entries) + "\n", encoding="utf-8")
+    with output(parsed.output):
+        write_file(parsed.output, json.dumps(entries) + "\n")
     print(f"{len(points)} points: {parsed.output}")
     return 0
 
 
 def _evaluate(parsed: argparse.Namespace) -> int:
-    from harness.atomic import replace_file
+    from harness.atomic import output, write_file
     from harness.pairs.decodes import evaluate
     from harness.tasks.registry import load
 
     evaluation = evaluate(parsed.folder, load(parsed.task, path=parsed.data))
-    output = parsed.output or parsed.folder.with_name(f"{parsed.folder.name}_eval_results.json")
-    with replace_file(output) as part:
-        part.write_text(json.dumps(evaluation.document(), indent=2) + "\n", encoding="utf-8")
+    target = parsed.output or parsed.folder.with_name(f"{parsed.folder.name}_eval_results.json")
+    with output(target):
+        write_file(target, json.dumps(evaluation.document(), indent=2) + "\n")
     for variant, counts in evaluation.counts.items():
         print(f"{variant}: {counts['pass']} of {counts['pass'] + counts['fail']} passed")
     _show(str(problem) for problem in evaluation.problems)
-    print(f"results: {output}")
+    print(f"results: {target}")
     return 0
 
 

@@ -32,7 +32,7 @@ def add_to(verbs: Any) -> None:
 
 
 def _probes(parsed: argparse.Namespace) -> int:
-    from harness.atomic import write_file
+    from harness.atomic import check_writable, output, write_file
     from harness.engines import open_engine
     from harness.measure.activation_cache import ActivationCache, activations_below
     from harness.measure.probes import check_folds
@@ -58,6 +58,8 @@ def _probes(parsed: argparse.Namespace) -> int:
         raise source.locate(FieldError("model", str(error))) from error
     check_folds(len(wanted.pairs), parsed.folds)  # before a model is loaded
     folder = parsed.output or default_directory(Path.cwd(), datetime.now(UTC))
+    with output(folder):
+        check_writable(folder)  # before a model is loaded
     store = CompletionStore(parsed.store or store_below(Path.cwd()))
     engine = DeferredEngine(
         experiment.model,

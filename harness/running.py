@@ -13,7 +13,6 @@ from harness.reporting.comparing import Comparing
 from harness.reporting.conclude import Finished
 from harness.runs.folder import store_below
 from harness.runs.forecast import Forecast, forecast
-from harness.runs.gates import requested_gates
 from harness.runs.plan import PlannedCase, check_compatible, planned
 from harness.runs.progress import Progress, Silent
 from harness.runs.requirements import unmet
@@ -124,6 +123,8 @@ def forecast_specs(
     store: Path | None,
     *,
     unsafe_code: bool = False,
+    shard: Shard | None = None,
+    claims: Claims | None = None,
 ) -> list[Forecast]:
     """What `run_specs` would do with these specs here and now; refuses what it would refuse."""
     cases = [
@@ -132,7 +133,9 @@ def forecast_specs(
         if unmet(case.experiment) is None
     ]
     check_compatible(cases)
-    requested_gates(cases)
+    (claims or Claims()).check(cases)
+    if shard is not None:
+        cases, _ = shard.own(cases)
     return forecast(cases, CompletionStore(store or store_below(Path.cwd())))
 
 

@@ -91,6 +91,7 @@ def _add_pairs(verb: argparse.ArgumentParser) -> None:
 
 
 def _build(parsed: argparse.Namespace) -> int:
+    from harness.atomic import check_writable, output
     from harness.interventions.vector_formats import write_own
     from harness.live_line import LiveLine
     from harness.runs.vector_files import build
@@ -108,6 +109,8 @@ def _build(parsed: argparse.Namespace) -> int:
         experiment = _experiment(parsed, parsed.layer, parsed.site or "block")
     if parsed.output.suffix != ".safetensors":
         raise VectorError(f"{parsed.output}: vectors are written as safetensors; see export")
+    with output(parsed.output):
+        check_writable(parsed.output.parent)  # before a model is loaded
     vectors = build(experiment, LiveLine(sys.stderr))
     write_own(vectors, parsed.output)
     print(_listing(parsed.output, vectors), end="")

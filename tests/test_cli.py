@@ -348,7 +348,7 @@ def test_what_cannot_be_compared_is_one_line(spec, capsys):
 
 def test_run_names_its_own_options(spec, capsys):
     told = refused(capsys, "run", str(spec), "--set", "task.limt=1")
-    assert "titrate: --set task.limt=1 task.limt: no such field; did you mean" in told
+    assert "titrate: --set task.limt=1: no such field; did you mean" in told
     assert "--gate 'pass@9 > 0'" in refused(capsys, "run", str(spec), "--gate", "pass@9 > 0")
 
 
@@ -396,3 +396,29 @@ def test_a_plan_refuses_a_gate_that_the_run_would_refuse(spec, capsys):
     assert "small.yaml:9 gates[0]: 'pass@1 >= 9': pass@1 is a share" in refused(
         capsys, "run", str(spec), "--plan"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--gate", "bogus"], "--gate 'bogus' is no gate; accepted: "),
+        (["--gate", "pass@1 >= 0.9 where count=77"], "count is never '77' in "),
+        (["--compare", "nothing"], "nothing: no saved run of this name or number"),
+        (["--compare-fail", "pass@1: worse"], "nothing to compare with; add --compare NAME"),
+        (["--save", "a/b"], "'a/b': no name of a saved run"),
+        (["--shard", "9/99"], "shard 9/99: there is work for 2 of 99"),
+    ],
+)
+def test_a_plan_refuses_options_that_the_run_would_refuse(spec, capsys, arguments, message):
+    planned = refused(capsys, "run", str(spec), "--plan", *arguments)
+    assert message in planned
+    assert refused(capsys, "run", str(spec), *arguments) == planned
+
+
+def test_a_plan_of_a_shard_is_of_its_share(spec, capsys):
+    def requests(*arguments):
+        assert main(["run", str(spec), "--plan", *arguments]) == 0
+        (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("zoo/")]
+        return int(row.split()[1])
+
+    assert requests("--shard", "1/2") + requests("--shard", "2/2") == requests()

@@ -21,6 +21,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from harness.atomic import replace_file
 from harness.errors import FieldError
 from harness.interventions.array import Array
 from harness.spec.steering_terms import Site
@@ -64,10 +65,12 @@ def write_vectors(vectors: SteeringVectors, path: Path | str) -> None:
         metadata[f"probe.{layer}"] = json.dumps(probe)
     tensors = {f"layer.{layer}": vector.tensor() for layer, vector in vectors.vectors.items()}
     try:
-        save_file(tensors, path, metadata)
+        with replace_file(Path(path)) as part:
+            save_file(tensors, part, metadata)
     except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
         raise FieldError(
-            "intervention.vector.file", f"{path}: cannot be written: {error}"
+            "intervention.vector.file", f"{path}: cannot be written: {why}; choose another output"
         ) from error
 
 

@@ -52,7 +52,9 @@ def write_as(vectors: SteeringVectors, path: Path, form: Format | None) -> None:
     try:
         _WRITERS[form](vectors, path)
     except OSError as error:
-        raise VectorError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise VectorError(
+            f"{path}: cannot be written: {error.strerror or error}; choose another output"
+        ) from error
 
 
 def write_own(vectors: SteeringVectors, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
@@ -19,7 +19,7 @@ from harness.spec.variants import ONE, SEVERAL
 
 
 def validated(values: Mapping[str, Any]) -> Experiment:
-    """Fill in the form; a FieldError tells of the first thing wrong and how many more there are."""
+    """Fill in the form; a FieldError tells of everything that is wrong, misspelt keys first."""
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:
@@ -29,11 +29,28 @@ def validated(values: Mapping[str, Any]) -> Experiment:
         for detail in details:
             field, problem = describe(detail)
             complaints.setdefault(field, []).append(problem)
-        field, problems = next(iter(complaints.items()))
-        # A field that takes one of several things has a complaint for each: one sentence names all.
-        others = [problem.rpartition("it should ")[2] for problem in problems[1:]]
-        more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
-        raise FieldError(field, ", or ".join([problems[0], *others]) + more) from None
+        found = [FieldError(field, _joined(each)) for field, each in _distinct(complaints).items()]
+        raise FieldError(found[0].field, found[0].problem, found[1:]) from None
+
+
+def _distinct(complaints: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Without the keys that are missing because they are misspelt, which is told already."""
+    meant = {
+        f"{field.rpartition('.')[0]}.{name}".lstrip(".")
+        for field, (problem, *_) in complaints.items()
+        for name in re.findall(r"^unknown key; did you mean (\w+)", problem)
+    }
+    return {
+        field: problems
+        for field, problems in complaints.items()
+        if not (field in meant and problems[0].startswith("missing"))
+    }
+
+
+def _joined(problems: Sequence[str]) -> str:
+    """One sentence: a field that takes one of several things has a complaint for each of them."""
+    others = [problem.rpartition("it should ")[2] for problem in problems[1:]]
+    return ", or ".join([problems[0], *others])
 
 
 def displayed(value: Any) -> str:
@@ -48,7 +65,15 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
     field, value, kind = spot.field, error["input"], error["type"]
     if kind == "extra_forbidden":
         keys = list(spot.section.model_fields) if spot.section else []
-        close = suggestion(field.rpartition(".")[2], keys)
+        key = field.rpartition(".")[2]
+        rival = next((each for each in spot.rivals if key in _tags(each)), None)
+        if rival is not None and spot.section is not None:
+            own = ", ".join(_required(spot.section))
+            return field, f"excludes {own}, which is given too; keep one of them"
+        kinds = [name for each in spot.rivals if key in each.model_fields for name in _kinds(each)]
+        if kinds:
+            return field, f"belongs to kind {' or '.join(kinds)}; accepted: {', '.join(keys)}"
+        close = suggestion(key, keys)
         return field, f"unknown key;{close} accepted: {', '.join(keys)}"
     if kind == "missing":
         meaning = spot.info.description if spot.info else None
@@ -59,21 +84,36 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
         field, value = f"{field}.kind", value.get("kind")
         wanted = f"be one of {', '.join(name for each in spot.inner for name in _kinds(each))}"
     elif kind.startswith("union_tag"):
-        keys = [
-            name
-            for each in spot.inner
-            for name, key in each.model_fields.items()
-            if key.is_required()
-        ]
-        wanted = f"be a mapping with one of the keys {', '.join(keys)}"
+        names = [name for each in spot.inner for name in _required(each)]
+        wanted = f"be a mapping with one of the keys {', '.join(names)}"
     elif kind in {"model_type", "model_attributes_type"}:
-        keys = [name for each in spot.inner for name in each.model_fields]
-        wanted = f"be a mapping with the keys {', '.join(dict.fromkeys(keys))}"
+        wanted = f"be a mapping with {_keys(spot.inner)}"
     else:
-        wanted = re.sub(r"^\w+ should ", "", error["msg"]).replace("dictionary", "mapping")
+        wanted = _worded(error["msg"])
         if kind in {"string_type", "literal_error"} and isinstance(value, bool | int | float):
             wanted += " (in quotes, or YAML reads it as something else)"
     return field, f"{displayed(value)} is not accepted; it should {wanted}"
+
+
+#: What pydantic says of values, and how those say it who write specs.
+_WORDS = (
+    (r"^\w+ should ", ""),
+    (r", (unable to parse|got a number with a fractional part).*", ""),
+    (r" after validation, not .*", ""),
+    ("valid integer", "whole number"),
+    ("a valid string", "text"),
+    ("a valid boolean", "true or false"),
+    ("valid dictionary", "mapping"),
+    (r"a valid (number|list)", r"a \1"),
+    (r"match pattern '\^\[A-Za-z0-9_.+-\]\+\$'", "consist of letters, digits and . _ + -"),
+)
+
+
+def _worded(message: str) -> str:
+    """What pydantic wants, in words of the field: `be a whole number`."""
+    for said, meant in _WORDS:
+        message = re.sub(said, meant, message)
+    return message
 
 
 class _Spot(NamedTuple):
@@ -83,6 +123,8 @@ class _Spot(NamedTuple):
     section: type[BaseModel] | None
     info: FieldInfo | None
     inner: list[type[BaseModel]]
+    rivals: Sequence[type[BaseModel]] = ()
+    """What could fill in the section's place instead."""
 
 
 def _find(location: tuple[str | int, ...], form: type[BaseModel]) -> _Spot:
@@ -95,7 +137,9 @@ def _find(location: tuple[str | int, ...], form: type[BaseModel]) -> _Spot:
             spot = spot._replace(field=f"{spot.field}[{part}]")
             continue
         if len(spot.inner) > 1:
-            spot = spot._replace(inner=[each for each in spot.inner if part in _tags(each)])
+            chosen = [each for each in spot.inner if part in _tags(each)]
+            rivals = [each for each in spot.inner if each not in chosen]
+            spot = spot._replace(inner=chosen, rivals=rivals)
             continue
         if spot.info and not spot.inner and _is_choice(spot.info):
             continue  # the name of an alternative, as in `int | Literal[...]`, and no field
@@ -104,7 +148,7 @@ def _find(location: tuple[str | int, ...], form: type[BaseModel]) -> _Spot:
         section = spot.inner[0] if spot.inner else None
         info = section.model_fields.get(part) if section else None
         field = f"{spot.field}.{part}" if spot.field else part
-        spot = _Spot(field, section, info, sections(info) if info else [])
+        spot = _Spot(field, section, info, sections(info) if info else [], spot.rivals)
     return spot
 
 
@@ -112,9 +156,25 @@ def _is_choice(info: FieldInfo) -> bool:
     return get_origin(info.annotation) in (Union, UnionType)
 
 
+def _keys(forms: Sequence[type[BaseModel]]) -> str:
+    """What a mapping is told by: its kind where there are several, or else its keys."""
+    kinds = [name for each in forms for name in _kinds(each)]
+    if len(forms) > 1 and kinds:
+        return f"a kind: {', '.join(kinds)}"
+    return (
+        f"the keys {', '.join(dict.fromkeys(key for each in forms for key in each.model_fields))}"
+    )
+
+
+def _required(section: type[BaseModel]) -> list[str]:
+    """The keys that a section cannot do without."""
+    return [name for name, info in section.model_fields.items() if info.is_required()]
+
+
 def _tags(section: type[BaseModel]) -> tuple[str, ...]:
-    return _kinds(section) if "kind" in section.model_fields else tuple(section.model_fields)
+    return _kinds(section) or tuple(section.model_fields)
 
 
 def _kinds(section: type[BaseModel]) -> tuple[str, ...]:
-    return get_args(section.model_fields["kind"].annotation)
+    kind = section.model_fields.get("kind")
+    return get_args(kind.annotation) if kind else ()

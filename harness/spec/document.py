@@ -63,6 +63,8 @@ def read(path: Path) -> Document:
         raise SpecError(f"{name}: no such file") from None
     except OSError as error:
         raise SpecError(f"{name}: cannot be read: {error.strerror}") from None
+    if b"\0" in content:
+        raise SpecError(f"{name}: is not text; a spec is a YAML file")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -100,6 +102,7 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             where = self._at(mark.line) if mark else self.name
             what = ", ".join(filter(None, (error.context, error.problem)))
+            what += "; indent with spaces" if "'\\t'" in what else ""
             raise SpecError(f"{where}: is not YAML: {what}") from None
         except yaml.reader.ReaderError as error:
             where = self._at(text.count("\n", 0, error.position))

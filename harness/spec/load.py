@@ -91,12 +91,12 @@ def _overridden(document: Document, assignment: str) -> Document:
     field, text, typed = _target(assignment)
     place = Place(typed, str(Path.cwd()))
     if text is None or not field:
-        raise SpecError(f"{place.text}: is not key=value")
+        what = "names no field" if not field else "has no value"
+        raise SpecError(f"{place.text}: {what}; write FIELD=VALUE, such as task.limit=20")
     axis = field.removeprefix("axes.")
     if axis not in FIELDS:
-        raise SpecError(
-            f"{place.text} {field}: no such field;{suggestion(axis, FIELDS)}".rstrip(";")
-        )
+        meant = suggestion(axis, FIELDS) or " `titrate schema experiment` has them all"
+        raise SpecError(f"{place.text}: no such field;{meant}")
     value = read_value(text, place.text)
     values = put(document.values, field, value)
     if axis != field:
@@ -134,7 +134,7 @@ def _narrowed(
     for axis, options in axes.items():
         if field.startswith(f"{axis}."):
             raise SpecError(
-                f"{place.text} {field}: the axis {axis} sets the whole section; "
+                f"{place.text}: the axis {axis} sets the whole section; "
                 f"override {axis} or axes.{axis}"
             )
         if axis != field and not axis.startswith(f"{field}."):

@@ -76,6 +76,26 @@ class Source:
         return places.get(field)
 
     def locate(self, error: FieldError) -> SpecError:
-        """The same error with its place in front: `specs/x.yaml:14 intervention.count: 70 ...`."""
-        place = self.place(error.field)
-        return SpecError(f"{place.text} {error}" if place else str(error))
+        """The same error with its place in front: `specs/x.yaml:14 intervention.count: 70 ...`.
+
+        Of several, each has its own line, in the order of the file.
+        """
+        found = [(self.place(each.field), each) for each in (error, *error.others)]
+        found.sort(key=lambda pair: _line(pair[0]))
+        # An override of a field that is swept is wrong in the field and on the axis.
+        return SpecError("\n".join(dict.fromkeys(_said(place, each) for place, each in found)))
+
+
+def _said(place: Place | None, error: FieldError) -> str:
+    if place is None:
+        return str(error)
+    # An override names its field itself.
+    field = _ON_AXIS.sub(r"\g<axis>", error.field)
+    names_it = f" {field}=" in place.text
+    return f"{place.text}: {error.problem}" if names_it else f"{place.text} {error}"
+
+
+def _line(place: Place | None) -> int:
+    """The line of a place in a file; 0 for one that has none."""
+    number = place.text.rpartition(":")[2] if place else ""
+    return int(number) if number.isdigit() else 0

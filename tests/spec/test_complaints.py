@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness.errors import SpecError
+from harness.spec import load
 from harness.spec.complaints import describe, displayed
 
 
@@ -41,7 +43,7 @@ class Form(BaseModel):
         (
             "first",
             "intervention",
-            "'first' is not accepted; it should be a mapping with the keys kind, size, alpha",
+            "'first' is not accepted; it should be a mapping with a kind: first, second",
         ),
         (
             {"kind": "first", "siez": 3},
@@ -52,7 +54,7 @@ class Form(BaseModel):
         (
             {"kind": "second", "alpha": "x"},
             "intervention.alpha",
-            "'x' is not accepted; it should be a valid number, unable to parse string as a number",
+            "'x' is not accepted; it should be a number",
         ),
     ],
 )
@@ -65,3 +67,25 @@ def test_a_second_kind(section, field, problem):
 def test_long_values_are_cut():
     assert displayed("x" * 99) == f"'{'x' * 76}..."
     assert displayed({"a": [None, True, 0.5]}) == '{"a": [null, true, 0.5]}'
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("intervention.alpha=1", "belongs to kind steering; accepted: kind, mode, "),
+        ("intervention=none", "should be a mapping with a kind: router_mask, steering, dac"),
+        ("sampling.temperature=.nan", "NaN is not accepted; it should be a finite number"),
+    ],
+)
+def test_an_override_is_one_line_that_says_where_it_belongs(tmp_path, override, problem):
+    spec = tmp_path / "x.yaml"
+    spec.write_text(
+        "name: x\nmodel: zoo/moe\ntask: {name: micro_humaneval}\n"
+        "intervention: {kind: router_mask, points: {random: 0}, count: 0}\n"
+        "axes: {sampling.temperature: [0, 1]}\ndose: sampling.temperature\n"
+    )
+    with pytest.raises(SpecError) as error:
+        load(spec, [override])
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"--titrate-set {override}: ")
+    assert problem in line

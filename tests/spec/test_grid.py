@@ -231,7 +231,7 @@ def loaded(text: str, *overrides: str):
                 "axes:\n  intervention:\n    - null\n    - kind: router_mask\n      count: x\n"
                 "      points: {random: 0}\n"
             ),
-            "x.yaml:9 intervention.count: 'x' is not accepted; it should be a valid integer",
+            "x.yaml:9 intervention.count: 'x' is not accepted; it should be a whole number",
         ),
         ("dose: seed\n", "x.yaml:5 dose: 'seed' is not an axis; there are none"),
         (
@@ -274,9 +274,7 @@ def test_a_case_locates_what_later_rooms_refuse(folder):
     assert second.source.place("intervention.points.samples").text == "x.yaml:4"
     (only,) = loaded(text, "intervention.count=70")
     assert (only.id, only.dose) == ("x[count=70]", 70.0)
-    assert str(only.source.locate(error)) == (
-        "--titrate-set intervention.count=70 intervention.count: 70 is too many"
-    )
+    assert str(only.source.locate(error)) == ("--titrate-set intervention.count=70: 70 is too many")
 
 
 def test_an_experiment_written_in_python_is_named_in_its_errors():

@@ -46,7 +46,7 @@ def test_alpha_is_a_dose_and_zero_is_neutral(tmp_path):
             "{pairs: styles, position: first}",
             (
                 "x.yaml:6 intervention.vector.position: 'first' is not accepted; "
-                "it should be 'last', 'answer' or 'mean', or be a valid integer"
+                "it should be 'last', 'answer' or 'mean', or be a whole number"
             ),
         ),
         (
@@ -54,7 +54,7 @@ def test_alpha_is_a_dose_and_zero_is_neutral(tmp_path):
             "layer: -1",
             (
                 "x.yaml:7 intervention.layer: -1 is not accepted; "
-                "it should be greater than or equal to 0, or be a valid list"
+                "it should be greater than or equal to 0, or be a list"
             ),
         ),
         (
@@ -62,7 +62,7 @@ def test_alpha_is_a_dose_and_zero_is_neutral(tmp_path):
             "layer: [2, 0, 2]",
             (
                 "x.yaml:7 intervention.layer: [2, 0, 2] is not accepted; "
-                "it should be a valid integer, or name each layer once"
+                "it should be a whole number, or name each layer once"
             ),
         ),
         ("alpha: 0\n", "alpha: .nan\n", "x.yaml:8 intervention.alpha: NaN is not accepted"),

@@ -1,0 +1,205 @@
+"""Every value that a spec may not have, by the exact line a user reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import SpecError
+from harness.spec import load
+
+from .written import SPEC, message, write
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "count: 0",
+            "cuont: 0",
+            (
+                "x.yaml:8 intervention.cuont: unknown key; did you mean count? "
+                "accepted: kind, mode, on_empty, points, count"
+            ),
+        ),
+        (
+            "count: 0",
+            "count: 0\n  zzz: 1",
+            "x.yaml:9 intervention.zzz: unknown key; accepted: kind, mode, on_empty, points, count",
+        ),
+        (
+            "count: 0",
+            "mode: drop_topk\n  count: 0",
+            (
+                "x.yaml:8 intervention.mode: 'drop_topk' is not accepted; "
+                "it should be 'keep_topk' or 'replace_topk'"
+            ),
+        ),
+        (
+            "count: 0",
+            "count: '4'",
+            "x.yaml:8 intervention.count: '4' is not accepted; it should be a whole number",
+        ),
+        (
+            "count: 0",
+            "count: -1",
+            (
+                "x.yaml:8 intervention.count: -1 is not accepted; "
+                "it should be greater than or equal to 0"
+            ),
+        ),
+        (
+            "count: 0",
+            "count: 0.5",
+            "x.yaml:8 intervention.count: 0.5 is not accepted; it should be a whole number",
+        ),
+        (
+            "  count: 0\n",
+            "",
+            (
+                "x.yaml:5 intervention.count: missing; it is required: "
+                "Mask the first so many points. The dose; 0 is neutral."
+            ),
+        ),
+        (
+            "model: zoo/moe\n",
+            "",
+            (
+                "x.yaml:1 model: missing; it is required: "
+                "A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."
+            ),
+        ),
+        (
+            "model: zoo/moe",
+            "model: ''",
+            "x.yaml:2 model: '' is not accepted; it should have at least 1 character",
+        ),
+        (
+            "model: zoo/moe",
+            "model: no",
+            (
+                "x.yaml:2 model: false is not accepted; it should be text "
+                "(in quotes, or YAML reads it as something else)"
+            ),
+        ),
+        (
+            "model: zoo/moe",
+            "model: zoo/moe\nprompt: {style: on}",
+            (
+                "x.yaml:3 prompt.style: true is not accepted; "
+                "it should be 'assisted', 'agentic' or 'completion' "
+                "(in quotes, or YAML reads it as something else)"
+            ),
+        ),
+        (
+            "name: x",
+            "name: x y",
+            (
+                "x.yaml:1 name: 'x y' is not accepted; "
+                "it should consist of letters, digits and . _ + -"
+            ),
+        ),
+        (
+            "task:\n  name: micro_humaneval",
+            "task: humaneval",
+            (
+                "x.yaml:3 task: 'humaneval' is not accepted; "
+                "it should be a mapping with the keys name, limit, path, only"
+            ),
+        ),
+        (
+            "kind: router_mask",
+            "kind: steered",
+            (
+                "x.yaml:6 intervention.kind: 'steered' is not accepted; "
+                "it should be one of router_mask, steering, dac"
+            ),
+        ),
+        (
+            "{usage: avg_last_agentic}",
+            "{usages: avg_last_agentic}",
+            (
+                'x.yaml:7 intervention.points: {"usages": "avg_last_agentic"} is not accepted; '
+                "it should be a mapping with one of the keys usage, file, random"
+            ),
+        ),
+        (
+            "{usage: avg_last_agentic}",
+            "avg_last_agentic",
+            (
+                "x.yaml:7 intervention.points: 'avg_last_agentic' is not accepted; "
+                "it should be a mapping with one of the keys usage, file, random"
+            ),
+        ),
+        (
+            "{usage: avg_last_agentic}",
+            "{usage: avg_last_agentic, file: x.json}",
+            (
+                "x.yaml:7 intervention.points.file: excludes usage, which is given too; "
+                "keep one of them"
+            ),
+        ),
+        (
+            "{usage: avg_last_agentic}",
+            "{usage: 3}",
+            (
+                "x.yaml:7 intervention.points.usage: 3 is not accepted; "
+                "it should be text (in quotes, or YAML reads it as something else)"
+            ),
+        ),
+        (
+            "{usage: avg_last_agentic}",
+            "\n    usage: avg_lst",
+            (
+                "x.yaml:8 intervention.points.usage: 'avg_lst' is no usage; it should be "
+                "avg_{all,last}_{assisted,agentic,completion}, or a difference of two of these"
+            ),
+        ),
+        (
+            "dose:",
+            "gates: [neutral_equals_basline]\ndose:",
+            (
+                "x.yaml:14 gates[0]: 'neutral_equals_basline' is no gate; "
+                "did you mean neutral_equals_baseline?"
+            ),
+        ),
+        (
+            "seed: [0, 1]",
+            "seed: 3",
+            "x.yaml:13 axes.seed: 3 is not accepted; it should be a list",
+        ),
+        (
+            "dose:",
+            "sampling: {temperature: .nan}\ndose:",
+            "x.yaml:14 sampling.temperature: NaN is not accepted; it should be a finite number",
+        ),
+        (
+            "dose:",
+            "sampling: {temperature: -1}\ndose:",
+            (
+                "x.yaml:14 sampling.temperature: -1 is not accepted; "
+                "it should be greater than or equal to 0"
+            ),
+        ),
+    ],
+)
+def test_a_value_that_the_form_refuses(old, new, expected):
+    assert SPEC.count(old) == 1
+    assert message(SPEC.replace(old, new)) == expected
+
+
+def test_all_that_is_wrong_is_told_line_by_line_in_the_order_of_the_file():
+    text = SPEC.replace("count: 0", "cuont: 0").replace("seed: [0, 1]", "seed: 3")
+    with pytest.raises(SpecError) as error:
+        load(write(f"{text}\nsampling: {{top_k: 0, top_p: 2}}\nmdoel: x\n"), [])
+    places = [line.partition(": ")[0].split() for line in str(error.value).splitlines()]
+    assert [field for _, field in places] == [
+        "intervention.cuont",
+        "axes.seed",
+        "sampling.top_k",
+        "sampling.top_p",
+        "mdoel",
+    ]
+    lines = [int(place.rpartition(":")[2]) for place, _ in places]
+    assert lines == sorted(lines)
