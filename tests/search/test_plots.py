@@ -75,8 +75,9 @@ def labels_of(figure):
 @pytest.mark.parametrize("columns", [1, 6])
 def test_no_two_words_of_the_configurations_overlap_or_leave_the_page(columns):
     study = optuna.create_study(study_name="s", sampler=optuna.samplers.RandomSampler(seed=0))
-    for positions in ("the_first_generated_token", "last", "last"):
-        study.enqueue_trial({"positions": positions})
+    # Two doses are so near that only one can be written.
+    for positions, dose in (("the_first_generated_token", 0), ("last", 1e-5), ("last", 1e-3)):
+        study.enqueue_trial({"positions": positions, "intervention.0.alpha": dose})
         trial = study.ask()
         doses = [trial.suggest_float(f"intervention.{at}.alpha", 0, 1e-3) for at in range(columns)]
         trial.suggest_categorical("positions", ["the_first_generated_token", "last"])
