@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = parsed.run(parsed)
     except TitrateError as error:
-        for line in str(error).splitlines():
+        # What pytest refuses too is told of its options; those of the verbs have no prefix.
+        for line in str(error).replace("--titrate-", "--").splitlines():
             print(f"titrate: {line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
@@ -92,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--save", metavar="NAME", help="keep the run in .titrate/saved")
     run.add_argument("--compare", metavar="NAME", help="a saved run, a file or a report directory")
     run.add_argument("--compare-fail", action="append", default=[], metavar="RULE", dest="rules")
-    run.set_defaults(run=_run)
+    run.set_defaults(run=_run_specs)
 
     merge = verbs.add_parser("merge", help="join the reports of all shards of a run")
     merge.add_argument("reports", nargs="+", type=Path, metavar="DIR")
@@ -166,14 +167,6 @@ def _parser() -> argparse.ArgumentParser:
     search_verbs.add_to(verbs)
     probes_verbs.add_to(verbs)
     return parser
-
-
-def _run(parsed: argparse.Namespace) -> int:
-    try:
-        return _run_specs(parsed)
-    except TitrateError as error:
-        # What both commands refuse is told of pytest's options; the verb's are theirs, unprefixed.
-        raise TitrateError(str(error).replace("--titrate-", "--")) from error
 
 
 def _run_specs(parsed: argparse.Namespace) -> int:

@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.errors import TitrateError
-
 
 def add_to(verbs: Any) -> None:
     """Add `search` to the subparsers of `titrate`."""
@@ -31,13 +29,6 @@ def add_to(verbs: Any) -> None:
 
 
 def _search(parsed: argparse.Namespace) -> int:
-    try:
-        return _run(parsed)
-    except TitrateError as error:
-        raise TitrateError(str(error).replace("--titrate-", "--")) from error
-
-
-def _run(parsed: argparse.Namespace) -> int:
     from harness.search import check_installed
 
     check_installed()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from harness.errors import TitrateError, VectorError
+from harness.errors import VectorError
 
 if TYPE_CHECKING:
     from harness.interventions.vector_file import SteeringVectors
@@ -120,17 +118,7 @@ def _build(parsed: argparse.Namespace) -> int:
 def _asked_in(parsed: argparse.Namespace) -> Experiment:
     from harness.runs.vector_files import asked_in
 
-    with _own_words():
-        return asked_in(parsed.spec, _overrides(parsed))
-
-
-@contextmanager
-def _own_words() -> Iterator[None]:
-    """What specs refuse is told of pytest's options; the verb's are its own, unprefixed."""
-    try:
-        yield
-    except TitrateError as error:
-        raise VectorError(str(error).replace("--titrate-", "--")) from error
+    return asked_in(parsed.spec, _overrides(parsed))
 
 
 def _overrides(parsed: argparse.Namespace) -> list[str]:
@@ -202,8 +190,7 @@ def _experiment(parsed: argparse.Namespace, layers: list[int] | None, site: str)
     foreign = next((each for each in parsed.overrides if not each.startswith("engine.")), None)
     if foreign is not None:
         raise VectorError(f"--set {foreign}: without a SPEC only engine.FIELD=VALUE can be set")
-    with _own_words():
-        engine = engine_settings(_overrides(parsed))
+    engine = engine_settings(_overrides(parsed))
     position = parsed.position or "last"
     vector = {
         "pairs": parsed.pairs or "styles",

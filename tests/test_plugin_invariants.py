@@ -131,7 +131,10 @@ def test_more_shards_than_identities_are_refused(project):
     [
         ("--titrate-model=zoo/nothing", "*zoo/nothing is not in the zoo; use one of *"),
         ("--titrate-set=engine.dtyp=bfloat16", "*engine.dtyp*no such field; did you mean*dtype*"),
-        ("--titrate-set=engine.dtype=int4", "*engine.dtype=int4: 'int4' is not accepted; it should*"),
+        (
+            "--titrate-set=engine.dtype=int4",
+            "*engine.dtype=int4: 'int4' is not accepted;*",
+        ),
     ],
 )
 def test_what_cannot_be_checked_is_one_line(project, option, message):

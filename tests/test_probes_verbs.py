@@ -80,17 +80,20 @@ def test_the_engine_is_told_what_is_read_and_nothing_else(capsys, monkeypatch, s
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("intervention=null", "intervention: probes need the pairs of a steering vector"),
+        (
+            "intervention=null",
+            "--set intervention=null: probes need the pairs of a steering",
+        ),
         (
             "intervention.vector={file: x.safetensors}",
-            "intervention.vector: probes need the pairs of one vector, not others",
+            "x.safetensors}: probes need the pairs of one vector, not others",
         ),
         ("intervention.vector.samples=4", "4 pairs for 5 folds; use more pairs, or fewer folds"),
         (
             "intervention.vector.pairs=styels",
-            "intervention.vector.pairs: styels is neither styles nor answers",
+            "vector.pairs=styels: styels is neither styles nor answers",
         ),
-        ("model=zoo/bass", "model: "),
+        ("model=zoo/bass", "--set model=zoo/bass: zoo/bass is not in the zoo"),
     ],
 )
 def test_wrong_input_is_one_line_before_a_model_is_loaded(capsys, monkeypatch, change, said):
