@@ -170,6 +170,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run_specs(parsed: argparse.Namespace) -> int:
+    from harness.spec import expand, load
+
+    overrides = list(parsed.overrides)
+    overrides += [] if parsed.limit is None else [f"--titrate-limit={parsed.limit}"]
+    overrides += [] if parsed.model is None else [f"--titrate-model={parsed.model}"]
+    overrides += [] if parsed.engine is None else [f"--titrate-engine={parsed.engine}"]
+    for spec in parsed.specs:  # a mistake is told at once: what follows imports torch, for seconds
+        expand(*load(spec, overrides))
     from harness.live_line import LiveLine
     from harness.reporting.claims import Claims
     from harness.reporting.comparing import Comparing
@@ -179,10 +187,6 @@ def _run_specs(parsed: argparse.Namespace) -> int:
 
     shard = None if parsed.shard is None else Shard.parse(parsed.shard, "--shard")
     progress = LiveLine(sys.stderr)
-    overrides = list(parsed.overrides)
-    overrides += [] if parsed.limit is None else [f"--titrate-limit={parsed.limit}"]
-    overrides += [] if parsed.model is None else [f"--titrate-model={parsed.model}"]
-    overrides += [] if parsed.engine is None else [f"--titrate-engine={parsed.engine}"]
     claims = Claims(parsed.gates, Comparing(parsed.compare, parsed.rules, parsed.save))
     if parsed.plan:
         forecasts = forecast_specs(

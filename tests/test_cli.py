@@ -422,3 +422,18 @@ def test_a_plan_of_a_shard_is_of_its_share(spec, capsys):
         return int(row.split()[1])
 
     assert requests("--shard", "1/2") + requests("--shard", "2/2") == requests()
+
+
+def test_a_mistake_in_a_spec_is_told_before_torch_is_imported(spec):
+    program = (
+        "import sys; from harness.cli import main\n"
+        f"assert main(['run', {str(spec)!r}, '--set', 'sed=1']) == 2\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        0,
+        "titrate: --set sed=1: no such field; did you mean seed?\n",
+    )

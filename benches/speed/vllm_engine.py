@@ -164,7 +164,6 @@ def _stock(folder: str, prompts: list[list[int]]) -> Callable[[], Any]:
         max_num_seqs=len(prompts),
         max_num_batched_tokens=2048,
         kv_cache_memory_bytes=2**29,
-        async_scheduling=False,
         disable_log_stats=True,
         seed=0,
     )

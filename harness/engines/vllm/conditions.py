@@ -69,6 +69,20 @@ class Conditions:
 
         Raises RequestError for what does not fit into the tables at all.
         """
+        lease = self._leased(intervention, prompt)
+        if lease is None and not self.users:
+            # Nobody will make room: only rows kept for later can be in the way.
+            for pool in self._pools:
+                pool.clear()
+            lease = self._leased(intervention, prompt)
+            if lease is None:
+                raise RequestError(
+                    "steering with more vectors or conditions at one place than the "
+                    f"{self.rows - 1} that the engine holds; raise engine.slots"
+                )
+        return lease
+
+    def _leased(self, intervention: Intervention | None, prompt: int) -> Lease | None:
         lease, fits = Lease(), False
         try:
             if isinstance(intervention, RouterMask) and not intervention.is_neutral:
@@ -85,8 +99,11 @@ class Conditions:
     @property
     def users(self) -> int:
         """How often rows are held at the moment."""
-        pools = [self._masks, *self._vectors.values(), *self._gates.values()]
-        return sum(pool.users for pool in pools)
+        return sum(pool.users for pool in self._pools)
+
+    @property
+    def _pools(self) -> list[RowPool]:
+        return [self._masks, *self._vectors.values(), *self._gates.values()]
 
     def _lease_mask(self, lease: Lease, mask: RouterMask) -> bool:
         taken = self._take(lease, self._masks, mask.fingerprint())

@@ -17,13 +17,13 @@ import torch
 from harness.engines.base import Activations, Completion, FinishReason, Reading, Request
 from harness.engines.declared import Declared
 from harness.engines.endings import Endings
-from harness.engines.vllm import reading
+from harness.engines.vllm import deaths, reading
 from harness.engines.vllm.availability import check_served
 from harness.engines.vllm.canary import check_reached
 from harness.engines.vllm.conditions import Conditions, Lease
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.layout import check_layout
-from harness.engines.vllm.requests import Refusals, parameters, prompt_of
+from harness.engines.vllm.requests import Refusals, parameters, prompt_of, rejections
 from harness.engines.vllm.running import Running
 from harness.engines.vllm.start import described, is_eager, prepare, sequences, start
 from harness.engines.vllm.workers import Workers
@@ -65,9 +65,12 @@ class VllmEngine:
         self._conditions = Conditions(rows=self._window + 1)
         first = declared or Declared()
         self._conditions.declare(first)
+        # What was installed and felt; what was only asked for may be missing from the model.
+        self._able = Declared()
         self._engine = start(self._facts, settings, self._conditions)
         # Tokens of the longest sequence that the cache holds.
         self._columns = int(self._engine.vllm_config.model_config.max_model_len)
+        deaths.watch(self._engine.engine_core)
         self._workers = Workers(self._engine)
         self._refusals = Refusals(self._facts, settings, self._columns)
         self._determinism = described(self._engine, settings)
@@ -112,7 +115,7 @@ class VllmEngine:
         asked = list(readings)
         layers, _ = hidden_shape(self._facts.config)
         for position, each in enumerate(asked):
-            reading.check(position, each, self._columns, layers)
+            reading.check(position, each, self._columns, layers, self._facts.vocabulary)
             self._refusals.check_intervention(each.intervention)
         self._allow(reading.needed(asked))
         waiting = deque(enumerate(asked))
@@ -120,7 +123,7 @@ class VllmEngine:
         try:
             while waiting or running:
                 self._admit_readings(waiting, running)
-                for output in self._engine.step():
+                for output in self._steps():
                     if not output.finished or output.request_id not in running:
                         continue
                     position, each, lease = running.pop(output.request_id)
@@ -188,7 +191,7 @@ class VllmEngine:
                 prompt = prompt_of(request.prompt, request.intervention, request.prompt_length)
                 try:
                     self._add(each.lease, prompt, parameters(request, each.lease, self._facts))
-                except ValueError as error:
+                except rejections() as error:
                     each.lease.release()
                     rejected.append((each.position, _refused(request, error)))
                 else:
@@ -202,7 +205,7 @@ class VllmEngine:
     def _step(self, running: dict[str, Running]) -> list[_Ended]:
         """One step of vLLM: the requests that ended in it, with what they counted."""
         ended: list[tuple[Running, FinishReason]] = []
-        for output in self._engine.step():
+        for output in self._steps():
             each = running.get(output.request_id)
             if each is None:
                 continue
@@ -247,16 +250,22 @@ class VllmEngine:
                 self._add(lease, prompt, reading.parameters(each, lease))
             except BaseException as error:
                 lease.release(written=False)
-                if isinstance(error, ValueError):  # what vLLM rejects
+                if isinstance(error, rejections()):
                     raise RequestError(f"reading {position}: {error}") from error
                 raise
             running[lease.name] = position, each, lease
+
+    def _steps(self) -> list[Any]:
+        with deaths.told():
+            outputs: list[Any] = self._engine.step()
+        return outputs
 
     def _add(self, lease: Lease, prompt: Any, given: Any) -> None:
         """Hand a request to vLLM, which knows it by an id of its own inside."""
         self._ids += 1
         lease.name = f"titrate-{self._ids}"
-        lease.id = self._engine.add_request(lease.name, prompt, given)
+        with deaths.told():
+            lease.id = self._engine.add_request(lease.name, prompt, given)
 
     def _abandon(self, running: Mapping[str, Any]) -> None:
         """Take what is still running out of vLLM; nothing is kept of it, and its rows are free."""
@@ -272,7 +281,7 @@ class VllmEngine:
 
     def _allow(self, needed: Declared) -> None:
         """Make sure that the workers can do this; an eager engine's learn it now."""
-        lacking = self._conditions.declared.lacks(needed)
+        lacking = self._able.lacks(needed)
         if lacking is None:
             return
         if not self._eager:
@@ -288,6 +297,7 @@ class VllmEngine:
         _, width = hidden_shape(self._facts.config)
         shape = self._refusals.routers if needed.masks else None
         check_reached(needed, self._answered, self._facts.vocabulary, width, shape)
+        self._able |= needed
 
     def _answered(self, requests: list[Request]) -> list[Completion]:
         completions = dict(self._run(deque(enumerate(requests))))

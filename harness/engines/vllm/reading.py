@@ -28,13 +28,20 @@ def needed(readings: Sequence[Reading]) -> Declared:
     return declared
 
 
-def check(position: int, reading: Reading, longest: int, layers: int) -> None:
+def check(position: int, reading: Reading, longest: int, layers: int, vocabulary: int) -> None:
     """Raise RequestError for a reading that cannot be."""
     capture = reading.capture
     if not 0 < len(reading.tokens) < longest:
         raise RequestError(
             f"reading {position} has {len(reading.tokens)} tokens; vllm reads 1 to {longest - 1}"
         )
+    outside = next((token for token in reading.tokens if not 0 <= token < vocabulary), None)
+    if outside is not None:
+        raise RequestError(f"reading {position}: token id {outside} is outside 0..{vocabulary - 1}")
+    last = len(reading.tokens) - 1
+    beyond = next((at for at in capture.positions or () if not 0 <= at <= last), None)
+    if beyond is not None:
+        raise RequestError(f"reading {position}: position {beyond} is outside 0..{last}")
     if capture.attention_layers:
         raise RequestError(
             "vllm's kernels do not give attention weights away; use engine.name: transformers"
@@ -79,7 +86,8 @@ def activations(reading: Reading, output: Any, read: Mapping[str, torch.Tensor])
     `output` is vLLM's of the request, and `read` what its workers kept: {name: [S, width]}.
     """
     capture, length = reading.capture, len(reading.tokens)
-    at = torch.tensor(range(length) if capture.positions is None else capture.positions)
+    positions = range(length) if capture.positions is None else capture.positions
+    at = torch.tensor(positions, dtype=torch.int64)
     routers = scores = tokens = tops = None
     if capture.router_logits:
         names = sorted(
@@ -100,8 +108,9 @@ def activations(reading: Reading, output: Any, read: Mapping[str, torch.Tensor])
             best = [
                 _best(entries[place + 1], capture.top_log_probabilities) for place in at.tolist()
             ]
-            tokens = torch.tensor([[token for token, _ in row] for row in best])
-            tops = torch.tensor([[score for _, score in row] for row in best])
+            shape = len(best), capture.top_log_probabilities
+            tokens = torch.tensor([[token for token, _ in row] for row in best]).view(shape)
+            tops = torch.tensor([[score for _, score in row] for row in best]).view(shape)
     return Activations(
         router_logits=routers,
         hidden={

@@ -89,6 +89,13 @@ class Refusals:
         self._known.add(intervention)
 
 
+def rejections() -> tuple[type[Exception], ...]:
+    """What vLLM raises for a request that it rejects; its own errors are no `ValueError`s."""
+    from vllm.exceptions import VLLMValidationError
+
+    return ValueError, VLLMValidationError
+
+
 def parameters(request: Request, lease: Lease, facts: ModelFacts) -> Any:
     """The `SamplingParams` of a request; it is greedy to vLLM, see `processors_v1.py`."""
     from vllm import SamplingParams

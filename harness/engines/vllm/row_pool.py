@@ -59,6 +59,11 @@ class RowPool:
             del self._held[key]
             self._owners[held.first : held.first + held.length] = [None] * held.length
 
+    def clear(self) -> None:
+        """Give up every row that nobody uses."""
+        for key in list(self._held):
+            self.forget(key)
+
     def _room(self, length: int) -> int | None:
         first = self._free(length)
         while first is None:

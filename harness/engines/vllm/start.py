@@ -29,6 +29,11 @@ from harness.spec.experiment import EngineSettings
 SEQUENCES = {"cpu": 64, "gpu": 256}
 # Share of the free memory that the cache of keys and values may take on a CPU.
 _CACHE_SHARE = 0.25
+# Tokens in a block of the cache on a CPU, of which vLLM keeps one block for itself.
+_BLOCK = 128
+_COMPILE, _BIND = "TORCH_COMPILE_DISABLE", "VLLM_CPU_OMP_THREADS_BIND"
+# A user's own, before engines of this process set what each of them needs.
+_GIVEN = {name: os.environ.get(name) for name in (_COMPILE, _BIND)}
 # vLLM's own variable; at this level, unless a user asks for more, its tracebacks are left out too.
 _LEVEL, _QUIET = "VLLM_LOGGING_LEVEL", "ERROR"
 # What vLLM is told of each method. A suffix's own frequency decides how many tokens it proposes.
@@ -170,16 +175,25 @@ def prepare(settings: EngineSettings) -> None:
         warnings.simplefilter("ignore")
         _check_runner(settings)
     cpu, workers = built_for_cpu(), _workers(settings)
-    if cpu and workers > 1:
-        # Without being told, vLLM wants a node of memory for each of its workers.
-        shares = (cores()[worker::workers] for worker in range(workers))
-        bound = "|".join(",".join(map(str, share)) for share in shares)
-        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", bound)
-    if cpu and is_eager(settings):
+    # Without being told, vLLM wants a node of memory for each of its workers.
+    shares = (cores()[worker::workers] for worker in range(workers))
+    bound = "|".join(",".join(map(str, share)) for share in shares)
+    _set(_BIND, bound if cpu and workers > 1 else None)
+    if cpu:
         # Its samplers are compiled even in eager mode, for 2 to 17 s; on a CPU for nothing. The
         # variable is for processes to come, the setting for this one, which has read it already.
-        os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
-        torch._dynamo.config.disable = True  # noqa: SLF001 - torch's documented place for it
+        # The engine before this one may have been of the other kind.
+        _set(_COMPILE, "1" if is_eager(settings) else None)
+        disabled = os.environ.get(_COMPILE) == "1"
+        torch._dynamo.config.disable = disabled  # noqa: SLF001 - torch's documented place for it
+
+
+def _set(name: str, own: str | None) -> None:
+    """Set a variable for the engine that is about to start, unless a user has."""
+    value = own if _GIVEN[name] is None else _GIVEN[name]
+    os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
 
 
 def _workers(settings: EngineSettings) -> int:
@@ -209,7 +223,8 @@ def _cache_bytes(facts: ModelFacts, columns: int, slots: int) -> int:
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     # 4 bytes of float32; heads may be padded to 32 dimensions (worker/heads.py).
     per_token = 2 * 4 * text.num_hidden_layers * heads * max(width, 32)
-    needed = int(per_token * columns * slots)
+    blocks = 1 + slots * -(-columns // _BLOCK)
+    needed = int(per_token * _BLOCK * blocks)
     free = int(psutil.virtual_memory().available * _CACHE_SHARE)
     return max(1, min(free, needed))
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from harness.engines.declared import Declared
+from harness.engines.vllm import deaths
 from harness.engines.vllm.conditions import Conditions
 from harness.errors import ModelError
 
@@ -75,7 +76,8 @@ class Workers:
         return _tensor(next(answer for answer in answers if answer), len(states))
 
     def _call(self, method: str, *arguments: Any) -> list[Any]:
-        answers: list[Any] = self._engine.engine_core.collective_rpc(method, args=arguments)
+        with deaths.told():
+            answers: list[Any] = self._engine.engine_core.collective_rpc(method, args=arguments)
         return answers
 
 

@@ -63,10 +63,15 @@ def test_without_room_nothing_is_held_and_nothing_passes_for_written():
             for layer, seed in ((0, 0), (1, 1), (1, 2))
         )
     )
-    narrow = conditions_for(both, rows=2)  # one row at each place, and two vectors at layer 1
+    narrow = conditions_for(both, rows=3)  # two rows at each place; somebody has one at layer 1
+    other = narrow.lease(Steering(terms=(Term(layer=1, vector=vector(8, 3), alpha=1.0),)), 5)
     assert narrow.lease(both, 5) is None
     alone = Steering(terms=both.terms[:1])
-    assert len(narrow.lease(alone, 5).writes) == 1
+    lease = narrow.lease(alone, 5)
+    assert len(lease.writes) == 1
+    lease.release()
+    other.release()
+    assert narrow.lease(both, 5) is not None
 
 
 def test_vectors_of_more_steps_than_there_are_rows_are_refused():
@@ -93,3 +98,32 @@ def test_additions_are_counted_as_they_are_defined():
     assert additions([fading, given], prompt, length) == 3 + 2
     conditional = steerings(8)[2].terms
     assert additions(conditional, prompt, length) == 0
+
+
+def _of_steps(count, seed):
+    values = torch.randn(count, 8, generator=torch.Generator().manual_seed(seed))
+    given = (1.0,) * count
+    return Term(layer=1, vector=Array(values), alpha=1.0, schedule="given", given=given)
+
+
+def test_terms_that_never_fit_together_are_refused():
+    """Each of them does, so that nobody would be left to wait for."""
+    together = Steering(terms=(_of_steps(3, 0), _of_steps(3, 1)))
+    conditions = conditions_for(together, rows=6)
+    with pytest.raises(RequestError, match=r"than the 5 that the engine holds; raise engine.slots"):
+        conditions.lease(together, 5)
+    assert conditions.users == 0
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_rows_that_are_kept_for_later_make_room_for_neighbouring_ones(place):
+    """Also where one of them is wanted again, and lies in the middle of those."""
+    singles = [Term(layer=1, vector=vector(8, seed), alpha=1.0) for seed in range(3)]
+    both = Steering(terms=(singles[place], _of_steps(4, 7)))
+    conditions = conditions_for(both, rows=6)
+    for single in singles:
+        conditions.lease(Steering(terms=(single,)), 5).release()
+    lease = conditions.lease(both, 5)
+    assert sum(write[0] == "vectors" for write in lease.writes) >= 1
+    lease.release()
+    assert conditions.users == 0

@@ -10,7 +10,7 @@ import torch
 
 from harness.engines.base import Capture, Reading, Request, Stop
 from harness.engines.vllm.engine import VllmEngine
-from harness.engines.vllm.worker import plugin
+from harness.engines.vllm.worker import model, plugin
 from harness.engines.vllm.worker.places import SteeredPlace
 from harness.errors import FieldError, ModelError, RequestError
 from harness.interventions.array import Array
@@ -63,6 +63,20 @@ def test_nothing_leaks_between_conditions_that_share_a_prefix(served):
             assert own.tokens == other.tokens
             assert own.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5)
             assert own.counts == other.counts
+
+
+def test_equal_tokens_of_which_more_are_the_prompt_share_no_prefix(served):
+    """Where a prompt ends decides what is steered: the same steering made other states."""
+    vllm, transformers = served
+    tokens = prompts(vllm.tokenizer)[1] * 2
+    width = transformers.loaded.model.config.hidden_size
+    term = Term(layer=1, vector=vector(width, 5), alpha=2.0, positions="generated")
+    steered = Steering(terms=(term,))
+    vllm.forget()
+    for continued in (len(tokens) - 5, 0, len(tokens) // 2):
+        request = Request(tokens, 4, steered, continued=continued)
+        ((own,), (other,)) = (_all(engine, [request]) for engine in served)
+        _equal(own, other)
 
 
 def test_an_equal_condition_reuses_its_prefix(served):
@@ -191,6 +205,42 @@ def test_a_request_that_vllm_itself_rejects_fails_alone(served, monkeypatch):
     completions = _all(vllm, [good, third, good])
     assert [each.finish_reason for each in completions] == ["length", "error", "length"]
     assert completions[1].error.endswith("no thirds")
+
+
+def test_what_vllm_raises_of_its_own_accord_fails_one_request(served):
+    """Its errors are no `ValueError`s. A token that does not exist cannot be a stop token."""
+    vllm, _ = served
+    good, bad = Request((5, 6), 2), Request((5, 6), 2, masks()[0], stop=Stop(frozenset({999999})))
+    completions = _all(vllm, [good, bad, good])
+    assert [each.finish_reason for each in completions] == ["length", "error", "length"]
+    assert "stop_token_ids" in completions[1].error
+    with pytest.raises(RequestError, match=r"reading 0: Requested .* greater than max allowed"):
+        list(vllm.forward([Reading((5, 6), Capture(top_log_probabilities=999999), masks()[0])]))
+    assert _left(vllm) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "positions", "message"),
+    [
+        ((5, 999999), None, "reading 0: token id 999999 is outside 0..767"),
+        ((-1,), None, "reading 0: token id -1 is outside 0..767"),
+        ((5, 6), (2,), "reading 0: position 2 is outside 0..1"),
+        ((5, 6), (-1,), "reading 0: position -1 is outside 0..1"),
+    ],
+)
+def test_an_impossible_reading_is_refused(served, tokens, positions, message):
+    capture = Capture(token_log_probabilities=True, top_log_probabilities=1, positions=positions)
+    with pytest.raises(RequestError, match=message):
+        list(served[0].forward([Reading(tokens, capture)]))
+
+
+def test_a_reading_of_no_position_is_empty(served):
+    vllm, _ = served
+    layers = {"hidden_layers": (1,), "positions": ()}
+    capture = Capture(token_log_probabilities=True, top_log_probabilities=2, **layers)
+    ((_, found),) = vllm.forward([Reading((5, 6), capture)])
+    assert found.hidden[1].shape[0] == len(found.token_log_probabilities) == 0
+    assert found.top_tokens.shape == found.top_log_probabilities.shape == (0, 2)
 
 
 def test_a_model_that_vllm_does_not_serve_is_refused_before_its_files_are_read(
@@ -331,6 +381,39 @@ def test_an_intervention_that_does_not_reach_the_model_is_noticed_at_once(served
     place = Term(layer=2, site="mlp", vector=vector(width, 0), alpha=1.0)
     with pytest.raises(ModelError, match="steering at layer 2, mlp, does not reach the model"):
         vllm._grow(type(vllm._conditions.declared).of([Steering(terms=(place,))]))
+
+
+def test_what_does_not_reach_the_model_is_refused_every_time(served, monkeypatch):
+    vllm, transformers = served
+    width = transformers.loaded.model.config.hidden_size
+    steered = Steering(terms=(Term(layer=3, site="mlp", vector=vector(width, 0), alpha=1.0),))
+    with monkeypatch.context() as patched:
+        patched.setattr(SteeredPlace, "_steered", lambda self, hidden, residual: hidden)
+        for refused in _all(vllm, [Request((5, 6), 2, steered)] * 2):
+            assert "does not reach the model" in refused.error
+    (own,), (other,) = (_all(engine, [Request((5, 6), 2, steered)]) for engine in served)
+    _equal(own, other)
+
+
+def test_a_place_that_a_model_lacks_is_refused_every_time_and_alone(served, monkeypatch):
+    vllm, transformers = served
+    width = transformers.loaded.model.config.hidden_size
+    missing, there = (
+        Steering(terms=(Term(layer=layer, site="attention", vector=vector(width, 0), alpha=9.0),))
+        for layer in (2, 3)
+    )
+    find = model.site_module
+
+    def found(layer, index, site):
+        if index == 2:
+            raise ModelError(f"no {site} in layer 2")
+        return find(layer, index, site)
+
+    monkeypatch.setattr(model, "site_module", found)
+    queue = [Request((5, 6), 2, each) for each in (missing, missing, there)]
+    first, second, own = _all(vllm, queue)
+    assert first.error == second.error == ": no attention in layer 2"
+    _equal(own, _all(transformers, queue)[2])
 
 
 def test_a_step_whose_layout_was_not_seen_raises(served, monkeypatch):

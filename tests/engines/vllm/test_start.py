@@ -10,10 +10,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from harness.engines.base import Request
 from harness.engines.declared import Declared
+from harness.engines.vllm import start
+from harness.engines.vllm.conditions import Conditions
 from harness.engines.vllm.engine import VllmEngine
+from harness.engines.vllm.facts import ModelFacts
 from harness.errors import ModelError
+from harness.interventions.array import Array
+from harness.interventions.steering import Steering, Term
 from harness.models.loading import local_files
 from harness.spec import EngineSettings
 
@@ -117,3 +124,44 @@ def test_an_engine_whose_canary_fails_is_stopped(vllm_installed, monkeypatch):
     with pytest.raises(ModelError, match="not felt"):
         VllmEngine("zoo/moe", EngineSettings(name="vllm", slots=2), Declared(masks=True))
     assert len(stopped) == 1
+
+
+@pytest.mark.parametrize(("slots", "columns"), [(1, None), (1, 128), (3, 40)])
+def test_a_small_cache_has_the_block_that_vllm_keeps_for_itself(vllm_installed, slots, columns):
+    engine = VllmEngine("zoo/base", EngineSettings(name="vllm", slots=slots, columns=columns))
+    ((_, own),) = engine.generate([Request((5, 6, 7), 4)])
+    engine.close()
+    assert own.finish_reason == "length"
+
+
+def test_an_engine_is_compiled_after_one_that_was_not(vllm_installed, monkeypatch):
+    """And finds the cores of a machine after one that was spread over them."""
+    import torch._dynamo
+
+    monkeypatch.setattr(start, "cores", lambda: [0, 1])
+    monkeypatch.setattr(start, "check_machine", lambda settings: None)
+    monkeypatch.setattr(start, "_GIVEN", dict.fromkeys(start._GIVEN))
+    for name in start._GIVEN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch._dynamo.config, "disable", False)
+    start.prepare(EngineSettings(name="vllm", tensor_parallel_size=2))
+    assert torch._dynamo.config.disable
+    assert os.environ["TORCH_COMPILE_DISABLE"] == "1"
+    assert os.environ["VLLM_CPU_OMP_THREADS_BIND"] == "0|1"
+    start.prepare(EngineSettings(name="vllm", enforce_eager=False))
+    assert not torch._dynamo.config.disable
+    assert not {"TORCH_COMPILE_DISABLE", "VLLM_CPU_OMP_THREADS_BIND"} & set(os.environ)
+
+
+def test_what_is_put_into_a_model_is_in_the_key_of_its_compiled_form(vllm_installed):
+    from vllm import EngineArgs
+
+    term = Term(layer=1, vector=Array(torch.ones(96)), alpha=1.0)
+    keys = set()
+    for declared in (Declared(), Declared(masks=True), Declared.of([Steering(terms=(term,))])):
+        conditions = Conditions(rows=9)
+        conditions.declare(declared)
+        settings = EngineSettings(name="vllm", enforce_eager=False, slots=2)
+        arguments = start._arguments(ModelFacts.of("zoo/moe"), settings, conditions)
+        keys.add(EngineArgs(**arguments).create_engine_config().compute_hash())
+    assert len(keys) == 3

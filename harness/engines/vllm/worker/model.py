@@ -71,10 +71,11 @@ class ModelInterventions:
         if len(columns) > self._columns:
             self.tables.widen(len(columns))
         for index, (layer, site, _) in list(enumerate(columns))[self._columns :]:
+            # Counted first: a place that is not there must not stop those that come after it.
+            self._columns = index + 1
             place = self._place((layer, site))  # type: ignore[arg-type]
             if place is not None:
                 place.columns.append(index)
-        self._columns = len(columns)
         for where, needed in declared.steered.items():
             place = self._place(where)
             if place is not None and needed.conditional:
