@@ -29,8 +29,9 @@ def scored(
     """Score a complete case and compare its tokens with the baseline's.
 
     `completions` are `(place, prompt, completion)` in the order of samples and draws. A scorer that
-    breaks, and a case whose every request was refused, come back as a failed result; its
-    completions stay in it, so that they can be scored again.
+    breaks, a case whose every request was refused, and one whose every completion ended in logits
+    that are not finite, come back as a failed result; its completions stay in it, so that they can
+    be scored again.
     """
     style = case.experiment.prompt.style
     failure: str | None = None
@@ -63,6 +64,12 @@ def scored(
     errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
     if len(errors) == len(draws):
         failure = f"every request was refused, first {errors[0]}"
+    elif all(draw.completion.finish_reason in ("error", "non_finite") for draw in draws):
+        cause = "mend its weights" if intervention is None else "use a weaker dose"
+        failure = (
+            "every completion ended in logits that are not finite: the model says nothing here; "
+            f"{cause}, or use a wider engine.dtype"
+        )
     if failure is not None:
         return result_of(case, "failed", error=failure, draws=draws, intervention=intervention)
     counts = Counter[str]()

@@ -8,12 +8,15 @@ from dataclasses import replace
 from itertools import takewhile
 
 import pytest
+import torch
 
 from harness.engines.base import Capture, Reading
 from harness.engines.transformers.engine import TransformersEngine
+from harness.models.loading import load
 from harness.runs.execute import ModelRun
-from harness.runs.plan import PlannedCase
+from harness.runs.plan import Place, PlannedCase
 from harness.runs.progress import Counts, Silent
+from harness.runs.scoring import scored
 from harness.tasks.humaneval import HumanEval
 from harness.tasks.micro_humaneval import MicroHumanEval
 
@@ -299,6 +302,55 @@ def test_a_refused_request_is_a_wrong_answer_and_is_warned_about(loaded):
     assert result.warnings[0].startswith(
         "1 of 2 requests were refused and count as wrong: HumanEval/1: the prompt has "
     )
+
+
+@pytest.mark.parametrize(("broken", "status"), [(1, "complete"), (2, "complete"), (3, "failed")])
+def test_a_case_fails_when_all_its_completions_ended_in_logits_that_are_not_finite(
+    sweep, broken, status
+):
+    _, asked, results = sweep
+    draws = results[asked[0].id].draws
+    completions = [
+        (
+            Place(asked[0].id, draw.sample, draw.draw),
+            draw.prompt,
+            replace(draw.completion, finish_reason="non_finite" if at < broken else "stop"),
+        )
+        for at, draw in enumerate(draws)
+    ]
+    result = scored(asked[0], completions, None, None)
+    assert result.status == status
+    warned = f"{broken} of 3 completions ended in logits that are not finite"
+    assert (warned in result.warnings) == (status == "complete")
+    assert ("logits that are not finite" in str(result.error)) == (status == "failed")
+
+
+def test_a_model_whose_logits_are_not_finite_fails_its_baseline():
+    spoilt = load("zoo/moe", device="cpu")
+    with torch.no_grad():
+        spoilt.model.model.norm.weight.fill_(float("nan"))
+    (case,) = cases(intervention=None)
+    result = start(spoilt, [case]).result(case)
+    assert (result.status, len(result.draws)) == ("failed", 3)
+    assert result.error == (
+        "every completion ended in logits that are not finite: the model says nothing here; "
+        "mend its weights, or use a wider engine.dtype"
+    )
+
+
+def test_a_dose_that_leaves_no_finite_logits_fails_its_case_alone(loaded):
+    steering = {
+        "kind": "steering",
+        "vector": {"pairs": "styles", "samples": 2},
+        "layer": 2,
+        "alpha": 0.5,
+        "units": "raw",
+        "control": "none",
+    }
+    asked = cases(intervention=steering, axes={"intervention.alpha": [1e39, 0.5]})
+    absurd, fine = outcomes(start(loaded, asked), asked).values()
+    assert (absurd.status, fine.status) == ("failed", "complete")
+    assert absurd.error.endswith("; use a weaker dose, or use a wider engine.dtype")
 
 
 def never_selected(loaded, draws):
