@@ -82,7 +82,7 @@ def scored(
         sample_metrics=_sample_metrics(case, draws),
         counts=dict(counts),
         intervention=intervention,
-        warnings=tuple(_warnings(draws, counts)),
+        warnings=tuple(_warnings(case, draws, counts)),
     )
 
 
@@ -147,8 +147,16 @@ def _sample_metrics(case: PlannedCase, draws: Sequence[DrawResult]) -> dict[str,
     return metrics
 
 
-def _warnings(draws: Sequence[DrawResult], counts: Mapping[str, int]) -> Iterator[str]:
+def _warnings(
+    case: PlannedCase, draws: Sequence[DrawResult], counts: Mapping[str, int]
+) -> Iterator[str]:
     """What a reader of the numbers must know."""
+    sampling = case.experiment.sampling
+    if sampling.draws > 1 and not sampling.temperature:
+        yield (
+            f"sampling.draws: {sampling.draws} with temperature 0 is one greedy completion counted "
+            f"{sampling.draws} times; use draws: 1, or a temperature above 0"
+        )
     errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
     if errors:
         yield f"{len(errors)} of {len(draws)} requests were refused and count as wrong: {errors[0]}"

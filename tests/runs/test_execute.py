@@ -173,6 +173,7 @@ def test_greedy_draws_are_one_completion(loaded):
     assert len(result.draws) == 15
     assert len({(draw.sample, draw.completion.tokens) for draw in result.draws}) == 3
     assert set(result.sample_metrics["pass@5"].values()) <= {0.0, 1.0}
+    assert result.warnings[0].startswith("sampling.draws: 5 with temperature 0 is one greedy")
 
 
 def test_draws_of_a_dose_are_compared_with_the_same_draws_of_the_baseline(loaded):
