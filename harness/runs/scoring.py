@@ -65,10 +65,10 @@ def scored(
     if len(errors) == len(draws):
         failure = f"every request was refused, first {errors[0]}"
     elif all(draw.completion.finish_reason in ("error", "non_finite") for draw in draws):
-        cause = "mend its weights" if intervention is None else "use a weaker dose"
+        untouched = intervention is None or (baseline is not None and baseline.status == "failed")
         failure = (
-            "every completion ended in logits that are not finite: the model says nothing here; "
-            f"{cause}, or use a wider engine.dtype"
+            "every completion ended in logits that are not finite; "
+            f"{'mend the weights' if untouched else 'weaken the dose'}, or use a wider engine.dtype"
         )
     if failure is not None:
         return result_of(case, "failed", error=failure, draws=draws, intervention=intervention)

@@ -330,13 +330,15 @@ def test_a_model_whose_logits_are_not_finite_fails_its_baseline():
     spoilt = load("zoo/moe", device="cpu")
     with torch.no_grad():
         spoilt.model.model.norm.weight.fill_(float("nan"))
-    (case,) = cases(intervention=None)
-    result = start(spoilt, [case]).result(case)
-    assert (result.status, len(result.draws)) == ("failed", 3)
-    assert result.error == (
-        "every completion ended in logits that are not finite: the model says nothing here; "
-        "mend its weights, or use a wider engine.dtype"
-    )
+    (case,) = cases(intervention=mask(count=1))
+    run = start(spoilt, [case])
+    run.result(case)
+    for result in run.results():  # the baseline, and the case that is not to blame
+        assert (result.status, len(result.draws)) == ("failed", 3)
+        assert result.error == (
+            "every completion ended in logits that are not finite; "
+            "mend the weights, or use a wider engine.dtype"
+        )
 
 
 def test_a_dose_that_leaves_no_finite_logits_fails_its_case_alone(loaded):
@@ -351,7 +353,7 @@ def test_a_dose_that_leaves_no_finite_logits_fails_its_case_alone(loaded):
     asked = cases(intervention=steering, axes={"intervention.alpha": [1e39, 0.5]})
     absurd, fine = outcomes(start(loaded, asked), asked).values()
     assert (absurd.status, fine.status) == ("failed", "complete")
-    assert absurd.error.endswith("; use a weaker dose, or use a wider engine.dtype")
+    assert absurd.error.endswith("; weaken the dose, or use a wider engine.dtype")
 
 
 def never_selected(loaded, draws):
