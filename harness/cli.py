@@ -70,8 +70,21 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     run = verbs.add_parser("run", help="run spec files and write one report")
-    run.add_argument("specs", nargs="+", type=Path, metavar="SPEC")
-    run.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides")
+    run.add_argument(
+        "specs",
+        nargs="+",
+        type=Path,
+        metavar="SPEC",
+        help="a YAML file; its fields: titrate schema experiment",
+    )
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        dest="overrides",
+        help="change a field of every spec: task.name=humaneval; may be repeated",
+    )
     run.add_argument("--limit", type=int, metavar="N", help="only the first N samples of a task")
     run.add_argument("--model", metavar="MODEL", help="run every spec on this model instead")
     run.add_argument(
@@ -89,10 +102,24 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="where code that a model wrote cannot be isolated, run it with your own rights",
     )
-    run.add_argument("--gate", action="append", default=[], metavar="CLAIM", dest="gates")
+    run.add_argument(
+        "--gate",
+        action="append",
+        default=[],
+        metavar="CLAIM",
+        dest="gates",
+        help="fail unless it holds: 'pass@1 >= 0.9 where count=1'; may be repeated",
+    )
     run.add_argument("--save", metavar="NAME", help="keep the run in .titrate/saved")
     run.add_argument("--compare", metavar="NAME", help="a saved run, a file or a report directory")
-    run.add_argument("--compare-fail", action="append", default=[], metavar="RULE", dest="rules")
+    run.add_argument(
+        "--compare-fail",
+        action="append",
+        default=[],
+        metavar="RULE",
+        dest="rules",
+        help="fail if it came true since --compare: 'pass@1: worse, p<0.05'; may be repeated",
+    )
     run.set_defaults(run=_run_specs)
 
     merge = verbs.add_parser("merge", help="join the reports of all shards of a run")

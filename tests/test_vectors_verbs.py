@@ -188,7 +188,10 @@ def test_an_import_measures_the_hidden_states_of_a_model(here, capsys):
         (["build", "mask.yaml"], "mask.yaml: its cases ask for no vector from pairs"),
         (["build", *QUICK, "--task", "no"], "there are no built-in pairs of this kind for no"),
         (["build", *QUICK, "-o", "v.pt"], "v.pt: vectors are written as safetensors"),
-        (["build", "--model", "zoo/moe", "--pairs", "./no.jsonl"], "no.jsonl: cannot be read"),
+        (
+            ["build", "--model", "zoo/moe", "--pairs", "./no.jsonl"],
+            "no.jsonl: there is no such file",
+        ),
         (["build", "--model", "zoo/none", "--pairs", "styles"], "zoo/none"),
         (["show", "none.safetensors"], "none.safetensors: cannot be read"),
         (["import", "v.pt"], "v.pt: cannot be read: No such file"),

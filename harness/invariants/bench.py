@@ -26,6 +26,7 @@ from harness.engines.base import (
     Request,
     SamplingRules,
 )
+from harness.errors import TaskError
 from harness.interventions.base import Intervention
 from harness.models.loading import LoadedModel
 from harness.models.routers import RouterShape, router_shape
@@ -99,16 +100,18 @@ class Bench:
         """The prompts' token ids, of unequal lengths."""
         task = task_of(TaskSettings(name="micro_humaneval", limit=PROMPTS))
         tokenizer = self.loaded.tokenizer
-        if getattr(tokenizer, "chat_template", None):
-            style: Style = "assisted"
-            longest = None
-        else:  # a base or a random model reads the beginning of a prompt as well as all of it
-            style, longest = "completion", BARE_TOKENS
-        prompts = (render(tokenizer, task.prompt(sample, style)) for sample in task.samples)
-        return tuple(
-            tuple(prompt if longest is None else prompt[: longest - 12 * index])
-            for index, prompt in enumerate(prompts)
-        )
+
+        def rendered(style: Style) -> list[list[int]]:
+            return [render(tokenizer, task.prompt(sample, style)) for sample in task.samples]
+
+        try:
+            return tuple(map(tuple, rendered("assisted")))
+        except TaskError:  # no chat template, or one that refuses
+            # A base or a random model reads the beginning of a prompt as well as all of it.
+            return tuple(
+                tuple(prompt[: BARE_TOKENS - 12 * index])
+                for index, prompt in enumerate(rendered("completion"))
+            )
 
     def requests(
         self, *interventions: Intervention | None, sampling: SamplingRules = GREEDY

@@ -89,12 +89,16 @@ def load_config(reference: str) -> Any:
 
 def load_tokenizer(reference: str) -> Any:
     """A model's tokenizer, without its weights."""
+    none = f"model {reference!r} has no tokenizer; its folder needs tokenizer.json"
     try:
         tokenizer = AutoTokenizer.from_pretrained(locate(reference))
     except (OSError, ValueError, RuntimeError, HfHubHTTPError, HFValidationError) as error:
+        if "instantiate the backend tokenizer" in str(error):
+            raise ModelError(none) from error
         raise _missing(reference, error) from error
-    if not len(tokenizer):
-        raise ModelError(f"model {reference!r} has no tokenizer; its folder needs tokenizer.json")
+    # Some classes make do without files: they know their special tokens, and no other.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise ModelError(none)
     return tokenizer
 
 
@@ -127,6 +131,7 @@ def load(
     source = locate(reference)
     try:
         folder = source if isinstance(source, Path) else Path(snapshot_download(source))
+        tokenizer = load_tokenizer(reference)
         with _without_bars():
             model, found = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=kind, device_map=device_map, output_loading_info=True
@@ -136,7 +141,6 @@ def load(
         raise ModelError(f"model {reference!r} cannot be loaded: {_first_line(error)}") from error
     except (OSError, ValueError, RuntimeError, HfHubHTTPError, SafetensorError) as error:
         raise _missing(reference, error) from error
-    tokenizer = load_tokenizer(reference)
     # transformers only warns, and fills what is missing with random numbers.
     if found["missing_keys"]:
         raise ModelError(

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import TemplateError
-
 from harness.errors import TaskError
 from harness.pairs.pair import Pair, Problem, pair_key
 from harness.pairs.trace import conversation
@@ -64,7 +62,7 @@ def pairs_from_files(
                 Pair(
                     key,
                     assisted=_assisted(tokenizer, assisted[key], record),
-                    agentic=_rendered(tokenizer, conversation(traces[key])) + _answer(record),
+                    agentic=render_text(tokenizer, conversation(traces[key])) + _answer(record),
                 )
             )
         except TaskError as error:
@@ -84,7 +82,7 @@ def pairs_from_task(task: Task, tokenizer: Any) -> Built:
             for style in ("assisted", "agentic"):
                 prompt = task.prompt(sample, style)
                 assert isinstance(prompt, Conversation)
-                texts[style] = _rendered(tokenizer, prompt)
+                texts[style] = render_text(tokenizer, prompt)
         except TaskError as error:
             problems.append(Problem(key, str(error)))
             continue
@@ -103,22 +101,11 @@ def _assisted(tokenizer: Any, prompt: str, record: Mapping[str, Any]) -> str:
             raise TaskError(_no_marker("the assisted prompt"))
         prompt = prompt.replace(_PLAIN_MARKER, CODE_MARKER, 1)
     turn = Conversation(({"role": "user", "content": prompt},))
-    return _rendered(tokenizer, turn) + _answer(record)
+    return render_text(tokenizer, turn) + _answer(record)
 
 
 def _answer(record: Mapping[str, Any]) -> str:
     return code_reference(record["canonical_solution"]).text
-
-
-def _rendered(tokenizer: Any, prompt: Conversation) -> str:
-    """A conversation as text; whatever a template refuses concerns this sample alone."""
-    try:
-        text = render_text(tokenizer, prompt)
-        text.encode()  # JSON can hold half a surrogate pair, which no tokenizer takes
-    except (TemplateError, TypeError, ValueError, KeyError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TaskError(f"cannot be rendered by the chat template: {first}") from error
-    return text
 
 
 def _shared(texts: Mapping[str, str]) -> bool:

@@ -48,6 +48,11 @@ def pairs_for(
                 f"{vector.pairs} is neither {' nor '.join(BUILT_IN)}, nor a file of pairs "
                 "(./pairs.jsonl)"
             )
+        if not Path(vector.pairs).expanduser().exists():
+            raise TaskError(
+                f"{vector.pairs}: there is no such file; use {' or '.join(BUILT_IN)}, or a file of "
+                "pairs, in a spec relative to its folder"
+            )
         return read_pairs(vector.pairs)[: vector.samples]
     task, style = experiment.task, experiment.prompt.style
     evaluated = None

@@ -29,8 +29,9 @@ def scored(
     """Score a complete case and compare its tokens with the baseline's.
 
     `completions` are `(place, prompt, completion)` in the order of samples and draws. A scorer that
-    breaks, and a case whose every request was refused, come back as a failed result; its
-    completions stay in it, so that they can be scored again.
+    breaks, a case whose every request was refused, and one whose every completion ended in logits
+    that are not finite, come back as a failed result; its completions stay in it, so that they can
+    be scored again.
     """
     style = case.experiment.prompt.style
     failure: str | None = None
@@ -63,6 +64,12 @@ def scored(
     errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
     if len(errors) == len(draws):
         failure = f"every request was refused, first {errors[0]}"
+    elif all(draw.completion.finish_reason in ("error", "non_finite") for draw in draws):
+        untouched = intervention is None or (baseline is not None and baseline.status == "failed")
+        failure = (
+            "every completion ended in logits that are not finite; "
+            f"{'mend the weights' if untouched else 'weaken the dose'}, or use a wider engine.dtype"
+        )
     if failure is not None:
         return result_of(case, "failed", error=failure, draws=draws, intervention=intervention)
     counts = Counter[str]()
@@ -75,7 +82,7 @@ def scored(
         sample_metrics=_sample_metrics(case, draws),
         counts=dict(counts),
         intervention=intervention,
-        warnings=tuple(_warnings(draws, counts)),
+        warnings=tuple(_warnings(case, draws, counts)),
     )
 
 
@@ -140,8 +147,16 @@ def _sample_metrics(case: PlannedCase, draws: Sequence[DrawResult]) -> dict[str,
     return metrics
 
 
-def _warnings(draws: Sequence[DrawResult], counts: Mapping[str, int]) -> Iterator[str]:
+def _warnings(
+    case: PlannedCase, draws: Sequence[DrawResult], counts: Mapping[str, int]
+) -> Iterator[str]:
     """What a reader of the numbers must know."""
+    sampling = case.experiment.sampling
+    if sampling.draws > 1 and not sampling.temperature:
+        yield (
+            f"sampling.draws: {sampling.draws} with temperature 0 is one greedy completion counted "
+            f"{sampling.draws} times; use draws: 1, or a temperature above 0"
+        )
     errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
     if errors:
         yield f"{len(errors)} of {len(draws)} requests were refused and count as wrong: {errors[0]}"

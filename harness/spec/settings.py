@@ -30,9 +30,16 @@ def _model(text: str, folder: Path) -> str:
     return _path(text, folder) if text.startswith((".", "/", "~")) else text
 
 
+def _pairs(text: str, folder: Path) -> str:
+    """What ends like a file or holds a slash is one: `x.jsonl`, `sub/x.jsonl`; the rest, names."""
+    if "/" in text or text.endswith((".jsonl", ".jsonl.gz", ".parquet")):
+        return _path(text, folder)
+    return _model(text, folder)
+
+
 SpecPath = Annotated[str, Resolved(_path)]
 ModelReference = Annotated[str, Field(min_length=1), Resolved(_model)]
-PairsReference = Annotated[str, Field(min_length=1), Resolved(_model)]
+PairsReference = Annotated[str, Field(min_length=1), Resolved(_pairs)]
 
 
 class Settings(BaseModel):

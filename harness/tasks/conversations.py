@@ -92,20 +92,35 @@ def render(tokenizer: Any, prompt: Conversation | str) -> list[int]:
 
 
 def render_text(tokenizer: Any, conversation: Conversation) -> str:
-    """The text that a chat template makes of a conversation, up to where the answer begins."""
+    """The text that a chat template makes of a conversation, up to where the answer begins.
+
+    Raises TaskError where there is no template, and where it refuses the conversation: templates
+    refuse roles and tools that their model was not trained on.
+    """
+    style = "agentic" if conversation.tools else "assisted"
+    model = tokenizer.name_or_path or "this model"
     if not tokenizer.chat_template:
-        style = "agentic" if conversation.tools else "assisted"
         raise TaskError(
             f"prompt.style {style} needs a chat template and the tokenizer of "
-            f"{tokenizer.name_or_path or 'this model'} has none; use `prompt.style: completion`"
+            f"{model} has none; use `prompt.style: completion`"
         )
-    text = tokenizer.apply_chat_template(
-        list(conversation.messages),
-        tools=list(conversation.tools) or None,
-        add_generation_prompt=True,
-        tokenize=False,
-    )
-    return str(text)
+    try:
+        text = str(
+            tokenizer.apply_chat_template(
+                list(conversation.messages),
+                tools=list(conversation.tools) or None,
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+        )
+        text.encode()  # JSON can hold half a surrogate pair, which no tokenizer takes
+    except Exception as error:  # a template is a program that came with the model
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise TaskError(
+            f"prompt.style {style} cannot be rendered by the chat template of {model}: "
+            f"{first.rstrip('.')}; use another prompt.style, or mend the template"
+        ) from error
+    return text
 
 
 def _request(conversation: Conversation | str) -> Conversation:

@@ -20,9 +20,8 @@ def read_records(path: str | Path, fields: tuple[str, ...]) -> list[dict[str, An
         content = file.read_bytes()
         text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode()
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise TaskError(
-            f"{path}: cannot be read ({error}); expected {_expected(fields)}"
-        ) from error
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise TaskError(f"{path}: cannot be read ({why}); expected {_expected(fields)}") from error
     records = [
         _record(f"{path}:{number}", line, fields)
         # Not `splitlines`: JSON may hold other line separators inside its strings.
@@ -66,7 +65,8 @@ def _parquet(file: Path, fields: tuple[str, ...]) -> list[dict[str, Any]]:
     try:
         rows = read_table(file).to_pylist()
     except (OSError, ArrowException) as error:
-        first = str(error).splitlines()[0]
+        first = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        first = first.splitlines()[0]
         raise TaskError(f"{file}: cannot be read ({first}); expected a Parquet file") from error
     if not rows:
         raise TaskError(f"{file}: holds no record; expected columns {', '.join(fields)}")

@@ -128,9 +128,23 @@ def unknown_architecture(folder):
     edit(folder / "config.json", model_type="abacus")
 
 
+def no_tokenizer(folder):
+    """The weights are gone as well: what is told first is what was looked for first."""
+    no_weights(folder)
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+
+
+def no_tokenizer_of_a_class_that_needs_files(folder):
+    no_tokenizer(folder)
+    edit(folder / "config.json", model_type="llama")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (no_tokenizer, "has no tokenizer; its folder needs tokenizer.json"),
+        (no_tokenizer_of_a_class_that_needs_files, "has no tokenizer; its folder needs"),
         (cut_weights, "cannot be loaded: "),
         (no_weights, "cannot be loaded: "),
         (lost_tensor, "lacks weights: its checkpoint does not hold model.layers.2.mlp.gate.weight"),

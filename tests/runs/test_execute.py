@@ -8,12 +8,15 @@ from dataclasses import replace
 from itertools import takewhile
 
 import pytest
+import torch
 
 from harness.engines.base import Capture, Reading
 from harness.engines.transformers.engine import TransformersEngine
+from harness.models.loading import load
 from harness.runs.execute import ModelRun
-from harness.runs.plan import PlannedCase
+from harness.runs.plan import Place, PlannedCase
 from harness.runs.progress import Counts, Silent
+from harness.runs.scoring import scored
 from harness.tasks.humaneval import HumanEval
 from harness.tasks.micro_humaneval import MicroHumanEval
 
@@ -170,6 +173,7 @@ def test_greedy_draws_are_one_completion(loaded):
     assert len(result.draws) == 15
     assert len({(draw.sample, draw.completion.tokens) for draw in result.draws}) == 3
     assert set(result.sample_metrics["pass@5"].values()) <= {0.0, 1.0}
+    assert result.warnings[0].startswith("sampling.draws: 5 with temperature 0 is one greedy")
 
 
 def test_draws_of_a_dose_are_compared_with_the_same_draws_of_the_baseline(loaded):
@@ -299,6 +303,57 @@ def test_a_refused_request_is_a_wrong_answer_and_is_warned_about(loaded):
     assert result.warnings[0].startswith(
         "1 of 2 requests were refused and count as wrong: HumanEval/1: the prompt has "
     )
+
+
+@pytest.mark.parametrize(("broken", "status"), [(1, "complete"), (2, "complete"), (3, "failed")])
+def test_a_case_fails_when_all_its_completions_ended_in_logits_that_are_not_finite(
+    sweep, broken, status
+):
+    _, asked, results = sweep
+    draws = results[asked[0].id].draws
+    completions = [
+        (
+            Place(asked[0].id, draw.sample, draw.draw),
+            draw.prompt,
+            replace(draw.completion, finish_reason="non_finite" if at < broken else "stop"),
+        )
+        for at, draw in enumerate(draws)
+    ]
+    result = scored(asked[0], completions, None, None)
+    assert result.status == status
+    warned = f"{broken} of 3 completions ended in logits that are not finite"
+    assert (warned in result.warnings) == (status == "complete")
+    assert ("logits that are not finite" in str(result.error)) == (status == "failed")
+
+
+def test_a_model_whose_logits_are_not_finite_fails_its_baseline():
+    spoilt = load("zoo/moe", device="cpu")
+    with torch.no_grad():
+        spoilt.model.model.norm.weight.fill_(float("nan"))
+    (case,) = cases(intervention=mask(count=1))
+    run = start(spoilt, [case])
+    run.result(case)
+    for result in run.results():  # the baseline, and the case that is not to blame
+        assert (result.status, len(result.draws)) == ("failed", 3)
+        assert result.error == (
+            "every completion ended in logits that are not finite; "
+            "mend the weights, or use a wider engine.dtype"
+        )
+
+
+def test_a_dose_that_leaves_no_finite_logits_fails_its_case_alone(loaded):
+    steering = {
+        "kind": "steering",
+        "vector": {"pairs": "styles", "samples": 2},
+        "layer": 2,
+        "alpha": 0.5,
+        "units": "raw",
+        "control": "none",
+    }
+    asked = cases(intervention=steering, axes={"intervention.alpha": [1e39, 0.5]})
+    absurd, fine = outcomes(start(loaded, asked), asked).values()
+    assert (absurd.status, fine.status) == ("failed", "complete")
+    assert absurd.error.endswith("; weaken the dose, or use a wider engine.dtype")
 
 
 def never_selected(loaded, draws):

@@ -185,7 +185,12 @@ def test_built_in_pairs_are_no_evaluation_samples(spec):
     [
         ([("layer: 2", "layer: 4")], "steer.yaml:7 intervention.layer: there is no layer 4; "),
         ([("{pairs: styles, samples: 4}", "{file: no.safetensors}")], "no.safetensors: cannot be"),
-        ([("{pairs: styles, samples: 4}", "{pairs: ./no.jsonl}")], "no.jsonl: cannot be read"),
+        ([("{pairs: styles, samples: 4}", "{pairs: ./no.jsonl}")], "/no.jsonl: there is no such"),
+        (
+            [("{pairs: styles, samples: 4}", "{pairs: no.jsonl}")],
+            "/no.jsonl: there is no such file",
+        ),
+        ([("{pairs: styles, samples: 4}", "{pairs: tone}")], "tone is neither styles nor answers,"),
         ([("styles", "answers")], "no built-in pairs of this kind for micro_humaneval"),
         (
             [("alpha: 0\n", "alpha: 0\n  only_if: {kind: probe, threshold: 0.5}\n")],

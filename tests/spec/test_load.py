@@ -96,6 +96,29 @@ def test_paths_are_relative_to_the_file_that_names_them(folder):
     assert load(child, ["task.path=~/x"])[0].task.path == str(Path.home() / "x")
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("styles", "styles"),
+        ("answers", "answers"),
+        ("tone", "tone"),
+        ("mine.jsonl", "a/mine.jsonl"),
+        ("./mine.jsonl", "a/mine.jsonl"),
+        ("sub/mine", "a/sub/mine"),
+        ("mine.parquet", "a/mine.parquet"),
+    ],
+)
+def test_pairs_are_a_name_or_a_file_that_starts_at_the_spec(folder, written, read):
+    text = f"""\
+name: steer
+model: zoo/moe
+task: {{name: micro_humaneval}}
+intervention: {{kind: steering, vector: {{pairs: {written}}}, layer: 2, alpha: 1}}
+"""
+    (vector,) = load(write(text, "a/x.yaml"))[0].intervention.vectors
+    assert vector.pairs == (str(folder / read) if "/" in read else read)
+
+
 def test_every_field_has_a_place():
     _, source = load(write(SPEC), ["seed=3"])
     for field in FIELDS:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import TaskError
+from harness.models.loading import load_tokenizer
 from harness.tasks.base import Conversation
 from harness.tasks.conversations import (
     CODE_MARKER,
@@ -103,6 +104,36 @@ def test_rendering_adds_no_special_tokens_to_a_conversation_and_the_usual_ones_t
 def test_a_tokenizer_without_template_names_the_style_and_the_remedy(style):
     with pytest.raises(TaskError, match=rf"{style}.*tests/template.*prompt\.style: completion"):
         render(Template(None), maths_prompt("How many?", style))
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ raise_exception('Only user roles.\\nReally.') }}", "Only user roles"),
+        ("{{ messages[", "unexpected 'end of template'"),
+        ("{{ nothing.at_all }}", "'nothing' is undefined"),
+        ("{{ 1 // 0 }}", "integer division or modulo by zero"),
+    ],
+)
+def test_a_template_that_refuses_is_told_in_one_line(template, said):
+    tokenizer = load_tokenizer("zoo/moe")
+    tokenizer.chat_template = template
+    with pytest.raises(TaskError) as refused:
+        render(tokenizer, maths_prompt("How many?", "assisted"))
+    message = str(refused.value)
+    assert message.startswith("prompt.style assisted cannot be rendered by the chat template of ")
+    assert f"moe: {said}" in message
+    assert message.endswith("; use another prompt.style, or mend the template")
+    assert "\n" not in message
+
+
+def test_a_template_that_refuses_one_style_renders_the_other():
+    tokenizer = load_tokenizer("zoo/moe")
+    refusing = "{% if messages[-1].role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}"
+    tokenizer.chat_template = refusing + tokenizer.chat_template
+    assert render(tokenizer, maths_prompt("How many?", "assisted"))
+    with pytest.raises(TaskError, match=r"style agentic.*: no tools;"):
+        render(tokenizer, maths_prompt("How many?", "agentic"))
 
 
 @pytest.mark.parametrize(
