@@ -11,26 +11,9 @@ from harness.reporting.saved import SavedRuns
 from harness.reporting.terminal import table
 from harness.reporting.write import RECORDS, write
 
-from .small_run import cases_of, result_of
+from .small_run import measured
 
 N = 40
-DELTAS = [0.001 * (index % 7 - 3) for index in range(N)]
-
-
-def measured(shift=0.0, name="fwd"):
-    """A baseline, and a case whose loss, within [0, 1], is higher by `shift` in every sample."""
-    (case,) = cases_of(name, measure="forward", gates=[])
-    assert case.baseline is not None
-    results = []
-    for each, own in ((case.baseline, 0.0), (case, shift)):
-        result = result_of(each, [0.5 + own + delta for delta in DELTAS], metric="delta_nll")
-        ids = list(result.sample_metrics["pass@1"])
-        loss = result.sample_metrics["pass@1"]
-        metrics = {"delta_nll": dict(zip(ids, DELTAS, strict=True)), "nll_agentic": loss}
-        results.append(
-            result_of(each, DELTAS, metric="delta_nll", draws=(), sample_metrics=metrics)
-        )
-    return results
 
 
 def saved(run, results, name="before"):
