@@ -301,10 +301,12 @@ def _rescore(parsed: argparse.Namespace) -> int:
 def _compare(parsed: argparse.Namespace) -> int:
     from harness.reporting import SavedRuns, check_rules, compare, comparison_table
     from harness.reporting.comparing import SAVED, check_comparison_rules
+    from harness.reporting.comparison_rules import check_directions
 
     check_comparison_rules(parsed.fail, "--fail")
     saved = SavedRuns(Path.cwd() / SAVED)
     before, after = saved.find(parsed.before), saved.find(parsed.after)
+    check_directions(parsed.fail, after, "--fail")
     comparison = compare(before, after, metric=parsed.metric, cases=parsed.cases)
     print(comparison_table(comparison), end="")
     failed = [

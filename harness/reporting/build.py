@@ -125,7 +125,7 @@ def _metrics(result: CaseResult) -> dict[str, Metric]:
                 f"{result.task_size}; the rest must be scored 0, not left out"
             )
         try:
-            metrics[name] = summarise(values)
+            metrics[name] = summarise(values, result.kind(name))
         except ReportError as error:
             raise ReportError(f"{name}: {error}") from error
     return metrics
@@ -144,7 +144,7 @@ def _case(
         try:
             baseline = _baseline(result.baseline, by_id)
             versus = {
-                name: paired(values, baseline.sample_metrics[name])
+                name: paired(values, baseline.sample_metrics[name], result.kind(name))
                 for name, values in result.sample_metrics.items()
                 if name in baseline.sample_metrics
             }

@@ -130,7 +130,8 @@ def _row(before: SavedRun, after: SavedRun, case: CaseReport, metric: str) -> Ro
             names = run.values.get(each.id, {})
             raise ReportError(f"no metric {metric} in {run.name};{suggestion(metric, names)}")
     own, other = after.values[case.id][metric], before.values[case.id][metric]
-    return Row(case, metric, fmean(other.values()), fmean(own.values()), paired(own, other))
+    versus = paired(own, other, case.kind(metric))
+    return Row(case, metric, fmean(other.values()), fmean(own.values()), versus)
 
 
 def _corrected(rows: Sequence[Row]) -> Iterator[Row]:

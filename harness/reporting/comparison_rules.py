@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from harness.errors import ReportError
+from harness.errors import ReportError, SpecError
+from harness.measure.metrics import directionless
 from harness.reporting.compare import Comparison, Row, compare
 from harness.reporting.gate_cases import Undecided, more
 from harness.reporting.saved import SavedRun
@@ -59,6 +60,22 @@ def undecided(rules: Sequence[str], name: str, after: SavedRun, reason: str) -> 
     ]
 
 
+def check_directions(rules: Sequence[str], run: SavedRun, option: str) -> None:
+    """Find the first rule that asks for better or worse where a metric has neither.
+
+    Raises:
+        SpecError: there is one.
+    """
+    for text in rules:
+        rule = parse_rule(text)
+        if rule.change != "different" and any(
+            case.kind(rule.metric).good == "neither"
+            for case in run.report.cases
+            if rule.metric in case.metrics
+        ):
+            raise SpecError(f"{option} {text!r}: {_use_different(rule)}")
+
+
 def stated_rule(gate: str) -> tuple[str, str] | None:
     """The saved run and the rule that a report's gate came from; None where it was no rule."""
     found = _STATED.fullmatch(gate)
@@ -89,10 +106,17 @@ def _verdict(rule: Rule, comparison: Comparison) -> tuple[bool, str]:
 def _changed(rule: Rule, row: Row) -> bool:
     if rule.change == "different":
         return row.versus.better + row.versus.worse > 0
-    return row.versus.delta < 0 if rule.change == "worse" else row.versus.delta > 0
+    gain = -row.versus.delta if row.versus.good == "lower" else row.versus.delta
+    return gain < 0 if rule.change == "worse" else gain > 0
+
+
+def _use_different(rule: Rule) -> str:
+    return f"{directionless(rule.metric)}; write {rule.metric}: different"
 
 
 def _check_decidable(rule: Rule, row: Row, comparison: Comparison) -> None:
+    if rule.change != "different" and row.versus.good == "neither":
+        raise Undecided(_use_different(rule))
     theirs = comparison.before.case(row.case.id)
     assert theirs is not None
     if (theirs.task.name, theirs.task.version) != (row.case.task.name, row.case.task.version):

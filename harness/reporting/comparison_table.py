@@ -12,10 +12,10 @@ from rich.text import Text
 
 from harness.reporting.compare import Comparison, Row
 from harness.reporting.rounding import fixed
-from harness.reporting.terminal import WIDTH, changed, effect, p_value, rendered
+from harness.reporting.terminal import WIDTH, change_words, changed, effect, p_value, rendered
 
 _LEGEND = (
-    "delta: second less first, with its 95 % interval; +/-: samples that got better and worse;\n"
+    "delta: second less first, with its 95 % interval; +/-: samples that {changed};\n"
     "p: paired by sample, Holm-corrected over these cases; mde: the smallest delta that this many\n"
     "samples show with a power of 80 %."
 )
@@ -65,4 +65,5 @@ def _family(experiment: str, metric: str, rows: list[Row]) -> Group:
         )
     size = rows[0].case.task.size
     heading = Text.assemble((experiment, "bold"), f"  {rows[0].case.task.name}, n = {size}")
-    return Group(heading, table, Padding(Text(_LEGEND, "dim"), (0, 0, 1, 0)))
+    legend = _LEGEND.format(changed=change_words(rows[0].versus.good))
+    return Group(heading, table, Padding(Text(legend, "dim"), (0, 0, 1, 0)))

@@ -68,7 +68,7 @@ def _turns(curve: Sequence[CaseResult], gate: Monotone) -> tuple[list[Turn], lis
         before, after = values_of(low, metric), values_of(high, metric)
         if len(after) < fewest:
             raise Undecided(f"{len(after)} samples; at least {fewest} could show a turn")
-        least, most = paired_interval(after, before, confidence)
+        least, most = paired_interval(after, before, confidence, high.kind(metric))
         if least is None or most is None:
             if before == after:
                 continue

@@ -1,7 +1,8 @@
 """`no worse than SAVED by more than D (paired, p < A)`: non-inferiority, shown rather than assumed.
 
-Each case is paired by sample with the case of the same id in the saved run. It holds when "worse by
-D or more" is rejected one-sided at A, which is when the lower bound of the interval at confidence
+Each case is paired by sample with the case of the same id in the saved run, by its gain: own minus
+saved, or saved minus own where lower is better (`measure.metrics`). It holds when "worse by D or
+more" is rejected one-sided at A, which is when the lower bound of the gain's interval at confidence
 1 - 2A lies above -D (for 0/1 values Tango's score test, for which that interval was made). It is
 violated when the upper bound lies below -D. Between the two the samples are too few to tell, and
 the gate is undecided. All cases have to hold, so that their number needs no correction (an
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.errors import ReportError
+from harness.measure.metrics import directionless
 from harness.reporting.gate_cases import Undecided, chosen, more, values_of
 from harness.reporting.saved import SavedRun
 from harness.reporting.statistics import paired_interval
@@ -26,12 +28,13 @@ def no_worse(gate: NoWorse, cases: Sequence[CaseResult], saved: SavedRun) -> tup
     for case in chosen(cases, gate.where):
         low, high = _interval(gate, case, saved)
         told = f"{case.case.id}: [{low:+.3f}, {high:+.3f}] from {saved.name}"
-        if high < -gate.margin:
+        loss = case.kind(gate.metric or case.metric).good == "lower"
+        least, most = (-high, -low) if loss else (low, high)
+        if most < -gate.margin:
             worse.append(told)
-        elif low <= -gate.margin:
-            unclear.append(
-                f"{told}; {case.task_size} samples are too few to exclude -{gate.margin:g}"
-            )
+        elif least <= -gate.margin:
+            excluded = f"{'+' if loss else '-'}{gate.margin:g}"
+            unclear.append(f"{told}; {case.task_size} samples are too few to exclude {excluded}")
         else:
             shown += 1
     if worse:
@@ -52,14 +55,19 @@ def _interval(gate: NoWorse, case: CaseResult, saved: SavedRun) -> tuple[float, 
             f"{theirs.task.name} version {theirs.task.version}"
         )
     metric = gate.metric or case.metric
+    kind = case.kind(metric)
+    if kind.good == "neither":
+        raise Undecided(directionless(metric))
     own = values_of(case, metric)
     other = saved.values.get(own_id, {}).get(metric)
     if other is None:
         raise Undecided(f"{saved.name} has no {metric} of {own_id}")
     try:
-        low, high = paired_interval(own, other, 1 - 2 * gate.alpha)
+        low, high = paired_interval(own, other, 1 - 2 * gate.alpha, kind)
     except ReportError as error:
         raise Undecided(f"{own_id}: {error}") from None
+    if low is None and own == other and len(own) > 1:
+        return 0.0, 0.0  # numbers that are equal in every sample: nothing changed
     if low is None or high is None:
         raise Undecided(f"{own_id}: differences too alike for an interval")
     return low, high

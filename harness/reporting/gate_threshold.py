@@ -38,7 +38,7 @@ def threshold(gate: Threshold, cases: Sequence[CaseResult]) -> tuple[bool, str]:
     missed, selected = [], chosen(cases, gate.where)
     few = ""
     for case in selected:
-        metric = summarise(values_of(case, gate.metric))
+        metric = summarise(values_of(case, gate.metric), case.kind(gate.metric))
         number = getattr(metric, gate.bound)
         if number is None or metric.n < 2:
             raise Undecided(
@@ -46,7 +46,7 @@ def threshold(gate: Threshold, cases: Sequence[CaseResult]) -> tuple[bool, str]:
             )
         if not compare(number, gate.value):
             missed.append(f"{case.case.id}: {_named(gate)} is {number:.4g}, n = {metric.n}")
-        elif not few and _is_share(case) and not _could_show(gate, metric.n):
+        elif not few and case.kind(gate.metric).share and not _could_show(gate, metric.n):
             few = (
                 f"{case.case.id}: {_counted(metric.n)} too few; with all of them "
                 f"{'right' if _upwards(gate) else 'wrong'} the interval would still "
@@ -83,11 +83,6 @@ def _extreme(gate: Threshold, n: int) -> tuple[float, float]:
 
 def _upwards(gate: Threshold) -> bool:
     return gate.operator in {">=", ">"}
-
-
-def _is_share(case: CaseResult) -> bool:
-    """Whether its metrics lie between 0 and 1: scores do, what forward passes measure need not."""
-    return case.case.experiment.measure == "generate"
 
 
 def _counted(n: int) -> str:

@@ -22,6 +22,7 @@ from pydantic import (
     PositiveInt,
 )
 
+from harness.measure.metrics import MetricKind, metric_kind
 from harness.reporting.statistics import Metric, Versus
 from harness.runs.results import CaseStatus
 
@@ -180,6 +181,10 @@ class CaseReport(Section):
     """Its share, by tokens, of the engine's time in this run; stored completions took none."""
     warnings: tuple[str, ...] = ()
     error: str | None = None
+
+    def kind(self, metric: str) -> MetricKind:
+        """What one of its metrics is: which way is better, and whether it is a share."""
+        return metric_kind(self.settings.get("measure"), metric)
 
 
 class Departure(Section):

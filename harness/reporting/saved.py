@@ -6,7 +6,8 @@
      "values": {case id: {"samples": 0, "metrics": {"pass@1": [1.0, ...]}}}}
 
 Numbers rise and are given once, under a lock; a file appears whole or not at all. A report's own
-directory can be compared with just as well: its `samples.jsonl` has the same values.
+directory can be compared with just as well: its `samples.jsonl` has the same values, and its
+`records.jsonl` those of forward passes, which leave no line there.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from harness.atomic import write_file
-from harness.errors import ReportError
-from harness.reporting.load import load_report, samples
+from harness.errors import ReportError, StoreError
+from harness.reporting.load import load_report, sample_records
 from harness.reporting.report import CaseReport, Report
 from harness.reporting.schema import validate
+from harness.reporting.write import RECORDS
+from harness.runs.records import read_records
 from harness.runs.results import CaseResult
 from harness.spec.form import suggestion
 
@@ -178,14 +181,32 @@ def _read(path: Path, name: str) -> SavedRun:
 def _of_directory(directory: Path) -> SavedRun:
     """A report's directory as a run to compare with."""
     report = load_report(directory)
-    lines = samples(directory)
-    if "metrics" not in lines:
-        raise ReportError(
-            f"{directory / 'samples.jsonl'}: has no metrics per sample, as reports of this version "
-            "do; run it again"
-        )
     values: dict[str, dict[str, dict[str, float]]] = {}
-    for case, sample, metrics in zip(lines["case"], lines["sample"], lines["metrics"], strict=True):
-        for metric, value in metrics.items():
-            values.setdefault(case, {}).setdefault(metric, {})[sample] = value
-    return SavedRun(str(directory), report, values)
+    for line in sample_records(directory):
+        if "metrics" not in line:
+            raise ReportError(
+                f"{directory / 'samples.jsonl'}: has no metrics per sample, as reports of this "
+                "version do; run it again"
+            )
+        for metric, value in line["metrics"].items():
+            values.setdefault(line["case"], {}).setdefault(metric, {})[line["sample"]] = value
+    return SavedRun(str(directory), report, {**values, **_forward_values(directory, report)})
+
+
+def _forward_values(directory: Path, report: Report) -> Values:
+    """What cases of forward passes measured of each sample: they have no line in samples.jsonl."""
+    ids = {
+        case.id
+        for case in report.cases
+        if case.status == "complete" and case.settings.get("measure") == "forward"
+    }
+    if not ids:
+        return {}
+    try:
+        results = list(read_records(directory / RECORDS))
+    except StoreError as error:
+        raise ReportError(
+            f"{error}; the values per sample of forward passes are in {RECORDS}: copy it from the "
+            "report's first place, or run it again"
+        ) from error
+    return {each.case.id: each.sample_metrics for each in results if each.case.id in ids}

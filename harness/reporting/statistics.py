@@ -8,9 +8,12 @@
 
 | values | interval of a metric | interval of a difference | p |
 | --- | --- | --- | --- |
-| all 0 or 1 | Jeffreys | Tango's paired score | exact McNemar |
-| shares in [0, 1] | Wilson, effective n | Tango's, effective n | sign-flip permutation |
-| anything else | Student's t, Hall's transformation | Student's t | sign-flip permutation |
+| shares, all 0 or 1 | Jeffreys | Tango's paired score | exact McNemar |
+| other shares | Wilson, effective n | Tango's, effective n | sign-flip permutation |
+| numbers | Student's t, Hall's transformation | Student's t | sign-flip permutation |
+
+Whether values are shares is said by their metric's kind, never guessed from them; a task's own
+metric that leaves [0, 1] is a number.
 
 `intervals` has the methods; `docs/statistics.md` says why these, with their simulated coverage.
 
@@ -31,6 +34,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 from scipy import stats
 
 from harness.errors import ReportError
+from harness.measure.metrics import SCORE, Good, MetricKind
 from harness.reporting.intervals import (
     CONFIDENCE,
     Interval,
@@ -92,10 +96,12 @@ class Versus(_Number):
     given the samples and how much they vary here; null where none would be found."""
     test: Test
     """What `p` comes from: exact McNemar for values of 0 and 1, else sign-flip permutation."""
+    good: Good = "higher"
+    """Which values are better; reports of earlier versions count higher ones as better."""
     better: NonNegativeInt
-    """Samples whose value is higher than in the baseline."""
+    """Samples whose value is better than in the baseline; higher, where `good` is neither."""
     worse: NonNegativeInt
-    """Samples whose value is lower than in the baseline."""
+    """Samples whose value is worse than in the baseline; lower, where `good` is neither."""
     unchanged: NonNegativeInt
     """Samples whose value is the same."""
 
@@ -105,25 +111,27 @@ class Versus(_Number):
         return self.p if self.p_holm is None else self.p_holm
 
 
-def summarise(values: Mapping[str, float]) -> Metric:
-    """The mean of one value per sample, with the interval that fits the values.
+def summarise(values: Mapping[str, float], kind: MetricKind = SCORE) -> Metric:
+    """The mean of one value per sample, with the interval that fits what the metric is.
 
     Raises:
         ReportError: there are no samples, or a value is not finite.
     """
     data = _column(values)
     method: Method
-    if _is_binary(data):
+    if kind.share and _is_binary(data):
         method, (low, high) = "jeffreys", rate_interval(int(data.sum()), len(data))
-    elif _is_share(data):
+    elif kind.share and _is_share(data):
         method, (low, high) = "wilson_effective", share_interval(data)
     else:
         method, (low, high) = "t_hall", mean_interval(data)
     return Metric(value=float(data.mean()), ci_low=low, ci_high=high, n=len(data), method=method)
 
 
-def paired(values: Mapping[str, float], baseline_values: Mapping[str, float]) -> Versus:
-    """Compare a case with its baseline over the same samples.
+def paired(
+    values: Mapping[str, float], baseline_values: Mapping[str, float], kind: MetricKind = SCORE
+) -> Versus:
+    """Compare a case with its baseline over the same samples; `kind` is that of their metric.
 
     Raises:
         ReportError: a sample is missing on one side (leaving it out would change the
@@ -131,17 +139,18 @@ def paired(values: Mapping[str, float], baseline_values: Mapping[str, float]) ->
     """
     data, baseline = _columns(values, baseline_values)
     differences = data - baseline
-    better, worse = int((data > baseline).sum()), int((data < baseline).sum())
+    rose, fell = int((data > baseline).sum()), int((data < baseline).sum())
+    better, worse = (fell, rose) if kind.good == "lower" else (rose, fell)
     test: Test
-    if _is_binary(data) and _is_binary(baseline):
+    if kind.share and _is_binary(data) and _is_binary(baseline):
         test = "mcnemar_exact"
-        p = float(stats.binomtest(better, better + worse).pvalue) if better + worse else 1.0
-        minimal_effect = detectable_rate_difference(len(data), better + worse)
+        p = float(stats.binomtest(rose, rose + fell).pvalue) if rose + fell else 1.0
+        minimal_effect = detectable_rate_difference(len(data), rose + fell)
     else:
         test = "sign_flip"
         p = _sign_flip(differences)
         minimal_effect = detectable_mean_difference(differences)
-    low, high = _difference_interval(data, baseline, CONFIDENCE)
+    low, high = _difference_interval(data, baseline, CONFIDENCE, kind)
     return Versus(
         delta=float(differences.mean()),
         ci_low=low,
@@ -149,17 +158,21 @@ def paired(values: Mapping[str, float], baseline_values: Mapping[str, float]) ->
         p=p,
         minimal_effect=minimal_effect,
         test=test,
+        good=kind.good,
         better=better,
         worse=worse,
-        unchanged=len(data) - better - worse,
+        unchanged=len(data) - rose - fell,
     )
 
 
 def paired_interval(
-    values: Mapping[str, float], baseline_values: Mapping[str, float], confidence: float
+    values: Mapping[str, float],
+    baseline_values: Mapping[str, float],
+    confidence: float,
+    kind: MetricKind = SCORE,
 ) -> Interval:
     """The interval of `paired` alone, at another confidence than 95 %; raises the same errors."""
-    return _difference_interval(*_columns(values, baseline_values), confidence)
+    return _difference_interval(*_columns(values, baseline_values), confidence, kind)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -177,13 +190,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _difference_interval(
-    data: NDArray[np.float64], baseline: NDArray[np.float64], confidence: float
+    data: NDArray[np.float64], baseline: NDArray[np.float64], confidence: float, kind: MetricKind
 ) -> Interval:
     differences = data - baseline
-    if _is_binary(data) and _is_binary(baseline):
-        better, worse = int((differences > 0).sum()), int((differences < 0).sum())
-        return paired_rate_interval(better, worse, len(data), confidence)
-    if _is_share(data) and _is_share(baseline):
+    if kind.share and _is_binary(data) and _is_binary(baseline):
+        rose, fell = int((differences > 0).sum()), int((differences < 0).sum())
+        return paired_rate_interval(rose, fell, len(data), confidence)
+    if kind.share and _is_share(data) and _is_share(baseline):
         return paired_share_interval(differences, confidence)
     return mean_difference_interval(differences, confidence)
 

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.measure.metrics import Good
 from harness.reporting.curves import shown_metrics
 from harness.reporting.labels import by_series, text, varying
 from harness.reporting.report import Agreement, CaseReport, Report
@@ -23,7 +24,7 @@ WIDTH = 100
 _NOTHING = "-"
 _NUMBER = re.compile(r"\d+")
 _LEGEND = (
-    "+/-: samples that got better and worse; p: paired by sample, {correction};\n"
+    "+/-: samples that {changed}; p: paired by sample, {correction};\n"
     "mde: the smallest delta that this many samples show with a power of 80 %; agree: mean tokens\n"
     "before the first departure from the baseline, ± half its 95 % interval; same: samples all of\n"
     "whose completions equal it."
@@ -100,9 +101,10 @@ def _experiment(report: Report, name: str) -> Group:
     heading = Text.assemble((name, "bold"), f"  {first.model}, {first.task.name}, {size}")
     compared = [versus for case in cases for versus in case.versus_baseline.values()]
     plain = any(versus.p_holm is None for versus in compared)
-    legend = _LEGEND.format(correction=_PLAIN if plain else _HOLM) + (
-        _ROUTING_LEGEND if masked else ""
+    legend = _LEGEND.format(
+        changed=change_words(first.kind(first.metric).good), correction=_PLAIN if plain else _HOLM
     )
+    legend += _ROUTING_LEGEND if masked else ""
     norms = norms_text(cases)
     legend += f"\n{norms}" if norms else ""
     return Group(heading, rows, Padding(Text(legend, "dim"), (0, 0, 1, 0)))
@@ -156,8 +158,17 @@ def p_value(versus: Versus) -> str:
 
 
 def changed(versus: Versus) -> str:
-    """`2/15`: samples that got better, and worse."""
+    """`2/15`: samples that got better, and worse; or that rose, and fell (`change_words`)."""
     return f"{versus.better}/{versus.worse}"
+
+
+def change_words(good: Good) -> str:
+    """What the two numbers of `changed` count, in words."""
+    return {
+        "higher": "got better and worse",
+        "lower": "fell (better) and rose (worse)",
+        "neither": "rose and fell",
+    }[good]
 
 
 def effect(versus: Versus) -> str:

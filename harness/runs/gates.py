@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from harness.errors import FieldError, SpecError
+from harness.errors import FieldError, ModelError, SpecError
+from harness.measure.metrics import FORWARD, OF_ROUTERS, directionless, metric_kind
 from harness.spec import Case, Experiment
 from harness.spec.form import suggestion
 from harness.spec.gate_checks import check_gate
@@ -26,7 +27,7 @@ from harness.spec.gate_expression import (
     parse_gate,
     parse_rule,
 )
-from harness.tasks.base import Score, Task
+from harness.tasks.base import Score
 
 if TYPE_CHECKING:
     # Not at run time: it imports torch, and who starts workers does without.
@@ -63,19 +64,27 @@ def requested_gates(
 
 
 def check_rule_metrics(cases: Sequence[PlannedCase], rules: Iterable[str]) -> None:
-    """Find the first rule of a comparison whose metric no selected case measures.
+    """Find the first rule of a comparison whose metric no selected case measures, or has no worse.
 
     Raises:
         SpecError: there is one.
     """
-    firsts = _firsts(cases)
-    if any(case.experiment.measure == "forward" for case in firsts):
-        return  # what these measure is known when they have
-    names = [
-        name for case in firsts for name in _metrics(case.task, case.experiment.sampling.draws)
+    kinds = [
+        (name, metric_kind(case.experiment.measure, name))
+        for case in _firsts(cases)
+        for name in _metrics(case)
     ]
+    names = [name for name, _ in kinds]
     for text in rules:
-        metric = parse_rule(text).metric
+        rule = parse_rule(text)
+        metric = rule.metric
+        if rule.change != "different" and any(
+            name == metric and kind.good == "neither" for name, kind in kinds
+        ):
+            raise SpecError(
+                f"--titrate-compare-fail {text!r}: {directionless(metric)}; write "
+                f"{metric}: different"
+            )
         if metric not in names:
             raise SpecError(
                 f"--titrate-compare-fail {text!r}: no metric {metric!r};"
@@ -143,15 +152,21 @@ def _selected_grid(cases: Sequence[Case]) -> Experiment:
 def _metric_problem(text: str, case: PlannedCase) -> str:
     """What is wrong with a gate's metric, or nothing."""
     gate: Gate = parse_gate(text)
-    if isinstance(gate, NeutralEqualsBaseline | SameAcross) or gate.metric is None:
+    if isinstance(gate, NeutralEqualsBaseline | SameAcross):
         return ""
-    names = _metrics(case.task, case.experiment.sampling.draws)
-    if gate.metric in names:
-        return _unreachable(text, gate) if case.experiment.measure == "generate" else ""
-    return (
-        f"{text!r}: {case.task.name} has no metric {gate.metric!r};"
-        f"{suggestion(gate.metric, names)} it measures {', '.join(names)}"
-    )
+    forward = case.experiment.measure == "forward"
+    names = _metrics(case)
+    if gate.metric is not None and gate.metric not in names:
+        measuring = "measure: forward" if forward else case.task.name
+        return (
+            f"{text!r}: {measuring} has no metric {gate.metric!r};"
+            f"{suggestion(gate.metric, names)} it measures {', '.join(names)}"
+        )
+    metric = gate.metric or names[0]
+    kind = metric_kind(case.experiment.measure, metric)
+    if isinstance(gate, NoWorse) and kind.good == "neither":
+        return f"{text!r}: {directionless(metric)}; bound it instead, such as {metric} <= 1"
+    return _unreachable(text, gate) if kind.share else ""
 
 
 def _unreachable(text: str, gate: Gate) -> str:
@@ -171,8 +186,24 @@ def _unreachable(text: str, gate: Gate) -> str:
     return ""
 
 
-def _metrics(task: Task, draws: int) -> list[str]:
-    return list(task.metrics([Score(correct=False, parsed=False)] * draws))
+def _metrics(case: PlannedCase) -> list[str]:
+    """What a case will measure, known from its spec; of forward passes the primary one first."""
+    if case.experiment.measure == "forward":
+        return [name for name in FORWARD if name not in OF_ROUTERS or _has_routers(case)]
+    draws = case.experiment.sampling.draws
+    return list(case.task.metrics([Score(correct=False, parsed=False)] * draws))
+
+
+def _has_routers(case: PlannedCase) -> bool:
+    # Here, because it imports torch: who starts workers does without.
+    from harness.models.loading import load_config
+    from harness.models.routers import router_shape
+
+    try:
+        router_shape(load_config(case.experiment.model))
+    except ModelError:
+        return False
+    return True
 
 
 def _firsts(cases: Sequence[PlannedCase]) -> list[PlannedCase]:

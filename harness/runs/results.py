@@ -12,6 +12,7 @@ from typing import Literal
 
 from harness.engines.base import Completion
 from harness.interventions.base import Intervention
+from harness.measure.metrics import MetricKind, metric_kind
 from harness.spec import Case
 from harness.tasks.base import Score
 
@@ -86,6 +87,10 @@ class CaseResult:
     def scored(self) -> int:
         """Completions' samples that have a score: the task's size when nothing is missing."""
         return len({draw.sample for draw in self.draws})
+
+    def kind(self, metric: str) -> MetricKind:
+        """What one of its metrics is: which way is better, and whether it is a share."""
+        return metric_kind(self.case.experiment.measure, metric)
 
     @property
     def is_neutral(self) -> bool:

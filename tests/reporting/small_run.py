@@ -130,3 +130,20 @@ def called(result: CaseResult, count: int) -> CaseResult:
     samples = list(result.sample_metrics[METRIC])
     calls = {each: float(at >= len(samples) - count) for at, each in enumerate(samples)}
     return replace(result, sample_metrics={**result.sample_metrics, "tool_call": calls})
+
+
+def measured(shift: float = 0.0, n: int = 40) -> list[CaseResult]:
+    """Forward passes: a baseline, and a case whose loss, within [0, 1], is higher by `shift`."""
+    (case,) = cases_of("fwd", measure="forward", gates=[])
+    assert case.baseline is not None
+    ids = [f"s/{index}" for index in range(n)]
+    deltas = [0.001 * (index % 7 - 3) for index in range(n)]
+    results = []
+    for each, own in ((case.baseline, 0.5), (case, 0.5 + shift)):
+        loss = [own + delta for delta in deltas]
+        metrics = {
+            "delta_nll": dict(zip(ids, deltas, strict=True)),
+            "nll_agentic": dict(zip(ids, loss, strict=True)),
+        }
+        results.append(result_of(each, loss, metric="delta_nll", draws=(), sample_metrics=metrics))
+    return results

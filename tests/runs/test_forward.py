@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import SpecError
 from harness.interventions.router_points import read_points
+from harness.measure.metrics import FORWARD
 from harness.runs.execute import ModelRun
 from harness.runs.invariants import check_invariants
 from harness.runs.plan import Plan
@@ -41,6 +42,7 @@ def test_a_case_has_one_number_per_pair_and_metric(loaded, folder):
     result = run_of(Wrapped(loaded), [case], folder, counts).result(case)
     assert result.status == "complete"
     assert result.metric == "delta_nll"
+    assert list(result.sample_metrics) == list(FORWARD)
     assert result.task_size == 3
     assert result.draws == ()
     assert result.seconds > 0

@@ -97,3 +97,66 @@ def test_a_rule_of_a_metric_that_nothing_measures_is_refused_before_the_run():
         "--titrate-compare-fail 'pass@3: worse': no metric 'pass@3'; did you mean pass@1? the "
         "selected cases measure pass@1, parsed, tool_call"
     )
+
+
+def forward(gates=(), **fields):
+    return sweep(axes={"intervention.count": [0, 4, 8]}, measure="forward", gates=gates, **fields)
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        "delta_nll <= 1",
+        "nll_agentic <= 20 where count=4",
+        "routing_tv.ci_high < 0.5",
+        "js monotone rising within CI",
+        "monotone within CI",
+        "nll_assisted no worse than main by more than 0.1 (paired, p < 0.05)",
+    ],
+)
+def test_gates_of_forward_passes_name_what_is_measured(gate):
+    assert requested_gates(forward(gates=[gate])) == [("small", [gate])]
+    assert requested_gates(forward(), [gate]) == [("small", [gate])]
+
+
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        (
+            "pass@1 >= 0.5",
+            "pass@1'; it measures delta_nll, nll_agentic, nll_assisted, js, routing_tv, routing_",
+        ),
+        ("delta_nl <= 1", "no metric 'delta_nl'; did you mean delta_nll?"),
+        (
+            "no worse than main by more than 0.1 (paired, p < 0.05)",
+            "delta_nll has no better or worse, only higher and lower (nll_agentic or nll_",
+        ),
+        ("js no worse than main by more than 0.1 (paired, p < 0.05)", "js has no better or worse"),
+    ],
+)
+def test_a_gate_that_forward_passes_cannot_decide_is_refused_before_the_run(gate, says):
+    with pytest.raises(SpecError, match=r"gates\[0\]: ") as caught:
+        requested_gates(forward(gates=[gate]))
+    assert says in str(caught.value)
+    with pytest.raises(SpecError, match=r"^--titrate-gate ") as caught:
+        requested_gates(forward(), [gate])
+    assert says in str(caught.value)
+
+
+def test_a_model_without_routers_has_no_metrics_of_them():
+    (dense,) = cases(model="zoo/base", measure="forward", intervention=None)
+    assert requested_gates([dense], ["js <= 1"])
+    with pytest.raises(SpecError, match=r"it measures delta_nll, nll_agentic, nll_assisted, js$"):
+        requested_gates([dense], ["routing_tv <= 1"])
+
+
+def test_rules_of_forward_passes_are_known_before_the_run():
+    check_rule_metrics(forward(), ["nll_agentic: worse, p<0.05", "js: different"])
+    with pytest.raises(SpecError, match=r"no metric 'pass@1'; the selected cases measure delta"):
+        check_rule_metrics(forward(), ["pass@1: worse"])
+    with pytest.raises(SpecError) as caught:
+        check_rule_metrics(forward(), ["routing_tv: better"])
+    assert str(caught.value) == (
+        "--titrate-compare-fail 'routing_tv: better': routing_tv has no better or worse, only "
+        "higher and lower (nll_agentic or nll_assisted has); write routing_tv: different"
+    )

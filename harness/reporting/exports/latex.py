@@ -10,6 +10,7 @@ from harness.reporting.loaded import LoadedReport
 from harness.reporting.report import CaseReport, Report
 from harness.reporting.rounding import ceiling, fixed, percent
 from harness.reporting.statistics import Metric, Versus
+from harness.reporting.terminal import change_words
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -104,8 +105,9 @@ def _caption(cases: list[CaseReport]) -> str:
             " $\\Delta$: difference from the baseline, paired by sample, with its interval. "
             f"$p$: {' or '.join(tests)}, {correction} for the number of cases; "
             "* $p < 0.05$, ** $p < 0.01$, *** $p < 0.001$. "
-            "$+/-$: samples that got better and worse. mde: the smallest true difference that one "
-            "test at 5\\,\\% finds with a probability of 80\\,\\%. "
+            f"$+/-$: samples that {change_words(first.kind(first.metric).good)}. "
+            "mde: the smallest true difference that one test at 5\\,\\% finds with a probability "
+            "of 80\\,\\%. "
             "Agreement: mean number of tokens before the first departure from the baseline; "
             "identical: samples all of whose completions equal it."
         )

@@ -8,6 +8,7 @@ from harness.reporting import build
 from tests.reporting.small_run import (
     METRIC,
     called,
+    measured,
     sweep,
 )
 
@@ -106,3 +107,23 @@ def test_a_row_opens_its_details_with_the_keyboard(show, run, results):
     assert "mcnemar exact" in details
     browser.press("Enter")
     assert browser.texts("tr.details") == []
+
+
+def test_samples_of_a_loss_are_worse_where_they_rose_and_others_only_rise_and_fall(show, run):
+    results = measured(0.2)
+    browser = show(build(run, results), results)
+    headers = "Array.from(document.querySelectorAll('.cases thead th'), (each) => each.textContent)"
+
+    def counts():
+        names = browser.js(headers)
+        found = [
+            at for at, name in enumerate(names, 1) if name in {"worse", "better", "fell", "rose"}
+        ]
+        return {names[at - 1]: column(browser, at)[-1] for at in found}
+
+    assert counts() == {"fell": "0", "rose": "0"}
+    browser.js(
+        "(() => { const s = document.querySelector('[data-part=metric] select');"
+        "s.value = 'nll_agentic'; s.dispatchEvent(new Event('change', { bubbles: true })); })()"
+    )
+    assert counts() == {"worse": "40", "better": "0"}

@@ -4,6 +4,9 @@
 function caseColumns(experiment, metric) {
   const cases = experiment.cases;
   const versus = (one) => one.versus_baseline?.[metric];
+  const known = cases.map(versus).find(Boolean);
+  const [down, up] = changeNames(known);
+  const good = known?.good;
   const routed = (name) => (one) => (one.counts?.routed ? (one.counts[name] ?? 0) / one.counts.routed : undefined);
   const corrected = cases.some((one) => (versus(one)?.p_holm ?? null) !== null);
   const masked = cases.some((one) => one.counts?.routed);
@@ -22,8 +25,8 @@ function caseColumns(experiment, metric) {
     { name: "Δ", title: "difference from the baseline", value: (one) => versus(one)?.delta, text: (one) => signed(versus(one)?.delta) },
     { name: "p", title: "paired by sample, not corrected", value: (one) => versus(one)?.p, text: (one) => probability(versus(one)?.p) },
     ...(corrected ? [{ name: "p Holm", title: "corrected for the cases of the experiment", value: (one) => versus(one)?.p_holm, text: (one) => probability(versus(one)?.p_holm) }] : []),
-    { name: "worse", title: "samples lower than in the baseline", value: (one) => versus(one)?.worse, text: (one) => versus(one)?.worse ?? NOTHING, link: "worse" },
-    { name: "better", title: "samples higher than in the baseline", value: (one) => versus(one)?.better, text: (one) => versus(one)?.better ?? NOTHING, link: "better" },
+    { name: down, title: `samples ${good === "lower" ? "higher" : "lower"} than in the baseline`, value: (one) => versus(one)?.worse, text: (one) => versus(one)?.worse ?? NOTHING, link: "worse" },
+    { name: up, title: `samples ${good === "lower" ? "lower" : "higher"} than in the baseline`, value: (one) => versus(one)?.better, text: (one) => versus(one)?.better ?? NOTHING, link: "better" },
     { name: "agree", title: "mean tokens before the first departure from the baseline", value: (one) => one.agreement?.tokens, text: (one) => decimal(one.agreement?.tokens) },
     { name: "same", title: "samples all of whose completions equal the baseline’s", value: (one) => one.agreement?.identical, text: (one) => percent(one.agreement?.identical) },
   );

@@ -64,6 +64,11 @@ function isSignificant(versus) {
   return versus !== undefined && decisive(versus) < REPORT.significant;
 }
 
+/** What is said of samples that changed: a metric without a good direction only falls and rises. */
+function changeNames(versus) {
+  return versus?.good === "neither" ? ["fell", "rose"] : ["worse", "better"];
+}
+
 /** Everything a case has to say about a metric, as [name, words] pairs. */
 function measured(one, metric) {
   const own = one.metrics?.[metric];
@@ -80,8 +85,9 @@ function measured(one, metric) {
     if (versus.minimal_effect !== undefined && versus.minimal_effect !== null) {
       lines.push(["detectable", `a difference of ${ceiling(versus.minimal_effect)} or more`]);
     }
+    const [down, up] = changeNames(versus);
     const { better, worse, unchanged } = versus;
-    lines.push(["samples", `${worse} worse, ${better} better, ${unchanged} unchanged`]);
+    lines.push(["samples", `${worse} ${down}, ${better} ${up}, ${unchanged} unchanged`]);
   }
   if (one.agreement) {
     const { tokens, identical, ci_low, ci_high } = one.agreement;
