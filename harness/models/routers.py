@@ -85,6 +85,15 @@ def router_shape(config: PreTrainedConfig) -> RouterShape:
     return RouterShape(layers_with_router, config.num_experts, config.num_experts_per_tok)
 
 
+def has_routers(config: PreTrainedConfig) -> bool:
+    """Whether a model of this configuration has routers that we know."""
+    try:
+        router_shape(config)
+    except ModelError:
+        return False
+    return True
+
+
 def router_sites(model: PreTrainedModel) -> tuple[RouterSite, ...]:
     """The routers of a loaded model, in layer order; they agree with `router_shape` of its config.
 

@@ -4,7 +4,8 @@ Cases that differ in this axis alone, baselines among them, must have generated 
 draw by draw, with log-probabilities within 1e-4 of each other; forward passes must have measured
 the same numbers to 1e-3, relative or absolute. Meant for float32: 16-bit types round more.
 
-Undecided: a case that another value of the axis has no match for, or one that is not complete.
+Undecided: a case that another value of the axis has no match for, one that is not complete, and two
+of which one has samples, draws or metrics that the other lacks.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ def _groups(gate: SameAcross, cases: Sequence[CaseResult]) -> list[list[CaseResu
 
 
 def _departures(one: CaseResult, other: CaseResult) -> Iterator[str]:
+    if _answered(one) != _answered(other):
+        raise Undecided(f"{other.case.id} and {one.case.id} were not asked the same")
     expected = {(draw.sample, draw.draw): draw.completion for draw in one.draws}
     for draw in other.draws:
         departure = Departure.between(
@@ -84,6 +87,12 @@ def _departures(one: CaseResult, other: CaseResult) -> Iterator[str]:
             yield str(departure)
     if one.case.experiment.measure == "forward":
         yield from _different_numbers(one, other)
+
+
+def _answered(case: CaseResult) -> set[tuple[object, ...]]:
+    """All that a case can be compared in: its draws, and the samples of every metric."""
+    draws = {(draw.sample, draw.draw) for draw in case.draws}
+    return draws | {(name, *each) for name, each in case.sample_metrics.items()}
 
 
 def _different_numbers(one: CaseResult, other: CaseResult) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from harness.errors import FieldError, ModelError, SpecError
+from harness.errors import FieldError, SpecError
 from harness.measure.metrics import FORWARD, OF_ROUTERS, directionless, metric_kind
 from harness.spec import Case, Experiment
 from harness.spec.form import suggestion
@@ -189,21 +189,14 @@ def _unreachable(text: str, gate: Gate) -> str:
 def _metrics(case: PlannedCase) -> list[str]:
     """What a case will measure, known from its spec; of forward passes the primary one first."""
     if case.experiment.measure == "forward":
-        return [name for name in FORWARD if name not in OF_ROUTERS or _has_routers(case)]
+        # Here, because they import torch: who starts workers does without.
+        from harness.models.loading import load_config
+        from harness.models.routers import has_routers
+
+        routers = has_routers(load_config(case.experiment.model))
+        return [name for name in FORWARD if routers or name not in OF_ROUTERS]
     draws = case.experiment.sampling.draws
     return list(case.task.metrics([Score(correct=False, parsed=False)] * draws))
-
-
-def _has_routers(case: PlannedCase) -> bool:
-    # Here, because it imports torch: who starts workers does without.
-    from harness.models.loading import load_config
-    from harness.models.routers import router_shape
-
-    try:
-        router_shape(load_config(case.experiment.model))
-    except ModelError:
-        return False
-    return True
 
 
 def _firsts(cases: Sequence[PlannedCase]) -> list[PlannedCase]:

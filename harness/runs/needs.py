@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from harness.engines.declared import Declared, Place, Steered
-from harness.errors import ModelError
 from harness.models.loading import load_config
-from harness.models.routers import router_shape
+from harness.models.routers import has_routers
 from harness.models.sites import hidden_shape
 from harness.runs.resolve import usage_of
 from harness.spec import Experiment, RouterMaskSettings
@@ -30,9 +29,9 @@ def needs_of(experiments: Iterable[Experiment]) -> Declared:
             measured = usage_of(experiment) is not None
             needs |= Declared(masks=settings.count > 0, router_logits=measured)
         if experiment.measure == "forward":
-            layers, _ = hidden_shape(load_config(experiment.model))
-            routers = _has_routers(experiment.model)
-            needs |= Declared(router_logits=routers, read=places(range(layers)))
+            config = load_config(experiment.model)
+            layers, _ = hidden_shape(config)
+            needs |= Declared(router_logits=has_routers(config), read=places(range(layers)))
     return needs
 
 
@@ -63,11 +62,3 @@ def _of_steering(settings: SteeringSettings) -> Declared:
     conditional = settings.only_if is not None
     steered = {place: Steered(terms, conditional) for place, terms in held.items()}
     return Declared(steered=steered) | needs_of_building(settings)
-
-
-def _has_routers(model: str) -> bool:
-    try:
-        router_shape(load_config(model))
-    except ModelError:
-        return False
-    return True

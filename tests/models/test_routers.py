@@ -31,6 +31,8 @@ from transformers import (
 from harness.errors import ModelError
 from harness.interventions.router_mask import RouterMask, route
 from harness.models import RouterShape, router_shape, router_sites
+from harness.models.loading import load_config
+from harness.models.routers import has_routers
 
 EXPERTS, LENGTH = 8, 6
 
@@ -543,3 +545,7 @@ class TestWhatIsNotAsExpected:
         block._old_forward = block.forward
         block.forward = lambda *args: block._old_forward(*args)
         assert len(router_sites(model)) == 3
+
+
+def test_whether_a_model_has_routers_is_known_from_its_configuration():
+    assert [has_routers(load_config(f"zoo/{name}")) for name in ("moe", "base")] == [True, False]

@@ -78,6 +78,20 @@ def test_forward_passes_are_compared_by_what_they_measured():
     assert "differ, first in pass@1 of s/0: 7.1 instead of 0.5 (and 1 more)" in verdict.detail
 
 
+@pytest.mark.parametrize("lacks", ["a sample", "a draw"])
+def test_cases_that_were_not_asked_the_same_decide_nothing(results, lacks):
+    """An axis over the samples or the draws, such as task.limit, has nothing to be the same in."""
+    last = results[5]
+    draws, values = last.draws[:2], last.sample_metrics
+    if lacks == "a sample":
+        values = {name: dict(list(own.items())[:2]) for name, own in values.items()}
+    results[5] = replace(last, draws=draws, sample_metrics=values)
+    verdict = judged(results)
+    assert not verdict.holds
+    assert verdict.detail.startswith("undecided: ")
+    assert verdict.detail.endswith("were not asked the same")
+
+
 def test_a_missing_match_decides_nothing(results):
     for left in (results[:5], [each for each in results if each.case.params["engine.drafts"]]):
         verdict = judged(left)

@@ -50,4 +50,4 @@ def _watch(reference: weakref.ref[Any]) -> None:
                     future.set_exception(EngineDeadError())
             return
         del client
-        time.sleep(_LOOK)
+        time.sleep(_LOOK)  # vLLM calls nobody back

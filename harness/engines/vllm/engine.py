@@ -248,10 +248,11 @@ class VllmEngine:
             try:
                 self._workers.write(lease.writes)
                 self._add(lease, prompt, reading.parameters(each, lease))
-            except BaseException as error:
+            except rejections() as error:
                 lease.release(written=False)
-                if isinstance(error, rejections()):
-                    raise RequestError(f"reading {position}: {error}") from error
+                raise RequestError(f"reading {position}: {error}") from error
+            except BaseException:  # interrupted: nobody else knows of this lease yet
+                lease.release(written=False)
                 raise
             running[lease.name] = position, each, lease
 

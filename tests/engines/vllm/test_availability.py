@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 import pytest
@@ -118,3 +119,8 @@ def test_with_ray_devices_may_be_elsewhere(machine, monkeypatch):
     monkeypatch.setattr(availability, "find_spec", lambda name: name)
     settings = {"distributed_executor": "ray", "tensor_parallel_size": 16}
     check_machine(EngineSettings(name="vllm", **settings))
+
+
+def test_cores_are_known_where_nobody_can_bind_a_process(monkeypatch):
+    monkeypatch.delattr("os.sched_getaffinity")
+    assert availability.cores() == list(range(os.cpu_count()))
