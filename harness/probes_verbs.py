@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from harness.measure.probes import LayerProbe
 
 
+BELOW_CHANCE = (
+    "* shuffled labels score below chance (0.5): what they lack is a fault of the control, not\n"
+    "  something that the probe knows; selectivity above 0.5 comes from there"
+)
+
+
 def add_to(verbs: Any) -> None:
     """Add `probes` to the subparsers of `titrate`."""
     probes = verbs.add_parser("probes", help="probe the pairs of a spec's vector at every layer")
@@ -95,7 +101,7 @@ def _probes(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _row(each: LayerProbe) -> dict[str, float]:
+def _row(each: LayerProbe) -> dict[str, float | bool]:
     return {
         "layer": each.layer,
         "auc": each.probe.auc,
@@ -105,10 +111,11 @@ def _row(each: LayerProbe) -> dict[str, float]:
         "control_ci_low": each.control.ci_low,
         "control_ci_high": each.control.ci_high,
         "selectivity": each.selectivity,
+        "control_below_chance": each.below_chance,
     }
 
 
-def _csv(rows: Sequence[dict[str, float]]) -> str:
+def _csv(rows: Sequence[dict[str, float | bool]]) -> str:
     import pandas as pd
 
     return str(pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
@@ -121,7 +128,11 @@ def _table(found: Sequence[LayerProbe]) -> str:
             f"{score.auc:.2f} [{score.ci_low:.2f}, {score.ci_high:.2f}]"
             for score in (each.probe, each.control)
         ]
-        lines.append(f"{each.layer:>5}  {texts[0]:<19}  {texts[1]:<19}  {each.selectivity:+.2f}")
+        mark = " *" if each.below_chance else ""
+        selectivity = f"{each.selectivity:+.2f}{mark}"
+        lines.append(f"{each.layer:>5}  {texts[0]:<19}  {texts[1]:<19}  {selectivity}")
+    if any(each.below_chance for each in found):
+        lines.append(BELOW_CHANCE)
     return "\n".join(lines)
 
 

@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from harness.spec import Experiment
 
 _OWN = Path("vectors.safetensors")
+#: Options that describe a vector where no spec does, and the fields of a spec that say the same.
+_DESCRIBING = {
+    "model": "model",
+    "pairs": "intervention.vector.pairs",
+    "method": "intervention.vector.method",
+    "layer": "intervention.layer",
+    "site": "intervention.site",
+    "task": "task.name",
+    "style": "prompt.style",
+    "data": "intervention.vector.data",
+    "samples": "intervention.vector.samples",
+    "position": "intervention.vector.position",
+}
 _PAIRS_HELP = "styles, answers, or a file of pairs (./pairs.jsonl)"
 
 
@@ -89,18 +102,12 @@ def _add_pairs(verb: argparse.ArgumentParser) -> None:
 
 
 def _build(parsed: argparse.Namespace) -> int:
+    _check_described(parsed)
     from harness.atomic import check_writable, output
     from harness.interventions.vector_formats import write_own
     from harness.live_line import LiveLine
     from harness.runs.vector_files import build
 
-    given = [name for name in ("model", "pairs", "method", "layer", "site") if _of(parsed, name)]
-    if parsed.spec is not None and given:
-        raise VectorError(
-            f"--{given[0]} is for a vector without a spec; use --set with {parsed.spec}"
-        )
-    if parsed.spec is None and (parsed.model is None or parsed.pairs is None):
-        raise VectorError("a vector is built of a SPEC, or of --model and --pairs")
     if parsed.spec is not None:
         experiment = _asked_in(parsed)
     else:
@@ -113,6 +120,23 @@ def _build(parsed: argparse.Namespace) -> int:
     write_own(vectors, parsed.output)
     print(_listing(parsed.output, vectors), end="")
     return 0
+
+
+def _check_described(parsed: argparse.Namespace) -> None:
+    """Raise `VectorError` unless either a spec or the options say which vector is built."""
+    if parsed.spec is None:
+        if parsed.model is None or parsed.pairs is None:
+            raise VectorError("a vector is built of a SPEC, or of --model and --pairs")
+        return
+    for option, field in _DESCRIBING.items():
+        given = getattr(parsed, option)
+        if given is not None:
+            several = isinstance(given, list) and len(given) > 1
+            value = given[0] if isinstance(given, list) and not several else given
+            raise VectorError(
+                f"--{option} is for a vector without a spec; with {parsed.spec} say "
+                f"--set '{field}={value}'"
+            )
 
 
 def _asked_in(parsed: argparse.Namespace) -> Experiment:
@@ -129,15 +153,15 @@ def _overrides(parsed: argparse.Namespace) -> list[str]:
 
 
 def _import(parsed: argparse.Namespace) -> int:
+    if parsed.layer is not None and len(parsed.files) > 1:
+        raise VectorError(f"--layer {parsed.layer} names the layer of one file, not of several")
+    for option in ("pairs", "task", "style", "data", "samples", "position", "engine", "overrides"):
+        if parsed.model is None and getattr(parsed, option) not in (None, []):
+            name = {"overrides": "set"}.get(option, option)
+            raise VectorError(f"--{name} is for measuring hidden states; give --model with it")
     from harness.interventions.vector_formats import joined, read_any, write_own
     from harness.runs.vector_files import measured
 
-    if parsed.layer is not None and len(parsed.files) > 1:
-        raise VectorError(f"--layer {parsed.layer} names the layer of one file, not of several")
-    for option in ("pairs", "engine", "overrides"):
-        if parsed.model is None and getattr(parsed, option):
-            name = {"overrides": "set"}.get(option, option)
-            raise VectorError(f"--{name} is for measuring hidden states; give --model with it")
     vectors = joined([(file, read_any(file, parsed.layer)) for file in parsed.files])
     if parsed.model is not None:
         layers = list(vectors.vectors)

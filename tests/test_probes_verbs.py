@@ -46,6 +46,10 @@ def test_every_layer_is_probed_and_its_states_are_kept(here, capsys):
     for row in document["layers"]:
         assert 0 <= row["ci_low"] <= row["auc"] <= row["ci_high"] <= 1
         assert row["selectivity"] == pytest.approx(row["auc"] - row["control_auc"])
+        assert row["control_below_chance"] == (row["control_auc"] < 0.5)
+    marked = [row["control_below_chance"] for row in document["layers"]]
+    assert [line.endswith(" *") for line in out.splitlines()[1:3]] == marked
+    assert ("shuffled labels score below chance" in out) == any(marked)
     with (here / "out" / "probes.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 2
     assert (here / "out" / "probes.png").read_bytes().startswith(b"\x89PNG")

@@ -174,7 +174,13 @@ def test_an_import_measures_the_hidden_states_of_a_model(here, capsys):
     ("arguments", "message"),
     [
         (["build"], "of a SPEC, or of --model and --pairs"),
-        (["build", "steer.yaml", "--layer", "1"], "--layer is for a vector without a spec"),
+        (
+            ["build", "steer.yaml", "--layer", "1"],
+            "vector without a spec; with steer.yaml say --set 'intervention.layer=1'",
+        ),
+        (["build", "steer.yaml", "--layer", "1", "3"], "--set 'intervention.layer=[1, 3]'"),
+        (["build", "steer.yaml", "--samples", "3"], "--set 'intervention.vector.samples=3'"),
+        (["import", "v.pt", "--style", "assisted"], "--style is for measuring hidden states"),
         (["build", "none.yaml"], "none.yaml"),
         (["build", "steer.yaml", "--set", "sed=1"], "titrate: --set sed=1: no such field; did"),
         (["build", *QUICK, "--layer", "9"], "there is no layer 9; the model's layers are 0-3"),

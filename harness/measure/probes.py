@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from harness.errors import TaskError
 
+#: The area under the curve of a guess.
+CHANCE = 0.5
 _RESAMPLES = 1000
 _CONFIDENCE = 0.95
 
@@ -40,8 +42,20 @@ class LayerProbe:
 
     @property
     def selectivity(self) -> float:
-        """The probe's score minus that of its control task."""
+        """The probe's score minus that of its control task.
+
+        Above 0.5 it is no credit to the probe (`below_chance`).
+        """
         return self.probe.auc - self.control.auc
+
+    @property
+    def below_chance(self) -> bool:
+        """Whether the control task scores worse than guessing.
+
+        Labels that were swapped at random cannot be unlearnt: what lacks to 0.5 is chance, or folds
+        that are too small, and would be counted as selectivity.
+        """
+        return self.control.auc < CHANCE
 
 
 def check_folds(pairs: int, folds: int) -> None:

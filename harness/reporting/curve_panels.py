@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from harness.reporting.curves import CONTROL, Dosed, curves, is_control
-from harness.reporting.labels import label, varying
+from harness.reporting.curves import Dosed, curves, is_control
+from harness.reporting.labels import CONTROL, label, varying
 from harness.reporting.palette import HUES, MARKERS, Hue, ordered
 
 #: Axes whose numbers are names: they start random numbers.

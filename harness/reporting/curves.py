@@ -6,14 +6,12 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from harness.reporting.labels import label, varying
+from harness.reporting.labels import CONTROL, label, varying
 from harness.reporting.report import CaseReport, Report
 from harness.tasks.base import TOOL_CALL
 
 #: A case with its dose.
 Dosed = tuple[float, CaseReport]
-#: The axis that is added to experiments whose vector has a random control.
-CONTROL = "intervention.control"
 #: Doses whose largest gap is this many times the smallest would crowd on a linear axis.
 _CROWDED = 3.0
 #: A value as labels write it, and digits inside of a word.
@@ -21,14 +19,16 @@ _NUMBER = re.compile(r"((?<==)-?\d+(?:\.\d+)?(?:e[+-]\d+)?|\d+)")
 
 
 def shown_metrics(cases: Sequence[CaseReport]) -> list[str]:
-    """The metrics that are shown side by side: the primary one, and tool calls if any were made.
+    """The metrics that are shown side by side: the primary one, and what it leaves unsaid.
 
     A model that is steered from answering to calling a tool gets worse at answering: one curve
-    without the other would not say how.
+    without the other would not say how. So tool calls stand beside the primary metric, if any were
+    made, and the task's own beside one that the spec put in its place.
     """
     primary = [case.metric for case in cases][:1]
+    own = [name for case in cases for name in case.metrics][:1]
     called = any(TOOL_CALL in case.metrics and case.metrics[TOOL_CALL].value for case in cases)
-    return [*primary, TOOL_CALL] if called else primary
+    return list(dict.fromkeys([*primary, *own, *([TOOL_CALL] if called else [])]))
 
 
 def by_dose(report: Report, cases: Sequence[CaseReport]) -> list[Dosed]:
@@ -41,12 +41,21 @@ def by_dose(report: Report, cases: Sequence[CaseReport]) -> list[Dosed]:
 
 
 def curves(treated: Sequence[Dosed]) -> dict[str, list[Dosed]]:
-    """The curves by their labels, numbers in them rising: one per combination of other axes."""
+    """The curves by their labels, numbers in them rising: one per combination of other axes.
+
+    A control comes right after what it controls.
+    """
     names = varying([case for _, case in treated], without=treated[0][1].dose_axis)
+    families = {axis: name for axis, name in names.items() if axis != CONTROL}
     found: dict[str, list[Dosed]] = {}
     for dose, case in treated:
         found.setdefault(label(case.params, names), []).append((dose, case))
-    return {name: found[name] for name in sorted(found, key=_natural)}
+
+    def place(name: str) -> tuple[list[str | tuple[float, str]], bool]:
+        case = found[name][0][1]
+        return _natural(label(case.params, families)), is_control(case)
+
+    return {name: found[name] for name in sorted(found, key=place)}
 
 
 def is_control(case: CaseReport) -> bool:

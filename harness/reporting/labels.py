@@ -11,10 +11,17 @@ from pydantic import JsonValue
 from harness.reporting.report import CaseReport
 from harness.spec.ids import called
 
+#: The axis that is added to experiments whose vector has a random control.
+CONTROL = "intervention.control"
+#: What its values are, in words: `none` is no control, but the vector itself.
+_DIRECTIONS = {"none": "vector", "random": "random control"}
+
 
 def short_names(axes: Sequence[str]) -> dict[str, str]:
     """Last part of each dotted field, or the whole field where two would be the same."""
-    last = {axis: called(axis).rpartition(".")[2] for axis in axes}
+    last = {
+        axis: "direction" if axis == CONTROL else called(axis).rpartition(".")[2] for axis in axes
+    }
     taken = Counter(last.values())
     return {axis: name if taken[name] == 1 else axis for axis, name in last.items()}
 
@@ -53,10 +60,18 @@ def by_series(cases: Sequence[CaseReport]) -> list[CaseReport]:
 
 
 def label(params: Mapping[str, JsonValue], names: Mapping[str, str]) -> str:
-    """`style=agentic, seed=1` of the named axes that the parameters have."""
+    """`style=agentic, random control` of the named axes that the parameters have."""
     return ", ".join(
-        f"{name}={text(params[axis])}" for axis, name in names.items() if axis in params
+        worded(axis, params[axis]) if axis == CONTROL else f"{name}={text(params[axis])}"
+        for axis, name in names.items()
+        if axis in params
     )
+
+
+def worded(axis: str, value: JsonValue) -> str:
+    """A parameter's value where its axis is named beside it."""
+    shown = text(value)
+    return _DIRECTIONS.get(shown, shown) if axis == CONTROL else shown
 
 
 def text(value: JsonValue) -> str:

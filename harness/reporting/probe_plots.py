@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from harness.measure.probes import LayerProbe, Score
+from harness.measure.probes import CHANCE, LayerProbe, Score
 from harness.reporting.figure import GREY, HEIGHT, RULE, canvas, surround
 from harness.reporting.palette import COLOURS
 
@@ -29,17 +29,19 @@ def probe_plot(probes: Sequence[LayerProbe], title: str, subtitle: str) -> Figur
             markersize=4,
             label=name,
         )
-    axes.axhline(0.5, color=RULE, zorder=0)
+    axes.axhline(CHANCE, color=RULE, zorder=0)
     axes.set_xticks(layers if len(layers) <= 32 else layers[:: len(layers) // 16])
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("layer")
     axes.set_ylabel("AUC")
+    below = [str(each.layer) for each in probes if each.below_chance]
+    note = f"; below chance, a fault of the control: layer {', '.join(below)}" if below else ""
     surround(
         figure,
         axes,
         title=title,
         subtitle=subtitle,
-        caption="cross-validated by pair; 95 % bootstrap intervals over pairs",
+        caption=f"cross-validated by pair; 95 % bootstrap intervals over pairs{note}",
         entries=axes.get_legend_handles_labels()[1],
     )
     return figure

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from harness.measure.metrics import Good
 from harness.reporting.curves import shown_metrics
-from harness.reporting.labels import by_series, text, varying
+from harness.reporting.labels import by_series, varying, worded
 from harness.reporting.report import Agreement, CaseReport, Report
 from harness.reporting.rounding import ceiling, fixed, percent, significant
 from harness.reporting.statistics import Metric, Versus
@@ -86,7 +86,9 @@ def _experiment(report: Report, name: str) -> Group:
         rows.add_column(title, justify="right", no_wrap=True)
     for case in by_series(cases):
         baseline = case.id in report.baselines
-        own = [text(case.params[axis]) if axis in case.params else _NOTHING for axis in axes]
+        own = [
+            worded(axis, case.params[axis]) if axis in case.params else _NOTHING for axis in axes
+        ]
         own = own or [case.id.removeprefix(name) or name]
         if baseline:
             # Its place is the dose that it does not have; a grid without one is marked in front.

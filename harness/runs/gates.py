@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from harness.errors import FieldError, SpecError
-from harness.measure.metrics import FORWARD, OF_ROUTERS, directionless, metric_kind
+from harness.measure.metrics import directionless, metric_kind
 from harness.spec import Case, Experiment
 from harness.spec.form import suggestion
 from harness.spec.gate_checks import check_gate
@@ -27,7 +27,6 @@ from harness.spec.gate_expression import (
     parse_gate,
     parse_rule,
 )
-from harness.tasks.base import Score
 
 if TYPE_CHECKING:
     # Not at run time: it imports torch, and who starts workers does without.
@@ -72,7 +71,7 @@ def check_rule_metrics(cases: Sequence[PlannedCase], rules: Iterable[str]) -> No
     kinds = [
         (name, metric_kind(case.experiment.measure, name))
         for case in _firsts(cases)
-        for name in _metrics(case)
+        for name in case.metrics
     ]
     names = [name for name, _ in kinds]
     for text in rules:
@@ -155,7 +154,7 @@ def _metric_problem(text: str, case: PlannedCase) -> str:
     if isinstance(gate, NeutralEqualsBaseline | SameAcross):
         return ""
     forward = case.experiment.measure == "forward"
-    names = _metrics(case)
+    names = case.metrics
     if gate.metric is not None and gate.metric not in names:
         measuring = "measure: forward" if forward else case.task.name
         return (
@@ -184,19 +183,6 @@ def _unreachable(text: str, gate: Gate) -> str:
             f"{gate.metric} {gate.operator}= {value}"
         )
     return ""
-
-
-def _metrics(case: PlannedCase) -> list[str]:
-    """What a case will measure, known from its spec; of forward passes the primary one first."""
-    if case.experiment.measure == "forward":
-        # Here, because they import torch: who starts workers does without.
-        from harness.models.loading import load_config
-        from harness.models.routers import has_routers
-
-        routers = has_routers(load_config(case.experiment.model))
-        return [name for name in FORWARD if routers or name not in OF_ROUTERS]
-    draws = case.experiment.sampling.draws
-    return list(case.task.metrics([Score(correct=False, parsed=False)] * draws))
 
 
 def _firsts(cases: Sequence[PlannedCase]) -> list[PlannedCase]:

@@ -17,6 +17,7 @@ from harness.engines.vllm.availability import check_machine
 from harness.engines.vllm.layout import check_layout
 from harness.errors import FieldError, ModelError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
+from harness.measure.metrics import FORWARD, OF_ROUTERS
 from harness.models.loading import load_config, pick_device
 from harness.pairs.aligned import AlignedPair
 from harness.pairs.pair import pair_key
@@ -24,7 +25,8 @@ from harness.runs.pair_files import check_tokenizer, pairs_of
 from harness.runs.resolve import check_intervention
 from harness.runs.tasks import task_of
 from harness.spec import Case, Experiment
-from harness.tasks.base import Sample, Style, Task
+from harness.spec.form import suggestion
+from harness.tasks.base import Sample, Score, Style, Task
 from harness.tasks.conversations import render
 
 
@@ -47,6 +49,28 @@ class PlannedCase:
         return self.case.experiment
 
     @property
+    def metric(self) -> str:
+        """The primary metric: the spec's choice, or else the first that the case measures."""
+        if self.experiment.metric is not None:
+            return self.experiment.metric
+        forward = self.experiment.measure == "forward"
+        return next(iter(FORWARD)) if forward else self.task.metric
+
+    @property
+    def metrics(self) -> list[str]:
+        """What the case will measure, known from its spec, the primary one first."""
+        if self.experiment.measure == "forward":
+            # Here, because it imports torch: who starts workers does without.
+            from harness.models.routers import has_routers
+
+            routers = has_routers(load_config(self.experiment.model))
+            found = [name for name in FORWARD if routers or name not in OF_ROUTERS]
+        else:
+            draws = self.experiment.sampling.draws
+            found = list(self.task.metrics([Score(correct=False, parsed=False)] * draws))
+        return sorted(found, key=lambda name: name != self.metric)
+
+    @property
     def baseline(self) -> PlannedCase | None:
         """The same case without its intervention; no test item of its own."""
         if self.case.baseline is None:
@@ -66,13 +90,26 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
         check_engine(experiment)
         pairs_of(experiment)
         check_intervention(experiment)
+        found = PlannedCase(case, task, nodeid)
+        check_metric(found)
     except FieldError as error:
         raise case.source.locate(error) from error
     except (TaskError, SandboxError) as error:
         raise case.source.locate(FieldError("task", str(error))) from error
     except ModelError as error:
         raise case.source.locate(FieldError("model", str(error))) from error
-    return PlannedCase(case, task, nodeid)
+    return found
+
+
+def check_metric(case: PlannedCase) -> None:
+    """Raise `FieldError` for a primary metric that the case does not measure."""
+    chosen = case.experiment.metric
+    if chosen is not None and chosen not in (names := case.metrics):
+        raise FieldError(
+            "metric",
+            f"{chosen} is not measured here;{suggestion(chosen, names)} accepted: "
+            f"{', '.join(names)}",
+        )
 
 
 def check_engine(experiment: Experiment) -> None:

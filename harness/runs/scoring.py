@@ -16,9 +16,6 @@ from harness.runs.plan import Place, PlannedCase
 from harness.runs.results import CaseResult, CaseStatus, DrawResult
 from harness.tasks.base import Score
 
-#: What forward passes are about: how much likelier the answer is behind one prompt.
-FORWARD_METRIC = "delta_nll"
-
 
 def scored(
     case: PlannedCase,
@@ -121,7 +118,7 @@ def result_of(
         task_name=case.task.name,
         task_version=case.task.version,
         task_size=case.task.size,
-        metric=FORWARD_METRIC if case.experiment.measure == "forward" else case.task.metric,
+        metric=case.metric,
         isolation=case.task.isolated_by if draws else None,
         status=status,
         baseline=None if case.baseline is None else case.baseline.id,

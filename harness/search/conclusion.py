@@ -106,7 +106,7 @@ def conclude_search(
     check_trained(experiment, ready.splits.train)
     again = _made_again(evaluator, ready, best)
     write_json(folder / TEST_IDS, [sample.id for sample in ready.splits.test.samples])
-    write_file(folder / BEST_SPEC, best_spec(experiment, best.number))
+    write_file(folder / BEST_SPEC, best_spec(experiment, best.number, ready.metric))
     late = _earlier_looks(study, best.number)
     results = run_final(final_cases(folder / BEST_SPEC, unsafe_code=unsafe_code), evaluator)
     manifest = Manifest(

@@ -35,8 +35,11 @@ class Comparison:
     versus: Versus
 
 
-def best_spec(experiment: Experiment, trial: int) -> str:
-    """A spec that runs a configuration on the test samples, with everything it is compared with."""
+def best_spec(experiment: Experiment, trial: int, metric: str) -> str:
+    """A spec that runs a configuration on the test samples, with everything it is compared with.
+
+    Its report leads with the metric that was searched.
+    """
     settings = treatment(experiment)
     experiment = without_control(experiment)
     content: dict[str, Any] = experiment.model_dump(mode="json", exclude_defaults=True)
@@ -44,6 +47,7 @@ def best_spec(experiment: Experiment, trial: int) -> str:
         "name": f"{experiment.name}_best",
         "description": f"Trial {trial} of the search {experiment.name}, on its test samples.",
         "task": {**content["task"], "only": f"./{TEST_IDS}"},
+        "metric": metric,
         "intervention": treatment(experiment).model_dump(mode="json", exclude_defaults=True),
     }
     dose = dose_field(settings)

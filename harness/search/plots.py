@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,12 @@ import optuna
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.reporting.figure import GREY, HEIGHT, INK, RULE, canvas, surround, untangle
@@ -25,6 +32,8 @@ _VALUE_FITS = 12
 #: Share of a column's height between two values, so that neither covers the other.
 _APART = 0.09
 _SHAPES = {TrialState.COMPLETE: "o", TrialState.PRUNED: "X"}
+#: Of the best trial, in every plot.
+_BEST = COLOURS[1]
 
 
 def plot_files(study: optuna.Study, metric: str) -> Iterator[tuple[str, bytes]]:
@@ -55,14 +64,21 @@ def history(study: optuna.Study, metric: str) -> Figure:
                 [_value(trial) for trial in some],
                 shape,
                 color=COLOURS[0] if state == TrialState.COMPLETE else GREY,
-                label=state.name.lower(),
+                label="complete" if state == TrialState.COMPLETE else "pruned (value so far)",
             )
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     better = np.maximum if study.direction == optuna.study.StudyDirection.MAXIMIZE else np.minimum
-    best = better.accumulate([_value(trial) for trial in complete])
+    found = better.accumulate([_value(trial) for trial in complete])
     axes.step(
-        [trial.number for trial in complete], best, where="post", color=COLOURS[1], label="best"
+        [*(trial.number for trial in complete), max(len(study.trials) - 1, 0)],
+        [*found, found[-1]],
+        where="post",
+        color=_BEST,
+        zorder=1,
+        label="best complete one so far",
     )
+    best = study.best_trial
+    _mark(axes, best.number, _value(best), best)
     failed = [trial.number for trial in study.trials if trial.state == TrialState.FAIL]
     for number in failed:
         axes.axvline(number, color=RULE, zorder=0)
@@ -75,8 +91,7 @@ def history(study: optuna.Study, metric: str) -> Figure:
 
 def parallel_coordinates(study: optuna.Study, metric: str) -> Figure | None:
     """One line per trial through its parameters and its value, each on a scale of its own."""
-    worst_first = study.direction == optuna.study.StudyDirection.MAXIMIZE
-    trials = sorted(_valued(study), key=_value, reverse=not worst_first)
+    trials = _worst_first(study)
     names = _parameters(trials)
     if not names:
         return None
@@ -90,6 +105,8 @@ def parallel_coordinates(study: optuna.Study, metric: str) -> Figure | None:
     for column, trial in enumerate(trials):
         pruned = trial.state == TrialState.PRUNED
         axes.plot(heights[:, column], color=colours[column], alpha=0.3 if pruned else 0.9, lw=1.2)
+    best = study.best_trial
+    axes.plot(heights[:, -1], color=_BEST, lw=2.2, label=_named(best))
     for place, (_, values) in enumerate(columns):
         axes.vlines(place, 0, 1, color=GREY, lw=0.8, zorder=0)
         for height, written in _written(values):
@@ -111,7 +128,8 @@ def parallel_coordinates(study: optuna.Study, metric: str) -> Figure | None:
     axes.set_xlim(-0.35, len(columns) - 0.9)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
-    _finish(figure, axes, study, metric, "configurations, the best darkest; pruned ones are faint")
+    what = "configurations, better ones darker; pruned ones are faint"
+    _finish(figure, axes, study, metric, what, legend=True)
     axes.set_ylabel("")
     untangle(figure, axes)
     return figure
@@ -146,27 +164,31 @@ def heatmap(study: optuna.Study, metric: str) -> Figure | None:
         return None
     across, up = ordered[:2]
     figure, axes = canvas(HEIGHT)
-    x, x_labels = _cells([trial.params[across] for trial in trials])
-    y, y_labels = _cells([trial.params[up] for trial in trials])
-    grid = np.full((len(y_labels), len(x_labels)), np.nan)
-    for row, column in set(zip(y, x, strict=True)):
-        inside = [
-            _value(trial)
-            for trial, at, up_at in zip(trials, x, y, strict=True)
-            if (up_at, at) == (row, column)
-        ]
-        grid[row, column] = np.mean(inside)
+    columns, rows = (_cells(trials, name) for name in (across, up))
+    inside: dict[tuple[int, int], list[float]] = {}
+    for trial, row, column in zip(trials, rows.places, columns.places, strict=True):
+        inside.setdefault((row, column), []).append(_value(trial))
+    grid = np.full((len(rows.labels), len(columns.labels)), np.nan)
+    for cell, values in inside.items():
+        grid[cell] = np.mean(values)
     image = axes.imshow(grid, aspect="auto", origin="lower", cmap="viridis")
-    axes.set_xticks(range(len(x_labels)), x_labels)
-    axes.set_yticks(range(len(y_labels)), y_labels)
-    axes.set_xlabel(across)
+    best = trials.index(next(trial for trial in trials if trial.number == study.best_trial.number))
+    _mark(axes, columns.places[best], rows.places[best], study.best_trial)
+    axes.set_xticks(range(len(columns.labels)), columns.labels)
+    axes.set_yticks(range(len(rows.labels)), rows.labels)
+    axes.set_xlabel(f"{across}{columns.note}")
     figure.colorbar(image, ax=axes, label=metric)
-    _finish(
-        figure, axes, study, metric, "mean of the trials in a cell; pruned ones where they were"
-    )
-    axes.set_ylabel(up)
+    what = "mean of the trials in a cell, pruned ones by their value so far; white: no trial"
+    _finish(figure, axes, study, metric, what, legend=True)
+    axes.set_ylabel(f"{up}{rows.note}")
     axes.grid(visible=False)
+    untangle(figure, axes)
     return figure
+
+
+def _mark(axes: Axes, x: float, y: float, best: FrozenTrial) -> None:
+    """A star at the best trial, with its number in the legend."""
+    axes.plot([x], [y], "*", color=_BEST, ms=13, mec="white", label=_named(best))
 
 
 def _finish(
@@ -192,6 +214,27 @@ def _finish(
         caption=f"{counts}; values of the validation samples",
         entries=entries,
     )
+
+
+def _worst_first(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that have a value, pruned ones before complete ones; the study's best is last.
+
+    A pruned trial has a value of fewer samples, which may exceed the best complete one's; of equal
+    values Optuna's best is the first.
+    """
+    sign = 1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
+    return sorted(
+        _valued(study),
+        key=lambda trial: (
+            trial.state == TrialState.COMPLETE,
+            sign * _value(trial),
+            -trial.number,
+        ),
+    )
+
+
+def _named(trial: FrozenTrial) -> str:
+    return f"best: trial {trial.number} (value {_value(trial):.4g})"
 
 
 def _valued(study: optuna.Study) -> list[FrozenTrial]:
@@ -244,18 +287,65 @@ def _shades(count: int) -> list[tuple[float, float, float]]:
     ]
 
 
-def _cells(values: Sequence[Any]) -> tuple[list[int], list[str]]:
-    """The cell of every value, and the cells' labels: few values are their own cells."""
-    distinct = sorted(set(values)) if _are_numbers(values) else sorted(set(map(str, values)))
-    if len(distinct) <= _CELLS or not _are_numbers(values):
-        texts = [str(each) if isinstance(each, str) else f"{each:g}" for each in distinct]
-        place = {each: at for at, each in enumerate(distinct)}
-        own = values if _are_numbers(values) else list(map(str, values))
-        return [place[value] for value in own], texts
-    edges = np.linspace(float(min(values)), float(max(values)), _CELLS + 1)
-    cells = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, _CELLS - 1)
-    centres = (edges[:-1] + edges[1:]) / 2
-    return [int(cell) for cell in cells], [f"{centre:.2g}" for centre in centres]
+@dataclass(frozen=True)
+class _Cells:
+    """The cells along one side of the map: where each trial is, and what is written beside them."""
+
+    places: list[int]
+    labels: list[str]
+    note: str
+
+
+def _cells(trials: Sequence[FrozenTrial], name: str) -> _Cells:
+    """Cells for all that a field could be, tried or not: its few values, or equal ranges."""
+    values = [trial.params[name] for trial in trials]
+    distribution = trials[-1].distributions[name]
+    possible = _possible(distribution)
+    if possible is None:
+        possible = sorted(set(values), key=float)
+    if len(possible) <= _CELLS or not _are_numbers(possible):
+        place = {_key(value): at for at, value in enumerate(possible)}
+        even = not _are_numbers(possible) or _evenly_spaced(possible)
+        note = "" if even else " (spaced evenly, not to scale)"
+        return _Cells([place[_key(value)] for value in values], list(map(_label, possible)), note)
+    low, high = float(possible[0]), float(possible[-1])
+    if isinstance(distribution, FloatDistribution | IntDistribution):
+        low, high = float(distribution.low), float(distribution.high)
+    logarithmic = getattr(distribution, "log", False)
+    edges = (
+        np.geomspace(low, high, _CELLS + 1) if logarithmic else np.linspace(low, high, _CELLS + 1)
+    )
+    places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, _CELLS - 1)
+    centres = np.sqrt(edges[:-1] * edges[1:]) if logarithmic else (edges[:-1] + edges[1:]) / 2
+    scale = ", on a logarithmic scale" if logarithmic else ""
+    note = f" (middles of {_CELLS} ranges{scale})"
+    return _Cells([int(place) for place in places], [f"{each:.2g}" for each in centres], note)
+
+
+def _possible(distribution: BaseDistribution) -> list[Any] | None:
+    """Every value of a distribution in its order; None where they are too many to be listed."""
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return sorted(choices, key=float) if _are_numbers(choices) else list(choices)
+        case IntDistribution(low=low, high=high, step=step, log=False):
+            return list(range(low, high + 1, step))
+        case FloatDistribution(low=low, high=high, step=float(step)):
+            return [low + step * at for at in range(round((high - low) / step) + 1)]
+    return None
+
+
+def _evenly_spaced(values: Sequence[Any]) -> bool:
+    gaps = np.diff(np.asarray(values, dtype=float))
+    return bool(np.allclose(gaps, gaps[:1]))
+
+
+def _key(value: Any) -> Any:
+    """Equal for values that are the same cell: steps of a range are told apart to nine digits."""
+    return f"{value:.9g}" if _are_numbers([value]) else str(value)
+
+
+def _label(value: Any) -> str:
+    return f"{value:g}" if _are_numbers([value]) else str(value)
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

@@ -103,7 +103,7 @@ def _set_up(experiment: Experiment, source: Source, root: Path, *, unsafe_code: 
     sampler_for(settings, 0)
     space.check()
     task = task_of(whole, unsafe_code=unsafe_code)
-    metric = _metric(settings, task)
+    metric = _metric(settings.metric or experiment.metric or task.metric, task)
     trained = pair_sets(space)
     splits = split(task, joined(trained), sizes, settings.seed)
     study = experiment.name if limit is None else f"{experiment.name}-limit{limit}"
@@ -142,9 +142,8 @@ def _capped(sizes: SplitSettings, limit: int | None) -> SplitSettings:
     return sizes.model_copy(update=capped)
 
 
-def _metric(settings: SearchSettings, task: Task) -> str:
+def _metric(metric: str, task: Task) -> str:
     names = list(task.metrics([Score(correct=False, parsed=False)]))
-    metric = settings.metric or task.metric
     if metric not in names:
         raise FieldError(
             "search.metric",

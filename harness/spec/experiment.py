@@ -243,6 +243,9 @@ class Experiment(Settings):
     measure: Literal["generate", "forward"] = "generate"
     """Answers that are scored, or forward passes over the reference answer in both chat styles."""
     forward: ForwardSettings = ForwardSettings()
+    metric: str | None = None
+    """The metric that tables, plots and gates without one are about: any that the task, or
+    the forward passes, measure, such as tool_call. Their own first one when left out."""
     intervention: InterventionSettings | None = None
     sampling: SamplingSettings = SamplingSettings()
     engine: EngineSettings = EngineSettings()

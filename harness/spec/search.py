@@ -80,7 +80,8 @@ class SearchSettings(Settings):
     splits: SplitSettings
     """Sizes of the splits, which are disjoint by content."""
     metric: str | None = None
-    """What is compared; the task's primary metric when left out."""
+    """What is compared, and what the report of the test samples leads with; the spec's `metric`, or
+    the task's own, when left out."""
     direction: Literal["maximize", "minimize"] = "maximize"
     """Whether more or less of the metric is better."""
     trials: PositiveInt = 50

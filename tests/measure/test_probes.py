@@ -36,6 +36,13 @@ def test_a_difference_is_found_and_shuffled_labels_are_not():
     assert found.selectivity == found.probe.auc - found.control.auc
 
 
+def test_a_control_below_chance_is_said_to_be_at_fault():
+    """Pairs too few for a control: selectivity would exceed what a perfect probe can have."""
+    found = [probe_layer(0, *sides(20.0, pairs=10, seed=seed)) for seed in range(12)]
+    assert {each.below_chance for each in found} == {True, False}
+    assert all(each.below_chance == (each.selectivity > 0.5) for each in found)
+
+
 def test_no_difference_is_none():
     found = probe_layer(0, *sides(0.0))
     assert found.probe.ci_low < 0.5 < found.probe.ci_high

@@ -37,6 +37,10 @@ def test_a_control_has_the_hue_and_the_marker_of_its_vector(run):
     assert [curve.is_control for curve in controls] == [True] * 4
     assert [(c.hue, c.marker) for c in vectors] == [(c.hue, c.marker) for c in controls]
     assert [curve.hue for curve in vectors] == ordered(4)
+    assert [curve.name for curve in panel.curves[:2]] == [
+        "layer=0, vector",
+        "layer=0, random control",
+    ]
 
 
 def test_numbers_have_hues_in_their_order_and_names_and_seeds_have_the_palettes(run):

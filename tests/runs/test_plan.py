@@ -190,6 +190,10 @@ def test_cases_are_grouped_by_the_loaded_model_they_share():
     ("fields", "message"),
     [
         ({"model": "zoo/none"}, "experiment small model: zoo/none is not in the zoo; use one of "),
+        (
+            {"metric": "exact_match"},
+            "experiment small metric: exact_match is not measured here; accepted: pass@1, ",
+        ),
         ({"task": {"name": "chess"}}, "experiment small task.name: chess is not a task; use one "),
         (
             {"task": {"name": "humaneval", "path": "/none.jsonl"}},
@@ -207,6 +211,21 @@ def test_what_is_wrong_is_found_without_weights_and_said_in_one_line(fields, mes
         planned(case)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "metric"),
+    [
+        ({}, "pass@1"),
+        ({"metric": "tool_call"}, "tool_call"),
+        ({"measure": "forward"}, "delta_nll"),
+        ({"measure": "forward", "metric": "js"}, "js"),
+    ],
+)
+def test_the_primary_metric_is_the_specs_choice_or_else_the_first_that_is_measured(fields, metric):
+    case = planned(expand(experiment(**fields))[0])
+    assert case.metric == case.metrics[0] == metric
+    assert len(set(case.metrics)) == len(case.metrics) > 1
 
 
 # What may not meet in one run ---------------------------------------------------------------------

@@ -4,6 +4,7 @@ import io
 import random
 from itertools import combinations
 
+import numpy as np
 import optuna
 import pytest
 from matplotlib.image import imread
@@ -49,19 +50,82 @@ def test_every_plot_is_an_image():
 def test_the_history_ends_with_the_best(direction, ends):
     study = study_of(20, direction)
     (axes,) = history(study, "m").axes
-    best = next(line for line in axes.lines if line.get_label() == "best")
+    best = next(line for line in axes.lines if line.get_label().startswith("best complete"))
     complete = [trial.value for trial in study.trials if trial.state.name == "COMPLETE"]
     assert best.get_ydata()[-1] == ends(complete) == study.best_value
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_the_best_configuration_is_drawn_last_and_darkest(direction):
+def test_complete_configurations_are_darker_the_better_they_are(direction):
     study = study_of(10, direction)
     (axes,) = parallel_coordinates(study, "m").axes
     lines = [line for line in axes.lines if len(line.get_xdata()) == 3]
-    values = [line.get_ydata()[-1] for line in lines]
+    complete = [line for line in lines[:-1] if line.get_alpha() == 0.9]
+    values = [line.get_ydata()[-1] for line in complete]
     assert values == sorted(values, reverse=direction == "minimize")
-    assert sum(lines[-1].get_color()) == min(sum(line.get_color()) for line in lines)
+    shades = [sum(line.get_color()) for line in lines[:-1]]
+    assert shades == sorted(shades, reverse=True)
+    assert lines[: -1 - len(complete)] == [line for line in lines if line.get_alpha() == 0.3]
+
+
+def tied(direction="maximize"):
+    """Two complete trials of one value, the first of which is the best; a pruned one beyond it."""
+    study = optuna.create_study(study_name="s", direction=direction)
+    sign = 1 if direction == "maximize" else -1
+    for dose, layer, value, state in (
+        (0.2, 3, 0.5, "COMPLETE"),
+        (0.6, 0, 0.9, "COMPLETE"),
+        (1.0, 3, 0.9, "COMPLETE"),
+        (0.8, 1, 1.0, "PRUNED"),
+    ):
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState[state],
+                params={"intervention.alpha": dose, "intervention.layer": layer},
+                distributions={
+                    "intervention.alpha": optuna.distributions.FloatDistribution(0, 1, step=0.2),
+                    "intervention.layer": optuna.distributions.CategoricalDistribution(
+                        [0, 1, 3, 7]
+                    ),
+                },
+                value=sign * value,
+            )
+        )
+    return study
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_what_a_plot_calls_the_best_is_the_study_s_best(direction):
+    study = tied(direction)
+    assert study.best_trial.number == 1
+    labelled = {}
+    for draw in (history, parallel_coordinates, heatmap):
+        axes = draw(study, "m").axes[0]
+        (line,) = [line for line in axes.lines if line.get_label().startswith("best: trial 1 ")]
+        labelled[draw] = [list(line.get_xdata()), list(line.get_ydata())]
+    assert labelled[history] == [[1], [study.best_value]]
+    height = 1 if direction == "maximize" else 0
+    assert labelled[parallel_coordinates][1][-1] == pytest.approx(height, abs=0.21)
+    assert labelled[heatmap] == [[3], [0]]
+
+
+def test_the_map_has_a_row_for_every_value_and_says_where_it_is_not_to_scale():
+    axes = heatmap(tied(), "m").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1", "3", "7"]
+    assert "not to scale" in axes.get_ylabel()
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "0", "0.2", "0.4", "0.6", "0.8", "1",
+    ]  # fmt: skip
+    assert axes.get_xlabel() == "intervention.alpha"
+    grid = axes.images[0].get_array()
+    assert grid.shape == (4, 6)
+    assert bool(np.ma.getmaskarray(np.ma.masked_invalid(grid))[3].all())
+
+
+def test_a_wide_range_is_cut_into_cells_that_are_said_to_be_ranges():
+    axes = heatmap(study_of(40), "m").axes[0]
+    assert axes.get_xlabel() == "intervention.alpha (middles of 10 ranges)"
+    assert axes.images[0].get_array().shape == (2, 10)
 
 
 def labels_of(figure):
@@ -107,7 +171,8 @@ def test_what_does_nothing_is_not_important():
 
 def test_the_map_is_dose_by_layer():
     axes, _ = heatmap(study_of(40), "m").axes
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("intervention.alpha", "intervention.layer")
+    assert axes.get_xlabel().startswith("intervention.alpha")
+    assert axes.get_ylabel() == "intervention.layer"
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1"]
     grid = axes.images[0].get_array()
     assert grid.shape == (2, 10)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from harness.errors import SpecError, TaskError
+from harness.reporting import table
 from harness.search.line import SearchLine
 from harness.search.run import search
 from harness.search.summary import summary
@@ -110,11 +111,21 @@ def test_the_test_samples_are_the_best_configurations_alone(done):
         assert {"delta", "ci_low", "ci_high", "p"} <= set(each)
 
 
+def test_the_report_leads_with_the_metric_that_was_searched(tmp_path):
+    found, _ = run(tmp_path, metric="parsed", trials=2, batch=2, pruner="none", pruner_options=None)
+    report = found.finished.report
+    assert {case.metric for case in report.cases} == {"parsed"}
+    titles = table(report).splitlines()[1].split()
+    assert titles.index("parsed") < titles.index("exact_match")
+    assert "vector" in table(report)
+    assert "random control" in table(report)
+
+
 def test_the_best_configuration_runs_by_itself(done):
     folder, found, _ = done
     spec = yaml.safe_load((folder / "out" / "search" / "best.yaml").read_text())
     assert spec["axes"]["intervention.alpha"] == [0, found.configuration["intervention.alpha"]]
-    assert spec["task"]["only"] == "./test.json"
+    assert (spec["task"]["only"], spec["metric"]) == ("./test.json", "exact_match")
     from harness.running import run_specs
 
     again = run_specs(

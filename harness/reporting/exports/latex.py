@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.reporting.labels import by_series, text, varying
+from harness.reporting.labels import by_series, varying, worded
 from harness.reporting.loaded import LoadedReport
 from harness.reporting.report import CaseReport, Report
 from harness.reporting.rounding import ceiling, fixed, percent
@@ -76,7 +76,7 @@ def _row(report: Report, case: CaseReport, axes: dict[str, str]) -> Iterator[str
     is_baseline = case.id in report.baselines
     for axis in axes:
         if axis in case.params:
-            yield escaped(text(case.params[axis]))
+            yield escaped(worded(axis, case.params[axis]))
         else:
             yield "baseline" if is_baseline else "--"
     metric, versus = case.metrics.get(case.metric), case.versus_baseline.get(case.metric)

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from harness.reporting.curve_panels import Curve, arranged
 from harness.reporting.curves import by_dose, places_of, shown_metrics
-from harness.reporting.labels import by_series, label, text, varying
+from harness.reporting.labels import by_series, label, varying, worded
 from harness.reporting.page.findings import findings
 from harness.reporting.page.grids import grids
 from harness.reporting.plotted import SIGNIFICANT
@@ -109,7 +109,7 @@ def _case(case: CaseReport, axes: Mapping[str, str]) -> dict[str, Any]:
     row: dict[str, Any] = _plain(case.model_dump(mode="json", include=shown))
     # Whole, because it is looked up among the places of the axis.
     row["dose"] = case.dose
-    row["params"] = {axis: text(case.params[axis]) for axis in axes if axis in case.params}
+    row["params"] = {axis: worded(axis, case.params[axis]) for axis in axes if axis in case.params}
     return row
 
 
