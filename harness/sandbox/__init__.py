@@ -14,12 +14,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.sandbox.interpreter import Check
     from harness.sandbox.levels import Level
+    from harness.sandbox.limits import LIMITS, SCORER_VERSION
     from harness.sandbox.pool import Isolation, check, choose
     from harness.sandbox.verdicts import Outcome, Verdict
 
-__all__ = ["Check", "Isolation", "Level", "Outcome", "Verdict", "check", "choose"]
+__all__ = [
+    "LIMITS",
+    "SCORER_VERSION",
+    "Check",
+    "Isolation",
+    "Level",
+    "Outcome",
+    "Verdict",
+    "check",
+    "choose",
+]
 
 _HOMES = {
+    "LIMITS": "limits",
+    "SCORER_VERSION": "limits",
     "Check": "interpreter",
     "Isolation": "pool",
     "Level": "levels",

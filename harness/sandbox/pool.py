@@ -19,13 +19,11 @@ from functools import partial
 from harness.errors import SandboxError
 from harness.sandbox.interpreter import Check, LostError, WarmInterpreter
 from harness.sandbox.levels import Level, isolating
+from harness.sandbox.limits import TIMEOUT
 from harness.sandbox.refusal import refusal
 from harness.sandbox.turns import Turns
 from harness.sandbox.verdicts import Outcome, Verdict
 
-#: Seconds that one completion may take from its first statement to the end of its tests, as in
-#: HumanEval's own evaluation (Chen et al. 2021).
-TIMEOUT = 3.0
 _PROBE = Check("def f():\n", "    return 1\n", "def check(f):\n    assert f() == 1\n", "f")
 
 
