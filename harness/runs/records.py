@@ -171,6 +171,7 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
             draw.score.parsed,
             draw.score.detail,
             draw.score.tool_call,
+            draw.score.doubt,
         ],
         "agreement": draw.agreement,
     }

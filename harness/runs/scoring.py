@@ -16,6 +16,15 @@ from harness.runs.plan import Place, PlannedCase
 from harness.runs.results import CaseResult, CaseStatus, DrawResult
 from harness.tasks.base import Score
 
+_DOUBTS = {
+    "stalled": (
+        "timed out by the wall clock, also when run alone, and count as wrong: they wait for "
+        "something, or this machine is too busy"
+    ),
+    "unjudged": "could not be judged and count as wrong; correct or remove their records",
+}
+_SHOWN = 3
+
 
 def scored(
     case: PlannedCase,
@@ -163,8 +172,22 @@ def _warnings(
     broken = sum(draw.completion.finish_reason == "non_finite" for draw in draws)
     if broken:
         yield f"{broken} of {len(draws)} completions ended in logits that are not finite"
+    yield from _doubts(draws)
     if counts.get("routed") and not counts["changed"]:
         yield f"the mask changed none of {counts['routed']} routing decisions: it did nothing"
+
+
+def _doubts(draws: Sequence[DrawResult]) -> Iterator[str]:
+    """Verdicts that need not be the answers': how many of a kind, with the first one's sample."""
+    for doubt, what in _DOUBTS.items():
+        doubtful = [draw for draw in draws if draw.score.doubt == doubt]
+        if doubtful:
+            samples = dict.fromkeys(draw.sample for draw in doubtful)
+            shown = ", ".join([*samples][:_SHOWN]) + (", ..." if len(samples) > _SHOWN else "")
+            yield (
+                f"{len(doubtful)} of {len(draws)} completions {what} ({shown}: "
+                f"{doubtful[0].score.detail})"
+            )
 
 
 def _tokens_by_place(result: CaseResult) -> dict[tuple[str, int], tuple[int, ...]]:

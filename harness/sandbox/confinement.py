@@ -10,7 +10,7 @@ from typing import NamedTuple
 from harness.sandbox import landlock, libc, seccomp
 from harness.sandbox.candidate import CHANNEL
 from harness.sandbox.capabilities import drop_capabilities
-from harness.sandbox.limits import limit_candidate
+from harness.sandbox.limits import Time, limit_candidate
 from harness.sandbox.namespaces import OF_A_CHECK
 from harness.sandbox.root import mount_private_tmp
 
@@ -37,7 +37,7 @@ class Confinement(NamedTuple):
         if self.nested:
             libc.unshare(OF_A_CHECK)
 
-    def confine(self, timeout: float) -> None:
+    def confine(self, time: Time) -> None:
         """In the candidate: leave nothing but its channel, /dev/null and what a program needs."""
         os.setsid()
         os.closerange(CHANNEL + 1, DESCRIPTORS)
@@ -47,7 +47,7 @@ class Confinement(NamedTuple):
             mount_private_tmp()
             drop_capabilities()
         os.chdir(self.work)
-        limit_candidate(timeout)
+        limit_candidate(time)
         if sys.platform == "linux":
             libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
         if self.landlock:

@@ -17,6 +17,8 @@ from typing import NamedTuple
 from harness.errors import SandboxError
 from harness.sandbox import bubblewrap, frames
 from harness.sandbox.levels import Level
+from harness.sandbox.limits import Time
+from harness.sandbox.outcomes import of_judges_exit
 from harness.sandbox.root import Visible, visible_to
 from harness.sandbox.verdicts import Outcome, Verdict
 from harness.sandbox.zygote import GRACE, REPLY, REQUEST
@@ -24,6 +26,8 @@ from harness.sandbox.zygote import GRACE, REPLY, REQUEST
 #: What the reference checker's own package requires, so that its completions can import it.
 _PACKAGES = ("numpy", "numpy.libs")
 _SOURCE = Path(__file__).parents[2]
+#: Characters of a completion at most.
+LONGEST_COMPLETION = 8 << 20
 #: Seconds that an interpreter may take to start; usual is a tenth of one.
 _START_LIMIT = 60.0
 #: Seconds beyond the zygote's own patience before an interpreter counts as lost.
@@ -60,16 +64,19 @@ class WarmInterpreter:
             raise
         self.layers: Sequence[str] = self._await_start()
 
-    def check(self, check: Check, timeout: float) -> Verdict:
+    def check(self, check: Check, limits: Time) -> Verdict:
         """The verdict; raises LostError, and SandboxError for a layer that could not be put on."""
+        if len(check.completion) > LONGEST_COMPLETION:
+            text = f"a completion of {len(check.completion)} characters; at most "
+            return Verdict(Outcome.EXCEPTION, f"{text}{LONGEST_COMPLETION}")
         ours, theirs = socket.socketpair()
-        patience = timeout + GRACE + _PATIENCE
+        patience = limits.wall + GRACE + _PATIENCE
         with ours:
             try:
                 with theirs:
-                    socket.send_fds(self._control, [REQUEST.pack(timeout)], [theirs.fileno()])
+                    socket.send_fds(self._control, [REQUEST.pack(*limits)], [theirs.fileno()])
                 ours.settimeout(0)  # waiting is up to `frames`
-                self._send(ours, check, time.monotonic() + patience)
+                self._send(ours, check, frames.until(time.monotonic() + patience))
                 self._control.settimeout(patience)
                 killed, status = REPLY.unpack(_exactly(self._control, REPLY.size))
             except (OSError, EOFError) as error:
@@ -77,11 +84,13 @@ class WarmInterpreter:
             try:
                 reply = frames.receive(ours.fileno())
             except (OSError, EOFError):
-                return _unjudged(killed=killed, status=status)
+                if killed:
+                    return Verdict(Outcome.TIMED_OUT, "in the tests", stalled=True)
+                return of_judges_exit(status)
         if "error" in reply:
             raise SandboxError(f"a check could not be isolated: {reply['error']}")
-        outcome, detail = reply["verdict"]
-        return Verdict(Outcome(outcome), detail)
+        outcome, detail, stalled = reply["verdict"]
+        return Verdict(Outcome(outcome), detail, stalled)
 
     def close(self) -> None:
         """Hang up, which ends the interpreter and whatever it is running."""
@@ -105,13 +114,13 @@ class WarmInterpreter:
         """Of the process that was started; the interpreter itself may be its child."""
         return self._process.pid
 
-    def _send(self, connection: socket.socket, check: Check, deadline: float) -> None:
+    def _send(self, connection: socket.socket, check: Check, left: frames.Left) -> None:
         """Give the judge both messages; it reads the second after the candidate was forked."""
         request = check._asdict()
         tests = {"tests": request.pop("tests")}
         try:
             for message in (request, tests):
-                frames.send(connection.fileno(), message, deadline)
+                frames.send(connection.fileno(), message, left)
         except TimeoutError:
             raise
         except OSError:
@@ -123,7 +132,9 @@ class WarmInterpreter:
         problem = f"did not start within {_START_LIMIT:g} s"
         self._control.settimeout(None)
         try:
-            hello = frames.receive(self._control.fileno(), time.monotonic() + _START_LIMIT)
+            hello = frames.receive(
+                self._control.fileno(), frames.until(time.monotonic() + _START_LIMIT)
+            )
             if "layers" in hello:
                 return list(hello["layers"])
             problem = hello["error"]
@@ -183,13 +194,6 @@ def _visible() -> Visible:
         for name in _PACKAGES
     ]
     return visible_to(sys.base_prefix, tuple(str(path) for path in found if path.is_dir()))
-
-
-def _unjudged(*, killed: bool, status: int) -> Verdict:
-    """A judge without a verdict: its tests ran on past the limit, or something ended it."""
-    if killed:
-        return Verdict(Outcome.TIMED_OUT, "in the tests")
-    return Verdict(Outcome.KILLED, f"the judge, with wait status {status}")
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:

@@ -1,8 +1,8 @@
 """Checks many completions at a time in warm interpreters that stay for the next call.
 
 - As many run at a time as there are cores; each interpreter forks once per check.
-- A check that timed out beside others is run once more alone before it counts as timed out, and so
-  is one whose interpreter was lost: no verdict depends on what else this process was checking.
+- A check that the wall clock ended before its processor time was used up is run once more alone,
+  and so is one whose interpreter was lost: no verdict depends on what else this process checks.
 - The interpreters end with this process, however it ends. A forked copy starts its own.
 """
 
@@ -19,7 +19,7 @@ from functools import partial
 from harness.errors import SandboxError
 from harness.sandbox.interpreter import Check, LostError, WarmInterpreter
 from harness.sandbox.levels import Level, isolating
-from harness.sandbox.limits import TIMEOUT
+from harness.sandbox.limits import TIMEOUT, Time
 from harness.sandbox.refusal import refusal
 from harness.sandbox.turns import Turns
 from harness.sandbox.verdicts import Outcome, Verdict
@@ -58,7 +58,7 @@ def tried(level: Level) -> Isolation:
     if level not in _pool.tried:
         interpreter = WarmInterpreter(level)
         try:
-            verdict = interpreter.check(_PROBE, timeout=30.0)
+            verdict = interpreter.check(_PROBE, Time.of(30.0))
         except SandboxError:
             interpreter.close()
             raise
@@ -75,41 +75,48 @@ def check(
     isolation: Isolation,
     *,
     timeout: float = TIMEOUT,
+    asleep: float | None = None,
     workers: int | None = None,
 ) -> list[Verdict]:
-    """Judge each completion and return the verdicts in order; `timeout` is seconds per check.
+    """Judge each completion and return the verdicts in order.
 
-    `workers` checks run at a time, by default one per available core. Raises SandboxError when a
-    layer that worked before cannot be put on any more.
+    `timeout` is seconds of processor time per check; `asleep` of wall clock for a check that hardly
+    uses the processor, by default a multiple of `timeout`. `workers` checks run at a time, by
+    default one per available core. Raises SandboxError when a layer that worked before cannot be
+    put on any more.
     """
     if not checks:
         return []
-    run = partial(_check, level=isolation.level, timeout=timeout)
+    limits = Time.of(timeout, asleep)
+    run = partial(_check, level=isolation.level, limits=limits)
     with ThreadPoolExecutor(min(workers or _cores(), len(checks)), "check") as threads:
         verdicts = list(threads.map(run, checks))
         doubtful = [index for index, verdict in enumerate(verdicts) if verdict is None]
-        alone = partial(_check_alone, level=isolation.level, timeout=timeout)
+        alone = partial(_check_alone, level=isolation.level, limits=limits)
         for index in doubtful:
             verdicts[index] = threads.submit(alone, checks[index]).result()
     return [verdict for verdict in verdicts if verdict is not None]
 
 
-def _check(check: Check, level: Level, timeout: float) -> Verdict | None:
+def _check(check: Check, level: Level, limits: Time) -> Verdict | None:
     """One check beside others; None when it has to be repeated alone."""
-    with _pool.turns.shared() as turn:
+    with _pool.turns.shared():
         try:
-            verdict = _pool.run(check, level, timeout)
+            verdict = _pool.run(check, level, limits)
         except SandboxError:  # such as a process that the kernel ended for want of memory
             return None
-    return None if verdict.outcome is Outcome.TIMED_OUT and turn.company else verdict
+    return None if verdict.stalled else verdict
 
 
-def _check_alone(check: Check, level: Level, timeout: float) -> Verdict:
+def _check_alone(check: Check, level: Level, limits: Time) -> Verdict:
     with _pool.turns.alone():
         try:
-            return _pool.run(check, level, timeout)
+            verdict = _pool.run(check, level, limits)
         except LostError:
             return Verdict(Outcome.KILLED, "with its interpreter, twice")
+    if verdict.stalled:
+        verdict = verdict._replace(detail=f"{verdict.detail}, alone")
+    return verdict
 
 
 @dataclass
@@ -121,14 +128,14 @@ class _Pool:
     turns: Turns = field(default_factory=Turns)
     owner: int = field(default_factory=os.getpid)
 
-    def run(self, check: Check, level: Level, timeout: float) -> Verdict:
+    def run(self, check: Check, level: Level, limits: Time) -> Verdict:
         """One check in an idle interpreter, or in a new one when none is idle."""
         try:
             interpreter = self.idle[level].pop()
         except IndexError:
             interpreter = WarmInterpreter(level)
         try:
-            verdict = interpreter.check(check, timeout)
+            verdict = interpreter.check(check, limits)
         except BaseException:
             interpreter.close()
             raise

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.sandbox import landlock, libc, seccomp
 from harness.sandbox.interpreter import Check, WarmInterpreter
 from harness.sandbox.levels import Level
+from harness.sandbox.limits import Time
 
 YES = "yes"
 
@@ -79,7 +80,7 @@ def attempts(level: Level) -> dict[str, str]:
 def _attempted(interpreter: WarmInterpreter, attempt: str) -> str:
     tests = "def check(function):\n    function()\n"
     check = Check(f"{_HEAD}def attempt():\n", f"    {attempt}\n", tests, "attempt")
-    verdict = interpreter.check(check, timeout=10.0)
+    verdict = interpreter.check(check, Time.of(10.0))
     return "possible" if verdict.passed else str(verdict).partition(", at `")[0]
 
 

@@ -21,10 +21,15 @@ class Outcome(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """An outcome with what is known of it, such as `ValueError: no` for an exception."""
+    """An outcome with what is known of it, such as `ValueError: no` for an exception.
+
+    `stalled`: it timed out by the wall clock before its processor time was used up, so that on
+    another day the verdict may be another one; such a verdict is not to be kept.
+    """
 
     outcome: Outcome
     detail: str = ""
+    stalled: bool = False
 
     @property
     def passed(self) -> bool:

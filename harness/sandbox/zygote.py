@@ -19,11 +19,12 @@ from pathlib import Path
 
 from harness.sandbox import judge
 from harness.sandbox.confinement import Confinement
+from harness.sandbox.limits import Time
 
-#: A check's time limit in seconds; whether the judge had to be killed and its wait status.
-REQUEST = struct.Struct("!d")
+#: A check's `Time`; whether the judge had to be killed and its wait status.
+REQUEST = struct.Struct("!ddd")
 REPLY = struct.Struct("!?i")
-#: Seconds beyond a check's own limit after which its judge counts as hung.
+#: Seconds beyond a check's wall clock after which its judge counts as hung.
 GRACE = 2.0
 
 
@@ -33,8 +34,8 @@ def serve(control: socket.socket, confinement: Confinement) -> None:
         request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)
         if not request:
             return
-        (timeout,) = REQUEST.unpack(request)
-        killed, status = _check(descriptors[0], timeout, confinement, control)
+        limits = Time(*REQUEST.unpack(request))
+        killed, status = _check(descriptors[0], limits, confinement, control)
         try:
             control.sendall(REPLY.pack(killed, status))
         except OSError:
@@ -42,17 +43,17 @@ def serve(control: socket.socket, confinement: Confinement) -> None:
 
 
 def _check(
-    connection: int, timeout: float, confinement: Confinement, control: socket.socket
+    connection: int, limits: Time, confinement: Confinement, control: socket.socket
 ) -> tuple[bool, int]:
     announced, announce = os.pipe()
     process = os.fork()
     if process == 0:
         os.close(announced)
         os.close(control.fileno())
-        judge.run(connection, announce, timeout, confinement)
+        judge.run(connection, announce, limits, confinement)
     os.close(announce)
     os.close(connection)
-    candidate, ended = _watch(announced, control.fileno(), time.monotonic() + timeout + GRACE)
+    candidate, ended = _watch(announced, control.fileno(), time.monotonic() + limits.wall + GRACE)
     os.close(announced)
     if not ended:
         if candidate is not None and sys.platform != "linux":

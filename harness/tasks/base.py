@@ -18,6 +18,9 @@ from typing import Any, Literal
 
 Style = Literal["assisted", "agentic", "completion"]
 Message = Mapping[str, Any]
+#: `stalled`: it ran into the wall clock with little processor time used, also with no other beside
+#: it. `unjudged`: its sample's tests need what the sandbox cannot give them.
+Doubt = Literal["", "stalled", "unjudged"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +63,15 @@ class Reference:
 class Score:
     """One completion's verdict: right or wrong, whether it could be read at all, and why.
 
-    `tool_call` says whether it calls a tool, which is no part of being right.
+    `tool_call` says whether it calls a tool, which is no part of being right. `doubt`: it counts as
+    wrong for a reason that need not be the answer's.
     """
 
     correct: bool
     parsed: bool
     detail: str = ""
     tool_call: bool = False
+    doubt: Doubt = ""
 
 
 #: Name of the metric that counts tool calls, in every task.

@@ -3,7 +3,8 @@
 A record has HumanEval's five fields: `task_id`, `prompt`, `canonical_solution`, `test` (defines
 `check(candidate)`) and `entry_point`. A completion passes when `check` returns. The function runs
 in one process and `check` in another, with plain data between them: a record whose tests need more
-than that is refused.
+than that is refused when the run is planned. No completion is ever an error: whatever it does, it
+gets a score.
 """
 
 from __future__ import annotations
@@ -14,12 +15,22 @@ from math import comb
 
 from harness import sandbox
 from harness.errors import TaskError
-from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task, common_rates
+from harness.tasks.base import (
+    Conversation,
+    Doubt,
+    Reference,
+    Sample,
+    Score,
+    Style,
+    Task,
+    common_rates,
+)
 from harness.tasks.conversations import calls_tool, code_prompt, code_reference, extract_code
 
 FIELDS = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
 
 _DRAWS_SHOWN = (1, 5, 10, 100)
+_DOES_NOTHING = "    return None\n"
 #: Where a bare continuation has left the function (Chen et al. 2021, arXiv:2107.03374).
 _OUTSIDE_FUNCTION = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 
@@ -60,14 +71,26 @@ class CodeTask(Task):
         return ready
 
     def prove(self) -> None:
-        """Raise TaskError unless each sample's own solution, where it has one, passes its tests."""
-        solved = [sample for sample in self.samples if sample.record["canonical_solution"].strip()]
-        checks = [_check(sample, sample.record["canonical_solution"]) for sample in solved]
-        for sample, verdict in zip(solved, self._judged(checks), strict=True):
-            if not verdict.passed:
+        """Raise TaskError unless each sample's own solution passes its tests.
+
+        Where it has none, its tests are at least tried on a function that does nothing.
+        """
+        solutions = [sample.record["canonical_solution"] for sample in self.samples]
+        checks = [
+            _check(sample, solution if solution.strip() else _DOES_NOTHING)
+            for sample, solution in zip(self.samples, solutions, strict=True)
+        ]
+        verdicts = self._judged(checks)
+        for sample, solution, verdict in zip(self.samples, solutions, verdicts, strict=True):
+            if solution.strip() and not verdict.passed:
                 raise TaskError(
                     f"{sample.id}: its canonical_solution does not pass its own test ({verdict}); "
                     "correct or remove the record"
+                )
+            if verdict.outcome is sandbox.Outcome.UNSUPPORTED:
+                raise TaskError(
+                    f"{sample.id}: {verdict.detail}; its completions cannot be judged, remove the "
+                    "record"
                 )
 
     def score(self, answers: Sequence[tuple[Sample, Style, str]]) -> list[Score]:
@@ -84,10 +107,10 @@ class CodeTask(Task):
         verdicts = iter(self._judged(checks))
         return [
             replace(
-                _unreadable() if completion is None else _score(sample, next(verdicts)),
+                _unreadable() if completion is None else _score(next(verdicts)),
                 tool_call=calls_tool(text),
             )
-            for (sample, _, text), completion in zip(answers, completions, strict=True)
+            for (_, _, text), completion in zip(answers, completions, strict=True)
         ]
 
     def _judged(self, checks: Sequence[sandbox.Check]) -> list[sandbox.Verdict]:
@@ -121,7 +144,7 @@ def _check(sample: Sample, completion: str) -> sandbox.Check:
     return sandbox.Check(record["prompt"], completion, record["test"], record["entry_point"])
 
 
-def _score(sample: Sample, verdict: sandbox.Verdict) -> Score:
-    if verdict.outcome is sandbox.Outcome.UNSUPPORTED:
-        raise TaskError(f"{sample.id}: {verdict.detail}; its completions cannot be judged")
-    return Score(verdict.passed, parsed=True, detail=str(verdict))
+def _score(verdict: sandbox.Verdict) -> Score:
+    unjudged = verdict.outcome is sandbox.Outcome.UNSUPPORTED
+    doubt: Doubt = "unjudged" if unjudged else "stalled" if verdict.stalled else ""
+    return Score(verdict.passed, parsed=True, detail=str(verdict), doubt=doubt)

@@ -63,10 +63,10 @@ def test_what_is_no_json_is_refused(ends, body):
 
 def test_a_deadline_ends_the_wait_also_inside_a_message(ends):
     with pytest.raises(TimeoutError):
-        frames.receive(ends[1].fileno(), time.monotonic() + 0.01)
+        frames.receive(ends[1].fileno(), frames.until(time.monotonic() + 0.01))
     ends[0].sendall(struct.pack("!I", 10) + b"[")
     with pytest.raises(TimeoutError):
-        frames.receive(ends[1].fileno(), time.monotonic() + 0.01)
+        frames.receive(ends[1].fileno(), frames.until(time.monotonic() + 0.01))
 
 
 def test_a_message_that_breaks_off_is_the_end(ends):
@@ -80,4 +80,4 @@ def test_a_deadline_ends_the_wait_for_room(ends):
     one, _ = ends
     one.setblocking(False)
     with pytest.raises(TimeoutError):
-        frames.send(one.fileno(), "x" * (4 << 20), time.monotonic() + 0.05)
+        frames.send(one.fileno(), "x" * (4 << 20), frames.until(time.monotonic() + 0.05))

@@ -54,7 +54,7 @@ def test_none_passes_none_outlives_and_neighbours_keep_their_verdicts(
         Check(PROMPT, filled(PROGRAMS[name], machine), TESTS, "double") for name in GROUPS[group]
     ]
     mixed = [each for attack in hostile for each in (attack, RIGHT, WRONG)]
-    verdicts = check(mixed, isolating_level, timeout=1.0, workers=2)
+    verdicts = check(mixed, isolating_level, timeout=1.0, asleep=1.0, workers=2)
 
     ends = dict(zip(GROUPS[group], verdicts[::3], strict=True))
     assert [name for name, verdict in ends.items() if verdict.passed] == []

@@ -1,6 +1,7 @@
 """Many checks at a time, none left behind, whatever happens to the process that asked for them."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from harness.errors import SandboxError
 from harness.sandbox import Check, Level, Outcome, Verdict, check, choose, interpreter, pool
 from harness.sandbox.interpreter import LostError, WarmInterpreter
+from harness.sandbox.limits import Time
 
 ROOT = Path(__file__).parents[2]
 PROMPT = "def f(x):\n"
@@ -95,29 +97,55 @@ def test_hashing_is_the_same_in_every_interpreter(isolation):
     assert check([told("hash('titrate')")], isolation) == found[:1]
 
 
-def test_the_time_limit_is_wall_clock_and_each_checks_own(isolation):
-    asleep = ENDLESS._replace(completion="    import time\n    time.sleep(600)\n")
-    start = time.monotonic()
-    verdicts = check([ENDLESS, RIGHT, asleep], isolation, timeout=0.4, workers=2)
-    assert [str(verdict) for verdict in verdicts] == ["timed out", "passed", "timed out"]
-    assert time.monotonic() - start < 60  # of 600
+ASLEEP = ENDLESS._replace(completion="    import time\n    time.sleep(600)\n")
+NAP = RIGHT._replace(completion="    import time\n    time.sleep(0.5)\n    return 2 * x\n")
 
 
-def test_a_check_that_timed_out_in_company_is_repeated_alone(isolation, monkeypatch):
+def test_the_time_limit_is_processor_time_and_each_checks_own(isolation):
+    verdicts = check([ENDLESS, RIGHT, NAP], isolation, timeout=0.2, asleep=30.0, workers=2)
+    assert [str(verdict) for verdict in verdicts] == ["timed out", "passed", "passed"]
+
+
+def test_what_sleeps_ends_by_the_wall_clock_and_is_told_from_what_computes(isolation, monkeypatch):
+    """It is repeated alone, because it might be the machine that let it wait."""
+    runs = []
+    run = pool._Pool.run
+    monkeypatch.setattr(
+        pool._Pool, "run", lambda self, *rest: runs.append(rest[0]) or run(self, *rest)
+    )
+    verdicts = check([ASLEEP, ENDLESS], isolation, timeout=0.2, asleep=0.4, workers=2)
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.TIMED_OUT] * 2
+    assert [verdict.stalled for verdict in verdicts] == [True, False]
+    assert re.fullmatch(
+        r"0 s of wall clock with 0\.0\d s of processor time, alone", verdicts[0].detail
+    )
+    assert [runs.count(each) for each in (ASLEEP, ENDLESS)] == [2, 1]
+
+
+def test_threads_share_the_processor_time_of_their_check(isolation):
+    threads = (
+        "    import threading\n    def spin():\n        while True: pass\n"
+        "    for _ in range(3): threading.Thread(target=spin).start()\n    spin()\n"
+    )
+    busy = ENDLESS._replace(completion=threads)
+    assert [str(each) for each in check([busy], isolation, timeout=0.2)] == ["timed out"]
+
+
+def test_a_check_that_stalled_beside_others_is_repeated_alone(isolation, monkeypatch):
     """The first run of each check is made slow; alone, the honest ones are as fast as ever."""
     seen, together, most = [], [], []
     run = pool._Pool.run
 
-    def slow_beside_others(self, check_, level, timeout):
+    def slow_beside_others(self, check_, level, limits):
         together.append(check_)
         most.append(len(together))
         try:
             if check_ not in seen:
                 seen.append(check_)
                 time.sleep(0.3)  # until all have begun
-                return Verdict(Outcome.TIMED_OUT)
+                return Verdict(Outcome.TIMED_OUT, stalled=True)
             assert len(together) == 1
-            return run(self, check_, level, timeout)
+            return run(self, check_, level, limits)
         finally:
             together.remove(check_)
 
@@ -129,14 +157,10 @@ def test_a_check_that_timed_out_in_company_is_repeated_alone(isolation, monkeypa
     assert max(most) > 1
 
 
-def test_a_check_that_timed_out_alone_is_not_repeated(isolation, monkeypatch):
-    runs = []
-    run = pool._Pool.run
-    monkeypatch.setattr(
-        pool._Pool, "run", lambda self, *rest: runs.append(rest) or run(self, *rest)
-    )
-    assert str(*check([ENDLESS], isolation, timeout=0.2)) == "timed out"
-    assert len(runs) == 1
+def test_a_completion_without_end_is_wrong_and_no_error(isolation):
+    huge = RIGHT._replace(completion=f"    return {'1' * (9 << 20)}\n")
+    (verdict,) = check([huge], isolation)
+    assert str(verdict).startswith("exception: a completion of ")
 
 
 def test_a_lost_interpreter_is_replaced_and_its_check_repeated(isolation):
@@ -274,7 +298,7 @@ def test_a_check_that_was_lost_is_not_a_verdict(isolation):
         process.kill()
     lost._process.kill()
     with pytest.raises(LostError):
-        lost.check(RIGHT, 1.0)
+        lost.check(RIGHT, Time.of(1.0))
     lost.close()
 
 

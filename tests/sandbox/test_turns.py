@@ -1,27 +1,9 @@
-"""A lonely turn has no company, and every company is noticed."""
+"""A lonely turn has no company, and goes before those that come later."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.sandbox.turns import Turns
-
-
-def test_a_turn_by_itself_had_no_company():
-    turns = Turns()
-    with turns.shared() as turn:
-        pass
-    with turns.shared():
-        pass
-    assert not turn.company
-
-
-def test_company_is_noticed_by_both_also_when_it_comes_late():
-    turns = Turns()
-    with turns.shared() as first:
-        with turns.shared() as second:
-            pass
-        assert first.company
-    assert second.company
 
 
 def test_lonely_turns_are_lonely():
