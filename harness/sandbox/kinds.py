@@ -28,8 +28,8 @@ class Leaf(NamedTuple):
 class Mutable(NamedTuple):
     """A type of objects that can be changed.
 
-    `parts` are its items, or a text; an empty object is made from `made_of`, and filled with
-    parts.
+    `parts` are its items, or with `text` a text; an empty object is made from `made_of`, and filled
+    with parts.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Mutable(NamedTuple):
     make: Callable[..., Any]
     made_of: Callable[[Any], list[Any]] = lambda _: []
     exact: Callable[[Any], bool] = lambda _: True
+    text: bool = False
 
 
 class Read(Iterator[Any]):
@@ -206,5 +207,5 @@ MUTABLES: Mapping[type, Mutable] = {
     ),
     list: Mutable("list", list.__iter__, _fill_list, list),
     set: Mutable("set", set.__iter__, _fill_set, set),
-    bytearray: Mutable("bytearray", bytearray.hex, _fill_bytes, bytearray),
+    bytearray: Mutable("bytearray", bytearray.hex, _fill_bytes, bytearray, text=True),
 }

