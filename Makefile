@@ -6,13 +6,17 @@ RUN := $(VENV)/bin
 # vLLM's build for CPUs pins a torch of its own: a second environment.
 VLLM := .venv-vllm
 
-.PHONY: bench test test-vllm parity lint speed speed-vllm install
+.PHONY: bench test test-slow test-vllm parity lint speed speed-vllm install
 
 bench: $(VENV)/.installed
 	$(RUN)/pytest benches -k keep_topk
 
 test: $(VENV)/.installed
 	$(RUN)/pytest
+
+# More of the same, for minutes: thousands of mutants where `make test` takes a few.
+test-slow: $(VENV)/.installed
+	$(RUN)/pytest -m slow
 
 test-vllm: $(VLLM)/.installed
 	$(VLLM)/bin/pytest tests/engines/vllm
