@@ -16,6 +16,7 @@ import pytest
 from harness.errors import SandboxError
 from harness.sandbox import Check, Level, interpreter, landlock, pool, root, seccomp
 from harness.sandbox.interpreter import WarmInterpreter
+from harness.sandbox.limits import Time
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these layers are Linux's")
 
@@ -56,7 +57,7 @@ def answer(monkeypatch, request):
         assert len(interpreter_.layers) == 3 - len(set(without) & {"landlock", "seccomp"})
         prompt = f"import ctypes, os, signal, socket, time\n{head}\ndef f():\n"
         check = Check(prompt, f"    return {expression}\n", TESTS, "f")
-        verdict = interpreter_.check(check, 10.0)
+        verdict = interpreter_.check(check, Time.of(10.0))
         return verdict.detail.removeprefix("ValueError: ").partition(", at `")[0]
 
     return asked
@@ -235,5 +236,5 @@ def test_a_layer_that_cannot_be_put_on_is_an_error_and_not_a_verdict(isolation, 
     monkeypatch.setattr(interpreter, "command", broken)
     started = WarmInterpreter(isolation.level)
     with pytest.raises(SandboxError, match=r"could not be isolated: .*refused"):
-        started.check(pool._PROBE, 5.0)
+        started.check(pool._PROBE, Time.of(5.0))
     started.close()
