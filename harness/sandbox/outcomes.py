@@ -115,10 +115,11 @@ class Raised(NamedTuple):
 def of_raised(raised: Raised) -> Verdict:
     """The outcome when an exception of the candidate's ended the tests."""
     text = f"{raised.name}: {raised.message}".removesuffix(": ")
+    place = f"at `{raised.line}`" if raised.line else "in sending its answer"
     if raised.errno in _REFUSALS:
-        return Verdict(Outcome.FORBIDDEN, f"{text}, at `{raised.line}`")
+        return Verdict(Outcome.FORBIDDEN, f"{text}, {place}")
     if raised.errno == errno.ENOMEM or raised.is_a(MemoryError):
-        return Verdict(Outcome.OUT_OF_MEMORY, f"at `{raised.line}`")
+        return Verdict(Outcome.OUT_OF_MEMORY, place)
     if not raised.is_a(Exception):
         return Verdict(Outcome.EXITED, text)
     return Verdict(Outcome.EXCEPTION, text)

@@ -96,6 +96,8 @@ def test_tests_may_expect_an_exception(verdict, kind):
         ("    import os\n    os._exit(3)\n", "exited: status 3"),
         ("    while True: pass\n", "timed out"),
         ("    return bytearray(3 << 30)\n", "out of memory: at `return bytearray(3 << 30)`"),
+        ("    return [0] * 10**8\n", "out of memory: in sending its answer"),
+        ("    x = [x]\n    while x: x += x\n", "out of memory: at `while x: x += x`"),
         ("    import ctypes\n    ctypes.string_at(0)\n", "killed: SIGSEGV"),
         (
             "    import os\n    os.fork()\n",
