@@ -15,6 +15,7 @@ from harness.runs.agreement import agreed
 from harness.runs.plan import Place, PlannedCase
 from harness.runs.results import CaseResult, CaseStatus, DrawResult
 from harness.tasks.base import Score
+from harness.tasks.reasoning import opened_by
 
 _DOUBTS = {
     "stalled": (
@@ -44,8 +45,8 @@ def scored(
     try:
         scores = case.task.score(
             [
-                (case.task.by_id[place.sample], style, completion.text)
-                for place, _, completion in completions
+                (case.task.by_id[place.sample], style, opened_by(prompt) + completion.text)
+                for place, prompt, completion in completions
             ]
         )
     except Exception as error:

@@ -25,7 +25,8 @@ from harness.tasks.base import (
     Task,
     common_rates,
 )
-from harness.tasks.conversations import calls_tool, code_prompt, code_reference, extract_code
+from harness.tasks.code_answers import Reading, read_code
+from harness.tasks.conversations import calls_tool, code_prompt, code_reference
 
 FIELDS = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
 
@@ -44,6 +45,7 @@ class CodeTask(Task):
     #: Whether the records are the user's own: their tests are tried on their solutions first.
     unproven: bool = False
 
+    version = 2
     metric = "pass@1"
 
     @property
@@ -95,22 +97,21 @@ class CodeTask(Task):
 
     def score(self, answers: Sequence[tuple[Sample, Style, str]]) -> list[Score]:
         """Judge every answer's code, several at a time; an answer without code is wrong."""
-        completions = [
-            text if style == "completion" else _extract(sample, text)
-            for sample, style, text in answers
-        ]
+        readings = [_read(sample, style, text) for sample, style, text in answers]
         checks = [
-            _check(sample, completion)
-            for (sample, _, _), completion in zip(answers, completions, strict=True)
-            if completion is not None
+            _check(sample, reading.completion)
+            for (sample, _, _), reading in zip(answers, readings, strict=True)
+            if reading.completion is not None
         ]
         verdicts = iter(self._judged(checks))
         return [
             replace(
-                _unreadable() if completion is None else _score(next(verdicts)),
+                _unreadable(reading)
+                if reading.completion is None
+                else _told(_score(next(verdicts)), reading),
                 tool_call=calls_tool(text),
             )
-            for (_, _, text), completion in zip(answers, completions, strict=True)
+            for (_, _, text), reading in zip(answers, readings, strict=True)
         ]
 
     def _judged(self, checks: Sequence[sandbox.Check]) -> list[sandbox.Verdict]:
@@ -131,12 +132,20 @@ def pass_at_k(draws: int, right: int, k: int) -> float:
     return 1.0 - comb(draws - right, k) / comb(draws, k)
 
 
-def _extract(sample: Sample, text: str) -> str | None:
-    return extract_code(text, sample.record["prompt"], sample.record["entry_point"])
+def _read(sample: Sample, style: Style, text: str) -> Reading:
+    """What an answer's code is; a bare completion is code as it stands."""
+    if style == "completion":
+        return Reading(text, "")
+    return read_code(text, sample.record["prompt"], sample.record["entry_point"])
 
 
-def _unreadable() -> Score:
-    return Score(correct=False, parsed=False, detail="no code")
+def _unreadable(reading: Reading) -> Score:
+    return Score(correct=False, parsed=False, detail=reading.why)
+
+
+def _told(score: Score, reading: Reading) -> Score:
+    """A score that also says which code of the answer was judged."""
+    return replace(score, detail=f"{score.detail} [{reading.why}]") if reading.why else score
 
 
 def _check(sample: Sample, completion: str) -> sandbox.Check:

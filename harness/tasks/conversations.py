@@ -1,4 +1,4 @@
-"""How a sample is put to a model, and how its answer is read back; shared by every task.
+"""How a sample is put to a model; shared by every task.
 
 Prompts. The same material reaches the model in one of three styles:
     assisted    the user pastes it into one turn
@@ -6,19 +6,18 @@ Prompts. The same material reaches the model in one of three styles:
     completion  bare text to be continued, for models without a chat template
 Both chat styles have the same reference continuation.
 
-Answers. `extract_code` turns a completion into what HumanEval appends to its prompt, and
-`final_number` finds the number that an answer ends with.
+How an answer is read back: `code_answers` and `number_answers`.
 """
 
 from __future__ import annotations
 
-import re
-import textwrap
-from decimal import Decimal
+import ast
 from typing import Any
 
 from harness.errors import TaskError
+from harness.tasks import indentation, python_source
 from harness.tasks.base import Conversation, Message, Reference, Style
+from harness.tasks.number_answers import final_number as final_number
 
 CODE_MARKER = "#Function definition and docstring:\n"
 _INDENT = " " * 4
@@ -147,75 +146,21 @@ def _read_file(request: str, path: str, content: str) -> Conversation:
     return Conversation(messages, (READ_FILE,))
 
 
-_FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
-_DEFINITION = re.compile(r"(?:async +)?def .*:\s*(?:#.*)?")
-
-
-def extract_code(text: str, prompt: str, entry_point: str) -> str | None:
-    """A chat answer as a HumanEval completion, to be appended to `prompt`; None if it is empty.
-
-    The first fenced block counts, or the whole text when there is none; a fence that is never
-    closed reaches to the end. A block that defines `entry_point` itself stands below the prompt,
-    whose docstring makes it a whole function, and redefines it. Anything else is the body of the
-    prompt's last function: a leading definition line is dropped and the rest indented by four.
-    """
-    text = text.replace("\r\n", "\n")
-    fenced = _FENCE.search(text)
-    block = fenced.group(1) if fenced else text
-    if not block.strip():
-        return None
-    gap = "" if prompt.endswith("\n") else "\n"
-    whole = textwrap.dedent(_without_tabs(block))
-    own = re.compile(rf"^(?:async +)?def +{re.escape(entry_point)}\s*\(", re.MULTILINE)
-    if own.search(whole):
-        return f"{gap}\n{whole.rstrip()}\n"
-    return f"{gap}{_indented_body(block)}\n"
-
-
 def _indented_body(source: str) -> str:
-    """A function body with blank ends trimmed, tabs as four spaces and least indent four."""
-    lines = _dedented_lines(_without_tabs(source).split("\n"))
+    """A function's body, indented by four; of a whole function, what is in it."""
+    whole = indentation.moved(source)
+    tree = python_source.parsed(whole)
     # A definition with nothing beside it is the function itself; otherwise it is a helper inside.
-    rest = lines[1:]
-    if lines and _DEFINITION.fullmatch(lines[0]) and all(_indent(line) for line in rest if line):
-        lines = _dedented_lines(rest)
-    return "\n".join(_INDENT + line if line else "" for line in lines)
+    match tree.body if tree else []:
+        case [ast.FunctionDef() | ast.AsyncFunctionDef() as function] if not (
+            function.decorator_list or function.body[0].lineno == function.lineno
+        ):
+            head = whole.split("\n")[: function.body[0].lineno - 1]
+            whole = "\n".join(whole.split("\n")[_length_of_head(head) :])
+    return indentation.moved(whole, _INDENT)
 
 
-def _dedented_lines(lines: list[str]) -> list[str]:
-    """Lines without blank ones at the ends and without their common indent; blank ones empty."""
-    filled = [index for index, line in enumerate(lines) if line.strip()]
-    if not filled:
-        return []
-    least = min(_indent(lines[index]) for index in filled)
-    return [line[least:] if line.strip() else "" for line in lines[filled[0] : filled[-1] + 1]]
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" "))
-
-
-def _without_tabs(source: str) -> str:
-    return source.replace("\t", _INDENT)
-
-
-_NUMBER = re.compile(r"(?:(?<![\w)%.])-)?(?:\$-?)?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)")
-
-
-def final_number(text: str) -> Decimal | None:
-    """The number after the last `####`, else the last number of the text; None without any.
-
-    Dollar and per cent signs, thousands commas and a final point are dropped, so that equal
-    amounts compare equal however they are written. A dash after a digit is a minus between two
-    numbers and not the sign of the second.
-    """
-    _, marker, tail = text.rpartition("####")
-    if marker and (found := _NUMBER.search(tail)):
-        return _decimal(found.group())
-    numbers = _NUMBER.findall(text)
-    return _decimal(numbers[-1]) if numbers else None
-
-
-def _decimal(number: str) -> Decimal:
-    sign = "-" if "-" in number else ""
-    return Decimal(sign + re.sub(r"[-$,]", "", number))
+def _length_of_head(lines: list[str]) -> int:
+    """How many lines a `def` and its parameters take; comments below them belong to the body."""
+    comments = [line for line in lines if line.lstrip().startswith("#") or not line.strip()]
+    return len(lines) - len(comments)

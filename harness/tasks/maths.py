@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from harness.errors import TaskError
 from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task, common_rates
-from harness.tasks.conversations import calls_tool, final_number, maths_prompt, maths_reference
+from harness.tasks.conversations import calls_tool, maths_prompt, maths_reference
+from harness.tasks.number_answers import final_number
 
 FIELDS = ("question", "answer")
 
@@ -19,6 +20,7 @@ FIELDS = ("question", "answer")
 class MathsTask(Task):
     """Word problems, right when the final number equals the reference's as a decimal."""
 
+    version = 2
     metric = "exact_match"
 
     def prompt(self, sample: Sample, style: Style) -> Conversation | str:

@@ -57,6 +57,18 @@ def test_a_new_scorer_changes_scores_and_nothing_else(results, all_wrong):
     assert told[0] == Change(results[0].case.id, "pass@1", mean, 0.0, 6, 6)
 
 
+@pytest.mark.parametrize(("end", "read"), [("<think>\n", 0), ("<think>\n\n</think>\n", 2)])
+def test_an_answer_inside_reasoning_that_its_prompt_opened_is_none(results, end, read):
+    good = "```python\n    return 1\n```"
+    draws = tuple(
+        replace(draw, prompt=draw.prompt + end, completion=replace(draw.completion, text=good))
+        for draw in results[0].draws
+    )
+    (after,) = rescored([replace(results[0], draws=draws)])
+    samples = len(draws) / 2
+    assert sum(draw.score.parsed for draw in after.draws) == read * samples
+
+
 def test_another_version_of_the_task_is_said(results, monkeypatch):
     monkeypatch.setattr(MicroHumanEval, "version", 99)
     (warning,) = set(rescored(results)[1].warnings) - set(results[1].warnings)

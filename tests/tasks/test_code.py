@@ -67,9 +67,9 @@ def test_scores_come_in_order_and_say_why():
         ]
     )
     assert [score.detail for score in scores] == [
-        "exception: ValueError: no",
+        "exception: ValueError: no [the fence continues the prompt]",
         "no code",
-        "passed",
+        "passed [the fence continues the prompt]",
     ]
 
 

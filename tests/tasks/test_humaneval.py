@@ -17,7 +17,8 @@ def test_the_problems_are_those_of_the_package():
 @pytest.mark.parametrize("style", ["assisted", "agentic"])
 def test_all_references_pass(style):
     scores = TASK.score([(s, style, TASK.reference(s).text) for s in TASK.samples])
-    assert [score.detail for score in scores] == ["passed"] * 164
+    details = {score.detail for score in scores}
+    assert details == {"passed [the fence continues the prompt]"}
 
 
 def test_all_bare_solutions_and_all_whole_functions_pass():

@@ -41,7 +41,8 @@ def test_the_set_is_the_same_every_time_and_without_twins():
 @pytest.mark.parametrize("style", ["assisted", "agentic"])
 def test_references_pass_in_both_chat_styles(style):
     found = TASK.score([(s, style, TASK.reference(s).text) for s in TASK.samples])
-    assert [score.detail for score in found] == ["passed"] * TASK.size
+    details = {score.detail for score in found}
+    assert details == {"passed [the fence continues the prompt]"}
 
 
 def test_no_single_constant_mutant_passes():

@@ -1,0 +1,137 @@
+"""The pieces of an answer that may be code: its fences as CommonMark has them, and bare text.
+
+Fences may be of backticks or tildes, of any length, in lists and quotes, and may hold each other's
+marks. Where no fence is usable, the text between lines that look like one is read as it stands:
+models forget to open a fence, and start them where CommonMark has none.
+"""
+
+from __future__ import annotations
+
+import doctest
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from harness.tasks import indentation, python_source
+
+# Tags such as <answer> would hide the fence behind them.
+_MARKDOWN = MarkdownIt("commonmark", {"html": False})
+_RAIL = re.compile(r"^[\s>*+\-]*(?:\d+[.)])?[ \t]*(?:`{3,}|~{3,}).*$", re.MULTILINE)
+_PYTHON = ("py", "ipy", "ipython", "sage")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of an answer; `place` names it to a reader, `language` is what its fence says.
+
+    `apart`: nothing that is no Python touches it, as the rest of a broken function would.
+    """
+
+    source: str
+    place: str
+    language: str = ""
+    apart: bool = True
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is said to be something else than Python."""
+        return bool(self.language) and not self.language.startswith(_PYTHON)
+
+
+def fenced_blocks(text: str) -> list[Block]:
+    """The fences of a text, in order; short code between three backticks counts as one."""
+    found = [(language, _grown(text, token)) for language, token in _fences(text)]
+    return [
+        Block(
+            _session(source),
+            f"fence {number} of {len(found)}" if len(found) > 1 else "the fence",
+            language.lstrip("{.").lower(),
+        )
+        for number, (language, source) in enumerate(found, start=1)
+        if source.strip()
+    ]
+
+
+def bare_stretches(text: str) -> list[Block]:
+    """The text between lines that look like the mark of a fence, wherever they stand."""
+    found = [stretch for stretch in _RAIL.split(text) if stretch.strip()]
+    return [Block(_session(stretch), "the bare text") for stretch in found]
+
+
+def bare_runs(stretch: Block) -> list[Block]:
+    """The runs of whole statements between lines that are no Python, each at the margin."""
+    return list(_runs(stretch.source.split("\n")))
+
+
+def has_fence_marks(text: str) -> bool:
+    """Whether a line of the text looks like the mark of a fence."""
+    return _RAIL.search(text) is not None
+
+
+def _fences(text: str) -> Iterator[tuple[str, Token]]:
+    for token in _MARKDOWN.parse(text):
+        if token.type == "fence":
+            yield token.info.strip(), token
+        for inner in token.children or ():
+            if inner.type == "code_inline" and len(inner.markup) >= 3:
+                language, _, rest = inner.content.strip().partition(" ")
+                if language.lower().startswith(_PYTHON):
+                    inner.content = rest
+                yield "", inner
+
+
+def _grown(text: str, token: Token) -> str:
+    """What a fence holds, to the end of a string that its closing mark would cut in two."""
+    if token.map is None or _ends_whole(token.content):
+        return token.content
+    lines = text.split("\n")
+    start, end = token.map
+    for further in range(end, len(lines)):
+        if lines[further].strip() == token.markup:
+            grown = "\n".join(lines[start + 1 : further])
+            if python_source.parsed(indentation.moved(grown)):
+                return grown
+    return token.content
+
+
+def _ends_whole(source: str) -> bool:
+    return source.count('"""') % 2 == 0 and source.count("'''") % 2 == 0
+
+
+def _session(source: str) -> str:
+    """The input of an interactive session; any other source as it is."""
+    if not source.lstrip().startswith(">>> "):
+        return source
+    try:
+        return doctest.script_from_examples(source)
+    except ValueError:  # its prompts do not fit each other
+        return source
+
+
+def _runs(lines: list[str]) -> Iterator[Block]:
+    position = 0
+    while position < len(lines):
+        width = len(lines[position]) - len(lines[position].lstrip())
+        taken = _stripped(lines[position:], width) if lines[position].strip() else []
+        run = python_source.whole_statements("\n".join(taken))
+        if run.strip():
+            size = run.count("\n") + 1
+            above = position == 0 or not lines[position - 1].strip()
+            below = size == len(taken) or not taken[size - 1].strip()
+            yield Block(run, "part of the bare text", apart=above and below)
+            position += size
+        else:
+            position += 1
+
+
+def _stripped(lines: list[str], width: int) -> list[str]:
+    """The lines without their first `width` characters, up to one that stands further left."""
+    taken = []
+    for line in lines:
+        if line[:width].strip():
+            break
+        taken.append(line[width:])
+    return taken

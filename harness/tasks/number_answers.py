@@ -1,0 +1,141 @@
+r"""The number that an answer ends with, however it is written.
+
+Behind the model's reasoning, the first of these that holds a number:
+
+1. the last `#### N` or `\boxed{N}`, whichever stands later
+2. the last "answer is N" or "answer: N"
+3. the last number in front of a "Check: ..." that ends the text
+4. the last number
+
+`####` is a Markdown heading too: what begins with a word, or is numbered (`#### 2. Money`) with
+text below, is no marker. Of an equation the last side counts that is one number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.tasks.number_spelling import plain
+from harness.tasks.numbers import Found, Number, numbers_in
+from harness.tasks.reasoning import without_reasoning
+
+_MARKER = re.compile(r"####+")
+_BOX = re.compile(r"\\boxed\s*")
+_CUE = re.compile(
+    r"\banswers?\b(?:[^.\n=:]{0,40}?(?:\bis\b|\bare\b|\bbe\b|[:=])|[ *_]*$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CHECK = re.compile(
+    r"(?:^|[.!?\n])[\s(*_]*(?:double[- ]?)?(?:check|verification|verify|proof)\b[*_]*:",
+    re.IGNORECASE,
+)
+#: What may stand between a marker and its number.
+_LEAD = re.compile(
+    r"(?:(?:the|final|so|is|answer|result|total)\b|_|[^\w.\-$€£¥₹\\])*", re.IGNORECASE
+)
+_NUMBERED = re.compile(r"\d{1,2}[.):]\s+[^\W\d]")
+#: Where the reason for a number begins.
+_REASON = re.compile(
+    r"[;(\[]|,\s|\.\s|\b(?:because|since|as|which|where|so|and|but|or|for|not)\b", re.IGNORECASE
+)
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
+
+
+def final_number(text: str) -> Number | None:
+    """The number that a text ends with, None without any; equal amounts compare equal.
+
+    A `Decimal` where the value has finitely many digits, else a `Fraction`.
+    """
+    answer = plain(without_reasoning(text))
+    for found in (*_marked(answer), *_announced(answer)):
+        return found.value
+    checked = [check.start() for check in _CHECK.finditer(answer)]
+    for part in (*(answer[:start] for start in reversed(checked)), answer):
+        if (last := _last(part)) is not None:
+            return last.value
+    return None
+
+
+def _marked(answer: str) -> Iterator[Found]:
+    """The numbers that stand behind a marker or in a box, from the last one."""
+    places = [(m.end(), _line_below(answer, m.end())) for m in _MARKER.finditer(answer)]
+    boxes = [(m.end(), _braced(answer, m.end())) for m in _BOX.finditer(answer)]
+    marked = [(place, _behind_marker(answer, place, line)) for place, line in places]
+    boxed = [(place, _of_equation(content)) for place, content in boxes]
+    yield from (found for _, found in sorted([*marked, *boxed], key=_place, reverse=True) if found)
+
+
+def _announced(answer: str) -> Iterator[Found]:
+    """The numbers of sentences that say what the answer is, from the last one."""
+    for cue in reversed([*_CUE.finditer(answer)]):
+        line = _line_below(answer, cue.end())
+        end = _SENTENCE_END.search(line)
+        sentence = line[: end.start()] if end else line
+        if found := _leading(sentence) or _last(sentence):
+            yield found
+
+
+def _behind_marker(answer: str, place: int, line: str) -> Found | None:
+    """The number of a line that a marker begins, unless the line is a heading."""
+    below = answer[answer.index(line, place) + len(line) :] if line else ""
+    if _NUMBERED.match(line.strip()) and below.strip():
+        return None
+    return _leading(line)
+
+
+def _leading(line: str) -> Found | None:
+    """The number that a line begins with, or that an equation there comes to."""
+    lead = _LEAD.match(line)
+    rest = line[lead.end() :] if lead else line
+    rest = re.sub(r"^-\s+(?=[\d$])", "-", rest)
+    first = next(numbers_in(rest), None)
+    if first is None or rest[: first.start].strip("$ "):
+        return None
+    reason = _REASON.search(rest)
+    return _of_equation(rest[: reason.start()] if reason else rest) or first
+
+
+def _of_equation(content: str) -> Found | None:
+    """The last side of an equation that is one number; without one, the first number."""
+    sides = [[*numbers_in(side)] for side in re.split(r"[=~]", content)]
+    single = [side[0] for side in sides if len(side) == 1]
+    several = [side[0] for side in sides if side]
+    return single[-1] if single else several[0] if several else None
+
+
+def _last(part: str) -> Found | None:
+    """The last number of a text, rather one that is no part of a word, nor counts list items."""
+    found = [*numbers_in(part)]
+    own = [number for number in found if not number.attached and not _counts(part, number)]
+    return next(reversed(own or found), None)
+
+
+def _counts(part: str, number: Found) -> bool:
+    """Whether a number is that of a list item."""
+    line = part.rfind("\n", 0, number.start) + 1
+    return not part[line : number.start].strip() and bool(
+        re.match(r"[.)]\s+\S", part[number.end : number.end + 9])
+    )
+
+
+def _line_below(answer: str, place: int) -> str:
+    """The rest of the line at a place, or the next one that is not blank."""
+    rest = answer[place:]
+    return next((line for line in rest.split("\n") if line.strip(" *_:`$")), "")
+
+
+def _braced(answer: str, place: int) -> str:
+    """What stands in the braces that begin at a place, or the word there."""
+    if answer[place : place + 1] != "{":
+        return answer[place:].split(maxsplit=1)[0] if answer[place:].strip() else ""
+    depth = 0
+    for index in range(place, len(answer)):
+        depth += {"{": 1, "}": -1}.get(answer[index], 0)
+        if depth == 0:
+            return answer[place + 1 : index]
+    return answer[place + 1 :].split("\n", 1)[0]
+
+
+def _place(entry: tuple[int, Found | None]) -> int:
+    return entry[0]
