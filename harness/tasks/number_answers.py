@@ -23,7 +23,7 @@ from harness.tasks.reasoning import without_reasoning
 _MARKER = re.compile(r"####+")
 _BOX = re.compile(r"\\boxed\s*")
 _CUE = re.compile(
-    r"\banswers?\b(?:[^.\n=:]{0,40}?(?:\bis\b|\bare\b|\bbe\b|[:=])|[ *_]*$)",
+    r"\banswers?\b(?:[ *_]*[:=]|[^.\n=:]{0,40}?\b(?:is|are|be)\b|[ *_]*$)",
     re.IGNORECASE | re.MULTILINE,
 )
 _CHECK = re.compile(

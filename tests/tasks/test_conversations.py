@@ -129,7 +129,7 @@ def test_a_template_that_refuses_one_style_renders_the_other():
         ("    return 2 * x\n", "    return 2 * x"),
         ("\n\treturn '\t'\n\n", "    return '\t'"),
         ("def twice(x):\n    return 2 * x\n", "    return 2 * x"),
-        ("def twice(\n    x,\n):\n    # doubled\n    return 2 * x\n", "    # doubled\n    return 2 * x"),
+        ("def f(\n    x,\n):\n    # said\n    return 2 * x\n", "    # said\n    return 2 * x"),
         ("    def f():\n        pass\n    f()\n", "    def f():\n        pass\n    f()"),
         ("    a = '''\nb\n'''\n    return a\n", "    a = '''\nb\n'''\n    return a"),
     ],

@@ -18,7 +18,7 @@ SPELLINGS = {
         "18 cm^2", "18 m2", "18 km/h", "18%", r"18\%", "18 %", "€18", "18 €", "£18", "18€", "USD 18", "US$18", "Rs. 18",
         "18 dollars", "18 eggs.", "18th", "(18)", "[18]", '"18"', "'18'", "= 18", "~18", "≈ 18", ": 18",
         "18!", "**$18**", "<b>18</b>", "18\u00a0dollars", "\uff11\uff18", "\u0661\u0668", "1.8e1", "1.8E+1",
-        r"1.8 \times 10^1", r"1.8\cdot10^{1}", "1.8 × 10¹", "1.8*10^1", "180e-1", "36/2", r"\frac{36}{2}",
+        r"1.8 \times 10^1", r"1.8\cdot10^{1}", "1.8 \u00d7 10¹", "1.8*10^1", "180e-1", "36/2", r"\frac{36}{2}",
         r"\dfrac{36}{2}", r"\tfrac{36}{2}", r"{18}", r"18\!", "18\u200b", r"\left(18\right)", r"\boxed{18}",
         r"\boxed{\boxed{18}}", r"\boxed{\$18}", r"\boxed{18\text{ dollars}}", r"$\boxed{18}$.", r"\boxed{ 18 }",
         r"\boxed{\text{18 dollars}}", r"\boxed{x = 18}", r"\fbox{18}",
@@ -31,7 +31,7 @@ SPELLINGS = {
     "1200": [
         "1,200", "1200", "1 200", "1\u00a0200", "1\u202f200", "1\u2009200", r"1\,200", r"1{,}200", r"1{\,}200",
         r"1\ 200", r"1\;200", r"1,\!200", "1~200", "1'200", "1\u2019200", "1_200", "1,200.00", "$1,200", r"\$1{,}200",
-        r"\boxed{1{,}200}", r"\boxed{\$1{,}200}", r"$1\,200$", "1.2e3", r"1.2 \times 10^{3}", "1.2 × 10³", "1.200,00",
+        r"\boxed{1{,}200}", r"\boxed{\$1{,}200}", r"$1\,200$", "1.2e3", r"1.2 \times 10^{3}", "1.2 \u00d7 10³", "1.200,00",
         "**1,200** dollars", "\uff11\uff0c\uff12\uff10\uff10", "$1,200.", "1,200-dollar", r"\text{1,200}",
     ],
     "1234567.5": [
@@ -110,6 +110,7 @@ def test_a_number_is_read_however_it_is_written_and_presented(spelling, number):
         ("The answer is that 9 eggs make $18.\nThat is 2 each.", "18"),
         ("The answer is not 12 but 18.", "18"),
         ("The answer to the 2nd question is 18 dollars (2 each).", "18"),
+        ("To express the answer in dollars: 9 eggs * $2. It is 18", "18"),
         ("Answer:\n18\nThat took 3 steps.", "18"),
         # The last number
         ("The answer is 18.", "18"),

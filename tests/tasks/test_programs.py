@@ -41,8 +41,8 @@ def test_helpers_are_found_in_turn_and_in_order():
 
 
 def test_annotations_are_what_the_future_makes_of_them():
-    source = "from __future__ import annotations\ndef f(x: No = 1, *y: int) -> No[int]:\n    z: No = x\n    return z"
+    code = "def f(x: No = 1, *y: int) -> No[int]:\n    z: No = x\n    return z"
     scope = {}
-    exec(without_future(source), scope)
+    exec(without_future(f"from __future__ import annotations\n{code}"), scope)
     assert scope["f"].__annotations__ == {"x": "No", "y": "int", "return": "No[int]"}
     assert without_future("x = 1  # kept") == "x = 1  # kept"
