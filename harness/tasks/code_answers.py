@@ -17,6 +17,7 @@ itself is no Python.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,8 @@ from harness.tasks.python_source import Function
 from harness.tasks.reasoning import without_reasoning
 
 _INDENT = " " * 4
+#: Web pages indent by no-break blanks, and models learned from them.
+_BLANKS = re.compile(r"^[ \u00a0]*\u00a0[ \u00a0]*", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,5 +257,6 @@ def _body_indent(prompt: str) -> str:
 
 
 def _plain_lines(text: str) -> str:
-    """A text without a byte order mark, its lines ended as Python's are."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    """A text without a byte order mark, its lines ended and indented as Python's are."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return _BLANKS.sub(lambda blanks: " " * len(blanks.group()), lines)

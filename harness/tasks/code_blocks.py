@@ -20,6 +20,11 @@ from harness.tasks import indentation, python_source
 # Tags such as <answer> would hide the fence behind them.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 _RAIL = re.compile(r"^[\s>*+\-]*(?:\d+[.)])?[ \t]*(?:`{3,}|~{3,}).*$", re.MULTILINE)
+#: How a statement that matters begins. Trying every line of a long text would take minutes.
+_START = re.compile(
+    r"[ \t]*(?:@|(?:async|class|def|del|for|from|global|if|import|match|nonlocal|pass|raise|return"
+    r"|try|while|with|yield)\b|[A-Za-z_][\w.]*(?:\(|\[|[^\n=]{0,80}=(?!=)))"
+)
 _PYTHON = ("py", "ipy", "ipython", "sage")
 
 
@@ -115,7 +120,7 @@ def _runs(lines: list[str]) -> Iterator[Block]:
     position = 0
     while position < len(lines):
         width = len(lines[position]) - len(lines[position].lstrip())
-        taken = _stripped(lines[position:], width) if lines[position].strip() else []
+        taken = _stripped(lines[position:], width) if _START.match(lines[position]) else []
         run = python_source.whole_statements("\n".join(taken))
         if run.strip():
             size = run.count("\n") + 1

@@ -39,6 +39,9 @@ _NUMBERED = re.compile(r"\d{1,2}[.):]\s+[^\W\d]")
 _REASON = re.compile(
     r"[;(\[]|,\s|\.\s|\b(?:because|since|as|which|where|so|and|but|or|for|not)\b", re.IGNORECASE
 )
+#: How far a number may stand from what announces it; without a bound, long texts take minutes.
+_FAR = 400
+_LINE = re.compile(r"[^\n]*?[^\s*_:`$][^\n]*")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 
 
@@ -59,11 +62,12 @@ def final_number(text: str) -> Number | None:
 
 def _marked(answer: str) -> Iterator[Found]:
     """The numbers that stand behind a marker or in a box, from the last one."""
-    places = [(m.end(), _line_below(answer, m.end())) for m in _MARKER.finditer(answer)]
-    boxes = [(m.end(), _braced(answer, m.end())) for m in _BOX.finditer(answer)]
-    marked = [(place, _behind_marker(answer, place, line)) for place, line in places]
-    boxed = [(place, _of_equation(content)) for place, content in boxes]
-    yield from (found for _, found in sorted([*marked, *boxed], key=_place, reverse=True) if found)
+    places = sorted((m.end(), m[0]) for form in (_MARKER, _BOX) for m in form.finditer(answer))
+    for place, mark in reversed(places):
+        boxed = mark.startswith("\\")
+        found = _of_equation(_braced(answer, place)) if boxed else _behind_marker(answer, place)
+        if found:
+            yield found
 
 
 def _announced(answer: str) -> Iterator[Found]:
@@ -76,10 +80,10 @@ def _announced(answer: str) -> Iterator[Found]:
             yield found
 
 
-def _behind_marker(answer: str, place: int, line: str) -> Found | None:
+def _behind_marker(answer: str, place: int) -> Found | None:
     """The number of a line that a marker begins, unless the line is a heading."""
-    below = answer[answer.index(line, place) + len(line) :] if line else ""
-    if _NUMBERED.match(line.strip()) and below.strip():
+    line = _line_below(answer, place)
+    if _NUMBERED.match(line.strip()) and answer[place:].partition(line)[2].strip():
         return None
     return _leading(line)
 
@@ -120,22 +124,19 @@ def _counts(part: str, number: Found) -> bool:
 
 
 def _line_below(answer: str, place: int) -> str:
-    """The rest of the line at a place, or the next one that is not blank."""
-    rest = answer[place:]
-    return next((line for line in rest.split("\n") if line.strip(" *_:`$")), "")
+    """The rest of the line at a place, or the next one that is not blank, to another marker."""
+    line = _LINE.search(answer, place, place + _FAR)
+    return line[0].partition("####")[0] if line else ""
 
 
 def _braced(answer: str, place: int) -> str:
     """What stands in the braces that begin at a place, or the word there."""
-    if answer[place : place + 1] != "{":
-        return answer[place:].split(maxsplit=1)[0] if answer[place:].strip() else ""
+    rest = answer[place : place + _FAR]
+    if not rest.startswith("{"):
+        return rest.split(maxsplit=1)[0] if rest.strip() else ""
     depth = 0
-    for index in range(place, len(answer)):
-        depth += {"{": 1, "}": -1}.get(answer[index], 0)
+    for index, character in enumerate(rest):
+        depth += {"{": 1, "}": -1}.get(character, 0)
         if depth == 0:
-            return answer[place + 1 : index]
-    return answer[place + 1 :].split("\n", 1)[0]
-
-
-def _place(entry: tuple[int, Found | None]) -> int:
-    return entry[0]
+            return rest[1:index]
+    return rest[1:].split("\n", 1)[0]

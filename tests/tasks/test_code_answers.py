@@ -85,6 +85,7 @@ WHOLE = {
     "tabs": lambda code, name: FENCED.format(tabbed(code)),
     "windows": lambda code, name: FENCED.format(code).replace("\n", "\r\n"),
     "byte order mark": lambda code, name: "\ufeff" + FENCED.format(code),
+    "no-break blanks": lambda code, name: FENCED.format(code.replace("    ", "\u00a0" * 4)),
     "session": lambda code, name: FENCED.format(session(code)),
     "shell first": lambda code, name: f"```bash\npip install x\n```\n{FENCED.format(code)}",
     "plan first": lambda code, name: f"```\n1. think\n2. write\n```\n{FENCED.format(code)}",
@@ -321,6 +322,11 @@ def test_reading_a_reference_gives_its_own_code_back(statements):
         "\n".join("    " + s.replace("\n", "\n    ") for s in statements) + "\n    return 2 * x\n"
     )
     assert read_code(reference.text, PROMPT, "twice").completion == reference.answer + "\n"
+
+
+@pytest.mark.parametrize("line", ["(twice", "It is twice (x", "x = twice", "    if twice:", '"""'])
+def test_a_long_text_is_read_in_a_moment(line):
+    assert read_code(f"{line}\n" * 500, PROMPT, "twice").why
 
 
 #: What SmolLM2-135M-Instruct wrote for four easy functions, shortened: no opening fence but a
