@@ -28,7 +28,6 @@ from harness.tasks.code_blocks import (
     bare_runs,
     bare_stretches,
     fenced_blocks,
-    has_fence_marks,
 )
 from harness.tasks.programs import helpers, without_examples, without_future
 from harness.tasks.python_source import Function
@@ -174,9 +173,7 @@ class _Answer:
         for module in self._naming(self._bare if self._name in self._answer else []):
             if module.makes(self._name):
                 yield self._whole(module, module.source)
-        # Without the function's name, text is code if the answer is nothing else.
-        bare = [] if has_fence_marks(self._answer) else self._bare
-        blocks = [*self._fenced, *(block for block in bare if block.apart)]
+        blocks = [*self._fenced, *(block for block in self._bare if block.apart)]
         bodies = [(block, *body) for block in blocks if (body := self._body(block))]
         for block, source, function in bodies:
             if python_source.returns(function):

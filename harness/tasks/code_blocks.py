@@ -71,11 +71,6 @@ def bare_runs(stretch: Block) -> list[Block]:
     return list(_runs(stretch.source.split("\n")))
 
 
-def has_fence_marks(text: str) -> bool:
-    """Whether a line of the text looks like the mark of a fence."""
-    return _RAIL.search(text) is not None
-
-
 def _fences(text: str) -> Iterator[tuple[str, Token]]:
     for token in _MARKDOWN.parse(text):
         if token.type == "fence":
@@ -123,11 +118,12 @@ def _runs(lines: list[str]) -> Iterator[Block]:
         taken = _stripped(lines[position:], width) if _START.match(lines[position]) else []
         run = python_source.whole_statements("\n".join(taken))
         if run.strip():
-            size = run.count("\n") + 1
+            end = position + run.count("\n") + 1
             above = position == 0 or not lines[position - 1].strip()
-            below = size == len(taken) or not taken[size - 1].strip()
+            # A run may end in a blank line of its own.
+            below = end == len(lines) or not (lines[end].strip() and lines[end - 1].strip())
             yield Block(run, "part of the bare text", apart=above and below)
-            position += size
+            position = end
         else:
             position += 1
 

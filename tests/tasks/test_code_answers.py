@@ -145,6 +145,8 @@ BODY = {
     "prose around": lambda body, name: f"It's:\n{FENCED.format(body)}\nThat's it.",
     "usage behind": lambda body, name: f"{FENCED.format(body)}\n```python\n{name}(1)\n```",
     "usage inside": lambda body, name: FENCED.format(f"{body}\n\nprint({name}(1))"),
+    "bare, closed": lambda body, name: f"{body}\n```",
+    "bare, closed, prose behind": lambda body, name: f"{body}\n```\nThat's the function.",
     "bare, prose behind": lambda body, name: f"{body}\n\nThat's the function.",
     "shell first": lambda body, name: f"```sh\nls\n```\n{FENCED.format(body)}",
     "think": lambda body, name: f"<think>```\nreturn 0\n```</think>\n{FENCED.format(body)}",
