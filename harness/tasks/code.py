@@ -9,9 +9,12 @@ gets a score.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from math import comb
+from typing import Any
 
 from harness import sandbox
 from harness.errors import TaskError
@@ -28,6 +31,11 @@ from harness.tasks.base import (
 from harness.tasks.conversations import calls_tool, code_prompt, code_reference, extract_code
 
 FIELDS = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
+
+#: How a check ends that ends so again. A time-out, or a process that died, may be the machine's.
+_SETTLED = frozenset(
+    {sandbox.Outcome.PASSED, sandbox.Outcome.ASSERTION_FAILED, sandbox.Outcome.EXCEPTION}
+)
 
 _DRAWS_SHOWN = (1, 5, 10, 100)
 _DOES_NOTHING = "    return None\n"
@@ -50,6 +58,17 @@ class CodeTask(Task):
     def isolated_by(self) -> str | None:
         """The layers around completions, once they are known."""
         return None if self.isolation is None else str(self.isolation)
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """The sandbox, its limits, and the Python and numpy that a completion finds in it."""
+        return {
+            "isolation": str(self.isolation or sandbox.choose()),
+            "sandbox": sandbox.SCORER_VERSION,
+            "limits": dict(sandbox.LIMITS),
+            "python": sys.version,
+            "numpy": version("numpy"),
+        }
 
     def prompt(self, sample: Sample, style: Style) -> Conversation | str:
         """The function's head, pasted, read from main.py, or bare."""
@@ -93,12 +112,13 @@ class CodeTask(Task):
                     "record"
                 )
 
+    def judged(self, sample: Sample, style: Style, text: str) -> Any:
+        """The program, whatever stands around it, and whether a tool is called."""
+        return [_program(sample, style, text), calls_tool(text)]
+
     def score(self, answers: Sequence[tuple[Sample, Style, str]]) -> list[Score]:
         """Judge every answer's code, several at a time; an answer without code is wrong."""
-        completions = [
-            text if style == "completion" else _extract(sample, text)
-            for sample, style, text in answers
-        ]
+        completions = [_program(*answer) for answer in answers]
         checks = [
             _check(sample, completion)
             for (sample, _, _), completion in zip(answers, completions, strict=True)
@@ -131,7 +151,10 @@ def pass_at_k(draws: int, right: int, k: int) -> float:
     return 1.0 - comb(draws - right, k) / comb(draws, k)
 
 
-def _extract(sample: Sample, text: str) -> str | None:
+def _program(sample: Sample, style: Style, text: str) -> str | None:
+    """What an answer appends to its prompt; None where it holds no code."""
+    if style == "completion":
+        return text
     return extract_code(text, sample.record["prompt"], sample.record["entry_point"])
 
 
@@ -147,4 +170,5 @@ def _check(sample: Sample, completion: str) -> sandbox.Check:
 def _score(verdict: sandbox.Verdict) -> Score:
     unjudged = verdict.outcome is sandbox.Outcome.UNSUPPORTED
     doubt: Doubt = "unjudged" if unjudged else "stalled" if verdict.stalled else ""
-    return Score(verdict.passed, parsed=True, detail=str(verdict), doubt=doubt)
+    settled = verdict.outcome in _SETTLED
+    return Score(verdict.passed, parsed=True, detail=str(verdict), doubt=doubt, settled=settled)
