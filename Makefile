@@ -40,6 +40,7 @@ speed: $(VENV)/.installed
 	$(RUN)/python benches/speed/page.py
 	$(RUN)/python benches/speed/cases.py
 	$(RUN)/python benches/speed/sandbox.py
+	$(RUN)/python benches/speed/startup.py
 
 speed-vllm: $(VLLM)/.installed
 	$(VLLM)/bin/python benches/speed/vllm_engine.py

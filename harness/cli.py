@@ -197,6 +197,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run_specs(parsed: argparse.Namespace) -> int:
+    from harness.models.reference import check_models
     from harness.spec import expand, load
 
     overrides = list(parsed.overrides)
@@ -204,7 +205,7 @@ def _run_specs(parsed: argparse.Namespace) -> int:
     overrides += [] if parsed.model is None else [f"--titrate-model={parsed.model}"]
     overrides += [] if parsed.engine is None else [f"--titrate-engine={parsed.engine}"]
     for spec in parsed.specs:  # a mistake is told at once: what follows imports torch, for seconds
-        expand(*load(spec, overrides))
+        check_models(expand(*load(spec, overrides)))
     from harness.live_line import LiveLine
     from harness.reporting.claims import Claims
     from harness.reporting.comparing import Comparing

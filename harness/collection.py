@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +51,12 @@ class SpecItem(pytest.Item):
 
 
 def cases_of(config: pytest.Config, file: Path) -> list[Any]:
-    """The cases of a spec file as pytest params; a spec that cannot be run fails its collection."""
-    from harness.runs.plan import planned
+    """The cases of a spec file as pytest params; a spec that cannot be read fails its collection.
+
+    Whether a model can do what a case asks is found out for those that are selected
+    (`problems_of`): it takes torch, for seconds.
+    """
+    from harness.runs.plan import with_task
     from harness.runs.requirements import unmet
     from harness.spec import expand, load
 
@@ -64,7 +68,7 @@ def cases_of(config: pytest.Config, file: Path) -> list[Any]:
         for case in expand(experiment, source):
             reason = unmet(case.experiment) or _unable(config, case.experiment)
             if reason is None:
-                ready = planned(case, unsafe_code=config.option.titrate_unsafe_code)
+                ready = with_task(case, unsafe_code=config.option.titrate_unsafe_code)
                 params.append(pytest.param(ready, id=case.id))
             else:
                 skip = pytest.mark.skip(reason=f"{case.experiment.name} {reason}")
@@ -109,6 +113,23 @@ def checks_of(config: pytest.Config) -> list[Any]:
         )
         for check in found
     ]
+
+
+def problems_of(items: Sequence[pytest.Item]) -> dict[pytest.Item, str]:
+    """The items whose case cannot run, and the first thing that is wrong in their spec file."""
+    cases = {item: case for item in items if (case := case_of(item)) is not None}
+    if not cases:
+        return {}
+    from harness.runs.checks import check_case
+
+    problems: dict[pytest.Item, str] = {}
+    first: dict[str, str] = {}
+    for item, case in cases.items():
+        try:
+            check_case(case)
+        except TitrateError as error:
+            problems[item] = first.setdefault(case.case.source.file, str(error))
+    return problems
 
 
 def matching_specs(config: pytest.Config, patterns: tuple[str, ...]) -> list[Path]:

@@ -39,6 +39,22 @@ class Ended:
 ENDED: pytest.StashKey[Ended] = pytest.StashKey()
 
 
+def leave_out(session: pytest.Session, problems: Mapping[pytest.Item, str]) -> None:
+    """Take out items that cannot run: their files' collection has failed, and this is why.
+
+    As if it had been found out when the files were collected; only nobody had to, for items that
+    are not selected.
+    """
+    told: dict[str, dict[str, None]] = {}
+    for item, problem in problems.items():
+        file = item.getparent(pytest.File)  # type: ignore[type-abstract]
+        told.setdefault("" if file is None else file.nodeid, {})[problem] = None
+    session.items[:] = [item for item in session.items if item not in problems]
+    for nodeid, lines in told.items():
+        report = pytest.CollectReport(nodeid, "failed", "\n".join(lines), [])
+        session.config.hook.pytest_collectreport(report=report)
+
+
 def command(config: pytest.Config) -> str:
     """The command line as typed, shell-quoted."""
     return shlex.join([Path(sys.argv[0]).name, *config.invocation_params.args])

@@ -23,6 +23,7 @@ from harness.collection import (
     checks_of,
     is_named,
     matching_specs,
+    problems_of,
 )
 from harness.errors import TitrateError
 from harness.options import add_options
@@ -97,7 +98,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave out what other shards run and check, after everything else that deselects."""
+    """After all that deselects: check what is left, and leave out what other shards run."""
+    invocation.leave_out(session, problems_of(items))
     shard = invocation.shard(config)
     cases = {item: case for item in items if (case := case_of(item)) is not None}
     checks = {item: check for item in items if (check := check_of(item)) is not None}

@@ -46,7 +46,7 @@ def add_to(verbs: Any) -> None:
 
 
 def _list(parsed: argparse.Namespace) -> int:
-    from harness.runs.store_care import contents, existing_shards
+    from harness.runs.store_care import contents, existing_shards, kept_verdicts
 
     directory = _directory(parsed)
     files = existing_shards(directory)
@@ -55,6 +55,8 @@ def _list(parsed: argparse.Namespace) -> int:
     kept = contents(directory)
     if kept:
         print(contents_table(kept), end="")
+    for each in kept_verdicts(directory):
+        print(f"verdicts of {each.task}: {each.verdicts:,}, {_size(each.size)}")
     _list_states(directory, kept)
     return 0
 

@@ -198,6 +198,21 @@ def test_bad_specs_are_one_line_at_collection(project, old, new, message):
     assert not any("loading" in line for line in result.errlines)
 
 
+def test_a_case_that_cannot_run_is_no_matter_where_it_is_not_selected(project):
+    """Identities on a model of one's own run beside specs that this model cannot run."""
+    dense = SPEC.replace("zoo/moe", "zoo/base").replace("name: small", "name: dense")
+    write_spec(project, dense, "dense")
+    result = project.runpytest_inprocess("benches", "--collect-only", "-q", "-k", "small")
+    result.assert_outcomes(deselected=4)
+    assert result.ret == pytest.ExitCode.OK
+    result = project.runpytest_inprocess("benches", "-k", "dense or small")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        ["*1 error*", "*ERROR collecting benches/bench_all.py*", "specs/dense.yaml:2 model: Llama*"]
+    )
+    assert sum("has no routers" in line for line in result.outlines) == 1
+
+
 @pytest.mark.parametrize(
     ("points", "message"),
     [
@@ -281,6 +296,7 @@ def test_a_scorer_that_breaks_fails_its_cases_alone(project):
             return original(self, answers)
 
         MicroHumanEval.score = score
+        MicroHumanEval.judged = lambda self, sample, style, text: [style, text]
         """
     )
     result = project.runpytest_subprocess("benches")

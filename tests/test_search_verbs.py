@@ -87,14 +87,14 @@ def test_a_search_is_a_test(pytester, monkeypatch):
     write_spec(pytester.path / "specs", trials=2, batch=2)
     pytester.makepyfile(bench_all=BENCH)
     options = ("-o", "python_files=bench_*.py", "-o", "python_functions=bench_*")
-    result = pytester.runpytest_inprocess(
+    result = pytester.runpytest_subprocess(
         *options, "--titrate-limit=4", "--titrate-report=out", "-rs"
     )
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines(
         ["*search small: 2 trials: *", "best: trial *", "report: *out-small*"]
     )
-    again = pytester.runpytest_inprocess(
+    again = pytester.runpytest_subprocess(
         *options, "--titrate-limit=4", "--titrate-report=out", "specs/small.yaml"
     )
     again.assert_outcomes(passed=1)

@@ -56,6 +56,19 @@ def test_verify_says_how_many_records_are_whole(store, capsys):
     assert summary.startswith(".titrate/store: 2 records whole, 1 place that cannot be used; ")
 
 
+def test_verdicts_are_listed_verified_and_no_part_of_a_model(store, capsys):
+    kept = CompletionStore(store)
+    kept.put_value("1" * 64, [True, True, "passed", False], "verdict", "sums, version 3")
+    kept.put_value("2" * 64, [True, True, "passed"], "verdict", "sums, version 3")
+    kept.close()
+    assert main(["store", "list"]) == 0
+    assert lines(capsys)[-1].startswith("verdicts of sums, version 3: 1, ")
+    assert main(["store", "verify"]) == 1
+    assert lines(capsys)[-1].startswith(".titrate/store: 4 records whole, 1 place")
+    assert main(["store", "prune", "--model", "zoo/moe", "--damaged", "--yes"]) == 0
+    assert len(CompletionStore(store)) == 1
+
+
 def test_prune_says_what_would_go_before_it_goes(store, capsys):
     assert main(["store", "prune", "--model", "zoo/moe"]) == 0
     assert "3 records, " in lines(capsys)[-1]

@@ -11,15 +11,17 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from harness.errors import FieldError
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Array:
@@ -28,8 +30,8 @@ class Array:
     __slots__ = ("__dict__", "_values")
 
     def __init__(self, values: ArrayLike | torch.Tensor) -> None:
-        if isinstance(values, torch.Tensor):
-            values = values.detach().to("cpu", torch.float32).numpy()
+        if hasattr(values, "detach"):  # a tensor; whoever only reads descriptions needs no torch
+            values = values.detach().float().cpu().numpy()
         array = np.array(values, dtype="<f4", order="C", copy=True)
         if not np.isfinite(array).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
@@ -62,6 +64,8 @@ class Array:
 
     def tensor(self) -> torch.Tensor:
         """A float32 copy on the CPU."""
+        import torch
+
         return torch.from_numpy(self._values.copy())
 
     def __eq__(self, other: object) -> bool:

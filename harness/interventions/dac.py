@@ -28,16 +28,18 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, model_validator
-from torch import Tensor
 
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.divergence import divergence
 from harness.interventions.steering import Steering, Term
 from harness.spec.steering_terms import Direction, Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Difference(BaseModel):

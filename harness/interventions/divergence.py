@@ -12,10 +12,12 @@ in nats. Scalena et al. 2024 (arXiv:2406.17563) choose the dose of a step by it.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from harness.spec.steering_terms import Direction
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def nucleus(log_probabilities: Tensor, top_p: float) -> Tensor:
@@ -23,6 +25,8 @@ def nucleus(log_probabilities: Tensor, top_p: float) -> Tensor:
 
     Of equally probable tokens the first ones come in. A `top_p` of 1 takes every token.
     """
+    import torch
+
     if top_p >= 1:
         return torch.ones_like(log_probabilities, dtype=torch.bool)
     ordered, order = log_probabilities.double().sort(dim=-1, descending=True, stable=True)
@@ -45,6 +49,8 @@ def divergence(
     With `mean` it is divided by the number of tokens in the union, as the method's published code
     does. It is infinite where the second distribution excludes a token of the first one.
     """
+    import torch
+
     union = nucleus(unsteered, top_p) | nucleus(steered, top_p)
     of, given = (unsteered, steered)
     if direction == "steered_to_unsteered":

@@ -13,11 +13,13 @@ import math
 import random
 from collections.abc import Iterable
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from harness.errors import FieldError
 from harness.interventions.router_mask import Point
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _EXPECTED = 'the file must read [{"layer": 0, "router": 3}, ...]'
 

@@ -30,16 +30,17 @@ import hashlib
 import json
 import math
 from functools import cached_property
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
-from torch import Tensor
 
 from harness.errors import FieldError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.spec.steering_terms import Positions, Schedule, Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Condition(BaseModel):
@@ -178,6 +179,8 @@ def timing(term: Term, prompt: int) -> tuple[float, float, float, float, float]:
 
 def doses_at(doses: Doses, positions: Tensor) -> Tensor:
     """The dose of every token: float32 [R, T] for positions [R, T]; padding (-1) has none."""
+    import torch
+
     at = positions.to(torch.float32)
     alpha, first, last, origin, over = (part[:, None] for part in doses)
     fading = (1 - (at - origin).clamp(min=0) / over).clamp(min=0)
@@ -190,6 +193,8 @@ def steer(hidden: Tensor, vectors: Tensor, doses: Tensor) -> Tensor:
 
     A token whose dose is 0 is returned bit for bit (x + 0 * v would turn -0.0 into 0.0).
     """
+    import torch
+
     steered = hidden.float() + doses[..., None] * vectors
     return torch.where((doses != 0)[..., None], steered.to(hidden.dtype), hidden)
 
@@ -202,6 +207,8 @@ def fires(
     hidden [R, T, H] before steering, directions [R, H], the rest [R]; `cosine` says which of the
     two kinds a row's condition is.
     """
+    import torch
+
     states = hidden.float()
     dots = torch.einsum("rth,rh->rt", states, directions)
     lengths = states.norm(dim=-1) * directions.norm(dim=-1)[:, None]

@@ -15,16 +15,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from harness.atomic import replace_file
 from harness.errors import FieldError
 from harness.interventions.array import Array
 from harness.spec.steering_terms import Site
+
+if TYPE_CHECKING:
+    import torch
 
 FORMAT = "titrate-steering-vectors/1"
 _LAYER = re.compile(r"layer\.(\d+)")
@@ -58,6 +59,8 @@ class SteeringVectors:
 
 def write_vectors(vectors: SteeringVectors, path: Path | str) -> None:
     """Write a file; raises FieldError where it cannot be written."""
+    from safetensors.torch import save_file  # it imports torch, which reading a vector does not
+
     metadata = {"format": FORMAT, "site": vectors.site, "facts": json.dumps(dict(vectors.facts))}
     for layer, norm in vectors.residual_norms.items():
         metadata[f"residual_norm.{layer}"] = repr(norm)

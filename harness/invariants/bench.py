@@ -12,9 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
-
-import torch
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.engines import engine_on
 from harness.engines.base import (
@@ -28,12 +26,16 @@ from harness.engines.base import (
 )
 from harness.errors import TaskError
 from harness.interventions.base import Intervention
-from harness.models.loading import LoadedModel
 from harness.models.routers import RouterShape, router_shape
 from harness.runs.tasks import task_of
 from harness.spec import EngineSettings, TaskSettings
 from harness.tasks.base import Style
 from harness.tasks.conversations import render
+
+if TYPE_CHECKING:
+    import torch
+
+    from harness.models.loading import LoadedModel
 
 PROMPTS = 2
 NEW_TOKENS = 6
@@ -48,7 +50,7 @@ GREEDY = SamplingRules()
 _TOLERANCE_OF_FIXED_SHAPES = 1e-5
 # Batches of other shapes add up in another order: measured on the zoo and on tiny random models in
 # float32, log-probabilities move by less than 2e-5. Half types carry 8 to 11 bits.
-_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
+_TOLERANCE = {"torch.float32": 1e-3, "torch.float64": 1e-6}
 _TOLERANCE_OF_HALF_TYPES = 0.25
 
 
@@ -93,7 +95,7 @@ class Bench:
     @property
     def rounding(self) -> float:
         """How far log-probabilities may part between ways to compute the same, in nats."""
-        return _TOLERANCE.get(self.loaded.model.dtype, _TOLERANCE_OF_HALF_TYPES)
+        return _TOLERANCE.get(str(self.loaded.model.dtype), _TOLERANCE_OF_HALF_TYPES)
 
     @cached_property
     def prompts(self) -> tuple[tuple[int, ...], ...]:
@@ -197,11 +199,13 @@ class Bench:
         ((_, activations),) = self.engine().forward([reading])
         return activations
 
-    @torch.inference_mode()
     def logits(self) -> torch.Tensor:
         """The model's own logits for the first prompt, without an engine."""
+        import torch
+
         tokens = torch.tensor(self.prompts[:1], device=self.loaded.device)
-        output = self.loaded.model(input_ids=tokens, use_cache=False)
+        with torch.inference_mode():
+            output = self.loaded.model(input_ids=tokens, use_cache=False)
         logits: torch.Tensor = output.logits
         return logits
 

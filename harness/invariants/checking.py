@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.engines import KINDS
 from harness.engines.vllm.availability import check_machine
-from harness.engines.vllm.engine import VllmEngine
 from harness.errors import TitrateError
 from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench
 from harness.invariants.registry import FAMILIES, WATCHING, Family, Identity
-from harness.invariants.started import StartedEngine
 from harness.invariants.tiny_models import CONFIGS, tiny_model
 from harness.models import zoo
-from harness.models.loading import LoadedModel, load, load_config
+from harness.models.written import WrittenConfig
 from harness.runs.results import InvariantResult
 from harness.runs.shard import CheckName
 from harness.spec import EngineSettings
+
+if TYPE_CHECKING:
+    from harness.engines.vllm.engine import VllmEngine
+    from harness.invariants.started import StartedEngine
+    from harness.models.loading import LoadedModel
 
 _TINY = "tiny/"
 
@@ -125,8 +128,14 @@ def _shipped() -> Iterator[str]:
 
 
 def _config(reference: str) -> Any:
-    if reference.startswith(_TINY) and reference.removeprefix(_TINY) in CONFIGS:
-        return CONFIGS[reference.removeprefix(_TINY)]()
+    """A model's configuration; of those that ship with us as it is written, without torch."""
+    name = reference.removeprefix(_TINY)
+    if reference.startswith(_TINY) and name in CONFIGS:
+        return WrittenConfig(CONFIGS[name])
+    if reference.startswith("zoo/"):
+        return WrittenConfig(zoo.written_config(reference.removeprefix("zoo/")))
+    from harness.models.loading import load_config
+
     return load_config(reference)
 
 
@@ -160,7 +169,7 @@ class Checker:
         """Give the model's memory back."""
         self._loaded = self._of = None
         self._memories.clear()
-        if isinstance(self._started, StartedEngine):
+        if self._started is not None and not isinstance(self._started, TitrateError):
             self._started.close()
         self._started = None
 
@@ -183,6 +192,8 @@ class Checker:
         if settings.name != "vllm":
             return None
         if self._started is None:
+            from harness.invariants.started import StartedEngine
+
             try:
                 self._started = StartedEngine(loaded, settings)
             except TitrateError as error:
@@ -192,6 +203,8 @@ class Checker:
         return self._started.engine
 
     def _load(self, check: Check) -> LoadedModel:
+        from harness.models.loading import load
+
         settings = check.settings
         of = (check.model, settings.model_dump_json(exclude={"slots"}))
         # Loaded again for another policy: an engine with fixed shapes switches the model's kernels.

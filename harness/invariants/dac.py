@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from harness.engines.base import Completion, Request
 from harness.interventions.array import Array
 from harness.interventions.dac import DAC, Difference, Property
@@ -105,6 +103,8 @@ def a_difference_of_nothing_has_no_dose(bench: Bench) -> Finding:
 
     Source: dynamic activation composition (arXiv:2406.17563); steering, identity 5.
     """
+    import torch
+
     layers, width = hidden_shape(bench.loaded.model.config)
     one = _property("one", layers, width, steps=_STEPS)
     nothing = Property(
@@ -168,6 +168,8 @@ def _completed(bench: Bench) -> Iterator[tuple[Request, DAC, Completion]]:
 
 
 def _property(name: str, layers: int, width: int, *, steps: int | None, seed: int = 0) -> Property:
+    import torch
+
     shape = (width,) if steps is None else (steps, width)
     return Property(
         name=name,

@@ -10,8 +10,6 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
-
 from harness.engines.base import Capture, Request, SamplingRules
 from harness.interventions.dac import DAC
 from harness.invariants.bench import Bench, completed, named
@@ -102,6 +100,8 @@ def cached_equals_uncached(bench: Bench) -> Finding:
 
 
 def _reread(bench: Bench, request: Request) -> str | None:
+    import torch
+
     own = bench.alone(request)
     start = len(request.prompt)
     tokens = (*request.prompt, *own.tokens)
@@ -139,6 +139,8 @@ def removal_restores_every_bit(bench: Bench) -> Finding:
     Logits are compared bitwise, and hooks, replaced forwards and the attention kernel one by one.
     Source: steering, identity 2 (hook removal restores baseline; exceptions must still remove it).
     """
+    import torch
+
     before = _traces(bench)
     logits = bench.logits()
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import torch
-
 from harness.engines.base import Activations, Capture, Completion, Request
 from harness.interventions.router_mask import RouterMask
 from harness.invariants.bench import Bench, completed, named
@@ -16,7 +14,6 @@ from harness.invariants.finding import Finding, equal, first_violation
 from harness.invariants.neutrality import untouched
 from harness.invariants.router_masks import few, masks, points_of
 from harness.invariants.routing import observe, replaced_in_the_gate
-from harness.runs.resolve import fixed_ordering, mask_of
 from harness.spec import RandomPoints, RouterMaskSettings
 
 
@@ -25,6 +22,8 @@ def earlier_layers_unchanged(bench: Bench) -> Finding:
 
     Identity 9, for every layer with a router.
     """
+    import torch
+
     prompt = bench.prompts[0]
     layers = range(bench.loaded.model.config.get_text_config().num_hidden_layers)
     capture = Capture(hidden_layers=tuple(layers))
@@ -84,6 +83,8 @@ def _before(
     own: Activations, baseline: Activations, hit: int, tolerance: float, name: str
 ) -> str | None:
     """What is wrong with hidden states around position `hit`, the first that a mask touches."""
+    import torch
+
     moved = torch.zeros(len(next(iter(own.hidden.values()))))
     for layer, states in own.hidden.items():
         size = baseline.hidden[layer].abs().amax() + 1e-9
@@ -166,6 +167,8 @@ def doses_are_nested(bench: Bench) -> Finding:
 
     Identity 11: what a spec's `count` is resolved to.
     """
+    from harness.runs.resolve import fixed_ordering, mask_of  # more than whoever lists needs
+
     shape = bench.shape
     ordering = fixed_ordering(RandomPoints(random=0), shape)
     total = len(shape.layers) * shape.experts

@@ -7,9 +7,7 @@ layer, S' the selection under the mask. All are checked where the experts receiv
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from harness.interventions.router_mask import Point, RouterMask
 from harness.interventions.router_points import random_points
@@ -18,8 +16,11 @@ from harness.invariants.finding import Finding, first_violation
 from harness.invariants.routing import Observed, observe
 from harness.models.routers import RouterShape
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 # Relative error of weights: softmax in float32, stored in the model's own type.
-_RELATIVE = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
+_RELATIVE = {"torch.float32": 1e-4, "torch.bfloat16": 2e-2, "torch.float16": 4e-3}
 
 
 def doses(shape: RouterShape) -> tuple[RouterMask, ...]:
@@ -67,6 +68,7 @@ def masked_expert_gets_no_weight(bench: Bench) -> Finding:
     Identities 4 and 5: the support of either mode lies in the complement of M, and the fallback is
     the only exception.
     """
+    import torch
 
     def check(mask: RouterMask, seen: Observed) -> Tensor:
         leaked = (seen.weights() * seen.masked(mask)).any(1)
@@ -100,6 +102,7 @@ def replace_fills_up(bench: Bench) -> Finding:
 
     Identity 4. Where equal logits compete for the last place, either may win.
     """
+    import torch
 
     def check(mask: RouterMask, seen: Observed) -> Tensor:
         left = seen.logits.double().masked_fill(seen.masked(mask), -torch.inf)
@@ -231,6 +234,8 @@ def _layer(observed: tuple[Observed, ...], layer: int) -> Observed:
 
 def _emptied(mask: RouterMask, seen: Observed) -> Tensor:
     """Tokens that the mask leaves without any expert, [N]."""
+    import torch
+
     if mask.mode == "replace_topk":
         return torch.zeros(len(seen.logits), dtype=torch.bool)
     return seen.own_masked(mask).all(1)
@@ -244,7 +249,7 @@ def _differs(seen: Observed) -> Tensor:
 
 def _far(bench: Bench, own: Tensor, expected: Tensor) -> Tensor:
     """Where numbers part by more than their precision explains; NaN is far from everything."""
-    relative = _RELATIVE.get(bench.loaded.model.dtype, 1e-4)
+    relative = _RELATIVE.get(str(bench.loaded.model.dtype), 1e-4)
     return ~((own - expected).abs() <= relative * expected.abs() + 1e-6)
 
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from harness.engines.base import Capture
 from harness.errors import ModelError
 from harness.interventions.router_mask import RouterMask
 from harness.invariants.bench import Bench
 from harness.models.routers import RouterSite, router_sites
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Observed:
 
     def masked(self, mask: RouterMask) -> Tensor:
         """Which experts a mask takes out of this layer, [N, E] bool."""
+        import torch
+
         masked = torch.zeros_like(self.logits, dtype=torch.bool)
         masked[:, [expert for layer, expert in mask.points if layer == self.layer]] = True
         return masked
@@ -45,6 +47,8 @@ class Observed:
 
     def weights(self, *, own: bool = False) -> Tensor:
         """The weight of every expert, [N, E] float64; 0 for those not selected."""
+        import torch
+
         scores, indices = (
             (self.own_scores, self.own_indices) if own else (self.scores, self.indices)
         )

@@ -8,7 +8,8 @@ from typing import Any
 from harness.engines.declared import Declared, Steered
 from harness.engines.vllm.engine import VllmEngine
 from harness.invariants.registry import FAMILIES
-from harness.models.loading import LoadedModel, is_local
+from harness.models.loading import LoadedModel
+from harness.models.reference import is_local
 from harness.models.sites import hidden_shape
 from harness.runs.needs import places
 from harness.spec import EngineSettings

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-
 from harness.engines.base import Activations, Capture
 from harness.interventions.array import Array
 from harness.interventions.steering import Steering, Term
@@ -60,6 +58,8 @@ def effect_is_alpha_times_the_vector(bench: Bench) -> Finding:
 
 
 def _difference(bench: Bench, positions: Positions, alpha: float) -> str | None:
+    import torch
+
     layers, width = hidden_shape(bench.loaded.model.config)
     layer, vector, prompt = layers // 2, _vector(width, 2), bench.prompts[0]
     boundary = len(prompt) - 3
@@ -105,6 +105,8 @@ def earlier_layers_and_positions_unchanged(bench: Bench) -> Finding:
 
 
 def _touched(own: Activations, baseline: Activations, layer: int, first: int) -> str | None:
+    import torch
+
     for index, states in own.hidden.items():
         upto = len(states) if index < layer else first
         kept, changed = baseline.hidden[index][:upto], states[:upto]
@@ -145,4 +147,6 @@ def doses_add_up(bench: Bench) -> Finding:
 
 
 def _vector(width: int, seed: int) -> Array:
+    import torch
+
     return Array(torch.randn(width, generator=torch.Generator().manual_seed(seed)))

@@ -7,22 +7,13 @@ normalised or not, layers without a router, shared experts, sliding windows, bia
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import (
-    AutoModelForCausalLM,
-    GptOssConfig,
-    MixtralConfig,
-    OlmoeConfig,
-    PreTrainedTokenizerFast,
-    Qwen2MoeConfig,
-    Qwen3MoeConfig,
-)
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
-from harness.models.loading import LoadedModel
+    from harness.models.loading import LoadedModel
 
 _END = "<end>"
 _SIZES: dict[str, Any] = {
@@ -38,37 +29,62 @@ _SIZES: dict[str, Any] = {
     "eos_token_id": 256,
     "pad_token_id": None,
 }
-_QWEN = {**_SIZES, "moe_intermediate_size": 16, "num_experts": 8, "num_experts_per_tok": 2}
+_QWEN = {
+    **_SIZES,
+    "moe_intermediate_size": 16,
+    "num_experts": 8,
+    "num_experts_per_tok": 2,
+    "mlp_only_layers": [],
+    "decoder_sparse_step": 1,
+}
 _OTHER = {**_SIZES, "num_experts_per_tok": 2}
 
-#: By name, without `tiny/`.
-CONFIGS: Mapping[str, Callable[[], Any]] = {
-    "gpt_oss": lambda: GptOssConfig(
+#: Their configurations as config.json would say them, by name, without `tiny/`.
+CONFIGS: Mapping[str, Mapping[str, Any]] = {
+    "gpt_oss": {
         **_OTHER,
-        num_local_experts=8,
-        sliding_window=16,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
-    ),
-    "mixtral": lambda: MixtralConfig(**_OTHER, num_local_experts=8),
-    "olmoe": lambda: OlmoeConfig(**_OTHER, num_experts=8),
+        "model_type": "gpt_oss",
+        "num_local_experts": 8,
+        "sliding_window": 16,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    },
+    "mixtral": {**_OTHER, "model_type": "mixtral", "num_local_experts": 8},
+    "olmoe": {**_OTHER, "model_type": "olmoe", "num_experts": 8},
     # Every second layer is dense.
-    "qwen2_moe": lambda: Qwen2MoeConfig(
-        **{**_QWEN, "num_hidden_layers": 4},
-        shared_expert_intermediate_size=16,
-        decoder_sparse_step=2,
-    ),
-    "qwen3_moe": lambda: Qwen3MoeConfig(**_QWEN, norm_topk_prob=True),
-    "qwen3_moe-unnormalised": lambda: Qwen3MoeConfig(
-        **_QWEN, norm_topk_prob=False, mlp_only_layers=[0]
-    ),
+    "qwen2_moe": {
+        **_QWEN,
+        "model_type": "qwen2_moe",
+        "num_hidden_layers": 4,
+        "shared_expert_intermediate_size": 16,
+        "decoder_sparse_step": 2,
+    },
+    "qwen3_moe": {**_QWEN, "model_type": "qwen3_moe", "norm_topk_prob": True},
+    "qwen3_moe-unnormalised": {
+        **_QWEN,
+        "model_type": "qwen3_moe",
+        "norm_topk_prob": False,
+        "mlp_only_layers": [0],
+    },
 }
+
+
+def tiny_config(name: str) -> Any:
+    """The configuration of a tiny model, as transformers has it."""
+    from transformers import AutoConfig
+
+    return AutoConfig.for_model(**CONFIGS[name])
 
 
 def tiny_model(name: str) -> LoadedModel:
     """A model in float32 on the CPU, its weights drawn from a seeded normal, with a tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from harness.models.loading import LoadedModel
+
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(CONFIGS[name](), dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_config(tiny_config(name), dtype=torch.float32).eval()
     generator = torch.Generator().manual_seed(1)
     digest = hashlib.sha256()
     with torch.no_grad():
@@ -83,6 +99,9 @@ def tiny_model(name: str) -> LoadedModel:
 
 def _tokenizer() -> PreTrainedTokenizerFast:
     """One token per byte, and the end of a sequence."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {character: index for index, character in enumerate([*alphabet, _END])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from harness.engines.base import Capture, Engine, Reading
 from harness.errors import FieldError, TaskError
@@ -28,6 +26,9 @@ from harness.pairs.aligned import AlignedPair
 from harness.pairs.pair import pair_key
 from harness.spec.usage_expression import Average, UsageExpression
 from harness.tasks.base import Sample, Style, Task
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def measure_usage(
     pairs: Mapping[str, AlignedPair] | None = None,
 ) -> Usage:
     """Read the reference answers of samples in one style and average the routers' choices."""
+    import torch
+
     readings = readings_of(engine.tokenizer, task, samples, style, pairs)
     sum_last = torch.zeros(len(shape.layers), shape.experts, dtype=torch.float64)
     sum_all = torch.zeros_like(sum_last)
@@ -110,6 +113,8 @@ def measure_usage(
 
 def top_k_usage(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     """Renormalised weights of the top-k experts [..., E], float64, 0 elsewhere; rows sum to 1."""
+    import torch
+
     probabilities = logits.double().softmax(dim=-1)
     values, experts = probabilities.topk(top_k, dim=-1)
     weights = values / values.sum(dim=-1, keepdim=True)

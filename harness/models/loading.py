@@ -1,7 +1,7 @@
 """From the `model` field of a spec to a configuration, or to weights and a tokenizer in memory.
 
-A reference is a zoo member (`zoo/moe`), a local folder (a path that starts with `.`, `/` or `~`),
-or a Hugging Face id. Nothing of a model's own Python code is ever executed.
+What the field refers to is found by `reference.py`. Nothing of a model's own Python code is ever
+executed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from harness.errors import ModelError
 from harness.models import zoo
 from harness.models.content import content_hash
+from harness.models.reference import UNREACHABLE, locate, missing
+from harness.models.written import WrittenConfig
 
 
 @dataclass(frozen=True)
@@ -60,27 +61,20 @@ class LoadedModel:
         return int(self.model.config.get_text_config().max_position_embeddings)
 
 
-def is_local(reference: str) -> bool:
-    """Whether a reference names files that are already here: a zoo member or a path."""
-    return reference.startswith(("zoo/", ".", "/", "~"))
-
-
-def locate(reference: str) -> Path | str:
-    """The folder of a local reference (which must exist), or the Hugging Face id as it is."""
+@cache
+def load_config(reference: str) -> Any:
+    """A model's configuration, without its weights; of a zoo member as it is written."""
     if reference.startswith("zoo/"):
-        return zoo.resolve(reference.removeprefix("zoo/"))
-    if not is_local(reference):
-        return reference
-    folder = Path(reference).expanduser()
-    if not (folder / "config.json").is_file():
-        what = "holds no config.json" if folder.is_dir() else "does not exist"
-        raise ModelError(f"model folder {reference} {what}; give a Hugging Face checkpoint folder")
-    return folder
+        document = zoo.written_config(reference.removeprefix("zoo/"))
+        return WrittenConfig(document, partial(_configured, reference))
+    return _configured(reference)
 
 
 @cache
-def load_config(reference: str) -> Any:
-    """A model's configuration, without its weights."""
+def _configured(reference: str) -> Any:
+    """A configuration as transformers makes it."""
+    from transformers import AutoConfig
+
     try:
         return AutoConfig.from_pretrained(locate(reference))
     except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
@@ -91,7 +85,7 @@ def load_tokenizer(reference: str) -> Any:
     """A model's tokenizer, without its weights."""
     none = f"model {reference!r} has no tokenizer; its folder needs tokenizer.json"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(locate(reference))
+        tokenizer = _tokenizer_class(reference).from_pretrained(locate(reference))
     except (OSError, ValueError, RuntimeError, HfHubHTTPError, HFValidationError) as error:
         if "instantiate the backend tokenizer" in str(error):
             raise ModelError(none) from error
@@ -100,6 +94,21 @@ def load_tokenizer(reference: str) -> Any:
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise ModelError(none)
     return tokenizer
+
+
+def _tokenizer_class(reference: str) -> Any:
+    """The class that loads a model's tokenizer.
+
+    The zoo's are of the plain class that AutoTokenizer ends with for them; asking it would import
+    all that makes models.
+    """
+    if reference.startswith("zoo/"):
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
 
 
 def local_files(reference: str) -> Path | None:
@@ -128,6 +137,9 @@ def load(
     kind: Any = getattr(torch, dtype) if dtype != "auto" else "auto"
     if kind == "auto" and place.type == "cpu":
         kind = torch.float32
+    # With it come generation, compilation and distribution: seconds, for who only reads.
+    from transformers import AutoModelForCausalLM
+
     source = locate(reference)
     try:
         folder = source if isinstance(source, Path) else Path(snapshot_download(source))
@@ -194,13 +206,8 @@ def pick_device(device: str) -> torch.device:
 
 def _missing(reference: str, error: Exception) -> ModelError:
     if isinstance(error, LocalEntryNotFoundError) or "internet connection" in str(error):
-        why = "it is not in the local cache and the Hugging Face hub cannot be reached"
-    else:
-        why = _first_line(error)
-    return ModelError(
-        f"model {reference!r} cannot be loaded: {why}; use a zoo member "
-        f"({', '.join('zoo/' + name for name in zoo.names())}), a folder (./x) or a Hugging Face id"
-    )
+        return missing(reference, UNREACHABLE)
+    return missing(reference, _first_line(error))
 
 
 def _first_line(error: Exception) -> str:

@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from harness.errors import ModelError
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PreTrainedConfig, PreTrainedModel
 
 
@@ -122,6 +121,8 @@ def _site(
     shape: RouterShape,
 ) -> RouterSite:
     """The verified router of one block."""
+    from torch import nn
+
     router = getattr(block, architecture.attribute, None)
     place = f"{_class(model)}, layer {layer}"
     if not isinstance(router, nn.Module) or _class(router) != architecture.router:

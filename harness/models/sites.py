@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from harness.errors import ModelError
 from harness.spec.steering_terms import Site
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PreTrainedModel
 
 _NAMES = {
@@ -39,6 +38,8 @@ def site_module(model: PreTrainedModel, layer: int, site: Site) -> nn.Module:
     Raises ModelError for a layer that does not exist, and for a site that the architecture's
     layers do not have under a known name.
     """
+    from torch import nn
+
     blocks: Any = model.get_decoder().layers
     if not 0 <= layer < len(blocks):
         raise ModelError(f"there is no layer {layer}; the model's layers are 0-{len(blocks) - 1}")

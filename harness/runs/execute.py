@@ -29,6 +29,7 @@ from harness.runs.results import CaseResult, UsageMap
 from harness.runs.scoring import described, result_of, scored, without_completions
 from harness.runs.sharing import left_to_others
 from harness.runs.store import CompletionStore, key_of
+from harness.runs.verdicts import Verdicts
 
 #: Why a case has no result when nothing went wrong with it.
 INCOMPLETE = "the run ended before it"
@@ -53,7 +54,7 @@ class ModelRun:
         cases: The cases, all of this engine's model, as one part of it.
         progress: Told of every request and case that is done.
         counts: Where the whole run stands; added to.
-        store: Where completions are looked for and kept; none are without it.
+        store: Where completions and verdicts are looked for and kept; none are without it.
         resolver: What knows the cases' interventions; by default a new one.
         keep: Called once with every case's result as soon as there is one.
         parts: The cases of every part of this model, where workers share it by a common store.
@@ -80,6 +81,7 @@ class ModelRun:
         self._progress = progress
         self._counts = counts
         self._store = store
+        self._verdicts = Verdicts(store)
         self._record = keep
         self._folder = forward
         self._results: dict[str, CaseResult] = {}
@@ -354,7 +356,8 @@ class ModelRun:
             for draw in range(case.experiment.sampling.draws):
                 place = Place(case.id, sample.id, draw)
                 completions.append((place, prompt, self._completions.pop(place)))
-        result = scored(case, completions, baseline, self._interventions.get(case.id))
+        intervention = self._interventions.get(case.id)
+        result = scored(case, completions, baseline, intervention, self._verdicts)
         return replace(result, usage=self._usages.get(case.id))
 
     def _keep(self, case: PlannedCase, result: CaseResult) -> None:

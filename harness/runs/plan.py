@@ -1,6 +1,7 @@
 """What must be run for the selected cases: checks before loading, requests without doubles.
 
-- `planned` finds everything that can be wrong with a case without its weights.
+- `with_task` makes a case of a test item, and imports no torch; `planned` also finds everything
+  that can be wrong with it without its model's weights.
 - `Plan` maps every distinct request to the completions that wait for it: cases that ask the same
   (every sweep shares its baseline, every greedy draw its siblings) are computed once.
 """
@@ -9,23 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, TypeAlias
 
 from harness.engines.base import Request, SamplingRules, Stop
-from harness.engines.vllm.availability import check_machine
-from harness.engines.vllm.layout import check_layout
-from harness.errors import FieldError, ModelError, SandboxError, SpecError, TaskError
+from harness.errors import FieldError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
 from harness.measure.metrics import FORWARD, OF_ROUTERS
-from harness.models.loading import load_config, pick_device
 from harness.pairs.aligned import AlignedPair
 from harness.pairs.pair import pair_key
 from harness.runs.pair_files import check_tokenizer, pairs_of
-from harness.runs.resolve import check_intervention
 from harness.runs.tasks import task_of
 from harness.spec import Case, Experiment
-from harness.spec.form import suggestion
 from harness.tasks.base import Sample, Score, Style, Task
 from harness.tasks.conversations import render
 
@@ -60,7 +55,8 @@ class PlannedCase:
     def metrics(self) -> list[str]:
         """What the case will measure, known from its spec, the primary one first."""
         if self.experiment.measure == "forward":
-            # Here, because it imports torch: who starts workers does without.
+            # Here, because they import torch: who starts workers does without.
+            from harness.models.loading import load_config
             from harness.models.routers import has_routers
 
             routers = has_routers(load_config(self.experiment.model))
@@ -78,63 +74,28 @@ class PlannedCase:
         return PlannedCase(self.case.baseline, self.task)
 
 
-def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:
-    """Load a case's task and check the case, short of its model's weights; raises `SpecError`.
+def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:
+    """A case with its task, which is found to be scorable here; imports no torch.
 
     `unsafe_code` allows completions to run as a plain process where they cannot be isolated.
+    Raises `SpecError` for a task that cannot be had.
     """
-    experiment = case.experiment
     try:
-        task = task_of(experiment.task, unsafe_code=unsafe_code)
-        load_config(experiment.model)
-        check_engine(experiment)
-        pairs_of(experiment)
-        check_intervention(experiment)
-        found = PlannedCase(case, task, nodeid)
-        check_metric(found)
+        task = task_of(case.experiment.task, unsafe_code=unsafe_code)
     except FieldError as error:
         raise case.source.locate(error) from error
     except (TaskError, SandboxError) as error:
         raise case.source.locate(FieldError("task", str(error))) from error
-    except ModelError as error:
-        raise case.source.locate(FieldError("model", str(error))) from error
-    return found
+    return PlannedCase(case, task, nodeid)
 
 
-def check_metric(case: PlannedCase) -> None:
-    """Raise `FieldError` for a primary metric that the case does not measure."""
-    chosen = case.experiment.metric
-    if chosen is not None and chosen not in (names := case.metrics):
-        raise FieldError(
-            "metric",
-            f"{chosen} is not measured here;{suggestion(chosen, names)} accepted: "
-            f"{', '.join(names)}",
-        )
+def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:
+    """The same, checked short of its model's weights; raises `SpecError` for what cannot run."""
+    from harness.runs.checks import check_case  # imports torch
 
-
-def check_engine(experiment: Experiment) -> None:
-    """Raise `FieldError` for an engine that is not here, or cannot do what is asked of it."""
-    if experiment.engine.name == "transformers":
-        _check_device(experiment.engine.device)
-        return
-    engine, temperature = experiment.engine, experiment.sampling.temperature
-    check_machine(engine)
-    check_layout(load_config(experiment.model), engine)
-    if engine.speculation is not None and temperature > 0:
-        raise FieldError(
-            "sampling.temperature",
-            f"{temperature:g} with engine.speculation: {engine.speculation}, which keeps greedy "
-            "decoding only; leave speculation out, or use temperature 0",
-        )
-
-
-@cache
-def _check_device(device: str) -> None:
-    try:
-        pick_device(device)
-    except ModelError as error:
-        problem = str(error).removeprefix("engine.device ")
-        raise FieldError("engine.device", problem) from error
+    ready = with_task(case, nodeid, unsafe_code=unsafe_code)
+    check_case(ready)
+    return ready
 
 
 @dataclass(frozen=True, slots=True)

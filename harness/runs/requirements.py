@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from functools import cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.spec import Experiment, Requirements
 
 _GIB = 2**30
+#: Without one of these of a driver's there is no accelerator, and no torch is needed to tell:
+#: NVIDIA's, also on Jetson, AMD's, and the one of Windows' subsystem.
+_DEV = Path("/dev")
+_DEVICES = ("nvidia*", "nvmap", "kfd", "dxg")
 
 
 def unmet(experiment: Experiment) -> str | None:
@@ -36,6 +42,8 @@ def _no_network(needs: Requirements) -> str | None:
 
 @cache
 def _largest_accelerator_gib() -> float:
+    if sys.platform == "linux" and not any(next(_DEV.glob(name), None) for name in _DEVICES):
+        return 0.0
     import torch
 
     sizes = [

@@ -10,6 +10,7 @@ from harness.runs.plan import Place, PlannedCase
 from harness.runs.results import CaseResult
 from harness.runs.scoring import scored
 from harness.runs.tasks import task_of
+from harness.runs.verdicts import Verdicts
 from harness.tasks.base import Task
 
 
@@ -36,8 +37,9 @@ def rescored(results: Sequence[CaseResult]) -> list[CaseResult]:
         StoreError: a task has other samples than those that were answered.
     """
     again: dict[str, CaseResult] = {}
+    verdicts = Verdicts()  # none that was kept: scoring again is asking again
     for result in results:  # a baseline comes before the cases that are compared with it
-        again[result.case.id] = _again(result, again) if result.draws else result
+        again[result.case.id] = _again(result, again, verdicts) if result.draws else result
     return list(again.values())
 
 
@@ -52,7 +54,7 @@ def changes(before: Sequence[CaseResult], after: Sequence[CaseResult]) -> Iterat
             yield change
 
 
-def _again(result: CaseResult, again: dict[str, CaseResult]) -> CaseResult:
+def _again(result: CaseResult, again: dict[str, CaseResult], verdicts: Verdicts) -> CaseResult:
     task = _task(result)
     case = PlannedCase(result.case, task, result.nodeid)
     places = [
@@ -68,7 +70,7 @@ def _again(result: CaseResult, again: dict[str, CaseResult]) -> CaseResult:
         raise StoreError(
             f"{case.id}: its answers are to other samples than {task.name} has now; run it again"
         )
-    new = scored(case, places, again.get(result.baseline or ""), result.intervention)
+    new = scored(case, places, again.get(result.baseline or ""), result.intervention, verdicts)
     if task.version != result.task_version:
         warning = (
             f"prompted by version {result.task_version} of {task.name}, "

@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TypeAlias
 
-import torch
-
 from harness.engines import check_kind
 from harness.engines.base import Engine
 from harness.errors import FieldError
@@ -179,6 +177,8 @@ def check_intervention(experiment: Experiment) -> None:
 
 def ordered(usage: UsageMap) -> Ordering:
     """All router points, most used first."""
+    import torch
+
     return rank(torch.tensor(usage.values, dtype=torch.float64), usage.layers)
 
 

@@ -14,6 +14,7 @@ from harness.interventions.base import Intervention
 from harness.runs.agreement import agreed
 from harness.runs.plan import Place, PlannedCase
 from harness.runs.results import CaseResult, CaseStatus, DrawResult
+from harness.runs.verdicts import Verdicts
 from harness.tasks.base import Score
 from harness.tasks.reasoning import opened_by
 
@@ -32,22 +33,25 @@ def scored(
     completions: Sequence[tuple[Place, str, Completion]],
     baseline: CaseResult | None,
     intervention: Intervention | None,
+    verdicts: Verdicts | None = None,
 ) -> CaseResult:
     """Score a complete case and compare its tokens with the baseline's.
 
-    `completions` are `(place, prompt, completion)` in the order of samples and draws. A scorer that
-    breaks, a case whose every request was refused, and one whose every completion ended in logits
-    that are not finite, come back as a failed result; its completions stay in it, so that they can
-    be scored again.
+    `completions` are `(place, prompt, completion)` in the order of samples and draws. What
+    `verdicts` know is not judged again; by default nothing is known. A scorer that breaks, a case
+    whose every request was refused, and one whose every completion ended in logits that are not
+    finite, come back as a failed result; its completions stay in it, so that they can be scored
+    again.
     """
     style = case.experiment.prompt.style
     failure: str | None = None
     try:
-        scores = case.task.score(
+        scores = (verdicts or Verdicts()).score(
+            case.task,
             [
                 (case.task.by_id[place.sample], style, opened_by(prompt) + completion.text)
                 for place, prompt, completion in completions
-            ]
+            ],
         )
     except Exception as error:
         failure = f"scoring: {described(error)}"

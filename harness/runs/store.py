@@ -5,7 +5,8 @@
 - A key is the SHA-256 of the engine's fingerprint (content of the weights, settings that may change
   numbers, library versions) and the request's content. What was changed in place is another key.
 - Completions are not the only records: the orderings that were measured on a model are kept under
-  the same rule, and so is which fingerprint an engine turned out to have (`engines.py`).
+  the same rule, and so is which fingerprint an engine turned out to have (`deferred.py`). Verdicts
+  have keys of their own kind, without an engine (`verdicts.py`).
 - Memory holds one offset per key; what is stored is read when it is asked for.
 """
 
@@ -31,7 +32,7 @@ from harness.runs.records import completion_from, completion_json
 FORMAT = Format("titrate completions", 1)
 PATTERN = "completions-*.jsonl"
 
-Kind = Literal["completion", "ordering", "vectors", "engine"]
+Kind = Literal["completion", "ordering", "vectors", "engine", "verdict"]
 
 # Every record begins with its key, so that the index is made without reading the rest of it.
 _KEY = b'{"key":"'
@@ -105,7 +106,9 @@ class CompletionStore:
         return line.record["value"]
 
     def put_value(self, key: str, value: Any, kind: Kind, engine: str) -> None:
-        """Store anything that JSON can say; `engine` is the fingerprint of what made it."""
+        """Store anything that JSON can say; `engine` is the fingerprint of what made it, and for a
+        verdict its task.
+        """
         record = {"key": key, "kind": kind, "engine": engine, "at": int(time.time())}
         try:
             journal = self._own_journal()

@@ -17,6 +17,7 @@ from harness.measure.activation_cache import kept_states
 from harness.runs.journal import Line, encoded, in_use, lines, unusable
 from harness.runs.records import completion_from
 from harness.runs.store import FORMAT, shards
+from harness.runs.verdicts import score_from
 
 Chosen = Callable[[dict[str, Any]], bool]
 
@@ -32,6 +33,15 @@ class Kept:
     tokens: int = 0
     size: int = 0
     newest: int = 0
+
+
+@dataclass
+class KeptVerdicts:
+    """What a store holds of one version of a task: how many verdicts, in how many bytes."""
+
+    task: str
+    verdicts: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,8 @@ def contents(directory: Path) -> list[Kept]:
     kept: dict[str, Kept] = {}
     for path in existing_shards(directory):
         for line, record in _records(path):
+            if record["kind"] == "verdict":
+                continue
             engine = kept.setdefault(record["engine"], Kept("unknown", record["engine"]))
             engine.size += line.end - line.offset
             engine.newest = max(engine.newest, record["at"])
@@ -79,6 +91,18 @@ def contents(directory: Path) -> list[Kept]:
                 engine.completions += 1
                 engine.tokens += len(record["value"]["tokens"])
     return sorted(kept.values(), key=lambda each: -each.newest)
+
+
+def kept_verdicts(directory: Path) -> list[KeptVerdicts]:
+    """The verdicts that are stored, by task; damaged records and other formats left out."""
+    kept: dict[str, KeptVerdicts] = {}
+    for path in existing_shards(directory):
+        for line, record in _records(path):
+            if record["kind"] == "verdict":
+                task = kept.setdefault(record["engine"], KeptVerdicts(record["engine"]))
+                task.verdicts += 1
+                task.size += line.end - line.offset
+    return list(kept.values())
 
 
 def verify(directory: Path) -> tuple[int, list[Damage]]:
@@ -211,6 +235,8 @@ def _problem(line: Line) -> str | None:
         bytes.fromhex(record["key"])
         if record["kind"] == "completion":
             completion_from(record["value"])
+        elif record["kind"] == "verdict" and score_from(record["value"]) is None:
+            return "is not a store's"
         int(record["at"])
         str(record["engine"])
     except (KeyError, TypeError, ValueError):

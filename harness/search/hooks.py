@@ -47,6 +47,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("search_spec", params)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Check the searches that are left after deselection."""
+    searches = {item: file for item in items if (file := _searched_file(item)) is not None}
+    problems = {
+        item: problem
+        for item, file in searches.items()
+        if (problem := _problem(session.config, file)) is not None
+    }
+    invocation.leave_out(session, problems)
+
+
 class SearchItem(pytest.Item):
     """A search of a spec file that the command line names."""
 
@@ -121,8 +133,36 @@ def pytest_terminal_summary(
         terminalreporter.write_line(summary(found))
 
 
+def _searched_file(item: pytest.Item) -> Path | None:
+    """The spec that an item searches; None for other tests, and for skips."""
+    if item.get_closest_marker("skip") is not None:
+        return None
+    if isinstance(item, SearchItem):
+        return item.path
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or item.get_closest_marker(SEARCHES_MARKER) is None:
+        return None
+    file: Path = callspec.params["search_spec"]
+    return file
+
+
+def _problem(config: pytest.Config, file: Path) -> str | None:
+    """What is wrong with a search, short of its model's weights; None for one that can begin."""
+    from harness.search.quiet import quiet
+    from harness.search.setup import read_search, set_up
+
+    try:
+        with quiet():
+            experiment, source = read_search(file, invocation.overrides(config))
+            unsafe = config.option.titrate_unsafe_code
+            set_up(experiment, source, config.rootpath, unsafe_code=unsafe)
+    except TitrateError as error:
+        return str(error)
+    return None
+
+
 def _param(config: pytest.Config, file: Path) -> Any:
-    """A search as a pytest param: checked, or skipped by name where it cannot run."""
+    """A search as a pytest param, skipped by name where it cannot run."""
     from harness.search import check_installed
 
     try:
@@ -130,18 +170,10 @@ def _param(config: pytest.Config, file: Path) -> Any:
     except TitrateError as error:  # an extra: without it all other benches run as ever
         return pytest.param(file, id=file.stem, marks=pytest.mark.skip(reason=str(error)))
     from harness.runs.requirements import unmet
-    from harness.search.quiet import quiet
-    from harness.search.setup import read_search, set_up
+    from harness.spec import load
 
-    try:
-        with quiet():
-            experiment, source = read_search(file, invocation.overrides(config))
-            reason = unmet(experiment)
-            if reason is None:
-                unsafe = config.option.titrate_unsafe_code
-                set_up(experiment, source, config.rootpath, unsafe_code=unsafe)
-    except TitrateError as error:
-        raise pytest.Collector.CollectError(str(error)) from None
+    experiment, _ = load(file, invocation.overrides(config))
+    reason = unmet(experiment)
     skip = [] if reason is None else [pytest.mark.skip(reason=f"{experiment.name} {reason}")]
     return pytest.param(file, id=experiment.name, marks=skip)
 

@@ -22,7 +22,7 @@ from optuna.distributions import (
 from pydantic import JsonValue
 
 from harness.errors import FieldError, ModelError, TaskError
-from harness.runs.plan import check_engine
+from harness.runs.checks import check_engine
 from harness.runs.resolve import check_intervention
 from harness.search.treatment import dose_field, pair_sections, treatment, with_at_most
 from harness.spec import Experiment, Source

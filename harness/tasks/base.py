@@ -64,7 +64,8 @@ class Score:
     """One completion's verdict: right or wrong, whether it could be read at all, and why.
 
     `tool_call` says whether it calls a tool, which is no part of being right. `doubt`: it counts as
-    wrong for a reason that need not be the answer's.
+    wrong for a reason that need not be the answer's. A verdict that might turn when it is tried
+    again, such as a time-out, is not `settled`: it holds for its own run only.
     """
 
     correct: bool
@@ -72,6 +73,7 @@ class Score:
     detail: str = ""
     tool_call: bool = False
     doubt: Doubt = ""
+    settled: bool = field(default=True, compare=False)
 
 
 #: Name of the metric that counts tool calls, in every task.
@@ -92,7 +94,8 @@ class Task(ABC):
 
     samples: Sequence[Sample] = field(repr=False)
 
-    #: Name in a spec, and the version that changes whenever prompts, data or scoring do.
+    #: Name in a spec, and the version that changes whenever prompts, data or scoring do. The
+    #: verdicts of a class that states a version of its own are kept in the store.
     name = ""
     version = 1
     #: Metric shown in the dose-response plot; a key of `metrics`.
@@ -102,6 +105,11 @@ class Task(ABC):
     def isolated_by(self) -> str | None:
         """How answers are isolated that are run to be scored; None where nothing is run."""
         return None
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """What decides a verdict beside record, answer and version, as JSON values."""
+        return {}
 
     @property
     def size(self) -> int:
@@ -134,9 +142,18 @@ class Task(ABC):
     def stop_strings(self, style: Style) -> tuple[str, ...]:
         """Strings that end a completion in this style, beside the tokenizer's own end tokens."""
 
+    def judged(self, sample: Sample, style: Style, text: str) -> Any:
+        """All of an answer that its score depends on, as JSON: what is equal is judged once."""
+        del sample
+        return [style, text]
+
     @abstractmethod
     def score(self, answers: Sequence[tuple[Sample, Style, str]]) -> list[Score]:
-        """Score completions' texts, in order; many at once, because code is run in parallel."""
+        """Score completions' texts, in order; many at once, because code is run in parallel.
+
+        Called with what was not judged before: equal answers of a run, and of earlier runs where
+        verdicts are kept, share one verdict.
+        """
 
     @abstractmethod
     def metrics(self, scores: Sequence[Score]) -> dict[str, float]:

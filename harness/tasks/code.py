@@ -9,9 +9,12 @@ gets a score.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from math import comb
+from typing import Any
 
 from harness import sandbox
 from harness.errors import TaskError
@@ -29,6 +32,11 @@ from harness.tasks.code_answers import Reading, read_code
 from harness.tasks.conversations import calls_tool, code_prompt, code_reference
 
 FIELDS = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
+
+#: How a check ends that ends so again. A time-out, or a process that died, may be the machine's.
+_SETTLED = frozenset(
+    {sandbox.Outcome.PASSED, sandbox.Outcome.ASSERTION_FAILED, sandbox.Outcome.EXCEPTION}
+)
 
 _DRAWS_SHOWN = (1, 5, 10, 100)
 _DOES_NOTHING = "    return None\n"
@@ -52,6 +60,17 @@ class CodeTask(Task):
     def isolated_by(self) -> str | None:
         """The layers around completions, once they are known."""
         return None if self.isolation is None else str(self.isolation)
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """The sandbox, its limits, and the Python and numpy that a completion finds in it."""
+        return {
+            "isolation": str(self.isolation or sandbox.choose()),
+            "sandbox": sandbox.SCORER_VERSION,
+            "limits": dict(sandbox.LIMITS),
+            "python": sys.version,
+            "numpy": version("numpy"),
+        }
 
     def prompt(self, sample: Sample, style: Style) -> Conversation | str:
         """The function's head, pasted, read from main.py, or bare."""
@@ -94,6 +113,15 @@ class CodeTask(Task):
                     f"{sample.id}: {verdict.detail}; its completions cannot be judged, remove the "
                     "record"
                 )
+
+    def judged(self, sample: Sample, style: Style, text: str) -> Any:
+        """The text, in whichever chat style it was asked for.
+
+        Not the program in it: to find that takes longer than to look a verdict up, and a score
+        says which part of the text it was.
+        """
+        del sample
+        return [style == "completion", text]
 
     def score(self, answers: Sequence[tuple[Sample, Style, str]]) -> list[Score]:
         """Judge every answer's code, several at a time; an answer without code is wrong."""
@@ -156,4 +184,5 @@ def _check(sample: Sample, completion: str) -> sandbox.Check:
 def _score(verdict: sandbox.Verdict) -> Score:
     unjudged = verdict.outcome is sandbox.Outcome.UNSUPPORTED
     doubt: Doubt = "unjudged" if unjudged else "stalled" if verdict.stalled else ""
-    return Score(verdict.passed, parsed=True, detail=str(verdict), doubt=doubt)
+    settled = verdict.outcome in _SETTLED
+    return Score(verdict.passed, parsed=True, detail=str(verdict), doubt=doubt, settled=settled)

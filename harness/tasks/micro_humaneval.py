@@ -161,6 +161,7 @@ class MicroHumanEval(CodeTask):
     """164 generated code problems; the small sibling of HumanEval."""
 
     name = "micro_humaneval"
+    version = 1
 
     @classmethod
     def load(cls) -> MicroHumanEval:

@@ -12,8 +12,9 @@ from harness.errors import ModelError
 from harness.invariants import FAMILIES, check_all, checking, checks
 from harness.invariants.checking import ENGINES
 from harness.invariants.registry import WATCHING
-from harness.invariants.tiny_models import CONFIGS
-from harness.models.routers import _ARCHITECTURES
+from harness.invariants.tiny_models import CONFIGS, tiny_config
+from harness.models.routers import _ARCHITECTURES, router_shape
+from harness.models.written import WrittenConfig
 from harness.spec import EngineSettings
 
 
@@ -44,7 +45,7 @@ def test_every_identity_is_checked_on_vllm_but_those_that_watch_modules(monkeypa
 
 
 def test_every_architecture_with_known_routers_has_a_tiny_model():
-    assert {config().model_type for config in CONFIGS.values()} == set(_ARCHITECTURES)
+    assert {config["model_type"] for config in CONFIGS.values()} == set(_ARCHITECTURES)
 
 
 def test_identities_say_what_they_hold_and_where_from():
@@ -111,3 +112,8 @@ def test_one_model_is_in_memory_at_a_time(checker):
         assert checker._loaded.reference == model
     checker.close()
     assert checker._loaded is None
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_routers_of_tiny_models_are_read_as_transformers_reads_them(name):
+    assert router_shape(WrittenConfig(CONFIGS[name])) == router_shape(tiny_config(name))

@@ -11,6 +11,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
 from harness.engines.base import Request
@@ -18,13 +19,11 @@ from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import ModelError
 from harness.interventions.router_mask import RouterMask
 from harness.models import zoo
-from harness.models.loading import (
-    is_local,
-    load,
-    load_config,
-    locate,
-    pick_device,
-)
+from harness.models.loading import load, load_config, load_tokenizer, pick_device
+from harness.models.reference import is_local, locate
+from harness.models.routers import has_routers, router_shape
+from harness.models.sites import hidden_shape
+from harness.models.size import weights_per_token
 
 
 @pytest.fixture
@@ -260,3 +259,19 @@ def test_a_spread_model_gives_the_same_tokens(tmp_path):
     assert spread.devices == [torch.device("cpu")]
     first, second = (dict(TransformersEngine(x).generate(requests)) for x in (whole, spread))
     assert first == second
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_what_the_zoo_has_is_read_as_transformers_reads_it(name):
+    """Without importing what makes models, which the plain ways do."""
+    written, whole = load_config(f"zoo/{name}"), AutoConfig.from_pretrained(zoo.resolve(name))
+    for asked in (hidden_shape, has_routers, weights_per_token):
+        assert asked(written) == asked(whole)
+    assert not has_routers(whole) or router_shape(written) == router_shape(whole)
+    assert written.initializer_range == whole.initializer_range
+    assert not hasattr(written, "no_such_value")
+    own, usual = load_tokenizer(f"zoo/{name}"), AutoTokenizer.from_pretrained(zoo.resolve(name))
+    assert type(own) is type(usual)
+    assert own.init_kwargs == usual.init_kwargs
+    assert own.get_vocab() == usual.get_vocab()
+    assert (own.chat_template, own.name_or_path) == (usual.chat_template, usual.name_or_path)

@@ -45,9 +45,9 @@ def start(
     return run_on(TransformersEngine(loaded, slots=slots), cases)
 
 
-def run_on(engine: Engine, cases: Sequence[PlannedCase]) -> ModelRun:
+def run_on(engine: Engine, cases: Sequence[PlannedCase], **options: Any) -> ModelRun:
     """The same on a given engine."""
-    return ModelRun(engine, cases, Silent(), Counts(cases_total=len(cases)))
+    return ModelRun(engine, cases, Silent(), Counts(cases_total=len(cases)), **options)
 
 
 def content(result: CaseResult) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-import torch
 from packaging.version import Version
 
 from harness.errors import FieldError, ModelError
@@ -77,6 +76,8 @@ def check_machine(settings: EngineSettings) -> None:
 
 
 def _check_devices(settings: EngineSettings) -> None:
+    import torch
+
     tensor, pipeline = settings.tensor_parallel_size or 1, settings.pipeline_parallel_size or 1
     if built_for_cpu():
         # One worker runs on whatever cores there are; several are bound to cores of their own.

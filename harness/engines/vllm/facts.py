@@ -10,7 +10,8 @@ from huggingface_hub import snapshot_download
 from transformers import GenerationConfig
 
 from harness.models.content import content_hash
-from harness.models.loading import load_config, load_tokenizer, local_files, locate
+from harness.models.loading import load_config, load_tokenizer, local_files
+from harness.models.reference import locate
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """Small trained models that ship with the harness: real behaviour in a few megabytes."""
 
-from harness.models.zoo.catalog import build, card, check_recipe, names, resolve
+from harness.models.zoo.catalog import build, card, check_recipe, names, resolve, written_config
 
-__all__ = ["build", "card", "check_recipe", "names", "resolve"]
+__all__ = ["build", "card", "check_recipe", "names", "resolve", "written_config"]

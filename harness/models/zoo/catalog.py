@@ -38,6 +38,12 @@ def card(name: str) -> dict[str, Any]:
     return content
 
 
+def written_config(name: str) -> dict[str, Any]:
+    """A member's config.json."""
+    content: dict[str, Any] = json.loads((resolve(name) / "config.json").read_text())
+    return content
+
+
 def build(name: str, output: Path, progress: Progress | None = None) -> Path:
     """Train a member from its recipe, measure it and write it to `output`; takes minutes."""
     # Whoever only looks a member up should not wait for what training imports.

@@ -1,0 +1,80 @@
+"""What the `model` field of a spec refers to, found out without importing torch.
+
+A reference is a zoo member (`zoo/moe`), a local folder (a path that starts with `.`, `/` or `~`),
+or a Hugging Face id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.errors import FieldError, ModelError
+from harness.models import zoo
+from harness.spec import Case
+
+
+def is_local(reference: str) -> bool:
+    """Whether a reference names files that are already here: a zoo member or a path."""
+    return reference.startswith(("zoo/", ".", "/", "~"))
+
+
+def locate(reference: str) -> Path | str:
+    """The folder of a local reference (which must exist), or the Hugging Face id as it is."""
+    if reference.startswith("zoo/"):
+        return zoo.resolve(reference.removeprefix("zoo/"))
+    if not is_local(reference):
+        return reference
+    folder = Path(reference).expanduser()
+    if not (folder / "config.json").is_file():
+        what = "holds no config.json" if folder.is_dir() else "does not exist"
+        raise ModelError(f"model folder {reference} {what}; give a Hugging Face checkpoint folder")
+    return folder
+
+
+def check_reference(reference: str) -> None:
+    """Raise `ModelError` for a model that is not there, as far as that is known without loading.
+
+    A Hugging Face id that is not in the local cache is an error only where the hub may not be
+    asked; whether it exists is found out when its configuration is read.
+    """
+    source = locate(reference)
+    if isinstance(source, Path):
+        try:
+            readable = isinstance(json.loads((source / "config.json").read_text("utf-8")), dict)
+            why = "is no JSON object"
+        except (OSError, ValueError) as error:
+            readable, why = False, f"cannot be read as JSON: {error}"
+        if not readable:
+            raise missing(reference, f"{source / 'config.json'} {why}")
+        return
+    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        cached = try_to_load_from_cache(source, "config.json")
+    except HFValidationError as error:
+        raise missing(reference, next(iter(str(error).splitlines()))) from error
+    if constants.HF_HUB_OFFLINE and not isinstance(cached, str):
+        raise missing(reference, UNREACHABLE)
+
+
+def check_models(cases: Iterable[Case]) -> None:
+    """Raise `SpecError`, with its line, for the first case whose model is not there."""
+    for case in {case.experiment.model: case for case in reversed([*cases])}.values():
+        try:
+            check_reference(case.experiment.model)
+        except ModelError as error:
+            raise case.source.locate(FieldError("model", str(error))) from error
+
+
+UNREACHABLE = "it is not in the local cache and the Hugging Face hub cannot be reached"
+
+
+def missing(reference: str, why: str) -> ModelError:
+    """The error of a model that cannot be loaded, with what to give instead."""
+    return ModelError(
+        f"model {reference!r} cannot be loaded: {why}; use a zoo member "
+        f"({', '.join('zoo/' + name for name in zoo.names())}), a folder (./x) or a Hugging Face id"
+    )
