@@ -117,7 +117,9 @@ InterventionSettings = Annotated[
     RouterMaskSettings | SteeringSettings | DacSettings, Field(discriminator="kind")
 ]
 
-Gate = Annotated[str, AfterValidator(_gate), Field(json_schema_extra={"pattern": PATTERN})]
+Gate = Annotated[
+    str, Field(max_length=400, json_schema_extra={"pattern": PATTERN}), AfterValidator(_gate)
+]
 
 
 class SamplingSettings(Settings):
@@ -233,8 +235,8 @@ class Requirements(Settings):
 class Experiment(Settings):
     """One experiment: a model, a task, an intervention, sampling, axes and gates."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
-    """First part of every case's id."""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=100)]
+    """First part of every case's id, and of the names of the report's files."""
     description: str = ""
     model: ModelReference
     """A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."""

@@ -44,7 +44,7 @@ def load(
         task = _FROM_FILES[name](path)
     elif name not in _GENERATED:
         known = ", ".join(names())
-        raise FieldError("task.name", f"{name} is not a task; use one of {known}")
+        raise FieldError("task.name", f"{name!r} is not a task; use one of {known}")
     elif path is not None:
         reading = ", ".join(_FROM_FILES)
         problem = f"{path} is not used: {name} generates its samples"

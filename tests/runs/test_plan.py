@@ -194,7 +194,7 @@ def test_cases_are_grouped_by_the_loaded_model_they_share():
             {"metric": "exact_match"},
             "experiment small metric: exact_match is not measured here; accepted: pass@1, ",
         ),
-        ({"task": {"name": "chess"}}, "experiment small task.name: chess is not a task; use one "),
+        ({"task": {"name": "chess"}}, "experiment small task.name: 'chess' is not a task; use "),
         (
             {"task": {"name": "humaneval", "path": "/none.jsonl"}},
             "experiment small task: /none.jsonl: cannot be read ",
