@@ -10,6 +10,7 @@ import errno
 import gzip
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 MOST_BYTES = 2 << 30
 """What is read into memory at once; the largest public data sets of these tasks have 0.1 GB."""
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _KINDS = (
     (stat.S_ISDIR, errno.EISDIR, "is a folder"),
     (stat.S_ISFIFO, errno.EINVAL, "is a pipe; write it to a file first"),
@@ -57,11 +59,21 @@ def json_value(path: Path | str) -> Any:
 
 
 def parsed(document: str) -> Any:
-    """What a JSON text holds; raises `ValueError`, also where it is nested too deep to be read."""
+    r"""What a JSON text holds.
+
+    Raises `ValueError` also where it is nested too deep to be read, and for half a surrogate pair,
+    which JSON can write (`"\ud83d"`), though it is no character and no tokenizer takes it.
+    """
     try:
-        return json.loads(document)
+        value = json.loads(document)
+        if _SURROGATE.search(document):
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise ValueError(f"{half} is half of a surrogate pair and no character") from None
+    return value
 
 
 def _check(found: os.stat_result, path: Path | str, most: int) -> None:

@@ -42,8 +42,12 @@ def pairs_from_files(
     """
     pairs: list[Pair] = []
     problems = list(_unknown(records, assisted, traces))
+    named: dict[str, str] = {}
     for record in records:
         key = pair_key(record["task_id"])
+        if (other := named.setdefault(key, record["task_id"])) != record["task_id"]:
+            problems.append(Problem(key, f"{record['task_id']} has the key of {other}"))
+            continue
         lacking = [
             what
             for what, side in (("assisted prompt", assisted), ("agentic message_trace", traces))
@@ -74,8 +78,12 @@ def pairs_from_task(task: Task, tokenizer: Any) -> Built:
     """Pair the assisted and the agentic prompt of every sample of a task."""
     pairs: list[Pair] = []
     problems: list[Problem] = []
+    named: dict[str, str] = {}
     for sample in task.samples:
         key = pair_key(sample.id)
+        if (other := named.setdefault(key, sample.id)) != sample.id:
+            problems.append(Problem(key, f"{sample.id} has the key of {other}"))
+            continue
         answer = task.reference(sample).text
         try:
             texts = {}

@@ -102,7 +102,9 @@ def _heads(samples: int, data: str | None, evaluated: Task | None) -> Sequence[s
     if data is None:
         random = Random(_SEED)
         return [micro_humaneval.training_problem(random).prompt for _ in range(samples)]
-    heads = [record["prompt"] for record in read_records(data, code.FIELDS)[:samples]]
+    heads = [
+        record["prompt"] for record in read_records(data, code.FIELDS, check=code.fault)[:samples]
+    ]
     return _unseen(heads, "prompt", data, evaluated)
 
 
@@ -114,7 +116,11 @@ def _worked(
         random = Random(_SEED)
         drawn = [micro_gsm8k.training_problem(random) for _ in range(samples)]
         return [(problem.question, problem.answer) for problem in drawn]
-    records = gsm8k.training_records() if data is None else read_records(data, maths.FIELDS)
+    records = (
+        gsm8k.training_records()
+        if data is None
+        else read_records(data, maths.FIELDS, check=maths.fault)
+    )
     chosen = list(islice(records, samples))
     _unseen([each["question"] for each in chosen], "question", data or "its train split", evaluated)
     return [(record["question"], record["answer"]) for record in chosen]

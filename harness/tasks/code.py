@@ -9,9 +9,10 @@ gets a score.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import comb
+from typing import Any
 
 from harness import sandbox
 from harness.errors import TaskError
@@ -34,6 +35,18 @@ _DRAWS_SHOWN = (1, 5, 10, 100)
 _DOES_NOTHING = "    return None\n"
 #: Where a bare continuation has left the function (Chen et al. 2021, arXiv:2107.03374).
 _OUTSIDE_FUNCTION = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
+
+
+def fault(record: Mapping[str, Any]) -> str | None:
+    """What is wrong with a record beyond its fields; None for one that can be asked and scored."""
+    name, prompt = record["entry_point"], record["prompt"]
+    if not record["task_id"].strip():
+        return "task_id is empty; give every record a name of its own"
+    if not prompt.strip():
+        return "prompt is empty; expected the head of a function"
+    if not name.isidentifier():
+        return f"entry_point {name[:60]!r} is no name of a function"
+    return None
 
 
 @dataclass(frozen=True, eq=False)
