@@ -8,6 +8,7 @@ evaluation's, problem by problem.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -58,7 +59,8 @@ def pairs_for(
     evaluated = None
     if task.name == "gsm8k" or vector.data is not None:
         evaluated = full_task(task)
-    return _built_in(vector.pairs, task.name, style, vector.samples, vector.data, evaluated)
+    day = experiment.prompt.day
+    return _built_in(vector.pairs, task.name, style, vector.samples, vector.data, evaluated, day)
 
 
 def check_pairs(experiment: Experiment, vector: PairVector, where: str) -> None:
@@ -82,15 +84,21 @@ def _check_tokens(model: str, pairs: tuple[ContrastPair, ...], position: Any) ->
 
 @cache
 def _built_in(
-    kind: str, task: str, style: Style, samples: int, data: str | None, evaluated: Task | None
+    kind: str,
+    task: str,
+    style: Style,
+    samples: int,
+    data: str | None,
+    evaluated: Task | None,
+    day: date | None,
 ) -> tuple[ContrastPair, ...]:
     if kind == "styles" and task in _CODE:
-        return style_pairs(_heads(samples, data, evaluated), code=True)
+        return style_pairs(_heads(samples, data, evaluated), code=True, day=day)
     if task in _MATHS:
         problems = _worked(task, samples, data, evaluated)
         if kind == "styles":
-            return style_pairs([question for question, _ in problems], code=False)
-        return answer_pairs(problems, style)
+            return style_pairs([question for question, _ in problems], code=False, day=day)
+        return answer_pairs(problems, style, day=day)
     raise TaskError(
         f"{kind}: there are no built-in pairs of this kind for {task}; give a file of pairs "
         "(./pairs.jsonl with prompt, positive and negative)"

@@ -22,6 +22,7 @@ from harness.models.loading import load_config, pick_device
 from harness.pairs.aligned import AlignedPair
 from harness.pairs.pair import pair_key
 from harness.runs.pair_files import check_tokenizer, pairs_of
+from harness.runs.prompt_styles import check_styles
 from harness.runs.resolve import check_intervention
 from harness.runs.tasks import task_of
 from harness.spec import Case, Experiment
@@ -85,11 +86,12 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
     """
     experiment = case.experiment
     try:
-        task = task_of(experiment.task, unsafe_code=unsafe_code)
+        task = task_of(experiment.task, experiment.prompt.day, unsafe_code=unsafe_code)
         load_config(experiment.model)
         check_engine(experiment)
         pairs_of(experiment)
         check_intervention(experiment)
+        check_styles(experiment, task)
         found = PlannedCase(case, task, nodeid)
         check_metric(found)
     except FieldError as error:
@@ -197,6 +199,11 @@ class Plan:
         """A prompt as the model reads it, special tokens included; empty for a refused one."""
         prompt = self._prompt(case, sample)
         return "" if isinstance(prompt, str) else str(self.tokenizer.decode(prompt))
+
+    def prompt_length(self, case: PlannedCase, sample: Sample) -> int:
+        """Tokens of a prompt; 0 for a refused one."""
+        prompt = self._prompt(case, sample)
+        return 0 if isinstance(prompt, str) else len(prompt)
 
     def _prompt(self, case: PlannedCase, sample: Sample) -> tuple[int, ...] | str:
         """A prompt's tokens, or why there are none; the conditions of a sweep share one tuple."""

@@ -68,7 +68,7 @@ class CodeTask(Task):
 
     def prompt(self, sample: Sample, style: Style) -> Conversation | str:
         """The function's head, pasted, read from main.py, or bare."""
-        return code_prompt(sample.record["prompt"], style)
+        return code_prompt(sample.record["prompt"], style, self.date)
 
     def reference(self, sample: Sample) -> Reference:
         """The canonical body in a fence."""

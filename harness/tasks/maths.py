@@ -35,7 +35,7 @@ class MathsTask(Task):
 
     def prompt(self, sample: Sample, style: Style) -> Conversation | str:
         """The question, pasted, read from problem.txt, or as `Question: ... Answer:`."""
-        return maths_prompt(sample.record["question"], style)
+        return maths_prompt(sample.record["question"], style, self.date)
 
     def reference(self, sample: Sample) -> Reference:
         """The worked answer."""

@@ -129,7 +129,7 @@ def test_a_key_without_a_record_is_told():
         (lambda t: t[0].update(content=3), "content of message 1 of the trace is not text"),
         (lambda t: t[1].update(tool_calls=[{}]), "tool call 1 of message 2 of the trace has no"),
         (lambda t: t[1].update(tool_calls={"a": 1}), "tool_calls of message 2 of the trace are"),
-        (lambda t: t[2].update(content="\ud800"), "prompt.style agentic cannot be rendered by the"),
+        (lambda t: t[2].update(content="\ud800"), r"the agentic prompt holds '\ud800', half of a"),
     ],
 )
 def test_a_bad_trace_is_a_problem_of_its_sample_alone(change, reason):
