@@ -270,12 +270,19 @@ def _prefix(
 def check_compatible(cases: Iterable[PlannedCase]) -> None:
     """Refuse two different cases of one id, and one experiment's name with different gates.
 
+    Names that differ in the case of letters alone are one name to some file systems.
+
     Raises:
         SpecError: naming the spec files that must be told apart.
     """
     experiments: dict[str, PlannedCase] = {}
     gates: dict[str, PlannedCase] = {}
+    names: dict[str, PlannedCase] = {}
     for case in cases:
+        alike = names.setdefault(case.experiment.name.casefold(), case)
+        if alike.experiment.name != case.experiment.name:
+            problem = f"differs from {alike.experiment.name} in capitals alone, as files may not"
+            raise SpecError(f"{case.experiment.name}: {problem}; {_remedy(alike, case)}")
         for each in (case, case.baseline):
             if each is None:
                 continue

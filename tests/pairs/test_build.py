@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -190,3 +191,11 @@ def test_a_task_without_the_marker_has_problems_instead_of_pairs():
     assert built.pairs == ()
     assert "the marker" in built.problems[0].reason
     assert "micro_gsm8k" in built.problems[0].reason
+
+
+def test_the_day_of_a_build_is_that_of_both_sides():
+    dated = copy.deepcopy(TOKENIZER)
+    dated.chat_template = "{{ strftime_now('%d %b %Y') }}" + TOKENIZER.chat_template
+    (pair,) = pairs_from_files(*study(1), dated, day=date(2026, 1, 31)).pairs
+    assert pair.assisted.startswith("31 Jan 2026<|im_start|>")
+    assert pair.agentic.startswith("31 Jan 2026<|im_start|>")

@@ -239,6 +239,8 @@ def test_one_name_with_different_gates_is_refused():
         check_compatible([*one, *other])
     check_compatible([*one, *one])
     check_compatible([*one, *cases(name="other")])
+    with pytest.raises(SpecError, match="SMALL: differs from small in capitals alone"):
+        check_compatible([*one, *cases(name="SMALL")])
 
 
 def test_two_different_cases_of_one_id_are_refused():
