@@ -18,11 +18,49 @@ several mistakes has a line for each.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
+
+LONGEST_LINE = 400
+"""Characters of a line about a spec; its middle is left out, place and remedy are at its ends."""
+MOST_LINES = 20
+"""Lines about one spec; whoever made more mistakes than that is helped by the first of them."""
+
+
+def printable(text: str) -> str:
+    """`text` with control characters, and others that no reader would see, as their escapes.
+
+    Files and models put them into messages; a terminal would obey them.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(each) if _is_hidden(each) else each for each in text)
+
+
+def one_line(text: str) -> str:
+    """`text` as one line of a message: printable, and without its middle where it is too long."""
+    line = printable(text.replace("\n", "\\n"))
+    if len(line) <= LONGEST_LINE:
+        return line
+    half = (LONGEST_LINE - 5) // 2
+    return f"{line[:half]} ... {line[-half:]}"
+
+
+def _is_hidden(character: str) -> bool:
+    """Whether a character is none that is seen: Unicode's categories C*, and line separators."""
+    category = unicodedata.category(character)
+    return character != "\n" and (category[0] == "C" or category in {"Zl", "Zp"})
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 class TitrateError(Exception):
-    """Base of all errors that are addressed to the user; its text is one line."""
+    """Base of all errors that are addressed to the user; its text is one line, and printable."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class FieldError(TitrateError):
@@ -42,7 +80,17 @@ class FieldError(TitrateError):
 
 
 class SpecError(TitrateError):
-    """A spec that cannot be run: `specs/x.yaml:14 intervention.count: 70 is not ...`."""
+    """A spec that cannot be run: `specs/x.yaml:14 intervention.count: 70 is not ...`.
+
+    Mistakes beyond the first `MOST_LINES` are counted, not told.
+    """
+
+    def __init__(self, message: str) -> None:
+        lines = [one_line(line) for line in message.split("\n")]
+        if len(lines) > MOST_LINES:
+            left = len(lines) - MOST_LINES + 1
+            lines[MOST_LINES - 1 :] = [f"... and {left} more mistakes in the same spec"]
+        super().__init__("\n".join(lines))
 
 
 class ModelError(TitrateError):

@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ def add_to(verbs: Any) -> None:
     build.add_argument("--skip-missing", action="store_true", help="leave incomplete samples out")
     build.add_argument("--task", metavar="TASK", help="without files (default: micro_humaneval)")
     build.add_argument("--model", default="zoo/moe", metavar="MODEL", help=_MODEL_HELP)
+    build.add_argument(
+        "--date", metavar="DAY", help="told to a template that prints one: 2026-01-31 (today)"
+    )
     build.add_argument("--output", type=Path, default=Path("pair_prompts.json"), metavar="FILE")
     build.set_defaults(run=_build)
 
@@ -69,6 +74,7 @@ def _build(parsed: argparse.Namespace) -> int:
         raise TaskError(f"{lone} needs --assisted and --agentic beside it")
     if given and parsed.task:
         raise TaskError(f"--task {parsed.task} is for pairs without files; leave it out")
+    day = _day(parsed.date)
     tokenizer = load_tokenizer(parsed.model)
     if given:
         built = pairs_from_files(
@@ -77,9 +83,11 @@ def _build(parsed: argparse.Namespace) -> int:
             read_traces(parsed.agentic, parsed.agentic_fallback),
             tokenizer,
             skip_missing=parsed.skip_missing,
+            day=day,
         )
     else:
-        built = pairs_from_task(load(parsed.task or "micro_humaneval"), tokenizer)
+        task = replace(load(parsed.task or "micro_humaneval"), date=day)
+        built = pairs_from_task(task, tokenizer)
     if not built.pairs:
         raise TaskError(f"no pair could be built, first {built.problems[0]}")
     with output(parsed.output):
@@ -90,6 +98,15 @@ def _build(parsed: argparse.Namespace) -> int:
     _show(str(problem) for problem in built.problems)
     print(f"pairs: {parsed.output}")
     return 0
+
+
+def _day(text: str | None) -> date | None:
+    from harness.spec import PromptSettings
+
+    try:
+        return PromptSettings(date=text).day
+    except ValueError:
+        raise TaskError(f"--date {text} is no day; write it as 2026-01-31") from None
 
 
 def _align(parsed: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from harness.atomic import replace_file
 from harness.errors import FieldError, VectorError
+from harness.given_files import check_file
 from harness.interventions.array import Array
 from harness.interventions.vector_file import SteeringVectors
 
@@ -31,11 +32,13 @@ def read_gguf(path: Path) -> SteeringVectors:
     """The directions of a control vector; raises VectorError for whatever is none."""
     gguf = _package()
     try:
+        check_file(path)
         reader = gguf.GGUFReader(path)
         fields = {name: field.contents() for name, field in reader.fields.items()}
         tensors = list(reader.tensors)
     except Exception as error:  # its reader indexes into whatever the file holds
-        raise VectorError(f"{path}: cannot be read as GGUF ({error})") from error
+        why = getattr(error, "strerror", None) or error
+        raise VectorError(f"{path}: cannot be read as GGUF ({why})") from error
     architecture = fields.get("general.architecture")
     if architecture != _ARCHITECTURE:
         raise VectorError(

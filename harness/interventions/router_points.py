@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import FieldError
+from harness.given_files import json_value
 from harness.interventions.router_mask import Point
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def read_points(path: Path | str) -> tuple[Point, ...]:
     whether a model has these points is checked where the model is known.
     """
     try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        entries = json_value(path)
     except OSError as error:
         raise _unusable(path, f"cannot be read ({error.strerror}); {_EXPECTED}") from error
     except ValueError as error:

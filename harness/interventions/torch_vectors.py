@@ -21,6 +21,7 @@ import torch
 
 from harness.atomic import replace_file
 from harness.errors import FieldError, VectorError
+from harness.given_files import check_file
 from harness.interventions.array import Array
 from harness.interventions.vector_file import SteeringVectors
 from harness.spec.steering_terms import Site
@@ -87,6 +88,7 @@ _EXPECTED = "expected a tensor [H], or a mapping from layers to tensors [H]"
 
 def _content(path: Path) -> Any:
     try:
+        check_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old pickle protocols; refused below if it matters
             return torch.load(path, map_location="cpu", weights_only=True)

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 
 from harness.atomic import replace_file
 from harness.errors import FieldError
+from harness.given_files import check_file
 from harness.interventions.array import Array
 from harness.spec.steering_terms import Site
 
@@ -80,11 +81,13 @@ def write_vectors(vectors: SteeringVectors, path: Path | str) -> None:
 def read_vectors(path: Path | str) -> SteeringVectors:
     """Read a file that `write_vectors` wrote; raises FieldError for whatever is not one."""
     try:
+        check_file(path)
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise _unusable(path, f"cannot be read as safetensors: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise _unusable(path, f"cannot be read as safetensors: {why}") from error
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "none")
         raise _unusable(path, f"its format is {found!r}, not {FORMAT!r}")

@@ -62,8 +62,12 @@ def paired_answers(
     context: int,
 ) -> Iterator[PairedAnswer | Problem]:
     """Each sample's pair, from a file's aligned pairs or else from the task, or why it has none."""
+    named: dict[str, str] = {}
     for sample in samples:
         key = pair_key(sample.id)
+        if (other := named.setdefault(key, sample.id)) != sample.id:
+            yield Problem(key, f"{sample.id} has the key of {other}; name them less alike")
+            continue
         try:
             if pairs is None:
                 variants = {v: answer_tokens(tokenizer, task, sample, v) for v in VARIANTS}

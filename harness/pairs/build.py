@@ -7,7 +7,8 @@ carry the marker `#Function definition and docstring:` above the same function.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from harness.errors import TaskError
@@ -34,16 +35,23 @@ def pairs_from_files(
     tokenizer: Any,
     *,
     skip_missing: bool = False,
+    day: date | None = None,
 ) -> Built:
     """Pair the records of a HumanEval file with their assisted prompts and agentic traces.
+
+    `day` is that of all conversations, for chat templates that print one; today's without it.
 
     Raises:
         TaskError: a record has no assisted prompt or no trace, unless these are to be skipped.
     """
     pairs: list[Pair] = []
     problems = list(_unknown(records, assisted, traces))
+    named: dict[str, str] = {}
     for record in records:
         key = pair_key(record["task_id"])
+        if (other := named.setdefault(key, record["task_id"])) != record["task_id"]:
+            problems.append(Problem(key, f"{record['task_id']} has the key of {other}"))
+            continue
         lacking = [
             what
             for what, side in (("assisted prompt", assisted), ("agentic message_trace", traces))
@@ -61,8 +69,9 @@ def pairs_from_files(
             pairs.append(
                 Pair(
                     key,
-                    assisted=_assisted(tokenizer, assisted[key], record),
-                    agentic=render_text(tokenizer, conversation(traces[key])) + _answer(record),
+                    assisted=_assisted(tokenizer, assisted[key], record, day),
+                    agentic=render_text(tokenizer, replace(conversation(traces[key]), date=day))
+                    + _answer(record),
                 )
             )
         except TaskError as error:
@@ -74,8 +83,12 @@ def pairs_from_task(task: Task, tokenizer: Any) -> Built:
     """Pair the assisted and the agentic prompt of every sample of a task."""
     pairs: list[Pair] = []
     problems: list[Problem] = []
+    named: dict[str, str] = {}
     for sample in task.samples:
         key = pair_key(sample.id)
+        if (other := named.setdefault(key, sample.id)) != sample.id:
+            problems.append(Problem(key, f"{sample.id} has the key of {other}"))
+            continue
         answer = task.reference(sample).text
         try:
             texts = {}
@@ -95,12 +108,12 @@ def pairs_from_task(task: Task, tokenizer: Any) -> Built:
     return Built(tuple(pairs), tuple(problems))
 
 
-def _assisted(tokenizer: Any, prompt: str, record: Mapping[str, Any]) -> str:
+def _assisted(tokenizer: Any, prompt: str, record: Mapping[str, Any], day: date | None) -> str:
     if CODE_MARKER not in prompt:
         if _PLAIN_MARKER not in prompt:
             raise TaskError(_no_marker("the assisted prompt"))
         prompt = prompt.replace(_PLAIN_MARKER, CODE_MARKER, 1)
-    turn = Conversation(({"role": "user", "content": prompt},))
+    turn = Conversation(({"role": "user", "content": prompt},), date=day)
     return render_text(tokenizer, turn) + _answer(record)
 
 

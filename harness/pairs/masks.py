@@ -12,12 +12,12 @@ all together. Negative numbers, which the study drops without a word, are errors
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import FieldError, TaskError
+from harness.given_files import parsed, text
 from harness.interventions.router_mask import Point
 from harness.interventions.router_points import read_points
 
@@ -54,16 +54,17 @@ def read_mask(path: Path | str) -> tuple[Point, ...]:
 
 def _document(path: Path | str) -> Any:
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8")
+        document = text(Path(path).expanduser())
     except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"{path}: cannot be read ({error}); expected {_FORMS}") from error
+        why = getattr(error, "strerror", None) or error
+        raise TaskError(f"{path}: cannot be read ({why}); expected {_FORMS}") from error
     try:
-        return json.loads(text)
+        return parsed(document)
     except ValueError:
         pass
     try:
         # An assignment, as it stands in a script, or its value alone.
-        return ast.literal_eval(text.partition("=")[2].strip() or text.strip())
+        return ast.literal_eval(document.partition("=")[2].strip() or document.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         raise TaskError(f"{path}: is no mask; expected {_FORMS}") from error
 

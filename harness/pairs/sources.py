@@ -7,12 +7,12 @@ an entry that lacks its side is left out, to be told by whoever asks for its key
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.errors import TaskError
+from harness.given_files import json_value
 
 ASSISTED_FORM = '{"humaneval_0": {"prompt": "..."}, ...}'
 AGENTIC_FORM = '{"humaneval_0": {"message_trace": [...]}, ...}'
@@ -66,10 +66,10 @@ def read_document(path: Path | str, form: str) -> Any:
         TaskError: it cannot be read or is no JSON; `form` says what was expected.
     """
     try:
-        return json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        return json_value(Path(path).expanduser())
     except OSError as error:
         raise TaskError(f"{path}: cannot be read ({error.strerror}); expected {form}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         first = str(error).splitlines()[0]
         raise TaskError(f"{path}: is not JSON ({first}); expected {form}") from error
 

@@ -49,6 +49,8 @@ def forecast_table(forecasts: Sequence[Forecast]) -> str:
                 f"{each.model}: {measured}: measured first; until then it is not known whether "
                 f"{each.unknown:,} requests are stored"
             )
+        for warning in each.warnings:
+            console.print(f"{each.model}: {warning}")
         for problem in each.impossible:
             console.print(problem)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())

@@ -10,6 +10,7 @@ from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.models.loading import load_config, pick_device
 from harness.runs.pair_files import pairs_of
 from harness.runs.plan import PlannedCase
+from harness.runs.prompt_styles import check_styles
 from harness.runs.resolve import check_intervention
 from harness.spec import Experiment
 from harness.spec.form import suggestion
@@ -23,6 +24,7 @@ def check_case(case: PlannedCase) -> None:
         check_engine(experiment)
         pairs_of(experiment)
         check_intervention(experiment)
+        check_styles(experiment, case.task)
         check_metric(case)
     except FieldError as error:
         raise source.locate(error) from error

@@ -8,6 +8,7 @@ evaluation's, problem by problem.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -58,7 +59,8 @@ def pairs_for(
     evaluated = None
     if task.name == "gsm8k" or vector.data is not None:
         evaluated = full_task(task)
-    return _built_in(vector.pairs, task.name, style, vector.samples, vector.data, evaluated)
+    day = experiment.prompt.day
+    return _built_in(vector.pairs, task.name, style, vector.samples, vector.data, evaluated, day)
 
 
 def check_pairs(experiment: Experiment, vector: PairVector, where: str) -> None:
@@ -82,15 +84,21 @@ def _check_tokens(model: str, pairs: tuple[ContrastPair, ...], position: Any) ->
 
 @cache
 def _built_in(
-    kind: str, task: str, style: Style, samples: int, data: str | None, evaluated: Task | None
+    kind: str,
+    task: str,
+    style: Style,
+    samples: int,
+    data: str | None,
+    evaluated: Task | None,
+    day: date | None,
 ) -> tuple[ContrastPair, ...]:
     if kind == "styles" and task in _CODE:
-        return style_pairs(_heads(samples, data, evaluated), code=True)
+        return style_pairs(_heads(samples, data, evaluated), code=True, day=day)
     if task in _MATHS:
         problems = _worked(task, samples, data, evaluated)
         if kind == "styles":
-            return style_pairs([question for question, _ in problems], code=False)
-        return answer_pairs(problems, style)
+            return style_pairs([question for question, _ in problems], code=False, day=day)
+        return answer_pairs(problems, style, day=day)
     raise TaskError(
         f"{kind}: there are no built-in pairs of this kind for {task}; give a file of pairs "
         "(./pairs.jsonl with prompt, positive and negative)"
@@ -102,7 +110,9 @@ def _heads(samples: int, data: str | None, evaluated: Task | None) -> Sequence[s
     if data is None:
         random = Random(_SEED)
         return [micro_humaneval.training_problem(random).prompt for _ in range(samples)]
-    heads = [record["prompt"] for record in read_records(data, code.FIELDS)[:samples]]
+    heads = [
+        record["prompt"] for record in read_records(data, code.FIELDS, check=code.fault)[:samples]
+    ]
     return _unseen(heads, "prompt", data, evaluated)
 
 
@@ -114,7 +124,11 @@ def _worked(
         random = Random(_SEED)
         drawn = [micro_gsm8k.training_problem(random) for _ in range(samples)]
         return [(problem.question, problem.answer) for problem in drawn]
-    records = gsm8k.training_records() if data is None else read_records(data, maths.FIELDS)
+    records = (
+        gsm8k.training_records()
+        if data is None
+        else read_records(data, maths.FIELDS, check=maths.fault)
+    )
     chosen = list(islice(records, samples))
     _unseen([each["question"] for each in chosen], "question", data or "its train split", evaluated)
     return [(record["question"], record["answer"]) for record in chosen]

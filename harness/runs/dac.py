@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from harness.engines.base import Engine
@@ -19,7 +20,7 @@ from harness.interventions.steering import check_terms
 from harness.interventions.vector_file import read_vectors
 from harness.measure.differences import build_differences, rotated, sides_of
 from harness.measure.steering_vectors import check_layers
-from harness.models.loading import load_config
+from harness.models.loading import load_config, load_tokenizer
 from harness.models.sites import hidden_shape
 from harness.runs.contrast_pairs import pairs_for
 from harness.runs.kept_vectors import KeptVectors
@@ -28,6 +29,7 @@ from harness.runs.store import CompletionStore, key_of
 from harness.spec import Experiment
 from harness.spec.dac import DacSettings, FileProperty, PairProperty
 from harness.spec.steering_terms import Site
+from harness.tasks.contrast import ContrastPair
 
 
 @dataclass
@@ -116,7 +118,7 @@ def check_dac(experiment: Experiment, settings: DacSettings) -> None:
         if isinstance(each, PairProperty):
             try:
                 check_layers(_layers(experiment, each), count)
-                pairs_for(experiment, each)
+                _check_sides(experiment.model, pairs_for(experiment, each), each.steps)
             except FieldError as error:
                 raise FieldError(f"{place}.layers", error.problem) from error
             except TaskError as error:
@@ -127,6 +129,12 @@ def check_dac(experiment: Experiment, settings: DacSettings) -> None:
                 _check(DAC(properties=(read,)), experiment)
             except FieldError as error:
                 raise FieldError(f"{place}.file", error.problem) from error
+
+
+@cache
+def _check_sides(model: str, pairs: tuple[ContrastPair, ...], steps: int) -> None:
+    """Raise `TaskError` for pairs that the model's tokenizer cannot tell apart or render."""
+    sides_of(load_tokenizer(model), pairs, steps)
 
 
 def _check(dac: DAC, experiment: Experiment) -> None:

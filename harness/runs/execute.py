@@ -24,6 +24,7 @@ from harness.interventions.base import Intervention
 from harness.runs.forward import measured_case
 from harness.runs.plan import Place, Plan, PlannedCase
 from harness.runs.progress import Counts, Progress
+from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.resolve import Resolver
 from harness.runs.results import CaseResult, UsageMap
 from harness.runs.scoring import described, result_of, scored, without_completions
@@ -195,6 +196,7 @@ class ModelRun:
         intervention = self._interventions.get(case.id)
         try:
             result = measured_case(self.engine, case, intervention, self._folder, progressed)
+            result = replace(result, warnings=self._warned(case, result))
         except TitrateError as error:
             result = result_of(case, "failed", error=_located(case, error))
         except Exception as error:
@@ -358,7 +360,11 @@ class ModelRun:
                 completions.append((place, prompt, self._completions.pop(place)))
         intervention = self._interventions.get(case.id)
         result = scored(case, completions, baseline, intervention, self._verdicts)
-        return replace(result, usage=self._usages.get(case.id))
+        return replace(result, usage=self._usages.get(case.id), warnings=self._warned(case, result))
+
+    def _warned(self, case: PlannedCase, result: CaseResult) -> tuple[str, ...]:
+        """A result's warnings, and those about its prompts."""
+        return (*result.warnings, *prompt_warnings(case, self._plan))
 
     def _keep(self, case: PlannedCase, result: CaseResult) -> None:
         """Note a case's result, and that one more of the cases that were asked for is done."""

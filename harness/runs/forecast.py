@@ -9,7 +9,8 @@ whether they are stored is told once it is measured.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal, Never, Self
 
@@ -19,6 +20,7 @@ from harness.interventions.base import Intervention
 from harness.runs.deferred import DeferredEngine
 from harness.runs.plan import Plan, PlannedCase, by_model
 from harness.runs.progress import Silent
+from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.resolve import Resolver, measured_for
 from harness.runs.store import CompletionStore, key_of
 
@@ -30,7 +32,8 @@ class Forecast:
     `asked` counts completions that cases ask for, baselines included; `requests` those that differ.
     `at_most` tokens are made if none of the missing ones ends early, `expected` if they are as long
     as the stored ones are on average: None where none is stored. `unmeasured` are the orderings
-    and vectors that have to be measured first, and `unknown` the requests that depend on them.
+    and vectors that have to be measured first, and `unknown` the requests that depend on them;
+    `warnings` what is to be known of the prompts.
     """
 
     model: str
@@ -45,6 +48,7 @@ class Forecast:
     unmeasured: tuple[str, ...] = ()
     unknown: int = 0
     impossible: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def forecast(cases: Sequence[PlannedCase], store: CompletionStore | None) -> list[Forecast]:
@@ -87,7 +91,12 @@ def _of_model(cases: Sequence[PlannedCase], store: CompletionStore | None) -> Fo
             add(case)
         except TitrateError as error:
             impossible.append(f"{case.id}: {error}")
-    return _counted(cases, plan, engine, store, tuple(unmeasured), tuple(impossible))
+    counted = _counted(cases, plan, engine, store, tuple(unmeasured), tuple(impossible))
+    warnings: dict[str, None] = {}
+    for case in cases:
+        with suppress(TitrateError):  # it is among the impossible ones
+            warnings |= dict.fromkeys(prompt_warnings(case, plan))
+    return replace(counted, warnings=tuple(warnings))
 
 
 def _counted(

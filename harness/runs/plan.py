@@ -81,7 +81,8 @@ def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = Fals
     Raises `SpecError` for a task that cannot be had.
     """
     try:
-        task = task_of(case.experiment.task, unsafe_code=unsafe_code)
+        experiment = case.experiment
+        task = task_of(experiment.task, experiment.prompt.day, unsafe_code=unsafe_code)
     except FieldError as error:
         raise case.source.locate(error) from error
     except (TaskError, SandboxError) as error:
@@ -159,6 +160,11 @@ class Plan:
         prompt = self._prompt(case, sample)
         return "" if isinstance(prompt, str) else str(self.tokenizer.decode(prompt))
 
+    def prompt_length(self, case: PlannedCase, sample: Sample) -> int:
+        """Tokens of a prompt; 0 for a refused one."""
+        prompt = self._prompt(case, sample)
+        return 0 if isinstance(prompt, str) else len(prompt)
+
     def _prompt(self, case: PlannedCase, sample: Sample) -> tuple[int, ...] | str:
         """A prompt's tokens, or why there are none; the conditions of a sweep share one tuple."""
         prompt = case.experiment.prompt
@@ -224,12 +230,19 @@ def _prefix(
 def check_compatible(cases: Iterable[PlannedCase]) -> None:
     """Refuse two different cases of one id, and one experiment's name with different gates.
 
+    Names that differ in the case of letters alone are one name to some file systems.
+
     Raises:
         SpecError: naming the spec files that must be told apart.
     """
     experiments: dict[str, PlannedCase] = {}
     gates: dict[str, PlannedCase] = {}
+    names: dict[str, PlannedCase] = {}
     for case in cases:
+        alike = names.setdefault(case.experiment.name.casefold(), case)
+        if alike.experiment.name != case.experiment.name:
+            problem = f"differs from {alike.experiment.name} in capitals alone, as files may not"
+            raise SpecError(f"{case.experiment.name}: {problem}; {_remedy(alike, case)}")
         for each in (case, case.baseline):
             if each is None:
                 continue

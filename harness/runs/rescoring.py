@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.errors import FieldError, StoreError, TaskError
 from harness.runs.plan import Place, PlannedCase
+from harness.runs.prompt_warnings import BEGINNINGS
 from harness.runs.results import CaseResult
 from harness.runs.scoring import scored
 from harness.runs.tasks import task_of
@@ -71,6 +72,8 @@ def _again(result: CaseResult, again: dict[str, CaseResult], verdicts: Verdicts)
             f"{case.id}: its answers are to other samples than {task.name} has now; run it again"
         )
     new = scored(case, places, again.get(result.baseline or ""), result.intervention, verdicts)
+    about_prompts = (each for each in result.warnings if each.startswith(BEGINNINGS))
+    new = replace(new, warnings=(*new.warnings, *about_prompts))
     if task.version != result.task_version:
         warning = (
             f"prompted by version {result.task_version} of {task.name}, "
@@ -82,7 +85,8 @@ def _again(result: CaseResult, again: dict[str, CaseResult], verdicts: Verdicts)
 
 def _task(result: CaseResult) -> Task:
     try:
-        return task_of(result.case.experiment.task)
+        experiment = result.case.experiment
+        return task_of(experiment.task, experiment.prompt.day)
     except FieldError as error:
         raise result.case.source.locate(error) from error
     except TaskError as error:

@@ -92,7 +92,7 @@ class Resolver:
         usage = self._known(points, experiment)
         if usage is not None:
             return usage
-        task = full_task(experiment.task)
+        task = full_task(experiment.task, experiment.prompt.day)
         self.progress.note(f"measuring router usage {points.usage} on {task.name}")
         pairs = pairs_of(experiment)
         check_tokenizer(experiment, self.engine.tokenizer)
@@ -118,7 +118,7 @@ class Resolver:
 
     def _key(self, points: UsagePoints, experiment: Experiment) -> str:
         """The key of a measurement: the expression, and every token and position that is read."""
-        task = full_task(experiment.task)
+        task = full_task(experiment.task, experiment.prompt.day)
         expression = parse(points.usage)
         readings = [
             (style, reading.tokens, reading.capture.positions)

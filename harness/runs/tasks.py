@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from functools import cache
 
 from harness.spec import TaskSettings
@@ -9,15 +11,23 @@ from harness.tasks.base import Task
 from harness.tasks.registry import load, read_ids
 
 
-def task_of(settings: TaskSettings, *, unsafe_code: bool = False) -> Task:
-    """The task as a spec limits it, ready to be scored here; the same object for equal settings."""
+def task_of(settings: TaskSettings, day: date | None = None, *, unsafe_code: bool = False) -> Task:
+    """The task as a spec limits it, ready to be scored here; the same object for equal settings.
+
+    `day` is that of `prompt.date`.
+    """
     only = None if settings.only is None else read_ids(settings.only)
-    return _ready(settings.name, settings.limit, settings.path, only, unsafe_code)
+    return _on(day, _ready(settings.name, settings.limit, settings.path, only, unsafe_code))
 
 
-def full_task(settings: TaskSettings) -> Task:
+def full_task(settings: TaskSettings, day: date | None = None) -> Task:
     """The same task with all samples, for measurements that choose their own."""
-    return _load(settings.name, None, settings.path, None)
+    return _on(day, _load(settings.name, None, settings.path, None))
+
+
+@cache
+def _on(day: date | None, task: Task) -> Task:
+    return task if day is None else replace(task, date=day)
 
 
 @cache

@@ -12,6 +12,8 @@ from pydantic import JsonValue
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.models.content import content_hash
 from harness.models.loading import load_config, local_files
+from harness.runs.prompt_styles import check_styles, tokenizer_of
+from harness.runs.prompt_warnings import moment_warnings
 from harness.runs.requirements import unmet
 from harness.runs.tasks import task_of
 from harness.search.space import Space, space_of
@@ -102,7 +104,8 @@ def _set_up(experiment: Experiment, source: Source, root: Path, *, unsafe_code: 
     pruner_of(settings)
     sampler_for(settings, 0)
     space.check()
-    task = task_of(whole, unsafe_code=unsafe_code)
+    task = task_of(whole, experiment.prompt.day, unsafe_code=unsafe_code)
+    _check_styles(space, task)
     metric = _metric(settings.metric or experiment.metric or task.metric, task)
     trained = pair_sets(space)
     splits = split(task, joined(trained), sizes, settings.seed)
@@ -116,8 +119,18 @@ def _set_up(experiment: Experiment, source: Source, root: Path, *, unsafe_code: 
         study,
         settings.storage or default_storage(root, study),
         _identity(space, settings, splits, trained, metric),
-        tuple(_warnings(space)),
+        (*_warnings(space), *moment_warnings(experiment, task, tokenizer_of(experiment.model))),
     )
+
+
+def _check_styles(space: Space, task: Task) -> None:
+    """Raise `FieldError` for a prompt style, of the base or in the space, that cannot be asked."""
+    check_styles(space.base, task)
+    for field, value in space.corners():
+        try:
+            check_styles(space.experiment({field: value}), task)
+        except FieldError as error:
+            raise FieldError(f"search.space.{field}", error.problem) from error
 
 
 def _check_form(experiment: Experiment) -> None:

@@ -32,6 +32,7 @@ from harness.spec.layers import get, put
 from harness.spec.search import Dimension
 
 _SEARCHED = ("intervention", "prompt", "sampling")
+_DAY = "prompt.date"  # of the task's prompts, which all trials share
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def space_of(experiment: Experiment, source: Source) -> Space:
 
 def _check_field(field: str) -> None:
     place = f"search.space.{field}"
-    names = [name for name in FIELDS if name.partition(".")[0] in _SEARCHED]
+    names = [name for name in FIELDS if name.partition(".")[0] in _SEARCHED and name != _DAY]
     if field not in FIELDS:
         raise FieldError(place, f"no such field;{suggestion(field, names)}".rstrip(";"))
     if field not in names:

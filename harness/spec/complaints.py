@@ -73,7 +73,7 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
         kinds = [name for each in spot.rivals if key in each.model_fields for name in _kinds(each)]
         if kinds:
             return field, f"belongs to kind {' or '.join(kinds)}; accepted: {', '.join(keys)}"
-        close = suggestion(key, keys)
+        close = suggestion(key, keys, _OTHER_NAMES)
         return field, f"unknown key;{close} accepted: {', '.join(keys)}"
     if kind == "missing":
         meaning = spot.info.description if spot.info else None
@@ -95,6 +95,20 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
     return field, f"{displayed(value)} is not accepted; it should {wanted}"
 
 
+#: How other tools call a key of ours, where the two words are not alike.
+_OTHER_NAMES = {
+    "data": "path",
+    "dataset": "name",
+    "file": "path",
+    "max_length": "max_new_tokens",
+    "n": "draws",
+    "num_samples": "limit",
+    "samples": "limit",
+    "strength": "alpha",
+    "template": "style",
+    "type": "kind",
+}
+
 #: What pydantic says of values, and how those say it who write specs.
 _WORDS = (
     (r"^\w+ should ", ""),
@@ -105,7 +119,10 @@ _WORDS = (
     ("a valid boolean", "true or false"),
     ("valid dictionary", "mapping"),
     (r"a valid (number|list)", r"a \1"),
-    (r"match pattern '\^\[A-Za-z0-9_.+-\]\+\$'", "consist of letters, digits and . _ + -"),
+    (
+        r"match pattern '\^\[A-Za-z0-9_\].*",
+        "consist of letters, digits and . _ + -, and begin with a letter, a digit or _",
+    ),
 )
 
 

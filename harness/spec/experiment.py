@@ -7,6 +7,8 @@ reads it exists. The JSON Schema in `specs/experiment.schema.json` is generated 
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -41,6 +43,16 @@ def _gate(text: str) -> str:
     return text
 
 
+def _day(text: str) -> str:
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            dt.date.fromisoformat(text)
+            return text
+    except ValueError:
+        pass
+    raise ValueError(f"{text[:40]!r} is no day; write it as 2026-01-31")
+
+
 class TaskSettings(Settings):
     """What is asked."""
 
@@ -61,6 +73,23 @@ class PromptSettings(Settings):
     """One user turn; a tool call that reads a file; or bare text for a model without a template."""
     pairs: SpecPath | None = None
     """A pair_tokens.json (`titrate pairs align`) whose prompts replace the task's own."""
+    date: (
+        Annotated[str, Field(json_schema_extra={"format": "date"}), AfterValidator(_day)] | None
+    ) = None
+    """The day (2026-01-31) that a chat template which prints one is told; today when left out."""
+
+    @property
+    def day(self) -> dt.date | None:
+        """The pinned day, None for today's."""
+        return None if self.date is None else dt.date.fromisoformat(self.date)
+
+    @model_validator(mode="after")
+    def _pairs_are_rendered(self) -> Self:
+        if self.pairs is not None and self.date is not None:
+            raise ValueError(
+                "date means nothing to pairs, which are rendered already; leave it out"
+            )
+        return self
 
 
 class UsagePoints(Settings):
@@ -117,7 +146,9 @@ InterventionSettings = Annotated[
     RouterMaskSettings | SteeringSettings | DacSettings, Field(discriminator="kind")
 ]
 
-Gate = Annotated[str, AfterValidator(_gate), Field(json_schema_extra={"pattern": PATTERN})]
+Gate = Annotated[
+    str, Field(max_length=400, json_schema_extra={"pattern": PATTERN}), AfterValidator(_gate)
+]
 
 
 class SamplingSettings(Settings):
@@ -233,8 +264,8 @@ class Requirements(Settings):
 class Experiment(Settings):
     """One experiment: a model, a task, an intervention, sampling, axes and gates."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
-    """First part of every case's id."""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=100)]
+    """First part of every case's id, and of the names of the report's files."""
     description: str = ""
     model: ModelReference
     """A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."""

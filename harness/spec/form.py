@@ -63,9 +63,10 @@ def _resolving(marker: Resolved, folder: Path) -> Callable[[str], str]:
     return lambda text: marker.resolve(text, folder)
 
 
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """` did you mean x?`, or nothing where no name is close."""
+def suggestion(name: str, names: Iterable[str], also: Mapping[str, str] | None = None) -> str:
+    """` did you mean x?`, or nothing where no name is close; `also` says what other words mean."""
     candidates = list(names)
     close = [other for other in candidates if other.endswith(f".{name}")]
     close = close or difflib.get_close_matches(name, candidates, n=1)
+    close = close or [meant for meant in [(also or {}).get(name)] if meant in candidates]
     return f" did you mean {' or '.join(close)}?" if close else ""

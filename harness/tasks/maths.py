@@ -5,8 +5,9 @@ A record has GSM8K's two fields: `question`, and `answer`, whose last line is `#
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.errors import TaskError
 from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task, common_rates
@@ -14,6 +15,15 @@ from harness.tasks.conversations import calls_tool, maths_prompt, maths_referenc
 from harness.tasks.number_answers import final_number
 
 FIELDS = ("question", "answer")
+
+
+def fault(record: Mapping[str, Any]) -> str | None:
+    """What is wrong with a record beyond its fields; None for one that can be asked and scored."""
+    if not record["question"].strip():
+        return "question is empty"
+    if final_number(record["answer"]) is None:
+        return f"answer {record['answer'][-60:]!r} holds no number; expected a last line `#### N`"
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +35,7 @@ class MathsTask(Task):
 
     def prompt(self, sample: Sample, style: Style) -> Conversation | str:
         """The question, pasted, read from problem.txt, or as `Question: ... Answer:`."""
-        return maths_prompt(sample.record["question"], style)
+        return maths_prompt(sample.record["question"], style, self.date)
 
     def reference(self, sample: Sample) -> Reference:
         """The worked answer."""

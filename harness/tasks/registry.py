@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from harness.errors import FieldError
+from harness.given_files import json_value
 from harness.tasks.base import Task
 from harness.tasks.gsm8k import GSM8K
 from harness.tasks.humaneval import HumanEval
@@ -44,7 +43,7 @@ def load(
         task = _FROM_FILES[name](path)
     elif name not in _GENERATED:
         known = ", ".join(names())
-        raise FieldError("task.name", f"{name} is not a task; use one of {known}")
+        raise FieldError("task.name", f"{name!r} is not a task; use one of {known}")
     elif path is not None:
         reading = ", ".join(_FROM_FILES)
         problem = f"{path} is not used: {name} generates its samples"
@@ -74,9 +73,10 @@ def _only(task: Task, ids: Sequence[str]) -> Task:
 def read_ids(path: str) -> tuple[str, ...]:
     """The sample ids of a JSON file; raises `FieldError` for one that is not a list of them."""
     try:
-        ids = json.loads(Path(path).read_text("utf-8"))
+        ids = json_value(path)
     except (OSError, ValueError) as error:
-        raise FieldError("task.only", f"{path} cannot be read as JSON: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise FieldError("task.only", f"{path}: cannot be read as JSON: {why}") from error
     if not isinstance(ids, list) or not ids or not all(isinstance(each, str) for each in ids):
         raise FieldError("task.only", f'{path}: is no list of sample ids; write ["GSM8K/0", ...]')
     if len(set(ids)) != len(ids):

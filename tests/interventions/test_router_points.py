@@ -92,7 +92,7 @@ class TestReadPoints:
         assert caught.value.problem == f"{problem}; {EXPECTED}"
 
     def test_folder_and_binary(self, tmp_path):
-        with pytest.raises(FieldError, match=r"cannot be read \(Is a directory\)"):
+        with pytest.raises(FieldError, match=r"cannot be read \(is a folder\)"):
             read_points(tmp_path)
         (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
         with pytest.raises(FieldError, match="is not JSON"):

@@ -86,3 +86,14 @@ def test_nothing_is_raised_for_a_file_of_another_task(pairs):
     other = load("micro_gsm8k", limit=2)
     found = answers(pairs, task=other)
     assert {each.reason for each in found} == {"not in the file of aligned pairs"}
+
+
+def test_samples_of_one_key_are_not_taken_for_each_other():
+    first, second = TASK.samples[:2]
+    alike = replace(TASK, samples=(replace(first, id="A/1"), replace(second, id="a_1")))
+    own, other = answers(task=alike)
+    assert isinstance(own, PairedAnswer)
+    assert other == Problem("a_1", "a_1 has the key of A/1; name them less alike")
+    built = pairs_from_task(alike, TOKENIZER)
+    assert [pair.key for pair in built.pairs] == ["a_1"]
+    assert [problem.key for problem in built.problems] == ["a_1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -129,7 +130,7 @@ def test_a_key_without_a_record_is_told():
         (lambda t: t[0].update(content=3), "content of message 1 of the trace is not text"),
         (lambda t: t[1].update(tool_calls=[{}]), "tool call 1 of message 2 of the trace has no"),
         (lambda t: t[1].update(tool_calls={"a": 1}), "tool_calls of message 2 of the trace are"),
-        (lambda t: t[2].update(content="\ud800"), "prompt.style agentic cannot be rendered by the"),
+        (lambda t: t[2].update(content="\ud800"), r"the agentic prompt holds '\ud800', half of a"),
     ],
 )
 def test_a_bad_trace_is_a_problem_of_its_sample_alone(change, reason):
@@ -190,3 +191,11 @@ def test_a_task_without_the_marker_has_problems_instead_of_pairs():
     assert built.pairs == ()
     assert "the marker" in built.problems[0].reason
     assert "micro_gsm8k" in built.problems[0].reason
+
+
+def test_the_day_of_a_build_is_that_of_both_sides():
+    dated = copy.deepcopy(TOKENIZER)
+    dated.chat_template = "{{ strftime_now('%d %b %Y') }}" + TOKENIZER.chat_template
+    (pair,) = pairs_from_files(*study(1), dated, day=date(2026, 1, 31)).pairs
+    assert pair.assisted.startswith("31 Jan 2026<|im_start|>")
+    assert pair.agentic.startswith("31 Jan 2026<|im_start|>")

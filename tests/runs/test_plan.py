@@ -194,7 +194,7 @@ def test_cases_are_grouped_by_the_loaded_model_they_share():
             {"metric": "exact_match"},
             "experiment small metric: exact_match is not measured here; accepted: pass@1, ",
         ),
-        ({"task": {"name": "chess"}}, "experiment small task.name: chess is not a task; use one "),
+        ({"task": {"name": "chess"}}, "experiment small task.name: 'chess' is not a task; use "),
         (
             {"task": {"name": "humaneval", "path": "/none.jsonl"}},
             "experiment small task: /none.jsonl: cannot be read ",
@@ -239,6 +239,8 @@ def test_one_name_with_different_gates_is_refused():
         check_compatible([*one, *other])
     check_compatible([*one, *one])
     check_compatible([*one, *cases(name="other")])
+    with pytest.raises(SpecError, match="SMALL: differs from small in capitals alone"):
+        check_compatible([*one, *cases(name="SMALL")])
 
 
 def test_two_different_cases_of_one_id_are_refused():

@@ -105,5 +105,5 @@ def test_a_task_that_is_gone_is_named(results):
     experiment = results[1].case.experiment
     gone = experiment.model_copy(update={"task": experiment.task.model_copy(update={"name": "x"})})
     changed = replace(results[1], case=replace(results[1].case, experiment=gone))
-    with pytest.raises(SpecError, match=r"task\.name: x is not a task"):
+    with pytest.raises(SpecError, match=r"task\.name: 'x' is not a task"):
         rescored([changed])

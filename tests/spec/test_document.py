@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+
 import pytest
 
 from harness.errors import SpecError
 from harness.spec import load
+from harness.spec.document import read_value
 
 from .written import SPEC, message, write
 
@@ -38,12 +42,45 @@ pytestmark = pytest.mark.usefixtures("folder")
         ),
         (
             "a: !!python/name:os.system x\n",
-            (
-                "x.yaml:1: is not YAML: could not determine a constructor for the tag "
-                "'tag:yaml.org,2002:python/name:os.system'"
-            ),
+            "x.yaml:1 a: the tag !!python/name:os.system is not accepted; leave it out",
         ),
-        ("a: !!int x\n", "x.yaml: is not YAML: invalid literal for int() with base 10: 'x'"),
+        *(
+            (f"a: 1\nb: {written}\n", f"x.yaml:2 b: {problem}")
+            for written, problem in (
+                ("!!int x", "'x' is not a whole number, as its tag says; leave out the tag"),
+                ("!!int ''", "'' is not a whole number, as its tag says; leave out the tag"),
+                (
+                    "!!bool maybe",
+                    "'maybe' is not true or false, as its tag says; leave out the tag",
+                ),
+                ("!!null x", "'x' is not null, as its tag says; leave out the tag"),
+                ("!!timestamp x", "the tag !!timestamp is not accepted; leave it out"),
+                ("!!set {a}", "the tag !!set is not accepted; leave it out"),
+                ("!own [1]", "the tag !own is not accepted; leave it out"),
+                ("9" * 400, "a number of 400 characters is not accepted; it should fit 64 bits"),
+                ("9" * 5000, "a number of 5000 characters is not accepted; it should fit 64 bits"),
+                (2**63, "a number of 19 characters is not accepted; it should fit 64 bits"),
+                ('"\\e[2J"', r"holds '\x1b', which is no text; remove it"),
+                ('"\\ud83d"', r"holds '\ud83d', which is no text; remove it"),
+                ("{<<: 1}", "<< takes a section, or a list of sections"),
+                (
+                    '{"": 1}',
+                    "'' is not accepted as a key; a key has 1 to 100 characters, all of them text",
+                ),
+            )
+        ),
+        (
+            'a: "\\UFFFFFFFF"\n',
+            "x.yaml:1: is not YAML: Python int too large to convert to C int",
+        ),
+        (
+            f"a: 1\nb: {'[' * 1000}{']' * 1000}\n",
+            "x.yaml:2: is not YAML: more than 32 levels inside each other; a spec has a few",
+        ),
+        (
+            "a: 1\nb:\n" + "- 1\n" * 20_000,
+            "x.yaml:19999: is not YAML: more than 20,000 values; a spec has a few",
+        ),
         ("? [1]\n: 2\n", "x.yaml:1: a key is not text; write `key: value`"),
         ("a: &a [*a]\n", "x.yaml:1 a[0]: an alias of what contains it"),
         (
@@ -54,6 +91,41 @@ pytestmark = pytest.mark.usefixtures("folder")
 )
 def test_a_file_that_is_no_document(text, expected):
     assert message(text) == expected
+
+
+@pytest.mark.parametrize("section", ["[{}]", "{{<<: [{}]}}"])
+def test_aliases_that_multiply_cost_no_more_than_what_a_spec_may_hold(section):
+    names = "abcdefghij"
+    document = "a: &a {x: 1}\n"
+    for last, own in itertools.pairwise(names):
+        document += f"{own}: &{own} {section.format(', '.join([f'*{last}'] * 10))}\n"
+    said = message(document)
+    assert said.endswith("more than 20,000 values, by aliases of aliases")
+    assert len(said) < 100
+
+
+def test_what_is_merged_gives_way_to_what_is_written_and_may_be_aliased_again():
+    document = "a: &a {<<: [{p: 1, q: 1}, {q: 2, r: 2}], r: 3}\nb: *a\n"
+    assert read_value(document, "x") == {name: {"p": 1, "q": 1, "r": 3} for name in "ab"}
+
+
+def test_a_file_that_is_no_spec_is_not_repeated():
+    assert message("root:x:0:0:root:/root:/bin/bash\n") == (
+        "x.yaml:1: holds text; a spec is a mapping such as `name: ...`"
+    )
+
+
+def test_pipes_devices_and_heaps_are_no_specs(folder):
+    os.mkfifo(folder / "pipe.yaml")
+    os.truncate(write("", "heap.yaml"), 1 << 40)
+    for path, why in {
+        "/dev/zero": "is a device, not a file",
+        "pipe.yaml": "is a pipe; write it to a file first",
+        "heap.yaml": "is larger than 1 MiB",
+    }.items():
+        with pytest.raises(SpecError, match=rf"^{path}: cannot be read: {why}$"):
+            load(path)
+        assert message(f"name: x\nextends: {path}\n").startswith(f"x.yaml:2 extends: '{path}'")
 
 
 def test_a_file_that_is_not_there():
@@ -69,7 +141,7 @@ def test_a_folder(tmp_path):
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04\x00\x00rest", b"\x80\x02}q\x00."])
 def test_a_file_that_is_no_text_is_no_spec(content):
-    assert message(content) == "x.yaml: is not text; a spec is a YAML file"
+    assert message(content) == "x.yaml:1: is not text; a spec is a YAML file"
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,8 @@ pytestmark = pytest.mark.usefixtures("folder")
             "name: x y",
             (
                 "x.yaml:1 name: 'x y' is not accepted; "
-                "it should consist of letters, digits and . _ + -"
+                "it should consist of letters, digits and . _ + -, "
+                "and begin with a letter, a digit or _"
             ),
         ),
         (
@@ -187,6 +188,32 @@ pytestmark = pytest.mark.usefixtures("folder")
 def test_a_value_that_the_form_refuses(old, new, expected):
     assert SPEC.count(old) == 1
     assert message(SPEC.replace(old, new)) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("data", "path"), ("dataset", "name"), ("file", "path"), ("samples", "limit")],
+)
+def test_a_key_that_other_tools_use_names_ours(key, meant):
+    said = message(SPEC.replace("task:", f"task:\n  {key}: x"))
+    assert said.startswith(f"x.yaml:4 task.{key}: unknown key; did you mean {meant}? accepted: ")
+
+
+@pytest.mark.parametrize("name", [".", "..", ".hidden", "-x", "a/b", "x" * 101, "''", "+"])
+def test_a_name_that_no_file_should_have_is_refused(name):
+    assert message(SPEC.replace("name: x", f"name: {name}")).startswith("x.yaml:1 name: ")
+
+
+def test_a_mistake_is_told_in_a_line_that_can_be_read():
+    with pytest.raises(SpecError) as error:
+        load(write(f"{SPEC}\n" + "".join(f'"k{n}\\n\\u202e{"y" * 80}": 1\n' for n in range(50))))
+    lines = str(error.value).split("\n")
+    assert len(lines) == 20
+    assert lines[-1] == "... and 31 more mistakes in the same spec"
+    assert all(len(line) <= 400 and line.isprintable() for line in lines)
+    assert lines[0].startswith(r"x.yaml:16 k0\n\u202eyyy")
+    # The remedy, which is at the end, is left.
+    assert lines[0].endswith("requires, search")
 
 
 def test_all_that_is_wrong_is_told_line_by_line_in_the_order_of_the_file():

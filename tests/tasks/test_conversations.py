@@ -27,7 +27,9 @@ class Template:
         assert add_generation_prompt
         assert not tokenize
         names = [tool["function"]["name"] for tool in tools or []]
-        return f"{names}" + "".join(f"[{m['role']}]{m['content']}" for m in messages)
+        return f"{names}" + "".join(
+            f"[{m['role']}]{m['content']}{m.get('tool_calls', '')}" for m in messages
+        )
 
     def __call__(self, text, *, add_special_tokens=True):
         return {"input_ids": [0] * add_special_tokens + list(text.encode())}
@@ -110,7 +112,7 @@ def test_a_template_that_refuses_is_told_in_one_line(template, said):
     message = str(refused.value)
     assert message.startswith("prompt.style assisted cannot be rendered by the chat template of ")
     assert f"moe: {said}" in message
-    assert message.endswith("; use another prompt.style, or mend the template")
+    assert message.endswith("; use `prompt.style: completion`, or mend the template")
     assert "\n" not in message
 
 
@@ -119,7 +121,7 @@ def test_a_template_that_refuses_one_style_renders_the_other():
     refusing = "{% if messages[-1].role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}"
     tokenizer.chat_template = refusing + tokenizer.chat_template
     assert render(tokenizer, maths_prompt("How many?", "assisted"))
-    with pytest.raises(TaskError, match=r"style agentic.*: no tools;"):
+    with pytest.raises(TaskError, match=r"style agentic.*: no tools; use `prompt.style: assisted`"):
         render(tokenizer, maths_prompt("How many?", "agentic"))
 
 

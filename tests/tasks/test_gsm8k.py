@@ -54,10 +54,13 @@ def test_samples_are_numbered_and_prompted_in_every_style(tmp_path):
     assert task.stop_strings("assisted") == ()
 
 
-def test_a_reference_without_a_number_is_an_error_of_the_data(tmp_path):
-    task = one_problem(tmp_path, answer="none")
-    with pytest.raises(TaskError, match="GSM8K/0: its reference answer holds no number"):
-        task.score([(task.samples[0], "assisted", "1")])
+@pytest.mark.parametrize("answer", ["none", "", "####", "#### many"])
+def test_a_reference_without_a_number_is_refused_with_its_line(tmp_path, answer):
+    file = tmp_path / "problems.jsonl"
+    records = ({"question": "3+4?", "answer": each} for each in ("#### 7", answer))
+    file.write_text("\n".join(map(json.dumps, records)))
+    with pytest.raises(TaskError, match=r"problems\.jsonl:2: answer .* holds no number; expected"):
+        GSM8K.load(str(file))
 
 
 def test_without_the_hub_package_the_error_names_both_remedies(monkeypatch):

@@ -57,3 +57,22 @@ def test_a_wrong_file_is_named_with_line_and_field(tmp_path):
     file.write_text(json.dumps(TASK.samples[1].record) + "\n" + json.dumps(record))
     with pytest.raises(TaskError, match=r"mine\.jsonl:2: no text in test \(found task_id"):
         HumanEval.load(str(file))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, r"mine\.jsonl:3: its task_id 'HumanEval/0' is that of .*mine\.jsonl:1; give"),
+        ({"task_id": " "}, r"mine\.jsonl:3: task_id is empty"),
+        ({"task_id": "x", "prompt": "\n"}, r"mine\.jsonl:3: prompt is empty"),
+        ({"task_id": "x", "entry_point": "f()"}, r"mine\.jsonl:3: entry_point 'f\(\)' is no name"),
+    ],
+)
+def test_a_record_that_cannot_be_asked_or_told_apart_is_refused_with_its_line(
+    tmp_path, change, said
+):
+    file = tmp_path / "mine.jsonl"
+    first = dict(TASK.samples[0].record)
+    file.write_text(f"{json.dumps(first)}\n\n{json.dumps(first | change)}\n")
+    with pytest.raises(TaskError, match=said):
+        HumanEval.load(str(file))

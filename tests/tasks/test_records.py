@@ -26,6 +26,11 @@ def test_plain_and_compressed_files_are_read_and_blank_lines_skipped(tmp_path):
         ('{"question": "q"}', r"a\.jsonl:1: no text in answer \(found question\)"),
         ('{"question": 1, "answer": null}', r"a\.jsonl:1: no text in question, answer"),
         ("{}", r"found no field"),
+        (f"{GOOD}\n{'[' * 100_000}", r"a\.jsonl:2: is not JSON \(it is nested too deep\)"),
+        (
+            f'{GOOD}\n{{"question": "a\\ud83d", "answer": "b"}}',
+            r"a\.jsonl:2: is not JSON \('\\ud83d' is half of a surrogate pair and no character\)",
+        ),
     ],
 )
 def test_a_wrong_file_says_where_and_what(tmp_path, content, message):
@@ -41,6 +46,21 @@ def test_unreadable_files_are_named(tmp_path):
     for file in (tmp_path / "missing.jsonl", binary, tmp_path):
         with pytest.raises(TaskError, match=r"cannot be read \((?!\[Errno)"):
             read_records(file, ("question",))
+
+
+def test_a_mark_of_the_byte_order_and_whole_surrogate_pairs_are_read(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"question": "\\ud83d\\ude00"}\r\n')
+    assert read_records(file, ("question",)) == [{"question": "\U0001f600"}]
+
+
+def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    file = tmp_path / "a.jsonl.gz"
+    file.write_bytes(gzip.compress(b" " * (3 << 20)))
+    monkeypatch.setattr("harness.given_files.content.__defaults__", (1 << 20,))
+    monkeypatch.setattr("harness.given_files.text.__defaults__", (1 << 20,))
+    with pytest.raises(TaskError, match=r"cannot be read \(unpacks to more than 1 MiB\)"):
+        read_records(file, ("question",))
 
 
 def test_parquet_files_hold_the_same_records(tmp_path):

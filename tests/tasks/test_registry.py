@@ -19,7 +19,9 @@ def test_a_limit_takes_the_first_samples():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(FieldError, match=r"task\.name: mmlu is not a task; use one of micro_") as e:
+    with pytest.raises(
+        FieldError, match=r"task\.name: 'mmlu' is not a task; use one of micro_"
+    ) as e:
         load("mmlu")
     assert all(name in e.value.problem for name in names())
 
