@@ -54,14 +54,15 @@ def cases_of(config: pytest.Config, file: Path) -> list[Any]:
     """The cases of a spec file as pytest params; a spec that cannot be run fails its collection."""
     from harness.runs.plan import planned
     from harness.runs.requirements import unmet
-    from harness.spec import expand, load
+    from harness.spec import Case, expand, load
 
+    params, cases = list[Any](), list[Case]()
     try:
-        params = []
         experiment, source = load(file, invocation.overrides(config))
         if experiment.search is not None:  # run as a search, not as cases (`harness.search`)
             return []
-        for case in expand(experiment, source):
+        cases = expand(experiment, source)
+        for case in cases:
             reason = unmet(case.experiment) or _unable(config, case.experiment)
             if reason is None:
                 ready = planned(case, unsafe_code=config.option.titrate_unsafe_code)
@@ -70,7 +71,10 @@ def cases_of(config: pytest.Config, file: Path) -> list[Any]:
                 skip = pytest.mark.skip(reason=f"{case.experiment.name} {reason}")
                 params.append(pytest.param(case, id=case.id, marks=skip))
     except TitrateError as error:
-        raise pytest.Collector.CollectError(str(error)) from None
+        if not cases:
+            raise pytest.Collector.CollectError(str(error)) from None
+        marks = invocation.skipped(config, file, experiment.name, error)
+        return [pytest.param(case, id=case.id, marks=marks) for case in cases]
     return params
 
 

@@ -24,7 +24,7 @@ from pydantic import (
 
 from harness.measure.metrics import MetricKind, metric_kind
 from harness.reporting.statistics import Metric, Versus
-from harness.runs.results import CaseStatus
+from harness.runs.results import UNDECIDED, CaseStatus
 
 #: The `schema` of the reports that are written and read here. New optional fields leave it as it
 #: is: it rises when a report that was written before could no longer be read.
@@ -68,6 +68,24 @@ class Shard(Section):
     """Gates of the command line: no shard judges them, the merged report does."""
 
 
+class Cost(Section):
+    """What a run took."""
+
+    wall_seconds: NonNegativeFloat
+    """From the start to the report; of merged shards the sum."""
+    engine_seconds: NonNegativeFloat
+    """In which an engine was waited for: without loading, measuring, scoring, and the store."""
+    tokens: NonNegativeInt
+    """Generated in this run."""
+    tokens_per_second: NonNegativeFloat | None = None
+    """`tokens / engine_seconds`; null where none were generated."""
+    requests: NonNegativeInt
+    """Distinct ones, stored ones included."""
+    stored: NonNegativeInt
+    """Of these requests, those that were found in the completion store."""
+    model_loads: NonNegativeInt
+
+
 class RunInfo(Section):
     """Where, when and with what a run was made."""
 
@@ -90,6 +108,8 @@ class RunInfo(Section):
     sandbox: str | None = None
     """What stood around model-written code, such as `namespaces, Landlock 7, seccomp`; `process`
     leads where it ran with the user's own rights. Null where no code was run."""
+    cost: Cost | None = None
+    """Null in a report that was made from records alone, and in earlier ones."""
 
 
 class TaskInfo(Section):
@@ -164,6 +184,8 @@ class CaseReport(Section):
     dose: float | None
     baseline: str | None
     """Id of the case that this one is compared with; null for a baseline itself."""
+    grid: PositiveInt | None = None
+    """Cases of its experiment's whole grid; null for a baseline, and in earlier reports."""
     status: CaseStatus
     metric: str
     """Name of the primary metric, the one in tables and plots."""
@@ -211,6 +233,11 @@ class Invariant(Section):
     departure: Departure | None = None
     """Null where it holds, and for an identity that compares no completions."""
 
+    @property
+    def undecided(self) -> bool:
+        """As that of a gate."""
+        return not self.holds and self.detail.startswith(UNDECIDED)
+
 
 class Gate(Section):
     """A claim of a spec and whether it held."""
@@ -219,6 +246,21 @@ class Gate(Section):
     experiment: str
     holds: bool
     detail: str
+    """Why; what opens with `undecided: ` has failed because nothing decided it."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it failed because nothing decided it, and not because it was found untrue."""
+        return not self.holds and self.detail.startswith(UNDECIDED)
+
+
+class Unjudged(Section):
+    """A claim of a spec that speaks of cases which were not selected."""
+
+    gate: str
+    experiment: str
+    needs: str
+    """Which cases are missing."""
 
 
 class Report(Section):
@@ -230,6 +272,8 @@ class Report(Section):
     cases: tuple[CaseReport, ...] = ()
     invariants: tuple[Invariant, ...] = ()
     gates: tuple[Gate, ...] = ()
+    unjudged: tuple[Unjudged, ...] = ()
+    """Gates of specs that wait for cases which were not selected; they fail nothing."""
 
     @cached_property
     def baselines(self) -> frozenset[str]:
@@ -244,6 +288,21 @@ class Report(Section):
     def experiments(self) -> tuple[str, ...]:
         """Names of the experiments in order of their first case."""
         return tuple(dict.fromkeys(case.experiment for case in self.cases))
+
+    def __repr__(self) -> str:
+        """A table of its cases: what is on the terminal at the end of a run, without its legend."""
+        from harness.reporting.terminal import table  # which needs this module
+
+        shown = table(self, legend=False).rstrip("\n")
+        return shown or f"report of {self.run.id}: no cases, {len(self.invariants)} identities"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        from harness.reporting.notebook import html
+
+        return html(self)
 
     def frame(self) -> pd.DataFrame:
         """One row per case; columns are named by their path in report.json.

@@ -115,10 +115,12 @@ def pytest_terminal_summary(
 ) -> None:
     """End with what every search came to."""
     for found in config.stash.get(_DONE, []):
+        from harness.reporting.closing import has_links
         from harness.search.summary import summary
 
         terminalreporter.section("titrate search")
-        terminalreporter.write_line(summary(found))
+        link = has_links(terminal=bool(terminalreporter.isatty))
+        terminalreporter.write_line(summary(found, link=link))
 
 
 def _param(config: pytest.Config, file: Path) -> Any:
@@ -133,6 +135,7 @@ def _param(config: pytest.Config, file: Path) -> Any:
     from harness.search.quiet import quiet
     from harness.search.setup import read_search, set_up
 
+    experiment = None
     try:
         with quiet():
             experiment, source = read_search(file, invocation.overrides(config))
@@ -141,7 +144,10 @@ def _param(config: pytest.Config, file: Path) -> Any:
                 unsafe = config.option.titrate_unsafe_code
                 set_up(experiment, source, config.rootpath, unsafe_code=unsafe)
     except TitrateError as error:
-        raise pytest.Collector.CollectError(str(error)) from None
+        if experiment is None:
+            raise pytest.Collector.CollectError(str(error)) from None
+        marks = invocation.skipped(config, file, experiment.name, error)
+        return pytest.param(file, id=experiment.name, marks=marks)
     skip = [] if reason is None else [pytest.mark.skip(reason=f"{experiment.name} {reason}")]
     return pytest.param(file, id=experiment.name, marks=skip)
 
