@@ -15,7 +15,7 @@ from harness.reporting import Report, RunInfo, check_writable, load_report
 from harness.reporting.claims import claims_of, findings_of
 from harness.reporting.conclude import Finished, conclude
 from harness.reporting.recorded import recorded_results
-from harness.reporting.report import Cost, Shard
+from harness.reporting.run_info import Cost, Shard
 from harness.runs.agreement import with_one_baseline
 from harness.runs.results import CaseResult, InvariantResult
 

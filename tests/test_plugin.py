@@ -322,7 +322,7 @@ def test_a_failed_gate_is_a_failure_of_its_own(project):
     [
         (
             "small and 30",
-            "gates: 0 of 1 judged; neutral_equals_baseline needs a neutral case; 2 of 4 cases *",
+            "gates: 0 of 1 judged; neutral_equals_baseline needs a neutral case (2 of 4 cases *",
             "count=30, 2 of 4 cases",
         ),
         ("small and assisted", "gates: 1 of 1 hold", "style=assisted, 2 of 4 cases"),

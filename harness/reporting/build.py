@@ -18,9 +18,9 @@ from harness.reporting.report import (
     Invariant,
     Report,
     RouterUsage,
-    RunInfo,
     TaskInfo,
 )
+from harness.reporting.run_info import RunInfo
 from harness.reporting.statistics import Metric, Versus, corrected, paired, summarise
 from harness.reporting.vector_norms import vector_norms
 from harness.runs.results import CaseResult, GateResult, InvariantResult

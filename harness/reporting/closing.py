@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from harness.reporting.conclude import Finished
-from harness.reporting.report import Cost
+from harness.reporting.run_info import Cost
 
 
 def closing(

@@ -14,7 +14,8 @@ from pathlib import Path
 from harness.reporting.build import build
 from harness.reporting.claims import Claims, unjudged
 from harness.reporting.gates import check_gates
-from harness.reporting.report import Cost, Gate, Git, Report, RunInfo, Shard, Unjudged
+from harness.reporting.report import Gate, Report, Unjudged
+from harness.reporting.run_info import Cost, Git, RunInfo, Shard
 from harness.reporting.saved import SavedRun
 from harness.reporting.write import write
 from harness.runs.folder import Manifest
@@ -50,7 +51,8 @@ class Finished:
         waiting = self.report.unjudged
         if waiting:
             told = f"{len(self.gates)} of {len(self.gates) + len(waiting)} judged"
-            told += f", {sum(gate.holds for gate in self.gates)} of them hold" * bool(self.gates)
+            held = sum(gate.holds for gate in self.gates)
+            told += f", {held} of {len(self.gates)} hold" * bool(self.gates)
             several = len(self.report.experiments) > 1
             needs = (
                 f"{each.gate}{f' of {each.experiment}' * several} needs {each.needs}"

@@ -149,15 +149,15 @@ def lacking(text: str, selected: Sequence[Case]) -> str:
         return ""
     counted = f"{len(selected)} of {sum(part[0].of for part in parts)} cases selected"
     if isinstance(gate, NeutralEqualsBaseline):
-        return f"a neutral case; {counted}"
+        return f"a neutral case ({counted})"
     asked = [_asked(gate.where, part) for part in parts]
     found, needed = (sum(numbers) for numbers in zip(*asked, strict=True))
     if needed and found >= needed:
         return ""
     if not needed or needed == sum(part[0].of for part in parts):
-        return f"the whole grid; {counted}"
+        return f"the whole grid ({counted})"
     kind = "baselines" if gate.where.baseline else "cases"
-    return f"{needed} {kind}, of which {found} are here; {counted}"
+    return f"{needed} {kind}, of which {found} are here ({counted})"
 
 
 def _asked(where: Selection, part: Sequence[Case]) -> tuple[int, int]:
@@ -186,7 +186,8 @@ def _spoken_of(case: Case, *, baseline: bool) -> Iterator[tuple[str, Mapping[str
 
 
 def _own(name: str, cases: Sequence[PlannedCase]) -> list[Case]:
-    return [case.case for case in cases if case.experiment.name == name]
+    # Once each: two benches may ask for the same case.
+    return list({case.id: case.case for case in cases if case.experiment.name == name}.values())
 
 
 def _selected_grid(cases: Sequence[Case]) -> Experiment:

@@ -44,7 +44,7 @@ def test_two_files_of_one_name_are_one_experiment():
         if each.baseline is not None
     ]
     (waiting,) = unjudged(without_neutral([*one, *moved]))
-    assert waiting.needs == "a neutral case; 6 of 8 cases selected"
+    assert waiting.needs == "a neutral case (6 of 8 cases selected)"
 
 
 def test_gates_of_the_command_line_are_asked_of_whatever_has_their_axes():

@@ -74,14 +74,14 @@ def test_what_was_not_judged_is_said_beside_what_was(run, results, directory):
     assert finished.problems == []
     assert finished.verdicts == [
         (
-            "gates: 0 of 1 judged; neutral_equals_baseline needs a neutral case; "
-            "6 of 8 cases selected"
+            "gates: 0 of 1 judged; neutral_equals_baseline needs a neutral case "
+            "(6 of 8 cases selected)"
         )
     ]
     (waiting,) = load_report(directory).unjudged
     assert (waiting.gate, waiting.experiment) == ("neutral_equals_baseline", "keep_topk")
     asked = conclude(run, part, directory / "asked", claims=Claims(gates=["pass@1 >= 0"]))
-    assert asked.verdicts[0].startswith("gates: 1 of 2 judged, 1 of them hold; neutral_equals_")
+    assert asked.verdicts[0].startswith("gates: 1 of 2 judged, 1 of 1 hold; neutral_equals_")
     named = conclude(
         run, part, directory / "named", claims=Claims(gates=["neutral_equals_baseline"])
     )

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from harness.reporting import Git, build
 from harness.reporting.page.facts import attention, facts, verdicts
-from harness.reporting.report import Shard, Unjudged
+from harness.reporting.report import Unjudged
+from harness.reporting.run_info import Shard
 from harness.runs.results import GateResult, InvariantResult
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.reporting import build, table
 from harness.reporting.case_columns import interval
 from harness.reporting.loaded import LoadedReport
-from harness.reporting.report import Shard
+from harness.reporting.run_info import Shard
 from harness.reporting.terminal import terminal_width
 
 from .small_run import called, cases_of, first, measured, result_of, sweep

@@ -30,6 +30,7 @@ def test_a_specs_gates_are_asked_of_what_decides_them():
     assert requested_gates(whole) == [("small", [THRESHOLD])]
     assert requested_gates(whole[:2]) == []
     assert requested_gates(whole[2:]) == [("small", [THRESHOLD])]
+    assert requested_gates([*whole[:2], *whole[:2]]) == [], "two benches of the same cases"
 
 
 def test_a_gate_of_the_command_line_speaks_of_what_was_selected():
@@ -51,19 +52,19 @@ def test_it_is_asked_of_the_experiments_that_have_its_axes():
         (
             "neutral_equals_baseline",
             "4-agentic 4-assisted",
-            "a neutral case; 2 of 4 cases selected",
+            "a neutral case (2 of 4 cases selected)",
         ),
         (THRESHOLD, "4-agentic 4-assisted", ""),
-        (THRESHOLD, "0-agentic 4-agentic", "2 cases, of which 1 are here; 2 of 4 cases selected"),
+        (THRESHOLD, "0-agentic 4-agentic", "2 cases, of which 1 are here (2 of 4 cases selected)"),
         ("pass@1 >= 0 where count=4 and style=agentic", "4-agentic", ""),
         ("pass@1 >= 0 where style=agentic", "0-agentic 4-agentic", ""),
-        ("pass@1 >= 0", "0-agentic 4-agentic", "the whole grid; 2 of 4 cases selected"),
-        ("monotone within CI", "0-agentic 4-agentic", "the whole grid; 2 of 4 cases selected"),
+        ("pass@1 >= 0", "0-agentic 4-agentic", "the whole grid (2 of 4 cases selected)"),
+        ("monotone within CI", "0-agentic 4-agentic", "the whole grid (2 of 4 cases selected)"),
         ("pass@1 >= 0 where baseline and style=agentic", "4-agentic", ""),
         (
             "pass@1 >= 0 where baseline",
             "0-agentic 4-agentic",
-            "2 baselines, of which 1 are here; 2 of 4 cases selected",
+            "2 baselines, of which 1 are here (2 of 4 cases selected)",
         ),
         ("pass@1 >= 0", "0-agentic 0-assisted 4-agentic 4-assisted", ""),
     ],

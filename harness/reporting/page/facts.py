@@ -11,7 +11,8 @@ from pydantic import JsonValue
 from harness.reporting.labels import text
 from harness.reporting.page.identities import on_models
 from harness.reporting.page.states import State, rank, state_of, summary, worst
-from harness.reporting.report import CaseReport, Cost, Report
+from harness.reporting.report import CaseReport, Report
+from harness.reporting.run_info import Cost
 
 _SHORT_COMMIT = 10
 _NUMBER = re.compile(r"\d+")
