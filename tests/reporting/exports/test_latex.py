@@ -28,7 +28,7 @@ def test_a_table_has_a_row_per_case_and_columns_that_match(report):
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert len(rows) == 1 + len(report.cases)
     assert {line.count(" & ") for line in rows} == {9}
-    assert r"\begin{tabular}{llrrrrrrr}" in text
+    assert r"\begin{tabular}{llrrrrrrrr}" in text
     assert r"\label{tab:keep-topk}" in text
     assert sum("baseline" in row for row in rows) == 2
     for rule in ("toprule", "midrule", "bottomrule"):
