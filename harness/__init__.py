@@ -1,7 +1,8 @@
 """Titrate: dose-response measurements of what an intervention does to a language model.
 
     report = harness.run("specs/router_masks/keep_topk.yaml")
-    report = harness.load_report("reports/20260131-142500")
+    report = harness.load_report("reports/20260131-142500")    # the same, from disk
+    report                              # prints as a table
     report.cases, report.samples        # pandas frames
 
 Importing this package is cheap: torch is loaded when something is run.

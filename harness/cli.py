@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import re
 import shlex
 import sys
@@ -41,11 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(given, argparse.Namespace(command=command))
     try:
         status: int = parsed.run(parsed)
+        sys.stdout.flush()  # here, where a reader that has gone is no error
     except TitrateError as error:
         # What pytest refuses too is told of its options; those of the verbs have no prefix.
         for line in str(error).replace("--titrate-", "--").splitlines():
             print(f"titrate: {line}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt as interrupt:
         print("titrate: interrupted", *getattr(interrupt, "__notes__", ()), file=sys.stderr)
         return 130
@@ -239,7 +244,7 @@ def _run_specs(parsed: argparse.Namespace) -> int:
         unsafe_code=parsed.unsafe_code,
         claims=claims,
     )
-    return _told(finished)
+    return _told(finished, ran=True)
 
 
 def _merge(parsed: argparse.Namespace) -> int:
@@ -248,9 +253,10 @@ def _merge(parsed: argparse.Namespace) -> int:
     return _told(merge(parsed.reports, parsed.output))
 
 
-def _told(finished: Finished) -> int:
-    """Print what came of a run; returns the exit status."""
+def _told(finished: Finished, *, ran: bool = False) -> int:
+    """Print what came of a run, and of one that `ran` just now how it ended; the exit status."""
     from harness.reporting import table
+    from harness.reporting.closing import closing, has_links, outcomes
 
     print(table(finished.report))
     if finished.compared:
@@ -259,9 +265,10 @@ def _told(finished: Finished) -> int:
         print(line)
     for line in finished.verdicts:
         print(line)
-    print(f"report: {finished.directory}")
-    if finished.kept is not None:
-        print(f"saved: {finished.kept}")
+    if ran:
+        print(outcomes(finished))
+    for line in closing(finished, link=has_links(terminal=sys.stdout.isatty())):
+        print(line)
     return 1 if finished.problems or finished.failed else 0
 
 
@@ -287,6 +294,7 @@ def _rescore(parsed: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
     from harness.reporting import default_directory, table
+    from harness.reporting.closing import has_links, page_line
     from harness.reporting.rescored import changes_text, rescore
 
     directory = parsed.report or default_directory(Path.cwd(), datetime.now(UTC))
@@ -295,7 +303,7 @@ def _rescore(parsed: argparse.Namespace) -> int:
     print(table(finished.report))
     for line in [*changes_text(outcome), *finished.problems]:
         print(line)
-    print(f"report: {finished.directory}")
+    print(page_line(finished.directory, link=has_links(terminal=sys.stdout.isatty())))
     return 1 if finished.problems or finished.failed else 0
 
 
@@ -317,7 +325,7 @@ def _compare(parsed: argparse.Namespace) -> int:
     ]
     for verdict in failed:
         print(f"{verdict.gate} of {verdict.experiment} failed: {verdict.detail}")
-    return 1 if failed else 0
+    return 1 if failed or comparison.disjoint or not comparison.rows else 0
 
 
 def _export(parsed: argparse.Namespace) -> int:

@@ -115,20 +115,21 @@ def checks_of(config: pytest.Config) -> list[Any]:
     ]
 
 
-def problems_of(items: Sequence[pytest.Item]) -> dict[pytest.Item, str]:
+def problems_of(items: Sequence[pytest.Item]) -> dict[pytest.Item, invocation.Problem]:
     """The items whose case cannot run, and the first thing that is wrong in their spec file."""
     cases = {item: case for item in items if (case := case_of(item)) is not None}
     if not cases:
         return {}
     from harness.runs.checks import check_case
 
-    problems: dict[pytest.Item, str] = {}
+    problems: dict[pytest.Item, invocation.Problem] = {}
     first: dict[str, str] = {}
     for item, case in cases.items():
         try:
             check_case(case)
         except TitrateError as error:
-            problems[item] = first.setdefault(case.case.source.file, str(error))
+            said = first.setdefault(case.case.source.file, str(error))
+            problems[item] = invocation.Problem(case.experiment.name, said)
     return problems
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -23,36 +24,56 @@ if TYPE_CHECKING:
     from harness.live_line import LiveLine
     from harness.reporting.claims import Claims
     from harness.reporting.conclude import Finished
-    from harness.runs.progress import Counts, Progress
+    from harness.runs.progress import Progress
     from harness.runs.shard import Shard
+
+
+#: Of tests whose spec the model of the command line cannot run; its argument says why.
+REFUSED_MARKER = "titrate_refused"
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A run whose report is written, with what it took; `loads` are model loads by worker."""
+    """A run whose report is written; `loads` are model loads by worker."""
 
     finished: Finished
-    counts: Counts
     loads: Mapping[str, int] = field(default_factory=dict)
 
 
 ENDED: pytest.StashKey[Ended] = pytest.StashKey()
 
 
-def leave_out(session: pytest.Session, problems: Mapping[pytest.Item, str]) -> None:
+class Problem(NamedTuple):
+    """Why an experiment cannot run."""
+
+    experiment: str
+    said: str
+
+
+def leave_out(session: pytest.Session, problems: Mapping[pytest.Item, Problem]) -> None:
     """Take out items that cannot run: their files' collection has failed, and this is why.
 
     As if it had been found out when the files were collected; only nobody had to, for items that
-    are not selected.
+    are not selected. Where one model was chosen for all specs that are there, those that it cannot
+    run are skipped by name, unless their own file was asked for.
     """
+    config = session.config
+    one_for_all = config.option.titrate_model is not None
     told: dict[str, dict[str, None]] = {}
+    refused = set()
     for item, problem in problems.items():
+        if one_for_all and not (item.path.suffix != ".py" and item.path in named_paths(config)):
+            reason = f"{problem.experiment} is left out: {problem.said}"
+            item.add_marker(pytest.mark.skip(reason=reason))
+            item.add_marker(pytest.mark.titrate_refused(problem.said))
+            continue
+        refused.add(item)
         file = item.getparent(pytest.File)  # type: ignore[type-abstract]
-        told.setdefault("" if file is None else file.nodeid, {})[problem] = None
-    session.items[:] = [item for item in session.items if item not in problems]
+        told.setdefault("" if file is None else file.nodeid, {})[problem.said] = None
+    session.items[:] = [item for item in session.items if item not in refused]
     for nodeid, lines in told.items():
         report = pytest.CollectReport(nodeid, "failed", "\n".join(lines), [])
-        session.config.hook.pytest_collectreport(report=report)
+        config.hook.pytest_collectreport(report=report)
 
 
 def command(config: pytest.Config) -> str:
@@ -76,6 +97,13 @@ def spec_root(config: pytest.Config) -> Path:
     """The folder of spec files."""
     configured = config.getini("titrate_specs")
     return Path(configured[0]) if configured else config.rootpath / "specs"
+
+
+def refusal(items: Sequence[pytest.Item]) -> str | None:
+    """Why nothing can be run of a selection: the chosen model runs none of its specs; else None."""
+    found = [item.get_closest_marker(REFUSED_MARKER) for item in items]
+    reasons = dict.fromkeys(marker.args[0] for marker in found if marker is not None)
+    return "\n".join(reasons) if reasons and None not in found else None
 
 
 def named_paths(config: pytest.Config) -> list[Path]:
@@ -111,12 +139,13 @@ def store_directory(config: pytest.Config) -> Path | None:
 def report_directory(config: pytest.Config, started: datetime, progress: Progress) -> Path:
     """Where the report will go, found to be writable; says so when an older one is replaced."""
     from harness.reporting import check_writable, default_directory
+    from harness.reporting.closing import shown
 
     here = config.invocation_params.dir
     given = config.option.titrate_report
     directory = default_directory(here, started) if given is None else here / given
     if check_writable(directory):
-        progress.note(f"the report in {_shown(directory)} will be replaced")
+        progress.note(f"the report in {shown(directory)} will be replaced")
     return directory
 
 
@@ -147,47 +176,64 @@ def end(session: pytest.Session, ending: Callable[[], Ended | None]) -> None:
         return
     if ended is not None:
         session.config.stash[ENDED] = ended
+        _tell_gates(session.config, ended.finished)
         if ended.finished.problems and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+class GateReport(pytest.TestReport):
+    """What pytest is told of a gate that failed, as if it were a test that did.
+
+    It has no letter in the line of dots, which has ended, and in the summary afterwards its `word`.
+    """
+
+    word = ""
+
+
+def _tell_gates(config: pytest.Config, finished: Finished) -> None:
+    """Make every gate that failed a failure of its own, for all that listen to reports of tests.
+
+    Like a test's it stands in the short summary and in JUnit's XML; `--lf` forgets it at once,
+    because there is no test of its name to be run alone.
+    """
+    from harness.reporting.conclude import problem
+
+    remembered = getattr(config.pluginmanager.get_plugin("lfplugin"), "lastfailed", {})
+    for gate in finished.failed_gates:
+        call = pytest.CallInfo.from_call(partial(pytest.fail, problem(gate), pytrace=False), "call")
+        assert call.excinfo is not None
+        shown = call.excinfo.getrepr(style="value")
+        if shown.reprcrash is not None:  # what the short summary has room for
+            shown.reprcrash.message = gate.detail
+        name = f"gate {gate.gate}"
+        report = GateReport(
+            nodeid=f"{gate.experiment}::{name}",
+            location=(gate.experiment, None, name),
+            keywords={},
+            outcome="failed",
+            longrepr=shown,
+            when="call",
+        )
+        config.hook.pytest_runtest_logreport(report=report)
+        report.word = "FAILED"
+        # Keys are texts, or print as such, by pytest's version.
+        for known in [known for known in remembered if str(known) == report.nodeid]:
+            del remembered[known]
+
+
 def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
-    """A short table, what the run took, and the report's path."""
+    """A table, what held, what the run took, and where its page is."""
     from harness.reporting import table
+    from harness.reporting.closing import closing, has_links
 
+    finished = ended.finished
     reporter.section("titrate")
-    if ended.finished.report.cases:
-        reporter.write_line(table(ended.finished.report))
-    if ended.finished.compared:
-        reporter.write_line(ended.finished.compared)
-    for problem in ended.finished.problems:
-        reporter.write_line(problem, red=True)
-    for line in ended.finished.verdicts:
+    if finished.report.cases:
+        reporter.write_line(table(finished.report))
+    if finished.compared:
+        reporter.write_line(finished.compared)
+    for violation in finished.violations:
+        reporter.write_line(violation, red=True)
+    link = has_links(terminal=bool(reporter.isatty))
+    for line in [*finished.verdicts, *closing(finished, link=link, loads=ended.loads)]:
         reporter.write_line(line)
-    counts = ended.counts
-    loads = f"{counts.loads} model load{'s' if counts.loads != 1 else ''}"
-    if ended.loads:
-        loads += f" ({', '.join(f'{name}: {count}' for name, count in ended.loads.items())})"
-    if not counts.requests_total and not ended.finished.report.cases:  # identities alone
-        reporter.write_line(loads)
-    else:
-        reporter.write_line(f"{loads}; {_generated(counts)}")
-    reporter.write_line(f"report: {_shown(ended.finished.directory)}")
-    if ended.finished.kept is not None:
-        reporter.write_line(f"saved: {_shown(ended.finished.kept)}")
-
-
-def _generated(counts: Counts) -> str:
-    stored = f" ({counts.requests_stored:,} stored)" if counts.requests_stored else ""
-    speed = f" ({counts.speed})" if counts.speed else ""
-    return (
-        f"{counts.requests_done:,} requests{stored}, {counts.tokens:,} tokens "
-        f"in {counts.seconds:.1f} s{speed}"
-    )
-
-
-def _shown(path: Path) -> str:
-    """A path relative to where the user stands, if it lies below."""
-    absolute = path.absolute()
-    here = Path.cwd()
-    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)

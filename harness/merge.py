@@ -15,7 +15,7 @@ from harness.reporting import Report, RunInfo, check_writable, load_report
 from harness.reporting.claims import claims_of, findings_of
 from harness.reporting.conclude import Finished, conclude
 from harness.reporting.recorded import recorded_results
-from harness.reporting.report import Shard
+from harness.reporting.run_info import Cost, Shard
 from harness.runs.agreement import with_one_baseline
 from harness.runs.results import CaseResult, InvariantResult
 
@@ -177,8 +177,20 @@ def _run_info(reports: Sequence[Report]) -> RunInfo:
             "command": "; ".join(run.command for run in runs),
             "determinism": {name: value for run in runs for name, value in run.determinism.items()},
             "shard": None,
+            "cost": _cost([run.cost for run in runs]),
         }
     )
+
+
+def _cost(costs: Sequence[Cost | None]) -> Cost | None:
+    """What all shards took together; None unless each of them says it."""
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return None
+    names = set(Cost.model_fields) - {"tokens_per_second"}
+    total = {name: sum(getattr(cost, name) for cost in known) for name in names}
+    tokens, seconds = total["tokens"], total["engine_seconds"]
+    return Cost(**total, tokens_per_second=tokens / seconds if tokens and seconds else None)
 
 
 def _short(value: str) -> str:

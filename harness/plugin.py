@@ -57,6 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{INVARIANTS_MARKER}: run once per identity, model and engine"
     )
+    config.addinivalue_line(
+        "markers", f"{invocation.REFUSED_MARKER}(why): the chosen model cannot run it"
+    )
     try:
         invocation.shard(config)
     except TitrateError as error:
@@ -127,6 +130,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     if config.option.collectonly:
         return
+    if (refused := invocation.refusal(session.items)) is not None:
+        hooks.refuse(session, refused)
+        return
     cases = [
         replace(case, nodeid=item.nodeid)
         for item in session.items
@@ -183,6 +189,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         run.close()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """A failed gate is counted among failures, and has no place in the line of dots."""
+    return ("failed", "", report.word) if isinstance(report, invocation.GateReport) else None
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
@@ -192,7 +204,7 @@ def pytest_terminal_summary(
 
 
 def _ended(run: Session) -> invocation.Ended:
-    return invocation.Ended(run.finish(run.report), run.counts)
+    return invocation.Ended(run.finish(run.report))
 
 
 def _opened(config: pytest.Config) -> Session | None:

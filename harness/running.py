@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import FieldError, SpecError, TitrateError
-from harness.reporting import Report, check_writable, default_directory
+from harness.reporting import check_writable, default_directory
 from harness.reporting.claims import Claims
 from harness.reporting.comparing import Comparing
 from harness.reporting.conclude import Finished
+from harness.reporting.loaded import LoadedReport
 from harness.runs.folder import store_below
 from harness.runs.forecast import Forecast, forecast
 from harness.runs.plan import PlannedCase, check_compatible, planned
@@ -35,7 +36,7 @@ def run(
     save: str | None = None,
     compare: str | None = None,
     compare_fail: Sequence[str] = (),
-) -> Report:
+) -> LoadedReport:
     """Run every case of an experiment (or of a spec file) and write its report.
 
     `overrides` are `field=value` strings for a spec file. The report lies in `directory`, by
@@ -44,7 +45,8 @@ def run(
     model wrote to run as a plain process, with your rights, where it cannot be isolated. `gates`,
     `save`, `compare` and `compare_fail` are those of the command line (`docs/statistics.md`).
     Raises `SpecError` for a spec that cannot be run, and `TitrateError` for a violated invariant
-    or gate after the report was written.
+    or gate after the report was written. What is returned is what `harness.load_report` makes of
+    the report's folder.
     """
     if overrides and isinstance(experiment, Experiment):
         raise SpecError(
@@ -63,7 +65,7 @@ def run(
     )
     if finished.problems:
         raise TitrateError(f"{finished.problems[0]} (report: {finished.directory})")
-    return finished.report
+    return LoadedReport(finished.report, finished.directory)
 
 
 def run_specs(

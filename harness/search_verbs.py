@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def _search(parsed: argparse.Namespace) -> int:
     from harness.search import check_installed
 
     check_installed()
+    from harness.reporting.closing import has_links
     from harness.search.run import search
     from harness.search.setup import unmet_by
     from harness.search.summary import summary
@@ -51,5 +53,5 @@ def _search(parsed: argparse.Namespace) -> int:
         store=parsed.store,
         unsafe_code=parsed.unsafe_code,
     )
-    print(summary(found))
+    print(summary(found, link=has_links(terminal=sys.stdout.isatty())))
     return 1 if found.problems else 0

@@ -165,7 +165,9 @@ class Session:
 
     def finish(self, directory: Path) -> Finished:
         """Write the report of everything that was run."""
-        info = run_info(self._manifest(), self._determinism, hardware(), datetime.now(UTC))
+        info = run_info(
+            self._manifest(), self._determinism, hardware(), datetime.now(UTC), self.counts
+        )
         return conclude(info, self.results(), directory, self._findings, self.claims)
 
     def close(self) -> None:

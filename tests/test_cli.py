@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -65,8 +66,16 @@ def test_run_ends_with_a_table_and_a_report(spec, capsys):
     assert main(["run", "small.yaml", "--report", "out"]) == 0
     out, err = capsys.readouterr()
     report = harness.load_report("out").report
-    holding = "invariants: 1 of 1 hold\ngates: 1 of 1 hold\n"
-    assert out == f"{table(report)}\n{holding}report: out\n"
+    told, closing = out.split("invariants: 1 of 1 hold\ngates: 1 of 1 hold\n")
+    assert told == f"{table(report)}\n"
+    assert re.fullmatch(
+        r"2 passed in \d+\.\d\ds\n"
+        r"1 model load; 6 requests, [\d,]+ tokens in \d+\.\d s \([\d,]+ tokens/s\)\n"
+        r"report: out/index\.html\n",
+        closing,
+    )
+    assert report.run.cost is not None
+    assert 0 < report.run.cost.engine_seconds < report.run.cost.wall_seconds
     assert report.run.command == "titrate run small.yaml --report out"
     assert [case.id for case in report.cases] == [
         "small[baseline]",
@@ -82,7 +91,7 @@ def test_run_sets_fields_and_takes_several_specs(spec, here, capsys):
     overrides = ["--set", "intervention.count=0", "--set", "task.limit=1"]
     assert main(["run", "small.yaml", "other.yaml", *overrides]) == 0
     (folder,) = (here / "reports").iterdir()
-    assert f"report: {folder}\n" in capsys.readouterr().out
+    assert f"report: {folder.relative_to(here)}/index.html\n" in capsys.readouterr().out
     report = harness.load_report(folder).report
     assert list(report.experiments) == ["small", "other"]
     assert {case.task.size for case in report.cases} == {1}
@@ -277,7 +286,7 @@ def test_shards_run_and_merged_by_hand(spec, capsys):
     capsys.readouterr()
     assert main(["merge", "part1", "part2", "-o", "joined"]) == 0
     out, _ = capsys.readouterr()
-    assert out.endswith("report: joined\n")
+    assert out.endswith("report: joined/index.html\n")
     joined, whole = (harness.load_report(name).report for name in ("joined", "whole"))
     timeless = [
         [case.model_dump(exclude={"seconds"}) for case in report.cases]
@@ -285,6 +294,8 @@ def test_shards_run_and_merged_by_hand(spec, capsys):
     ]
     assert timeless[0] == timeless[1]
     assert (joined.invariants, joined.gates) == (whole.invariants, whole.gates)
+    costs = [harness.load_report(f"part{index}").report.run.cost for index in (1, 2)]
+    assert joined.run.cost.requests == sum(cost.requests for cost in costs)
 
 
 def test_a_gate_may_name_cases_of_another_shard(spec, capsys):
@@ -296,7 +307,8 @@ def test_a_gate_may_name_cases_of_another_shard(spec, capsys):
         assert (
             "1 gate of the command line left undecided: titrate merge " in capsys.readouterr().out
         )
-        assert harness.load_report(f"part{index}").report.gates == ()
+        judged = harness.load_report(f"part{index}").report.gates
+        assert gate not in [each.gate for each in judged]
     assert main(["merge", "part1", "part2", "-o", "joined"]) == 0
     assert gate in [each.gate for each in harness.load_report("joined").report.gates]
     capsys.readouterr()
@@ -333,6 +345,31 @@ def test_compare_prints_the_paired_table_of_two_runs(spec, capsys):
     capsys.readouterr()
     assert main(["compare", "before", "out", "--fail", "pass@1: worse, p<0.05"]) == 1
     assert "failed: undecided: " in capsys.readouterr().out
+
+
+def test_runs_over_other_samples_are_compared_over_those_that_both_have(spec, here, capsys):
+    main(["run", str(spec), "--report", "three", "--set", "task.limit=3"])
+    main(["run", str(spec), "--report", "two", "--set", "task.limit=2"])
+    (here / "ids.json").write_text('["MicroHumanEval/7"]')
+    chosen = ["--set", "task.limit=null", "--set", f"task.only={here / 'ids.json'}"]
+    main(["run", str(spec), "--report", "other", *chosen])
+    capsys.readouterr()
+    assert main(["compare", "three", "two"]) == 0
+    out = capsys.readouterr().out
+    assert "n = 2 shared samples, of 3 in the first run and 2 in the second" in out
+    rule = ["--fail", "pass@1: worse"]
+    assert main(["compare", "three", "two", *rule]) == 1
+    assert "undecided: small[baseline]: 2 samples are shared, of 3" in capsys.readouterr().out
+    assert main(["compare", "three", "other"]) == 1
+    assert capsys.readouterr().out.count("not compared: small[") == 3
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(spec):
+    main(["run", str(spec), "--report", "out"])
+    titrate = [sys.executable, "-c", "from harness.cli import main; main(['report', 'out'])"]
+    with subprocess.Popen(titrate, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
 
 
 def test_what_cannot_be_compared_is_one_line(spec, capsys):

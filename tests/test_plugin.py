@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_a_run_ends_with_a_table_and_a_valid_report(project):
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["*small*zoo/moe, micro_humaneval, n = 3*"])
     result.stdout.fnmatch_lines(["1 model load; 18 requests, *tokens/s)"])
-    result.stdout.fnmatch_lines(["report: reports/*"])
+    result.stdout.fnmatch_lines(["report: reports/*/index.html"])
     report = report_of(project)
     assert report["schema"] == 1
     ids = [case["id"] for case in report["cases"]]
@@ -275,7 +276,7 @@ def test_a_neutral_dose_that_is_not_neutral_fails_the_run(project):
         """
     )
     result = project.runpytest_subprocess("benches")
-    result.assert_outcomes(passed=2, failed=2)
+    result.assert_outcomes(passed=2, failed=3)  # the gate is the third
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["neutral_equals_baseline: * of 3 completions equal *departure: *"])
     report = report_of(project)
@@ -300,28 +301,76 @@ def test_a_scorer_that_breaks_fails_its_cases_alone(project):
         """
     )
     result = project.runpytest_subprocess("benches")
-    result.assert_outcomes(passed=2, failed=2)
+    result.assert_outcomes(passed=2, failed=3)  # two cases, and the gate that needs them
     result.stdout.fnmatch_lines(["scoring: ValueError: no agents today"])
     statuses = {case["id"]: case["status"] for case in report_of(project)["cases"]}
     assert statuses["small[count=30-style=assisted]"] == "complete"
     assert statuses["small[count=30-style=agentic]"] == "failed"
 
 
-def test_a_failed_gate_fails_the_run(project):
-    """Without a neutral case the gate cannot be decided, which is not a pass."""
+def test_a_failed_gate_is_a_failure_of_its_own(project):
+    """In the summary, in JUnit's XML and in the status; without a neutral case it is undecided."""
     write_spec(project, SPEC.replace("[0, 30]", "[30]"))
-    result = project.runpytest_inprocess("benches")
-    result.assert_outcomes(passed=2)
+    result = project.runpytest_inprocess("benches", "--junitxml=junit.xml")
+    result.assert_outcomes(passed=2, failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["gate neutral_equals_baseline of small failed: *"])
+    result.stdout.fnmatch_lines(
+        [
+            "gate neutral_equals_baseline of small failed: undecided: no neutral case was run*",
+            "gates: 0 of 1 hold",
+            "FAILED small::gate neutral_equals_baseline - *undecided: *",
+        ]
+    )
+    assert not any("%]gate" in line or "[1??%]F" in line for line in result.outlines)
+    suite = ET.parse(project.path / "junit.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
+    (failure,) = suite.iter("failure")
+    assert failure.get("message").startswith("undecided: no neutral case was run")
+    (named,) = [case for case in suite if case.get("classname") == "small"]
+    assert named.get("name") == "gate neutral_equals_baseline"
+    project.runpytest_inprocess("benches", "--lf", "--collect-only").assert_outcomes()
+    last_failed = project.path / ".pytest_cache" / "v" / "cache" / "lastfailed"
+    assert not last_failed.exists() or json.loads(last_failed.read_text()) == {}
 
 
-def test_a_part_of_an_experiment_decides_no_gate(project):
-    """The neutral case is in the axes but not selected: that is no failure of the claim."""
-    result = project.runpytest_inprocess("benches", "-k", "small and 30")
+@pytest.mark.parametrize(
+    ("words", "said", "heading"),
+    [
+        (
+            "small and 30",
+            "gates: 0 of 1 judged; neutral_equals_baseline needs a neutral case (2 of 4 cases *",
+            "count=30, 2 of 4 cases",
+        ),
+        ("small and assisted", "gates: 1 of 1 hold", "style=assisted, 2 of 4 cases"),
+    ],
+)
+def test_a_selection_says_what_it_holds_and_which_gates_it_decides(project, words, said, heading):
+    """The neutral case is in the axes but perhaps not selected: that is no failure of the claim."""
+    result = project.runpytest_inprocess("benches", "-k", words)
     result.assert_outcomes(passed=2, deselected=2)
     assert result.ret == pytest.ExitCode.OK
-    assert report_of(project)["gates"] == []
+    result.stdout.fnmatch_lines([f"small  zoo/moe, micro_humaneval, n = 3, {heading}", said])
+    report = report_of(project)
+    assert len(report["gates"]) + len(report["unjudged"]) == 1
+
+
+def test_specs_that_the_chosen_model_cannot_run_are_skipped_by_name_unless_selected(project):
+    write_spec(
+        project, "name: plain\nmodel: zoo/moe\ntask: {name: micro_humaneval, limit: 1}\n", "plain"
+    )
+    model = "--titrate-model=zoo/base"
+    both = project.runpytest_inprocess("benches", model, "--titrate-plan", "-k", "plain")
+    assert both.ret == pytest.ExitCode.OK
+    listed = project.runpytest_inprocess("benches", model, "-rs", "-p", "no:cacheprovider")
+    listed.assert_outcomes(passed=1, skipped=4)
+    reason = "small is left out: --titrate-model zoo/base model: LlamaForCausalLM"
+    assert reason in " ".join(listed.outlines).replace("\n", " ")
+    for selected in (["benches", "-k", "small"], ["specs/small.yaml"]):
+        refused = project.runpytest_inprocess(*selected, model)
+        assert refused.ret in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERRUPTED}
+        told = [*refused.outlines, *refused.errlines]
+        assert any("LlamaForCausalLM" in line and "has no routers" in line for line in told)
+        assert not any("Traceback" in line for line in told)
 
 
 def test_a_report_says_what_to_run_to_see_it_again(project):
@@ -380,6 +429,7 @@ def test_a_gate_of_the_command_line_fails_the_run_and_is_in_the_report(project):
     result.stdout.fnmatch_lines(["gate pass@1 == 0.123 where count=30 of small failed: small*"])
     gates = report_of(project)["gates"]
     assert [(gate["gate"], gate["holds"]) for gate in gates] == [
+        ("neutral_equals_baseline", True),
         ("pass@1 >= 0", True),
         ("pass@1 == 0.123 where count=30", False),
     ]

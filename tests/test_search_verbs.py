@@ -46,7 +46,7 @@ def test_a_search_tells_what_it_came_to(here, capsys):
     assert "on 4 validation samples: intervention.alpha " in lines[1]
     assert any(line.startswith("test: exact_match minus neutral dose: ") for line in lines)
     assert any(line.startswith("test: exact_match minus control: ") for line in lines)
-    assert lines[-1] == "report: out; again: titrate run out/search/best.yaml"
+    assert lines[-2:] == ["again: titrate run out/search/best.yaml", "report: out/index.html"]
     assert "6/6 trials" in err
     assert (here / "out" / "report.json").exists()
 

@@ -103,7 +103,7 @@ COMPLETE = {
 
 
 def test_a_spec_file_and_an_experiment_are_run_alike(spec):
-    from_file, from_python = harness.run(spec), harness.run(experiment())
+    from_file, from_python = harness.run(spec).report, harness.run(experiment()).report
     assert statuses(from_file) == statuses(from_python) == COMPLETE
     for one, other in zip(from_file.cases, from_python.cases, strict=True):
         assert one.metrics == other.metrics
@@ -113,8 +113,9 @@ def test_a_spec_file_and_an_experiment_are_run_alike(spec):
 
 
 def test_the_written_report_is_the_returned_one(spec, here):
-    report = harness.run(spec, directory="out")
-    assert harness.load_report("out").report == report
+    done = harness.run(spec, directory="out")
+    assert harness.load_report("out") == done
+    report = done.report
     assert sorted(path.name for path in (here / "out").iterdir()) == [
         "cases.csv",
         "index.html",
@@ -132,19 +133,19 @@ def test_the_written_report_is_the_returned_one(spec, here):
 
 
 def test_a_run_is_judged_and_kept_as_on_the_command_line(spec, here):
-    report = harness.run(spec, gates=["pass@1 >= 0"], save="before")
+    report = harness.run(spec, gates=["pass@1 >= 0"], save="before").report
     assert [gate.gate for gate in report.gates] == ["neutral_equals_baseline", "pass@1 >= 0"]
     assert [path.name for path in (here / ".titrate" / "saved").glob("*.json")] == [
         "0001_before.json"
     ]
-    same = harness.run(spec, compare="before", compare_fail=["pass@1: different"])
+    same = harness.run(spec, compare="before", compare_fail=["pass@1: different"]).report
     assert same.gates[-1].gate == "compare 0001_before: pass@1: different"
     with pytest.raises(TitrateError, match=r"gate pass@1 == 0.123 of small failed: .*report: "):
         harness.run(spec, gates=["pass@1 == 0.123"])
 
 
 def test_overrides_are_those_of_the_command_line(spec):
-    report = harness.run(spec, overrides=["task.limit=1", "intervention.count=0"])
+    report = harness.run(spec, overrides=["task.limit=1", "intervention.count=0"]).report
     assert {case.task.size for case in report.cases} == {1}
     assert "small[count=30]" not in statuses(report)
 
@@ -381,7 +382,7 @@ axes:
 def test_the_engine_is_told_beforehand_whatever_all_cases_ask(here, monkeypatch):
     opened = open_told(monkeypatch, "harness.session.open_engine")
     (here / "steered.yaml").write_text(STEERED)
-    report = harness.run("steered.yaml", directory="out")
+    report = harness.run("steered.yaml", directory="out").report
     assert set(statuses(report).values()) == {"complete"}
     (engine,) = opened
     assert engine.declared == engine.asked

@@ -138,7 +138,7 @@ def test_a_run_is_planned_run_and_scored_again(here, capsys):
     assert main(["rescore", "out", "--report", "again"]) == 0
     *_, change, place = lines(capsys)
     assert change == "nothing changed: 6 answers are judged as before"
-    assert place == "report: again"
+    assert place == "report: again/index.html"
     assert harness.load_report("again").report.run.command == "titrate rescore out --report again"
 
 

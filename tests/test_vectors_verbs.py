@@ -244,6 +244,6 @@ def test_what_was_built_steers_what_its_spec_would_have(here, capsys):
     )
     terms = []
     for spec in ("file.yaml", "pairs.yaml"):
-        report = harness.run(spec, directory=here / spec.partition(".")[0])
+        report = harness.run(spec, directory=here / spec.partition(".")[0]).report
         terms.append(json.dumps([case.intervention for case in report.cases]))
     assert terms[0] == terms[1]

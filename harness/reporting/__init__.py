@@ -10,16 +10,8 @@ from harness.reporting.gates import check_gates
 from harness.reporting.intervals import mean_interval, rate_interval
 from harness.reporting.load import load_report, samples
 from harness.reporting.plots import plots
-from harness.reporting.report import (
-    Agreement,
-    CaseReport,
-    Gate,
-    Git,
-    Invariant,
-    Report,
-    RunInfo,
-    TaskInfo,
-)
+from harness.reporting.report import Agreement, CaseReport, Gate, Invariant, Report, TaskInfo
+from harness.reporting.run_info import Git, RunInfo
 from harness.reporting.saved import SavedRun, SavedRuns
 from harness.reporting.schema import json_schema, validate
 from harness.reporting.statistics import Metric, Versus, holm, paired, summarise

@@ -18,10 +18,10 @@ from harness.reporting.report import (
     Invariant,
     Report,
     RouterUsage,
-    RunInfo,
     TaskInfo,
 )
-from harness.reporting.statistics import Metric, Versus, holm, paired, summarise
+from harness.reporting.run_info import RunInfo
+from harness.reporting.statistics import Metric, Versus, corrected, paired, summarise
 from harness.reporting.vector_norms import vector_norms
 from harness.runs.results import CaseResult, GateResult, InvariantResult
 
@@ -46,11 +46,13 @@ def build(
     """
     measured = [_measure(result) for result in results]
     by_id = {result.case.id: result for result, _ in measured}
-    axes = _dose_axes(results)
+    axes, grids = _dose_axes(results), _grids(results)
     try:
         return Report(
             run=run,
-            cases=_corrected([_case(result, metrics, by_id, axes) for result, metrics in measured]),
+            cases=_corrected(
+                [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
+            ),
             invariants=tuple(Invariant(**asdict(each)) for each in invariants),
             gates=tuple(Gate(**asdict(each)) for each in gates),
         )
@@ -64,24 +66,20 @@ def build(
 
 def _corrected(cases: Sequence[CaseReport]) -> tuple[CaseReport, ...]:
     """The cases with Holm's p, over the compared cases of each experiment, metric by metric."""
-    families: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+    families: dict[tuple[str, str], dict[int, Versus]] = defaultdict(dict)
     for position, case in enumerate(cases):
         for metric, versus in case.versus_baseline.items():
-            families[case.experiment, metric][position] = versus.p
-    corrected: dict[tuple[int, str], float] = {}
-    for (_, metric), ps in families.items():
-        for position, p in zip(ps, holm(list(ps.values())), strict=True):
-            corrected[position, metric] = p
+            families[case.experiment, metric][position] = versus
+    found: list[dict[str, Versus]] = [{} for _ in cases]
+    for (_, metric), family in families.items():
+        for position, versus in zip(family, corrected(list(family.values())), strict=True):
+            found[position][metric] = versus
+    # In the order of the case's own metrics, which is that of columns.
     return tuple(
         case.model_copy(
-            update={
-                "versus_baseline": {
-                    metric: versus.model_copy(update={"p_holm": corrected[position, metric]})
-                    for metric, versus in case.versus_baseline.items()
-                }
-            }
+            update={"versus_baseline": {name: own[name] for name in case.versus_baseline}}
         )
-        for position, case in enumerate(cases)
+        for case, own in zip(cases, found, strict=True)
     )
 
 
@@ -102,6 +100,19 @@ def _dose_axes(results: Sequence[CaseResult]) -> dict[str, str]:
         for name, axes in candidates.items()
         if axes
     }
+
+
+def _grids(results: Sequence[CaseResult]) -> dict[str, int]:
+    """By the ids of cases that are no baselines, the size of their experiment's whole grid.
+
+    Spec files that share a name are one experiment.
+    """
+    baselines = {result.baseline for result in results}
+    cases = [result.case for result in results if result.case.id not in baselines]
+    files: dict[str, dict[str, int]] = {}
+    for case in cases:
+        files.setdefault(case.experiment.name, {})[case.source.file] = case.of
+    return {case.id: sum(files[case.experiment.name].values()) for case in cases}
 
 
 def _measure(result: CaseResult) -> tuple[CaseResult, dict[str, Metric]]:
@@ -136,6 +147,7 @@ def _case(
     metrics: dict[str, Metric],
     by_id: Mapping[str, CaseResult],
     dose_axes: Mapping[str, str],
+    grids: Mapping[str, int],
 ) -> CaseReport:
     versus: dict[str, Versus] = {}
     agreement = None
@@ -166,6 +178,7 @@ def _case(
         dose_axis=dose_axes.get(experiment.name),
         dose=result.case.dose,
         baseline=result.baseline,
+        grid=grids.get(result.case.id),
         status=result.status,
         metric=result.metric,
         metrics=metrics,

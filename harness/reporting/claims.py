@@ -16,9 +16,9 @@ from harness.reporting.comparing import SAVED, Comparing
 from harness.reporting.comparison_rules import stated_rule
 from harness.reporting.report import Report
 from harness.reporting.saved import SavedRuns
-from harness.runs.gates import check_rule_metrics, fits, requested_gates, saved_runs_of
+from harness.runs.gates import check_rule_metrics, fits, lacking, requested_gates, saved_runs_of
 from harness.runs.records import finding_from
-from harness.runs.results import CaseResult, InvariantResult
+from harness.runs.results import CaseResult, InvariantResult, UnjudgedGate
 from harness.spec import Case
 
 if TYPE_CHECKING:
@@ -60,15 +60,16 @@ class Claims:
         self.comparing.check(self.saved)
 
     def requested(self, results: Sequence[CaseResult]) -> list[tuple[str, list[str]]]:
-        """Experiments with the gates to be judged: of specs that were run whole, then these."""
-        gates: dict[str, list[str]] = {}
-        for case in whole_experiments(results):
-            gates.setdefault(case.experiment.name, []).extend(case.experiment.gates)
+        """Experiments with the gates to judge: those of specs that the cases decide, then these."""
         selected = _selected(results)
+        gates = {
+            name: [text for text in cases[0].experiment.gates if not lacking(text, cases)]
+            for name, cases in selected.items()
+        }
         for text in self.gates:
             for name, cases in selected.items():
                 if fits(text, cases):
-                    gates.setdefault(name, []).append(text)
+                    gates[name].append(text)
         return [(name, texts) for name, texts in gates.items() if texts]
 
 
@@ -101,15 +102,14 @@ def findings_of(
     return tuple(found.values())
 
 
-def whole_experiments(results: Sequence[CaseResult]) -> list[Case]:
-    """One case of each experiment that was selected whole: a part decides no gate of its spec."""
-    partial = {
-        name
+def unjudged(results: Sequence[CaseResult]) -> list[UnjudgedGate]:
+    """The gates of specs that wait for cases which were not selected."""
+    return [
+        UnjudgedGate(text, name, needs)
         for name, cases in _selected(results).items()
-        if any(len(_of_file(cases, case.source.file)) != case.of for case in cases)
-    }
-    first = {name: cases[0] for name, cases in _selected(results).items()}
-    return [case for name, case in first.items() if name not in partial]
+        for text in dict.fromkeys(cases[0].experiment.gates)
+        if (needs := lacking(text, cases))
+    ]
 
 
 def _selected(results: Sequence[CaseResult]) -> dict[str, list[Case]]:
@@ -120,7 +120,3 @@ def _selected(results: Sequence[CaseResult]) -> dict[str, list[Case]]:
         if result.case.id not in baselines:
             selected.setdefault(result.case.experiment.name, []).append(result.case)
     return selected
-
-
-def _of_file(cases: Iterable[Case], file: str) -> list[Case]:
-    return [case for case in cases if case.source.file == file]

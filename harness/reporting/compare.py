@@ -1,8 +1,9 @@
 """Two runs case by case, paired by sample: what got better, what worse, how comparable they are.
 
-Cases are matched by id, baselines included. `delta` is the second run minus the first. Differences
-of how the runs were made (determinism policy, weights, task version, settings) are listed, because
-any of them may be what the numbers show.
+Cases are matched by id, baselines included, samples by theirs: those that only one run has are
+left out of both means, and it is said how many were compared. `delta` is the second run minus the
+first. Differences of how the runs were made (determinism policy, weights, task version, settings)
+are listed, because any of them may be what the numbers show.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from harness.errors import ReportError
 from harness.reporting.report import CaseReport
 from harness.reporting.saved import SavedRun
-from harness.reporting.statistics import Versus, holm, paired
+from harness.reporting.statistics import Versus, corrected, paired
 from harness.spec.form import suggestion
 
 #: Characters of a hash that are shown.
@@ -26,7 +27,7 @@ _FINGERPRINT = "fingerprint of "
 
 @dataclass(frozen=True)
 class Row:
-    """One case in both runs."""
+    """One case in both runs, over the samples that both have."""
 
     case: CaseReport
     """As the second run has it."""
@@ -34,6 +35,15 @@ class Row:
     before: float
     after: float
     versus: Versus
+    shared: int
+    """Samples that were compared."""
+    sizes: tuple[int, int]
+    """Samples that the first and the second run have."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether both runs have the same samples."""
+        return self.sizes == (self.shared, self.shared)
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,8 @@ class Comparison:
     """Why a case of the second run has no row, by its id."""
     only_before: tuple[str, ...]
     """Cases that the second run does not have."""
+    disjoint: tuple[str, ...] = ()
+    """Of those left out, the cases that are in both runs and share no sample."""
 
 
 def compare(
@@ -71,10 +83,13 @@ def compare(
     """
     chosen = _chosen(before, after, cases)
     _check_metric(before, after, metric)
-    rows, left_out = [], {}
+    rows, left_out, disjoint = [], {}, []
     for case in chosen:
         try:
             rows.append(_row(before, after, case, metric or case.metric))
+        except _DisjointError as error:
+            disjoint.append(case.id)
+            left_out[case.id] = str(error)
         except ReportError as error:
             left_out[case.id] = str(error)
     ids = {case.id for case in after.report.cases}
@@ -87,7 +102,12 @@ def compare(
         tuple(_differences(before, after, shared)),
         left_out,
         tuple(case.id for case in before.report.cases if case.id not in ids and not cases),
+        tuple(disjoint),
     )
+
+
+class _DisjointError(ReportError):
+    """Two cases that share no sample."""
 
 
 def _chosen(before: SavedRun, after: SavedRun, cases: Sequence[str]) -> list[CaseReport]:
@@ -130,22 +150,30 @@ def _row(before: SavedRun, after: SavedRun, case: CaseReport, metric: str) -> Ro
             names = run.values.get(each.id, {})
             raise ReportError(f"no metric {metric} in {run.name};{suggestion(metric, names)}")
     own, other = after.values[case.id][metric], before.values[case.id][metric]
+    sizes = len(other), len(own)
+    shared = [sample for sample in own if sample in other]
+    if not shared:
+        raise _DisjointError(
+            f"no sample of {before.name} ({sizes[0]}, such as {next(iter(other), 'none')}) is in "
+            f"{after.name} ({sizes[1]}, such as {next(iter(own), 'none')})"
+        )
+    own, other = ({sample: side[sample] for sample in shared} for side in (own, other))
     versus = paired(own, other, case.kind(metric))
-    return Row(case, metric, fmean(other.values()), fmean(own.values()), versus)
+    before_mean, after_mean = fmean(other.values()), fmean(own.values())
+    return Row(case, metric, before_mean, after_mean, versus, len(shared), sizes)
 
 
-def _corrected(rows: Sequence[Row]) -> Iterator[Row]:
+def _corrected(rows: Sequence[Row]) -> list[Row]:
     """The rows with Holm's p over those of the same experiment and metric."""
     families: dict[tuple[str, str], list[int]] = {}
     for position, row in enumerate(rows):
         families.setdefault((row.case.experiment, row.metric), []).append(position)
-    corrected: dict[int, float] = {}
+    found = list(rows)
     for positions in families.values():
-        ps = holm([rows[position].versus.p for position in positions])
-        corrected.update(zip(positions, ps, strict=True))
-    for position, row in enumerate(rows):
-        update = {"p_holm": corrected[position]}
-        yield replace(row, versus=row.versus.model_copy(update=update))
+        family = corrected([rows[position].versus for position in positions])
+        for position, versus in zip(positions, family, strict=True):
+            found[position] = replace(rows[position], versus=versus)
+    return found
 
 
 def _differences(

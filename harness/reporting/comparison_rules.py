@@ -17,7 +17,7 @@ from harness.measure.metrics import directionless
 from harness.reporting.compare import Comparison, Row, compare
 from harness.reporting.gate_cases import Undecided, more
 from harness.reporting.saved import SavedRun
-from harness.runs.results import GateResult
+from harness.runs.results import UNDECIDED, GateResult
 from harness.spec.gate_expression import Rule, parse_rule
 
 #: Smallest p of a sign-flip test that draws its flips.
@@ -43,7 +43,7 @@ def check_rules(
                     rule, compare(before, after, metric=rule.metric, cases=chosen)
                 )
             except (Undecided, ReportError) as reason:
-                holds, detail = False, f"undecided: {reason}"
+                holds, detail = False, f"{UNDECIDED}{reason}"
             name = f"compare {before.name}: {text}"
             verdicts.append(GateResult(name, experiment, holds=holds, detail=detail))
     return verdicts
@@ -53,7 +53,7 @@ def undecided(rules: Sequence[str], name: str, after: SavedRun, reason: str) -> 
     """Every rule as failed in every experiment, because the run to compare with is not there."""
     return [
         GateResult(
-            f"compare {name}: {text}", experiment, holds=False, detail=f"undecided: {reason}"
+            f"compare {name}: {text}", experiment, holds=False, detail=f"{UNDECIDED}{reason}"
         )
         for text in dict.fromkeys(rules)
         for experiment in after.report.experiments
@@ -123,6 +123,11 @@ def _check_decidable(rule: Rule, row: Row, comparison: Comparison) -> None:
         raise Undecided(
             f"{row.case.id}: {theirs.task.name} version {theirs.task.version} then, "
             f"{row.case.task.name} version {row.case.task.version} now"
+        )
+    if not row.whole:
+        raise Undecided(
+            f"{row.case.id}: {row.shared} samples are shared, of {row.sizes[0]} then and "
+            f"{row.sizes[1]} now; run the same samples"
         )
     if rule.alpha is None:
         return

@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Group
-from rich.padding import Padding
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
+from harness.reporting.case_columns import MDE, change_words, changed, effect, p_columns
+from harness.reporting.columns import Column, as_table, fitted
 from harness.reporting.compare import Comparison, Row
-from harness.reporting.rounding import fixed
-from harness.reporting.terminal import WIDTH, change_words, changed, effect, p_value, rendered
+from harness.reporting.rounding import readable
+from harness.reporting.terminal import left_out, legend_of, rendered, terminal_width
 
-_LEGEND = (
-    "delta: second less first, with its 95 % interval; +/-: samples that {changed};\n"
-    "p: paired by sample, Holm-corrected over these cases; mde: the smallest delta that this many\n"
-    "samples show with a power of 80 %."
-)
+_HOLM = "p of the difference, paired by sample, Holm-corrected over these cases"
+_DELTA = "second less first, with its 95 % interval"
 
 
-def comparison_table(comparison: Comparison, *, colour: bool = False, width: int = WIDTH) -> str:
-    """A comparison as text of at most `width` columns, ending in a newline."""
-    return rendered(_parts(comparison), colour=colour, width=width)
+def comparison_table(
+    comparison: Comparison, *, colour: bool = False, width: int | None = None
+) -> str:
+    """A comparison as text of at most `width` columns (the terminal's), ending in a newline."""
+    columns = terminal_width() if width is None else width
+    return rendered(_parts(comparison, columns), colour=colour, width=columns)
 
 
-def _parts(comparison: Comparison) -> Iterator[Group | Text]:
+def _parts(comparison: Comparison, width: int) -> Iterator[RenderableType]:
     yield Text.assemble((comparison.before.name, "bold"), " -> ", (comparison.after.name, "bold"))
     for difference in comparison.differences:
         yield Text.assemble(("differs: ", "yellow"), difference)
     families: dict[tuple[str, str], list[Row]] = {}
     for row in comparison.rows:
         families.setdefault((row.case.experiment, row.metric), []).append(row)
+    meanings: dict[str, dict[str, list[str]]] = {}
     for (experiment, metric), rows in families.items():
-        yield _family(experiment, metric, rows)
+        shown, gone = fitted(_columns(experiment, metric, rows), width)
+        name = f"  {rows[0].case.task.name}, {samples_text(rows)}"
+        yield Text.assemble((experiment, "bold"), name)
+        yield as_table(shown)
+        if gone:
+            yield Text(left_out(gone), "dim")
+        yield Text("")
+        for column in shown:
+            meanings.setdefault(column.title, {}).setdefault(column.meaning, []).append(experiment)
+    if told := legend_of(meanings):
+        yield Text(told, "dim")
     for case, reason in comparison.left_out.items():
         yield Text.assemble(("not compared: ", "yellow"), f"{case}: {reason}")
     if comparison.only_before:
@@ -43,27 +53,43 @@ def _parts(comparison: Comparison) -> Iterator[Group | Text]:
         yield Text(f"only in {comparison.before.name}: {first}{and_more}")
 
 
-def _family(experiment: str, metric: str, rows: list[Row]) -> Group:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("case", overflow="fold")
-    for title in (metric, "->", "delta", "+/-", "p", "mde"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in rows:
-        versus = row.versus
-        bounds = ""
-        if versus.ci_low is not None and versus.ci_high is not None:
-            low, high = (fixed(end, 2, signed=True) for end in (versus.ci_low, versus.ci_high))
-            bounds = f" [{low}, {high}]"
-        table.add_row(
-            row.case.id.removeprefix(experiment).strip("[]") or experiment,
-            fixed(row.before, 2),
-            fixed(row.after, 2),
-            f"{fixed(versus.delta, 2, signed=True)}{bounds}",
-            changed(versus),
-            p_value(versus),
-            effect(versus),
-        )
-    size = rows[0].case.task.size
-    heading = Text.assemble((experiment, "bold"), f"  {rows[0].case.task.name}, n = {size}")
-    legend = _LEGEND.format(changed=change_words(rows[0].versus.good))
-    return Group(heading, table, Padding(Text(legend, "dim"), (0, 0, 1, 0)))
+def samples_text(rows: Sequence[Row]) -> str:
+    """`n = 164`; of runs over different samples how many are shared, and how many each has."""
+    if all(row.whole for row in rows):
+        return f"n = {_span([row.shared for row in rows])}"
+    then, now = (_span([row.sizes[side] for row in rows]) for side in (0, 1))
+    shared = _span([row.shared for row in rows])
+    return f"n = {shared} shared samples, of {then} in the first run and {now} in the second"
+
+
+def _span(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _columns(experiment: str, metric: str, rows: Sequence[Row]) -> list[Column]:
+    versus = [row.versus for row in rows]
+    good = versus[0].good
+    deltas = [readable(each.delta, signed=True) for each in versus]
+    bounds = [
+        ""
+        if each.ci_low is None or each.ci_high is None
+        else f" [{readable(each.ci_low, signed=True)}, {readable(each.ci_high, signed=True)}]"
+        for each in versus
+    ]
+    cases = (row.case.id.removeprefix(experiment).strip("[]") or experiment for row in rows)
+    return [
+        Column("case", tuple(cases), is_name=True),
+        Column(metric, tuple(readable(row.before) for row in rows)),
+        Column("->", tuple(readable(row.after) for row in rows)),
+        Column(
+            "delta",
+            tuple(map(str.__add__, deltas, bounds)),
+            _DELTA,
+            shorter=tuple(deltas),
+            shorter_rank=95,
+        ),
+        Column("+/-", tuple(map(changed, versus)), f"samples that {change_words(good)}", 80),
+        *p_columns(versus, _HOLM, rank=85),
+        Column("mde", tuple(map(effect, versus)), MDE, 30),
+    ]

@@ -12,13 +12,15 @@ from datetime import datetime
 from pathlib import Path
 
 from harness.reporting.build import build
-from harness.reporting.claims import Claims
+from harness.reporting.claims import Claims, unjudged
 from harness.reporting.gates import check_gates
-from harness.reporting.report import Gate, Git, Report, RunInfo, Shard
+from harness.reporting.report import Gate, Report, Unjudged
+from harness.reporting.run_info import Cost, Git, RunInfo, Shard
 from harness.reporting.saved import SavedRun
 from harness.reporting.write import write
 from harness.runs.folder import Manifest
 from harness.runs.invariants import check_invariants
+from harness.runs.progress import Counts
 from harness.runs.results import CaseResult, GateResult, InvariantResult
 from harness.runs.usage_maps import told_once
 
@@ -45,12 +47,20 @@ class Finished:
     @property
     def verdicts(self) -> list[str]:
         """How many invariants and gates hold; nothing of what was not asked."""
-        checked = (("invariants", self.invariants), ("gates", self.gates))
-        lines = [
-            f"{name}: {sum(each.holds for each in found)} of {len(found)} hold"
-            for name, found in checked
-            if found
-        ]
+        lines = [_held("invariants", self.invariants)] if self.invariants else []
+        waiting = self.report.unjudged
+        if waiting:
+            told = f"{len(self.gates)} of {len(self.gates) + len(waiting)} judged"
+            held = sum(gate.holds for gate in self.gates)
+            told += f", {held} of {len(self.gates)} hold" * bool(self.gates)
+            several = len(self.report.experiments) > 1
+            needs = (
+                f"{each.gate}{f' of {each.experiment}' * several} needs {each.needs}"
+                for each in waiting
+            )
+            lines.append(f"gates: {told}; {'; '.join(needs)}")
+        elif self.gates:
+            lines.append(_held("gates", self.gates))
         shard = self.report.run.shard
         if shard is not None and shard.gates:
             count = len(shard.gates)
@@ -63,15 +73,30 @@ class Finished:
     @property
     def problems(self) -> list[str]:
         """What must fail the run beside failing cases: violated invariants and gates."""
+        return [*self.violations, *map(problem, self.failed_gates)]
+
+    @property
+    def violations(self) -> list[str]:
+        """The invariants that do not hold, each in a line."""
         return [
             f"{check.name} is violated by {check.case}: {check.detail}"
             for check in self.invariants
             if not check.holds
-        ] + [
-            f"gate {gate.gate} of {gate.experiment} failed: {gate.detail}"
-            for gate in self.gates
-            if not gate.holds
         ]
+
+    @property
+    def failed_gates(self) -> list[GateResult]:
+        """The gates that were found untrue, or that nothing decided."""
+        return [gate for gate in self.gates if not gate.holds]
+
+
+def problem(gate: GateResult) -> str:
+    """A gate that does not hold, in a line."""
+    return f"gate {gate.gate} of {gate.experiment} failed: {gate.detail}"
+
+
+def _held(name: str, found: Sequence[InvariantResult | GateResult]) -> str:
+    return f"{name}: {sum(each.holds for each in found)} of {len(found)} hold"
 
 
 def conclude(
@@ -101,7 +126,13 @@ def conclude(
     compared = claims.comparing.done(SavedRun.of(report, results), claims.saved)
     gates += compared.gates
     judged = tuple(Gate(**asdict(gate)) for gate in gates)
-    report = report.model_copy(update={"gates": judged})
+    named = {(gate.experiment, gate.gate) for gate in judged}
+    waiting = tuple(
+        Unjudged(**asdict(each))
+        for each in unjudged(results)
+        if (each.experiment, each.gate) not in named
+    )
+    report = report.model_copy(update={"gates": judged, "unjudged": waiting})
     write(report, results, directory)
     kept = claims.comparing.keep(SavedRun.of(report, results), claims.saved)
     return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)
@@ -112,8 +143,9 @@ def run_info(
     determinism: Mapping[str, str],
     hardware: Mapping[str, object],
     finished: datetime | None,
+    counts: Counts | None = None,
 ) -> RunInfo:
-    """What a report says of its run."""
+    """What a report says of its run; `counts` where it has just ended."""
     git = manifest.git
     return RunInfo(
         id=manifest.id,
@@ -125,4 +157,20 @@ def run_info(
         hardware=dict(hardware),
         determinism=dict(determinism),
         shard=None if manifest.shard is None else Shard(**manifest.shard),
+        cost=None
+        if counts is None or finished is None
+        else _cost(counts, (finished - manifest.started).total_seconds()),
+    )
+
+
+def _cost(counts: Counts, wall_seconds: float) -> Cost:
+    made = counts.tokens / counts.seconds if counts.tokens and counts.seconds else None
+    return Cost(
+        wall_seconds=wall_seconds,
+        engine_seconds=counts.seconds,
+        tokens=counts.tokens,
+        tokens_per_second=made,
+        requests=counts.requests_done,
+        stored=counts.requests_stored,
+        model_loads=counts.loads,
     )

@@ -73,7 +73,19 @@ def dose_response(report: Report, experiment: str) -> Figure:
         subtitle=subtitle(report, experiment),
         caption=f"{count} curves; the page has each with its baseline and intervals."
         if arrangement.bundled
-        else caption(report, experiment, baseline="Dashed", control="Dotted"),
+        else caption(
+            report,
+            experiment,
+            baseline="Dashed",
+            control="Dotted",
+            several=(
+                ""
+                if all(len(panel.curves) == 1 for panel in shown)
+                else "Curves stand side by side at each dose."
+                if _even(places)
+                else "Of markers over each other the first curve's is the largest."
+            ),
+        ),
         entries=stacked[0].get_legend_handles_labels()[1] if len(shown) == 1 and count > 1 else [],
     )
     untangle(figure, stacked[-1])
@@ -87,18 +99,23 @@ def _draw(
     places: Mapping[float, float],
     metric: str,
 ) -> None:
-    """The curves of a panel, each beside the others by a little, and their baselines."""
+    """The curves of a panel and their baselines.
+
+    Where doses are spaced evenly each stands beside the others by a little. On a numeric axis that
+    would be another dose: there markers lie over each other, and those below are larger.
+    """
     count, bands = len(panel.curves), len(panel.curves) <= _MOST_BANDS
     compared = {case.baseline for curve in panel.curves for _, case in curve.members}
     shared = count > 1 and len(compared) == 1
     drawn = set()
     for index, curve in enumerate(panel.curves):
-        shift = (index - (count - 1) / 2) * min(0.07, 0.4 / count) * _gap(places)
+        shift = (index - (count - 1) / 2) * min(0.07, 0.4 / count) * _gap(places) * _even(places)
         members = [(dose, case) for dose, case in curve.members if metric in case.metrics]
         if not members:
             continue
         points = [Point(places[dose] + shift, case, metric) for dose, case in members]
-        _curve(axes, points, curve, band=bands)
+        below = 0.0 if _even(places) else (count - 1 - index) / max(count - 1, 1)
+        _curve(axes, points, curve, band=bands, larger=below)
         found = [(dose, by_id.get(case.baseline or "")) for dose, case in members]
         baselines = [
             Point(places[dose], baseline, metric)
@@ -137,8 +154,7 @@ def _dose_axis(axes: Axes, places: Mapping[float, float], name: str) -> None:
     margin = max(0.04 * (max(places.values()) - min(places.values())), 0.4 * _gap(places))
     axes.set_xlim(min(places.values()) - margin, max(places.values()) + margin)
     axes.set_xticks(list(places.values()), [f"{dose:g}" for dose in places])
-    even = list(places) != list(places.values())
-    axes.set_xlabel(f"{name} (spaced evenly, not to scale)" if even else name)
+    axes.set_xlabel(f"{name} (spaced evenly, not to scale)" if _even(places) else name)
 
 
 def _head_panels(stacked: Sequence[Axes], rows: Sequence[Panel]) -> None:
@@ -168,12 +184,20 @@ def _scale_of_colours(figure: Figure, stacked: Sequence[Axes], arrangement: Arra
     bar.set_label(arrangement.order, size=9, color=INK)
 
 
+def _even(places: Mapping[float, float]) -> bool:
+    """Whether doses are drawn by their rank, and not to scale."""
+    return list(places) != list(places.values())
+
+
 def _gap(places: Mapping[float, float]) -> float:
     return min((b - a for a, b in pairwise(places.values())), default=1.0)
 
 
-def _curve(axes: Axes, points: Sequence[Point], curve: Curve, *, band: bool) -> None:
-    """One line with its intervals; filled markers are significant."""
+def _curve(axes: Axes, points: Sequence[Point], curve: Curve, *, band: bool, larger: float) -> None:
+    """One line with its intervals; filled markers are significant.
+
+    `larger`, from 0 to 1, is for markers that others may lie upon.
+    """
     at, values = [point.at for point in points], [point.metric.value for point in points]
     colour = faded(curve.hue.light) if curve.is_control else curve.hue.light
     marker, line = MARKERS[curve.marker], _DOTTED if curve.is_control else "-"
@@ -201,9 +225,9 @@ def _curve(axes: Axes, points: Sequence[Point], curve: Curve, *, band: bool) -> 
             color=colour,
             markerfacecolor=colour if point.significant else "white",
             markeredgewidth=1.3,
-            markersize=5.5,
-            elinewidth=1.1,
-            capsize=2.5,
+            markersize=5.5 + 4 * larger,
+            elinewidth=1.1 + 1.6 * larger,
+            capsize=2.5 + 2 * larger,
             zorder=4,
         )
 

@@ -24,7 +24,7 @@ from harness.reporting.gate_no_worse import no_worse
 from harness.reporting.gate_same import same
 from harness.reporting.gate_threshold import threshold
 from harness.reporting.saved import SavedRun
-from harness.runs.results import CaseResult, GateResult, InvariantResult
+from harness.runs.results import UNDECIDED, CaseResult, GateResult, InvariantResult
 from harness.spec.gate_expression import (
     NEUTRAL_EQUALS_BASELINE,
     Monotone,
@@ -60,7 +60,7 @@ def check_gates(
             try:
                 holds, detail = _verdict(gate, cases, invariants, saved)
             except (Undecided, ReportError, ValueError) as reason:
-                holds, detail = False, f"undecided: {reason}"
+                holds, detail = False, f"{UNDECIDED}{reason}"
             verdicts.append(GateResult(gate, experiment, holds=holds, detail=detail))
     return verdicts
 

@@ -1,6 +1,7 @@
-"""A report as researchers take it up again: its cases and samples as pandas frames.
+"""A report as researchers take it up: its cases and samples as pandas frames, its table as text.
 
-report = harness.load_report("reports/example")
+report = harness.run("specs/router_masks/keep_topk.yaml")
+report = harness.load_report("reports/example")     # the same, from disk
 report.cases[["id", "dose", "metrics.pass@1.value"]]
 report.samples.query("not correct")
 """
@@ -14,15 +15,23 @@ from pathlib import Path
 import pandas as pd
 
 from harness.reporting import load
+from harness.reporting.closing import page_line
 from harness.reporting.report import Report
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedReport:
     """A report and the folder it lies in. `report` is the whole of it as checked models."""
 
     report: Report
     directory: Path
+
+    def __repr__(self) -> str:
+        return f"{self.report!r}\n{page_line(self.directory, link=False)}"
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        return self.report._repr_html_()
 
     @cached_property
     def cases(self) -> pd.DataFrame:

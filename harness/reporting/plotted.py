@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.reporting.curves import is_control
 from harness.reporting.report import CaseReport, Report
 from harness.reporting.statistics import Metric
+from harness.reporting.subject import subject
 
 SIGNIFICANT = 0.05
 
@@ -60,21 +61,27 @@ def are_rates(cases: Sequence[CaseReport], metric: str) -> bool:
 
 
 def subtitle(report: Report, experiment: str) -> str:
-    """Models, tasks and number of samples of an experiment."""
-    cases = report.experiment(experiment)
-    parts = (
-        ", ".join(dict.fromkeys(case.model for case in cases)),
-        ", ".join(dict.fromkeys(case.task.name for case in cases)),
-        "n = " + ", ".join(dict.fromkeys(str(case.task.size) for case in cases)),
-    )
-    return "  ·  ".join(parts)
+    """Models, tasks, number of samples and selection of an experiment."""
+    return "  \N{MIDDLE DOT}  ".join(subject(report, experiment))
 
 
-def caption(report: Report, experiment: str, *, baseline: str, control: str = "") -> str:
-    """How to read the figure, and what is not in it."""
+def caption(
+    report: Report, experiment: str, *, baseline: str, control: str = "", several: str = ""
+) -> str:
+    """How to read the figure, and what is not in it.
+
+    Args:
+        report: The whole report.
+        experiment: What is drawn.
+        baseline: What a baseline is drawn as.
+        control: What a random control is drawn as.
+        several: How curves that meet are told apart.
+    """
     cases = report.experiment(experiment)
     drawn = complete(report, experiment)
     parts = ["Bars: 95 % intervals."]
+    if several:
+        parts.append(several)
     if any(case.id in report.baselines for case in drawn):
         parts.append(f"{baseline}: baseline.")
     if control and any(is_control(case) for case in drawn):
@@ -82,8 +89,8 @@ def caption(report: Report, experiment: str, *, baseline: str, control: str = ""
     compared = [versus for case in drawn for versus in case.versus_baseline.values()]
     if compared:
         plain = any(versus.p_holm is None for versus in compared)
-        correction = "uncorrected" if plain else "Holm-corrected"
-        parts.append(f"Filled: p < {SIGNIFICANT:g} versus baseline, {correction}.")
+        which = "p (not corrected)" if plain else "p Holm"
+        parts.append(f"Filled: {which} < {SIGNIFICANT:g} versus baseline.")
     missing = len(cases) - len(drawn)
     if missing:
         parts.append(f"Left out: {missing} of {len(cases)} cases, not complete.")

@@ -12,9 +12,6 @@ from typing import Any, Literal
 
 import pandas as pd
 from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     NonNegativeFloat,
@@ -23,73 +20,13 @@ from pydantic import (
 )
 
 from harness.measure.metrics import MetricKind, metric_kind
+from harness.reporting.run_info import RunInfo, Section
 from harness.reporting.statistics import Metric, Versus
-from harness.runs.results import CaseStatus
+from harness.runs.results import UNDECIDED, CaseStatus
 
 #: The `schema` of the reports that are written and read here. New optional fields leave it as it
 #: is: it rises when a report that was written before could no longer be read.
 SCHEMA_VERSION = 1
-
-
-class Section(BaseModel):
-    """Base of every part of a report: frozen, no unknown keys, no NaN, no infinity."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        validate_by_name=True,
-        serialize_by_alias=True,
-    )
-
-
-class Git(Section):
-    """The state of the working tree that the run started from."""
-
-    commit: str
-    dirty: bool
-    """Whether files differed from the commit, or were not in it: a new spec, for example."""
-
-
-class Shard(Section):
-    """Which share of a run this is, and of what: enough to join it with the others."""
-
-    index: PositiveInt
-    """From 1."""
-    of: PositiveInt
-    cases: tuple[str, ...]
-    """Ids of the cases of all shards, in order."""
-    selection: str
-    """Hash of what these cases are: only shards of the same specs have the same."""
-    identities: tuple[tuple[str, str], ...] = ()
-    """Name and case of the invariants that all shards together check on whole models, in order."""
-    gates: tuple[str, ...] = ()
-    """Gates of the command line: no shard judges them, the merged report does."""
-
-
-class RunInfo(Section):
-    """Where, when and with what a run was made."""
-
-    id: str
-    started: AwareDatetime
-    finished: AwareDatetime | None = None
-    """Null while the run goes on, and in the last report of a run that was killed."""
-    command: str
-    """The command line as typed, shell-quoted."""
-    git: Git | None = None
-    """Null outside of a git repository."""
-    versions: dict[str, str] = {}
-    """Version by distribution: torch, transformers, pytest-titrate, python."""
-    hardware: dict[str, JsonValue] = {}
-    """What the machine is, such as its processor, accelerators and memory."""
-    determinism: dict[str, str] = {}
-    """Settings that may change the numbers, such as dtype and attention kernel."""
-    shard: Shard | None = None
-    """Null for a whole run, and for one that was merged from all of its shards."""
-    sandbox: str | None = None
-    """What stood around model-written code, such as `namespaces, Landlock 7, seccomp`; `process`
-    leads where it ran with the user's own rights. Null where no code was run."""
 
 
 class TaskInfo(Section):
@@ -164,6 +101,8 @@ class CaseReport(Section):
     dose: float | None
     baseline: str | None
     """Id of the case that this one is compared with; null for a baseline itself."""
+    grid: PositiveInt | None = None
+    """Cases of its experiment's whole grid; null for a baseline, and in earlier reports."""
     status: CaseStatus
     metric: str
     """Name of the primary metric, the one in tables and plots."""
@@ -211,6 +150,11 @@ class Invariant(Section):
     departure: Departure | None = None
     """Null where it holds, and for an identity that compares no completions."""
 
+    @property
+    def undecided(self) -> bool:
+        """As that of a gate."""
+        return not self.holds and self.detail.startswith(UNDECIDED)
+
 
 class Gate(Section):
     """A claim of a spec and whether it held."""
@@ -219,6 +163,21 @@ class Gate(Section):
     experiment: str
     holds: bool
     detail: str
+    """Why; what opens with `undecided: ` has failed because nothing decided it."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it failed because nothing decided it, and not because it was found untrue."""
+        return not self.holds and self.detail.startswith(UNDECIDED)
+
+
+class Unjudged(Section):
+    """A claim of a spec that speaks of cases which were not selected."""
+
+    gate: str
+    experiment: str
+    needs: str
+    """Which cases are missing."""
 
 
 class Report(Section):
@@ -230,6 +189,8 @@ class Report(Section):
     cases: tuple[CaseReport, ...] = ()
     invariants: tuple[Invariant, ...] = ()
     gates: tuple[Gate, ...] = ()
+    unjudged: tuple[Unjudged, ...] = ()
+    """Gates of specs that wait for cases which were not selected; they fail nothing."""
 
     @cached_property
     def baselines(self) -> frozenset[str]:
@@ -244,6 +205,21 @@ class Report(Section):
     def experiments(self) -> tuple[str, ...]:
         """Names of the experiments in order of their first case."""
         return tuple(dict.fromkeys(case.experiment for case in self.cases))
+
+    def __repr__(self) -> str:
+        """A table of its cases: what is on the terminal at the end of a run, without its legend."""
+        from harness.reporting.terminal import table  # which needs this module
+
+        shown = table(self, legend=False).rstrip("\n")
+        return shown or f"report of {self.run.id}: no cases, {len(self.invariants)} identities"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        from harness.reporting.notebook import html
+
+        return html(self)
 
     def frame(self) -> pd.DataFrame:
         """One row per case; columns are named by their path in report.json.

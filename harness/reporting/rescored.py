@@ -13,7 +13,7 @@ from harness.reporting.comparing import Comparing
 from harness.reporting.conclude import Finished, conclude, run_info
 from harness.reporting.load import load_report
 from harness.reporting.recorded import recorded_results
-from harness.reporting.report import RunInfo
+from harness.reporting.run_info import RunInfo
 from harness.reporting.write import RECORDS, check_writable
 from harness.runs.folder import RunFolder, runs_below
 from harness.runs.rescoring import Change, changes, rescored

@@ -16,6 +16,12 @@ def fixed(value: float, digits: int, *, signed: bool = False) -> str:
     return f"{rounded:+f}" if signed else f"{rounded:f}"
 
 
+def readable(value: float, *, signed: bool = False) -> str:
+    """With two decimals, one from 10 on, none from 100 on: `0.13`, `12.3`, `1234`."""
+    size = abs(value)
+    return fixed(value, 0 if size >= 100 else 1 if size >= 10 else 2, signed=signed)
+
+
 def significant(value: float, digits: int) -> str:
     """With so many significant digits and no zeros at the end: `0.013`, `0.00013`."""
     exact = Decimal(value)

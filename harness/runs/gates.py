@@ -1,14 +1,16 @@
 """Which gates a run must judge: those of its specs, those of the command line, each found sound.
 
-- A spec's gates speak of its whole grid: a part that `-k` selected decides none of them.
+- A spec's gates speak of its grid. Of a part that `-k` or a shard selected those are judged whose
+  cases are all in it, and `neutral_equals_baseline` of each neutral case that is; of the others it
+  is said which cases they need.
 - A gate of the command line speaks of what was selected, in every experiment that has the axes it
   names. One that fits no experiment is refused.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
@@ -17,12 +19,13 @@ from harness.errors import FieldError, SpecError
 from harness.measure.metrics import directionless, metric_kind
 from harness.spec import Case, Experiment
 from harness.spec.form import suggestion
-from harness.spec.gate_checks import check_gate
+from harness.spec.gate_checks import axis_named, check_gate, intervenes, selects
 from harness.spec.gate_expression import (
     Gate,
     NeutralEqualsBaseline,
     NoWorse,
     SameAcross,
+    Selection,
     Threshold,
     parse_gate,
     parse_rule,
@@ -46,15 +49,14 @@ def requested_gates(
         SpecError: a gate that no case can decide: malformed, of an axis, value or metric that does
             not exist; with its place.
     """
-    selected = Counter(case.experiment.name for case in cases)
-    gates: dict[str, list[str]] = {name: [] for name in selected}
+    gates: dict[str, list[str]] = {case.experiment.name: [] for case in cases}
     for case in _firsts(cases):
         name = case.experiment.name
         for position, text in enumerate(case.experiment.gates):
             problem = _metric_problem(text, case)
             if problem:
                 raise case.case.source.locate(FieldError(f"gates[{position}]", problem))
-            if selected[name] == case.case.of:
+            if not lacking(text, _own(name, cases)):
                 gates[name].append(text)
     for text in extra:
         for name in _fitting(text, cases):
@@ -133,8 +135,59 @@ def fits(text: str, cases: Sequence[Case]) -> bool:
     return True
 
 
+def lacking(text: str, selected: Sequence[Case]) -> str:
+    """What a gate of their spec needs beyond the selected cases of an experiment, or nothing.
+
+    Two spec files may share a name: then it needs the cases of both.
+    """
+    gate = parse_gate(text)
+    if isinstance(gate, NeutralEqualsBaseline) and any(case.is_neutral for case in selected):
+        return ""
+    files = dict.fromkeys(case.source.file for case in selected)
+    parts = [[case for case in selected if case.source.file == file] for file in files]
+    if all(len(part) == part[0].of for part in parts):
+        return ""
+    counted = f"{len(selected)} of {sum(part[0].of for part in parts)} cases selected"
+    if isinstance(gate, NeutralEqualsBaseline):
+        return f"a neutral case ({counted})"
+    asked = [_asked(gate.where, part) for part in parts]
+    found, needed = (sum(numbers) for numbers in zip(*asked, strict=True))
+    if needed and found >= needed:
+        return ""
+    if not needed or needed == sum(part[0].of for part in parts):
+        return f"the whole grid ({counted})"
+    kind = "baselines" if gate.where.baseline else "cases"
+    return f"{needed} {kind}, of which {found} are here ({counted})"
+
+
+def _asked(where: Selection, part: Sequence[Case]) -> tuple[int, int]:
+    """How many cases a gate speaks of, among those of one file and in its grid; 0 if not known."""
+    sizes = part[0].sizes
+    found = {
+        id_
+        for case in part
+        for id_, params in _spoken_of(case, baseline=where.baseline)
+        if selects(where, params, baseline=where.baseline)
+    }
+    fixed = {axis_named(name, sizes) for name, _ in where.conditions}
+    needed = prod(
+        size
+        for axis, size in sizes.items()
+        if axis not in fixed and not (where.baseline and intervenes(axis))
+    )
+    return len(found), needed if sizes else 0
+
+
+def _spoken_of(case: Case, *, baseline: bool) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
+    if not baseline:
+        yield case.id, case.params
+    elif case.baseline is not None:
+        yield case.baseline.id, case.baseline.params
+
+
 def _own(name: str, cases: Sequence[PlannedCase]) -> list[Case]:
-    return [case.case for case in cases if case.experiment.name == name]
+    # Once each: two benches may ask for the same case.
+    return list({case.id: case.case for case in cases if case.experiment.name == name}.values())
 
 
 def _selected_grid(cases: Sequence[Case]) -> Experiment:

@@ -204,6 +204,7 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
         ),
         "choices": case.source.choices,
         "of": case.of,
+        "sizes": dict(case.sizes),
         "baseline": None if case.baseline is None else _case_json(case.baseline, case),
     }
 
@@ -224,5 +225,6 @@ def _case_from(value: dict[str, Any], around: Source | None = None) -> Case:
         dose=value["dose"],
         source=source,
         of=value["of"],
+        sizes=value.get("sizes", {}),  # records of earlier versions have none
         baseline=None if baseline is None else _case_from(baseline, source),
     )

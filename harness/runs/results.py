@@ -16,6 +16,9 @@ from harness.measure.metrics import MetricKind, metric_kind
 from harness.spec import Case
 from harness.tasks.base import Score
 
+#: What opens the detail of a gate or an identity that failed because nothing decided it.
+UNDECIDED = "undecided: "
+
 CaseStatus = Literal["complete", "incomplete", "failed"]
 
 
@@ -95,8 +98,7 @@ class CaseResult:
     @property
     def is_neutral(self) -> bool:
         """Whether the case intervenes at the dose that must change nothing."""
-        settings = self.case.experiment.intervention
-        return settings is not None and settings == settings.neutral()
+        return self.case.is_neutral
 
     @property
     def tokens(self) -> int:
@@ -174,9 +176,22 @@ class InvariantResult:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """A claim of a spec and whether it held; an undecidable gate counts as failed."""
+    """A claim of a spec and whether it held; an undecidable gate counts as failed.
+
+    The detail of one that nothing decided begins with `UNDECIDED`.
+    """
 
     gate: str
     experiment: str
     holds: bool
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnjudgedGate:
+    """A claim of a spec about cases that were not selected: no failure, and not to be forgotten."""
+
+    gate: str
+    experiment: str
+    needs: str
+    """Which cases are missing."""

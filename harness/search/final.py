@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import JsonValue
 
-from harness.reporting.statistics import Versus, paired
+from harness.reporting.statistics import Versus, corrected, paired
 from harness.runs.execute import ModelRun
 from harness.runs.plan import PlannedCase, planned
 from harness.runs.results import CaseResult
@@ -97,14 +97,12 @@ def comparisons(results: Sequence[CaseResult], metric: str) -> list[Comparison]:
             (each for each in treated if _is_control(each) and not each.is_neutral), None
         ),
     }
+    there = {name: other for name, other in others.items() if other is not None}
+    own = best.sample_metrics[metric]
+    family = corrected([paired(own, other.sample_metrics[metric]) for other in there.values()])
     return [
-        Comparison(
-            name,
-            other.case.id,
-            paired(best.sample_metrics[metric], other.sample_metrics[metric]),
-        )
-        for name, other in others.items()
-        if other is not None
+        Comparison(name, other.case.id, versus)
+        for (name, other), versus in zip(there.items(), family, strict=True)
     ]
 
 

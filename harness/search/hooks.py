@@ -127,10 +127,12 @@ def pytest_terminal_summary(
 ) -> None:
     """End with what every search came to."""
     for found in config.stash.get(_DONE, []):
+        from harness.reporting.closing import has_links
         from harness.search.summary import summary
 
         terminalreporter.section("titrate search")
-        terminalreporter.write_line(summary(found))
+        link = has_links(terminal=bool(terminalreporter.isatty))
+        terminalreporter.write_line(summary(found, link=link))
 
 
 def _searched_file(item: pytest.Item) -> Path | None:
@@ -146,18 +148,20 @@ def _searched_file(item: pytest.Item) -> Path | None:
     return file
 
 
-def _problem(config: pytest.Config, file: Path) -> str | None:
+def _problem(config: pytest.Config, file: Path) -> invocation.Problem | None:
     """What is wrong with a search, short of its model's weights; None for one that can begin."""
     from harness.search.quiet import quiet
     from harness.search.setup import read_search, set_up
 
+    name = file.stem
     try:
         with quiet():
             experiment, source = read_search(file, invocation.overrides(config))
+            name = experiment.name
             unsafe = config.option.titrate_unsafe_code
             set_up(experiment, source, config.rootpath, unsafe_code=unsafe)
     except TitrateError as error:
-        return str(error)
+        return invocation.Problem(name, str(error))
     return None
 
 

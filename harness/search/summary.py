@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 from harness.reporting import table
+from harness.reporting.case_columns import p_value
+from harness.reporting.closing import page_line, shown
 from harness.reporting.statistics import Versus
 from harness.search.artefacts import FOLDER
 from harness.search.conclusion import Searched
 from harness.search.final import BEST_SPEC
 
 
-def summary(found: Searched) -> str:
-    """The trials, the best of them, and what the test samples said of it."""
+def summary(found: Searched, *, link: bool = False) -> str:
+    """The trials, the best of them, what the test samples said of it, and its page (`link`ed)."""
     counts = found.trials
     total = sum(counts.values())
     said = f"{counts['complete']} complete, {counts['pruned']} pruned, {counts['fail']} failed"
@@ -35,7 +35,8 @@ def summary(found: Searched) -> str:
     ]
     lines += [*found.problems, *found.finished.verdicts]
     directory = found.finished.directory
-    lines.append(f"report: {_shown(directory)}; again: titrate run {_best(directory)}")
+    lines.append(f"again: titrate run {shown(directory / FOLDER / BEST_SPEC)}")
+    lines.append(page_line(directory, link=link))
     return "\n".join(lines)
 
 
@@ -47,17 +48,9 @@ def _difference(versus: Versus) -> str:
     )
     return (
         f"{versus.delta:+.3f}, {interval}, {versus.better} better, {versus.worse} worse, "
-        f"p {versus.p:.2g}"
+        f"p Holm {p_value(versus.deciding_p)}, p {p_value(versus.p)}"
     )
 
 
 def _value(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)
-
-
-def _best(directory: Path) -> str:
-    return _shown(directory / FOLDER / BEST_SPEC)
-
-
-def _shown(path: Path) -> str:
-    return os.path.relpath(path) if path.absolute().is_relative_to(Path.cwd()) else str(path)

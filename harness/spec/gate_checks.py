@@ -61,7 +61,7 @@ def check_gate(text: str, experiment: Experiment) -> None:
                 f"{text!r}: {experiment.name} intervenes in nothing and has no baselines; leave "
                 "out 'where baseline'"
             )
-        axes = {axis: values for axis, values in axes.items() if not _intervenes(axis)}
+        axes = {axis: values for axis, values in axes.items() if not intervenes(axis)}
     for name, value in gate.where.conditions:
         axis = _axis(text, name, experiment, axes)
         if not any(same_value(value, each) for each in axes[axis]):
@@ -82,10 +82,11 @@ def _axis(text: str, name: str, experiment: Experiment, axes: Mapping[str, objec
 
 
 def _has_baselines(experiment: Experiment) -> bool:
-    return experiment.intervention is not None or any(map(_intervenes, experiment.axes))
+    return experiment.intervention is not None or any(map(intervenes, experiment.axes))
 
 
-def _intervenes(axis: str) -> bool:
+def intervenes(axis: str) -> bool:
+    """Whether an axis varies the intervention: baselines have no value of it."""
     return axis.partition(".")[0] == "intervention"
 
 

@@ -67,7 +67,8 @@ def _cases(experiment: Experiment, source: Source) -> list[Case]:
     folders = {axis: _folder(source, axis) for axis in axes}
     baselines: dict[str, Case] = {}
     cases = []
-    of = prod(len(values) for values in axes.values())
+    sizes = {axis: len(values) for axis, values in axes.items()}
+    of = prod(sizes.values())
     for positions in product(*(range(len(values)) for values in axes.values())):
         chosen = dict(zip(axes, positions, strict=True))
         params = {axis: axes[axis][position] for axis, position in chosen.items()}
@@ -78,6 +79,7 @@ def _cases(experiment: Experiment, source: Source) -> list[Case]:
             dose=_number(params[experiment.dose]) if experiment.dose is not None else None,
             source=choosing(tuple(chosen.items())),
             of=of,
+            sizes=sizes,
         )
         try:
             case = replace(case, experiment=validated(_filled(template, params, folders)))

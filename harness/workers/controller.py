@@ -93,7 +93,8 @@ class Controller:
         findings = folder.findings()
         if not results and not findings:
             return None
-        info = run_info(folder.manifest(), *folder.engines(), datetime.now(UTC))
+        counts = self._live.counts()
+        info = run_info(folder.manifest(), *folder.engines(), datetime.now(UTC), counts)
         finished = conclude(
             info,
             [self._explained(result) for result in results],
@@ -103,7 +104,7 @@ class Controller:
         )
         board = self._live.board()
         loads = {process: pinned.counts.loads for process, pinned in board.items()}
-        return Ended(finished, self._live.counts(), loads)
+        return Ended(finished, loads)
 
     def _explained(self, result: CaseResult) -> CaseResult:
         """The result; of a case over which a worker died, with that as its reason."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import SpecError
-from harness.reporting.claims import Claims, claims_of, findings_of, whole_experiments
+from harness.reporting.claims import Claims, claims_of, findings_of, unjudged
 from harness.reporting.comparing import Comparing
 from harness.reporting.conclude import conclude
 from harness.reporting.saved import SavedRuns
@@ -16,27 +16,35 @@ from harness.runs.results import Departure, InvariantResult
 from .small_run import sweep
 
 
-def names(results):
-    return [case.experiment.name for case in whole_experiments(results)]
+def judged(results):
+    """The experiments whose own gate is judged, and those of which it is not."""
+    return [name for name, _ in Claims().requested(results)], [
+        each.experiment for each in unjudged(results)
+    ]
 
 
-def test_a_whole_experiment_is_told_from_a_part():
+def without_neutral(results):
+    return [each for each in results if each.case.dose != 0]
+
+
+def test_a_neutral_case_is_judged_in_any_selection_and_never_forgotten():
     results = sweep()
-    assert names(results) == ["keep_topk"]
-    assert names(results[:-1]) == []
-    assert names([*results[:-1], *sweep(name="other")]) == ["other"]
-    assert names([]) == []
+    assert judged(results) == judged(results[:2]) == (["keep_topk"], [])
+    assert judged(without_neutral(results)) == ([], ["keep_topk"])
+    several = [*without_neutral(results), *sweep(name="other")]
+    assert judged(several) == (["other"], ["keep_topk"])
+    assert judged([]) == ([], [])
 
 
-def test_two_files_of_one_name_must_both_be_whole():
+def test_two_files_of_one_name_are_one_experiment():
     one, other = sweep(doses=(0, 1)), sweep(doses=(2, 4))
     moved = [
         replace(each, case=replace(each.case, source=replace(each.case.source, file="b.yaml")))
         for each in other
         if each.baseline is not None
     ]
-    assert names([*one, *moved]) == ["keep_topk"]
-    assert names([*one, *moved[:-1]]) == []
+    (waiting,) = unjudged(without_neutral([*one, *moved]))
+    assert waiting.needs == "a neutral case (6 of 8 cases selected)"
 
 
 def test_gates_of_the_command_line_are_asked_of_whatever_has_their_axes():
@@ -44,8 +52,8 @@ def test_gates_of_the_command_line_are_asked_of_whatever_has_their_axes():
     claims = Claims(gates=["pass@1 >= 0", "pass@1 >= 0 where depth=3"])
     requested = dict(claims.requested(results))
     assert requested["other"][-1] == requested["keep_topk"][-1] == "pass@1 >= 0"
-    part = dict(claims.requested(results[:-1]))
-    assert part["other"] == ["pass@1 >= 0"], "a part decides no gate of its spec"
+    part = dict(claims.requested(without_neutral(results)))
+    assert part["other"] == ["pass@1 >= 0"], "its own gate waits for a neutral case"
 
 
 def test_what_a_report_was_judged_by_is_judged_again(run, results, directory):

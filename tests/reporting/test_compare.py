@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import ReportError
 from harness.reporting import SavedRun, build, compare, comparison_table, holm, paired
@@ -108,7 +110,59 @@ def test_other_samples_and_unfinished_cases_have_no_row(run, before):
     comparison = compare(before, saved(run, results, "after"))
     reasons = list(comparison.left_out.values())
     assert reasons[0] == "failed in after"
-    assert "80 samples have no partner" in reasons[1]
+    assert reasons[1] == ("no sample of before (40, such as s/0) is in after (40, such as x/0)")
+    assert comparison.disjoint == (results[2].case.id,)
+
+
+def limited(results, least, most):
+    """The results over samples `least` to `most` alone, as another limit of the task gives them."""
+    return [
+        replace(
+            each,
+            task_size=most - least,
+            sample_metrics={
+                METRIC: {
+                    sample: value
+                    for sample, value in each.sample_metrics[METRIC].items()
+                    if least <= int(sample.removeprefix("s/")) < most
+                }
+            },
+        )
+        for each in results
+    ]
+
+
+@given(cuts=st.lists(st.integers(0, 12), min_size=4, max_size=4))
+def test_runs_over_other_samples_are_compared_over_those_that_both_have(run, cuts):
+    """The same as if both had run the shared ones; in whichever order, and none is left over."""
+    (a, b), (c, d) = sorted(cuts[:2]), sorted(cuts[2:])
+    results = sweep(doses=(0, 1), styles=("agentic",))
+    worse = [replace(each, sample_metrics=results[-1].sample_metrics) for each in results]
+    if a == b or c == d:
+        return
+    one, other = saved(run, limited(results, a, b)), saved(run, limited(worse, c, d))
+    comparison = compare(one, other)
+    shared = range(max(a, c), min(b, d))
+    if not shared:
+        assert (comparison.rows, len(comparison.disjoint)) == ((), len(results))
+        return
+    least, most = shared[0], shared[-1] + 1
+    alone = compare(
+        saved(run, limited(results, least, most)), saved(run, limited(worse, least, most))
+    )
+    for row, expected in zip(comparison.rows, alone.rows, strict=True):
+        assert (row.before, row.after, row.versus) == (
+            expected.before,
+            expected.after,
+            expected.versus,
+        )
+        assert (row.shared, row.sizes) == (len(shared), (b - a, d - c))
+    text = " ".join(comparison_table(comparison, width=100).split())
+    if comparison.rows[0].whole:
+        assert f"n = {len(shared)} " in text
+    else:
+        counted = f"n = {len(shared)} shared samples, of {b - a} in the first run and {d - c} in"
+        assert counted in text
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from harness.reporting import load_report
+from harness.reporting.claims import Claims
+from harness.reporting.closing import closing, outcomes
 from harness.reporting.conclude import conclude, run_info
 from harness.runs.folder import Manifest
+from harness.runs.progress import Counts
 
 
 def test_a_report_is_concluded_with_its_checks(run, results, directory):
@@ -63,3 +66,52 @@ def test_a_run_is_described_by_its_manifest():
     assert (info.git.commit, info.git.dirty) == ("abc", True)
     assert (info.versions, info.hardware) == ({"torch": "2"}, {"cores": 2})
     assert run_info(replace(manifest, git=None), {}, {}, started).git is None
+
+
+def test_what_was_not_judged_is_said_beside_what_was(run, results, directory):
+    part = [each for each in results if each.case.dose != 0]
+    finished = conclude(run, part, directory)
+    assert finished.problems == []
+    assert finished.verdicts == [
+        (
+            "gates: 0 of 1 judged; neutral_equals_baseline needs a neutral case "
+            "(6 of 8 cases selected)"
+        )
+    ]
+    (waiting,) = load_report(directory).unjudged
+    assert (waiting.gate, waiting.experiment) == ("neutral_equals_baseline", "keep_topk")
+    asked = conclude(run, part, directory / "asked", claims=Claims(gates=["pass@1 >= 0"]))
+    assert asked.verdicts[0].startswith("gates: 1 of 2 judged, 1 of 1 hold; neutral_equals_")
+    named = conclude(
+        run, part, directory / "named", claims=Claims(gates=["neutral_equals_baseline"])
+    )
+    assert (named.verdicts, named.report.unjudged) == (["gates: 0 of 1 hold"], ())
+
+
+def test_a_report_says_what_its_run_took(results, directory):
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    counts = Counts(
+        requests_done=9, requests_stored=3, tokens=500, loads=1, seconds=4.0, cases_total=8
+    )
+    info = run_info(
+        Manifest("id", started, "pytest", "/out"), {}, {}, started + timedelta(seconds=70), counts
+    )
+    finished = conclude(info, results, directory)
+    cost = load_report(directory).run.cost
+    assert cost is not None
+    assert (cost.wall_seconds, cost.tokens_per_second) == (70, 125)
+    assert list(closing(finished, link=False)) == [
+        "1 model load; 9 requests (3 stored), 500 tokens in 4.0 s (125 tokens/s)",
+        f"report: {directory}/index.html",
+    ]
+    assert outcomes(finished) == "8 passed in 70.00s"
+    linked = list(closing(finished, link=True, loads={"gw0": 1}))
+    assert linked[0].startswith("1 model load (gw0: 1); ")
+    uri = (directory / "index.html").as_uri()
+    path = f"{directory}/index.html"
+    assert linked[-1] == f"report: \x1b]8;;{uri}\x1b\\{path}\x1b]8;;\x1b\\"
+    cut = [*results[:-1], replace(results[-1], status="failed", draws=(), error="over")]
+    failed = replace(conclude(info, cut, directory / "cut"), skipped=["x is left out"])
+    assert outcomes(failed) == "1 failed, 7 passed, 1 skipped in 70.00s"
+    older = finished.report.model_copy(update={"run": info.model_copy(update={"cost": None})})
+    assert len(list(closing(replace(finished, report=older), link=False))) == 1

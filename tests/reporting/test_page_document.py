@@ -7,9 +7,9 @@ from importlib.resources import files
 
 import pytest
 
+from harness.reporting.case_columns import interval
 from harness.reporting.page import page
 from harness.reporting.page.document import _SCRIPTS
-from harness.reporting.terminal import interval
 from harness.reporting.write import records
 
 from .small_run import METRIC, sweep

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from harness.reporting import Git, build
 from harness.reporting.page.facts import attention, facts, verdicts
-from harness.reporting.report import Shard
+from harness.reporting.report import Unjudged
+from harness.reporting.run_info import Shard
 from harness.runs.results import GateResult, InvariantResult
 
 
@@ -16,22 +17,46 @@ def test_a_violated_check_is_told_first(run, results):
         InvariantResult("engine.order_is_irrelevant", "zoo/moe, fast", holds=False, detail=""),
     ]
     cases, found, gates = verdicts(build(run, results, invariants))
-    assert (cases.holds, cases.summary) == (True, "all 10 complete")
-    assert (found.holds, found.summary) == (False, "2 of 3 violated")
+    assert (cases.state, cases.summary) == ("holds", "all 10 complete")
+    assert (found.state, found.summary) == ("violated", "2 of 3 violated")
     assert [line.where for line in found.lines] == [other, one]
-    assert (gates.checked, gates.summary) == (False, "none checked")
+    assert (gates.state, gates.summary) == ("unchecked", "none checked")
 
 
 def test_a_gate_that_failed_does_not_hold(run, results):
-    gate = GateResult("neutral_equals_baseline", "keep_topk", holds=False, detail="no case")
+    gate = GateResult("pass@1 >= 0.9", "keep_topk", holds=False, detail="0.4")
     *_, gates = verdicts(build(run, results, (), [gate]))
-    assert (gates.holds, gates.lines[0].detail) == (False, "no case")
+    assert (gates.state, gates.lines[0].detail) == ("violated", "0.4")
+
+
+def test_what_nothing_decided_was_not_found_untrue(run, results):
+    """A gate that has failed for want of samples, and one that waits for other cases."""
+    undecided = GateResult("pass@1 >= 0.9", "keep_topk", holds=False, detail="undecided: too few")
+    failed = GateResult("pass@1 >= 0.8", "keep_topk", holds=False, detail="0.4")
+    waiting = Unjudged(gate="pass@1 >= 0", experiment="keep_topk", needs="the whole grid")
+
+    def told(*gates):
+        report = build(run, results, (), gates).model_copy(update={"unjudged": (waiting,)})
+        return verdicts(report)[-1]
+
+    assert (told().state, told().summary) == ("unchecked", "1 not judged")
+    assert told().lines[0].detail == "not judged: needs the whole grid"
+    assert (told(undecided).state, told(undecided).summary) == (
+        "undecided",
+        "1 of 1 undecided, 1 not judged",
+    )
+    both = told(undecided, failed)
+    assert (both.state, both.summary) == (
+        "violated",
+        "1 of 2 violated, 1 of 2 undecided, 1 not judged",
+    )
+    assert [line.state for line in both.lines] == ["violated", "undecided", "unchecked"]
 
 
 def test_cases_that_did_not_end_are_counted(run, results):
     results[2] = replace(results[2], status="incomplete", error="interrupted")
     cases, *_ = verdicts(build(run, results))
-    assert (cases.holds, cases.summary) == (False, "9 of 10 complete")
+    assert (cases.state, cases.summary) == ("violated", "9 of 10 complete")
 
 
 def test_facts_are_all_there(report):

@@ -62,6 +62,32 @@ def test_regular_doses_are_drawn_to_scale(run):
     assert axes.get_xlabel() == "intervention.count"
 
 
+def test_markers_stand_beside_a_dose_only_where_doses_are_no_scale_and_it_is_said(run):
+    def drawn(doses):
+        figure = dose_response(build(run, sweep(doses=doses)), "keep_topk")
+        (axes,) = figure.axes
+        return {float(line.get_xdata()[0]) for line in markers(axes)}, texts(figure), axes
+
+    to_scale, told, axes = drawn((0, 4, 8))
+    assert to_scale == {0, 4, 8}
+    assert "Of markers over each other the first curve's is the largest." in told
+    sizes = [line.get_markersize() for line in markers(axes)]
+    assert sizes[:3] > sizes[3:] == [5.5] * 3, "none is hidden"
+    by_rank, told, _ = drawn((0, 1, 2, 4, 8))
+    assert len(by_rank) == 2 * 5
+    assert "Curves stand side by side at each dose." in told
+    alone = dose_response(build(run, sweep((0, 1, 2, 4, 8), ("agentic",))), "keep_topk")
+    assert "side by side" not in texts(alone)
+    assert "over each other" not in texts(alone)
+
+
+def test_a_selection_is_named_below_the_title(run):
+    results = [each for each in sweep() if each.case.params["prompt.style"] == "agentic"]
+    dots_of = "  \N{MIDDLE DOT}  "
+    told = f"n = 12{dots_of}style=agentic{dots_of}4 of 8 cases"
+    assert told in texts(dose_response(build(run, results), "keep_topk"))
+
+
 def test_filled_markers_are_those_that_stay_significant_after_correction(run):
     report = build(run, sweep(doses=(0, 1, 2, 4, 8), styles=("agentic",), n=20))
     figure = dose_response(report, "keep_topk")
@@ -69,7 +95,7 @@ def test_filled_markers_are_those_that_stay_significant_after_correction(run):
     versus = [case.versus_baseline[METRIC] for case in report.cases[1:]]
     assert [each.p < 0.05 for each in versus] == [False, False, False, True, True]
     assert filled == [each.p_holm < 0.05 for each in versus] == [False, False, False, False, True]
-    assert "Filled: p < 0.05 versus baseline, Holm-corrected." in texts(figure)
+    assert "Filled: p Holm < 0.05 versus baseline." in texts(figure)
 
 
 def test_a_single_line_has_no_legend(run):

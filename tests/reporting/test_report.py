@@ -13,7 +13,7 @@ from .small_run import sweep
 def test_json_names_the_version_schema(report):
     document = report.model_dump(mode="json")
     assert document["schema"] == 1
-    assert list(document) == ["schema", "run", "cases", "invariants", "gates"]
+    assert list(document) == ["schema", "run", "cases", "invariants", "gates", "unjudged"]
 
 
 def test_json_round_trip(report):

@@ -193,6 +193,13 @@ def test_holm_is_that_of_statsmodels_and_never_below_p(ps):
     assert max(corrected) <= 1
 
 
+@pytest.mark.parametrize("p", [math.nan, -0.1, 1.5, math.inf])
+def test_holm_refuses_what_is_no_probability(p):
+    """It would be sorted somewhere, and count as a member of the family."""
+    with pytest.raises(ReportError, match=rf"p-value 2 of 3 is {p}; they lie between 0 and 1"):
+        holm([0.01, p, 0.03])
+
+
 def test_holm_by_hand_and_of_nothing():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []

@@ -58,7 +58,7 @@ def samples(directory):
 
 def test_a_run_chooses_doses_reports_them_and_makes_nothing_twice(spec, tmp_path):
     file = spec()
-    report = harness.run(file, directory="out")
+    report = harness.run(file, directory="out").report
     assert [case.id for case in report.cases] == [
         "compose[baseline]",
         "compose[strongest=0-control=none]",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.errors import SpecError
-from harness.runs.gates import check_rule_metrics, requested_gates, saved_runs_of
+from harness.runs.gates import check_rule_metrics, lacking, requested_gates, saved_runs_of
 
 from .small import cases
 
@@ -23,10 +25,12 @@ def sweep(name="small", gates=(), **fields):
     )
 
 
-def test_a_specs_gates_need_its_whole_grid():
+def test_a_specs_gates_are_asked_of_what_decides_them():
     whole = sweep(gates=[THRESHOLD])
     assert requested_gates(whole) == [("small", [THRESHOLD])]
     assert requested_gates(whole[:2]) == []
+    assert requested_gates(whole[2:]) == [("small", [THRESHOLD])]
+    assert requested_gates([*whole[:2], *whole[:2]]) == [], "two benches of the same cases"
 
 
 def test_a_gate_of_the_command_line_speaks_of_what_was_selected():
@@ -39,6 +43,41 @@ def test_it_is_asked_of_the_experiments_that_have_its_axes():
     both = [*sweep(), *other]
     assert requested_gates(both, [THRESHOLD]) == [("small", [THRESHOLD])]
     assert [name for name, _ in requested_gates(both, ["pass@1 >= 0"])] == ["small", "other"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "chosen", "needs"),
+    [
+        ("neutral_equals_baseline", "0-agentic", ""),
+        (
+            "neutral_equals_baseline",
+            "4-agentic 4-assisted",
+            "a neutral case (2 of 4 cases selected)",
+        ),
+        (THRESHOLD, "4-agentic 4-assisted", ""),
+        (THRESHOLD, "0-agentic 4-agentic", "2 cases, of which 1 are here (2 of 4 cases selected)"),
+        ("pass@1 >= 0 where count=4 and style=agentic", "4-agentic", ""),
+        ("pass@1 >= 0 where style=agentic", "0-agentic 4-agentic", ""),
+        ("pass@1 >= 0", "0-agentic 4-agentic", "the whole grid (2 of 4 cases selected)"),
+        ("monotone within CI", "0-agentic 4-agentic", "the whole grid (2 of 4 cases selected)"),
+        ("pass@1 >= 0 where baseline and style=agentic", "4-agentic", ""),
+        (
+            "pass@1 >= 0 where baseline",
+            "0-agentic 4-agentic",
+            "2 baselines, of which 1 are here (2 of 4 cases selected)",
+        ),
+        ("pass@1 >= 0", "0-agentic 0-assisted 4-agentic 4-assisted", ""),
+    ],
+)
+def test_a_gate_of_a_spec_needs_the_cases_that_it_speaks_of(gate, chosen, needs):
+    grid = {
+        f"{each.params['intervention.count']}-{each.params['prompt.style']}": each
+        for each in (planned.case for planned in sweep(gates=[gate]))
+    }
+    selected = [grid[name] for name in chosen.split()]
+    assert lacking(gate, selected) == needs
+    older = [replace(each, sizes={}) for each in selected]  # records that do not know the axes
+    assert not lacking(gate, older) or needs or len(selected) < 4
 
 
 @pytest.mark.parametrize(

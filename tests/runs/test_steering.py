@@ -62,7 +62,7 @@ def steering(engine, case, store=None) -> Steering:
 
 
 def test_a_run_has_the_vector_and_its_control_beside_it(spec):
-    report = harness.run(spec(), directory="out")
+    report = harness.run(spec(), directory="out").report
     ids = [case.id for case in report.cases]
     assert ids == [
         "steer[baseline]",
@@ -264,7 +264,7 @@ def test_several_vectors_add_up_each_at_its_weight_and_place(engine, spec, tmp_p
 
 def test_several_vectors_run(spec, tmp_path):
     several = " [{pairs: styles, samples: 4}, {pairs: styles, samples: 2, layer: 1, weight: -0.5}]"
-    report = harness.run(spec((" {pairs: styles, samples: 4}", several)), directory="out")
+    report = harness.run(spec((" {pairs: styles, samples: 4}", several)), directory="out").report
     case = report.cases[3]
     assert case.status == "complete"
     assert sorted(each.layer for each in case.vectors) == [1, 2]
@@ -272,7 +272,7 @@ def test_several_vectors_run(spec, tmp_path):
 
 
 def test_a_report_says_how_long_vectors_are_beside_the_hidden_states(spec):
-    report = harness.run(spec(), directory="out")
+    report = harness.run(spec(), directory="out").report
     neutral, vector, control = report.cases[1], report.cases[3], report.cases[4]
     assert neutral.vectors == ()
     (norm,) = vector.vectors

@@ -3,7 +3,7 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from harness.reporting.statistics import paired
+from harness.reporting.statistics import holm, paired
 from harness.runs.results import CaseResult
 from harness.search.conclusion import _earlier_looks
 from harness.search.final import comparisons
@@ -43,4 +43,7 @@ def test_the_best_stands_against_its_neutral_dose_and_its_control(results):
     assert (control.name, control.versus.delta, control.versus.better) == ("control", 0.25, 1)
     assert control.other == "small[alpha=2-control=random]"
     best, other = results[2].sample_metrics, results[3].sample_metrics
-    assert control.versus == paired(best["exact_match"], other["exact_match"])
+    raw = paired(best["exact_match"], other["exact_match"])
+    assert control.versus.model_copy(update={"p_holm": None}) == raw
+    ps = [neutral.versus.p, control.versus.p]
+    assert [neutral.versus.p_holm, control.versus.p_holm] == holm(ps)

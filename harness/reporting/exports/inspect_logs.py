@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import ReportError
 from harness.reporting.loaded import LoadedReport
-from harness.reporting.report import CaseReport, RunInfo
+from harness.reporting.report import CaseReport
+from harness.reporting.run_info import RunInfo
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample, EvalSpec

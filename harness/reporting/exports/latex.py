@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.reporting.case_columns import agreement_text, change_words, changed, interval
 from harness.reporting.labels import by_series, varying, worded
 from harness.reporting.loaded import LoadedReport
 from harness.reporting.report import CaseReport, Report
 from harness.reporting.rounding import ceiling, fixed, percent
-from harness.reporting.statistics import Metric, Versus
-from harness.reporting.terminal import change_words
+from harness.reporting.statistics import Versus
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -54,17 +54,18 @@ def _table(report: Report, name: str) -> str:
     first = cases[0]
     axes = varying(cases, always=next((case.dose_axis for case in cases if case.dose_axis), None))
     titles = [*(escaped(short) for short in axes.values()), escaped(first.metric)]
-    titles += [r"$\Delta$", "$p$", "$+/-$", "mde", "agreement", "identical"]
+    holm = any(v.p_holm is not None for case in cases for v in case.versus_baseline.values())
+    titles += [r"$\Delta$", "$+/-$", *(["$p$ Holm"] if holm else []), "$p$", "mde", "agree", "same"]
     lines = [
         r"\begin{table}",
         r"\centering\small",
         rf"\caption{{{_caption(cases)}}}",
         rf"\label{{tab:{_label(name)}}}",
-        rf"\begin{{tabular}}{{{'l' * len(axes)}{'r' * 7}}}",
+        rf"\begin{{tabular}}{{{'l' * len(axes)}{'r' * (len(titles) - len(axes))}}}",
         r"\toprule",
         " & ".join(titles) + r" \\",
         r"\midrule",
-        *(" & ".join(_row(report, case, axes)) + r" \\" for case in cases),
+        *(" & ".join(_row(report, case, axes, holm=holm)) + r" \\" for case in cases),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",
@@ -72,7 +73,7 @@ def _table(report: Report, name: str) -> str:
     return "\n".join(lines)
 
 
-def _row(report: Report, case: CaseReport, axes: dict[str, str]) -> Iterator[str]:
+def _row(report: Report, case: CaseReport, axes: dict[str, str], *, holm: bool) -> Iterator[str]:
     is_baseline = case.id in report.baselines
     for axis in axes:
         if axis in case.params:
@@ -80,13 +81,15 @@ def _row(report: Report, case: CaseReport, axes: dict[str, str]) -> Iterator[str
         else:
             yield "baseline" if is_baseline else "--"
     metric, versus = case.metrics.get(case.metric), case.versus_baseline.get(case.metric)
-    yield _interval(metric) if metric else escaped(case.status)
+    yield interval(metric) if metric else escaped(case.status)
     yield _difference(versus) if versus else "--"
-    yield _p(versus) if versus else "--"
-    yield f"{versus.better}/{versus.worse}" if versus else "--"
+    yield changed(versus) if versus else "--"
+    if holm:
+        yield _p(versus.p_holm) if versus else "--"
+    yield _p(versus.p) if versus else "--"
     effect = versus.minimal_effect if versus else None
     yield "--" if effect is None else ceiling(effect)
-    yield fixed(case.agreement.tokens, 1) if case.agreement else "--"
+    yield agreement_text(case.agreement, bounds=False) if case.agreement else "--"
     yield f"{percent(case.agreement.identical)}\\,\\%" if case.agreement else "--"
 
 
@@ -100,25 +103,23 @@ def _caption(cases: list[CaseReport]) -> str:
     if compared:
         tests = sorted({_TESTS.get(versus.test, escaped(versus.test)) for versus in compared})
         holm = any(versus.p_holm is not None for versus in compared)
-        correction = "corrected by Holm's method" if holm else "not corrected"
+        corrected = (
+            "$p$ Holm is the same, corrected by Holm's method for the number of cases, and decides"
+            if holm
+            else "it is not corrected for the number of cases"
+        )
         caption += (
             " $\\Delta$: difference from the baseline, paired by sample, with its interval. "
-            f"$p$: {' or '.join(tests)}, {correction} for the number of cases; "
+            f"$p$: {' or '.join(tests)}; {corrected}: "
             "* $p < 0.05$, ** $p < 0.01$, *** $p < 0.001$. "
             f"$+/-$: samples that {change_words(first.kind(first.metric).good)}. "
             "mde: the smallest true difference that one test at 5\\,\\% finds with a probability "
             "of 80\\,\\%. "
-            "Agreement: mean number of tokens before the first departure from the baseline; "
-            "identical: samples all of whose completions equal it."
+            "agree: mean number of tokens before the first departure from the baseline, all where "
+            "none departed; same: samples all of whose completions equal it."
         )
     incomplete = sum(case.status != "complete" for case in cases)
     return caption + (f" {incomplete} of {len(cases)} cases have no result." if incomplete else "")
-
-
-def _interval(metric: Metric) -> str:
-    if metric.ci_low is None or metric.ci_high is None:
-        return fixed(metric.value, 2)
-    return f"{fixed(metric.value, 2)} [{fixed(metric.ci_low, 2)}, {fixed(metric.ci_high, 2)}]"
 
 
 def _difference(versus: Versus) -> str:
@@ -134,9 +135,8 @@ def _mark(versus: Versus) -> str:
     return f"\\textsuperscript{{{found}}}" if found else ""
 
 
-def _p(versus: Versus) -> str:
-    p = versus.deciding_p
-    return "$<0.001$" if p < 0.001 else fixed(p, 3)
+def _p(p: float | None) -> str:
+    return "--" if p is None else "$<0.001$" if p < 0.001 else fixed(p, 3)
 
 
 def _label(name: str) -> str:

@@ -19,15 +19,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.reporting.case_columns import interval, p_value
 from harness.reporting.page.facts import attention, facts, verdicts
 from harness.reporting.page.findings import findings, is_significant
 from harness.reporting.page.identities import identities
 from harness.reporting.page.samples import ROW, embed
-from harness.reporting.page.view import labels, subtitle, view
+from harness.reporting.page.view import labels, view
 from harness.reporting.plotted import SIGNIFICANT
 from harness.reporting.report import CaseReport, Report
 from harness.reporting.rounding import ceiling, fixed
-from harness.reporting.terminal import interval
+from harness.reporting.subject import subject
 from harness.reporting.vector_norms import norms_text
 
 #: In the order in which a reader should meet them; the browser gets them as one script.
@@ -51,6 +52,7 @@ _SCRIPTS = (
     "main.js",
 )
 
+_SIGNS = {"holds": "✓", "violated": "✗", "undecided": "?", "unchecked": "\N{EN DASH}"}
 #: Errors and warnings at the head of the page; the rows of the cases have them all.
 _ATTENTION = 12
 
@@ -85,6 +87,7 @@ def page(
             attention=attention(report),
             identities=identities(report),
             attention_shown=_ATTENTION,
+            signs=_SIGNS,
             experiments=[_experiment(report, name, pictures) for name in report.experiments],
             significant=SIGNIFICANT,
             corrected=any(
@@ -108,7 +111,7 @@ def _experiment(report: Report, name: str, pictures: Mapping[str, bytes]) -> dic
     cases = report.experiment(name)
     return {
         "name": name,
-        "subtitle": subtitle(cases),
+        "subtitle": "  \N{MIDDLE DOT}  ".join(subject(report, name, versions=True)),
         "norms": norms_text(cases),
         "metric": cases[0].metric,
         "dose": (next((c.dose_axis for c in cases if c.dose_axis), "") or "").rpartition(".")[2],
@@ -174,7 +177,6 @@ def _detectable(case: CaseReport) -> str:
     return "" if effect is None else f"±{ceiling(effect)}"
 
 
-def _p(case: CaseReport) -> str:
-    """The p that decides, never a zero."""
-    p = case.versus_baseline[case.metric].deciding_p
-    return "< 0.001" if p < 0.001 else fixed(p, 3)
+def _p(p: float | None) -> str:
+    """As tables write it, never a zero."""
+    return "\N{EN DASH}" if p is None else p_value(p)

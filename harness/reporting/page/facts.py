@@ -10,7 +10,9 @@ from pydantic import JsonValue
 
 from harness.reporting.labels import text
 from harness.reporting.page.identities import on_models
+from harness.reporting.page.states import State, rank, state_of, summary, worst
 from harness.reporting.report import CaseReport, Report
+from harness.reporting.run_info import Cost
 
 _SHORT_COMMIT = 10
 _NUMBER = re.compile(r"\d+")
@@ -18,9 +20,9 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was checked: `what` held `where`, or did not, as `detail` says."""
+    """One thing that was to be checked: `what` of `where`, what came of it, and why."""
 
-    holds: bool
+    state: State
     what: str
     where: str
     detail: str
@@ -28,14 +30,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Checks of one kind: how many held, and each of them, violated ones first."""
+    """Checks of one kind: how many held, and each of them, violated ones first.
+
+    `state` is that of the worst of them; `unchecked` where there was nothing of this kind to check.
+    """
 
     name: str
-    holds: bool
+    state: State
     summary: str
     lines: tuple[Check, ...] = ()
-    checked: bool = True
-    """Whether there was anything of this kind to check."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,17 @@ def verdicts(report: Report) -> list[Verdict]:
     """
     tabled = on_models(report)
     own = [each for each in report.invariants if each not in tabled]
-    told = [Check(each.holds, each.name, each.case, each.detail) for each in own]
-    gates = [Check(gate.holds, gate.gate, gate.experiment, gate.detail) for gate in report.gates]
+    told = [Check(state_of(each), each.name, each.case, each.detail) for each in own]
+    gates = [
+        Check(state_of(gate), gate.gate, gate.experiment, gate.detail) for gate in report.gates
+    ]
+    gates += [
+        Check("unchecked", each.gate, each.experiment, f"not judged: needs {each.needs}")
+        for each in report.unjudged
+    ]
     return [
         _cases(report.cases),
-        _verdict("Invariants", told, [each.holds for each in tabled]),
+        _verdict("Invariants", told, list(map(state_of, tabled))),
         _verdict("Gates", gates),
     ]
 
@@ -77,6 +86,7 @@ def facts(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
         made.append(("finished", "no: the run was going on, or was killed"))
     else:
         made.append(("took", f"{(run.finished - run.started).total_seconds():.1f} s"))
+    made += _cost(run.cost)
     if run.git is not None:
         dirty = ", with changes that are not committed" if run.git.dirty else ""
         made.append(("commit", run.git.commit[:_SHORT_COMMIT] + dirty))
@@ -90,6 +100,14 @@ def facts(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
         ("Hardware", _lines(run.hardware)),
     ]
     return [(name, lines) for name, lines in groups if lines]
+
+
+def _cost(cost: Cost | None) -> list[tuple[str, str]]:
+    """What the engines did in this run."""
+    if cost is None or cost.tokens_per_second is None:
+        return []
+    speed = f"{cost.tokens:,} tokens in {cost.engine_seconds:.1f} s of the engines"
+    return [("made", f"{speed} ({cost.tokens_per_second:,.0f} tokens/s)")]
 
 
 def attention(report: Report) -> list[Concern]:
@@ -118,20 +136,16 @@ def _cases(cases: Sequence[CaseReport]) -> Verdict:
     """How many cases are complete; what became of the others is told by `attention`."""
     complete = sum(case.status == "complete" for case in cases)
     if not cases:
-        return Verdict("Cases", holds=True, summary="none", checked=False)
+        return Verdict("Cases", "unchecked", "none")
     if complete == len(cases):
-        return Verdict("Cases", holds=True, summary=f"all {len(cases)} complete")
-    return Verdict("Cases", holds=False, summary=f"{complete} of {len(cases)} complete")
+        return Verdict("Cases", "holds", f"all {len(cases)} complete")
+    return Verdict("Cases", "violated", f"{complete} of {len(cases)} complete")
 
 
-def _verdict(name: str, lines: Sequence[Check], elsewhere: Sequence[bool] = ()) -> Verdict:
-    held = [*(line.holds for line in lines), *elsewhere]
-    violated = held.count(False)
-    if not held:
-        return Verdict(name, holds=True, summary="none checked", checked=False)
-    summary = f"{violated} of {len(held)} violated" if violated else f"all {len(held)} hold"
-    ordered = tuple(sorted(lines, key=lambda line: line.holds))
-    return Verdict(name, holds=not violated, summary=summary, lines=ordered)
+def _verdict(name: str, lines: Sequence[Check], elsewhere: Sequence[State] = ()) -> Verdict:
+    states = [*(line.state for line in lines), *elsewhere]
+    ordered = tuple(sorted(lines, key=lambda line: rank(line.state)))
+    return Verdict(name, worst(states), summary(states) or "none checked", ordered)
 
 
 def _lines(values: Mapping[str, JsonValue]) -> list[tuple[str, str]]:

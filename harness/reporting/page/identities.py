@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.reporting.page.states import State, rank, state_of, summary, worst
 from harness.reporting.report import Departure, Invariant, Report
 
 _MINUS = "\N{MINUS SIGN}"
@@ -16,7 +17,7 @@ class Row:
     name: str
     model: str
     engine: str
-    holds: bool
+    status: State
     detail: str
     departure: str
     """The first differing token (counted from 0) and what was expected, by their ids; empty where
@@ -33,9 +34,14 @@ class Family:
     rows: tuple[Row, ...]
 
     @property
-    def violated(self) -> int:
-        """How many do not hold."""
-        return sum(not row.holds for row in self.rows)
+    def status(self) -> State:
+        """The worst of its rows."""
+        return worst([row.status for row in self.rows])
+
+    @property
+    def summary(self) -> str:
+        """How many hold, or do not."""
+        return summary([row.status for row in self.rows])
 
 
 def identities(report: Report) -> list[Family]:
@@ -48,10 +54,10 @@ def identities(report: Report) -> list[Family]:
         family, _, name = each.name.rpartition(".")
         families.setdefault(family or "other", []).append(_row(each, name))
     found = [
-        Family(name, tuple(sorted(rows, key=lambda row: row.holds)))
+        Family(name, tuple(sorted(rows, key=lambda row: rank(row.status))))
         for name, rows in families.items()
     ]
-    return sorted(found, key=lambda family: family.violated == 0)
+    return sorted(found, key=lambda family: rank(family.status))
 
 
 def on_models(report: Report) -> list[Invariant]:
@@ -66,7 +72,7 @@ def _row(found: Invariant, name: str) -> Row:
         name=name.replace("_", " "),
         model=model or found.case,
         engine=engine if model else "",
-        holds=found.holds,
+        status=state_of(found),
         detail=found.detail,
         departure=_departure(found.departure),
         gap=_gap(found.departure),

@@ -36,20 +36,6 @@ def view(report: Report) -> dict[str, Any]:
     }
 
 
-def subtitle(cases: Sequence[CaseReport]) -> str:
-    """Model, task and number of samples of an experiment."""
-    first = cases[0]
-    sampling = first.settings.get("sampling")
-    draws = sampling.get("draws", 1) if isinstance(sampling, dict) else 1
-    parts = (
-        ", ".join(dict.fromkeys(case.model for case in cases)),
-        ", ".join(dict.fromkeys(f"{c.task.name} (version {c.task.version})" for c in cases)),
-        "n = " + ", ".join(dict.fromkeys(str(case.task.size) for case in cases)),
-        f"{draws} draws per sample" if draws != 1 else "",
-    )
-    return "  ·  ".join(part for part in parts if part)
-
-
 def labels(report: Report, experiment: str) -> dict[str, str]:
     """What tells each case from the others of its experiment, by its id."""
     cases = report.experiment(experiment)

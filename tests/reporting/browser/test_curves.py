@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.reporting import build
-from harness.reporting.terminal import interval
+from harness.reporting.case_columns import interval
 from tests.reporting.small_run import (
     METRIC,
     called,
@@ -25,7 +25,7 @@ def test_pointing_at_a_marker_shows_its_numbers(show, report, results):
     versus = case.versus_baseline[METRIC]
     assert note.startswith("style=agentic, count=16")
     assert f"pass@1{interval(case.metrics[METRIC])}" in note
-    assert f"p{versus.p:.3f}p (Holm){versus.p_holm:.3f}" in note
+    assert f"p Holm{versus.p_holm:.3f}p{versus.p:.3f}" in note
     assert f"a difference of {versus.minimal_effect:.2f} or more" in note
     assert "10 worse, 0 better, 2 unchanged" in note
     browser.mouse("h1")

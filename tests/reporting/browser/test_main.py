@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.reporting import build, load_report
+from harness.reporting.report import Unjudged
 from harness.runs.results import Departure, GateResult, InvariantResult
 from tests.reporting.large_run import large_run
 from tests.reporting.small_run import (
@@ -50,6 +51,20 @@ def test_what_was_violated_is_open_and_first(show, run, results):
     assert "out of <b>memory</b>" in browser.text(".attention .serious")
     assert browser.texts(".unfinished td:nth-child(3)") == ["failed"]
     assert "Left out: 1 case" in browser.text("figure .caption")
+
+
+def test_what_nothing_decided_is_not_called_violated(show, run, results):
+    gate = GateResult("pass@1 >= 0.9", "keep_topk", holds=False, detail="undecided: too few")
+    law = InvariantResult("law.one", "tiny, fast", holds=False, detail="undecided: no tokens")
+    waiting = Unjudged(gate="pass@1 > 0", experiment="keep_topk", needs="the whole grid")
+    report = build(run, results, [law], [gate]).model_copy(update={"unjudged": (waiting,)})
+    browser = show(report, results)
+    assert browser.texts(".violated") == []
+    assert browser.texts(".verdicts .undecided > summary")[-1] == (
+        "? Gates 1 of 1 undecided, 1 not judged"
+    )
+    assert "needs the whole grid" in browser.text(".verdicts li.unchecked")
+    assert browser.texts(".identities summary.undecided") == ["? law 1 of 1 undecided"]
 
 
 def identities():

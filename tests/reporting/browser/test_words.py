@@ -6,17 +6,18 @@ import random
 
 import pytest
 
-from harness.reporting.rounding import ceiling, fixed, percent
+from harness.reporting.case_columns import interval
+from harness.reporting.rounding import ceiling, percent, readable
 from harness.reporting.statistics import Metric
-from harness.reporting.terminal import interval
 
 
 def test_the_page_rounds_as_the_terminal_does(show, report, results):
     browser = show(report, results)
     draw = random.Random(0)
     values = [eighths / 8 for eighths in range(-8, 80)] + [draw.uniform(-9, 9) for _ in range(200)]
+    values += [draw.uniform(-9999, 9999) for _ in range(100)]
     for value, shown in zip(values, browser.js(f"{values}.map(decimal)"), strict=True):
-        assert shown == fixed(value, 2).replace("-", "\N{MINUS SIGN}")
+        assert shown == readable(value).replace("-", "\N{MINUS SIGN}")
     shares = [at / 200 for at in range(201)]
     assert browser.js(f"{shares}.map(percent)") == [f"{percent(share)} %" for share in shares]
     effects = [*shares, *(abs(value) for value in values)]

@@ -27,8 +27,8 @@ def test_a_table_has_a_row_per_case_and_columns_that_match(report):
     )
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert len(rows) == 1 + len(report.cases)
-    assert {line.count(" & ") for line in rows} == {8}
-    assert r"\begin{tabular}{llrrrrrrr}" in text
+    assert {line.count(" & ") for line in rows} == {9}
+    assert r"\begin{tabular}{llrrrrrrrr}" in text
     assert r"\label{tab:keep-topk}" in text
     assert sum("baseline" in row for row in rows) == 2
     for rule in ("toprule", "midrule", "bottomrule"):
@@ -49,19 +49,22 @@ def test_a_row_has_the_differences_interval_changes_and_minimal_effect(report):
     )
     one = case.model_copy(update={"versus_baseline": {case.metric: versus}})
     text = tables(report.model_copy(update={"cases": (one,)}))
-    assert re.search(r" & \$-0\.25\$ \[\$-0\.50\$, \$\+0\.01\$\].* & .* & 3/7 & 0\.13 & ", text)
+    assert re.search(
+        r" & \$-0\.25\$ \[\$-0\.50\$, \$\+0\.01\$\].* & 3/7 & .* & .* & 0\.13 & ", text
+    )
     unknown = versus.model_copy(
         update={"ci_low": None, "ci_high": None, "minimal_effect": None, "p": 1.0, "p_holm": 1.0}
     )
     other = case.model_copy(update={"versus_baseline": {case.metric: unknown}})
     text = tables(report.model_copy(update={"cases": (other,)}))
-    assert " & $-0.25$ & 1.000 & 3/7 & -- & " in text
+    assert " & $-0.25$ & 3/7 & 1.000 & 1.000 & -- & " in text
 
 
 def test_marks_are_explained_where_they_are(report):
     text = tables(report)
     assert (
-        "exact McNemar test, corrected by Holm's method for the number of cases; * $p < 0.05$"
+        "$p$: exact McNemar test; $p$ Holm is the same, corrected by Holm's method for the number "
+        "of cases, and decides: * $p < 0.05$"
     ) in text
     older = [
         case.model_copy(
@@ -76,7 +79,7 @@ def test_marks_are_explained_where_they_are(report):
     ]
     text = tables(report.model_copy(update={"cases": tuple(older)}))
     assert r"\textsuperscript{*" in text
-    assert "exact McNemar test, not corrected for the number of cases" in text
+    assert "exact McNemar test; it is not corrected for the number of cases" in text
 
 
 @pytest.mark.parametrize(

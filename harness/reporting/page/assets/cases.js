@@ -22,12 +22,12 @@ function caseColumns(experiment, metric) {
     { name: metric, value: (one) => one.metrics?.[metric]?.value, text: (one) => caseResult(one, metric) },
   );
   if (compared) columns.push(
-    { name: "Δ", title: "difference from the baseline", value: (one) => versus(one)?.delta, text: (one) => signed(versus(one)?.delta) },
+    { name: "Δ", title: "difference from the baseline", value: (one) => versus(one)?.delta, text: (one) => difference(versus(one)?.delta, one.metrics?.[metric]) },
+    ...(corrected ? [{ name: "p Holm", title: "paired by sample, Holm-corrected over the experiment", value: (one) => versus(one)?.p_holm, text: (one) => probability(versus(one)?.p_holm) }] : []),
     { name: "p", title: "paired by sample, not corrected", value: (one) => versus(one)?.p, text: (one) => probability(versus(one)?.p) },
-    ...(corrected ? [{ name: "p Holm", title: "corrected for the cases of the experiment", value: (one) => versus(one)?.p_holm, text: (one) => probability(versus(one)?.p_holm) }] : []),
     { name: down, title: `samples ${good === "lower" ? "higher" : "lower"} than in the baseline`, value: (one) => versus(one)?.worse, text: (one) => versus(one)?.worse ?? NOTHING, link: "worse" },
     { name: up, title: `samples ${good === "lower" ? "lower" : "higher"} than in the baseline`, value: (one) => versus(one)?.better, text: (one) => versus(one)?.better ?? NOTHING, link: "better" },
-    { name: "agree", title: "mean tokens before the first departure from the baseline", value: (one) => one.agreement?.tokens, text: (one) => decimal(one.agreement?.tokens) },
+    { name: "agree", title: "mean tokens before the first departure from the baseline; all where none departed", value: (one) => one.agreement?.tokens, text: (one) => agreed(one.agreement) },
     { name: "same", title: "samples all of whose completions equal the baseline’s", value: (one) => one.agreement?.identical, text: (one) => percent(one.agreement?.identical) },
   );
   for (const other of experiment.metrics.filter((name) => name !== metric)) {

@@ -57,7 +57,9 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
   }
   const points = [];
   series.forEach((each, order) => {
-    const dodge = bundled ? 0 : (order - (series.length - 1) / 2) * Math.min(0.07, 0.4 / series.length) * gap;
+    // On a numeric axis a marker beside its dose would be at another one: the lower ones are larger.
+    const larger = experiment.even ? 0 : (series.length - 1 - order) / Math.max(series.length - 1, 1);
+    const dodge = bundled || !experiment.even ? 0 : (order - (series.length - 1) / 2) * Math.min(0.07, 0.4 / series.length) * gap;
     const at = (one) => x(places.get(one.dose) + dodge);
     const group = inHue(shape("g", { class: `curve ${bundled ? "faint" : ""} ${each.control ? "control" : ""}` }), each.hue);
     const values = each.members.map((one) => one.metrics[metric]);
@@ -65,7 +67,7 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
     const path = each.members.map((one, i) => `${i ? "L" : "M"}${at(one)} ${y(values[i].value)}`);
     group.append(shape("path", { d: path.join(""), class: "line" }));
     const row = each.members.map((one) => {
-      const point = pointDrawn(experiment, one, metric, at(one), y, each.marker, open);
+      const point = pointDrawn(experiment, one, metric, at(one), y, { marker: each.marker, larger }, open);
       if (experiment.leaves.includes(one.position) && !bundled && metric === experiment.metric) {
         group.append(line(at(one), y(one.metrics[metric].value) + 8, at(one), y(low), "leaves"));
       }
@@ -156,7 +158,7 @@ function band(members, values, at, y) {
 }
 
 /** A case on its curve: whisker and marker, filled where it differs significantly. */
-function pointDrawn(experiment, one, metric, at, y, marker, open) {
+function pointDrawn(experiment, one, metric, at, y, { marker, larger }, open) {
   const { value, ci_low, ci_high } = one.metrics[metric];
   const filled = isSignificant(one.versus_baseline?.[metric]);
   const point = shape("g", {
@@ -171,7 +173,7 @@ function pointDrawn(experiment, one, metric, at, y, marker, open) {
   }
   point.append(
     shape("circle", { cx: at, cy: y(value), r: 8, class: "reach" }),
-    shape("path", { d: MARKERS[marker], transform: `translate(${at} ${y(value)})`, class: "marker" }),
+    shape("path", { d: MARKERS[marker], transform: `translate(${at} ${y(value)}) scale(${1 + 0.7 * larger})`, class: "marker" }),
   );
   explained(point, one.label, measured(one, metric));
   return point;
@@ -194,14 +196,14 @@ function curvesLegend(series, baselines, metric, shared) {
 
 function curvesCaption(experiment, series, metrics) {
   const compared = series.flatMap((each) => each.cases.map(caseAt)).flatMap((one) => metrics.map((name) => one.versus_baseline?.[name]));
-  const corrected = compared.some((versus) => (versus?.p_holm ?? null) !== null);
-  const which = corrected ? "corrected by Holm’s method" : "not corrected for the number of cases";
+  const which = decidingName(compared);
   const left = experiment.cases.filter((one) => one.status !== "complete").length;
   const missing = left ? ` Left out: ${counted(left, "case")}, not complete.` : "";
   return element("p", { class: "caption" },
     "Bars and bands: 95 % intervals. Dashed: baseline. ",
+    series.length < 2 ? "" : experiment.even ? "Curves stand side by side at each dose. " : "Of markers over each other the first curve’s is the largest. ",
     series.some((each) => each.control) ? "Dotted curve: random control. " : "",
-    `Filled: p < ${REPORT.significant} against the baseline, paired by sample, ${which}. `,
+    `Filled: ${which} < ${REPORT.significant} against the baseline, paired by sample. `,
     experiment.leaves.length && metrics.includes(experiment.metric) ? "Upright dots: where the curve leaves its baseline. " : "",
     "Point at a marker for its numbers, choose it for its samples.", missing);
 }

@@ -54,6 +54,6 @@ function dotsDrawn(experiment, metric, cases, width, open) {
   const more = complete.length - shown.length;
   return [picture, element("p", { class: "caption" },
     "Bars: 95 % intervals. Diamond: baseline. ",
-    `Filled: p < ${REPORT.significant} against the baseline. `,
+    `Filled: ${decidingName(complete.map((one) => one.versus_baseline?.[metric]))} < ${REPORT.significant} against the baseline. `,
     more > 0 ? `The first ${shown.length} of ${complete.length} cases; sort or filter the table to see others.` : "")];
 }

@@ -16,10 +16,10 @@ function signed(value) {
   return value === undefined ? NOTHING : (value < 0 ? "" : "+") + decimal(value);
 }
 
-/** `0.034`, or `< 0.001`; never a zero. */
+/** `0.034`, or `<0.001`; never a zero. */
 function probability(p) {
   if (p === null || p === undefined) return NOTHING;
-  return p < 0.001 ? "< 0.001" : p.toFixed(3);
+  return p < 0.001 ? "<0.001" : p.toFixed(3);
 }
 
 function percent(share) {
@@ -55,9 +55,20 @@ function ceiling(value) {
   return (Math.ceil(Number((100 * value).toPrecision(12))) / 100).toFixed(2);
 }
 
+/** A difference, with the digits of the metric that it is one of. */
+function difference(delta, metric) {
+  if (delta === undefined || metric === undefined) return signed(delta);
+  return (delta < 0 ? "" : "+") + digitsOf(metric)(delta);
+}
+
 /** The p that decides: corrected by Holm's method where the report has that. */
 function decisive(versus) {
   return versus?.p_holm ?? versus?.p;
+}
+
+/** What it is called, given comparisons of which some may be missing. */
+function decidingName(compared) {
+  return compared.some((versus) => (versus?.p_holm ?? null) !== null) ? "p Holm" : "p (not corrected for the number of cases)";
 }
 
 function isSignificant(versus) {
@@ -69,6 +80,12 @@ function changeNames(versus) {
   return versus?.good === "neither" ? ["fell", "rose"] : ["worse", "better"];
 }
 
+/** How long completions follow the baseline’s: `all` where nothing departed. */
+function agreed(agreement, shown = (mean) => mean) {
+  if (!agreement) return NOTHING;
+  return agreement.identical === 1 ? "all" : shown(decimal(agreement.tokens));
+}
+
 /** Everything a case has to say about a metric, as [name, words] pairs. */
 function measured(one, metric) {
   const own = one.metrics?.[metric];
@@ -77,11 +94,11 @@ function measured(one, metric) {
   const lines = [[metric, valued(own)]];
   if (versus) {
     const between = bounds(versus.ci_low, versus.ci_high);
-    lines.push(["against baseline", `${signed(versus.delta)} ${between}`]);
-    lines.push(["p", probability(versus.p)]);
+    lines.push(["against baseline", `${difference(versus.delta, own)} ${between}`]);
     if (versus.p_holm !== undefined && versus.p_holm !== null) {
-      lines.push(["p (Holm)", probability(versus.p_holm)]);
+      lines.push(["p Holm", probability(versus.p_holm)]);
     }
+    lines.push(["p", probability(versus.p)]);
     if (versus.minimal_effect !== undefined && versus.minimal_effect !== null) {
       lines.push(["detectable", `a difference of ${ceiling(versus.minimal_effect)} or more`]);
     }
@@ -90,9 +107,9 @@ function measured(one, metric) {
     lines.push(["samples", `${worse} ${down}, ${better} ${up}, ${unchanged} unchanged`]);
   }
   if (one.agreement) {
-    const { tokens, identical, ci_low, ci_high } = one.agreement;
-    const length = `${decimal(tokens)} ${bounds(ci_low, ci_high)}`.trim();
-    lines.push(["agreement", `${length} tokens; ${percent(identical)} identical`]);
+    const { identical, ci_low, ci_high } = one.agreement;
+    const length = agreed(one.agreement, (mean) => `${mean} ${bounds(ci_low, ci_high)}`.trim());
+    lines.push(["agreement", `${length} tokens; ${percent(identical)} the same`]);
   }
   lines.push(["n", `${own.n}`]);
   return lines;
