@@ -19,7 +19,7 @@ from harness.invariants.checking import Check, Checker
 from harness.reporting.claims import Claims
 from harness.reporting.conclude import Finished, conclude, run_info
 from harness.runs.deferred import DeferredEngine
-from harness.runs.environment import git_state, hardware, versions
+from harness.runs.environment import git_state, hardware, peak_memory_gib, versions
 from harness.runs.execute import INCOMPLETE, ModelRun
 from harness.runs.folder import (
     Manifest,
@@ -166,6 +166,7 @@ class Session:
     def finish(self, directory: Path) -> Finished:
         """Write the report of everything that was run."""
         info = run_info(self._manifest(), self._determinism, hardware(), datetime.now(UTC))
+        info = info.model_copy(update={"peak_memory_gib": peak_memory_gib()})
         return conclude(info, self.results(), directory, self._findings, self.claims)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Random models of a few thousand weights, one per way in which architectures route.
+"""Random models of a few thousand weights, one per way in which models route or place tokens.
 
 They need no download, take milliseconds, and differ where masks could go wrong: weights that are
 normalised or not, layers without a router, shared experts, sliding windows, biases in the gate.
@@ -15,11 +15,15 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
     GptOssConfig,
+    LlamaConfig,
     MixtralConfig,
     OlmoeConfig,
+    OPTConfig,
+    Phi3Config,
     PreTrainedTokenizerFast,
     Qwen2MoeConfig,
     Qwen3MoeConfig,
+    SmolLM3Config,
 )
 
 from harness.models.loading import LoadedModel
@@ -64,11 +68,56 @@ CONFIGS: Mapping[str, Callable[[], Any]] = {
     ),
 }
 
+# Between the lengths of a bench's two prompts, which do not grow across it.
+_LIMIT = 55
+_DENSE = {**_SIZES, "num_hidden_layers": 2}
+_LONG = {
+    "rope_type": "longrope",
+    "rope_theta": 10000.0,
+    "factor": 4.0,
+    "original_max_position_embeddings": _LIMIT,
+    "short_factor": [1.0] * 4,
+    "long_factor": [4.0] * 4,
+}
+
+
+def _rotary(kind: str, **parameters: Any) -> Callable[[], Any]:
+    scaled = {"rope_type": kind, "rope_theta": 10000.0, "factor": 4.0, **parameters}
+    return lambda: LlamaConfig(**_DENSE, rope_parameters=scaled)
+
+
+#: Dense models, one per way in which positions reach a model. What is done to a model elsewhere is
+#: nothing to them: only the engine's own identities are checked on them.
+POSITIONS: Mapping[str, Callable[[], Any]] = {
+    "linear": _rotary("linear"),
+    "dynamic": lambda: LlamaConfig(
+        **{**_DENSE, "max_position_embeddings": _LIMIT},
+        rope_parameters={"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0},
+    ),
+    "yarn": _rotary("yarn", original_max_position_embeddings=256),
+    "llama3": _rotary(
+        "llama3",
+        original_max_position_embeddings=_LIMIT,
+        low_freq_factor=1.0,
+        high_freq_factor=4.0,
+    ),
+    "longrope": lambda: LlamaConfig(**_DENSE, rope_parameters=_LONG),
+    "longrope-phi3": lambda: Phi3Config(
+        **_DENSE, original_max_position_embeddings=_LIMIT, rope_parameters=_LONG
+    ),
+    # Learned positions; and none in every second layer.
+    "learned": lambda: OPTConfig(
+        **_DENSE, ffn_dim=32, word_embed_proj_dim=32, do_layer_norm_before=True
+    ),
+    "none": lambda: SmolLM3Config(**_DENSE, no_rope_layers=[0, 1]),
+}
+
 
 def tiny_model(name: str) -> LoadedModel:
     """A model in float32 on the CPU, its weights drawn from a seeded normal, with a tokenizer."""
+    config = {**CONFIGS, **POSITIONS}[name]
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(CONFIGS[name](), dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_config(config(), dtype=torch.float32).eval()
     generator = torch.Generator().manual_seed(1)
     digest = hashlib.sha256()
     with torch.no_grad():

@@ -83,6 +83,8 @@ class RunInfo(Section):
     """Version by distribution: torch, transformers, pytest-titrate, python."""
     hardware: dict[str, JsonValue] = {}
     """What the machine is, such as its processor, accelerators and memory."""
+    peak_memory_gib: dict[str, NonNegativeFloat] = {}
+    """The most that was held at once, by `process` (the one that wrote this) and by accelerator."""
     determinism: dict[str, str] = {}
     """Settings that may change the numbers, such as dtype and attention kernel."""
     shard: Shard | None = None
