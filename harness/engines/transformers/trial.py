@@ -30,6 +30,8 @@ _ROWS = ([1, 2, 3, 4, 5, 6, 7], [3, 1, 2])
 #: and a router may choose otherwise: there only what is wholly wrong is told from rounding.
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
 _TOLERANCE_OF_HALF = 0.5
+#: Found by comparing every architecture of transformers with its own `generate` beyond its window.
+_OTHERWISE = {"moshi"}
 _RECURRENT = {"linear_attention", "mamba", "recurrent", "conv"}
 
 
@@ -57,6 +59,11 @@ def _check(loaded: LoadedModel, *, strict: bool) -> None:
         raise ModelError(
             f"{name} takes no positions (it counts them itself, or uses ALiBi), so that rows of "
             "unequal lengths cannot share its cache; use a model with rotary or learned positions"
+        )
+    if model.config.model_type in _OTHERWISE:
+        raise ModelError(
+            f"{name} departs in long sequences from what its configuration says of its masks; use "
+            "another model"
         )
     error = _error(loaded, name, strict=strict)
     if error > _TOLERANCE.get(model.dtype, _TOLERANCE_OF_HALF):
