@@ -187,10 +187,18 @@ def _cost(costs: Sequence[Cost | None]) -> Cost | None:
     known = [cost for cost in costs if cost is not None]
     if len(known) < len(costs):
         return None
-    names = set(Cost.model_fields) - {"tokens_per_second"}
+    names = set(Cost.model_fields) - {"tokens_per_second", "peak_memory_gib"}
     total = {name: sum(getattr(cost, name) for cost in known) for name in names}
     tokens, seconds = total["tokens"], total["engine_seconds"]
-    return Cost(**total, tokens_per_second=tokens / seconds if tokens and seconds else None)
+    held: dict[str, float] = {}
+    for cost in known:
+        for name, peak in cost.peak_memory_gib.items():
+            held[name] = max(peak, held.get(name, 0))
+    return Cost(
+        **total,
+        tokens_per_second=tokens / seconds if tokens and seconds else None,
+        peak_memory_gib=held,
+    )
 
 
 def _short(value: str) -> str:

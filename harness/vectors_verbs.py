@@ -160,11 +160,14 @@ def _import(parsed: argparse.Namespace) -> int:
             name = {"overrides": "set"}.get(option, option)
             raise VectorError(f"--{name} is for measuring hidden states; give --model with it")
     from harness.interventions.vector_formats import joined, read_any, write_own
-    from harness.runs.vector_files import measured
+    from harness.runs.vector_files import foreign, measured
 
     vectors = joined([(file, read_any(file, parsed.layer)) for file in parsed.files])
     if parsed.model is not None:
         layers = list(vectors.vectors)
+        warning = foreign(vectors, parsed.model)
+        if warning is not None:
+            print(f"warning: {warning}", file=sys.stderr)
         vectors = measured(vectors, _experiment(parsed, layers, vectors.site))
     write_own(vectors, parsed.output)
     print(_listing(parsed.output, vectors), end="")

@@ -52,6 +52,17 @@ class RowRules:
             ),
         )
 
+    def __getitem__(self, rows: slice) -> RowRules:
+        """The rules of some of the rows."""
+        return replace(
+            self,
+            temperature=self.temperature[rows],
+            top_k=self.top_k[rows],
+            top_p=self.top_p[rows],
+            min_p=self.min_p[rows],
+            greedy_threshold=self.greedy_threshold[rows],
+        )
+
     def repeat(self, times: int) -> RowRules:
         """Every row's rules so many times in a row."""
         if times == 1:

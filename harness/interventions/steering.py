@@ -37,7 +37,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 from harness.errors import FieldError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
-from harness.spec.steering_terms import Positions, Schedule, Site
+from harness.spec.steering_terms import Float32, Positions, Schedule, Site
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,8 +54,8 @@ class Condition(BaseModel):
 
     kind: Literal["cosine", "probe"]
     direction: Array
-    threshold: float
-    bias: float = 0.0
+    threshold: Float32
+    bias: Float32 = 0.0
 
 
 class Term(BaseModel):
@@ -66,12 +66,12 @@ class Term(BaseModel):
     layer: Annotated[int, Field(ge=0, strict=True)]
     site: Site = "block"
     vector: Array
-    alpha: float
+    alpha: Float32
     positions: Positions = "from_last_prompt_token"
     schedule: Schedule = "constant"
     over: PositiveInt | None = None
     """Steps until a diminishing dose is 0; needed by that schedule alone."""
-    given: tuple[float, ...] = ()
+    given: tuple[Float32, ...] = ()
     """Doses of the steps under the schedule given; its vector may be [S, H], a row per step."""
     condition: Condition | None = None
     residual_norm: PositiveFloat | None = None
@@ -191,11 +191,15 @@ def doses_at(doses: Doses, positions: Tensor) -> Tensor:
 def steer(hidden: Tensor, vectors: Tensor, doses: Tensor) -> Tensor:
     """Return hidden [R, T, H] + doses [R, T] * vectors [R, 1 or T, H], added in float32.
 
-    A token whose dose is 0 is returned bit for bit (x + 0 * v would turn -0.0 into 0.0).
+    A token whose dose is 0 is returned bit for bit (x + 0 * v would turn -0.0 into 0.0). One whose
+    squares float32 cannot sum is NaN: a norm would make zeros of it, and the model's answer would
+    be the same for every input, drawn from finite numbers.
     """
     import torch
 
     steered = hidden.float() + doses[..., None] * vectors
+    squares = torch.einsum("rth,rth->rt", steered, steered)
+    steered = steered.masked_fill(squares.isinf()[..., None], torch.nan)
     return torch.where((doses != 0)[..., None], steered.to(hidden.dtype), hidden)
 
 

@@ -26,6 +26,8 @@ from harness.engines.base import (
 )
 from harness.errors import TaskError
 from harness.interventions.base import Intervention
+from harness.interventions.router_mask import RouterMask
+from harness.interventions.steering import Steering
 from harness.models.routers import RouterShape, router_shape
 from harness.runs.tasks import task_of
 from harness.spec import EngineSettings, TaskSettings
@@ -216,14 +218,29 @@ def completed(engine: Engine, requests: Sequence[Request]) -> list[Completion]:
     return [completions[position] for position in range(len(requests))]
 
 
+def _dose(intervention: Intervention) -> str:
+    """What is done to a request, in words; doses of the same words differ in their last ones."""
+    if intervention.is_neutral:
+        return f"neutral {intervention.kind}"
+    if isinstance(intervention, RouterMask):
+        layers = sorted({layer for layer, _ in intervention.points})
+        what = f" {intervention.mode}, {len(intervention.points)} experts of layers {layers}"
+    elif isinstance(intervention, Steering):
+        what = " by " + " and ".join(
+            f"{term.alpha:g} at {term.site} {term.layer}, {term.positions}"
+            for term in intervention.terms
+        )
+    else:
+        what = ""
+    # Short, and the same in every run: enough to find one mask among five.
+    return f"{intervention.kind}{what}, {zlib.crc32(intervention.fingerprint().encode()):08x}"
+
+
 def named(request: Request) -> str:
     """A request in a few words: its prompt, what is done to it, and how it is drawn."""
     done = "untouched"
     if request.intervention is not None:
-        # Short, and the same in every run: enough to find one mask among five.
-        digest = zlib.crc32(request.intervention.fingerprint().encode())
-        neutral = "neutral " if request.intervention.is_neutral else ""
-        done = f"{neutral}{request.intervention.kind} {digest:08x}"
+        done = _dose(request.intervention)
     drawn = (
         f", temperature {request.sampling.temperature:g}" if request.sampling.temperature else ""
     )

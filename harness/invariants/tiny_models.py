@@ -1,4 +1,4 @@
-"""Random models of a few thousand weights, one per way in which architectures route.
+"""Random models of a few thousand weights, one per way in which models route or place tokens.
 
 They need no download, take milliseconds, and differ where masks could go wrong: weights that are
 normalised or not, layers without a router, shared experts, sliding windows, biases in the gate.
@@ -68,12 +68,60 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
+# Between the lengths of a bench's two prompts, which do not grow across it.
+_LIMIT = 55
+_DENSE = {**_SIZES, "num_hidden_layers": 2}
+_LONG = {
+    "rope_type": "longrope",
+    "rope_theta": 10000.0,
+    "factor": 4.0,
+    "original_max_position_embeddings": _LIMIT,
+    "short_factor": [1.0] * 4,
+    "long_factor": [4.0] * 4,
+}
+
+
+def _rotary(kind: str, **parameters: Any) -> Mapping[str, Any]:
+    scaled = {"rope_type": kind, "rope_theta": 10000.0, "factor": 4.0, **parameters}
+    return {**_DENSE, "model_type": "llama", "rope_parameters": scaled}
+
+
+#: Dense models, one per way in which positions reach a model. What is done to a model elsewhere is
+#: nothing to them: only the engine's own identities are checked on them.
+POSITIONS: Mapping[str, Mapping[str, Any]] = {
+    "linear": _rotary("linear"),
+    "dynamic": {**_rotary("dynamic"), "max_position_embeddings": _LIMIT},
+    "yarn": _rotary("yarn", original_max_position_embeddings=256),
+    "llama3": _rotary(
+        "llama3",
+        original_max_position_embeddings=_LIMIT,
+        low_freq_factor=1.0,
+        high_freq_factor=4.0,
+    ),
+    "longrope": {**_DENSE, "model_type": "llama", "rope_parameters": _LONG},
+    "longrope-phi3": {
+        **_DENSE,
+        "model_type": "phi3",
+        "original_max_position_embeddings": _LIMIT,
+        "rope_parameters": _LONG,
+    },
+    # Learned positions; and none in every second layer.
+    "learned": {
+        **_DENSE,
+        "model_type": "opt",
+        "ffn_dim": 32,
+        "word_embed_proj_dim": 32,
+        "do_layer_norm_before": True,
+    },
+    "none": {**_DENSE, "model_type": "smollm3", "no_rope_layers": [0, 1]},
+}
+
 
 def tiny_config(name: str) -> Any:
     """The configuration of a tiny model, as transformers has it."""
     from transformers import AutoConfig
 
-    return AutoConfig.for_model(**CONFIGS[name])
+    return AutoConfig.for_model(**{**CONFIGS, **POSITIONS}[name])
 
 
 def tiny_model(name: str) -> LoadedModel:

@@ -6,17 +6,23 @@ executed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
+from logging import LogRecord, getLogger
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    StrictDataclassError,
+)
 from safetensors import SafetensorError
 from transformers.utils import logging
 
@@ -25,6 +31,25 @@ from harness.models import zoo
 from harness.models.content import content_hash
 from harness.models.reference import UNREACHABLE, locate, missing
 from harness.models.written import WrittenConfig
+
+# What configurations call the longest sequence: Bloom says seq_length, MPT max_seq_len.
+_LENGTHS = ("max_position_embeddings", "seq_length", "max_seq_len")
+#: A checkpoint's own code is never executed, and nobody is asked whether it may be.
+_OWN_CODE: Mapping[str, bool] = {"trust_remote_code": False}
+#: What files that are missing, broken or impossible raise inside transformers.
+_FAILURES = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    HfHubHTTPError,
+    HFValidationError,
+    SafetensorError,
+    StrictDataclassError,
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +83,25 @@ class LoadedModel:
     @property
     def context(self) -> int:
         """The longest sequence the model was made for, in tokens."""
-        return int(self.model.config.get_text_config().max_position_embeddings)
+        return context_of(self.model.config)
+
+
+def context_of(config: Any) -> int:
+    """The longest sequence that a configuration describes, in tokens.
+
+    Raises `ModelError` for one without a length, which a cache could not be sized for.
+    """
+    text = config.get_text_config()
+    found = [length for name in _LENGTHS if (length := getattr(text, name, None))]
+    if not found:
+        raise ModelError(
+            f"model_type {config.model_type}: the configuration says no longest sequence "
+            f"({', '.join(_LENGTHS)}); add max_position_embeddings to its config.json"
+        )
+    rotary = getattr(text, "rope_parameters", None) or {}
+    # What a dynamic scale stretches is the length at which it begins.
+    stretched = rotary.get("factor") or 1 if rotary.get("rope_type") == "dynamic" else 1
+    return int(found[0] * stretched)
 
 
 @cache
@@ -76,8 +119,8 @@ def _configured(reference: str) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(locate(reference))
-    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
+        return AutoConfig.from_pretrained(locate(reference), **_OWN_CODE)
+    except _FAILURES as error:
         raise _missing(reference, error) from error
 
 
@@ -85,8 +128,8 @@ def load_tokenizer(reference: str) -> Any:
     """A model's tokenizer, without its weights."""
     none = f"model {reference!r} has no tokenizer; its folder needs tokenizer.json"
     try:
-        tokenizer = _tokenizer_class(reference).from_pretrained(locate(reference))
-    except (OSError, ValueError, RuntimeError, HfHubHTTPError, HFValidationError) as error:
+        tokenizer = _tokenizer_class(reference).from_pretrained(locate(reference), **_OWN_CODE)
+    except _FAILURES as error:
         if "instantiate the backend tokenizer" in str(error):
             raise ModelError(none) from error
         raise _missing(reference, error) from error
@@ -144,25 +187,66 @@ def load(
     try:
         folder = source if isinstance(source, Path) else Path(snapshot_download(source))
         tokenizer = load_tokenizer(reference)
-        with _without_bars():
+        with _without_bars(), _report_unless_refused():
             model, found = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=kind, device_map=device_map, output_loading_info=True
+                folder,
+                dtype=kind,
+                device_map=device_map,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # told below, by name
+                **_OWN_CODE,
             )
+            _check_complete(reference, found)
     except ImportError as error:
         # A quantised checkpoint whose library is not installed.
         raise ModelError(f"model {reference!r} cannot be loaded: {_first_line(error)}") from error
-    except (OSError, ValueError, RuntimeError, HfHubHTTPError, SafetensorError) as error:
+    except _FAILURES as error:
         raise _missing(reference, error) from error
-    # transformers only warns, and fills what is missing with random numbers.
+    # Where quantised weights and spread layers are has been decided; they may not be moved.
+    if device_map is None and not getattr(model, "is_quantized", False):
+        model = model.to(place)
+    return LoadedModel(reference, model.eval(), tokenizer, content_hash(folder))
+
+
+def _check_complete(reference: str, found: Mapping[str, Any]) -> None:
+    """Raise for weights that are missing or of another size: they are random numbers now."""
+    if found["mismatched_keys"]:
+        name, held, described = min(found["mismatched_keys"])
+        raise ModelError(
+            f"model {reference!r}: its checkpoint holds {name} as {_by(held)}, but its config.json "
+            f"describes {_by(described)}; correct config.json, such as the number of experts"
+        )
     if found["missing_keys"]:
         raise ModelError(
             f"model {reference!r} lacks weights: its checkpoint does not hold "
             f"{min(found['missing_keys'])}; use a complete checkpoint"
         )
-    # Where quantised weights and spread layers are has been decided; they may not be moved.
-    if device_map is None and not getattr(model, "is_quantized", False):
-        model = model.to(place)
-    return LoadedModel(reference, model.eval(), tokenizer, content_hash(folder))
+
+
+def _by(shape: Iterable[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+@contextmanager
+def _report_unless_refused() -> Iterator[None]:
+    """Let what transformers says of the weights through, but not beside an error of our own."""
+    held: list[LogRecord] = []
+    logger = getLogger("transformers.modeling_utils")
+
+    def hold(record: LogRecord) -> bool:
+        held.append(record)
+        return False
+
+    logger.addFilter(hold)
+    try:
+        yield
+    except BaseException:
+        held.clear()
+        raise
+    finally:
+        logger.removeFilter(hold)
+        for record in held:
+            logger.handle(record)
 
 
 @contextmanager
@@ -207,8 +291,12 @@ def pick_device(device: str) -> torch.device:
 def _missing(reference: str, error: Exception) -> ModelError:
     if isinstance(error, LocalEntryNotFoundError) or "internet connection" in str(error):
         return missing(reference, UNREACHABLE)
+    if "trust_remote_code" in str(error):
+        return missing(reference, "it needs code of its own, which is never executed")
     return missing(reference, _first_line(error))
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
+    # "Validation error for field 'hidden_size':" needs the line after it.
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])

@@ -18,6 +18,7 @@ from harness.reporting.report import Gate, Report, Unjudged
 from harness.reporting.run_info import Cost, Git, RunInfo, Shard
 from harness.reporting.saved import SavedRun
 from harness.reporting.write import write
+from harness.runs.environment import peak_memory_gib
 from harness.runs.folder import Manifest
 from harness.runs.invariants import check_invariants
 from harness.runs.progress import Counts
@@ -173,4 +174,5 @@ def _cost(counts: Counts, wall_seconds: float) -> Cost:
         requests=counts.requests_done,
         stored=counts.requests_stored,
         model_loads=counts.loads,
+        peak_memory_gib=peak_memory_gib(),
     )

@@ -66,6 +66,9 @@ class Cost(Section):
     stored: NonNegativeInt
     """Of these requests, those that were found in the completion store."""
     model_loads: NonNegativeInt
+    peak_memory_gib: dict[str, NonNegativeFloat] = {}
+    """The most that was held at once, by `process` (the one that wrote this) and by accelerator; of
+    merged shards the largest."""
 
 
 class RunInfo(Section):

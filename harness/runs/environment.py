@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 
 import psutil
@@ -13,6 +15,7 @@ from harness.runs.accelerators import VARIABLE
 
 _DISTRIBUTIONS = ("pytest-titrate", "torch", "transformers", "tokenizers", "numpy", "pytest")
 _GIB = 2**30
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
 
 
 def versions() -> dict[str, str]:
@@ -43,6 +46,17 @@ def hardware() -> dict[str, str | int | float | list[str] | None]:
         "accelerators": accelerators,
         "devices": os.environ.get(VARIABLE),
     }
+
+
+def peak_memory_gib() -> dict[str, float]:
+    """The most memory that this process has had resident, and allocated on each accelerator."""
+    held = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT}
+    if "torch" in sys.modules:  # else nothing is on a device
+        import torch
+
+        for index in range(torch.cuda.device_count()):
+            held[f"cuda:{index}"] = torch.cuda.max_memory_allocated(index)
+    return {name: round(size / _GIB, 2) for name, size in held.items() if size}
 
 
 def git_state() -> tuple[str, bool] | None:

@@ -9,6 +9,7 @@ from harness.interventions.vector_file import SteeringVectors
 from harness.measure.steering_vectors import random_control
 from harness.spec import Experiment
 from harness.spec.steering import ConditionSettings, SteeringSettings, Vector
+from harness.spec.steering_terms import as_float32
 
 
 def field_of(settings: SteeringSettings, vector: Vector) -> str:
@@ -63,7 +64,7 @@ def terms_of(
                 layer=layer,
                 site=site,
                 vector=added,
-                alpha=settings.alpha * vector.weight * _unit(settings, vectors, layer),
+                alpha=_alpha(settings.alpha * vector.weight * _unit(settings, vectors, layer)),
                 positions=settings.positions,
                 schedule=settings.schedule,
                 over=experiment.sampling.max_new_tokens if diminishing else None,
@@ -107,6 +108,14 @@ def _condition(settings: ConditionSettings, vectors: SteeringVectors, layer: int
     return Condition(
         kind=settings.kind, direction=direction, threshold=settings.threshold, bias=bias
     )
+
+
+def _alpha(value: float) -> float:
+    """What the vector is multiplied with."""
+    try:
+        return as_float32(value)
+    except ValueError as error:
+        raise FieldError("intervention.alpha", f"times weight and unit, {error}") from error
 
 
 def _unit(settings: SteeringSettings, vectors: SteeringVectors, layer: int) -> float:

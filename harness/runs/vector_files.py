@@ -110,6 +110,14 @@ def build(experiment: Experiment, progress: Progress) -> SteeringVectors:
         engine.close()
 
 
+def foreign(vectors: SteeringVectors, model: str) -> str | None:
+    """What to warn of where a file says that its vectors are another kind of model's."""
+    hint, own = vectors.facts.get("model_type", "unknown"), load_config(model).model_type
+    if hint in ("unknown", own):
+        return None
+    return f"the vectors are of a {hint} model, as their file says, and {model} is a {own} model"
+
+
 def measured(vectors: SteeringVectors, experiment: Experiment) -> SteeringVectors:
     """Imported vectors with the norms of the residual stream that they are added to.
 

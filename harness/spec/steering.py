@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import AfterValidator, Discriminator, Field, NonNegativeInt, PositiveInt, Tag
 
 from harness.spec.settings import PairsReference, Settings, SpecPath
-from harness.spec.steering_terms import Method, PositionRule, Positions, Site
+from harness.spec.steering_terms import Float32, Method, PositionRule, Positions, Site
 from harness.spec.variants import ONE, SEVERAL, one_or_several, variant
 
 
@@ -89,7 +89,7 @@ class SteeringSettings(Settings):
     """The layer, or several, each of which gets its own vector at the same dose."""
     site: Site = "block"
     """Of a layer: the block's output, the attention's, or the MLP's (before they are added)."""
-    alpha: float
+    alpha: Float32
     """The dose; 0 is neutral, and a negative one steers the other way."""
     units: Literal["residual", "raw"] = "residual"
     """residual: 1 is the mean length of the residual stream after the layer. raw: 1 is the vector

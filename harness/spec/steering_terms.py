@@ -6,8 +6,25 @@ and in `harness.measure.steering_vectors` (methods and position rules of vectors
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+import struct
+from typing import Annotated, Literal, TypeAlias
 
+from pydantic import AfterValidator
+
+
+def as_float32(value: float) -> float:
+    """The value as it is; raises ValueError where float32 would make infinity or zero of it."""
+    try:
+        (held,) = struct.unpack("<f", struct.pack("<f", value))
+    except OverflowError:
+        held = 0.0
+    if value and not held:
+        raise ValueError(f"{value:g} is beyond what float32 holds (1.4e-45 to 3.4e38)")
+    return value
+
+
+#: A number that hidden states, which are float32 where they are steered, can be multiplied with.
+Float32: TypeAlias = Annotated[float, AfterValidator(as_float32)]
 Site: TypeAlias = Literal["block", "attention", "mlp"]
 Positions: TypeAlias = Literal["all", "prompt", "generated", "from_last_prompt_token"]
 #: `given` says the dose of every step; only methods that choose it as they go use it.

@@ -21,6 +21,7 @@ from transformers import (
     OlmoeConfig,
     Phi3Config,
     PhiConfig,
+    PhimoeConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2MoeConfig,
@@ -79,12 +80,38 @@ CONFIGS = {
     ),
 }
 
+LIMIT = 24
+"""The length beyond which the rotary embeddings of these change."""
+_LONG = {
+    "rope_type": "longrope",
+    "rope_theta": 10000.0,
+    "factor": 4.0,
+    "short_factor": [1.0] * 4,
+    "long_factor": [4.0] * 4,
+    "original_max_position_embeddings": LIMIT,
+}
+LENGTH_DEPENDENT = {
+    # The first two read a sequence anew once it is longer; the others keep what they have.
+    "phi3-longrope": lambda: Phi3Config(
+        **_SMALL, original_max_position_embeddings=LIMIT, rope_parameters=_LONG
+    ),
+    "phimoe-longrope": lambda: PhimoeConfig(
+        **_LOCAL, rope_parameters={**_LONG, "short_mscale": 1.0, "long_mscale": 1.3}
+    ),
+    "llama-longrope": lambda: LlamaConfig(**_SMALL, rope_parameters=_LONG),
+    "llama-dynamic": lambda: LlamaConfig(
+        **{**_SMALL, "max_position_embeddings": LIMIT},
+        rope_parameters={"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 3.0},
+    ),
+}
+
 
 @cache
 def tiny(kind: str) -> LoadedModel:
     """A model of a kind, its weights drawn from a seeded normal; never changed by a test."""
+    config = {**CONFIGS, **LENGTH_DEPENDENT}[kind]
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(CONFIGS[kind](), dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_config(config(), dtype=torch.float32).eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

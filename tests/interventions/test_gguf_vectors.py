@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gguf
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from harness.errors import VectorError
 from harness.interventions.array import Array
 from harness.interventions.gguf_vectors import read_gguf, write_gguf
 from harness.interventions.vector_file import SteeringVectors
+from harness.runs.vector_files import foreign
 
 VECTORS = SteeringVectors(
     "block",
@@ -91,3 +94,14 @@ def test_other_files_are_refused(tmp_path):
         assert "\n" not in str(raised.value)
     with pytest.raises(VectorError, match=r"none.gguf: cannot be read as GGUF"):
         read_gguf(tmp_path / "none.gguf")
+
+
+def test_a_hint_of_another_kind_of_model_is_warned_of(tmp_path):
+    vectors = SteeringVectors("block", {1: Array([1.0])}, {}, {"model_type": "mistral"})
+    write_gguf(vectors, tmp_path / "some.gguf")
+    read = read_gguf(tmp_path / "some.gguf")
+    assert foreign(read, "zoo/base") == (
+        "the vectors are of a mistral model, as their file says, and zoo/base is a llama model"
+    )
+    assert foreign(replace(read, facts={"model_type": "llama"}), "zoo/base") is None
+    assert foreign(replace(read, facts={}), "zoo/base") is None

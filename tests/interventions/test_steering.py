@@ -221,3 +221,23 @@ def test_a_model_refuses_layers_and_widths_that_it_does_not_have():
     with pytest.raises(FieldError, match=r"shape \[4\] at layer 4, .* have 8 numbers"):
         check_terms(steering, layers=5, width=8)
     check_terms(steering, layers=5, width=WIDTH)
+
+
+@pytest.mark.parametrize("value", [1e39, -1e300, 1e-60])
+@pytest.mark.parametrize("field", ["alpha", "given"])
+def test_a_dose_that_float32_cannot_hold_is_refused(field, value):
+    given = {"alpha": 1.0, "schedule": "given", "given": (value,)}
+    fields = given if field == "given" else {"alpha": value}
+    with pytest.raises(ValidationError, match="beyond what float32 holds"):
+        Term(layer=0, vector=torch.ones(4), **fields)
+
+
+@pytest.mark.parametrize(("alpha", "finite"), [(1e18, True), (1e20, False), (3e38, False)])
+def test_a_state_whose_norm_overflows_is_not_finite(alpha, finite):
+    """A norm would make zeros of it, and the model's answer the same for every input."""
+    hidden, vectors = torch.zeros(2, 3, 4), torch.ones(2, 1, 4)
+    doses = torch.tensor([[0.0, alpha, 0.0], [0.0] * 3])
+    steered = steer(hidden, vectors, doses)
+    assert bool(steered[0, 1].isfinite().all()) == finite
+    steered[0, 1] = 0
+    assert torch.equal(steered, hidden)

@@ -18,10 +18,12 @@ from pydantic import field_validator
 from harness.engines import sampling
 from harness.engines.transformers import drawing
 from harness.engines.transformers import router_masks as rows
+from harness.engines.transformers.rotary import RowRotary
 from harness.engines.transformers.router_masks import RouterMaskRows
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.engines.transformers.slots import SlotCache
 from harness.interventions.router_mask import RouterMask, route
+from harness.invariants import checks
 from harness.runs import resolve
 
 from .planted import Defects, Patch
@@ -386,3 +388,19 @@ def test_the_clean_tree_holds_every_identity(by_name, checker):
     for check in by_name.values():
         found = checker.check(check)
         assert found.holds, f"{found.name}: {found.detail}"
+
+
+@pytest.mark.parametrize("kind", ["longrope", "longrope-phi3", "dynamic"])
+@pytest.mark.parametrize("engine", ["fast", "strict"])
+def test_rows_that_turn_each_other_are_seen(kind, engine, checker, monkeypatch):
+    """What transformers does with a batch: every row is turned by the longest."""
+    monkeypatch.setattr(RowRotary, "regimes", lambda *_: None)
+    (check,) = (
+        check
+        for check in checks()
+        if (check.model, check.engine, check.name)
+        == (f"tiny/{kind}", engine, "engine.batch_equals_alone")
+    )
+    found = checker.check(check)
+    assert not found.holds
+    assert " at token " in found.detail

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 import torch
@@ -275,3 +276,43 @@ def test_what_the_zoo_has_is_read_as_transformers_reads_it(name):
     assert own.init_kwargs == usual.init_kwargs
     assert own.get_vocab() == usual.get_vocab()
     assert (own.chat_template, own.name_or_path) == (usual.chat_template, usual.name_or_path)
+
+
+# What a checkpoint says of itself -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"num_local_experts": 12}, r"experts\.down_proj as 16 x 96 x 32, .* 12 x 96 x 32"),
+        ({"num_local_experts": 20}, r"experts\.down_proj as 16 x 96 x 32, .* 20 x 96 x 32"),
+        ({"vocab_size": 100}, r"embed_tokens\.weight as 768 x 96, .* 100 x 96"),
+        ({"hidden_size": "x"}, "'hidden_size' expected int, got str"),
+        ({"num_attention_heads": 0}, "division or modulo by zero"),
+        ({"num_hidden_layers": 5}, "does not hold model.layers.4"),
+    ],
+)
+def test_a_configuration_of_another_model_is_told_in_one_line(checkpoint, capfd, changed, told):
+    edit(checkpoint / "config.json", **changed)
+    with pytest.raises(ModelError, match=told) as caught:
+        load(str(checkpoint))
+    assert "\n" not in str(caught.value)
+    assert "LOAD REPORT" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("asking", [load, load_config, load_tokenizer])
+def test_a_checkpoints_own_code_never_runs_whatever_stdin_says(checkpoint, monkeypatch, asking):
+    ran = checkpoint / "ran"
+    for name in ("own_config", "own_model", "own_tokenizer"):
+        (checkpoint / f"{name}.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    auto = {"AutoConfig": "own_config.C", "AutoModelForCausalLM": "own_model.M"}
+    edit(checkpoint / "config.json", model_type="mine", auto_map=auto)
+    edit(
+        checkpoint / "tokenizer_config.json",
+        tokenizer_class="Mine",
+        auto_map={"AutoTokenizer": ["own_tokenizer.T", "own_tokenizer.T"]},
+    )
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with suppress(ModelError):
+        asking(str(checkpoint))
+    assert not ran.exists()

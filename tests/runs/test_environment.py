@@ -7,10 +7,11 @@ import os
 import platform
 import subprocess
 
+import psutil
 import pytest
 import torch
 
-from harness.runs.environment import git_state, hardware, versions
+from harness.runs.environment import git_state, hardware, peak_memory_gib, versions
 
 
 @pytest.fixture
@@ -78,3 +79,10 @@ def test_a_machine_without_git_has_no_state(tree, monkeypatch):
     commit(tree)
     monkeypatch.setenv("PATH", "")
     assert git_state() is None
+
+
+def test_the_peak_of_memory_is_what_the_system_says_of_this_process():
+    """At least what is resident now, and never more than the machine has."""
+    peak = peak_memory_gib()["process"] * 2**30
+    resident = psutil.Process().memory_info().rss
+    assert 0.9 * resident <= peak <= psutil.virtual_memory().total

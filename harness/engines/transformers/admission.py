@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +24,20 @@ class _Upcoming:
     cached: SequenceOf[int]
     intervention: Any
     prompt_length: int
+    regime: int
 
 
 class Admission:
     """The requests of one run that are not running."""
 
-    def __init__(self, queue: SequenceOf[Queued], *, siblings_apart: bool) -> None:
+    def __init__(
+        self,
+        queue: SequenceOf[Queued],
+        *,
+        siblings_apart: bool,
+        regime: Callable[[Sequence], int] = lambda _: 0,
+    ) -> None:
+        self._regime = regime
         self._waiting = deque(by_length(queue, siblings_apart=siblings_apart))
         # Prompts, under what is done to them, that are still to come: see `wants`.
         self._wanted = Counter(_prompt_key(request) for _, request in queue)
@@ -65,14 +74,16 @@ class Admission:
         while len(self) and len(admitted) + len(deferred) < free:
             sequence = self._next()
             tokens, shared = sequence.all_tokens, 0
+            sequence.regime = self._regime(sequence)
             if residents is not None:
                 shared = residents.source(sequence)
                 prompt = sequence.prompt_length
-                in_wave = upcoming.longest(tokens, sequence.intervention, prompt)[1]
+                what = (sequence.intervention, prompt, sequence.regime)
+                in_wave = upcoming.longest(tokens, *what)[1]
                 if min(in_wave, len(tokens) - 1) >= shared + BLOCK:
                     deferred.append(sequence)
                     continue
-                upcoming.add(_Upcoming(tokens, sequence.intervention, prompt))
+                upcoming.add(_Upcoming(tokens, *what))
             admitted.append((len(tokens) - shared, sequence))
         self.put_back(deferred)
         return [sequence for _, sequence in sorted(admitted, key=lambda pair: pair[0])]

@@ -29,6 +29,10 @@ from harness.engines.transformers.residents import Sequence
 from harness.engines.transformers.stage import Stage
 from harness.models.loading import LoadedModel
 
+# Logits of one step: 256 MiB in float32 on a CPU, four times that on an accelerator.
+_MOST_LOGITS = {"cpu": 2**26}
+_MOST_LOGITS_ELSEWHERE = 2**28
+
 _Ended = list[tuple[int, Completion]]
 
 
@@ -49,9 +53,10 @@ class DecodingRun:
         self.work = work
         self._model = loaded.model
         self._device = loaded.device
+        self._vocabulary = int(loaded.model.get_input_embeddings().num_embeddings)
         self._stage = stage
         self._strict = strict
-        self._admission = Admission(queue, siblings_apart=drafting)
+        self._admission = Admission(queue, siblings_apart=drafting, regime=stage.rotary.regime_of)
         self._passes = Passes(loaded, stage, self.work, strict=strict)
         self._endings = Endings(loaded)
         self._siblings: SiblingTexts | None = None
@@ -115,16 +120,31 @@ class DecodingRun:
             residents.open(sequence)
         fresh = residents.running[first:]
         logits = read_prompts(self._passes, fresh, strict=self._strict)
-        for sequence in fresh:
-            sequence.length = len(sequence.all_tokens)
+        return self._advance_readers(fresh, logits)
+
+    def _read_anew(self, outgrown: list[Sequence]) -> _Ended:
+        """Compute all columns of running sequences again, under the rotary regime they are in."""
+        for sequence in outgrown:
+            self._stage.residents.restart(sequence, self._stage.rotary.regime_of(sequence))
+        parts = [read_prompts(self._passes, [each], strict=self._strict) for each in outgrown]
+        return self._advance_readers(outgrown, torch.cat(parts))
+
+    def _advance_readers(self, sequences: list[Sequence], logits: torch.Tensor) -> _Ended:
+        """Let others share what was read, and draw the tokens after it."""
+        for sequence in sequences:
+            sequence.length = sequence.total
             if not self._strict:
-                residents.announce(sequence)
-        return self._advance(fresh, [()] * len(fresh), logits, Drawing.of(fresh, self._device))
+                self._stage.residents.announce(sequence)
+        drawing = Drawing.of(sequences, self._device)
+        return self._advance(sequences, [()] * len(sequences), logits, drawing)
 
     def _step(self) -> _Ended:
         """Feed every row its last token and a draft; keep the tokens that the row itself draws."""
         started = time.perf_counter()
-        running = self._stage.running
+        running, rotary = self._stage.running, self._stage.rotary
+        outgrown = [row for row in running if rotary.room(row) < 1]
+        if outgrown:
+            return self._read_anew(outgrown)
         drafts = self._drafts(running)
         width = 1 + max(len(draft) for draft in drafts)
         fed = [[row.tokens[-1], *draft] for row, draft in zip(running, drafts, strict=True)]
@@ -147,17 +167,26 @@ class DecodingRun:
         if self._siblings is None:
             return nothing
         able = sum(self._siblings.knows(sequence.request.sample) for sequence in running)
-        length = self._draft_length.best(len(running), able, LONGEST) if able else 0
+        length = self._draft_length.best(len(running), able, self._longest_draft()) if able else 0
         if not length:
             return nothing
         return [
             self._siblings.propose(
                 sequence.request.sample,
                 sequence.tokens,
-                min(length, self._endings.room(sequence) - 1),
+                min(length, self._endings.room(sequence) - 1, self._fitting(sequence)),
             )
             for sequence in running
         ]
+
+    def _longest_draft(self) -> int:
+        """Tokens to draft at most: a pass over them has the logits of every one of every row."""
+        most = _MOST_LOGITS.get(self._device.type, _MOST_LOGITS_ELSEWHERE)
+        return max(0, min(LONGEST, most // (len(self._stage.running) * self._vocabulary) - 1))
+
+    def _fitting(self, sequence: Sequence) -> int:
+        """Tokens that may be drafted before a sequence has to be read anew."""
+        return self._stage.rotary.room(sequence) - 1
 
     def _advance(
         self,

@@ -30,6 +30,7 @@ from harness.engines.transformers.reading import read
 from harness.engines.transformers.readout import Readout
 from harness.engines.transformers.slots import rounded_columns
 from harness.engines.transformers.stage import Stage
+from harness.engines.transformers.trial import check_model
 from harness.errors import FieldError, ModelError, RequestError
 from harness.interventions.dac import DAC
 from harness.interventions.steering import Steering
@@ -43,7 +44,6 @@ _MOST_SLOTS_ELSEWHERE = 256
 _STRICT_SLOTS = 32
 # Share of the free memory that the cache may take; the rest is for activations.
 _CACHE_SHARE = 0.5
-_RECURRENT = {"linear_attention", "mamba", "recurrent"}
 
 
 class TransformersEngine:
@@ -77,7 +77,7 @@ class TransformersEngine:
         self._readout: Readout | None = None
         #: What the latest `generate` cost.
         self.work = Work()
-        self._refuse_recurrent()
+        check_model(loaded, strict=self._strict)
         # Read once: transformers' configurations take microseconds for every attribute.
         self._context = loaded.context
         self._vocabulary = loaded.model.get_input_embeddings().num_embeddings
@@ -222,8 +222,10 @@ class TransformersEngine:
         if stage is not None and (stage.fits(slots, spare, columns) or not requests):
             return stage
         if stage is not None and self._columns is None:
-            # Rounds that extend their sequences would otherwise outgrow the cache every time.
-            columns = max(columns, min(2 * stage.cache.capacity, self._context))
+            if columns > stage.cache.capacity:
+                # Rounds that extend their sequences would otherwise outgrow it every time.
+                columns = max(columns, min(2 * stage.cache.capacity, self._context))
+            columns = max(columns, stage.cache.capacity)
             slots, spare = max(slots, stage.slots), max(spare, stage.cache.slots - stage.slots)
         self._stage = None
         self._stage = Stage(self.loaded.model, slots, spare, columns)
@@ -260,16 +262,6 @@ class TransformersEngine:
         width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         layers = text.num_hidden_layers
         return int(2 * layers * heads * width * self.loaded.model.dtype.itemsize)
-
-    def _refuse_recurrent(self) -> None:
-        """A slot cache holds keys and values; a recurrent state has no columns to hide."""
-        model = self.loaded.model
-        kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ())
-        if kinds & _RECURRENT or getattr(model, "_is_stateful", False):
-            raise ModelError(
-                f"{self.loaded.reference} ({type(model).__name__}) keeps a recurrent state, "
-                "which a slot cache cannot hold; use a model with attention layers only"
-            )
 
 
 def _refused(request: Request, error: Exception) -> Completion:

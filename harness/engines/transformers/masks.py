@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from harness.errors import ModelError
+
 
 class AttentionMasks:
     """Builds what a model's forward takes as `attention_mask`."""
@@ -21,6 +23,16 @@ class AttentionMasks:
         self._kinds = kinds if len(kinds) > 1 else []
         if kinds == ["full_attention"]:
             self._window = None
+        #: Where layers attend within chunks of the sequence: Llama 4's.
+        self._chunk: int | None = None
+        if "chunked_attention" in kinds:
+            self._chunk = int(text.attention_chunk_size)
+        unknown = set(kinds) - {"full_attention", "sliding_attention", "chunked_attention"}
+        if unknown:
+            raise ModelError(
+                f"model_type {text.model_type} has layers of {min(unknown)}, which no mask is "
+                "known for here; use a model of full, sliding or chunked attention"
+            )
 
     def build(
         self, queries: torch.Tensor, keys: torch.Tensor, dtype: torch.dtype
@@ -41,12 +53,22 @@ class AttentionMasks:
         )
         fallback[:, 0] |= queries.shape[1] != keys.shape[-1]
         full = torch.where(nothing[:, :, None], fallback, seen)[:, None]
-        if self._window is None:
+        if self._window is None and self._chunk is None:
             return self._cast(full, dtype)
-        near = full & ((distance < self._window) | nothing[:, :, None])[:, None]
+        near = full
+        if self._window is not None:
+            near = full & ((distance < self._window) | nothing[:, :, None])[:, None]
+        chunked = full
+        if self._chunk is not None:
+            same = queries[:, :, None] // self._chunk == keys[:, None, :] // self._chunk
+            chunked = full & (same | nothing[:, :, None])[:, None]
         if not self._kinds:
-            return self._cast(near, dtype)
-        masks = {"full_attention": full, "sliding_attention": near}
+            return self._cast(near & chunked, dtype)
+        masks = {
+            "full_attention": full,
+            "sliding_attention": near,
+            "chunked_attention": chunked,
+        }
         return {kind: self._cast(masks[kind], dtype) for kind in self._kinds}
 
     def _cast(self, mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -57,12 +57,13 @@ class Passes:
         """
         stage = self._stage
         slots = slice(first, first + len(tokens))
+        regimes = self._regimes(slots, positions)
         tokens, positions = tokens.to(self._device), positions.to(self._device)
         stage.cache.window = Window(
             slots, torch.where(positions < 0, stage.cache.spare_column, positions), visible
         )
         keys = positions if visible is None else torch.arange(visible, device=self._device)
-        with stage.interventions.applied(slots, positions):
+        with stage.interventions.applied(slots, positions), stage.rotary.turning(regimes):
             output: Any = self._model(
                 input_ids=tokens,
                 attention_mask=stage.masks.build(positions, keys, self._model.dtype),
@@ -74,6 +75,12 @@ class Passes:
         self._work.passes += 1
         logits: torch.Tensor = output.logits.float()
         return logits
+
+    def _regimes(self, slots: slice, positions: torch.Tensor) -> torch.Tensor | None:
+        """The rotary regimes of tokens [R, T]; rows behind the running ones hold nobody."""
+        rotary = self._stage.rotary
+        lengths = [rotary.read_at(row) for row in self._stage.running[slots]]
+        return rotary.regimes(lengths + [0] * (len(positions) - len(lengths)), positions)
 
 
 def padded(

@@ -1,9 +1,9 @@
 """Finds the longest resident prefix of a request: equal tokens under an equal intervention.
 
 Two sequences may share the model's state for their first n tokens when these tokens are equal and
-so is `Intervention.prefix_key(n, prompt)`. Whole blocks of tokens are looked up by hash, each key
-covering everything before it (the scheme of vLLM's prefix caching); the tokens of the block in
-which two sequences part are compared one by one.
+so are `Intervention.prefix_key(n, prompt)` and the regime of their rotary embeddings. Whole blocks
+of tokens are looked up by hash, each key covering everything before it (the scheme of vLLM's prefix
+caching); the tokens of the block in which two sequences part are compared one by one.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ class Resident(Protocol):
     def prompt_length(self) -> int:
         """How many of the tokens are its prompt, which interventions may treat differently."""
 
+    @property
+    def regime(self) -> int:
+        """Which rotary embeddings turned its columns, see `rotary.py`."""
+
 
 class PrefixIndex:
     """Which residents hold which prefixes. A resident's tokens must not change while it is in."""
@@ -47,11 +51,12 @@ class PrefixIndex:
     def add(self, resident: Resident) -> None:
         """Make a sequence's prefixes known; adding it again renews them."""
         self.remove(resident)
-        keys = list(_keys(resident.cached, resident.intervention, resident.prompt_length))
+        what = (resident.intervention, resident.prompt_length, resident.regime)
+        keys = list(_keys(resident.cached, *what))
         self._keys[id(resident)] = keys
         for key in keys:
             self._holders.setdefault(key, {})[id(resident)] = resident
-        whole = _whole(resident.cached, resident.intervention, resident.prompt_length)
+        whole = _whole(resident.cached, *what)
         self._whole[whole] = resident
         self._whole_keys[id(resident)] = whole
 
@@ -67,7 +72,7 @@ class PrefixIndex:
             del self._whole[whole]
 
     def longest(
-        self, tokens: Sequence[int], intervention: Intervention | None, prompt: int
+        self, tokens: Sequence[int], intervention: Intervention | None, prompt: int, regime: int = 0
     ) -> tuple[Resident | None, int]:
         """A resident that shares the most leading blocks, and how many tokens; or (None, 0).
 
@@ -75,14 +80,14 @@ class PrefixIndex:
         than a block, which is not worth comparing all of them. But one that has all tokens but the
         last is found at once.
         """
-        extended = self._whole.get(_whole(tokens[:-1], intervention, prompt))
+        extended = self._whole.get(_whole(tokens[:-1], intervention, prompt, regime))
         if extended is not None and len(tokens) > BLOCK:
-            length = _common(tokens, extended, len(tokens) - 1, intervention, prompt)
+            length = _common(tokens, extended, len(tokens) - 1, intervention, prompt, regime)
             if length:
                 return extended, length
         holders: dict[int, Resident] = {}
         shared = 0
-        for key in _keys(tokens, intervention, prompt):
+        for key in _keys(tokens, intervention, prompt, regime):
             found = self._holders.get(key)
             if found is None:
                 break
@@ -90,7 +95,7 @@ class PrefixIndex:
         if not holders:
             return None, 0
         latest = next(reversed(holders.values()))
-        length = _common(tokens, latest, shared, intervention, prompt)
+        length = _common(tokens, latest, shared, intervention, prompt, regime)
         return (latest, length) if length else (None, 0)
 
 
@@ -101,17 +106,21 @@ def prefix_key(intervention: Intervention | None, length: int, prompt: int) -> s
     return intervention.prefix_key(length, prompt)
 
 
-def _keys(tokens: Sequence[int], intervention: Intervention | None, prompt: int) -> Iterator[_Key]:
+def _keys(
+    tokens: Sequence[int], intervention: Intervention | None, prompt: int, regime: int
+) -> Iterator[_Key]:
     """The keys of a sequence's whole blocks, each hash covering all tokens before it."""
-    chained = 0
+    chained = regime
     for end in range(BLOCK, len(tokens) + 1, BLOCK):
         chained = hash((chained, *tokens[end - BLOCK : end]))
         yield prefix_key(intervention, end, prompt), chained
 
 
-def _whole(tokens: Sequence[int], intervention: Intervention | None, prompt: int) -> _Key:
+def _whole(
+    tokens: Sequence[int], intervention: Intervention | None, prompt: int, regime: int
+) -> _Key:
     """The key of all tokens together."""
-    return prefix_key(intervention, len(tokens), prompt), hash(tuple(tokens))
+    return prefix_key(intervention, len(tokens), prompt), hash((regime, *tokens))
 
 
 def _common(
@@ -120,10 +129,11 @@ def _common(
     shared: int,
     intervention: Intervention | None,
     prompt: int,
+    regime: int,
 ) -> int:
     """How many leading tokens are shared, `shared` of them by their hashes."""
     held = holder.cached
-    if list(tokens[:shared]) != list(held[:shared]):
+    if regime != holder.regime or list(tokens[:shared]) != list(held[:shared]):
         return 0
     limit = min(len(tokens), len(held))
     while shared < limit and tokens[shared] == held[shared]:

@@ -15,6 +15,7 @@ import torch
 from harness.engines.base import Activations, Capture, Reading
 from harness.engines.transformers.masks import AttentionMasks
 from harness.engines.transformers.places import Place
+from harness.engines.transformers.rotary import RowRotary
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.errors import ModelError, RequestError
 from harness.models.loading import LoadedModel
@@ -22,8 +23,9 @@ from harness.models.routers import router_sites
 from harness.models.sites import site_module
 from harness.spec.steering_terms import Site
 
-# Tokens of one batch: bounds its activations and its [tokens, vocabulary] logits.
+# Tokens of one batch, which bound its activations, and its [tokens, vocabulary] logits.
 _BATCH_TOKENS = 4096
+_BATCH_LOGITS = 2**27
 
 _Batch = list[tuple[int, Reading]]
 _K = TypeVar("_K", int, Place)
@@ -38,15 +40,19 @@ def read(loaded: LoadedModel, readings: Sequence[Reading]) -> Iterator[tuple[int
                 f"reading {position} has {len(reading.tokens)} tokens; the model takes 1 to "
                 f"{loaded.context}"
             )
-    for batch in _batches(readings):
+    tokens = _BATCH_TOKENS
+    if any(_needs_logits(reading.capture) for reading in readings):
+        words = loaded.model.get_input_embeddings().num_embeddings
+        tokens = min(tokens, _BATCH_LOGITS // words)
+    for batch in _batches(readings, tokens):
         yield from _read_batch(loaded, [(position, readings[position]) for position in batch])
 
 
-def _batches(readings: Sequence[Reading]) -> Iterator[list[int]]:
-    """Positions of readings, grouped by similar length."""
+def _batches(readings: Sequence[Reading], tokens: int) -> Iterator[list[int]]:
+    """Positions of readings, grouped by similar length, in batches of at most so many tokens."""
     batch: list[int] = []
     for position in sorted(range(len(readings)), key=lambda index: len(readings[index].tokens)):
-        if batch and len(readings[position].tokens) * (len(batch) + 1) > _BATCH_TOKENS:
+        if batch and len(readings[position].tokens) * (len(batch) + 1) > tokens:
             yield batch
             batch = []
         batch.append(position)
@@ -73,6 +79,9 @@ def _read_batch(loaded: LoadedModel, batch: _Batch) -> Iterator[tuple[int, Activ
             interventions.assign(row, reading.intervention, prompt=reading.prompt)
         captured = _Captured(loaded.model, captures, hooks)
         hooks.enter_context(interventions.applied(slice(0, len(batch)), positions))
+        rotary = RowRotary(loaded.model)
+        lengths = [len(reading.tokens) for _, reading in batch]
+        hooks.enter_context(rotary.turning(rotary.regimes(lengths, positions)))
         output: Any = loaded.model(
             input_ids=tokens,
             attention_mask=AttentionMasks(loaded.model.config).build(

@@ -29,12 +29,19 @@ class Sequence:
     log_probabilities: list[float] = field(default_factory=list)
     length: int = 0
     slot: int = -1
+    #: The regime of rotary embeddings in which its first columns are, see `rotary.py`.
+    regime: int = 0
     distribution: torch.Tensor | None = None
 
     @property
     def all_tokens(self) -> list[int]:
         """Prompt and generated tokens."""
         return [*self.request.prompt, *self.tokens]
+
+    @property
+    def total(self) -> int:
+        """How many tokens that is."""
+        return len(self.request.prompt) + len(self.tokens)
 
     @property
     def generated(self) -> list[int]:
@@ -103,6 +110,14 @@ class Residents:
         """A running sequence's prompt is in the cache: others may share it from now on."""
         self._index.add(sequence)
 
+    def restart(self, sequence: Sequence, regime: int) -> None:
+        """Forget a running sequence's columns and counts: all of its tokens will be read again."""
+        self._index.remove(sequence)
+        sequence.length, sequence.regime = 0, regime
+        self._interventions.assign(
+            sequence.slot, sequence.intervention, prompt=sequence.prompt_length
+        )
+
     def close(self, sequence: Sequence, *, keep: bool) -> None:
         """End a running sequence; the last running one takes its slot."""
         slot, last = sequence.slot, len(self.running) - 1
@@ -126,7 +141,9 @@ class Residents:
 
     def _find(self, sequence: Sequence) -> tuple[Sequence | None, int]:
         tokens = sequence.all_tokens
-        holder, shared = self._index.longest(tokens, sequence.intervention, sequence.prompt_length)
+        holder, shared = self._index.longest(
+            tokens, sequence.intervention, sequence.prompt_length, sequence.regime
+        )
         shared = min(shared, len(tokens) - 1)
         if holder is None or shared < BLOCK:
             return None, 0

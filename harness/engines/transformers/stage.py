@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.engines.transformers.masks import AttentionMasks
 from harness.engines.transformers.residents import Residents, Sequence
+from harness.engines.transformers.rotary import RowRotary
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.engines.transformers.slots import SlotCache
 
@@ -21,6 +22,7 @@ class Stage:
         self._model = model
         self._columns = columns
         self.masks = AttentionMasks(model.config)
+        self.rotary = RowRotary(model)
         self._build(slots, spare)
 
     @property

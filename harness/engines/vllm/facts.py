@@ -10,7 +10,7 @@ from huggingface_hub import snapshot_download
 from transformers import GenerationConfig
 
 from harness.models.content import content_hash
-from harness.models.loading import load_config, load_tokenizer, local_files
+from harness.models.loading import context_of, load_config, load_tokenizer, local_files
 from harness.models.reference import locate
 
 
@@ -43,7 +43,7 @@ class ModelFacts:
     @property
     def context(self) -> int:
         """The longest sequence the model was made for, in tokens."""
-        return int(self.config.get_text_config().max_position_embeddings)
+        return context_of(self.config)
 
     @property
     def vocabulary(self) -> int:

@@ -104,10 +104,14 @@ def facts(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _cost(cost: Cost | None) -> list[tuple[str, str]]:
     """What the engines did in this run."""
-    if cost is None or cost.tokens_per_second is None:
+    if cost is None:
         return []
-    speed = f"{cost.tokens:,} tokens in {cost.engine_seconds:.1f} s of the engines"
-    return [("made", f"{speed} ({cost.tokens_per_second:,.0f} tokens/s)")]
+    lines = []
+    if cost.tokens_per_second is not None:
+        speed = f"{cost.tokens:,} tokens in {cost.engine_seconds:.1f} s of the engines"
+        lines.append(("made", f"{speed} ({cost.tokens_per_second:,.0f} tokens/s)"))
+    peaks = [f"{name} {size:g} GiB" for name, size in cost.peak_memory_gib.items()]
+    return [*lines, ("peak memory", ", ".join(peaks))] if peaks else lines
 
 
 def attention(report: Report) -> list[Concern]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from harness.engines.base import Request, SamplingRules
+from harness.engines.transformers import drawing
 from harness.engines.transformers.drawing import Drawing
 from harness.engines.transformers.residents import Sequence
 
@@ -35,3 +36,32 @@ def test_a_row_draws_the_same_in_any_company():
     backwards, _ = Drawing.of(ROWS[::-1], torch.device("cpu")).draw(logits.flip(0), [3, 3, 3, 3])
     assert tokens == backwards[::-1]
     assert tokens[0][0] == logits[0, 0].argmax()
+
+
+@pytest.mark.parametrize("most", [1, 3 * 64, 2**22])
+def test_drawing_in_parts_draws_the_same(monkeypatch, most):
+    """What is drawn from at once bounds memory and changes nothing, not one bit."""
+    rules = [SamplingRules(temperature=temperature, top_p=0.9) for temperature in (0, 1, 0.5, 2)]
+    rows = [Sequence(0, Request((1,), 4, sampling=rule, sample=str(rule))) for rule in rules]
+    logits = torch.randn(4, 3, 64, generator=torch.Generator().manual_seed(0))
+    draw = Drawing.of(rows, torch.device("cpu")).draw
+    expected = draw(logits, [0, 1, 2, 3])
+    monkeypatch.setattr(drawing, "_AT_ONCE", {"cpu": most})
+    assert draw(logits, [0, 1, 2, 3]) == expected
+
+
+def test_the_largest_tensor_of_drawing_does_not_grow_with_the_rows(monkeypatch):
+    """80 rows with drafts over a vocabulary of 49 152 once took 3 GB beside their logits."""
+    seen = []
+
+    def measured(logits, *rest):
+        seen.append(logits.numel())
+        return choose(logits, *rest)
+
+    choose = drawing.choose
+    monkeypatch.setattr(drawing, "choose", measured)
+    monkeypatch.setattr(drawing, "_AT_ONCE", {"cpu": 1000})
+    rows = [Sequence(0, Request((1,), 4, sample=str(index))) for index in range(80)]
+    Drawing.of(rows, torch.device("cpu")).draw(torch.zeros(80, 5, 100), [0] * 80)
+    assert max(seen) <= 1000
+    assert sum(seen) == 80 * 5 * 100

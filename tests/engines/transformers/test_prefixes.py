@@ -30,6 +30,7 @@ class Held:
     cached: list[int]
     intervention: Intervention | None
     prompt_length: int = 0
+    regime: int = 0
 
 
 interventions = st.none() | st.builds(From, start=st.integers(0, 4 * BLOCK), dose=st.integers(0, 1))
