@@ -289,7 +289,8 @@ def _rescore(parsed: argparse.Namespace) -> int:
     from harness.reporting.rescored import changes_text, rescore
 
     directory = parsed.report or default_directory(Path.cwd(), datetime.now(UTC))
-    outcome = rescore(parsed.which, Path.cwd(), directory, parsed.command)
+    warn = partial(print, "titrate:", file=sys.stderr)
+    outcome = rescore(parsed.which, Path.cwd(), directory, parsed.command, warn)
     finished = outcome.finished
     print(table(finished.report))
     for line in [*changes_text(outcome), *finished.problems]:

@@ -11,10 +11,14 @@ import json
 import operator
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from harness.atomic import open_regular
 from harness.runs.progress import Counts
 
 _INTERVAL = 0.2  # seconds between two writes, as often as a terminal is redrawn
@@ -26,6 +30,10 @@ class Pinned:
 
     counts: Counts = field(default_factory=Counts)
     notes: tuple[str, ...] = ()
+
+
+#: Counters that are no numbers, or fields of another version, are a ValueError.
+_PINNED = TypeAdapter(Pinned)
 
 
 class Pin:
@@ -66,12 +74,15 @@ class Pin:
 
 
 def read(directory: Path) -> dict[str, Pinned]:
-    """What every process said last, by its name; processes that said nothing yet are not there."""
+    """What every process said last, by its name; processes that said nothing yet are not there.
+
+    Nor are those whose file cannot be read: they will replace it, and results are kept elsewhere.
+    """
     board = {}
     for path in sorted(directory.glob("progress-*.json")):
-        said = json.loads(path.read_text("utf-8"))
-        process = path.stem.removeprefix("progress-")
-        board[process] = Pinned(Counts(**said["counts"]), tuple(said["notes"]))
+        with suppress(OSError, ValueError, RecursionError), open_regular(path) as file:
+            pinned = _PINNED.validate_python(json.load(file))
+            board[path.stem.removeprefix("progress-")] = pinned
     return board
 
 

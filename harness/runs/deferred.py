@@ -14,6 +14,7 @@ from harness.engines import engine_inputs
 from harness.engines.base import Activations, Completion, Engine, Reading, Request
 from harness.errors import ModelError
 from harness.models.loading import load_tokenizer
+from harness.runs.record_shapes import ENGINE, EngineShape
 from harness.runs.store import CompletionStore, key_of
 from harness.spec.experiment import EngineSettings
 
@@ -44,12 +45,12 @@ class DeferredEngine:
         self._engine: Engine | None = None
         self._tokenizer: Any = None
         self._key: str | None = None
-        self._noted: Mapping[str, Any] | None = None
+        self._noted: EngineShape | None = None
         if store is not None:
             inputs = engine_inputs(model, settings)
             if inputs is not None:
                 self._key = key_of("engine", inputs)
-                self._noted = store.value(self._key)
+                self._noted = store.value(self._key, ENGINE.validate_python)
 
     @property
     def known(self) -> bool:
@@ -80,15 +81,14 @@ class DeferredEngine:
     def fingerprint(self) -> str:
         """The engine's fingerprint; loads the model where it is not known."""
         if self._noted is not None:
-            return str(self._noted["fingerprint"])
+            return self._noted["fingerprint"]
         return self.load().fingerprint
 
     @property
     def determinism(self) -> Mapping[str, str]:
         """The settings behind the fingerprint."""
         if self._noted is not None:
-            settings: Mapping[str, str] = self._noted["determinism"]
-            return settings
+            return self._noted["determinism"]
         return self.load().determinism
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:

@@ -88,7 +88,7 @@ class Controller:
     def finish(self) -> Ended | None:
         """Write the report of what the workers recorded; None when they began nothing."""
         self._live.close()
-        folder = RunFolder(self._directory)
+        folder = RunFolder(self._directory, warn=self.line.note)
         results = with_one_baseline(folder.results())
         findings = folder.findings()
         if not results and not findings:

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
+
+from pydantic import TypeAdapter
 
 from harness.errors import StoreError
 from harness.runs.folder import unwritable
@@ -51,6 +53,11 @@ class Place(NamedTuple):
     case: str
 
 
+Said = TypeVar("Said")
+_PLACES_OF = TypeAdapter(dict[str, Place])
+_REASONS = TypeAdapter(dict[str, str])
+
+
 def say_places(directory: Path, places: Mapping[str, Place]) -> None:
     """Tell the controller where each node id belongs; every worker says the same.
 
@@ -62,7 +69,7 @@ def say_places(directory: Path, places: Mapping[str, Place]) -> None:
 
 def told_places(directory: Path) -> dict[str, Place]:
     """Where every node id belongs; empty when no worker has a case."""
-    return {nodeid: Place(*place) for nodeid, place in _get(directory / _PLACES).items()}
+    return _get(directory / _PLACES, _PLACES_OF) or {}
 
 
 def say_crashed(directory: Path, crashed: Mapping[str, str]) -> None:
@@ -76,7 +83,7 @@ def say_crashed(directory: Path, crashed: Mapping[str, str]) -> None:
 
 def told_crashed(directory: Path) -> dict[str, str]:
     """What is known of the death of workers, by the case that each was running."""
-    return _get(directory / _CRASHED)
+    return _get(directory / _CRASHED, _REASONS) or {}
 
 
 def _put(file: Path, document: Mapping[str, Any]) -> None:
@@ -90,8 +97,9 @@ def _put(file: Path, document: Mapping[str, Any]) -> None:
         raise unwritable(file.parent, error) from error
 
 
-def _get(file: Path) -> dict[str, Any]:
+def _get(file: Path, kind: TypeAdapter[Said]) -> Said | None:
+    """What a file says; None where it is not there, or says something else."""
     try:
-        return dict(json.loads(file.read_text("utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return kind.validate_json(file.read_bytes())
+    except (OSError, ValueError):
+        return None
