@@ -13,6 +13,9 @@ from typing import BinaryIO
 
 from harness.errors import OutputError
 
+#: How writing fails where reading may well work.
+READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:

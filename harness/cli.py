@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"titrate: {line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
-        print("titrate: interrupted", *getattr(interrupt, "__notes__", ()), file=sys.stderr)
+        said = ["titrate: interrupted", *getattr(interrupt, "__notes__", ())]
+        print("; ".join(said), file=sys.stderr)
         return 130
     return status
 
@@ -226,18 +227,19 @@ def _run_specs(parsed: argparse.Namespace) -> int:
         )
         print(forecast_table(forecasts))
         return 0
-    finished = run_specs(
-        parsed.specs,
-        overrides,
-        parsed.report,
-        progress,
-        parsed.command,
-        store=parsed.store,
-        fresh=parsed.fresh,
-        shard=shard,
-        unsafe_code=parsed.unsafe_code,
-        claims=claims,
-    )
+    with progress.beside():
+        finished = run_specs(
+            parsed.specs,
+            overrides,
+            parsed.report,
+            progress,
+            parsed.command,
+            store=parsed.store,
+            fresh=parsed.fresh,
+            shard=shard,
+            unsafe_code=parsed.unsafe_code,
+            claims=claims,
+        )
     return _told(finished)
 
 

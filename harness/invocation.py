@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.errors import TitrateError
+from harness.interrupts import GO_ON, Held, held
 
 if TYPE_CHECKING:
     from harness.live_line import LiveLine
@@ -106,7 +107,7 @@ def report_directory(config: pytest.Config, started: datetime, progress: Progres
 
 def live_line(config: pytest.Config) -> LiveLine:
     """Progress on the terminal that pytest has captured, between its own lines."""
-    from harness.live_line import LiveLine
+    from harness.live_line import LiveLine, Polite
 
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
@@ -118,17 +119,29 @@ def live_line(config: pytest.Config) -> LiveLine:
         if reporter is not None:
             reporter.ensure_newline()
 
-    return LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line)
+    line = LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line)
+    # pytest writes its own lines whenever it likes; there is no hook around them all.
+    writer = config.get_terminal_writer()
+    writer._file = Polite(writer._file, line)  # noqa: SLF001
+    return line
 
 
 def end(session: pytest.Session, ending: Callable[[], Ended | None]) -> None:
     """End a run: write its report, keep what it took for the summary, fail on what must not be."""
+    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
     try:
-        ended = ending()
+        # Whoever has interrupted the run and does so again wants no report.
+        with nullcontext(Held()) if interrupted else held() as late:
+            ended = ending()
     except TitrateError as error:
         session.config.get_terminal_writer().line(f"\ntitrate: {error}", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return
+    except KeyboardInterrupt:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+        return
+    if late.interrupted:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
     if ended is not None:
         session.config.stash[ENDED] = ended
         if ended.finished.problems and session.exitstatus == pytest.ExitCode.OK:
@@ -159,6 +172,13 @@ def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
     reporter.write_line(f"report: {_shown(ended.finished.directory)}")
     if ended.finished.kept is not None:
         reporter.write_line(f"saved: {_shown(ended.finished.kept)}")
+
+
+def say_interrupted(reporter: pytest.TerminalReporter, ended: Ended | None) -> None:
+    """One line to whoever pressed Ctrl-C: where the report is, and how to go on."""
+    reporter.ensure_newline()
+    where = "no report" if ended is None else f"report: {_shown(ended.finished.directory)}"
+    reporter.write_line(f"titrate: interrupted; {where}; {GO_ON}")
 
 
 def _generated(counts: Counts) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import FieldError, SpecError, TitrateError
+from harness.interrupts import GO_ON, held
 from harness.reporting import Report, check_writable, default_directory
 from harness.reporting.claims import Claims
 from harness.reporting.comparing import Comparing
@@ -94,25 +95,50 @@ def run_specs(
     if check_writable(session.report):
         progress.note(f"the report in {session.report} will be replaced")
     try:
-        selected = [
-            planned(case, unsafe_code=unsafe_code) for case in cases if reasons[case.id] is None
-        ]
-        if shard is not None:
-            session.shard = shard.description(case.case for case in selected)
-            session.selection = selected
-            selected, _ = shard.own(selected)
-        session.plan(selected)
-        session.begin()
-        stopped = _run_all(session, selected)
-        if stopped is not None and not session.opened:
-            raise stopped
-        finished = session.finish(session.report)
-        if stopped is not None and not isinstance(stopped, TitrateError):
-            stopped.add_note(f"The report of what was finished: {finished.directory}")
-            raise stopped
+        return _run(session, cases, reasons, shard, unsafe_code=unsafe_code)
+    except KeyboardInterrupt as interrupt:
+        if not getattr(interrupt, "__notes__", ()):
+            interrupt.add_note(f"no report was written; {GO_ON}")
+        raise
     finally:
         progress.close()
         session.close()
+
+
+def _run(
+    session: Session,
+    cases: Sequence[Case],
+    reasons: Mapping[str, str | None],
+    shard: Shard | None,
+    *,
+    unsafe_code: bool,
+) -> Finished:
+    selected = [
+        planned(case, unsafe_code=unsafe_code) for case in cases if reasons[case.id] is None
+    ]
+    if shard is not None:
+        session.shard = shard.description(case.case for case in selected)
+        session.selection = selected
+        selected, _ = shard.own(selected)
+    session.plan(selected)
+    session.begin()
+    stopped = _run_all(session, selected)
+    session.end()
+    if stopped is not None and not session.opened:
+        raise stopped
+    if isinstance(stopped, KeyboardInterrupt):
+        finished = session.finish(session.report)  # whoever insists gets none
+        stopped.add_note(f"report: {finished.directory}; {GO_ON}")
+        raise stopped
+    with held() as late:
+        finished = session.finish(session.report)
+    if late.interrupted:
+        interrupt = KeyboardInterrupt()
+        interrupt.add_note(f"report: {finished.directory}; {GO_ON}")
+        raise interrupt
+    if stopped is not None and not isinstance(stopped, TitrateError):
+        stopped.add_note(f"The report of what was finished: {finished.directory}")
+        raise stopped
     skipped = [f"{id_} {reason}" for id_, reason in reasons.items() if reason is not None]
     return replace(finished, skipped=skipped)
 

@@ -36,6 +36,8 @@ class Finished:
     """The table of the comparison with a saved run."""
     kept: Path | None = None
     """Where the run was saved to compare later ones with."""
+    deleted: int = 0
+    """Records of this run that somebody deleted from its store while it went on."""
 
     @property
     def failed(self) -> list[str]:
@@ -63,15 +65,23 @@ class Finished:
     @property
     def problems(self) -> list[str]:
         """What must fail the run beside failing cases: violated invariants and gates."""
-        return [
-            f"{check.name} is violated by {check.case}: {check.detail}"
-            for check in self.invariants
-            if not check.holds
-        ] + [
-            f"gate {gate.gate} of {gate.experiment} failed: {gate.detail}"
-            for gate in self.gates
-            if not gate.holds
-        ]
+        lost = (
+            f"{self.deleted:,} record{'s' * (self.deleted != 1)} of this run were deleted from its "
+            "store while it went on; this report has their results, a rerun makes them again"
+        )
+        return (
+            [lost] * bool(self.deleted)
+            + [
+                f"{check.name} is violated by {check.case}: {check.detail}"
+                for check in self.invariants
+                if not check.holds
+            ]
+            + [
+                f"gate {gate.gate} of {gate.experiment} failed: {gate.detail}"
+                for gate in self.gates
+                if not gate.holds
+            ]
+        )
 
 
 def conclude(

@@ -96,12 +96,16 @@ def total(board: Mapping[str, Pinned], gone: Collection[str] = ()) -> Counts:
     for process, pinned in board.items():
         own = pinned.counts
         if process in gone:
-            own = replace(own, requests_total=own.requests_done)
+            own = replace(own, requests_total=own.requests_done, in_flight=0, left=None)
         together = {each.name: _add(each.name, summed, own) for each in fields(Counts)}
         summed = Counts(**together)
     return summed
 
 
 def _add(name: str, first: Counts, second: Counts) -> Any:
+    one, other = getattr(first, name), getattr(second, name)
+    if name == "left":
+        known = [each for each in (one, other) if each is not None]
+        return max(known, default=None)
     join = max if name in {"cases_total", "seconds"} else operator.add
-    return join(getattr(first, name), getattr(second, name))
+    return join(one, other)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.engines import engine_inputs
-from harness.engines.base import Activations, Completion, Engine, Reading, Request
+from harness.engines.base import Activations, Completion, Engine, Reading, Request, Watch
 from harness.errors import ModelError
 from harness.models.loading import load_tokenizer
 from harness.runs.record_shapes import ENGINE, EngineShape
@@ -41,6 +41,7 @@ class DeferredEngine:
     ) -> None:
         self._model = model
         self._opening = opening
+        self._watch: Watch | None = None
         self._store = store
         self._engine: Engine | None = None
         self._tokenizer: Any = None
@@ -65,8 +66,20 @@ class DeferredEngine:
         """
         if self._engine is None:
             self._engine = self._opening()
+            self._engine.watch = self._watch
             self._note(self._engine)
         return self._engine
+
+    @property
+    def watch(self) -> Watch | None:
+        """As the engine's."""
+        return self._watch
+
+    @watch.setter
+    def watch(self, watch: Watch | None) -> None:
+        self._watch = watch
+        if self._engine is not None:
+            self._engine.watch = watch
 
     @property
     def tokenizer(self) -> Any:

@@ -24,8 +24,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.atomic import check_writable, open_regular, write_file
-from harness.errors import StoreError
+from harness.atomic import READ_ONLY, check_writable, open_regular, write_file
+from harness.errors import ReadOnlyError, StoreError
 from harness.runs.journal import Journal
 from harness.runs.record_shapes import MACHINE, MANIFEST
 from harness.runs.records import FORMAT, finding_from, from_json, to_json, usable_records
@@ -187,7 +187,7 @@ class RunFolder:
             report=shape["report"],
             git=shape["git"],
             versions=shape["versions"],
-            shard=shape["shard"],
+            shard=None if shape["shard"] is None else {**shape["shard"]},
             gates=shape["gates"],
             compare=shape["compare"],
             rules=shape.get("rules", ()),  # runs of earlier versions have none
@@ -295,7 +295,8 @@ def _first(error: ValueError) -> str:
 
 def unwritable(directory: Path, error: OSError) -> StoreError:
     """What to say of a run's folder that cannot be written."""
-    return StoreError(
+    kind = ReadOnlyError if error.errno in READ_ONLY else StoreError
+    return kind(
         f"{directory}: the run's records cannot be written: {error.strerror or error}; "
         "free some space or make the folder writable, and run the same command again: "
         "what is stored is not made again"

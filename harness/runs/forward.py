@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.atomic import replace_file
+from harness.atomic import write_file
 from harness.engines.base import Engine
 from harness.errors import ModelError, TaskError
 from harness.interventions.base import Intervention
@@ -182,10 +182,11 @@ def _check(case: str, samples: Sequence[SampleForward], engine: Engine) -> Invar
 def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     stream = io.BytesIO()
     np.savez(stream, **arrays)
-    with replace_file(path) as part:
-        part.write_bytes(stream.getvalue())
+    _write(path, stream.getvalue())
 
 
-def _write(path: Path, text: str) -> None:
-    with replace_file(path) as part:
-        part.write_text(text, encoding="utf-8")
+def _write(path: Path, content: str | bytes) -> None:
+    """Put a file in place; one that says so already stays, and may lie where nothing is written."""
+    data = content.encode() if isinstance(content, str) else content
+    if not path.is_file() or path.read_bytes() != data:
+        write_file(path, data)

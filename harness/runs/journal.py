@@ -88,6 +88,16 @@ class Journal:
             raise
         return start
 
+    @property
+    def deleted(self) -> bool:
+        """Whether the file is no longer to be found, and with it what was appended."""
+        if self._file < 0:
+            return not self.path.exists()
+        try:
+            return not os.path.samestat(os.fstat(self._file), self.path.stat())
+        except OSError:
+            return True
+
     def close(self) -> None:
         """Close the file; closing twice is closing once."""
         if self._file >= 0:

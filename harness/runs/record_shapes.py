@@ -176,6 +176,18 @@ class EngineShape(TypedDict):
 
 
 @with_config(_STRICT)
+class ShardShape(TypedDict):
+    """What a run says of the shard that it is."""
+
+    index: Annotated[Natural, Field(ge=1)]
+    of: Annotated[Natural, Field(ge=1)]
+    cases: Texts
+    selection: Text
+    gates: NotRequired[Texts]
+    identities: NotRequired[Annotated[tuple[Annotated[tuple[Text, Text], _List], ...], _List]]
+
+
+@with_config(_STRICT)
 class ManifestShape(TypedDict):
     """`run.json`; those of earlier versions have no rules."""
 
@@ -186,10 +198,18 @@ class ManifestShape(TypedDict):
     report: Text
     git: Annotated[tuple[Text, bool], _List] | None
     versions: dict[Text, Text]
-    shard: dict[Text, Any] | None
+    shard: ShardShape | None
     gates: Texts
     compare: Text | None
     rules: NotRequired[Texts]
+
+
+@with_config(ConfigDict(strict=True, extra="allow"))
+class HardwareShape(TypedDict):
+    """What a process ran on, of which accelerators are joined."""
+
+    devices: NotRequired[Text | None]
+    accelerators: NotRequired[list[Text]]
 
 
 @with_config(_STRICT)
@@ -197,7 +217,7 @@ class MachineShape(TypedDict):
     """`engine-PROCESS.json`: the settings of engines, and what they ran on."""
 
     determinism: dict[Text, Text]
-    hardware: dict[Text, Any]
+    hardware: HardwareShape
 
 
 COMPLETION = TypeAdapter(CompletionShape)

@@ -24,9 +24,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from harness.atomic import check_writable
+from harness.atomic import READ_ONLY, check_writable
 from harness.engines.base import Completion
-from harness.errors import StoreError
+from harness.errors import ReadOnlyError, StoreError
 from harness.runs.journal import Format, Journal, in_use, line_at, lines, unusable
 from harness.runs.record_shapes import RECORD
 from harness.runs.records import completion_from, completion_json
@@ -41,6 +41,11 @@ Value = TypeVar("Value")
 # Every record begins with its key, so that the index is made without reading the rest of it.
 _KEY = re.compile(rb'\{"key":"([0-9a-f]{64})"')
 _OFFSET_BITS = 48
+
+
+def _plain(document: Any) -> Any:
+    """What was stored as it is."""
+    return document
 
 
 def key_of(fingerprint: str, content: str) -> str:
@@ -79,6 +84,8 @@ class CompletionStore:
         self._read: dict[Path, int] = {}
         self._unusable: set[Path] = set()
         self._journal: Journal | None = None
+        self._put = 0
+        self._deleted = 0
         shards(self.directory)
         self.refresh()
 
@@ -94,7 +101,7 @@ class CompletionStore:
         """
         self.put_value(key, completion_json(completion), "completion", engine)
 
-    def value(self, key: str, decode: Callable[[Any], Value]) -> Value | None:
+    def value(self, key: str, decode: Callable[[Any], Value] = _plain) -> Value | None:
         """What is stored under a key, or None.
 
         `decode` makes it of any JSON whatever, and raises ValueError for what it cannot be made of:
@@ -123,6 +130,7 @@ class CompletionStore:
         try:
             journal = self._own_journal()
             offset = journal.append(record | {"value": value})
+            self._put += 1
         except OSError as error:
             raise _unwritable(self.directory, error) from error
         self._places[bytes.fromhex(key)] = self._place(journal.path, offset)
@@ -174,6 +182,11 @@ class CompletionStore:
         """
         check_usable(self.directory)
 
+    @property
+    def deleted(self) -> int:
+        """How many records of this process are gone, because somebody took their file away."""
+        return self._deleted + (self._put if self._journal and self._journal.deleted else 0)
+
     def close(self) -> None:
         """Close the own file; what is stored can still be read."""
         if self._journal is not None:
@@ -187,6 +200,12 @@ class CompletionStore:
         return len(self._places)
 
     def _own_journal(self) -> Journal:
+        """The file to append to; a new one when the last was deleted, so that the rest is kept."""
+        if self._journal is not None and self._journal.deleted:
+            self._deleted += self._put
+            self._put = 0
+            self._journal.close()
+            self._journal = None
         if self._journal is None:
             self.directory.mkdir(parents=True, exist_ok=True)
             begun = _stamp(datetime.now(UTC))
@@ -253,7 +272,8 @@ def check_usable(directory: Path) -> None:
     """Find out before a run whether a folder is a store, or may become one; makes nothing.
 
     Raises:
-        StoreError: it is something else, or cannot be made or written.
+        StoreError: it is something else, or cannot be made or written; a ReadOnlyError where only
+            the right to write is missing.
     """
     shards(directory)
     try:
@@ -291,6 +311,11 @@ def _key_in(body: bytes) -> str | None:
 
 
 def _unwritable(directory: Path, error: OSError) -> StoreError:
+    if error.errno in READ_ONLY:
+        return ReadOnlyError(
+            f"{directory}: completions cannot be stored: {error.strerror}; make it writable or "
+            "give another folder with --titrate-store"
+        )
     return StoreError(
         f"{directory}: completions cannot be stored: {error.strerror or error}; free some space or "
         "give another folder with --titrate-store, then run the same command again: what is "
