@@ -7,6 +7,8 @@ after a run in which some died.
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -77,7 +79,15 @@ class Controller:
     def orders(self) -> Orders:
         """What every worker is told."""
         started = self.started.isoformat()
-        return Orders(self._id, str(self._directory), started, str(self._report), self._command)
+        return Orders(
+            self._id,
+            str(self._directory),
+            started,
+            str(self._report),
+            self._command,
+            platform.node(),
+            os.getpid(),
+        )
 
     def parts(self) -> dict[str, int]:
         """The part of the cases that each node id belongs to."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from pydantic import TypeAdapter
 
 from harness.errors import StoreError
+from harness.parent import end_with
 from harness.runs.folder import unwritable
 
 # Key of xdist's `workerinput` under which a worker finds its orders.
@@ -34,12 +36,23 @@ class Orders:
     started: str
     report: str
     command: str
+    machine: str = ""
+    controller: int = 0
+    """The controller's process id, which means something on its own machine alone."""
 
     @classmethod
     def found_in(cls, workerinput: Mapping[str, Any]) -> Self | None:
         """The orders of a worker; None where the controller knew of no benches."""
         given = workerinput.get(_KEY)
         return None if given is None else cls(**given)
+
+    def end_with_controller(self) -> None:
+        """Where the controller is of this machine, end when it does: execnet takes 15 s to notice.
+
+        A worker goes on with a pass of the model, and with whatever else needs no controller.
+        """
+        if self.controller and self.machine == platform.node():
+            end_with(self.controller)
 
     def put_into(self, workerinput: dict[str, Any]) -> None:
         """Send them along with a worker."""
