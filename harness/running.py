@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import NoneType
 
 from harness.errors import FieldError, SpecError, TitrateError
 from harness.interrupts import GO_ON, held
@@ -21,6 +22,8 @@ from harness.runs.shard import Shard
 from harness.runs.store import CompletionStore
 from harness.session import Session, opened_session
 from harness.spec import Case, Experiment, Source, expand, load
+
+_LISTS = (list, tuple)
 
 
 def run(
@@ -47,6 +50,18 @@ def run(
     Raises `SpecError` for a spec that cannot be run, and `TitrateError` for a violated invariant
     or gate after the report was written.
     """
+    _check_arguments(
+        [
+            ("experiment", experiment, (Experiment, Path, str), "an Experiment or a spec's path"),
+            ("overrides", overrides, _LISTS, "a list of 'field=value'"),
+            ("directory", directory, (Path, str, NoneType), "a path"),
+            ("store", store, (Path, str, NoneType), "a path"),
+            ("gates", gates, _LISTS, "a list of claims"),
+            ("save", save, (str, NoneType), "a name"),
+            ("compare", compare, (str, NoneType), "a saved run's name, a file or a directory"),
+            ("compare_fail", compare_fail, _LISTS, "a list of rules"),
+        ]
+    )
     if overrides and isinstance(experiment, Experiment):
         raise SpecError(
             f"{overrides[0]}: overrides are for spec files; change an experiment with model_copy"
@@ -65,6 +80,21 @@ def run(
     if finished.problems:
         raise TitrateError(f"{finished.problems[0]} (report: {finished.directory})")
     return finished.report
+
+
+def _check_arguments(
+    given: Sequence[tuple[str, object, tuple[type, ...], str]],
+) -> None:
+    """Raise SpecError for an argument that would fail much later, or mean something else.
+
+    A text in a list's place is the commonest: it would be taken letter by letter.
+    """
+    for name, value, kinds, wanted in given:
+        texts = kinds is not _LISTS or all(
+            isinstance(each, str) for each in (value if isinstance(value, _LISTS) else ())
+        )
+        if not isinstance(value, kinds) or not texts:
+            raise SpecError(f"harness.run: {name}={value!r:.80}: expected {wanted}")
 
 
 def run_specs(

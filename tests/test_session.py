@@ -154,6 +154,27 @@ def test_overrides_of_an_experiment_are_refused_instead_of_ignored():
         harness.run(experiment(), overrides=["task.limit=1"])
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"experiment": 3}, "experiment=3: expected an Experiment or a spec's path"),
+        ({"experiment": {"name": "x"}}, "experiment={'name': 'x'}: expected an Experiment or"),
+        ({"overrides": "task.limit=2"}, "overrides='task.limit=2': expected a list of 'field=val"),
+        ({"overrides": [2]}, "overrides=[2]: expected a list of 'field=value'"),
+        ({"gates": "monotone"}, "gates='monotone': expected a list of claims"),
+        ({"compare_fail": {"a"}}, "compare_fail={'a'}: expected a list of rules"),
+        ({"save": 7}, "save=7: expected a name"),
+        ({"compare": 7}, "compare=7: expected a saved run's name, a file or a directory"),
+        ({"directory": 5}, "directory=5: expected a path"),
+        ({"store": b"x"}, "store=b'x': expected a path"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_refused_by_name(spec, given, told):
+    with pytest.raises(SpecError) as refused:
+        harness.run(**{"experiment": spec} | given)
+    assert f"harness.run: {told}" in str(refused.value)
+
+
 def test_every_run_has_a_folder_of_its_own(spec, here):
     for _ in range(3):
         run_specs([spec], ["intervention.count=0"], None, Silent(), "test")
