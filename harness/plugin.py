@@ -174,6 +174,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if run is None:
         return
     run.end()
+    run.progress.close()
     try:
         if run.opened and not hasattr(session.config, "workerinput"):
             invocation.end(session, partial(_ended, run))

@@ -191,11 +191,10 @@ class Session:
         return replace(finished, deleted=self.counts.deleted)
 
     def end(self) -> None:
-        """Look once more whether what was stored is still there, and let the watcher go."""
+        """Look once more whether what was stored is still there; the watcher is told."""
         self.counts.deleted = 0 if self.store is None else self.store.deleted
         if self.counts.deleted:
             self.progress.update(self.counts)
-        self.progress.close()
 
     def close(self) -> None:
         """Give all models' memory back."""

@@ -353,7 +353,8 @@ class Interrupts(Silent):
 def test_an_interrupted_run_reports_what_is_there(spec):
     with pytest.raises(KeyboardInterrupt) as interrupt:
         harness.run(spec, directory="out", progress=Interrupts(after=3))
-    assert interrupt.value.__notes__ == ["The report of what was finished: out"]
+    (note,) = interrupt.value.__notes__
+    assert note == "report: out; the same command goes on: what is stored is not made again"
     found = statuses(harness.load_report("out").report)
     assert found["small[baseline]"] == "complete"
     assert found["small[count=30]"] == "incomplete"

@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from harness.portable import portable
 from harness.reporting.build import build
 from harness.reporting.claims import Claims
 from harness.reporting.gates import check_gates
@@ -112,9 +115,19 @@ def conclude(
     gates += compared.gates
     judged = tuple(Gate(**asdict(gate)) for gate in gates)
     report = report.model_copy(update={"gates": judged})
+    report = _portable(report)
     write(report, results, directory)
     kept = claims.comparing.keep(SavedRun.of(report, results), claims.saved)
     return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)
+
+
+def _portable(report: Report) -> Report:
+    """The report without the paths of this machine, as it is written and returned."""
+    document = report.model_dump(mode="json")
+    try:
+        return Report.model_validate(portable(document))
+    except ValidationError:  # a number that no report can hold: whoever writes it says which
+        return report
 
 
 def run_info(

@@ -33,6 +33,7 @@ from harness.measure.usage_maps import usage_maps
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
 from harness.pairs.pair import Problem
+from harness.portable import portable
 from harness.runs.pair_files import check_tokenizer, pairs_of
 from harness.runs.plan import PlannedCase
 from harness.runs.results import CaseResult, InvariantResult
@@ -162,7 +163,7 @@ def _write_tables(
         "save_mode": plan.hidden,
         "hidden_states": None
         if plan.hidden == "none"
-        else str((folder.parent / "hidden_states").absolute()),
+        else portable(str((folder.parent / "hidden_states").absolute())),
     }
     _write(folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
 

@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 from harness.engines.base import Completion
 from harness.errors import StoreError, TitrateError
 from harness.interventions.kinds import intervention_from
+from harness.portable import local, portable
 from harness.runs import record_shapes as shapes
 from harness.runs.journal import Format, Line, encoded, lines, unusable
 from harness.runs.results import CaseResult, Departure, DrawResult, InvariantResult, UsageMap
 from harness.spec import Case, Experiment, Source
+from harness.spec.form import resolved
 from harness.spec.source import Place
 from harness.tasks.base import Score
 
@@ -52,8 +54,17 @@ def to_json(result: CaseResult) -> dict[str, Any]:
     }
 
 
+def portable_json(result: CaseResult) -> dict[str, Any]:
+    """The same with its paths as reports carry them; what a model wrote is left alone."""
+    document = to_json(result)
+    draws = document.pop("draws")
+    return {**portable(document), "draws": draws}
+
+
 def from_json(document: Any) -> CaseResult:
     """The case result that `to_json` described; equal to it.
+
+    Relative paths start at the working directory: where a run is looked at is where it was started.
 
     Raises:
         ValueError: the document is anything else.
@@ -84,16 +95,16 @@ def from_json(document: Any) -> CaseResult:
         error=shape["error"],
         seconds=shape["seconds"],
         checks=tuple(_finding(check) for check in shape["checks"]),
-        artefacts=shape["artefacts"],
+        artefacts=None if shape["artefacts"] is None else local(shape["artefacts"]),
         usage=_usage(shape.get("usage")),  # records of earlier versions have none
     )
 
 
 def record_lines(results: Iterable[CaseResult]) -> Iterator[bytes]:
-    """A whole file of records, line by line."""
+    """A whole file of a report's records, line by line."""
     yield encoded({"format": FORMAT.name, "version": FORMAT.version})
     for result in results:
-        yield encoded(to_json(result))
+        yield encoded(portable_json(result))
 
 
 def read_records(path: Path) -> Iterator[CaseResult]:
@@ -266,7 +277,7 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
 def _case_from(value: shapes.CaseShape, around: Source | None = None) -> Case:
     choices = value["choices"]
     if value["places"] is not None:
-        places = tuple((name, Place(text, folder)) for name, text, folder in value["places"])
+        places = tuple((name, Place(text, local(folder))) for name, text, folder in value["places"])
         source = Source(value["file"], places, choices)
     elif around is None:
         raise ValueError("a case without its places in a spec")
@@ -275,7 +286,7 @@ def _case_from(value: shapes.CaseShape, around: Source | None = None) -> Case:
     baseline = value["baseline"]
     return Case(
         id=value["id"],
-        experiment=Experiment.model_validate(value["experiment"]),
+        experiment=Experiment.model_validate(resolved(value["experiment"], Path.cwd())),
         params=value["params"],
         dose=value["dose"],
         source=source,
