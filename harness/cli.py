@@ -94,7 +94,13 @@ def _parser() -> argparse.ArgumentParser:
         help="run every spec on this engine instead; on each of several: transformers,vllm",
     )
     run.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
-    run.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
+    run.add_argument(
+        "--store",
+        type=Path,
+        metavar="DIR",
+        help="for completions and everything that is measured (default: .titrate/store); records "
+        "of runs and saved runs stay in .titrate",
+    )
     run.add_argument("--fresh", action="store_true", help="make stored completions again")
     run.add_argument("--plan", action="store_true", help="say what would be run, and run nothing")
     run.add_argument("--shard", metavar="I/N", help="run the I-th of N equal shares of the cases")

@@ -280,10 +280,15 @@ class Session:
         return run
 
     def _forward_folder(self) -> Path:
-        """Where forward passes are kept; a fresh run has a place of its own, and finds nothing."""
-        folder = forward_below(self.root or Path.cwd())
-        fresh = self.store is not None and self.store.fresh
-        return folder / self.id if fresh else folder
+        """Where forward passes are kept: with the store, where it was put elsewhere.
+
+        A fresh run has a place of its own, and finds nothing.
+        """
+        root, store = self.root or Path.cwd(), self.store
+        folder = forward_below(root)
+        if store is not None and store.directory.absolute() != store_below(root).absolute():
+            folder = store.directory / ".forward"
+        return folder / self.id if store is not None and store.fresh else folder
 
     def _keep(self, result: CaseResult) -> None:
         if self._folder is not None:

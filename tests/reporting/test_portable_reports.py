@@ -33,7 +33,7 @@ def project(tmp_path_factory):
     home = tmp_path_factory.mktemp("home") / "somebody-by-name"
     here = home / "project"
     (here / "models").mkdir(parents=True)
-    shutil.copytree(zoo.resolve("zoo/moe"), here / "models" / "own")
+    shutil.copytree(zoo.resolve("moe"), here / "models" / "own")
     (here / "points.json").write_text(json.dumps([{"layer": 0, "router": n} for n in range(2)]))
     (here / "small.yaml").write_text(SPEC)
     with pytest.MonkeyPatch.context() as patch:
