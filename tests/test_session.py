@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import shutil
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -358,6 +359,39 @@ def test_an_interrupted_run_reports_what_is_there(spec):
     found = statuses(harness.load_report("out").report)
     assert found["small[baseline]"] == "complete"
     assert found["small[count=30]"] == "incomplete"
+
+
+def test_an_interrupt_before_anything_is_finished_says_how_to_go_on(spec, here):
+    class Loading(Silent):
+        def note(self, text):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        harness.run(spec, directory="out", progress=Loading())
+    (note,) = interrupt.value.__notes__
+    assert (
+        note == "no report was written; the same command goes on: what is stored is not made again"
+    )
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupt_while_the_report_is_written_waits_unless_somebody_insists(
+    spec, here, monkeypatch, times
+):
+    def interrupted(*arguments):
+        for _ in range(times):
+            signal.raise_signal(signal.SIGINT)
+        return conclude(*arguments)
+
+    conclude = harness.session.conclude
+    monkeypatch.setattr(harness.session, "conclude", interrupted)
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        harness.run(spec, directory="out")
+    (note,) = interrupt.value.__notes__
+    assert note.endswith("; the same command goes on: what is stored is not made again")
+    assert note.startswith("report: out" if times == 1 else "no report was written")
+    assert (here / "out" / "report.json").exists() == (times == 1)
 
 
 def test_an_engine_that_breaks_leaves_a_report_and_its_own_error(spec, monkeypatch):
