@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 #: Ages are told apart in so many steps up to the length limit.
 _BINS = 64
-#: Every hazard is drawn towards the mean one by as much as so many sequences would.
-_PRIOR = 2.0
+#: Every hazard is drawn towards the one before it by as much as so many sequences would.
+_PRIOR = 80.0
 #: Before any sequence has ended, one is taken to have after this share of the length limit.
 _FIRST_GUESS = 0.5
 #: Weight of the newest pass; older ones fade, because an engine gets slower or faster on its way.
@@ -33,8 +33,8 @@ _FIXED = 0.2
 _SPREAD = 0.03
 #: Below so many expected sequences nothing runs any more.
 _NOBODY = 0.05
-#: The rows of tables that are looked at: a stream of a million requests is estimated from a part.
-_MOST_STEPS = 20_000
+#: Of those that wait, as many times the slots are played; the others take what these take each.
+_PLAYED = 3
 
 
 @dataclass
@@ -128,10 +128,15 @@ class Estimate:
             age[min(int(length / width + 0.5), last)] += 1
         passes = width / max(self._advanced / self._rows if self._rows else 1.0, 1.0)
         prompt = self._reading / max(self._admitted, 1)
-        let_in = min(float(waiting), max(0.0, self._slots - float(age.sum())))
+        slots = max(self._slots, 1)
+        beyond = max(0.0, float(waiting) - _PLAYED * slots)
+        steps = float(np.cumprod(1.0 - hazards[:-1]).sum()) + 1.0
+        seconds = beyond * (prompt + steps * passes * self._pass.seconds(slots) / slots)
+        let_in = min(waiting - beyond, max(0.0, slots - float(age.sum())))
         age[0] += let_in
-        left, seconds = waiting - let_in, let_in * prompt
-        for _ in range(_MOST_STEPS):
+        left = waiting - beyond - let_in
+        seconds += let_in * prompt
+        while True:
             ends = age * hazards
             ending = float(ends.sum())
             let_in = min(left, ending)
@@ -159,8 +164,10 @@ class Estimate:
                 exposed[last] += 1
                 ends[last] += 1
         guess = 1.0 / (_FIRST_GUESS * count)
-        mean = (ends.sum() + guess) / (exposed.sum() + 1.0)
-        hazards: NDArray[np.float64] = np.minimum((ends + _PRIOR * mean) / (exposed + _PRIOR), 1.0)
+        hazards, hazard = np.empty(count), (ends.sum() + guess) / (exposed.sum() + 1.0)
+        for each in range(count):
+            hazard = (ends[each] + _PRIOR * hazard) / (exposed[each] + _PRIOR)
+            hazards[each] = min(hazard, 1.0)
         hazards[-1] = 1.0
         return hazards
 
