@@ -50,7 +50,7 @@ def _changed(value: Any, rules: tuple[tuple[re.Pattern[str], str], ...]) -> Any:
                 value = pattern.sub(sign, value)
         return value
     if isinstance(value, Mapping):
-        return {name: _changed(each, rules) for name, each in value.items()}
+        return {_changed(name, rules): _changed(each, rules) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_changed(each, rules) for each in value]
     return value

@@ -41,6 +41,7 @@ class StreamWatch:
         self._estimate = Estimate(limit, clock)
         self._begun: float | None = None
         self._done = 0
+        self._ending = 0
         self._mark = 0.0
         self._estimated = -_INTERVAL
 
@@ -62,6 +63,7 @@ class StreamWatch:
         """A request is complete."""
         self.waiting -= 1
         self._done += 1
+        self._ending = max(0, self._ending - 1)
         self._estimate.ended(length, cut=cut)
 
     def read(self, tokens: int) -> None:
@@ -71,6 +73,7 @@ class StreamWatch:
 
     def step(self, lengths: Sequence[int]) -> None:
         """A pass advanced what is in flight."""
+        self._ending += max(0, len(self._estimate.in_flight) - len(lengths))
         self._estimate.step(lengths)
         self._tell()
 
@@ -94,9 +97,9 @@ class StreamWatch:
 
     def _left(self) -> float | None:
         """Seconds that the whole run is expected to take from here on."""
-        flying = len(self._estimate.in_flight)
-        # What ended in this very pass is neither in flight nor handed on yet.
-        left = self._estimate.left(max(0, self.waiting - flying))
+        # What ended in this very pass is no longer in flight, and was not handed on yet.
+        begun = len(self._estimate.in_flight) + self._ending
+        left = self._estimate.left(max(0, self.waiting - begun))
         if left is None or self._begun is None:
             return None
         between = max(0.0, self._mark - self._begun - self.seconds)
