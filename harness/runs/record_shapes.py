@@ -15,6 +15,7 @@ from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 from harness.engines.base import FinishReason
 from harness.runs.results import CaseStatus
 from harness.spec.steering_terms import Site
+from harness.tasks.base import Doubt
 
 _STRICT = ConfigDict(strict=True)
 
@@ -45,13 +46,19 @@ class CompletionShape(TypedDict):
 
 @with_config(_STRICT)
 class DrawShape(TypedDict):
-    """A scored completion; `score` is correct, parsed, detail, tool_call."""
+    """A scored completion; `score` is correct, parsed, detail, tool_call, doubt.
+
+    Records of earlier versions have no doubt.
+    """
 
     sample: Text
     draw: Natural
     prompt: Text
     completion: CompletionShape
-    score: Annotated[tuple[bool, bool, Text, bool], _List]
+    score: (
+        Annotated[tuple[bool, bool, Text, bool, Doubt], _List]
+        | Annotated[tuple[bool, bool, Text, bool], _List]
+    )
     agreement: Natural | None
 
 
