@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import BinaryIO
 
 from harness.errors import OutputError
+
+#: How writing fails where reading may well work.
+READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 @contextmanager
@@ -58,3 +64,19 @@ def check_writable(folder: Path) -> None:
     there = next(path for path in (absolute, *absolute.parents) if path.exists())
     with TemporaryFile(dir=there, prefix="."):
         pass
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading: whatever else has its name is an OSError, and is not waited for.
+
+    A directory opens and cannot be read, a pipe without a writer never opens, and a device may
+    have no end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        kind = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        said = os.strerror(kind) if stat.S_ISDIR(mode) else "Not a regular file"
+        raise OSError(kind, said, str(path))
+    return os.fdopen(descriptor, "rb")

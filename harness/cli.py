@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt as interrupt:
-        print("titrate: interrupted", *getattr(interrupt, "__notes__", ()), file=sys.stderr)
+        said = ["titrate: interrupted", *getattr(interrupt, "__notes__", ())]
+        print("; ".join(said), file=sys.stderr)
         return 130
     return status
 
@@ -98,7 +99,13 @@ def _parser() -> argparse.ArgumentParser:
         help="run every spec on this engine instead; on each of several: transformers,vllm",
     )
     run.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
-    run.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
+    run.add_argument(
+        "--store",
+        type=Path,
+        metavar="DIR",
+        help="for completions and everything that is measured (default: .titrate/store); records "
+        "of runs and saved runs stay in .titrate",
+    )
     run.add_argument("--fresh", action="store_true", help="make stored completions again")
     run.add_argument("--plan", action="store_true", help="say what would be run, and run nothing")
     run.add_argument("--shard", metavar="I/N", help="run the I-th of N equal shares of the cases")
@@ -232,18 +239,19 @@ def _run_specs(parsed: argparse.Namespace) -> int:
         )
         print(forecast_table(forecasts))
         return 0
-    finished = run_specs(
-        parsed.specs,
-        overrides,
-        parsed.report,
-        progress,
-        parsed.command,
-        store=parsed.store,
-        fresh=parsed.fresh,
-        shard=shard,
-        unsafe_code=parsed.unsafe_code,
-        claims=claims,
-    )
+    with progress.beside():
+        finished = run_specs(
+            parsed.specs,
+            overrides,
+            parsed.report,
+            progress,
+            parsed.command,
+            store=parsed.store,
+            fresh=parsed.fresh,
+            shard=shard,
+            unsafe_code=parsed.unsafe_code,
+            claims=claims,
+        )
     return _told(finished, ran=True)
 
 
@@ -298,7 +306,8 @@ def _rescore(parsed: argparse.Namespace) -> int:
     from harness.reporting.rescored import changes_text, rescore
 
     directory = parsed.report or default_directory(Path.cwd(), datetime.now(UTC))
-    outcome = rescore(parsed.which, Path.cwd(), directory, parsed.command)
+    warn = partial(print, "titrate:", file=sys.stderr)
+    outcome = rescore(parsed.which, Path.cwd(), directory, parsed.command, warn)
     finished = outcome.finished
     print(table(finished.report))
     for line in [*changes_text(outcome), *finished.problems]:

@@ -10,6 +10,7 @@
     ├── RequestError             one request that an engine refuses; the requests beside it go on
     ├── SandboxError             untrusted code cannot be run at the isolation that was asked for
     ├── StoreError               a completion store, or a run's records, that cannot be used
+    │   └── ReadOnlyError        one that nothing can be written to; what it holds can be used
     └── ReportError              a report that cannot be written or read
 
 A message has three parts: the offending value, the place, and what would be accepted. A spec with
@@ -119,6 +120,10 @@ class SandboxError(TitrateError):
 
 class StoreError(TitrateError):
     """A completion store, or the records of a run, that cannot be read or written."""
+
+
+class ReadOnlyError(StoreError):
+    """A completion store, or the place of a run's records, that only lacks the right to write."""
 
 
 class ReportError(TitrateError):

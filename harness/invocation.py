@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from harness.errors import TitrateError
+from harness.interrupts import GO_ON, Held, held
 
 if TYPE_CHECKING:
     from harness.live_line import LiveLine
@@ -151,7 +152,7 @@ def report_directory(config: pytest.Config, started: datetime, progress: Progres
 
 def live_line(config: pytest.Config) -> LiveLine:
     """Progress on the terminal that pytest has captured, between its own lines."""
-    from harness.live_line import LiveLine
+    from harness.live_line import LiveLine, Polite
 
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
@@ -163,17 +164,29 @@ def live_line(config: pytest.Config) -> LiveLine:
         if reporter is not None:
             reporter.ensure_newline()
 
-    return LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line)
+    line = LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line)
+    # pytest writes its own lines whenever it likes; there is no hook around them all.
+    writer = config.get_terminal_writer()
+    writer._file = Polite(writer._file, line)  # noqa: SLF001
+    return line
 
 
 def end(session: pytest.Session, ending: Callable[[], Ended | None]) -> None:
     """End a run: write its report, keep what it took for the summary, fail on what must not be."""
+    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
     try:
-        ended = ending()
+        # Whoever has interrupted the run and does so again wants no report.
+        with nullcontext(Held()) if interrupted else held() as late:
+            ended = ending()
     except TitrateError as error:
         session.config.get_terminal_writer().line(f"\ntitrate: {error}", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return
+    except KeyboardInterrupt:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+        return
+    if late.interrupted:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
     if ended is not None:
         session.config.stash[ENDED] = ended
         _tell_gates(session.config, ended.finished)
@@ -232,8 +245,17 @@ def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
         reporter.write_line(table(finished.report))
     if finished.compared:
         reporter.write_line(finished.compared)
-    for violation in finished.violations:
-        reporter.write_line(violation, red=True)
+    for line in [*finished.lost, *finished.violations]:
+        reporter.write_line(line, red=True)
     link = has_links(terminal=bool(reporter.isatty))
     for line in [*finished.verdicts, *closing(finished, link=link, loads=ended.loads)]:
         reporter.write_line(line)
+
+
+def say_interrupted(reporter: pytest.TerminalReporter, ended: Ended | None) -> None:
+    """One line to whoever pressed Ctrl-C: where the report is, and how to go on."""
+    from harness.reporting.closing import shown
+
+    reporter.ensure_newline()
+    where = "no report" if ended is None else f"report: {shown(ended.finished.directory)}"
+    reporter.write_line(f"titrate: interrupted; {where}; {GO_ON}")

@@ -44,7 +44,8 @@ def add_options(parser: pytest.Parser) -> None:
         "--titrate-store",
         metavar="DIR",
         type=Path,
-        help="keep completions here (default: .titrate/store below the root directory)",
+        help="keep completions and everything that is measured here (default: .titrate/store below "
+        "the root directory); records of runs and saved runs stay in .titrate",
     )
     group.addoption(
         "--titrate-fresh",

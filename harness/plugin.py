@@ -181,6 +181,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     run = session.config.stash.get(SESSION, None)
     if run is None:
         return
+    run.end()
     run.progress.close()
     try:
         if run.opened and not hasattr(session.config, "workerinput"):
@@ -196,11 +197,14 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> None:
-    """End with a short table and the report's path."""
-    if invocation.ENDED in config.stash:
-        invocation.summarise(terminalreporter, config.stash[invocation.ENDED])
+    """End with a short table and the report's path; after an interrupt, with how to go on."""
+    ended = config.stash.get(invocation.ENDED, None)
+    if ended is not None:
+        invocation.summarise(terminalreporter, ended)
+    if exitstatus == pytest.ExitCode.INTERRUPTED and (SESSION in config.stash or ended is not None):
+        invocation.say_interrupted(terminalreporter, ended)
 
 
 def _ended(run: Session) -> invocation.Ended:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import NoneType
 
 from harness.errors import FieldError, SpecError, TitrateError
+from harness.interrupts import GO_ON, held
 from harness.reporting import check_writable, default_directory
 from harness.reporting.claims import Claims
 from harness.reporting.comparing import Comparing
@@ -21,6 +23,8 @@ from harness.runs.shard import Shard
 from harness.runs.store import CompletionStore
 from harness.session import Session, opened_session
 from harness.spec import Case, Experiment, Source, expand, load
+
+_LISTS = (list, tuple)
 
 
 def run(
@@ -48,6 +52,18 @@ def run(
     or gate after the report was written. What is returned is what `harness.load_report` makes of
     the report's folder.
     """
+    _check_arguments(
+        [
+            ("experiment", experiment, (Experiment, Path, str), "an Experiment or a spec's path"),
+            ("overrides", overrides, _LISTS, "a list of 'field=value'"),
+            ("directory", directory, (Path, str, NoneType), "a path"),
+            ("store", store, (Path, str, NoneType), "a path"),
+            ("gates", gates, _LISTS, "a list of claims"),
+            ("save", save, (str, NoneType), "a name"),
+            ("compare", compare, (str, NoneType), "a saved run's name, a file or a directory"),
+            ("compare_fail", compare_fail, _LISTS, "a list of rules"),
+        ]
+    )
     if overrides and isinstance(experiment, Experiment):
         raise SpecError(
             f"{overrides[0]}: overrides are for spec files; change an experiment with model_copy"
@@ -66,6 +82,21 @@ def run(
     if finished.problems:
         raise TitrateError(f"{finished.problems[0]} (report: {finished.directory})")
     return LoadedReport(finished.report, finished.directory)
+
+
+def _check_arguments(
+    given: Sequence[tuple[str, object, tuple[type, ...], str]],
+) -> None:
+    """Raise SpecError for an argument that would fail much later, or mean something else.
+
+    A text in a list's place is the commonest: it would be taken letter by letter.
+    """
+    for name, value, kinds, wanted in given:
+        texts = kinds is not _LISTS or all(
+            isinstance(each, str) for each in (value if isinstance(value, _LISTS) else ())
+        )
+        if not isinstance(value, kinds) or not texts:
+            raise SpecError(f"harness.run: {name}={value!r:.80}: expected {wanted}")
 
 
 def run_specs(
@@ -96,25 +127,50 @@ def run_specs(
     if check_writable(session.report):
         progress.note(f"the report in {session.report} will be replaced")
     try:
-        selected = [
-            planned(case, unsafe_code=unsafe_code) for case in cases if reasons[case.id] is None
-        ]
-        if shard is not None:
-            session.shard = shard.description(case.case for case in selected)
-            session.selection = selected
-            selected, _ = shard.own(selected)
-        session.plan(selected)
-        session.begin()
-        stopped = _run_all(session, selected)
-        if stopped is not None and not session.opened:
-            raise stopped
-        finished = session.finish(session.report)
-        if stopped is not None and not isinstance(stopped, TitrateError):
-            stopped.add_note(f"The report of what was finished: {finished.directory}")
-            raise stopped
+        return _run(session, cases, reasons, shard, unsafe_code=unsafe_code)
+    except KeyboardInterrupt as interrupt:
+        if not getattr(interrupt, "__notes__", ()):
+            interrupt.add_note(f"no report was written; {GO_ON}")
+        raise
     finally:
         progress.close()
         session.close()
+
+
+def _run(
+    session: Session,
+    cases: Sequence[Case],
+    reasons: Mapping[str, str | None],
+    shard: Shard | None,
+    *,
+    unsafe_code: bool,
+) -> Finished:
+    selected = [
+        planned(case, unsafe_code=unsafe_code) for case in cases if reasons[case.id] is None
+    ]
+    if shard is not None:
+        session.shard = shard.description(case.case for case in selected)
+        session.selection = selected
+        selected, _ = shard.own(selected)
+    session.plan(selected)
+    session.begin()
+    stopped = _run_all(session, selected)
+    session.end()
+    if stopped is not None and not session.opened:
+        raise stopped
+    if isinstance(stopped, KeyboardInterrupt):
+        finished = session.finish(session.report)  # whoever insists gets none
+        stopped.add_note(f"report: {finished.directory}; {GO_ON}")
+        raise stopped
+    with held() as late:
+        finished = session.finish(session.report)
+    if late.interrupted:
+        interrupt = KeyboardInterrupt()
+        interrupt.add_note(f"report: {finished.directory}; {GO_ON}")
+        raise interrupt
+    if stopped is not None and not isinstance(stopped, TitrateError):
+        stopped.add_note(f"The report of what was finished: {finished.directory}")
+        raise stopped
     skipped = [f"{id_} {reason}" for id_, reason in reasons.items() if reason is not None]
     return replace(finished, skipped=skipped)
 

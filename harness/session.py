@@ -7,14 +7,14 @@ engines, plans or reports than this file shows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from harness.engines import open_engine
 from harness.engines.base import Engine
-from harness.errors import StoreError
+from harness.errors import ReadOnlyError, StoreError
 from harness.invariants.checking import Check, Checker
 from harness.reporting.claims import Claims
 from harness.reporting.conclude import Finished, conclude, run_info
@@ -79,6 +79,8 @@ class Session:
     _told: set[str] = field(default_factory=set)
     _findings: list[InvariantResult] = field(default_factory=list)
     _checker: Checker = field(default_factory=Checker)
+    _read_only: ReadOnlyError | None = None
+    """Why nothing that this run makes could be kept; then it makes nothing."""
 
     def __post_init__(self) -> None:
         self.id = self.id or run_id(self.started)
@@ -111,10 +113,29 @@ class Session:
             try:
                 folder.begin(self._manifest())
                 folder.plan(self._planned())
-            except StoreError:
+            except StoreError as error:
                 folder.discard()
-                raise
-            self._folder = folder
+                self._do_without(error)
+            else:
+                self._folder = folder
+
+    def check_store(self) -> None:
+        """Find out whether what is made can be stored; a full store that is read-only will do.
+
+        Raises:
+            StoreError: it cannot be written, and holds nothing either.
+        """
+        assert self.store is not None
+        try:
+            self.store.check_writable()
+        except StoreError as error:
+            self._do_without(error)
+
+    def _do_without(self, error: StoreError) -> None:
+        """Go on, for as long as nothing must be made: what is stored needs no place to be kept."""
+        if not isinstance(error, ReadOnlyError) or not self.store:
+            raise error
+        self._read_only = self._read_only or error
 
     def outcome(self, case: PlannedCase) -> CaseResult:
         """The case's result, running what is missing. A case that failed comes back as failed.
@@ -164,11 +185,18 @@ class Session:
         return list({result.case.id: result for result in [*self._planned(), *came]}.values())
 
     def finish(self, directory: Path) -> Finished:
-        """Write the report of everything that was run."""
+        """Write the report of everything that was run; the run has ended."""
         info = run_info(
             self._manifest(), self._determinism, hardware(), datetime.now(UTC), self.counts
         )
-        return conclude(info, self.results(), directory, self._findings, self.claims)
+        finished = conclude(info, self.results(), directory, self._findings, self.claims)
+        return replace(finished, deleted=self.counts.deleted)
+
+    def end(self) -> None:
+        """Look once more whether what was stored is still there; the watcher is told."""
+        self.counts.deleted = 0 if self.store is None else self.store.deleted
+        if self.counts.deleted:
+            self.progress.update(self.counts)
 
     def close(self) -> None:
         """Give all models' memory back."""
@@ -214,10 +242,14 @@ class Session:
         """Plan all cases of a model, and load it if anything of them is still to be made."""
         abandoned = self.abandoned()
         group = [each for each in self._groups[key] if each.id not in abandoned]
+        # A worker meets its own parts only, and all that it can tell is how long these take.
+        self.counts.cases_met += len(self._cases) if self._part else len(group)
         parts = {part: cases for (model, part), cases in self._groups.items() if model == key[0]}
         model, settings = case.experiment.model, case.experiment.engine
 
         def opening() -> Engine:
+            if self._read_only is not None:
+                raise self._read_only
             self.progress.note(f"loading {model}")
             needs = needs_of(each.experiment for each in group)
             engine = open_engine(model, settings, needs)
@@ -250,10 +282,15 @@ class Session:
         return run
 
     def _forward_folder(self) -> Path:
-        """Where forward passes are kept; a fresh run has a place of its own, and finds nothing."""
-        folder = forward_below(self.root or Path.cwd())
-        fresh = self.store is not None and self.store.fresh
-        return folder / self.id if fresh else folder
+        """Where forward passes are kept: with the store, where it was put elsewhere.
+
+        A fresh run has a place of its own, and finds nothing.
+        """
+        root, store = self.root or Path.cwd(), self.store
+        folder = forward_below(root)
+        if store is not None and store.directory.absolute() != store_below(root).absolute():
+            folder = store.directory / ".forward"
+        return folder / self.id if store is not None and store.fresh else folder
 
     def _keep(self, result: CaseResult) -> None:
         if self._folder is not None:
@@ -300,5 +337,5 @@ def opened_session(
     session.store = CompletionStore(
         store or store_below(root), fresh=fresh, since=session.started, warn=progress.note
     )
-    session.store.check_writable()
+    session.check_store()
     return session

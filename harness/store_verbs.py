@@ -46,11 +46,11 @@ def add_to(verbs: Any) -> None:
 
 
 def _list(parsed: argparse.Namespace) -> int:
-    from harness.runs.store_care import contents, existing_shards, kept_verdicts
+    from harness.runs.store_care import contents, existing_shards, kept_verdicts, size_of
 
     directory = _directory(parsed)
     files = existing_shards(directory)
-    size = sum(path.stat().st_size for path in files)
+    size = sum(map(size_of, files))
     print(f"{directory}: {_count(len(files), 'file')}, {_size(size)}")
     kept = contents(directory)
     if kept:

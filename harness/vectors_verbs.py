@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,9 @@ def _build(parsed: argparse.Namespace) -> int:
         raise VectorError(f"{parsed.output}: vectors are written as safetensors; see export")
     with output(parsed.output):
         check_writable(parsed.output.parent)  # before a model is loaded
-    vectors = build(experiment, LiveLine(sys.stderr))
+    line = LiveLine(sys.stderr)
+    with closing(line), line.beside():
+        vectors = build(experiment, line)
     write_own(vectors, parsed.output)
     print(_listing(parsed.output, vectors), end="")
     return 0

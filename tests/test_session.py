@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import shutil
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -155,6 +156,27 @@ def test_overrides_of_an_experiment_are_refused_instead_of_ignored():
         harness.run(experiment(), overrides=["task.limit=1"])
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"experiment": 3}, "experiment=3: expected an Experiment or a spec's path"),
+        ({"experiment": {"name": "x"}}, "experiment={'name': 'x'}: expected an Experiment or"),
+        ({"overrides": "task.limit=2"}, "overrides='task.limit=2': expected a list of 'field=val"),
+        ({"overrides": [2]}, "overrides=[2]: expected a list of 'field=value'"),
+        ({"gates": "monotone"}, "gates='monotone': expected a list of claims"),
+        ({"compare_fail": {"a"}}, "compare_fail={'a'}: expected a list of rules"),
+        ({"save": 7}, "save=7: expected a name"),
+        ({"compare": 7}, "compare=7: expected a saved run's name, a file or a directory"),
+        ({"directory": 5}, "directory=5: expected a path"),
+        ({"store": b"x"}, "store=b'x': expected a path"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_refused_by_name(spec, given, told):
+    with pytest.raises(SpecError) as refused:
+        harness.run(**{"experiment": spec} | given)
+    assert f"harness.run: {told}" in str(refused.value)
+
+
 def test_every_run_has_a_folder_of_its_own(spec, here):
     for _ in range(3):
         run_specs([spec], ["intervention.count=0"], None, Silent(), "test")
@@ -273,13 +295,13 @@ def test_a_model_that_cannot_be_loaded_fails_its_cases_only(here):
     finished = run_specs([both], [], "out", watcher, "test")
     by_model = {
         model: {case.status for case in finished.report.cases if case.model == model}
-        for model in (broken, "zoo/moe")
+        for model in ("./broken", "zoo/moe")
     }
-    assert by_model == {broken: {"failed"}, "zoo/moe": {"complete"}}
+    assert by_model == {"./broken": {"failed"}, "zoo/moe": {"complete"}}
     assert len(finished.failed) == 3
     assert watcher.notes.count(f"loading {broken}") == 1
     (error,) = {case.error for case in finished.report.cases if case.status == "failed"}
-    assert error.startswith(f"model '{broken}' cannot be loaded: ")
+    assert error.startswith("model './broken' cannot be loaded: ")
 
 
 def test_without_any_model_there_is_no_report(here):
@@ -333,10 +355,44 @@ class Interrupts(Silent):
 def test_an_interrupted_run_reports_what_is_there(spec):
     with pytest.raises(KeyboardInterrupt) as interrupt:
         harness.run(spec, directory="out", progress=Interrupts(after=3))
-    assert interrupt.value.__notes__ == ["The report of what was finished: out"]
+    (note,) = interrupt.value.__notes__
+    assert note == "report: out; the same command goes on: what is stored is not made again"
     found = statuses(harness.load_report("out").report)
     assert found["small[baseline]"] == "complete"
     assert found["small[count=30]"] == "incomplete"
+
+
+def test_an_interrupt_before_anything_is_finished_says_how_to_go_on(spec, here):
+    class Loading(Silent):
+        def note(self, text):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        harness.run(spec, directory="out", progress=Loading())
+    (note,) = interrupt.value.__notes__
+    assert (
+        note == "no report was written; the same command goes on: what is stored is not made again"
+    )
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupt_while_the_report_is_written_waits_unless_somebody_insists(
+    spec, here, monkeypatch, times
+):
+    def interrupted(*arguments):
+        for _ in range(times):
+            signal.raise_signal(signal.SIGINT)
+        return conclude(*arguments)
+
+    conclude = harness.session.conclude
+    monkeypatch.setattr(harness.session, "conclude", interrupted)
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        harness.run(spec, directory="out")
+    (note,) = interrupt.value.__notes__
+    assert note.endswith("; the same command goes on: what is stored is not made again")
+    assert note.startswith("report: out" if times == 1 else "no report was written")
+    assert (here / "out" / "report.json").exists() == (times == 1)
 
 
 def test_an_engine_that_breaks_leaves_a_report_and_its_own_error(spec, monkeypatch):

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.engines.base import Completion, Request, SamplingRules, Stop
+from harness.engines.base import Completion, Request, SamplingRules, Stop, Watch
 from harness.interventions.dac import DAC
 from harness.interventions.steering import Steering
 
@@ -110,7 +110,12 @@ class _Sequence:
 
 
 def in_rounds(
-    queue: Iterable[tuple[int, Request]], generate: Generate, *, rows: int, context: int
+    queue: Iterable[tuple[int, Request]],
+    generate: Generate,
+    *,
+    rows: int,
+    context: int,
+    watch: Watch | None = None,
 ) -> Iterator[tuple[int, Completion]]:
     """Yield `(position, completion)` of requests whose intervention is a `DAC`, as they end.
 
@@ -119,13 +124,19 @@ def in_rounds(
         generate: Runs plain requests, which may ask for distributions.
         rows: How many ended requests' columns the engine keeps at least; bounds those in flight.
         context: The most tokens that the model takes.
+        watch: Told of every round as of one pass.
     """
     waiting = deque(_sequence(position, request, context) for position, request in queue)
     running: list[_Sequence] = []
     while waiting or running:
         while waiting and (not running or _rows([*running, waiting[0]]) <= rows):
             running.append(waiting.popleft())
-        yield from _round(running, generate)
+        if watch is not None:
+            watch.flying([sequence.step for sequence in running])
+        ended = list(_round(running, generate))
+        if watch is not None:
+            watch.step([sequence.step for sequence in running])
+        yield from ended
 
 
 def rows_of(request: Request) -> list[Request]:

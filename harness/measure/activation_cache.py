@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from harness.atomic import replace_file
+from harness.atomic import open_regular, replace_file
 from harness.engines.base import Engine
 from harness.errors import StoreError
 from harness.measure.steering_vectors import pair_states, readings_of_pairs
@@ -49,8 +49,8 @@ class KeptStates:
 
     @property
     def size(self) -> int:
-        """Bytes."""
-        return self.path.stat().st_size
+        """Bytes; none of a link to nothing."""
+        return self.path.stat().st_size if self.path.exists() else 0
 
 
 class ActivationCache:
@@ -173,13 +173,21 @@ def kept_states(directory: Path) -> Iterator[KeptStates]:
 def _problem(path: Path) -> str | None:
     """Why a file cannot be used, or None."""
     try:
+        open_regular(path).close()  # what follows would wait for a pipe, and for a device
         with safe_open(path, framework="numpy") as file:
             facts = file.metadata() or {}
             tensors = {side: file.get_tensor(side) for side in _SIDES}
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    except SafetensorError as error:
         return f"cannot be read: {error}"
     if facts.get("digest") != _digest(tensors):
         return "is altered"
+    first, second = tensors.values()
+    if first.ndim != 2 or first.shape != second.shape or first.dtype != np.float64:
+        return "holds no hidden states of pairs"
+    if "engine" not in facts or not facts.get("at", "").isdecimal():
+        return "does not say when and with which engine it was made"
     if facts.get("key") != path.name.removesuffix(_SUFFIX):
         return "has been renamed"
     return None

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from harness.engines.base import Capture, Engine, Reading, Request
 from harness.errors import TaskError
 from harness.interventions.array import Array
+from harness.measure.steering_vectors import distinct
 from harness.spec.steering_terms import Site
 from harness.tasks.contrast import ContrastPair
 from harness.tasks.conversations import render
@@ -62,8 +63,9 @@ def build_differences(
 ) -> Mapping[int, Array]:
     """The difference [S, H] of each layer, S at most `steps`, from the sides of `sides_of`.
 
-    Raises TaskError for a text that the engine refuses.
+    Raises TaskError for a text that the engine refuses, FieldError for no layer at all.
     """
+    layers = distinct(layers)
     texts = list(_followed(engine, sides, steps))
     readings = [
         Reading(

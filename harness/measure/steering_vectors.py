@@ -62,6 +62,7 @@ def pair_states(
     The state of a text does not depend on what it is batched with: padding is masked out, and
     positions are its own.
     """
+    layers = distinct(layers)
     readings = list(
         readings_of_pairs(engine.tokenizer, pairs, layers=layers, site=site, position=position)
     )
@@ -92,9 +93,13 @@ def build_vectors(
 ) -> SteeringVectors:
     """One vector per layer from the pairs' hidden states, which `read` reads or has kept.
 
+    A layer that is named twice has one vector all the same.
+
     Raises TaskError for pairs that are none, whose sides are the same tokens, in which the
-    position rule matches no token, or whose sides are all alike up to there.
+    position rule matches no token, or whose sides are all alike up to there; FieldError for no
+    layer at all.
     """
+    layers = distinct(layers)
     readings = readings_of_pairs(
         engine.tokenizer, pairs, layers=layers, site=site, position=position
     )
@@ -118,6 +123,16 @@ def build_vectors(
     return SteeringVectors(site, vectors, norms, {**known, **(facts or {})}, probes)
 
 
+def distinct(layers: Sequence[int]) -> list[int]:
+    """Every layer once, in the given order; raises FieldError for none.
+
+    What is summed up layer by layer would count one twice that is named twice.
+    """
+    if not layers:
+        raise FieldError("intervention.layer", "no layer is named; name one at least")
+    return list(dict.fromkeys(layers))
+
+
 def residual_norms(
     engine: Engine,
     pairs: Sequence[ContrastPair],
@@ -131,6 +146,7 @@ def residual_norms(
     That is what every vector is added to in the end, whatever its site: what attention and MLP put
     out is added to the stream.
     """
+    layers = distinct(layers)
     positive, negative = read(engine, pairs, layers=layers, site="block", position=position)
     return {layer: _mean_norm(positive[layer], negative[layer]) for layer in layers}
 

@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from harness.portable import portable
 from harness.reporting.build import build
 from harness.reporting.claims import Claims, unjudged
 from harness.reporting.gates import check_gates
@@ -39,6 +42,8 @@ class Finished:
     """The table of the comparison with a saved run."""
     kept: Path | None = None
     """Where the run was saved to compare later ones with."""
+    deleted: int = 0
+    """Records of this run that somebody deleted from its store while it went on."""
 
     @property
     def failed(self) -> list[str]:
@@ -74,7 +79,18 @@ class Finished:
     @property
     def problems(self) -> list[str]:
         """What must fail the run beside failing cases: violated invariants and gates."""
-        return [*self.violations, *map(problem, self.failed_gates)]
+        return [*self.lost, *self.violations, *map(problem, self.failed_gates)]
+
+    @property
+    def lost(self) -> list[str]:
+        """What was taken from the store while the run went on, in a line; else nothing."""
+        if not self.deleted:
+            return []
+        told = (
+            f"{self.deleted:,} record{'s' * (self.deleted != 1)} of this run were deleted from its "
+            "store while it went on; this report has their results, a rerun makes them again"
+        )
+        return [told]
 
     @property
     def violations(self) -> list[str]:
@@ -134,9 +150,19 @@ def conclude(
         if (each.experiment, each.gate) not in named
     )
     report = report.model_copy(update={"gates": judged, "unjudged": waiting})
+    report = _portable(report)
     write(report, results, directory)
     kept = claims.comparing.keep(SavedRun.of(report, results), claims.saved)
     return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)
+
+
+def _portable(report: Report) -> Report:
+    """The report without the paths of this machine, as it is written and returned."""
+    document = report.model_dump(mode="json")
+    try:
+        return Report.model_validate(portable(document))
+    except ValidationError:  # a number that no report can hold: whoever writes it says which
+        return report
 
 
 def run_info(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,13 @@ class Rescored:
     answers: int
 
 
-def rescore(run: str, root: Path, directory: Path, command: str) -> Rescored:
+def rescore(
+    run: str,
+    root: Path,
+    directory: Path,
+    command: str,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Rescored:
     """Score a run again and write its report to `directory`.
 
     Args:
@@ -38,13 +44,14 @@ def rescore(run: str, root: Path, directory: Path, command: str) -> Rescored:
         directory: For the new report.
         command: What the new report says that it was made by; when and with which model the
             completions were made stays.
+        warn: Told in one line of records that had to be skipped.
 
     Raises:
         StoreError: there is no such run, or its records cannot be used.
         ReportError: the report is of another schema, or the new one cannot be written.
     """
     check_writable(directory)
-    info, before, findings, claims = recorded(run, root)
+    info, before, findings, claims = recorded(run, root, warn)
     after = rescored(before)
     name = f"{info.id}-rescored-{secrets.token_hex(2)}"
     info = info.model_copy(update={"id": name, "command": command})
@@ -54,7 +61,7 @@ def rescore(run: str, root: Path, directory: Path, command: str) -> Rescored:
 
 
 def recorded(
-    run: str, root: Path
+    run: str, root: Path, warn: Callable[[str], None] = lambda _: None
 ) -> tuple[RunInfo, list[CaseResult], Sequence[InvariantResult], Claims]:
     """What was recorded of a run, named by its id or by its report's directory.
 
@@ -66,7 +73,7 @@ def recorded(
         ReportError: the report is of another schema.
     """
     runs = runs_below(root)
-    folder = RunFolder(runs / run)
+    folder = RunFolder(runs / run, warn=warn)
     if run not in {"", ".", ".."} and "/" not in run and folder.directory.is_dir():
         manifest = folder.manifest()
         info = run_info(manifest, *folder.engines(), finished=None)

@@ -11,10 +11,14 @@ import json
 import operator
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from harness.atomic import open_regular
 from harness.runs.progress import Counts
 
 _INTERVAL = 0.2  # seconds between two writes, as often as a terminal is redrawn
@@ -26,6 +30,10 @@ class Pinned:
 
     counts: Counts = field(default_factory=Counts)
     notes: tuple[str, ...] = ()
+
+
+#: Counters that are no numbers, or fields of another version, are a ValueError.
+_PINNED = TypeAdapter(Pinned)
 
 
 class Pin:
@@ -66,12 +74,15 @@ class Pin:
 
 
 def read(directory: Path) -> dict[str, Pinned]:
-    """What every process said last, by its name; processes that said nothing yet are not there."""
+    """What every process said last, by its name; processes that said nothing yet are not there.
+
+    Nor are those whose file cannot be read: they will replace it, and results are kept elsewhere.
+    """
     board = {}
     for path in sorted(directory.glob("progress-*.json")):
-        said = json.loads(path.read_text("utf-8"))
-        process = path.stem.removeprefix("progress-")
-        board[process] = Pinned(Counts(**said["counts"]), tuple(said["notes"]))
+        with suppress(OSError, ValueError, RecursionError), open_regular(path) as file:
+            pinned = _PINNED.validate_python(json.load(file))
+            board[path.stem.removeprefix("progress-")] = pinned
     return board
 
 
@@ -85,12 +96,16 @@ def total(board: Mapping[str, Pinned], gone: Collection[str] = ()) -> Counts:
     for process, pinned in board.items():
         own = pinned.counts
         if process in gone:
-            own = replace(own, requests_total=own.requests_done)
+            own = replace(own, requests_total=own.requests_done, in_flight=0, left=None)
         together = {each.name: _add(each.name, summed, own) for each in fields(Counts)}
         summed = Counts(**together)
     return summed
 
 
 def _add(name: str, first: Counts, second: Counts) -> Any:
+    one, other = getattr(first, name), getattr(second, name)
+    if name == "left":
+        known = [each for each in (one, other) if each is not None]
+        return max(known, default=None)
     join = max if name in {"cases_total", "seconds"} else operator.add
-    return join(getattr(first, name), getattr(second, name))
+    return join(one, other)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from harness.engines.base import Engine
@@ -25,6 +25,8 @@ from harness.models.sites import hidden_shape
 from harness.runs.contrast_pairs import pairs_for
 from harness.runs.kept_vectors import KeptVectors
 from harness.runs.progress import Progress
+from harness.runs.record_shapes import DIFFERENCES
+from harness.runs.steering import arrays_from, of_shape
 from harness.runs.store import CompletionStore, key_of
 from harness.spec import Experiment
 from harness.spec.dac import DacSettings, FileProperty, PairProperty
@@ -70,14 +72,12 @@ class DifferenceSource:
     def known(self, experiment: Experiment, settings: DacSettings) -> bool:
         """Whether the differences are at hand without reading hidden states."""
         return not settings.strongest or all(
-            isinstance(each, FileProperty)
-            or self._kept.get(self._key(experiment, each)) is not None
+            isinstance(each, FileProperty) or self._found(experiment, each) is not None
             for each in settings.properties
         )
 
     def _from_pairs(self, experiment: Experiment, wanted: PairProperty) -> Mapping[int, Array]:
-        key = self._key(experiment, wanted)
-        found = self._kept.get(key)
+        found = self._found(experiment, wanted)
         if found is not None:
             return found
         pairs = pairs_for(experiment, wanted)
@@ -89,7 +89,14 @@ class DifferenceSource:
             site=wanted.site,
             steps=wanted.steps,
         )
-        return self._kept.keep(key, [[layer, own.to_json()] for layer, own in measured.items()])
+        document = [[layer, own.to_json()] for layer, own in measured.items()]
+        fits = partial(of_shape, layers=_layers(experiment, wanted), experiment=experiment)
+        return self._kept.keep(self._key(experiment, wanted), document, fits)
+
+    def _found(self, experiment: Experiment, wanted: PairProperty) -> Mapping[int, Array] | None:
+        """What was measured before, by this run or by another."""
+        fits = partial(of_shape, layers=_layers(experiment, wanted), experiment=experiment)
+        return self._kept.get(self._key(experiment, wanted), fits)
 
     def _key(self, experiment: Experiment, wanted: PairProperty) -> str:
         """The key of measured differences: how, where, and every token that they begin with."""
@@ -172,4 +179,4 @@ def _layers(experiment: Experiment, wanted: PairProperty) -> list[int]:
 
 
 def _from_json(document: Any) -> Mapping[int, Array]:
-    return {layer: Array.from_json(own) for layer, own in document}
+    return arrays_from(DIFFERENCES.validate_python(document))

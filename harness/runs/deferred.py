@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.engines import engine_inputs
-from harness.engines.base import Activations, Completion, Engine, Reading, Request
+from harness.engines.base import Activations, Completion, Engine, Reading, Request, Watch
 from harness.errors import ModelError
 from harness.models.loading import load_tokenizer
+from harness.runs.record_shapes import ENGINE, EngineShape
 from harness.runs.store import CompletionStore, key_of
 from harness.spec.experiment import EngineSettings
 
@@ -40,16 +41,17 @@ class DeferredEngine:
     ) -> None:
         self._model = model
         self._opening = opening
+        self._watch: Watch | None = None
         self._store = store
         self._engine: Engine | None = None
         self._tokenizer: Any = None
         self._key: str | None = None
-        self._noted: Mapping[str, Any] | None = None
+        self._noted: EngineShape | None = None
         if store is not None:
             inputs = engine_inputs(model, settings)
             if inputs is not None:
                 self._key = key_of("engine", inputs)
-                self._noted = store.value(self._key)
+                self._noted = store.value(self._key, ENGINE.validate_python)
 
     @property
     def known(self) -> bool:
@@ -64,8 +66,20 @@ class DeferredEngine:
         """
         if self._engine is None:
             self._engine = self._opening()
+            self._engine.watch = self._watch
             self._note(self._engine)
         return self._engine
+
+    @property
+    def watch(self) -> Watch | None:
+        """As the engine's."""
+        return self._watch
+
+    @watch.setter
+    def watch(self, watch: Watch | None) -> None:
+        self._watch = watch
+        if self._engine is not None:
+            self._engine.watch = watch
 
     @property
     def tokenizer(self) -> Any:
@@ -80,15 +94,14 @@ class DeferredEngine:
     def fingerprint(self) -> str:
         """The engine's fingerprint; loads the model where it is not known."""
         if self._noted is not None:
-            return str(self._noted["fingerprint"])
+            return self._noted["fingerprint"]
         return self.load().fingerprint
 
     @property
     def determinism(self) -> Mapping[str, str]:
         """The settings behind the fingerprint."""
         if self._noted is not None:
-            settings: Mapping[str, str] = self._noted["determinism"]
-            return settings
+            return self._noted["determinism"]
         return self.load().determinism
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:

@@ -10,7 +10,6 @@ at the very end, in a stream of their own again, when they are not (`sharing.py`
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +30,7 @@ from harness.runs.scoring import described, result_of, scored, without_completio
 from harness.runs.sharing import left_to_others
 from harness.runs.store import CompletionStore, key_of
 from harness.runs.verdicts import Verdicts
+from harness.runs.watching import StreamWatch
 
 #: Why a case has no result when nothing went wrong with it.
 INCOMPLETE = "the run ended before it"
@@ -89,7 +89,6 @@ class ModelRun:
         self._completions: dict[Place, Completion] = {}
         self._made = Counter[str]()
         self._made_in_all = 0
-        self.seconds = 0.0
         self._broken: Exception | None = None
         self._closed = False
         self._plan = Plan(engine.tokenizer)
@@ -100,6 +99,7 @@ class ModelRun:
         )
         self._awaited = dict.fromkeys(self._left_to_others(parts or {}, part))
         self._untouched = [each for each in self._untouched if each not in self._awaited]
+        self._first = frozenset(self._untouched)
         self._waiting = Counter(
             place.case for places in self._plan.places.values() for place in places
         )
@@ -111,6 +111,13 @@ class ModelRun:
         self._forward = [each for each in self._each() if each.experiment.measure == "forward"]
         counts.requests_total += len(self._plan.places)
         counts.requests_total += sum(each.task.size for each in self._forward)
+        longest = max((each.max_new_tokens for each in self._plan.places), default=1)
+        self._watch = StreamWatch(counts, progress, longest, len(self._asked))
+
+    @property
+    def seconds(self) -> float:
+        """What the engine has taken for completions, in all."""
+        return self._watch.seconds
 
     @property
     def missing(self) -> int:
@@ -294,9 +301,12 @@ class ModelRun:
         whose completions nobody keeps would be lost with the first accident.
         """
         # Calling it loads a model that was deferred: that is not the time of any token.
+        self._watch.waiting = self._still_to_make(requests)
+        self.engine.watch = self._watch
         stream = self.engine.generate(requests)
         for position, completion in self._made_by(stream):
             request = requests[position]
+            self._watch.ended(len(completion.tokens), cut=completion.finish_reason == "length")
             full: StoreError | None = None
             if self._store is not None and completion.finish_reason != "error":
                 try:
@@ -311,17 +321,26 @@ class ModelRun:
         self, stream: Iterator[tuple[int, Completion]]
     ) -> Generator[tuple[int, Completion]]:
         """The same, with the time that the engine takes for it counted as the engine's."""
-        while True:
-            started = time.perf_counter()
-            try:
-                made = next(stream, None)
-            finally:
-                elapsed = time.perf_counter() - started
-                self.seconds += elapsed
-                self._counts.seconds += elapsed
-            if made is None:
-                return
-            yield made
+        try:
+            while True:
+                self._watch.resume()
+                try:
+                    made = next(stream, None)
+                finally:
+                    self._watch.pause()
+                if made is None:
+                    return
+                yield made
+        finally:
+            self._watch.close()
+
+    def _still_to_make(self, requests: Sequence[Request]) -> int:
+        """How many requests the engine makes from here on: these, and the streams that follow."""
+        following = self._touched if requests[0] in self._first else []
+        store = self._store
+        return len(requests) + sum(
+            store is None or self._key(each) not in store for each in following
+        )
 
     def _advance(self) -> None:
         """Take one completion from the stream to the places that wait for it."""

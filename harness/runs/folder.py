@@ -15,17 +15,20 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.atomic import check_writable, write_file
-from harness.errors import StoreError
-from harness.runs.journal import Journal, lines
-from harness.runs.records import FORMAT, finding_from, read_records, to_json
+from pydantic import ValidationError
+
+from harness.atomic import READ_ONLY, check_writable, open_regular, write_file
+from harness.errors import ReadOnlyError, StoreError
+from harness.runs.journal import Journal
+from harness.runs.record_shapes import MACHINE, MANIFEST
+from harness.runs.records import FORMAT, finding_from, from_json, to_json, usable_records
 from harness.runs.results import CaseResult, InvariantResult
 
 MANIFEST_VERSION = 1
@@ -73,11 +76,21 @@ class Manifest:
 
 
 class RunFolder:
-    """One run's folder, seen by one of its processes. Files appear when they are first needed."""
+    """One run's folder, seen by one of its processes. Files appear when they are first needed.
 
-    def __init__(self, directory: Path | str, process: str = "main") -> None:
+    `warn` is told once, in one line, of records that had to be skipped.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str,
+        process: str = "main",
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.directory = Path(directory)
         self.process = process
+        self._warn = warn
+        self._skipped: dict[str, None] = {}
         self._journals: dict[str, Journal] = {}
 
     def begin(self, manifest: Manifest) -> None:
@@ -150,51 +163,62 @@ class RunFolder:
         """
         path = self.directory / "run.json"
         try:
-            document = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            with open_regular(path) as file:
+                document = json.load(file)
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{path}: cannot be read as a run: {error}") from error
-        version = document.pop("version", None)
+        version = document.get("version") if isinstance(document, dict) else None
         if version != MANIFEST_VERSION:
             raise StoreError(
                 f"{path}: version {version}, but this is version {MANIFEST_VERSION}; "
                 "use the version of titrate that made the run"
             )
-        git = document.pop("git")
-        gates = tuple(document.pop("gates"))
-        rules = tuple(document.pop("rules", ()))  # runs of earlier versions have none
-        started = datetime.fromisoformat(document.pop("started"))
+        try:
+            shape = MANIFEST.validate_python(document)
+            started = datetime.fromisoformat(shape["started"])
+        except ValueError as error:
+            raise StoreError(
+                f"{path}: {_first(error)}; it is no run's, run the same command again"
+            ) from error
         return Manifest(
+            id=shape["id"],
             started=started,
-            git=None if git is None else tuple(git),
-            gates=gates,
-            rules=rules,
-            **document,
+            command=shape["command"],
+            report=shape["report"],
+            git=shape["git"],
+            versions=shape["versions"],
+            shard=None if shape["shard"] is None else {**shape["shard"]},
+            gates=shape["gates"],
+            compare=shape["compare"],
+            rules=shape.get("rules", ()),  # runs of earlier versions have none
         )
 
     def results(self) -> list[CaseResult]:
         """Every planned case of every process in planned order, incomplete where nothing came."""
         results: dict[str, CaseResult] = {}
         for path in sorted(self.directory.glob("planned-*.jsonl")):
-            for result in read_records(path, torn=True):
+            for result in usable_records(path, from_json, self._skip):
                 known = results.get(result.case.id)
                 # Workers plan the same cases; only one of them knows a baseline as a test.
                 if known is None or (known.nodeid is None and result.nodeid is not None):
                     results[result.case.id] = result
         for path in sorted(self.directory.glob("cases-*.jsonl")):
-            for result in read_records(path, torn=True):
+            for result in usable_records(path, from_json, self._skip):
                 known = results.get(result.case.id)
                 if known is None or known.status != "complete":
                     results[result.case.id] = result
+        self._tell_skipped()
         return list(results.values())
 
     def findings(self) -> list[InvariantResult]:
         """What came of the identities that any process checked."""
-        return [
-            finding_from(line.record)
+        found = [
+            finding
             for path in sorted(self.directory.glob("findings-*.jsonl"))
-            for line in lines(path)
-            if line.body is not None and line.offset
+            for finding in usable_records(path, finding_from, self._skip)
         ]
+        self._tell_skipped()
+        return found
 
     def engines(self) -> tuple[dict[str, str], dict[str, Any]]:
         """The settings of all engines of all processes, and what they ran on.
@@ -205,10 +229,16 @@ class RunFolder:
         hardware: dict[str, Any] = {}
         accelerators: dict[str | None, list[str]] = {}
         for path in sorted(self.directory.glob("engine-*.json")):
-            document = json.loads(path.read_text("utf-8"))
+            try:
+                with open_regular(path) as file:
+                    document = MACHINE.validate_python(json.load(file))
+            except (OSError, ValueError, RecursionError):
+                self._skip(f"{path}: does not say what a process ran on")
+                continue
             determinism |= document["determinism"]
             hardware |= document["hardware"]
             accelerators[hardware.get("devices")] = hardware.get("accelerators", [])
+        self._tell_skipped()
         if len(accelerators) > 1:
             hardware["devices"] = ",".join(str(device) for device in accelerators)
             hardware["accelerators"] = [name for names in accelerators.values() for name in names]
@@ -218,6 +248,17 @@ class RunFolder:
         """Close what is being written."""
         for journal in self._journals.values():
             journal.close()
+
+    def _skip(self, place: str) -> None:
+        self._skipped[place] = None
+
+    def _tell_skipped(self) -> None:
+        """Warn of what was skipped since the last warning, if anything was."""
+        if self._skipped:
+            first, more = next(iter(self._skipped)), len(self._skipped) - 1
+            others = f" (and {more} more)" if more else ""
+            self._warn(f"{first}{others}; skipped, and reported as if it had not been run")
+            self._skipped = {}
 
     def _append(self, kind: str, record: Mapping[str, Any]) -> None:
         try:
@@ -244,9 +285,18 @@ class RunFolder:
             raise unwritable(self.directory, error) from error
 
 
+def _first(error: ValueError) -> str:
+    """The first thing that is wrong, with its field."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
 def unwritable(directory: Path, error: OSError) -> StoreError:
     """What to say of a run's folder that cannot be written."""
-    return StoreError(
+    kind = ReadOnlyError if error.errno in READ_ONLY else StoreError
+    return kind(
         f"{directory}: the run's records cannot be written: {error.strerror or error}; "
         "free some space or make the folder writable, and run the same command again: "
         "what is stored is not made again"

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.atomic import replace_file
+from harness.atomic import write_file
 from harness.engines.base import Engine
 from harness.errors import ModelError, TaskError
 from harness.interventions.base import Intervention
@@ -33,6 +33,7 @@ from harness.measure.usage_maps import usage_maps
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
 from harness.pairs.pair import Problem
+from harness.portable import portable
 from harness.runs.pair_files import check_tokenizer, pairs_of
 from harness.runs.plan import PlannedCase
 from harness.runs.results import CaseResult, InvariantResult
@@ -162,7 +163,7 @@ def _write_tables(
         "save_mode": plan.hidden,
         "hidden_states": None
         if plan.hidden == "none"
-        else str((folder.parent / "hidden_states").absolute()),
+        else portable(str((folder.parent / "hidden_states").absolute())),
     }
     _write(folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
 
@@ -182,10 +183,11 @@ def _check(case: str, samples: Sequence[SampleForward], engine: Engine) -> Invar
 def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     stream = io.BytesIO()
     np.savez(stream, **arrays)
-    with replace_file(path) as part:
-        part.write_bytes(stream.getvalue())
+    _write(path, stream.getvalue())
 
 
-def _write(path: Path, text: str) -> None:
-    with replace_file(path) as part:
-        part.write_text(text, encoding="utf-8")
+def _write(path: Path, content: str | bytes) -> None:
+    """Put a file in place; one that says so already stays, and may lie where nothing is written."""
+    data = content.encode() if isinstance(content, str) else content
+    if not path.is_file() or path.read_bytes() != data:
+        write_file(path, data)

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.atomic import open_regular
+
 _OPENING = b'{"check":"'
 _MIDDLE = b'","record":'
 _BODY = len(_OPENING) + 8 + len(_MIDDLE)
@@ -49,9 +51,16 @@ class Line:
 
     @property
     def record(self) -> Any:
-        """The record itself, of a whole line."""
+        """The record itself, of a whole line: any JSON at all, for its sum tells nothing of it.
+
+        Raises:
+            ValueError: it is no JSON, or none that Python reads.
+        """
         assert self.body is not None
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
 
 
 class Journal:
@@ -79,6 +88,16 @@ class Journal:
             raise
         return start
 
+    @property
+    def deleted(self) -> bool:
+        """Whether the file is no longer to be found, and with it what was appended."""
+        if self._file < 0:
+            return not self.path.exists()
+        try:
+            return not os.path.samestat(os.fstat(self._file), self.path.stat())
+        except OSError:
+            return True
+
     def close(self) -> None:
         """Close the file; closing twice is closing once."""
         if self._file >= 0:
@@ -101,7 +120,7 @@ def decoded(line: bytes) -> bytes | None:
 
 def lines(path: Path, start: int = 0) -> Iterator[Line]:
     """The lines of a file from an offset on, its first line (the format) included."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(start)
         for raw in file:
             yield Line(start, start + len(raw), decoded(raw), raw.endswith(b"\n"))
@@ -110,7 +129,7 @@ def lines(path: Path, start: int = 0) -> Iterator[Line]:
 
 def line_at(path: Path, offset: int) -> Line:
     """The line that begins at an offset."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(offset)
         raw = file.readline()
     return Line(offset, offset + len(raw), decoded(raw), raw.endswith(b"\n"))
@@ -120,22 +139,31 @@ def unusable(path: Path, form: Format) -> str | None:
     """Why a file cannot be read as this format, in a few words; None when it can.
 
     Nothing of a file in another format or version is read: it might mean something else there.
+    A directory, a link to nothing or a file without permission is unusable, and no error.
     """
-    first = line_at(path, 0)
-    if first.end == 0 or (not first.whole and in_use(path)):
-        return None  # empty: its writer was killed, or has not come further yet
+    try:
+        first = line_at(path, 0)
+        if first.end == 0 or (not first.whole and in_use(path)):
+            return None  # empty: its writer was killed, or has not come further yet
+    except OSError as error:
+        reason = error.strerror or error
+        return f"{path}: cannot be read: {reason}; take it away, or let it be read"
     if first.body is None:
         return f"{path}: its first line is torn or altered"
-    said = first.record
-    version = said.get("version")
-    if said != {"format": form.name, "version": form.version}:
-        return f"{path}: holds {said.get('format')}, version {version}, not {form}"
-    return None
+    try:
+        said = first.record
+    except ValueError:
+        said = None
+    if said == {"format": form.name, "version": form.version}:
+        return None
+    if not isinstance(said, dict) or not {"format", "version"} <= said.keys():
+        return f"{path}: its first line does not say what it holds"
+    return f"{path}: holds {said['format']!s:.80}, version {said['version']!s:.20}, not {form}"
 
 
 def in_use(path: Path) -> bool:
     """Whether a living process is writing this file."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:

@@ -11,9 +11,11 @@ class Counts:
     """Where a run stands.
 
     `requests_total` counts distinct requests of the models met so far, `requests_stored` those
-    of the done ones that came from the completion store; `tokens` were made in this run, in
-    `seconds` of its engines, for which `loads` models were loaded. Seconds of an engine are those
-    in which it was waited for: loading, measuring, scoring and what was stored take none of them.
+    of the done ones that came from the completion store; `tokens` of done requests were made in
+    this run, and `in_flight` of those that go on, in `seconds` of its engines, for which `loads`
+    models were loaded. Seconds of an engine are those in which it was waited for: loading,
+    measuring, scoring and what was stored take none of them. `left` are the seconds that the rest
+    is expected to take; None where nothing is known yet.
     """
 
     cases_done: int = 0
@@ -21,9 +23,15 @@ class Counts:
     requests_done: int = 0
     requests_stored: int = 0
     requests_total: int = 0
+    cases_met: int = 0
+    """Cases of the models met so far."""
     tokens: int = 0
+    in_flight: int = 0
+    left: float | None = None
     loads: int = 0
     seconds: float = 0.0
+    deleted: int = 0
+    """Records that were stored in this run, and whose file somebody has deleted since."""
 
     @property
     def speed(self) -> str:
@@ -31,9 +39,10 @@ class Counts:
 
         The same number while a run goes on and when it is over.
         """
-        if not self.tokens or not self.seconds:
+        made = self.tokens + self.in_flight
+        if not made or not self.seconds:
             return ""
-        return f"{self.tokens / self.seconds:,.0f} tokens/s"
+        return f"{made / self.seconds:,.0f} tokens/s"
 
 
 class Progress(Protocol):

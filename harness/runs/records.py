@@ -7,21 +7,26 @@ list of records the same report is built as from the run itself, on any machine,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.engines.base import Completion
-from harness.errors import StoreError
+from harness.errors import StoreError, TitrateError
 from harness.interventions.kinds import intervention_from
+from harness.portable import local, portable
+from harness.runs import record_shapes as shapes
 from harness.runs.journal import Format, Line, encoded, lines, unusable
 from harness.runs.results import CaseResult, Departure, DrawResult, InvariantResult, UsageMap
 from harness.spec import Case, Experiment, Source
+from harness.spec.form import resolved
 from harness.spec.source import Place
 from harness.tasks.base import Score
 
 FORMAT = Format("titrate case records", 1)
+
+Value = TypeVar("Value")
 
 
 def to_json(result: CaseResult) -> dict[str, Any]:
@@ -49,88 +54,146 @@ def to_json(result: CaseResult) -> dict[str, Any]:
     }
 
 
-def from_json(document: dict[str, Any]) -> CaseResult:
-    """The case result that `to_json` described; equal to it."""
-    name, version, size = document["task"]
-    intervention = document["intervention"]
+def portable_json(result: CaseResult) -> dict[str, Any]:
+    """The same with its paths as reports carry them; what a model wrote is left alone."""
+    document = to_json(result)
+    draws = document.pop("draws")
+    return {**portable(document), "draws": draws}
+
+
+def from_json(document: Any) -> CaseResult:
+    """The case result that `to_json` described; equal to it.
+
+    Relative paths start at the working directory: where a run is looked at is where it was started.
+
+    Raises:
+        ValueError: the document is anything else.
+    """
+    shape = shapes.RESULT.validate_python(document)
+    name, version, size = shape["task"]
+    try:
+        case = _case_from(shape["case"])
+        described = shape["intervention"]
+        intervention = None if described is None else intervention_from(described)
+    except (TitrateError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"no case: {error}") from error
     return CaseResult(
-        case=_case_from(document["case"]),
+        case=case,
         task_name=name,
         task_version=version,
         task_size=size,
-        metric=document["metric"],
-        status=document["status"],
-        baseline=document["baseline"],
-        nodeid=document["nodeid"],
-        draws=tuple(_draw_from(draw) for draw in document["draws"]),
-        sample_metrics=document["sample_metrics"],
-        counts=document["counts"],
-        intervention=None if intervention is None else intervention_from(intervention),
-        isolation=document["isolation"],
-        warnings=tuple(document["warnings"]),
-        error=document["error"],
-        seconds=document["seconds"],
-        checks=tuple(finding_from(check) for check in document["checks"]),
-        artefacts=document["artefacts"],
-        usage=usage_from(document.get("usage")),  # records of earlier versions have none
+        metric=shape["metric"],
+        status=shape["status"],
+        baseline=shape["baseline"],
+        nodeid=shape["nodeid"],
+        draws=tuple(_draw_from(draw) for draw in shape["draws"]),
+        sample_metrics=shape["sample_metrics"],
+        counts=shape["counts"],
+        intervention=intervention,
+        isolation=shape["isolation"],
+        warnings=shape["warnings"],
+        error=shape["error"],
+        seconds=shape["seconds"],
+        checks=tuple(_finding(check) for check in shape["checks"]),
+        artefacts=None if shape["artefacts"] is None else local(shape["artefacts"]),
+        usage=_usage(shape.get("usage")),  # records of earlier versions have none
     )
 
 
 def record_lines(results: Iterable[CaseResult]) -> Iterator[bytes]:
-    """A whole file of records, line by line."""
+    """A whole file of a report's records, line by line."""
     yield encoded({"format": FORMAT.name, "version": FORMAT.version})
     for result in results:
-        yield encoded(to_json(result))
+        yield encoded(portable_json(result))
 
 
-def read_records(path: Path, *, torn: bool = False) -> Iterator[CaseResult]:
+def read_records(path: Path) -> Iterator[CaseResult]:
     """The results in a file of records, in its order.
 
-    Args:
-        path: The file.
-        torn: Pass over torn and altered lines, which the file of a killed process may have.
-
     Raises:
-        StoreError: the file is missing, holds something else or, unless `torn`, is damaged.
+        StoreError: the file is missing, holds something else or is damaged.
     """
     try:
         problem = unusable(path, FORMAT)
         if problem is not None:
             raise StoreError(f"{problem}; make the report again with the version that wrote it")
         for line in lines(path):
-            if line.body is not None and line.offset:
-                yield _result_in(line, path)
-            elif line.body is None and not torn:
+            if line.body is None:
                 raise StoreError(
                     f"{path}: the record at byte {line.offset} is torn or altered; copy it again"
                 )
+            if line.offset:
+                yield _result_in(line, path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def usable_records(
+    path: Path, decode: Callable[[Any], Value], skipped: Callable[[str], None]
+) -> Iterator[Value]:
+    """What can be read of a file that a process was writing when it died.
+
+    `skipped` is told of every place that cannot be used, but for a last line without its end.
+    """
+    try:
+        problem = unusable(path, FORMAT)
+        if problem is not None:
+            skipped(problem)
+            return
+        for line in lines(path):
+            if line.body is None and line.whole:
+                skipped(f"{path}: the record at byte {line.offset} is torn or altered")
+            elif line.body is not None and line.offset:
+                try:
+                    yield decode(line.record)
+                except ValueError:
+                    skipped(
+                        f"{path}: the record at byte {line.offset} is of another version of "
+                        "titrate, or of none"
+                    )
+    except OSError as error:
+        skipped(f"{path}: cannot be read: {error.strerror or error}")
 
 
 def _result_in(line: Line, path: Path) -> CaseResult:
     try:
         return from_json(line.record)
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise StoreError(
-            f"{path}: the record at byte {line.offset} is of another version of titrate; "
-            "use the one that wrote it"
+            f"{path}: the record at byte {line.offset} is no case's, or of another version of "
+            "titrate; use the one that wrote it"
         ) from error
 
 
-def finding_from(document: Mapping[str, Any]) -> InvariantResult:
-    """The finding whose fields a document holds."""
-    departure = document["departure"]
+def finding_from(document: Any) -> InvariantResult:
+    """The finding whose fields a document holds. Raises ValueError where they are others."""
+    return _finding(shapes.FINDING.validate_python(document))
+
+
+def _finding(shape: shapes.FindingShape) -> InvariantResult:
+    departure = shape["departure"]
     known = None if departure is None else Departure(**departure)
-    return InvariantResult(**{**document, "departure": known})
+    return InvariantResult(shape["name"], shape["case"], shape["holds"], shape["detail"], known)
 
 
-def usage_from(document: Mapping[str, Any] | None) -> UsageMap | None:
-    """The map whose fields a document holds, as numbers and rows again."""
-    if document is None:
+def usage_from(document: Any) -> UsageMap:
+    """The map whose fields a document holds, as numbers and rows again.
+
+    Raises:
+        ValueError: they are others, or no table.
+    """
+    found = _usage(shapes.USAGE.validate_python(document))
+    assert found is not None
+    return found
+
+
+def _usage(shape: shapes.UsageShape | None) -> UsageMap | None:
+    if shape is None:
         return None
-    values = tuple(tuple(map(float, row)) for row in document["values"])
-    return UsageMap(document["expression"], tuple(map(int, document["layers"])), values)
+    widths = {len(row) for row in shape["values"]}
+    if len(shape["values"]) != len(shape["layers"]) or len(widths) != 1:
+        raise ValueError("a map of usage has a row per layer, all of one length")
+    return UsageMap(shape["expression"], shape["layers"], shape["values"])
 
 
 def completion_json(completion: Completion) -> dict[str, Any]:
@@ -146,17 +209,20 @@ def completion_json(completion: Completion) -> dict[str, Any]:
     }
 
 
-def completion_from(value: dict[str, Any]) -> Completion:
-    """The completion that `completion_json` described."""
+def completion_from(document: Any) -> Completion:
+    """The completion that `completion_json` described. Raises ValueError for anything else."""
+    return _completion(shapes.COMPLETION.validate_python(document))
+
+
+def _completion(shape: shapes.CompletionShape) -> Completion:
     return Completion(
-        tokens=tuple(value["tokens"]),
-        text=value["text"],
-        finish_reason=value["finish_reason"],
-        log_probabilities=tuple(value["log_probabilities"]),
-        counts=value["counts"],
-        error=value["error"],
-        # Records of earlier versions have none.
-        traces={name: tuple(values) for name, values in value.get("traces", {}).items()},
+        tokens=shape["tokens"],
+        text=shape["text"],
+        finish_reason=shape["finish_reason"],
+        log_probabilities=shape["log_probabilities"],
+        counts=shape["counts"],
+        error=shape["error"],
+        traces=shape.get("traces", {}),
     )
 
 
@@ -177,12 +243,12 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
     }
 
 
-def _draw_from(value: dict[str, Any]) -> DrawResult:
+def _draw_from(value: shapes.DrawShape) -> DrawResult:
     return DrawResult(
         sample=value["sample"],
         draw=value["draw"],
         prompt=value["prompt"],
-        completion=completion_from(value["completion"]),
+        completion=_completion(value["completion"]),
         score=Score(*value["score"]),
         agreement=value["agreement"],
     )
@@ -209,22 +275,23 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
     }
 
 
-def _case_from(value: dict[str, Any], around: Source | None = None) -> Case:
-    choices = tuple((axis, position) for axis, position in value["choices"])
+def _case_from(value: shapes.CaseShape, around: Source | None = None) -> Case:
+    choices = value["choices"]
     if value["places"] is not None:
-        places = tuple((name, Place(text, folder)) for name, text, folder in value["places"])
+        places = tuple((name, Place(text, local(folder))) for name, text, folder in value["places"])
         source = Source(value["file"], places, choices)
+    elif around is None:
+        raise ValueError("a case without its places in a spec")
     else:
-        assert around is not None
         source = around.choosing()(choices)
     baseline = value["baseline"]
     return Case(
         id=value["id"],
-        experiment=Experiment.model_validate(value["experiment"]),
+        experiment=Experiment.model_validate(resolved(value["experiment"], Path.cwd())),
         params=value["params"],
         dose=value["dose"],
         source=source,
         of=value["of"],
-        sizes=value.get("sizes", {}),  # records of earlier versions have none
+        sizes=value.get("sizes", {}),
         baseline=None if baseline is None else _case_from(baseline, source),
     )

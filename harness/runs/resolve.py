@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from typing import TypeAlias
+from functools import cache, partial
+from typing import Any, TypeAlias
 
 from harness.engines import check_kind
 from harness.engines.base import Engine
-from harness.errors import FieldError
+from harness.errors import FieldError, TitrateError
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import Point, RouterMask, check_count, check_points
 from harness.interventions.router_points import random_points, rank, read_points
@@ -102,8 +102,9 @@ class Resolver:
         ordered(usage)  # what has no order is not kept
         if self.store is not None:
             key, value = self._key(points, experiment), asdict(usage)
-            said = self.store.agree(key, value, "ordering", self.engine.fingerprint)
-            usage = usage_from(said) or usage
+            usage = self.store.agree(
+                key, value, "ordering", self.engine.fingerprint, partial(_usage_of, shape)
+            )
         self._usages[_name(points, experiment)] = usage
         return usage
 
@@ -111,7 +112,9 @@ class Resolver:
         """What was measured before, in this run or in another."""
         name = _name(points, experiment)
         if name not in self._usages and self.store is not None:
-            stored = usage_from(self.store.value(self._key(points, experiment)))
+            shape = router_shape(load_config(experiment.model))
+            decode = partial(_usage_of, shape)
+            stored = self.store.value(self._key(points, experiment), decode)
             if stored is not None:
                 self._usages[name] = stored
         return self._usages.get(name)
@@ -133,6 +136,18 @@ class Resolver:
         ]
         content = json.dumps([repr(expression), readings])
         return key_of(self.engine.fingerprint, f"usage {content}")
+
+
+def _usage_of(shape: RouterShape, document: Any) -> UsageMap:
+    """A stored measurement; raises ValueError for what is none, or of another model's shape."""
+    usage = usage_from(document)
+    if usage.layers != tuple(shape.layers) or len(usage.values[0]) != shape.experts:
+        raise ValueError("usage of other routers")
+    try:
+        ordered(usage)
+    except TitrateError as error:
+        raise ValueError(str(error)) from error
+    return usage
 
 
 def _name(points: UsagePoints, experiment: Experiment) -> _Name:

@@ -8,7 +8,7 @@ store under every token and position that was read for them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from harness.models.sites import hidden_shape
 from harness.runs.contrast_pairs import BUILT_IN, check_pairs, pairs_for
 from harness.runs.kept_vectors import KeptVectors
 from harness.runs.progress import Progress
+from harness.runs.record_shapes import VECTORS, LayerArrays
 from harness.runs.steering_terms import check_file, field_of, terms_of
 from harness.runs.store import CompletionStore, key_of
 from harness.spec import Experiment
@@ -63,8 +64,7 @@ class VectorSource:
     def known(self, experiment: Experiment, settings: SteeringSettings) -> bool:
         """Whether the vectors are at hand without reading hidden states."""
         return settings.alpha == 0 or all(
-            isinstance(vector, FileVector)
-            or self._kept.get(self._key(experiment, settings, vector)) is not None
+            isinstance(vector, FileVector) or self._found(experiment, settings, vector) is not None
             for vector in settings.vectors
         )
 
@@ -72,8 +72,7 @@ class VectorSource:
         self, experiment: Experiment, settings: SteeringSettings, vector: PairVector
     ) -> SteeringVectors:
         """The vectors of one entry of the section, from its pairs."""
-        key = self._key(experiment, settings, vector)
-        found = self._kept.get(key)
+        found = self._found(experiment, settings, vector)
         if found is not None:
             return found
         pairs = pairs_for(experiment, vector)
@@ -88,7 +87,15 @@ class VectorSource:
             facts=built_from(experiment, vector),
             read=self._reader(),
         )
-        return self._kept.keep(key, _to_json(built))
+        key, fits = self._key(experiment, settings, vector), _fitting(experiment, settings, vector)
+        return self._kept.keep(key, _to_json(built), fits)
+
+    def _found(
+        self, experiment: Experiment, settings: SteeringSettings, vector: PairVector
+    ) -> SteeringVectors | None:
+        """What was built before, by this run or by another."""
+        key = self._key(experiment, settings, vector)
+        return self._kept.get(key, _fitting(experiment, settings, vector))
 
     def _reader(self) -> PairReader:
         """Reads through the cache that lies in the store, where there is one."""
@@ -189,11 +196,45 @@ def _to_json(vectors: SteeringVectors) -> Mapping[str, Any]:
     }
 
 
-def _from_json(document: Mapping[str, Any]) -> SteeringVectors:
+def _from_json(document: Any) -> SteeringVectors:
+    shape = VECTORS.validate_python(document)
     return SteeringVectors(
-        document["site"],
-        {layer: Array.from_json(vector) for layer, vector in document["vectors"]},
-        dict(document["residual_norms"]),
-        document["facts"],
-        {layer: Logistic(*probe) for layer, probe in document.get("probes", [])},
+        shape["site"],
+        arrays_from(shape["vectors"]),
+        dict(shape["residual_norms"]),
+        shape["facts"],
+        {layer: Logistic(*probe) for layer, probe in shape.get("probes", ())},
     )
+
+
+def arrays_from(shape: LayerArrays) -> dict[int, Array]:
+    """Vectors by layer; raises ValueError for what is none."""
+    try:
+        return {layer: Array.from_json(vector) for layer, vector in shape}
+    except FieldError as error:
+        raise ValueError(error.problem) from error
+
+
+def of_shape(vectors: Mapping[int, Array], layers: Sequence[int], experiment: Experiment) -> bool:
+    """Whether these are vectors for just these layers of an experiment's model."""
+    _, width = hidden_shape(load_config(experiment.model))
+    widths = {each.shape for each in vectors.values()}
+    return set(vectors) == set(layers) and widths == {(width,)}
+
+
+def _fitting(
+    experiment: Experiment, settings: SteeringSettings, vector: PairVector
+) -> Callable[[SteeringVectors], bool]:
+    """What tells the vectors that an entry asks for from others."""
+
+    def fits(found: SteeringVectors) -> bool:
+        layers = settings.layers_of(vector)
+        named = {*layers} if vector.method == "probe" else set()
+        return (
+            of_shape(found.vectors, layers, experiment)
+            and found.site == settings.site_of(vector)
+            and found.residual_norms.keys() >= set(layers)
+            and found.probes.keys() >= named
+        )
+
+    return fits

@@ -14,19 +14,22 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
+import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from harness.atomic import check_writable
+from harness.atomic import READ_ONLY, check_writable
 from harness.engines.base import Completion
-from harness.errors import StoreError
+from harness.errors import ReadOnlyError, StoreError
 from harness.runs.journal import Format, Journal, in_use, line_at, lines, unusable
+from harness.runs.record_shapes import RECORD
 from harness.runs.records import completion_from, completion_json
 
 FORMAT = Format("titrate completions", 1)
@@ -34,10 +37,16 @@ PATTERN = "completions-*.jsonl"
 
 Kind = Literal["completion", "ordering", "vectors", "engine", "verdict"]
 
+Value = TypeVar("Value")
+
 # Every record begins with its key, so that the index is made without reading the rest of it.
-_KEY = b'{"key":"'
-_KEY_END = len(_KEY) + 64
+_KEY = re.compile(rb'\{"key":"([0-9a-f]{64})"')
 _OFFSET_BITS = 48
+
+
+def _plain(document: Any) -> Any:
+    """What was stored as it is."""
+    return document
 
 
 def key_of(fingerprint: str, content: str) -> str:
@@ -74,14 +83,16 @@ class CompletionStore:
         self._shards: list[Path] = []
         self._numbers: dict[Path, int] = {}
         self._read: dict[Path, int] = {}
+        self._unusable: set[Path] = set()
         self._journal: Journal | None = None
+        self._put = 0
+        self._deleted = 0
         shards(self.directory)
         self.refresh()
 
     def get(self, key: str) -> Completion | None:
         """The completion of a key, or None."""
-        value = self.value(key)
-        return None if value is None else completion_from(value)
+        return self.value(key, completion_from)
 
     def put(self, key: str, completion: Completion, engine: str = "") -> None:
         """Store a completion; when this returns, it survives the death of the process.
@@ -91,8 +102,12 @@ class CompletionStore:
         """
         self.put_value(key, completion_json(completion), "completion", engine)
 
-    def value(self, key: str) -> Any:
-        """What is stored under a key as it was put, or None."""
+    def value(self, key: str, decode: Callable[[Any], Value] = _plain) -> Value | None:
+        """What is stored under a key, or None.
+
+        `decode` makes it of any JSON whatever, and raises ValueError for what it cannot be made of:
+        such a record is skipped with a warning, and is as if it had never been stored.
+        """
         place = self._places.get(bytes.fromhex(key))
         if place is None:
             return None
@@ -103,7 +118,12 @@ class CompletionStore:
             return None  # pruned meanwhile
         if line.body is None or _key_in(line.body) != key:
             return None
-        return line.record["value"]
+        try:
+            return decode(RECORD.validate_python(line.record)["value"])
+        except ValueError:
+            del self._places[bytes.fromhex(key)]
+            self._skip([f"{path}: the record at byte {line.offset} is not a store's"])
+            return None
 
     def put_value(self, key: str, value: Any, kind: Kind, engine: str) -> None:
         """Store anything that JSON can say; `engine` is the fingerprint of what made it, and for a
@@ -113,11 +133,14 @@ class CompletionStore:
         try:
             journal = self._own_journal()
             offset = journal.append(record | {"value": value})
+            self._put += 1
         except OSError as error:
             raise _unwritable(self.directory, error) from error
         self._places[bytes.fromhex(key)] = self._place(journal.path, offset)
 
-    def agree(self, key: str, value: Any, kind: Kind, engine: str) -> Any:
+    def agree(
+        self, key: str, value: Any, kind: Kind, engine: str, decode: Callable[[Any], Value]
+    ) -> Value:
         """What all processes say that ask this: the first one's value, which may be this one.
 
         Answers that rounding may turn, such as an ordering of nearly equal measurements, must be
@@ -125,19 +148,27 @@ class CompletionStore:
         """
         with _alone(self.directory):
             self.refresh()
-            said = self.value(key)
+            said = self.value(key, decode)
             if said is None:
                 self.put_value(key, value, kind, engine)
-                said = self.value(key)
-        return said
+                said = self.value(key, decode)
+        # Nothing comes back of a store that was deleted this very moment; it goes through JSON all
+        # the same, so that all processes have what a later one will read.
+        return decode(json.loads(json.dumps(value))) if said is None else said
 
     def refresh(self) -> None:
         """Find what other processes have stored since, unless the store is to be ignored."""
         own = None if self._journal is None else self._journal.path
         skipped: list[str] = []
         for path in shards(self.directory):
-            if path != own and _begun(path) > self._ignored_until:
+            if path in (own, *self._unusable):
+                continue
+            if _begun(path) > self._ignored_until:
                 skipped += self._index(path)
+        self._skip(skipped)
+
+    def _skip(self, skipped: Sequence[str]) -> None:
+        """Warn of places that cannot be used, the first time that there are any."""
         if skipped and self._warn is not None:
             more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
             self._warn(
@@ -154,6 +185,11 @@ class CompletionStore:
         """
         check_usable(self.directory)
 
+    @property
+    def deleted(self) -> int:
+        """How many records of this process are gone, because somebody took their file away."""
+        return self._deleted + (self._put if self._journal and self._journal.deleted else 0)
+
     def close(self) -> None:
         """Close the own file; what is stored can still be read."""
         if self._journal is not None:
@@ -167,6 +203,12 @@ class CompletionStore:
         return len(self._places)
 
     def _own_journal(self) -> Journal:
+        """The file to append to; a new one when the last was deleted, so that the rest is kept."""
+        if self._journal is not None and self._journal.deleted:
+            self._deleted += self._put
+            self._put = 0
+            self._journal.close()
+            self._journal = None
         if self._journal is None:
             self.directory.mkdir(parents=True, exist_ok=True)
             begun = _stamp(datetime.now(UTC))
@@ -181,7 +223,7 @@ class CompletionStore:
             if start is None:
                 problem = unusable(path, FORMAT)
                 if problem is not None:
-                    self._read[path] = path.stat().st_size
+                    self._unusable.add(path)
                     yield problem
                     return
                 start = line_at(path, 0).end
@@ -233,7 +275,8 @@ def check_usable(directory: Path) -> None:
     """Find out before a run whether a folder is a store, or may become one; makes nothing.
 
     Raises:
-        StoreError: it is something else, or cannot be made or written.
+        StoreError: it is something else, or cannot be made or written; a ReadOnlyError where only
+            the right to write is missing.
     """
     shards(directory)
     try:
@@ -266,12 +309,16 @@ def shards(directory: Path) -> list[Path]:
 
 def _key_in(body: bytes) -> str | None:
     """The key that a record begins with."""
-    if not body.startswith(_KEY) or body[_KEY_END : _KEY_END + 1] != b'"':
-        return None
-    return body[len(_KEY) : _KEY_END].decode()
+    found = _KEY.match(body)
+    return None if found is None else found[1].decode()
 
 
 def _unwritable(directory: Path, error: OSError) -> StoreError:
+    if error.errno in READ_ONLY:
+        return ReadOnlyError(
+            f"{directory}: completions cannot be stored: {error.strerror}; make it writable or "
+            "give another folder with --titrate-store"
+        )
     return StoreError(
         f"{directory}: completions cannot be stored: {error.strerror or error}; free some space or "
         "give another folder with --titrate-store, then run the same command again: what is "

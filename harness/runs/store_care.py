@@ -15,11 +15,19 @@ from typing import Any
 from harness.errors import StoreError
 from harness.measure.activation_cache import kept_states
 from harness.runs.journal import Line, encoded, in_use, lines, unusable
-from harness.runs.records import completion_from
+from harness.runs.record_shapes import ENGINE, RECORD
+from harness.runs.records import completion_from, usage_from
 from harness.runs.store import FORMAT, shards
-from harness.runs.verdicts import score_from
 
 Chosen = Callable[[dict[str, Any]], bool]
+
+#: What can be told of a record by its kind alone; vectors are of several makes.
+_DECODERS: dict[str, Callable[[Any], object]] = {
+    "completion": completion_from,
+    "ordering": usage_from,
+    "engine": ENGINE.validate_python,
+    "verdict": score_from,
+}
 
 
 @dataclass
@@ -114,14 +122,25 @@ def verify(directory: Path) -> tuple[int, list[Damage]]:
         if problem is not None:
             damages.append(Damage(path, problem.removeprefix(f"{path}: ")))
             continue
-        for line in lines(path):
-            problem = None if line.offset == 0 else _problem(line)
-            if problem is not None:
-                if line.whole or not in_use(path):
-                    damages.append(Damage(path, f"the record at byte {line.offset} {problem}"))
-            elif line.offset:
-                whole += 1
+        try:
+            for line in lines(path):
+                problem = None if line.offset == 0 else _problem(line)
+                if problem is not None:
+                    if line.whole or not in_use(path):
+                        damages.append(Damage(path, f"the record at byte {line.offset} {problem}"))
+                elif line.offset:
+                    whole += 1
+        except OSError as error:  # a disk that fails, or a file that is pruned this moment
+            damages.append(Damage(path, f"cannot be read: {error.strerror or error}"))
     return whole, damages
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a store's file; 0 of what cannot be looked at, such as a link to nothing."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def prune(
@@ -137,8 +156,9 @@ def prune(
     pruned = []
     for path in existing_shards(directory):
         if unusable(path, FORMAT) is not None:
-            if other_formats:
-                pruned.append(Pruned(path, 0, path.stat().st_size, whole=True, in_use=False))
+            # What is no file at all was put there by somebody, who may take it away.
+            if other_formats and path.is_file() and os.access(path, os.R_OK):
+                pruned.append(Pruned(path, 0, size_of(path), whole=True, in_use=False))
                 if really:
                     path.unlink()
             continue
@@ -230,16 +250,12 @@ def _problem(line: Line) -> str | None:
     """What is wrong with a record, beyond what its sum tells."""
     if line.body is None:
         return "is torn or altered"
-    record = line.record
     try:
-        bytes.fromhex(record["key"])
-        if record["kind"] == "completion":
-            completion_from(record["value"])
-        elif record["kind"] == "verdict" and score_from(record["value"]) is None:
-            return "is not a store's"
-        int(record["at"])
-        str(record["engine"])
-    except (KeyError, TypeError, ValueError):
+        record = RECORD.validate_python(line.record)
+        decode = _DECODERS.get(record["kind"])
+        if decode is not None:
+            decode(record["value"])
+    except ValueError:
         return "is not a store's"
     return None
 

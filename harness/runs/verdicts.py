@@ -49,7 +49,7 @@ class Verdicts:
     def _find(self, key: str, *, look: bool) -> bool:
         """Whether a verdict is known, or lies in the store."""
         if key not in self._known and look and self._store is not None:
-            found = score_from(self._store.value(key))
+            found = self._store.value(key, score_from)
             if found is not None:
                 self._known[key] = found
         return key in self._known
@@ -81,11 +81,11 @@ def score_json(score: Score) -> list[Any]:
     return [score.correct, score.parsed, score.detail, score.tool_call]
 
 
-def score_from(value: Any) -> Score | None:
-    """The score that `score_json` described; None for anything else."""
+def score_from(value: Any) -> Score:
+    """The score that `score_json` described; raises ValueError for anything else."""
     kinds = [bool, bool, str, bool]
     if not isinstance(value, list) or [type(each) for each in value] != kinds:
-        return None
+        raise ValueError("no verdict")
     return Score(*value)
 
 

@@ -176,7 +176,7 @@ def command(level: Level, control: int) -> list[str]:
     source = str(_SOURCE) if level is not Level.BUBBLEWRAP else bubblewrap.SOURCE
     wanted = json.dumps({"control": control, "level": level, "visible": visible, "source": source})
     start = f"import sys; sys.path.insert(0, {source!r})\n"
-    start += "from harness.sandbox.launch import main; main(sys.argv[1])"
+    start += "from harness.sandbox.launch import sandbox; sandbox(sys.argv[1])()"
     # -P, -s and -S keep the working directory and everything that was installed out of its path.
     arguments = ["-P", "-s", "-S", "-B", "-c", start, wanted]
     if level is Level.BUBBLEWRAP:

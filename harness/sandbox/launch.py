@@ -13,8 +13,11 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any, Never
 
 from harness.sandbox import frames, landlock, libc, seccomp, zygote
@@ -38,20 +41,35 @@ _ENVIRONMENT = {
 }
 
 
-def main(argument: str) -> Never:
-    """Become the sandbox that the argument describes (see `interpreter.py`); never returns."""
-    status = 1
+def sandbox(argument: str) -> Callable[[], Never]:
+    """Become the sandbox that the argument describes (see `interpreter.py`); what to call next.
+
+    Checks can look at the frames that they are called from: this one is gone by then, and what it
+    was told with it.
+    """
     try:
         wanted = json.loads(argument)
         os.dup2(wanted["control"], _CONTROL)
         os.closerange(_CONTROL + 1, wanted["control"] + 1)
-        with ExitStack() as cleanup:
-            try:
-                confinement = _built(wanted, cleanup)
-            except Exception as error:
-                frames.send(_CONTROL, {"error": _complaint(error)})
-                raise
-            frames.send(_CONTROL, {"layers": _layers(wanted["level"], confinement)})
+        cleanup = ExitStack()
+        try:
+            confinement = _built(wanted, cleanup)
+        except Exception as error:
+            cleanup.close()
+            frames.send(_CONTROL, {"error": _complaint(error)})
+            raise
+        layers = _layers(wanted["level"], confinement)
+    except BaseException:
+        os._exit(1)
+    return partial(_serve, confinement, layers, cleanup)
+
+
+def _serve(confinement: Confinement, layers: list[str], cleanup: ExitStack) -> Never:
+    """Serve checks until the harness hangs up; never returns."""
+    status = 1
+    try:
+        with cleanup:
+            frames.send(_CONTROL, {"layers": layers})
             zygote.serve(socket.socket(fileno=_CONTROL), confinement)
         status = 0
     finally:
@@ -94,10 +112,37 @@ def _built(wanted: dict[str, Any], cleanup: ExitStack) -> Confinement:
     Path(os.__file__).read_bytes()  # the library is there, and this user may read it
     if confinement.nested and confinement.seccomp:
         seccomp.compiled(1)  # every candidate's own id
+    _forget_the_host()
     _silence()
     gc.collect()
     gc.freeze()  # a collection in a child would otherwise copy every page of the parent
     return confinement
+
+
+def _forget_the_host() -> None:
+    """Where this interpreter was started from, and how, is none of a check's business.
+
+    What its library needs stays: `base_prefix`, whose `lib` is there to be read.
+    """
+    sys.argv, sys.orig_argv = [""], [""]
+    sys.executable = sys._base_executable = ""  # type: ignore[attr-defined]  # noqa: SLF001
+    sys.prefix, sys.exec_prefix = sys.base_prefix, sys.base_exec_prefix
+    sys.path_importer_cache.clear()
+    for module in [each for name, each in sys.modules.items() if name.startswith("harness")]:
+        for name in ("__file__", "__cached__", "__path__", "__spec__", "__loader__"):
+            vars(module).pop(name, None)
+        for each in list(vars(module).values()):
+            for function in (each, *vars(each).values()) if isinstance(each, type) else (each,):
+                if isinstance(function, FunctionType):
+                    function.__code__ = _placeless(function.__code__)
+
+
+def _placeless(code: CodeType) -> CodeType:
+    """Code that says of no file that it is from there."""
+    constants = (
+        _placeless(each) if isinstance(each, CodeType) else each for each in code.co_consts
+    )
+    return code.replace(co_filename="<harness>", co_consts=tuple(constants))
 
 
 def _silence() -> None:

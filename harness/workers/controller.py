@@ -7,11 +7,14 @@ after a run in which some died.
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.errors import ReadOnlyError, StoreError
 from harness.invocation import Ended
 from harness.live_line import LiveLine
 from harness.reporting.claims import Claims
@@ -19,7 +22,7 @@ from harness.reporting.conclude import conclude, run_info
 from harness.runs.agreement import with_one_baseline
 from harness.runs.folder import RunFolder, run_id, runs_below, store_below
 from harness.runs.results import CaseResult
-from harness.runs.store import check_usable
+from harness.runs.store import check_usable, shards
 from harness.workers.live_board import LiveBoard
 from harness.workers.orders import Orders, say_crashed, told_places
 
@@ -56,8 +59,16 @@ class Controller:
         Raises:
             StoreError: the run's folder or the completion store cannot be written.
         """
-        RunFolder(self._directory).check_writable()
-        check_usable(store or store_below(self._root))
+        try:
+            RunFolder(self._directory).check_writable()
+        except ReadOnlyError as error:
+            raise StoreError(f"{error}; a run without workers (-n0) needs no records") from error
+        directory = store or store_below(self._root)
+        try:
+            check_usable(directory)
+        except ReadOnlyError:
+            if not shards(directory):
+                raise
 
     def start(self, report: Path) -> None:
         """Begin to watch a run whose report goes to a directory."""
@@ -68,7 +79,15 @@ class Controller:
     def orders(self) -> Orders:
         """What every worker is told."""
         started = self.started.isoformat()
-        return Orders(self._id, str(self._directory), started, str(self._report), self._command)
+        return Orders(
+            self._id,
+            str(self._directory),
+            started,
+            str(self._report),
+            self._command,
+            platform.node(),
+            os.getpid(),
+        )
 
     def parts(self) -> dict[str, int]:
         """The part of the cases that each node id belongs to."""
@@ -88,12 +107,17 @@ class Controller:
     def finish(self) -> Ended | None:
         """Write the report of what the workers recorded; None when they began nothing."""
         self._live.close()
-        folder = RunFolder(self._directory)
+        folder = RunFolder(self._directory, warn=self.line.note)
         results = with_one_baseline(folder.results())
         findings = folder.findings()
-        if not results and not findings:
-            return None
         counts = self._live.counts()
+        if not results and not findings:
+            if counts.requests_total:
+                raise StoreError(
+                    f"{self._directory}: the run's records were deleted while it went on; run the "
+                    "same command again: what is stored is not made again"
+                )
+            return None
         info = run_info(folder.manifest(), *folder.engines(), datetime.now(UTC), counts)
         finished = conclude(
             info,
@@ -104,7 +128,7 @@ class Controller:
         )
         board = self._live.board()
         loads = {process: pinned.counts.loads for process, pinned in board.items()}
-        return Ended(finished, loads)
+        return Ended(replace(finished, deleted=counts.deleted), loads)
 
     def _explained(self, result: CaseResult) -> CaseResult:
         """The result; of a case over which a worker died, with that as its reason."""

@@ -33,6 +33,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return max(1, len(visible())) if _names_benches(config) else None
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker of a run that names benches ends when its controller does."""
+    if hasattr(config, "workerinput"):
+        from harness.workers.orders import Orders
+
+        orders = Orders.found_in(config.workerinput)
+        if orders is not None:
+            orders.end_with_controller()
+
+
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """A plan is made by one process: it runs nothing. After xdist, which has set these options."""
     if config.option.titrate_plan and hasattr(config.option, "tx"):

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
+
+from pydantic import TypeAdapter
 
 from harness.errors import StoreError
+from harness.parent import end_with
 from harness.runs.folder import unwritable
 
 # Key of xdist's `workerinput` under which a worker finds its orders.
@@ -32,12 +36,23 @@ class Orders:
     started: str
     report: str
     command: str
+    machine: str = ""
+    controller: int = 0
+    """The controller's process id, which means something on its own machine alone."""
 
     @classmethod
     def found_in(cls, workerinput: Mapping[str, Any]) -> Self | None:
         """The orders of a worker; None where the controller knew of no benches."""
         given = workerinput.get(_KEY)
         return None if given is None else cls(**given)
+
+    def end_with_controller(self) -> None:
+        """Where the controller is of this machine, end when it does: execnet takes 15 s to notice.
+
+        A worker goes on with a pass of the model, and with whatever else needs no controller.
+        """
+        if self.controller and self.machine == platform.node():
+            end_with(self.controller)
 
     def put_into(self, workerinput: dict[str, Any]) -> None:
         """Send them along with a worker."""
@@ -51,6 +66,11 @@ class Place(NamedTuple):
     case: str
 
 
+Said = TypeVar("Said")
+_PLACES_OF = TypeAdapter(dict[str, Place])
+_REASONS = TypeAdapter(dict[str, str])
+
+
 def say_places(directory: Path, places: Mapping[str, Place]) -> None:
     """Tell the controller where each node id belongs; every worker says the same.
 
@@ -62,7 +82,7 @@ def say_places(directory: Path, places: Mapping[str, Place]) -> None:
 
 def told_places(directory: Path) -> dict[str, Place]:
     """Where every node id belongs; empty when no worker has a case."""
-    return {nodeid: Place(*place) for nodeid, place in _get(directory / _PLACES).items()}
+    return _get(directory / _PLACES, _PLACES_OF) or {}
 
 
 def say_crashed(directory: Path, crashed: Mapping[str, str]) -> None:
@@ -76,7 +96,7 @@ def say_crashed(directory: Path, crashed: Mapping[str, str]) -> None:
 
 def told_crashed(directory: Path) -> dict[str, str]:
     """What is known of the death of workers, by the case that each was running."""
-    return _get(directory / _CRASHED)
+    return _get(directory / _CRASHED, _REASONS) or {}
 
 
 def _put(file: Path, document: Mapping[str, Any]) -> None:
@@ -90,8 +110,9 @@ def _put(file: Path, document: Mapping[str, Any]) -> None:
         raise unwritable(file.parent, error) from error
 
 
-def _get(file: Path) -> dict[str, Any]:
+def _get(file: Path, kind: TypeAdapter[Said]) -> Said | None:
+    """What a file says; None where it is not there, or says something else."""
     try:
-        return dict(json.loads(file.read_text("utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return kind.validate_json(file.read_bytes())
+    except (OSError, ValueError):
+        return None

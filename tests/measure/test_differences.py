@@ -118,3 +118,9 @@ def test_controls_point_anywhere():
     cosines = [float(rotated(row, seed).numpy()[0]) for seed in range(400)]
     assert abs(np.mean(cosines)) < 4 / 8 / 20
     assert np.std(cosines) == pytest.approx(1 / 8, rel=0.15)
+
+
+def test_a_layer_named_twice_differs_by_what_it_does_once(engine):
+    sides = [SideTokens((5, 6), (7, 8)), SideTokens((5, 6), (9, 10))]
+    once = build_differences(engine, sides, layers=(1,), site="block", steps=2)
+    assert build_differences(engine, sides, layers=(1, 1), site="block", steps=2) == once

@@ -213,3 +213,18 @@ def test_controls_of_several_vectors_are_drawn_apart():
     draws = [random_control(vector, seed, index) for seed in (0, 1) for index in (0, 1, 2)]
     cosines = np.array([[float(a.numpy() @ b.numpy()) / 400 for a in draws] for b in draws])
     assert np.abs(cosines - np.eye(6)).max() < 0.2
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("site", ["block", "attention"])
+def test_a_layer_named_twice_has_the_vector_that_it_has_once(engine, pairs, method, site):
+    how = {"site": site, "position": "last", "method": method}
+    once = build_vectors(engine, pairs, layers=[2, 1], **how)
+    twice = build_vectors(engine, pairs, layers=[2, 1, 1, 2], **how)
+    assert twice == once
+    assert all(vector.norm > 0 for vector in twice.vectors.values())
+
+
+def test_no_layer_is_none_to_build_a_vector_for(engine, pairs):
+    with pytest.raises(FieldError, match="no layer is named; name one at least"):
+        build_vectors(engine, pairs, layers=[], site="block", position="last", method="mean")

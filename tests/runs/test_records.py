@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.engines.base import Completion
 from harness.errors import StoreError
 from harness.interventions.router_mask import RouterMask
-from harness.runs.records import from_json, read_records, record_lines, to_json
+from harness.runs.records import from_json, read_records, record_lines, to_json, usable_records
 from harness.runs.results import CaseResult, DrawResult, UsageMap
 from harness.spec import expand, load
 from harness.tasks.base import Score
@@ -124,9 +124,12 @@ def test_damage_is_refused_or_passed_over_as_asked_for(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"seed=1", b"seed=7"))
     with pytest.raises(StoreError, match=r"the record at byte \d+ is torn or altered; copy it"):
         list(read_records(path))
-    assert list(read_records(path, torn=True)) == [results[0], results[2]]
+    skipped = []
+    assert list(usable_records(path, from_json, skipped.append)) == [results[0], results[2]]
+    assert len(skipped) == 1
     path.write_bytes(path.read_bytes()[:-1])
-    assert list(read_records(path, torn=True)) == [results[0]]
+    assert list(usable_records(path, from_json, skipped.append)) == [results[0]]
+    assert len(skipped) == 2, "a last line without its end is what a kill leaves, and no news"
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"\xff\xfe", None])
@@ -148,5 +151,5 @@ def test_a_record_of_another_form_is_one_line(tmp_path):
     path = tmp_path / "records.jsonl"
     head = next(iter(record_lines([])))
     path.write_bytes(head + encoded({"case": {}}))
-    with pytest.raises(StoreError, match="is of another version of titrate; use the one that "):
+    with pytest.raises(StoreError, match="is no case's, or of another version of titrate; "):
         list(read_records(path))

@@ -105,10 +105,10 @@ def test_two_processes_write_at_once_and_find_each_others_after_a_refresh(folder
 
 def test_the_first_process_to_say_something_is_agreed_with(folder):
     first, second = CompletionStore(folder), CompletionStore(folder)
-    assert first.agree(key(1), [[0, 1]], "ordering", "engine") == [[0, 1]]
-    assert second.agree(key(1), [[1, 0]], "ordering", "engine") == [[0, 1]]
-    assert first.agree(key(1), [[2, 2]], "ordering", "engine") == [[0, 1]]
-    assert CompletionStore(folder).value(key(1)) == [[0, 1]]
+    assert first.agree(key(1), [[0, 1]], "ordering", "engine", list) == [[0, 1]]
+    assert second.agree(key(1), [[1, 0]], "ordering", "engine", list) == [[0, 1]]
+    assert first.agree(key(1), [[2, 2]], "ordering", "engine", list) == [[0, 1]]
+    assert CompletionStore(folder).value(key(1), list) == [[0, 1]]
 
 
 def test_processes_that_speak_at_once_agree(folder):
@@ -116,7 +116,7 @@ def test_processes_that_speak_at_once_agree(folder):
     code = (
         "import sys; from harness.runs.store import CompletionStore;"
         "store = CompletionStore(sys.argv[1]); sys.stdin.read();"
-        "print(store.agree(sys.argv[2], int(sys.argv[3]), 'ordering', 'engine'))"
+        "print(store.agree(sys.argv[2], int(sys.argv[3]), 'ordering', 'engine', int))"
     )
     with ExitStack() as stack:
         speaking = [
@@ -173,7 +173,7 @@ def test_a_fresh_store_finds_only_its_own(folder):
 def test_other_values_are_kept_beside_completions(folder):
     store = filled(folder)
     store.put_value(key(9), [[0, 1], [2, 3]], "ordering", "engine")
-    assert CompletionStore(folder).value(key(9)) == [[0, 1], [2, 3]]
+    assert CompletionStore(folder).value(key(9), list) == [[0, 1], [2, 3]]
 
 
 def test_memory_does_not_hold_what_is_stored(folder):
@@ -251,7 +251,7 @@ def test_a_record_altered_after_it_was_indexed_is_not_read(folder):
 def test_a_line_that_another_process_is_writing_is_no_damage(folder):
     writer = filled(folder, range(2))
     (shard,) = shards(folder)
-    line = encoded({"key": key(2), "value": {}})
+    line = encoded({"key": key(2), "kind": "x", "engine": "e", "at": 1, "value": {}})
     with shard.open("ab") as file:
         file.write(line[:30])
     warnings = Warnings()
@@ -259,7 +259,7 @@ def test_a_line_that_another_process_is_writing_is_no_damage(folder):
     with shard.open("ab") as file:
         file.write(line[30:])
     store.refresh()
-    assert store.value(key(2)) == {}
+    assert store.value(key(2), dict) == {}
     assert warnings == []
     writer.close()
 

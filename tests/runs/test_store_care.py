@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
+from harness.cli import main
 from harness.engines.base import Completion
 from harness.errors import StoreError
 from harness.runs import store as store_module
@@ -91,6 +95,48 @@ def test_a_file_of_another_version_is_told(folder):
     other.write_bytes(encoded({"format": "titrate completions", "version": 9}))
     (damage,) = verify(folder)[1]
     assert damage.problem.startswith("holds titrate completions, version 9, not ")
+
+
+def unreadable(path):
+    path.write_bytes(encoded({"format": "titrate completions", "version": 1}))
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("root reads what nobody may")
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (Path.mkdir, "Is a directory"),
+        (lambda path: path.symlink_to("nothing"), "No such file or directory"),
+        (lambda path: path.symlink_to("/dev/zero"), "Not a regular file"),
+        (os.mkfifo, "Not a regular file"),
+        (unreadable, "Permission denied"),
+    ],
+    ids=["directory", "link to nothing", "device", "pipe", "unreadable"],
+)
+def test_what_has_a_file_s_name_and_is_none_is_told_and_left_alone(folder, make, told):
+    path = folder / "completions-day2-x.jsonl"
+    make(path)
+    whole, (damage,) = verify(folder)
+    assert (whole, damage.path) == (9, path)
+    assert damage.problem == f"cannot be read: {told}; take it away, or let it be read"
+    assert sum(each.completions for each in contents(folder)) == 7
+    warnings = []
+    assert CompletionStore(folder, warn=warnings.append).get(key(6)) is not None
+    assert [told in warning for warning in warnings] == [True]
+    take(folder, formats=True, damaged=True)
+    assert path.is_symlink() or path.exists()
+    assert main(["store", "list", "--store", str(folder)]) == 0
+    assert main(["store", "verify", "--store", str(folder)]) == 1
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nothing")])
+def test_hidden_states_that_are_no_file_are_told(folder, make):
+    (folder / ".activations").mkdir()
+    make(folder / ".activations" / "x.safetensors")
+    assert main(["store", "list", "--store", str(folder)]) == 0
+    assert main(["store", "verify", "--store", str(folder)]) == 1
 
 
 def test_a_store_that_is_not_there_is_one_line(tmp_path):

@@ -144,7 +144,8 @@ def test_damaged_verdicts_are_judged_anew(store):
     "value", [None, {}, [], [True, True, "x"], [1, True, "x", False], [True, True, None, False]]
 )
 def test_what_is_no_verdict_is_not_taken_for_one(value):
-    assert score_from(value) is None
+    with pytest.raises(ValueError):
+        score_from(value)
 
 
 def test_a_score_comes_back_as_it_was():

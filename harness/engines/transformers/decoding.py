@@ -15,7 +15,7 @@ from collections.abc import Sequence as SequenceOf
 
 import torch
 
-from harness.engines.base import Completion, FinishReason
+from harness.engines.base import Completion, FinishReason, Watch
 from harness.engines.endings import Endings
 from harness.engines.transformers.admission import Admission
 from harness.engines.transformers.attention import grouped_attention
@@ -79,11 +79,23 @@ class DecodingRun:
                     while admission or stage.running:
                         free = stage.slots - len(stage.running)
                         due = not stage.running or admission.is_due(free, stage.slots)
-                        yield from self._admit() if due else self._step()
+                        ended = self._admit() if due else self._step()
+                        if self.work.watch is not None:
+                            self._tell(self.work.watch, read=due)
+                        yield from ended
             except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
                 self._halve(error)
+
+    def _tell(self, watch: Watch, *, read: bool) -> None:
+        """Say how far the sequences in flight are, after prompts were read or all went on."""
+        lengths = [len(sequence.tokens) for sequence in self._stage.running]
+        if read:
+            watch.read(0)  # the first tokens were drawn, for which the device was waited for
+            watch.flying(lengths)
+        else:
+            watch.step(lengths)
 
     def _halve(self, error: Exception) -> None:
         """Out of memory: put every sequence back with the tokens it has, and halve the slots.

@@ -20,7 +20,7 @@ import psutil
 import torch
 import transformers
 
-from harness.engines.base import Activations, Completion, Reading, Request
+from harness.engines.base import Activations, Completion, Reading, Request, Watch
 from harness.engines.rounds import in_rounds, rows_of
 from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.experts import experts_as, experts_implementation
@@ -78,6 +78,7 @@ class TransformersEngine:
         #: What the latest `generate` cost.
         self.work = Work()
         check_model(loaded, strict=self._strict)
+        self.watch: Watch | None = None
         # Read once: transformers' configurations take microseconds for every attribute.
         self._context = loaded.context
         self._vocabulary = loaded.model.get_input_embeddings().num_embeddings
@@ -118,7 +119,7 @@ class TransformersEngine:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield `(position, completion)` as requests finish; refused ones come first."""
-        self.work = Work()
+        self.work = Work(watch=self.watch)
         at_once: list[tuple[int, Request]] = []
         composed: list[tuple[int, Request]] = []
         for position, request in enumerate(requests):
@@ -130,6 +131,7 @@ class TransformersEngine:
                 composed.append((position, request))
         yield from self._decode(at_once)
         if composed:
+            self.work.watch = None  # whole rounds are what is watched
             yield from self._in_rounds(composed)
 
     def _decode(self, queue: Sequence[tuple[int, Request]]) -> Iterator[tuple[int, Completion]]:
@@ -170,6 +172,7 @@ class TransformersEngine:
             lambda requests: self._decode(list(enumerate(requests))),
             rows=stage.slots,
             context=self._context,
+            watch=self.watch,
         )
 
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from harness.engines.base import Watch
 from harness.engines.transformers.slots import Window
 from harness.engines.transformers.stage import Stage
 from harness.models.loading import LoadedModel
@@ -23,6 +24,8 @@ class Work:
     passes: int = 0
     drafted: int = 0
     accepted: int = 0
+    watch: Watch | None = None
+    """Told of every pass."""
 
 
 class Passes:
@@ -34,6 +37,11 @@ class Passes:
         self._stage = stage
         self._work = work
         self._strict = strict
+
+    def has_read(self, tokens: int) -> None:
+        """Tell that so many tokens of prompts were read."""
+        if self._work.watch is not None:
+            self._work.watch.read(tokens)
 
     def columns(self, needed: int) -> int:
         """Columns to read: those in use, rounded up; all of them where shapes are fixed."""

@@ -62,6 +62,7 @@ def _read(passes: Passes, sequences: list[Sequence], *, strict: bool) -> torch.T
             None if alone else passes.columns(longest),
             last_only=True,
         )
+        passes.has_read(tokens[:, part].numel())
     return logits
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from harness.engines.base import Activations, Completion, FinishReason, Reading, Request
+from harness.engines.base import Activations, Completion, FinishReason, Reading, Request, Watch
 from harness.engines.declared import Declared
 from harness.engines.endings import Endings
 from harness.engines.vllm import deaths, reading
@@ -55,6 +55,7 @@ class VllmEngine:
         self._facts = ModelFacts.of(model)
         self._settings = settings
         self._endings = Endings(self._facts)
+        self.watch: Watch | None = None
         self._eager = is_eager(settings)
         self._ids = 0
         #: Prompt tokens that the latest `generate` found in the prefix cache.
@@ -161,10 +162,19 @@ class VllmEngine:
             while waiting or running:
                 yield from self._admit(waiting, running)
                 if running:
-                    yield from self._step(running)
+                    self._tell(running, stepped=False)
+                    ended = self._step(running)
+                    self._tell(running, stepped=True)
+                    yield from ended
         finally:
             # Cancelled in the middle: what is running is neither complete nor wanted.
             self._abandon(running)
+
+    def _tell(self, running: Mapping[str, Running], *, stepped: bool) -> None:
+        """Say who is in flight, to whoever watches."""
+        if self.watch is not None:
+            lengths = [len(each.tokens) for each in running.values()]
+            (self.watch.step if stepped else self.watch.flying)(lengths)
 
     def _admit(
         self, waiting: deque[tuple[int, Request]], running: dict[str, Running]

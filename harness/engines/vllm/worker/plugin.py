@@ -7,6 +7,7 @@ configuration carries our settings. All other models are left as they are.
 
 from __future__ import annotations
 
+import multiprocessing
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from harness.engines.vllm.worker.model import ModelInterventions
 from harness.engines.vllm.worker.structure import check_routers
+from harness.parent import end_with
 
 #: Our key in `VllmConfig.additional_config`, which is part of the key of vLLM's compile cache.
 SETTINGS = "titrate"
@@ -30,6 +32,9 @@ def register() -> None:
     if _registered:
         return
     _registered = True
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        end_with(parent.pid)  # vLLM's processes outlive a harness that was killed
     from harness.engines.vllm.worker import heads, kernels, runner_v1, runner_v2
 
     _follow_loading()

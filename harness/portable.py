@@ -1,0 +1,56 @@
+"""Paths as reports carry them: relative to where the run was started, or to the user's home.
+
+A report is given away. It says `./specs/x.yaml` and `~/models/x` where the run has read
+`/home/name/project/specs/x.yaml`: whoever reads it elsewhere can follow, and nobody learns how the
+machine is laid out. Paths beyond both stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+def portable(value: Any, root: Path | None = None) -> Any:
+    """JSON values with the paths in all of their texts made relative, `root` being the start."""
+    start = (root or Path.cwd()).absolute()
+    return _changed(value, _rules(start, Path.home()))
+
+
+def local(text: str, root: Path | None = None) -> str:
+    """A path of a report on this machine again."""
+    path = Path(text)
+    with suppress(RuntimeError):  # a `~user` that this machine does not know stays as it is
+        path = path.expanduser()
+    return str((root or Path.cwd()).absolute() / path)
+
+
+@cache
+def _rules(root: Path, home: Path) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """What is replaced by what; the longest first, where the root lies in the home."""
+    places = {str(root): ".", str(root.resolve()): "."}
+    for each in (home, home.resolve()):
+        places.setdefault(str(each), "~")
+    return tuple(
+        # A whole path, or the head of one: /home/me is no part of /home/me2 or of /srv/home/me.
+        (re.compile(rf"(?<![\w./~-]){re.escape(place)}(?![\w.-])"), sign)
+        for place, sign in sorted(places.items(), key=lambda each: -len(each[0]))
+        if place != "/"
+    )
+
+
+def _changed(value: Any, rules: tuple[tuple[re.Pattern[str], str], ...]) -> Any:
+    if isinstance(value, str):
+        if "/" in value:
+            for pattern, sign in rules:
+                value = pattern.sub(sign, value)
+        return value
+    if isinstance(value, Mapping):
+        return {_changed(name, rules): _changed(each, rules) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_changed(each, rules) for each in value]
+    return value
