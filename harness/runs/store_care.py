@@ -18,6 +18,7 @@ from harness.runs.journal import Line, encoded, in_use, lines, unusable
 from harness.runs.record_shapes import ENGINE, RECORD
 from harness.runs.records import completion_from, usage_from
 from harness.runs.store import FORMAT, shards
+from harness.runs.verdicts import score_from
 
 Chosen = Callable[[dict[str, Any]], bool]
 
