@@ -9,9 +9,13 @@ from typing import Any, Self
 from huggingface_hub import snapshot_download
 from transformers import GenerationConfig
 
+from harness.errors import FieldError, ModelError
 from harness.models.content import content_hash
 from harness.models.loading import load_config, load_tokenizer, local_files
 from harness.models.reference import locate
+
+# What configurations call the longest sequence.
+_CONTEXTS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,29 @@ class ModelFacts:
 
     @property
     def context(self) -> int:
-        """The longest sequence the model was made for, in tokens."""
-        return int(self.config.get_text_config().max_position_embeddings)
+        """The longest sequence the model was made for, in tokens; `ModelError` if nobody says."""
+        text = self.config.get_text_config()
+        found = next((getattr(text, name) for name in _CONTEXTS if hasattr(text, name)), None)
+        if found is None:
+            raise ModelError(
+                f"model {self.reference!r}: its configuration does not say how long a sequence may "
+                f"be (max_position_embeddings), which vLLM must know when it starts; use "
+                "engine.name: transformers"
+            )
+        return int(found)
+
+    def columns(self, asked: int | None) -> int:
+        """The longest sequence that an engine is to hold; `FieldError` for more than the context.
+
+        vLLM would refuse such a sequence, or the model fail on positions that it does not have.
+        """
+        if asked is not None and asked > self.context:
+            raise FieldError(
+                "engine.columns",
+                f"{asked} tokens are more than the context of {self.reference}, which is "
+                f"{self.context}; use at most {self.context}, or leave it out",
+            )
+        return asked or self.context
 
     @property
     def vocabulary(self) -> int:
