@@ -84,6 +84,7 @@ def plant(engine: str, fault: Fault) -> None:
     before = _codes(compile(source, module.__file__, "exec"))
     after = _codes(compile(source.replace(fault.old, fault.new), module.__file__, "exec"))
     changed = {key: after[key] for key in before if before[key] != after.get(key)}
+    gc.unfreeze()  # vLLM hides what was there when its engine started
     for function in [each for each in gc.get_objects() if isinstance(each, FunctionType)]:
         code = changed.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
         if code is not None and function.__code__.co_filename == module.__file__:
