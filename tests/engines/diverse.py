@@ -90,6 +90,8 @@ def steerings(config: Any, draw: random.Random) -> Iterator[Steering]:
             gate | {"bias": -3.0},  # a cosine has none
         ):
             yield _steered(base | {"condition": Condition(**changed)})
+        for place in ({"layer": layers - 1}, {"site": "mlp"}):  # the same condition elsewhere
+            yield _steered(base | place | {"condition": Condition(**gate)})
     # Several at one place, of which some have a condition, and at several places.
     gated = Condition(kind="probe", direction=one, threshold=0.5)
     crossed = Condition(kind="probe", direction=other, threshold=0.5)
@@ -148,8 +150,8 @@ def requests(config: Any, seed: int = 0) -> list[Request]:
     return draw.sample(queue, len(queue))
 
 
-def readings(config: Any, seed: int = 0) -> list[Reading]:
-    """Every intervention read once, at other layers, sites and positions."""
+def readings(config: Any, seed: int = 1) -> list[Reading]:
+    """Every intervention, none of `requests`' own, read at other layers, sites and positions."""
     draw = random.Random(seed)
     texts = prompts(config.vocab_size, seed)
     layers = range(config.num_hidden_layers)

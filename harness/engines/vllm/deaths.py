@@ -50,21 +50,24 @@ def told() -> Iterator[None]:
 def interruptible() -> Iterator[None]:
     """Let an interrupt end a start at once, and the processes that were started meanwhile with it.
 
-    It is raised as `KeyboardInterrupt` when the block ends, whatever became of it inside: vLLM then
-    finds its process dead and reports that, and destructors drop what is raised in them. Only the
-    main thread is interrupted; where somebody ignores interrupts, or handles them in C, this does
-    nothing.
+    It is raised as `KeyboardInterrupt` when the block ends, whatever became of it inside: vLLM
+    drops one at some points, and then waits up to ten minutes for a process that is dead. So it is
+    raised again until the block ends. Only the main thread is interrupted; where somebody ignores
+    interrupts, or handles them in C, this does nothing.
     """
     handle = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handle):
         yield
         return
     before = _started_processes()
-    interrupts = 0
+    interrupted, over = threading.Event(), threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupts
-        interrupts += 1
+        if over.is_set():
+            return  # raised below
+        if not interrupted.is_set():
+            interrupted.set()
+            threading.Thread(target=_interrupt_until, args=(over,), daemon=True).start()
         for process in _started_processes() - before:
             with suppress(psutil.Error):
                 process.kill()  # nothing is lost: it has not begun to work
@@ -74,13 +77,21 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if interrupts:
+        if interrupted.is_set():
             raise KeyboardInterrupt from error
         raise
     finally:
+        over.set()
         signal.signal(signal.SIGINT, handle)
-    if interrupts:
+    if interrupted.is_set():
         raise KeyboardInterrupt
+
+
+def _interrupt_until(over: threading.Event) -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    while not over.wait(_LOOK):
+        signal.pthread_kill(main, signal.SIGINT)  # also wakes it where it waits in C
 
 
 def cause_of_end(message: str) -> str | None:
@@ -97,7 +108,11 @@ def cause_of_end(message: str) -> str | None:
     elif number in set(signal.Signals):
         why = f"ended by {signal.Signals(number).name}"
     else:
-        why = "ended" + (f" with exit status {codes[1]}" if codes else "")
+        why = (
+            f"ended with exit status {codes[1]}"
+            if codes
+            else "ended without a word, or was killed,"
+        )
     return f"its process {why} while it started; if memory is short, lower engine.slots or columns"
 
 

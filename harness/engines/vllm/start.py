@@ -102,7 +102,7 @@ def _started(facts: ModelFacts, settings: EngineSettings, conditions: Conditions
     several = bool(settings.separate_process) or _workers(settings) > 1
     output = ChildOutput() if several and os.environ[_LEVEL].upper() == _QUIET else None
     try:
-        with deaths.interruptible(), output or nullcontext():
+        with output or nullcontext(), deaths.interruptible():
             return LLMEngine.from_engine_args(EngineArgs(**_arguments(facts, settings, conditions)))
     except Exception as error:  # whatever a model's code or a kernel finds wrong
         found = root_cause(output.kept) if output is not None else None

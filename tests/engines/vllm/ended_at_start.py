@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -38,7 +37,8 @@ def _started() -> str:
     try:
         VllmEngine("zoo/moe", EngineSettings(name="vllm", slots=2, separate_process=True))
     except KeyboardInterrupt:
-        return f"interrupted, {len(_children())} processes left"
+        _, left = psutil.wait_procs(_children(), timeout=60)  # killed ones may be on their way out
+        return f"interrupted, {len(left)} processes left"
     except ModelError as error:
         return str(error)
     return "started"
@@ -46,9 +46,9 @@ def _started() -> str:
 
 def main() -> None:
     _when_there(lambda _: os.kill(os.getpid(), signal.SIGINT))
-    sys.stdout.write(_started() + "\n")
+    print(_started(), flush=True)
     _when_there(lambda process: process.kill())
-    sys.stdout.write(_started() + "\n")
+    print(_started(), flush=True)
 
 
 if __name__ == "__main__":
