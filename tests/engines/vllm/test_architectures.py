@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def _phi3() -> Any:
 
 
 CONFIGS: Mapping[str, Callable[[], Any]] = {
-    **tiny_models.CONFIGS,
+    **{name: partial(tiny_models.tiny_config, name) for name in tiny_models.CONFIGS},
     "linear": lambda: _llama(rope_type="linear", factor=4.0),
     "dynamic": lambda: _llama(rope_type="dynamic", factor=4.0),
     "yarn": lambda: _llama(**_YARN),
