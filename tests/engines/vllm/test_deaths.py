@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -41,10 +42,9 @@ def test_a_killed_process_is_told_of(vllm_installed):
 def test_a_start_that_is_interrupted_or_killed_is_over_at_once(vllm_installed):
     interrupted, killed = _printed("ended_at_start.py")[-2:]
     assert interrupted == "interrupted, 0 processes left"
-    assert killed.startswith(
-        "model 'zoo/moe' cannot be started in vLLM: its process ended without a word, or was "
-        "killed, while it started; if memory is short, lower engine.slots"
-    )
+    # Whether vLLM has seen the exit status by then is a matter of moments.
+    assert re.match(r"model 'zoo/moe' cannot be started in vLLM: its process .*was killed", killed)
+    assert "while it started; if memory is short, lower engine.slots" in killed
 
 
 def _sleeper() -> subprocess.Popen[bytes]:
