@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 # vLLM's build for CPUs pins a torch of its own: a second environment.
 VLLM := .venv-vllm
 
-.PHONY: bench test test-slow test-vllm parity lint speed speed-vllm install
+.PHONY: bench test test-slow test-vllm test-vllm-slow parity lint speed speed-vllm install
 
 bench: $(VENV)/.installed
 	$(RUN)/pytest benches -k keep_topk
@@ -21,6 +21,10 @@ test-slow: $(VENV)/.installed
 test-vllm: $(VLLM)/.installed
 	$(VLLM)/bin/pytest tests/engines/vllm
 	$(VLLM)/bin/pytest benches/bench_invariants.py -k zoo --titrate-engine vllm
+
+# Of vLLM: tiny models of every routing setting and rotary kind, faults planted in the engine.
+test-vllm-slow: $(VLLM)/.installed
+	$(VLLM)/bin/pytest -m slow tests/engines/vllm
 
 # Every spec of the zoo on both engines, in one report.
 parity: $(VLLM)/.installed

@@ -49,8 +49,38 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
         "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
         "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
     },
+    # As in its own checkpoints.
+    "gpt_oss-yarn": {
+        **_OTHER,
+        "model_type": "gpt_oss",
+        "num_local_experts": 8,
+        "sliding_window": 16,
+        "rope_parameters": {
+            "rope_type": "yarn",
+            "rope_theta": 10000.0,
+            "factor": 4.0,
+            "original_max_position_embeddings": 256,
+            "beta_fast": 32.0,
+            "beta_slow": 1.0,
+        },
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    },
     "mixtral": {**_OTHER, "model_type": "mixtral", "num_local_experts": 8},
+    "mixtral-one": {
+        **_OTHER,
+        "model_type": "mixtral",
+        "num_local_experts": 8,
+        "num_experts_per_tok": 1,
+    },
     "olmoe": {**_OTHER, "model_type": "olmoe", "num_experts": 8},
+    "olmoe-normalised": {
+        **_OTHER,
+        "model_type": "olmoe",
+        "num_experts": 8,
+        "num_experts_per_tok": 3,
+        "norm_topk_prob": True,
+        "rms_norm_eps": 0.1,
+    },
     # Every second layer is dense.
     "qwen2_moe": {
         **_QWEN,
@@ -58,6 +88,13 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
         "num_hidden_layers": 4,
         "shared_expert_intermediate_size": 16,
         "decoder_sparse_step": 2,
+    },
+    "qwen2_moe-normalised": {
+        **_QWEN,
+        "model_type": "qwen2_moe",
+        "num_experts_per_tok": 4,
+        "shared_expert_intermediate_size": 48,
+        "norm_topk_prob": True,
     },
     "qwen3_moe": {**_QWEN, "model_type": "qwen3_moe", "norm_topk_prob": True},
     "qwen3_moe-unnormalised": {

@@ -32,8 +32,8 @@ from harness.models.content import content_hash
 from harness.models.reference import UNREACHABLE, locate, missing
 from harness.models.written import WrittenConfig
 
-# What configurations call the longest sequence: Bloom says seq_length, MPT max_seq_len.
-_LENGTHS = ("max_position_embeddings", "seq_length", "max_seq_len")
+# What configurations call the longest sequence: MPT says max_seq_len, Bloom seq_length.
+_LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 #: A checkpoint's own code is never executed, and nobody is asked whether it may be.
 _OWN_CODE: Mapping[str, bool] = {"trust_remote_code": False}
 #: What files that are missing, broken or impossible raise inside transformers.

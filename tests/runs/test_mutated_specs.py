@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from harness.errors import LONGEST_LINE, SpecError
-from harness.models.loading import is_local
+from harness.models.reference import is_local
 from harness.runs.plan import planned
 from harness.search.setup import set_up
 from harness.spec import expand, load

@@ -14,7 +14,15 @@ from typing import Any
 
 import torch
 
-from harness.engines.base import Activations, Completion, FinishReason, Reading, Request, Watch
+from harness.engines.base import (
+    Activations,
+    Capture,
+    Completion,
+    FinishReason,
+    Reading,
+    Request,
+    Watch,
+)
 from harness.engines.declared import Declared
 from harness.engines.endings import Endings
 from harness.engines.vllm import deaths, reading
@@ -22,9 +30,11 @@ from harness.engines.vllm.availability import check_served
 from harness.engines.vllm.canary import check_reached
 from harness.engines.vllm.conditions import Conditions, Lease
 from harness.engines.vllm.facts import ModelFacts
+from harness.engines.vllm.ignored import check_ignored
 from harness.engines.vllm.layout import check_layout
 from harness.engines.vllm.requests import Refusals, parameters, prompt_of, rejections
 from harness.engines.vllm.running import Running
+from harness.engines.vllm.self_test import check_untouched
 from harness.engines.vllm.start import described, is_eager, prepare, sequences, start
 from harness.engines.vllm.workers import Workers
 from harness.errors import FieldError, ModelError, RequestError
@@ -51,8 +61,11 @@ class VllmEngine:
         prepare(settings)
         config = load_config(model)
         check_layout(config, settings)
-        check_served(model, config)  # before its files are fetched and read
+        # Before its files are fetched and read.
+        check_served(model, config)
+        check_ignored(model, config, settings.columns)
         self._facts = ModelFacts.of(model)
+        self._facts.columns(settings.columns)
         self._settings = settings
         self._endings = Endings(self._facts)
         self.watch: Watch | None = None
@@ -76,6 +89,8 @@ class VllmEngine:
         self._refusals = Refusals(self._facts, settings, self._columns)
         self._determinism = described(self._engine, settings)
         try:
+            dtype = self._determinism["dtype"]
+            check_untouched(self._facts, self._scores, self.fingerprint, dtype, self._columns - 1)
             if first != Declared():
                 self._grow(first)
         except BaseException:
@@ -309,6 +324,12 @@ class VllmEngine:
         shape = self._refusals.routers if needed.masks else None
         check_reached(needed, self._answered, self._facts.vocabulary, width, shape)
         self._able |= needed
+
+    def _scores(self, tokens: tuple[int, ...]) -> torch.Tensor:
+        reading = Reading(tokens, Capture(token_log_probabilities=True))
+        ((_, found),) = self.forward([reading])
+        assert found.token_log_probabilities is not None, "they were asked for"
+        return found.token_log_probabilities
 
     def _answered(self, requests: list[Request]) -> list[Completion]:
         completions = dict(self._run(deque(enumerate(requests))))

@@ -9,6 +9,7 @@ from typing import Any, Self
 from huggingface_hub import snapshot_download
 from transformers import GenerationConfig
 
+from harness.errors import FieldError
 from harness.models.content import content_hash
 from harness.models.loading import context_of, load_config, load_tokenizer, local_files
 from harness.models.reference import locate
@@ -44,6 +45,19 @@ class ModelFacts:
     def context(self) -> int:
         """The longest sequence the model was made for, in tokens."""
         return context_of(self.config)
+
+    def columns(self, asked: int | None) -> int:
+        """The longest sequence that an engine is to hold; `FieldError` for more than the context.
+
+        vLLM would refuse such a sequence, or the model fail on positions that it does not have.
+        """
+        if asked is not None and asked > self.context:
+            raise FieldError(
+                "engine.columns",
+                f"{asked} tokens are more than the context of {self.reference}, which is "
+                f"{self.context}; use at most {self.context}, or leave it out",
+            )
+        return asked or self.context
 
     @property
     def vocabulary(self) -> int:

@@ -18,10 +18,12 @@ import torch
 import torch._dynamo
 from pydantic import ValidationError
 
+from harness.engines.vllm import deaths
 from harness.engines.vllm.availability import built_for_cpu, check_machine, cores, installed_version
 from harness.engines.vllm.child_output import ChildOutput, root_cause
 from harness.engines.vllm.conditions import Conditions
 from harness.engines.vllm.facts import ModelFacts
+from harness.engines.vllm.worker.heads import padded_size
 from harness.errors import FieldError, ModelError
 from harness.spec.experiment import EngineSettings
 
@@ -100,13 +102,13 @@ def _started(facts: ModelFacts, settings: EngineSettings, conditions: Conditions
     several = bool(settings.separate_process) or _workers(settings) > 1
     output = ChildOutput() if several and os.environ[_LEVEL].upper() == _QUIET else None
     try:
-        with output or nullcontext():
+        with output or nullcontext(), deaths.interruptible():
             return LLMEngine.from_engine_args(EngineArgs(**_arguments(facts, settings, conditions)))
     except Exception as error:  # whatever a model's code or a kernel finds wrong
-        why = _first_line(error)
+        found = root_cause(output.kept) if output is not None else None
+        why = _worded(*found) if found else first_line(error)
+        why = deaths.cause_of_end(why) or why
         if output is not None:
-            found = root_cause(output.kept)
-            why = _worded(*found) if found else why
             why += f"; set {_LEVEL}=INFO to see all that vLLM's processes say"
         raise ModelError(f"model {facts.reference!r} cannot be started in vLLM: {why}") from error
 
@@ -115,7 +117,7 @@ def _arguments(
     facts: ModelFacts, settings: EngineSettings, conditions: Conditions
 ) -> dict[str, Any]:
     """The settings of vLLM, from those of a spec."""
-    columns = min(settings.columns or facts.context, facts.context)
+    columns = facts.columns(settings.columns)
     # What an eager model is to learn, its workers are told when they can answer.
     known = Conditions(conditions.rows) if is_eager(settings) else conditions
     arguments: dict[str, Any] = {
@@ -221,15 +223,16 @@ def _cache_bytes(facts: ModelFacts, columns: int, slots: int) -> int:
     text = facts.config.get_text_config()
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    # 4 bytes of float32; heads may be padded to 32 dimensions (worker/heads.py).
-    per_token = 2 * 4 * text.num_hidden_layers * heads * max(width, 32)
+    # 4 bytes of float32
+    per_token = 2 * 4 * text.num_hidden_layers * heads * padded_size(width)
     blocks = 1 + slots * -(-columns // _BLOCK)
     needed = int(per_token * _BLOCK * blocks)
     free = int(psutil.virtual_memory().available * _CACHE_SHARE)
     return max(1, min(free, needed))
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """An exception in one line: its message, after its type where that says something."""
     if isinstance(error, ValidationError):  # whose own first line only counts the problems
         message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         return message.splitlines()[0]

@@ -13,6 +13,8 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
+from harness.engines.vllm.worker import shared_classes
+from harness.engines.vllm.worker.conformity import conform
 from harness.engines.vllm.worker.model import ModelInterventions
 from harness.engines.vllm.worker.structure import check_routers
 from harness.parent import end_with
@@ -53,25 +55,35 @@ def settings_of(config: Any) -> dict[str, Any] | None:
 def _follow_loading() -> None:
     """Put interventions into a model between loading its weights and compiling it.
 
-    One whose kernels no mask would reach is refused before that, as soon as its modules are there.
+    As soon as its modules are there it is made what its configuration says, and one that cannot be,
+    or whose kernels no mask would reach, is refused.
     """
+    from vllm.model_executor.layers import rotary_embedding
     from vllm.model_executor.model_loader import base_loader
+
+    from harness.engines.vllm.worker import heads
 
     construct, load = base_loader.initialize_model, base_loader.BaseModelLoader.load_model
 
     def initialize_model(vllm_config: Any, **named: Any) -> nn.Module:
-        model: nn.Module = construct(vllm_config, **named)
         settings = settings_of(vllm_config)
+        if settings is not None:
+            # Kept from an engine before, of the same model with another longest sequence.
+            rotary_embedding._ROPE_DICT.clear()  # noqa: SLF001 - there is no other way
+        model: nn.Module = construct(vllm_config, **named)
         whole = named.get("model_config") or vllm_config.model_config
-        own = whole is vllm_config.model_config
-        if settings is not None and own and settings["routers"]:
-            check_routers(model)
+        if settings is not None and whole is vllm_config.model_config:
+            conform(model, whole.hf_text_config)
+            heads.rotate_by_torch(model, whole.dtype)
+            if settings["routers"]:
+                check_routers(model)
         return model
 
     def load_model(self: Any, vllm_config: Any, model_config: Any, prefix: str = "") -> nn.Module:
         model: nn.Module = load(self, vllm_config, model_config, prefix=prefix)
         settings = settings_of(vllm_config)
         if settings is not None and model_config is vllm_config.model_config:
+            shared_classes.release(model)
             MODELS[model] = ModelInterventions(model, vllm_config, settings)
         return model
 
