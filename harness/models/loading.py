@@ -202,6 +202,9 @@ def load(
         raise ModelError(f"model {reference!r} cannot be loaded: {_first_line(error)}") from error
     except _FAILURES as error:
         raise _missing(reference, error) from error
+    if getattr(model.config.get_text_config(), "attn_logit_softcapping", None):
+        # Gemma 2 caps its attention's logits, which transformers' sdpa leaves out without a word.
+        model.set_attn_implementation("eager")
     # Where quantised weights and spread layers are has been decided; they may not be moved.
     if device_map is None and not getattr(model, "is_quantized", False):
         model = model.to(place)

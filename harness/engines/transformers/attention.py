@@ -68,3 +68,14 @@ def grouped_attention(model: Any) -> Iterator[None]:
         yield
     finally:
         model.set_attn_implementation(before)
+
+
+@contextmanager
+def eager_attention(model: Any) -> Iterator[None]:
+    """Attention written out inside, whose weights can be read; afterwards what was there."""
+    before = model.config._attn_implementation  # noqa: SLF001 - no public reader
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)

@@ -7,12 +7,13 @@ its activations were handed on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
 import torch
 
 from harness.engines.base import Activations, Capture, Reading
+from harness.engines.transformers.attention import eager_attention
 from harness.engines.transformers.masks import AttentionMasks
 from harness.engines.transformers.places import Place
 from harness.engines.transformers.rotary import RowRotary
@@ -114,7 +115,7 @@ class _Captured:
         attention_layers = _layers(capture.attention_layers for capture in captures)
         if attention_layers:
             # Only this kernel computes the weights; the others return None in their place.
-            hooks.enter_context(_eager_attention(model))
+            hooks.enter_context(eager_attention(model))
         for layer in attention_layers:
             module = _attention(_block(blocks, layer))
             hook(module, self._keeper(self._attentions, layer, element=1))
@@ -193,17 +194,6 @@ def _block(blocks: Any, layer: int) -> Any:
 def _attention(block: Any) -> Any:
     """A block's self-attention; architectures name it in one of two ways."""
     return block.self_attn if hasattr(block, "self_attn") else block.attention
-
-
-@contextmanager
-def _eager_attention(model: Any) -> Iterator[None]:
-    """The kernel that returns attention weights, and afterwards the one that was there."""
-    before = model.config._attn_implementation  # noqa: SLF001 - no public reader
-    model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
 
 
 def _needs_logits(capture: Capture) -> bool:

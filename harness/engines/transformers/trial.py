@@ -3,7 +3,8 @@
 The engine tells a model each token's position and which keys it may see. An architecture that takes
 its positions or its masks from elsewhere (ALiBi, positions counted from the cache, recurrent
 states) would compute something else, and mostly without a word. So two rows are read and
-continued together, and compared with what the model alone makes of each.
+continued together, and compared with what the model alone makes of each, by attention that is
+written out: other kernels may leave out what a configuration says.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from harness.engines.transformers.attention import grouped_attention
+from harness.engines.transformers.attention import eager_attention, grouped_attention
 from harness.engines.transformers.experts import experts_as
 from harness.engines.transformers.passes import Passes, Work, padded
 from harness.engines.transformers.stage import Stage
@@ -85,7 +86,7 @@ def _error(loaded: LoadedModel, name: str, *, strict: bool) -> float:
 
     Rows that are not finite are left out: whatever they are, a run reports it.
     """
-    with _told(f"{name} cannot be run"):
+    with _told(f"{name} cannot be run"), eager_attention(loaded.model):
         alone = [_alone(loaded, row) for row in _ROWS]
     with (
         _told(f"{name} cannot be run in rows of unequal lengths"),

@@ -10,6 +10,7 @@ from transformers import (
     BloomConfig,
     CTRLConfig,
     FalconConfig,
+    Gemma2Config,
     GPT2Config,
     GPTNeoConfig,
     Llama4TextConfig,
@@ -23,7 +24,7 @@ from transformers import (
 from harness.engines.base import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import ModelError
-from harness.models.loading import LoadedModel, context_of
+from harness.models.loading import LoadedModel, context_of, load
 
 from .small_requests import prompts, run
 
@@ -95,6 +96,11 @@ REFUSED = {
         ),
         "otherwise than the row alone",
     ),
+    # transformers' sdpa leaves the cap out; whoever loads the model by `load` gets it written out.
+    "soft-cap-sdpa": (
+        lambda: Gemma2Config(**_SIZES, head_dim=8, attn_logit_softcapping=0.5),
+        "otherwise than the row alone",
+    ),
     "too many experts": (
         lambda: Qwen3MoeConfig(**_SIZES, num_experts=4, num_experts_per_tok=9),
         "cannot be run: RuntimeError",
@@ -133,6 +139,22 @@ def test_a_batch_of_unequal_rows_says_what_the_model_says_alone(name, of_config)
             pad_token_id=0,
         )
         assert list(completion.tokens) == said[0, len(prompt) :].tolist()
+
+
+def test_attention_that_is_capped_is_written_out(of_config, tmp_path):
+    """Gemma 2's own sdpa is another model: it was served in silence."""
+    made = of_config(REFUSED["soft-cap-sdpa"][0]())
+    made.model.save_pretrained(tmp_path)
+    made.tokenizer.save_pretrained(tmp_path)
+    prompt = torch.tensor([prompts(1, seed=1)[0]])
+    own = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager")
+    right, dropped = (model(prompt).logits for model in (own, made.model))
+    loaded = load(str(tmp_path), device="cpu")
+    assert (right - dropped).abs().max() > 0.01
+    assert torch.equal(loaded.model(prompt).logits, right)
+    (found,) = run(TransformersEngine(loaded, slots=2), [Request(tuple(prompt[0].tolist()), 1)])
+    expected = right[0, -1].log_softmax(-1).max().item()
+    assert found.log_probabilities[0] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", REFUSED)
