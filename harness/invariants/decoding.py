@@ -14,6 +14,7 @@ from harness.engines.base import Capture, Request, SamplingRules
 from harness.interventions.dac import DAC
 from harness.invariants.bench import Bench, completed, named
 from harness.invariants.finding import Compared, Finding, equal, first_violation
+from harness.models.sites import decoder_blocks
 
 
 def batch_equals_alone(bench: Bench) -> Finding:
@@ -202,7 +203,7 @@ def _broken(bench: Bench, passes: int, run: Callable[[], Any]) -> None:
         if left == 0:
             raise _PlannedError
 
-    hook = bench.loaded.model.get_decoder().layers[-1].register_forward_pre_hook(raise_once)
+    hook = decoder_blocks(bench.loaded.model)[-1].register_forward_pre_hook(raise_once)
     try:
         run()
     except _PlannedError:

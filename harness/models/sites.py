@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
+#: What decoders call their layers: GPT-2, GPT-J, Falcon and CTRL say h.
+_BLOCKS = ("layers", "h", "blocks")
 _NAMES = {
     "attention": ("self_attn", "attention", "attn"),
     "mlp": ("mlp", "feed_forward", "block_sparse_moe", "ffn"),
@@ -32,6 +34,22 @@ def hidden_shape(config: Any) -> tuple[int, int]:
     return int(text.num_hidden_layers), int(text.hidden_size)
 
 
+def decoder_blocks(model: PreTrainedModel) -> nn.ModuleList:
+    """The decoder's layers; raises ModelError where they have no known name."""
+    from torch import nn
+
+    # Llama 4 gives itself for its decoder, which is called model as in most architectures.
+    for part in (model.get_decoder(), getattr(model, "model", None)):
+        for name in _BLOCKS:
+            blocks = getattr(part, name, None)
+            if isinstance(blocks, nn.ModuleList):
+                return blocks
+    raise ModelError(
+        f"{type(model).__name__} has no layers under a known name ({', '.join(_BLOCKS)}), so "
+        "that nothing can be read or steered in it"
+    )
+
+
 def site_module(model: PreTrainedModel, layer: int, site: Site) -> nn.Module:
     """The module whose output is the hidden state at a layer's site.
 
@@ -40,7 +58,7 @@ def site_module(model: PreTrainedModel, layer: int, site: Site) -> nn.Module:
     """
     from torch import nn
 
-    blocks: Any = model.get_decoder().layers
+    blocks = decoder_blocks(model)
     if not 0 <= layer < len(blocks):
         raise ModelError(f"there is no layer {layer}; the model's layers are 0-{len(blocks) - 1}")
     block: nn.Module = blocks[layer]

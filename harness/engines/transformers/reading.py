@@ -104,7 +104,6 @@ class _Captured:
         self._routers: list[torch.Tensor] = []
         self._hidden: dict[Place, torch.Tensor] = {}
         self._attentions: dict[int, torch.Tensor] = {}
-        blocks = model.get_decoder().layers
 
         def hook(module: Any, keep: Callable[[Any], None]) -> None:
             handle = module.register_forward_hook(lambda _module, _inputs, output: keep(output))
@@ -117,8 +116,7 @@ class _Captured:
             # Only this kernel computes the weights; the others return None in their place.
             hooks.enter_context(eager_attention(model))
         for layer in attention_layers:
-            module = _attention(_block(blocks, layer))
-            hook(module, self._keeper(self._attentions, layer, element=1))
+            hook(_site(model, layer, "attention"), self._keeper(self._attentions, layer, element=1))
         if any(capture.router_logits for capture in captures):
             for site in router_sites(model):
                 hook(site.module, lambda output: self._routers.append(output[0]))
@@ -183,17 +181,6 @@ def _site(model: Any, layer: int, site: Site) -> Any:
 
 def _layers(asked: Iterator[tuple[int, ...]]) -> list[int]:
     return sorted({layer for layers in asked for layer in layers})
-
-
-def _block(blocks: Any, layer: int) -> Any:
-    if not 0 <= layer < len(blocks):
-        raise RequestError(f"layer {layer} does not exist; the model has 0..{len(blocks) - 1}")
-    return blocks[layer]
-
-
-def _attention(block: Any) -> Any:
-    """A block's self-attention; architectures name it in one of two ways."""
-    return block.self_attn if hasattr(block, "self_attn") else block.attention
 
 
 def _needs_logits(capture: Capture) -> bool:

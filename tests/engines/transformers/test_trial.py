@@ -21,7 +21,7 @@ from transformers import (
     StableLmConfig,
 )
 
-from harness.engines.base import Request
+from harness.engines.base import Capture, Reading, Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import ModelError
 from harness.models.loading import LoadedModel, context_of, load
@@ -139,6 +139,20 @@ def test_a_batch_of_unequal_rows_says_what_the_model_says_alone(name, of_config)
             pad_token_id=0,
         )
         assert list(completion.tokens) == said[0, len(prompt) :].tolist()
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_layers_of_every_decoder_are_found_and_read(name, of_config):
+    """Whatever it calls them: GPT-2 has no `layers`, and reading it was a traceback."""
+    loaded = of_config(RIGHT[name]())
+    tokens = prompts(1, seed=2)[0]
+    capture = Capture(hidden_layers=(0,), token_log_probabilities=True)
+    ((_, seen),) = TransformersEngine(loaded, slots=2).forward([Reading(tokens, capture)])
+    with torch.no_grad():
+        own = loaded.model(torch.tensor([tokens]), output_hidden_states=True)
+    assert torch.allclose(seen.hidden[0], own.hidden_states[1][0], atol=1e-4)
+    expected = own.logits[0, :-1].log_softmax(-1).gather(1, torch.tensor(tokens[1:])[:, None])
+    assert torch.allclose(seen.token_log_probabilities[1:], expected[:, 0], atol=1e-4)
 
 
 def test_attention_that_is_capped_is_written_out(of_config, tmp_path):
