@@ -9,6 +9,7 @@ import re
 def screen(text: str) -> list[str]:
     """The lines that are left to be seen: text after a carriage return overwrites its line."""
     lines, column = [""], 0
+    text = re.sub(r"\x1b\]8;;.*?\x1b\\", "", text)  # a link's address; its text is shown
     for part in re.split(r"(\r|\n|\x1b\[A|\x1b\[K)", text):
         if part == "\r":
             column = 0

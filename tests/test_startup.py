@@ -66,7 +66,7 @@ def test_verbs_that_run_no_model_import_no_torch(tmp_path):
     lost, unknown, broken = (told for _, told, _ in found[-3:])
     assert lost.startswith(f"titrate: lost.yaml:2 model: model folder {tmp_path}/nowhere does not ")
     assert unknown.startswith("titrate: --model zoo/lost model: zoo/lost is not in the zoo; use ")
-    assert "broken/config.json cannot be read as JSON: " in broken
+    assert "broken' cannot be loaded: its config.json cannot be read as JSON: " in broken
     assert all(told.count("\n") == 1 for told in (lost, unknown, broken))
 
 

@@ -47,7 +47,7 @@ def check_reference(reference: str) -> None:
         except (OSError, ValueError) as error:
             readable, why = False, f"cannot be read as JSON: {error}"
         if not readable:
-            raise missing(reference, f"{source / 'config.json'} {why}")
+            raise missing(reference, f"its config.json {why}")
         return
     from huggingface_hub import constants, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError

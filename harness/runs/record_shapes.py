@@ -99,9 +99,9 @@ Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @with_config(_STRICT)
 class ArrayShape(TypedDict):
-    """A vector [H]: its shape, and its bytes in base64."""
+    """An array, such as a vector [H]: its shape, and its bytes in base64."""
 
-    shape: Annotated[tuple[Natural], _List]
+    shape: Annotated[tuple[Natural, ...], _List]
     float32: Text
 
 

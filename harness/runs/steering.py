@@ -216,9 +216,9 @@ def arrays_from(shape: LayerArrays) -> dict[int, Array]:
 
 
 def of_shape(vectors: Mapping[int, Array], layers: Sequence[int], experiment: Experiment) -> bool:
-    """Whether these are vectors for just these layers of an experiment's model."""
+    """Whether these [..., H] are for just these layers of an experiment's model."""
     _, width = hidden_shape(load_config(experiment.model))
-    widths = {each.shape for each in vectors.values()}
+    widths = {each.shape[-1:] for each in vectors.values()}
     return set(vectors) == set(layers) and widths == {(width,)}
 
 

@@ -59,7 +59,7 @@ class Reported:
     @classmethod
     def of(cls, directory: Path) -> Reported:
         report = json.loads((directory / "report.json").read_text())
-        for name in ("id", "started", "finished", "command", "git"):
+        for name in ("id", "started", "finished", "command", "git", "cost"):
             del report["run"][name]
         for case in report["cases"]:
             del case["seconds"]

@@ -50,7 +50,7 @@ def test_counts_and_words_follow_the_direction(run, before):
     assert difference.good == "neither"
     told = comparison_table(compare(before, risen, metric="nll_agentic"))
     assert "0/40" in told
-    assert "samples that fell (better) and rose (worse);\n" in told
+    assert "samples that fell (better) and rose (worse);" in " ".join(told.split())
     for told in (comparison_table(compare(before, risen)), table(risen.report)):
         assert "rose and fell" in told
         assert "better" not in told

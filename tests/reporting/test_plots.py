@@ -164,7 +164,7 @@ def test_values_beyond_one_are_no_rates(run):
         ([0], "one_dose"),
         ([0, 1, 2, 4, 8, 16, 32], "seven_doses"),
         ([10000 * dose for dose in range(18)], "many_doses"),
-        ([1, 2, 4], "a_name_that_is_far_too_long_for_the_title_of_a_plot" * 4),
+        ([1, 2, 4], "a_name_that_is_far_too_long_for_the_title_of_a_plot_" + "x" * 48),
     ],
 )
 def test_no_text_overlaps_another_or_leaves_the_page(run, doses, name):

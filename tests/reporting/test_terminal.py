@@ -243,7 +243,8 @@ def test_a_selection_says_what_it_holds(run):
     assert shown(unknown).startswith(f"{heading}\n")
 
 
-def test_the_repr_of_a_report_is_its_table(report, directory):
+def test_the_repr_of_a_report_is_its_table(report, directory, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     text = shown(report, legend=False).rstrip()
     assert repr(report) == str(report) == text
     assert repr(LoadedReport(report, directory)) == f"{text}\nreport: {directory}/index.html"

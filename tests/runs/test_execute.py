@@ -350,7 +350,7 @@ def test_a_dose_that_leaves_no_finite_logits_fails_its_case_alone(loaded):
         "units": "raw",
         "control": "none",
     }
-    asked = cases(intervention=steering, axes={"intervention.alpha": [1e39, 0.5]})
+    asked = cases(intervention=steering, axes={"intervention.alpha": [1e38, 0.5]})
     absurd, fine = outcomes(start(loaded, asked), asked).values()
     assert (absurd.status, fine.status) == ("failed", "complete")
     assert absurd.error.endswith("; weaken the dose, or use a wider engine.dtype")

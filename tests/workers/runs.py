@@ -99,7 +99,9 @@ class Project:
         bounds = () if limit is None else ("prlimit", f"--fsize={limit}")
         command = [*bounds, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
         # Under CI pytest's summary repeats every message whole, and what is told once counts twice.
-        inherited = {name: value for name, value in os.environ.items() if name != "CI"}
+        # A worker that runs these tests is none to the run that they start.
+        hidden = ("CI", "PYTEST_XDIST_")
+        inherited = {n: value for n, value in os.environ.items() if not n.startswith(hidden)}
         with subprocess.Popen(
             command,
             cwd=self.path,

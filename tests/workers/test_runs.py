@@ -135,7 +135,7 @@ def test_one_live_line_of_all_workers_on_a_real_terminal(project, workers):
     assert int(drawn[-1][1]) > 25, "all workers together"
     seen = screen(text)
     assert not [line for line in seen if line.startswith("titrate: ")], "it is gone in the end"
-    assert "report: out" in seen
+    assert "report: out/index.html" in seen
 
 
 # What dies costs only itself ----------------------------------------------------------------------

@@ -6,6 +6,7 @@ import os
 from importlib.util import find_spec
 
 import pytest
+import torch
 
 from harness.engines import check_kind
 from harness.engines.vllm import availability
@@ -59,8 +60,8 @@ def machine(monkeypatch):
         monkeypatch.setattr(availability, "_version", version)
         monkeypatch.setattr(availability, "find_spec", lambda name: None)
         monkeypatch.setattr(availability, "cores", lambda: list(range(cores)))
-        monkeypatch.setattr(availability.torch.cuda, "device_count", lambda: gpus)
-        monkeypatch.setattr(availability.torch.accelerator, "device_count", lambda: gpus)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setattr(torch.accelerator, "device_count", lambda: gpus)
 
     return described
 

@@ -29,6 +29,6 @@ def test_the_context_has_several_names(facts):
 
 
 def test_a_model_whose_context_nobody_knows_is_refused_by_name(facts):
-    message = r"^model 'zoo/base': its configuration does not say how long a sequence may be"
+    message = r"^model_type bloom: the configuration says no longest sequence \(max_position_"
     with pytest.raises(ModelError, match=message):
         _ = replace(facts, config=BloomConfig()).context
