@@ -31,7 +31,7 @@ _CUE = re.compile(
 _BOLD = re.compile(r"\*\*(?=\S)((?:(?!\*\*)[^\n])+)(?<=\S)\*\*")
 _BULLET = re.compile(r"[ ]*[-+*] +")
 _CHECK = re.compile(
-    r"(?:^|[.!?\n])[\s(*_]*(?:(?:let's|let me|let us|to|we can)\s+)?(?:double[- ]?)?"
+    r"(?:^|[.!?\n])[ (*_]*(?:(?:let's|let me|let us|to|we can)\s+)?(?:double[- ]?)?"
     r"(?:check|verification|verify|proof)\b(?:\s+(?:the|this|our|my|your)\s+(?:\w+\s+)?answer)?[*_]*:",
     re.IGNORECASE,
 )

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -189,3 +190,12 @@ AMOUNTS = st.decimals(
 def test_style_around_an_amount_changes_nothing(number, currency, mark, ending, before):
     written = f"{number:,}".replace(",", mark)
     assert final_number(f"{before}\n#### {currency}{written}{ending}") == number
+
+
+@pytest.mark.parametrize(
+    "line", ["\n", " \n", "1\n", "** a ", "to find the answer ", "Let's check "]
+)
+def test_a_long_text_is_read_in_a_moment(line):
+    began = process_time()
+    final_number(line * 10_000)
+    assert process_time() - began < 2
