@@ -90,9 +90,11 @@ class _Module:
         )
 
     def is_excerpt(self, name: str) -> bool:
-        """Whether a function of the name gives nothing back, as the beginning of one that does."""
+        """Whether a function of the name is part of one: it gives nothing back, or leaves out."""
         made = [s for s in self.tree.body if isinstance(s, Function) and s.name == name]
-        return bool(made) and not python_source.returns(made[-1])
+        return bool(made) and (
+            not python_source.returns(made[-1]) or python_source.leaves_out(made[-1])
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,12 @@ def test_the_forms_an_answer_takes(text, prompt):
 
 @pytest.mark.parametrize(
     "excerpt",
-    ["    total = 0", "    total = x\n    total += x", "    for each in range(2):\n        x += 1"],
+    [
+        "    total = 0",
+        "    total = x\n    total += x",
+        "    for each in range(2):\n        x += 1",
+        "    if not x:\n        return 0\n    ...",
+    ],
 )
 def test_the_first_lines_of_a_function_are_no_later_version_of_it(excerpt):
     whole = "```python\ndef twice(x):\n    return 2 * x\n```\n"
