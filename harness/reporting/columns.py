@@ -70,6 +70,7 @@ def as_table(columns: Sequence[Column], styles: Iterable[str] = ()) -> Table:
             justify="left" if column.is_name else "right",
             overflow="fold",
             min_width=least,
+            no_wrap=not column.is_name,  # else rich takes from the widest numbers, too
         )
     rows = zip(*(column.cells for column in columns), strict=True)
     for cells, style in zip(rows, [*styles] or [""] * len(columns[0].cells), strict=True):

@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+from rich.console import RenderableType
+from rich.text import Text
 
+from harness.reporting.columns import STAYS, Column, as_table, fitted
+from harness.reporting.terminal import left_out, legend_of, rendered, terminal_width
 from harness.runs.forecast import Forecast
 
-_TITLES = ("cases", "requests", "doubles", "stored", "to make", "prompt tokens", "at most", "about")
-_LEGEND = (
-    "requests: the different ones, baselines included; doubles: what cases ask beyond them, made\n"
-    "once; at most: new tokens if no answer ends early; about: if they are as long as stored ones."
+#: What is counted of a model: title, meaning, and rank where there is little room.
+_COUNTS = (
+    ("cases", "", STAYS),
+    ("requests", "the different ones, baselines included", STAYS),
+    ("doubles", "what cases ask beyond them, made once", 10),
+    ("stored", "", STAYS),
+    ("to make", "", STAYS),
+    ("prompt tokens", "", 20),
+    ("at most", "new tokens if no answer ends early", STAYS),
+    ("about", "if they are as long as stored ones", 30),
 )
 
 
-def forecast_table(forecasts: Sequence[Forecast]) -> str:
-    """The forecasts of a run's models, and what cannot be known before it."""
-    rows = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    rows.add_column("model", overflow="fold", min_width=8)
-    for title in _TITLES:
-        rows.add_column(title, justify="right", no_wrap=True)
+def forecast_table(forecasts: Sequence[Forecast], *, width: int | None = None) -> str:
+    """The forecasts of a run's models, and what cannot be known before it.
+
+    Lines are of at most `width` columns, those of the terminal unless it is given.
+    """
+    columns = terminal_width() if width is None else width
+    return rendered(_parts(forecasts, columns), colour=False, width=columns).rstrip("\n")
+
+
+def _parts(forecasts: Sequence[Forecast], width: int) -> Iterator[RenderableType]:
+    shown, gone = fitted(_columns(forecasts), width)
+    yield as_table(shown)
+    if gone:
+        yield Text(left_out(gone))
+    yield Text(legend_of({each.title: {each.meaning: []} for each in shown}))
+    loads = sum(each.loads for each in forecasts)
+    yield Text(f"{loads} model load{'' if loads == 1 else 's'}; nothing was run.")
     for each in forecasts:
-        numbers = (
+        for measured in each.unmeasured:
+            yield Text(
+                f"{each.model}: {measured}: measured first; until then it is not known whether "
+                f"{each.unknown:,} requests are stored"
+            )
+        for warning in each.warnings:
+            yield Text(f"{each.model}: {warning}")
+        for problem in each.impossible:
+            yield Text(problem)
+
+
+def _columns(forecasts: Sequence[Forecast]) -> list[Column]:
+    counted = [
+        (
             each.cases,
             each.requests,
             each.asked - each.requests,
@@ -35,22 +65,18 @@ def forecast_table(forecasts: Sequence[Forecast]) -> str:
             each.at_most,
             each.expected,
         )
-        shown = ("-" if number is None else f"{number:,}" for number in numbers)
-        rows.add_row(each.model, *shown)
-    stream = io.StringIO()
-    console = Console(file=stream, width=100, highlight=False, emoji=False, markup=False)
-    console.print(rows)
-    console.print(_LEGEND)
-    loads = sum(each.loads for each in forecasts)
-    console.print(f"{loads} model load{'' if loads == 1 else 's'}; nothing was run.")
-    for each in forecasts:
-        for measured in each.unmeasured:
-            console.print(
-                f"{each.model}: {measured}: measured first; until then it is not known whether "
-                f"{each.unknown:,} requests are stored"
+        for each in forecasts
+    ]
+    return [
+        Column("model", tuple(each.model for each in forecasts), is_name=True),
+        *(
+            Column(title, tuple(map(_number, cells)), meaning, rank)
+            for (title, meaning, rank), cells in zip(
+                _COUNTS, zip(*counted, strict=True), strict=True
             )
-        for warning in each.warnings:
-            console.print(f"{each.model}: {warning}")
-        for problem in each.impossible:
-            console.print(problem)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+        ),
+    ]
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"

@@ -1,8 +1,8 @@
 """Verdicts that stay: equal answers to a sample are judged once, by this run and by later ones.
 
 - A verdict's key is the SHA-256 of all that decides it: the sample's record, the answer, the
-  task's class and version, and its conditions (isolation, limits, versions). Nothing about the
-  model is in it.
+  task's class, its version and those of its bases (how answers are read is theirs), and its
+  conditions (isolation, limits, versions). Nothing about the model is in it.
 - In the completion store lie only the verdicts that are settled, and only of tasks whose class
   states a `version` of its own: one that inherits it says nothing of its own scorer. Within a run
   every verdict holds for all equal answers.
@@ -63,7 +63,8 @@ class Verdicts:
     def _key(self, task: Task, sample: Sample, style: Style, text: str) -> str:
         if task not in self._criteria:
             own = type(task)
-            criteria = [own.__module__, own.__qualname__, task.version, dict(task.conditions)]
+            stated = [vars(each)["version"] for each in own.__mro__ if "version" in vars(each)]
+            criteria = [own.__module__, own.__qualname__, stated, dict(task.conditions)]
             self._criteria[task] = _digest(criteria)
         if sample not in self._records:
             self._records[sample] = _digest([sample.id, dict(sample.record)])

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 #: Changes whenever a completion could get another verdict than before.
-SCORER_VERSION = 2
+SCORER_VERSION = 3
 #: Seconds of processor time from a completion's first statement to the end of its tests. They are
 #: of wall clock in HumanEval's own evaluation (Chen et al. 2021), and depend on what else runs.
 TIMEOUT = 3.0

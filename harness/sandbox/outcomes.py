@@ -17,6 +17,8 @@ from harness.sandbox.verdicts import Outcome, Verdict
 _REFUSALS = frozenset({errno.EPERM, errno.EACCES, errno.EROFS})
 #: Raised by a function, these would end a loop of the tests' over its calls instead of failing it.
 _ENDS_OF_ITERATION = (StopIteration, StopAsyncIteration)
+#: Raised by a function under tests of unittest's, it would have them skipped, which is no failure.
+_SKIPS = ("unittest.case", "SkipTest")
 #: How a process ends that has used up its processor time.
 _OUT_OF_TIME = ("SIGPROF", "SIGXCPU")
 
@@ -64,7 +66,7 @@ class Raised(NamedTuple):
         one that has its name and its text.
         """
         for place, kind in self._classes(known):
-            if issubclass(kind, _ENDS_OF_ITERATION):
+            if issubclass(kind, _ENDS_OF_ITERATION) or self.types[place] == _SKIPS:
                 return RuntimeError(f"{self.name}: {self.message}")
             if issubclass(kind, Exception) and not issubclass(kind, BaseExceptionGroup):
                 error = None if place else self._as(kind)

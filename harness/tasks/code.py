@@ -75,13 +75,14 @@ class CodeTask(Task):
 
     @property
     def conditions(self) -> Mapping[str, Any]:
-        """The sandbox, its limits, and the Python and numpy that a completion finds in it."""
+        """The sandbox, its limits, its Python and numpy, and what finds the code of an answer."""
         return {
             "isolation": str(self.isolation or sandbox.choose()),
             "sandbox": sandbox.SCORER_VERSION,
             "limits": dict(sandbox.LIMITS),
             "python": sys.version,
             "numpy": version("numpy"),
+            "markdown-it-py": version("markdown-it-py"),
         }
 
     def prompt(self, sample: Sample, style: Style) -> Conversation | str:

@@ -4,7 +4,7 @@ The answer is what follows the model's reasoning. Taken is the last piece of the
 has; of each kind, fences come before fences labelled with another language, and these before text
 without a fence:
 
-1. Python that defines the function
+1. Python that defines the function, rather so that it gives a value back
 2. a body: what continues the prompt and gives a value back
 3. Python that defines one function, of another name, or a class with a method of that name
 4. any other body; then the mere head of the function, or an import of its name
@@ -89,6 +89,13 @@ class _Module:
             and not python_source.is_stub(statement)
         )
 
+    def is_excerpt(self, name: str) -> bool:
+        """Whether a function of the name is part of one: it gives nothing back, or leaves out."""
+        made = [s for s in self.tree.body if isinstance(s, Function) and s.name == name]
+        return bool(made) and (
+            not python_source.returns(made[-1]) or python_source.leaves_out(made[-1])
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Question:
@@ -167,12 +174,11 @@ class _Answer:
 
     def _readings(self) -> Iterator[Reading]:
         """Every way to read the answer, best first."""
-        for module in self._naming(self._fenced):
-            if module.makes(self._name):
-                yield self._whole(module, module.source)
-        for module in self._naming(self._bare if self._name in self._answer else []):
-            if module.makes(self._name):
-                yield self._whole(module, module.source)
+        for excerpts in (False, True):
+            for pieces in (self._fenced, self._bare if self._name in self._answer else []):
+                for module in self._naming(pieces):
+                    if module.makes(self._name) and module.is_excerpt(self._name) is excerpts:
+                        yield self._whole(module, module.source)
         blocks = [*self._fenced, *(block for block in self._bare if block.apart)]
         bodies = [(block, *body) for block in blocks if (body := self._body(block))]
         for block, source, function in bodies:

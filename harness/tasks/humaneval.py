@@ -25,7 +25,7 @@ class HumanEval(CodeTask):
     """The 164 problems, or those of a file in the same format."""
 
     name = "humaneval"
-    version = 1
+    version = 2
 
     @classmethod
     def load(cls, path: str | None = None) -> HumanEval:

@@ -161,7 +161,7 @@ class MicroHumanEval(CodeTask):
     """164 generated code problems; the small sibling of HumanEval."""
 
     name = "micro_humaneval"
-    version = 1
+    version = 2
 
     @classmethod
     def load(cls) -> MicroHumanEval:

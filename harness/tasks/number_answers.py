@@ -22,12 +22,17 @@ from harness.tasks.reasoning import without_reasoning
 
 _MARKER = re.compile(r"####+")
 _BOX = re.compile(r"\\boxed\s*")
+#: What says that the answer follows, and what only speaks of it (`to find the answer`).
 _CUE = re.compile(
-    r"\banswers?\b(?:[ *_]*[:=]|[^.\n=:]{0,40}?\b(?:is|are|be)\b|[ *_]*$)",
+    r"(?P<spoken>\b(?:to\s+|(?:to\s+\w+|verify|check|confirm)\s+(?:the|this|our|my|your)\s+(?:\w+\s+)?)"
+    r"answer\b)|\banswers?\b(?:[ *_\"'`]*[:=]|[^.\n=:]{0,40}?\b(?:is|are|be)\b|[ *_]*$)",
     re.IGNORECASE | re.MULTILINE,
 )
+_BOLD = re.compile(r"\*\*(?=\S)((?:(?!\*\*)[^\n])+)(?<=\S)\*\*")
+_BULLET = re.compile(r"[ ]*[-+*] +")
 _CHECK = re.compile(
-    r"(?:^|[.!?\n])[\s(*_]*(?:double[- ]?)?(?:check|verification|verify|proof)\b[*_]*:",
+    r"(?:^|[.!?\n])[ (*_]*(?:(?:let's|let me|let us|to|we can)\s+)?(?:double[- ]?)?"
+    r"(?:check|verification|verify|proof)\b(?:\s+(?:the|this|our|my|your)\s+(?:\w+\s+)?answer)?[*_]*:",
     re.IGNORECASE,
 )
 #: What may stand between a marker and its number.
@@ -72,11 +77,12 @@ def _marked(answer: str) -> Iterator[Found]:
 
 def _announced(answer: str) -> Iterator[Found]:
     """The numbers of sentences that say what the answer is, from the last one."""
-    for cue in reversed([*_CUE.finditer(answer)]):
+    for cue in reversed([cue for cue in _CUE.finditer(answer) if not cue["spoken"]]):
         line = _line_below(answer, cue.end())
         end = _SENTENCE_END.search(line)
         sentence = line[: end.start()] if end else line
-        if found := _leading(sentence) or _last(sentence):
+        bold = "\n".join(_BOLD.findall(sentence))
+        if found := _leading(sentence) or _last(bold) or _last(sentence):
             yield found
 
 
@@ -126,7 +132,11 @@ def _counts(part: str, number: Found) -> bool:
 def _line_below(answer: str, place: int) -> str:
     """The rest of the line at a place, or the next one that is not blank, to another marker."""
     line = _LINE.search(answer, place, place + _FAR)
-    return line[0].partition("####")[0] if line else ""
+    if line is None:
+        return ""
+    text = line[0].partition("####")[0]
+    bullet = _BULLET.match(text) if "\n" in answer[place : line.start()] else None
+    return text[bullet.end() :] if bullet else text
 
 
 def _braced(answer: str, place: int) -> str:

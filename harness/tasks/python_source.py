@@ -109,6 +109,16 @@ def returns(function: Function) -> bool:
     return False
 
 
+def leaves_out(function: Function) -> bool:
+    """Whether `...` stands for statements of a function."""
+    return any(
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and node.value.value is ...
+        for node in ast.walk(function)
+    )
+
+
 def does_nothing(statement: ast.stmt) -> bool:
     """Whether a statement is `pass` or an expression without effect: text, numbers, bare names."""
     if isinstance(statement, ast.Pass):

@@ -198,3 +198,20 @@ def test_the_table_fits_and_shows_every_number(before, after):
     row = next(line for line in lines if line.startswith("style=agentic-count=0"))
     assert row.split()[1:6] == ["0.97", "0.50", "-0.47", "[-0.63,", "-0.33]"]
     assert row.split()[6:8] == ["0/19", "<0.001"]
+
+
+def test_no_number_of_a_comparison_is_cut_at_any_width(before, after):
+    """Where the names of cases and the intervals are both long, the names fold first."""
+    comparison = compare(before, after)
+
+    def last_cells(width):
+        lines = comparison_table(comparison, width=width).splitlines()
+        assert max(map(len, lines)) <= width
+        title = next(line for line in lines if line.startswith("case")).split()[-1]
+        return title, [line.split()[-1] for line in lines if " +0.00 [" in line]
+
+    whole = last_cells(140)
+    assert whole[0] == "mde"
+    for width in range(60, 140):
+        title, cells = last_cells(width)
+        assert title != "mde" or cells == whole[1], width

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from harness.reporting.forecast import forecast_table
 from harness.runs.forecast import Forecast
 
@@ -47,3 +49,15 @@ def test_what_is_not_known_is_said():
 def test_what_cannot_be_run_is_said():
     text = forecast_table([replace(MOE, impossible=("small[x]: no tools today",))])
     assert "small[x]: no tools today" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_a_plan_fits_the_terminal(width):
+    lines = forecast_table([MOE, replace(MOE, model="./" + "long/" * 30)], width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    row = next(line.split() for line in lines if line.startswith("zoo/moe"))
+    numbers = ["14", "1,640", "984", "1,600", "40", "4,000", "3,840", "920"]
+    assert row[1:] == [each for each in numbers if each in row]
+    told = " ".join(lines)
+    assert ("not shown for want of room: doubles" in told) == ("984" not in row)
+    assert ("doubles: what cases ask" in told) == ("984" in row)

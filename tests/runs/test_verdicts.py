@@ -13,7 +13,11 @@ from harness.runs.store import CompletionStore, shards
 from harness.runs.verdicts import Verdicts, score_from, score_json
 from harness.tasks.base import Sample, Score
 from harness.tasks.code import CodeTask
+from harness.tasks.gsm8k import GSM8K
+from harness.tasks.humaneval import HumanEval
 from harness.tasks.maths import MathsTask
+from harness.tasks.micro_gsm8k import MicroGSM8K
+from harness.tasks.micro_humaneval import MicroHumanEval
 
 from .small import cases, run_on
 
@@ -208,3 +212,14 @@ def test_a_stored_run_judges_nothing(tmp_path, engine, monkeypatch):
     judged = results()
     monkeypatch.setattr(CodeTask, "score", None)
     assert results() == judged
+
+
+def test_verdicts_of_an_older_reader_are_not_found(store, monkeypatch):
+    """A task that states its own version has its base's way to read answers."""
+    monkeypatch.setattr(MathsTask, "version", MathsTask.version + 1)
+    assert asked_again(store, Counted(SAMPLES), answers("1", "2", "no")) == 6
+
+
+@pytest.mark.parametrize("task", [HumanEval, MicroHumanEval, GSM8K, MicroGSM8K])
+def test_no_task_has_a_version_older_than_its_reader(task):
+    assert task.version >= max(vars(base).get("version", 0) for base in task.__mro__)

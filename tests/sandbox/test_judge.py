@@ -128,6 +128,26 @@ def test_an_end_of_iteration_does_not_end_the_tests_loop(verdict):
     assert str(verdict("    raise StopIteration\n", tests)) == "exception: StopIteration"
 
 
+def test_a_completion_cannot_have_the_tests_skipped(verdict):
+    tests = """
+import io
+import unittest
+
+def check(f):
+    class Tests(unittest.TestCase):
+        def test(self):
+            self.assertEqual(f(1), 1)
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(Tests)
+    assert unittest.TextTestRunner(stream=io.StringIO()).run(suite).wasSuccessful()
+"""
+    assert verdict("    return x\n", tests).passed
+    skipping = (
+        "    import unittest\n    class Mine(unittest.SkipTest): pass\n    raise Mine('no')\n"
+    )
+    for body in (skipping, skipping.replace("raise Mine", "raise unittest.SkipTest")):
+        assert not verdict(body, tests).passed
+
+
 @pytest.mark.parametrize(
     ("tests", "reason"),
     [

@@ -228,6 +228,23 @@ def test_the_forms_an_answer_takes(text, prompt):
 
 
 @pytest.mark.parametrize(
+    "excerpt",
+    [
+        "    total = 0",
+        "    total = x\n    total += x",
+        "    for each in range(2):\n        x += 1",
+        "    if not x:\n        return 0\n    ...",
+    ],
+)
+def test_the_first_lines_of_a_function_are_no_later_version_of_it(excerpt):
+    whole = "```python\ndef twice(x):\n    return 2 * x\n```\n"
+    again = f"It begins so:\n```python\ndef twice(x):\n{excerpt}\n```\nand so on."
+    assert run(read_code(whole + again, PROMPT, "twice").completion) == 8
+    alone = read_code(again, PROMPT, "twice")
+    assert alone.why == "the fence defines twice"
+
+
+@pytest.mark.parametrize(
     "prompt",
     [
         "def twice(x):\n",

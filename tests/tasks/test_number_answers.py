@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -112,6 +113,12 @@ def test_a_number_is_read_however_it_is_written_and_presented(spelling, number):
         ("The answer to the 2nd question is 18 dollars (2 each).", "18"),
         ("To express the answer in dollars: 9 eggs * $2. It is 18", "18"),
         ("Answer:\n18\nThat took 3 steps.", "18"),
+        ("**Answer:**\n- 18 dollars\n- of 9 eggs", "18"),
+        ("**Answer:** She makes **$18** every day from her 9 eggs.", "18"),
+        ("The answer is that **9** eggs make **9 * 2 = 18** in 1 day.", "18"),
+        ('{"answer": "18", "steps": 3}', "18"),
+        ("To find the answer, we need to see what are left: 16 - 7 = 9.\nSo she makes 18.", "18"),
+        ("The question to answer is what she makes in 1 day.\nShe makes 18.", "18"),
         # The last number
         ("The answer is 18.", "18"),
         ("so 3-5 it is", "5"),
@@ -123,6 +130,8 @@ def test_a_number_is_read_however_it_is_written_and_presented(spelling, number):
         ("vitamin B12", "12"),
         ("She makes 18 dollars.\nCheck: 18 / 2 = 9.", "18"),
         ("She makes 18 dollars. (Verification: 18 / 2 = 9.)", "18"),
+        ("She makes 18 dollars.\n\nLet's verify: 18 / 2 = 9 eggs.", "18"),
+        ("She makes 18 dollars.\n\nLet me check my answer: 18 / 2 = 9 eggs.", "18"),
         ("1. Sell 18 eggs\n2. Done", "18"),
         ("the list 1,2,3", "3"),
         ("18 = 9 * 2 = 18", "18"),
@@ -181,3 +190,12 @@ AMOUNTS = st.decimals(
 def test_style_around_an_amount_changes_nothing(number, currency, mark, ending, before):
     written = f"{number:,}".replace(",", mark)
     assert final_number(f"{before}\n#### {currency}{written}{ending}") == number
+
+
+@pytest.mark.parametrize(
+    "line", ["\n", " \n", "1\n", "** a ", "to find the answer ", "Let's check "]
+)
+def test_a_long_text_is_read_in_a_moment(line):
+    began = process_time()
+    final_number(line * 10_000)
+    assert process_time() - began < 2

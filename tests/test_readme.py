@@ -1,0 +1,22 @@
+"""What the README shows is what the commands print today."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.reporting import load_report
+from harness.reporting.terminal import table
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readmes_table_is_the_examples():
+    shown = README.partition("```text\n")[2].partition("```")[0]
+    printed = table(load_report(ROOT / "reports" / "example"), width=106)
+    expected = [line for line in printed.splitlines() if line]
+    assert shown.splitlines() == expected[: expected.index(next(_warnings(expected)))]
+
+
+def _warnings(lines):
+    return (line for line in lines if line.startswith("warning: "))
