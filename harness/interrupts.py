@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-#: What is said to whoever has interrupted a run, behind where its report is.
-GO_ON = "the same command goes on: what is stored is not made again"
+
+def go_on(*, fresh: bool) -> str:
+    """What is said to whoever has interrupted a run, behind where its report is."""
+    command = "the same command, but not fresh," if fresh else "the same command"
+    return f"{command} goes on: what is stored is not made again"
 
 
 class Held:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from harness.errors import TitrateError
-from harness.interrupts import GO_ON, Held, held
+from harness.interrupts import Held, go_on, held
 
 if TYPE_CHECKING:
     from harness.live_line import LiveLine
@@ -258,4 +258,5 @@ def say_interrupted(reporter: pytest.TerminalReporter, ended: Ended | None) -> N
 
     reporter.ensure_newline()
     where = "no report" if ended is None else f"report: {shown(ended.finished.directory)}"
-    reporter.write_line(f"titrate: interrupted; {where}; {GO_ON}")
+    further = go_on(fresh=reporter.config.option.titrate_fresh)
+    reporter.write_line(f"titrate: interrupted; {where}; {further}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType
 
 from harness.errors import FieldError, SpecError, TitrateError
-from harness.interrupts import GO_ON, held
+from harness.interrupts import go_on, held
 from harness.reporting import check_writable, default_directory
 from harness.reporting.claims import Claims
 from harness.reporting.comparing import Comparing
@@ -126,11 +126,12 @@ def run_specs(
     session.report = Path(directory or default_directory(Path.cwd(), session.started))
     if check_writable(session.report):
         progress.note(f"the report in {session.report} will be replaced")
+    further = go_on(fresh=fresh)
     try:
-        return _run(session, cases, reasons, shard, unsafe_code=unsafe_code)
+        return _run(session, cases, reasons, shard, further, unsafe_code=unsafe_code)
     except KeyboardInterrupt as interrupt:
         if not getattr(interrupt, "__notes__", ()):
-            interrupt.add_note(f"no report was written; {GO_ON}")
+            interrupt.add_note(f"no report was written; {further}")
         raise
     finally:
         progress.close()
@@ -142,9 +143,11 @@ def _run(
     cases: Sequence[Case],
     reasons: Mapping[str, str | None],
     shard: Shard | None,
+    further: str,
     *,
     unsafe_code: bool,
 ) -> Finished:
+    """All of it; `further` is what whoever interrupts is told behind where the report is."""
     selected = [
         planned(case, unsafe_code=unsafe_code) for case in cases if reasons[case.id] is None
     ]
@@ -160,13 +163,13 @@ def _run(
         raise stopped
     if isinstance(stopped, KeyboardInterrupt):
         finished = session.finish(session.report)  # whoever insists gets none
-        stopped.add_note(f"report: {finished.directory}; {GO_ON}")
+        stopped.add_note(f"report: {finished.directory}; {further}")
         raise stopped
     with held() as late:
         finished = session.finish(session.report)
     if late.interrupted:
         interrupt = KeyboardInterrupt()
-        interrupt.add_note(f"report: {finished.directory}; {GO_ON}")
+        interrupt.add_note(f"report: {finished.directory}; {further}")
         raise interrupt
     if stopped is not None and not isinstance(stopped, TitrateError):
         stopped.add_note(f"The report of what was finished: {finished.directory}")

@@ -352,11 +352,13 @@ class Interrupts(Silent):
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_run_reports_what_is_there(spec):
+@pytest.mark.parametrize("fresh", [False, True])
+def test_an_interrupted_run_reports_what_is_there(spec, fresh):
     with pytest.raises(KeyboardInterrupt) as interrupt:
-        harness.run(spec, directory="out", progress=Interrupts(after=3))
+        harness.run(spec, directory="out", progress=Interrupts(after=3), fresh=fresh)
     (note,) = interrupt.value.__notes__
-    assert note == "report: out; the same command goes on: what is stored is not made again"
+    command = "the same command, but not fresh," if fresh else "the same command"
+    assert note == f"report: out; {command} goes on: what is stored is not made again"
     found = statuses(harness.load_report("out").report)
     assert found["small[baseline]"] == "complete"
     assert found["small[count=30]"] == "incomplete"

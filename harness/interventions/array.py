@@ -32,12 +32,14 @@ class Array:
     def __init__(self, values: ArrayLike | torch.Tensor) -> None:
         if hasattr(values, "detach"):  # a tensor; whoever only reads descriptions needs no torch
             values = values.detach().float().cpu().numpy()
-        array = np.array(values, dtype="<f4", order="C", copy=True)
+        with np.errstate(over="ignore"):  # said below, as an error
+            array = np.array(values, dtype="<f4", order="C", copy=True)
         if not np.isfinite(array).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
             raise FieldError(
                 "intervention.vector",
-                f"entry {list(where)} is {array[where]}; every number must be finite",
+                f"entry {list(where)} is {array[where]}; every number must be finite, and within "
+                "what float32 holds (to 3.4e38)",
             )
         array.setflags(write=False)
         self._values = array

@@ -116,7 +116,7 @@ def _fitting(text: str, cases: Sequence[PlannedCase]) -> Iterator[str]:
             check_gate(text, _selected_grid(_own(name, cases)))
             wrong = _metric_problem(text, first)
         except ValueError as error:
-            wrong = str(error)
+            wrong = f"{error}{_of_a_part(_own(name, cases))}"
         if wrong:
             problem = problem or wrong
         else:
@@ -143,11 +143,10 @@ def lacking(text: str, selected: Sequence[Case]) -> str:
     gate = parse_gate(text)
     if isinstance(gate, NeutralEqualsBaseline) and any(case.is_neutral for case in selected):
         return ""
-    files = dict.fromkeys(case.source.file for case in selected)
-    parts = [[case for case in selected if case.source.file == file] for file in files]
-    if all(len(part) == part[0].of for part in parts):
+    parts = _by_file(selected)
+    if _whole(parts):
         return ""
-    counted = f"{len(selected)} of {sum(part[0].of for part in parts)} cases selected"
+    counted = _counted(parts)
     if isinstance(gate, NeutralEqualsBaseline):
         return f"a neutral case ({counted})"
     asked = [_asked(gate.where, part) for part in parts]
@@ -158,6 +157,25 @@ def lacking(text: str, selected: Sequence[Case]) -> str:
         return f"the whole grid ({counted})"
     kind = "baselines" if gate.where.baseline else "cases"
     return f"{needed} {kind}, of which {found} are here ({counted})"
+
+
+def _of_a_part(selected: Sequence[Case]) -> str:
+    """Behind what a selection lacks: that it is one, or nothing where it is the whole grid."""
+    parts = _by_file(selected)
+    return "" if _whole(parts) else f" ({_counted(parts)})"
+
+
+def _by_file(selected: Sequence[Case]) -> list[list[Case]]:
+    files = dict.fromkeys(case.source.file for case in selected)
+    return [[case for case in selected if case.source.file == file] for file in files]
+
+
+def _whole(parts: Sequence[Sequence[Case]]) -> bool:
+    return all(len(part) == part[0].of for part in parts)
+
+
+def _counted(parts: Sequence[Sequence[Case]]) -> str:
+    return f"{sum(map(len, parts))} of {sum(part[0].of for part in parts)} cases selected"
 
 
 def _asked(where: Selection, part: Sequence[Case]) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Never
 
 from harness.sandbox.kinds import COMPOUNDS, LEAVES, MUTABLES, READERS, SCALARS, Mutable
 
@@ -36,6 +36,10 @@ class Own:
 
     def __repr__(self) -> str:
         return f"<{self._kind} object>"
+
+    def __getattr__(self, name: str) -> Never:
+        known = name in {"number", "_kind"}  # of one that is being copied
+        raise AttributeError(name if known else f"{self!r} stays with the candidate, {name} too")
 
 
 class NotPlainError(TypeError):

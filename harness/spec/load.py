@@ -15,6 +15,9 @@ from harness.spec.form import FIELDS, resolved, suggestion
 from harness.spec.layers import fields, get, merge, put
 from harness.spec.source import Place, Source
 
+#: What may be extended. Messages quote what a spec says, and so must not be of any other file.
+_SUFFIXES = (".yaml", ".yml")
+
 MOST_ANCESTORS = 16
 """Files that extend each other in a row."""
 
@@ -76,6 +79,11 @@ def _inherited(path: Path, children: tuple[str, ...]) -> Document:
     if not isinstance(extends, str):
         raise SpecError(f"{place} extends: {displayed(extends)} is not accepted; name one file")
     base = path.parent / extends
+    if base.suffix not in _SUFFIXES:
+        raise SpecError(
+            f"{place} extends: {displayed(extends)} is not accepted; name a spec, a file that ends "
+            f"in {' or '.join(_SUFFIXES)}"
+        )
     chain = (*children, shown(path))
     if shown(base) in chain:
         raise SpecError(

@@ -56,3 +56,9 @@ def test_what_is_not_finite_is_named_with_its_place(bad):
 
 def test_the_norm_is_the_euclidean_one():
     assert Array([3.0, 4.0]).norm == 5.0
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_float32_are_an_error_and_no_warning():
+    with pytest.raises(FieldError, match=r"entry \[1\] is -inf; .* what float32 holds"):
+        Array([1.0, -1e39])

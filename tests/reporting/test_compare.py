@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -163,6 +164,17 @@ def test_runs_over_other_samples_are_compared_over_those_that_both_have(run, cut
     else:
         counted = f"n = {len(shared)} shared samples, of {b - a} in the first run and {d - c} in"
         assert counted in text
+
+
+@pytest.mark.parametrize("width", range(74, 100))
+def test_no_number_is_cut_whatever_the_width(before, after, width):
+    def table(columns):
+        return comparison_table(compare(before, after), width=columns).split("\n\n")[0]
+
+    assert max(map(len, table(width).splitlines())) <= width
+    numbers = re.compile(r"(?<= )[<+-]?\d\S*$", re.MULTILINE)  # the last of each line
+    assert numbers.findall(table(width))
+    assert set(numbers.findall(table(width))) <= set(table(140).split())
 
 
 @pytest.mark.parametrize(

@@ -199,3 +199,10 @@ def test_rules_of_forward_passes_are_known_before_the_run():
         "--titrate-compare-fail 'routing_tv: better': routing_tv has no better or worse, only "
         "higher and lower (nll_agentic or nll_assisted has); write routing_tv: different"
     )
+
+
+def test_one_that_fits_nothing_of_a_part_says_that_it_is_a_part():
+    part = [each for each in sweep() if each.case.params["intervention.count"] == 0]
+    with pytest.raises(SpecError) as caught:
+        requested_gates(part, ["pass@1 >= 0 where count=4"])
+    assert str(caught.value).endswith("its values are 0 (2 of 4 cases selected)")

@@ -48,6 +48,19 @@ def test_an_inheritance_that_fails(text, expected):
     assert message(text) == expected
 
 
+@pytest.mark.parametrize(
+    "text", ["daemon:*:20228:0:99999:7:::\n", "root:x:0:0::/root:/bin/sh\n", "token: s3cret\n"]
+)
+@pytest.mark.parametrize("path", ["shadow", "secret.env", ".netrc", "."])
+def test_a_file_that_is_no_spec_is_not_repeated_by_what_extends_it(text, path):
+    if path != ".":
+        write(text, path)
+    assert message(f"name: x\nextends: {path}\n") == (
+        f"x.yaml:2 extends: {path!r} is not accepted; "
+        "name a spec, a file that ends in .yaml or .yml"
+    )
+
+
 def test_a_child_changes_only_what_it_names():
     write(SPEC, "base/base.yaml")
     write(

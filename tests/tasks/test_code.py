@@ -93,6 +93,19 @@ def own_task(tmp_path, **changes):
     return HumanEval.load(str(file))
 
 
+def test_a_record_whose_tests_look_into_an_object_is_refused_with_the_reason(tmp_path):
+    prompt = "class Box:\n    x = 3\n\ndef make():\n    'A box.'\n"
+    told = own_task(
+        tmp_path,
+        prompt=prompt,
+        entry_point="make",
+        canonical_solution="    return Box()\n",
+        test="def check(candidate):\n    assert candidate().x == 3\n",
+    )
+    with pytest.raises(TaskError, match=r"Box object> stays with the candidate, x too"):
+        told.scored_here(unsafe_code=False)
+
+
 def test_a_users_records_are_tried_on_their_own_solutions_before_any_model_runs(tmp_path):
     ready = own_task(tmp_path).scored_here(unsafe_code=False)
     assert ready.isolated_by == str(sandbox.choose())
