@@ -11,8 +11,9 @@ VLLM := .venv-vllm
 bench: $(VENV)/.installed
 	$(RUN)/pytest benches -k keep_topk
 
+# Two files at a time: a file's tests share what they load.
 test: $(VENV)/.installed
-	$(RUN)/pytest
+	$(RUN)/pytest -n 2 --dist loadfile
 
 # More of the same, for minutes: thousands of mutants where `make test` takes a few.
 test-slow: $(VENV)/.installed
