@@ -21,12 +21,20 @@ from harness.spec import EngineSettings
 def _children() -> list[psutil.Process]:
     """The processes of the engine; a helper of Python's lives on."""
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+    return [child for child in children if "resource_tracker" not in _command(child)]
+
+
+def _command(process: psutil.Process) -> str:
+    """What a process runs; nothing of one that has just ended, as vLLM's questions to git do."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def _when_there(end: Callable[[psutil.Process], None]) -> None:
     def watch() -> None:
-        while not (found := [each for each in _children() if "spawn" in " ".join(each.cmdline())]):
+        while not (found := [each for each in _children() if "spawn" in _command(each)]):
             time.sleep(0.01)
         end(found[0])
 
