@@ -27,7 +27,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_every_number_is_shown():
-    text = forecast_table([MOE])
+    text = forecast_table([MOE], width=100)
     numbers = ["14", "1,640", "984", "1,600", "40", "4,000", "3,840", "920"]
     assert ["zoo/moe", *numbers] in rows(text)
     assert "1 model load; nothing was run." in text

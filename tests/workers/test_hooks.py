@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import pytest
@@ -13,6 +14,7 @@ pytest.importorskip("xdist")
 
 SHOW = """\
 import os
+import re
 
 def test_devices():
     count = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
@@ -127,7 +129,7 @@ def test_a_report_directory_in_use_is_refused_before_workers_start(project):
 def test_a_plan_needs_no_workers(project):
     done = project.run("benches", "-n2", "--titrate-plan")
     assert done.returncode == 0, done.stdout
-    assert "gw0" not in done.stdout
+    assert not re.search(r"\bgw0(?!/)", done.stdout)  # a folder of the test's may be called so
     assert "prompt tokens" in done.stdout
 
 
