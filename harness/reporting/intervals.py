@@ -16,7 +16,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
-from statsmodels.stats.proportion import proportion_confint
 
 CONFIDENCE = 0.95
 #: Correlated samples added to the estimate of how alike draws are; chosen by simulated coverage.
@@ -31,7 +30,7 @@ def rate_interval(successes: int, n: int, confidence: float = CONFIDENCE) -> Int
 
     Brown, Cai and DasGupta (2001), Statistical Science 16:101.
     """
-    low, high = proportion_confint(successes, n, alpha=1 - confidence, method="jeffreys")
+    low, high = stats.beta.interval(confidence, successes + 0.5, n - successes + 0.5)
     return (
         0.0 if successes == 0 else float(low),
         1.0 if successes == n else float(high),
@@ -58,11 +57,13 @@ def share_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:
         informative = n * min(mean, 1 - mean)
         part += (1 - part) * _PRIOR_CLUSTERS / (_PRIOR_CLUSTERS + informative)
         effective = n / part
-    low, high = proportion_confint(
-        mean * effective, effective, alpha=1 - confidence, method="wilson"
-    )
+    # Wilson (1927), for a number of samples that is no whole one, which scipy's takes alone.
+    z2 = float(stats.norm.isf((1 - confidence) / 2)) ** 2
+    centre = (mean + z2 / (2 * effective)) / (1 + z2 / effective)
+    half = math.sqrt(mean * (1 - mean) * z2 / effective + (z2 / (2 * effective)) ** 2)
+    half /= 1 + z2 / effective
     # Rounding may leave the bound a hair inside an observed mean of 0 or 1.
-    return min(max(float(low), 0.0), mean), max(min(float(high), 1.0), mean)
+    return min(max(centre - half, 0.0), mean), max(min(centre + half, 1.0), mean)
 
 
 def mean_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:

@@ -12,7 +12,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
-from statsmodels.stats.power import TTestPower
 
 POWER = 0.8
 ALPHA = 0.05
@@ -92,5 +91,8 @@ def detectable_mean_difference(differences: NDArray[np.float64]) -> float | None
 @lru_cache(maxsize=64)
 def _standardised(n: int) -> float:
     """The detectable mean in units of the standard deviation."""
+    # Here, because it takes a tenth of a second to import, and rates do without.
+    from statsmodels.stats.power import TTestPower
+
     solved = TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER, alternative="two-sided")
     return float(np.atleast_1d(solved)[0])
