@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -127,7 +128,10 @@ def prompts(vocabulary: int, seed: int = 0) -> list[tuple[int, ...]]:
 
 
 def requests(config: Any, seed: int = 0) -> list[Request]:
-    """Every intervention on two prompts of five, greedy and drawn, some of them continued."""
+    """Every intervention on two prompts of five, greedy and drawn, some of them continued.
+
+    At the end some come again, right behind each other: they share what was read of their prompt.
+    """
     draw = random.Random(seed)
     texts = prompts(config.vocab_size, seed)
     queue = []
@@ -147,7 +151,9 @@ def requests(config: Any, seed: int = 0) -> list[Request]:
                     continued=draw.choice((0, 0, 2)),
                 )
             )
-    return draw.sample(queue, len(queue))
+    shuffled = draw.sample(queue, len(queue))
+    steered = [each for each in shuffled if isinstance(each.intervention, Steering)]
+    return [*shuffled, *(replace(each, draw=7) for each in steered[::4] for _ in range(2))]
 
 
 def readings(config: Any, seed: int = 1) -> list[Reading]:
