@@ -131,6 +131,7 @@ def requests(config: Any, seed: int = 0) -> list[Request]:
     """Every intervention on two prompts of five, greedy and drawn, some of them continued.
 
     At the end some come again, right behind each other: they share what was read of their prompt.
+    Then, in every slot of a small engine, doses of many steps are followed by doses of few.
     """
     draw = random.Random(seed)
     texts = prompts(config.vocab_size, seed)
@@ -153,7 +154,18 @@ def requests(config: Any, seed: int = 0) -> list[Request]:
             )
     shuffled = draw.sample(queue, len(queue))
     steered = [each for each in shuffled if isinstance(each.intervention, Steering)]
-    return [*shuffled, *(replace(each, draw=7) for each in steered[::4] for _ in range(2))]
+    again = [replace(each, draw=7) for each in steered[::4] for _ in range(2)]
+    given = sorted(
+        (each.intervention for each in steered if each.intervention.terms[0:1]),
+        key=lambda intervention: len(intervention.terms[0].given),
+    )
+    short = next(each for each in given if each.terms[0].given)
+    stepped = [
+        Request((*texts[0][:-1], number), 6, intervention)
+        for intervention in (given[-1], short)
+        for number in range(1, 9)
+    ]
+    return [*shuffled, *again, *stepped]
 
 
 def readings(config: Any, seed: int = 1) -> list[Reading]:
