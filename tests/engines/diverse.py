@@ -131,7 +131,8 @@ def requests(config: Any, seed: int = 0) -> list[Request]:
     """Every intervention on two prompts of five, greedy and drawn, some of them continued.
 
     At the end some come again, right behind each other: they share what was read of their prompt.
-    Then, in every slot of a small engine, doses of many steps are followed by doses of few.
+    Then, in every slot of a small engine, doses of many steps are followed by doses of few; and
+    prompts of one token by others, so that masks change between passes of as many tokens.
     """
     draw = random.Random(seed)
     texts = prompts(config.vocab_size, seed)
@@ -165,7 +166,12 @@ def requests(config: Any, seed: int = 0) -> list[Request]:
         for intervention in (given[-1], short)
         for number in range(1, 9)
     ]
-    return [*shuffled, *again, *stepped]
+    masked = [each for each in interventions(config, seed) if isinstance(each, RouterMask)]
+    single = [
+        Request((number,), 2 + number % 3, each)
+        for number, each in enumerate([*masked, None, *masked, None], start=1)
+    ]
+    return [*shuffled, *again, *stepped, *single]
 
 
 def readings(config: Any, seed: int = 1) -> list[Reading]:
