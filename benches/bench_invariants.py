@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.invariants import Check
-from harness.runs.results import InvariantResult
+from harness.store.results import InvariantResult
 from harness.testing import invariants
 
 

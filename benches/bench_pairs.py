@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.runs.plan import PlannedCase
-from harness.runs.results import CaseResult
+from harness.store.results import CaseResult
 from harness.testing import experiments
 
 

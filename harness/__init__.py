@@ -13,19 +13,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.reporting.loaded import load_report
-    from harness.running import run
+    from harness.launch.local import run
+    from harness.report.loaded import load_report
 
 __all__ = ["load_report", "run"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "run":
-        from harness.running import run
+        from harness.launch.local import run
 
         return run
     if name == "load_report":
-        from harness.reporting.loaded import load_report
+        from harness.report.loaded import load_report
 
         return load_report
     raise AttributeError(f"module 'harness' has no attribute {name!r}")

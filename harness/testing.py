@@ -8,7 +8,7 @@ and `invariants`, which does so with the identities that every intervention owes
         assert outcome.scored == case.task.size
 
 `case` is a `harness.runs.plan.PlannedCase`; asking for `outcome` runs what the case needs and gives
-its `harness.runs.results.CaseResult`.
+its `harness.store.results.CaseResult`.
 """
 
 from __future__ import annotations
@@ -50,5 +50,5 @@ invariants = pytest.mark.titrate_invariants
         assert finding.holds
 
 `check` is a `harness.invariants.Check`; asking for `finding` makes it and gives a
-`harness.runs.results.InvariantResult`, which goes into the run's report.
+`harness.store.results.InvariantResult`, which goes into the run's report.
 """

@@ -1,11 +1,82 @@
-"""The same examples in every run; `HYPOTHESIS_PROFILE=explore` looks for new ones."""
+"""The same examples in every run, and what tests of several rooms start from.
+
+`HYPOTHESIS_PROFILE=explore` looks for new examples.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from harness.engines.transformers.engine import TransformersEngine
+from harness.models.loading import LoadedModel, load
+from harness.report.build import build
+from harness.report.report import Report
+from harness.report.run_info import RunInfo
+from harness.store.results import CaseResult
+from tests.report.small_run import sweep
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+@pytest.fixture(scope="session")
+def loaded() -> LoadedModel:
+    """zoo/moe: trained, 0.8M parameters; never changed by a test."""
+    return load("zoo/moe", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def engine(loaded) -> TransformersEngine:
+    """zoo/moe in an engine that a module's tests share."""
+    return TransformersEngine(loaded)
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch) -> Callable[..., Path]:
+    """Writes a spec, with (old, new) changes of its text, in the folder that a test works in."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name: str, text: str, *changes: tuple[str, str]) -> Path:
+        for old, new in changes:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(text)
+        return file
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def run() -> RunInfo:
+    return RunInfo(
+        id="20260101-120000-abcd",
+        started=datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC),
+        finished=datetime(2026, 1, 1, 12, 5, 0, tzinfo=UTC),
+        command="pytest benches -k keep_topk",
+        versions={"torch": "2.8.0"},
+        hardware={"cpu": "x86", "gpus": [], "memory_gib": 16.5},
+        determinism={"dtype": "float32"},
+    )
+
+
+@pytest.fixture
+def results() -> list[CaseResult]:
+    return sweep()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "report"
+
+
+@pytest.fixture
+def report(run: RunInfo, results: list[CaseResult]) -> Report:
+    return build(run, results)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import main
+from harness.cli.main import main
 from harness.interventions.array import Array
 from harness.interventions.vector_file import SteeringVectors, write_vectors
 

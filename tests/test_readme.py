@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.reporting import load_report
-from harness.reporting.terminal import table
+from harness.report.load import load_report
+from harness.report.tables.terminal import table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

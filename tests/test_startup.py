@@ -15,7 +15,7 @@ MODEL = "name: lost\nmodel: ./nowhere\ntask: {name: micro_gsm8k}\naxes: {seed: [
 # Runs commands one after the other; says which of the slow libraries each has brought in.
 VERBS = """
 import contextlib, io, json, sys
-from harness.cli import main
+from harness.cli.main import main
 
 found = []
 for command in json.loads(sys.argv[1]):

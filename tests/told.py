@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.engines.base import Activations, Completion, Reading, Request
+from harness.engines.contract import Activations, Completion, Reading, Request
 from harness.engines.declared import Declared
 from harness.engines.transformers.engine import TransformersEngine
 from harness.engines.vllm.reading import needed

@@ -19,12 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 # The browser's driver and the large run belong to the tests of the page.
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "reporting"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from chromium import Browser, program
-from large_run import large_run
-
-from harness.reporting.page import page
+from harness.report.page import page
+from tests.report.chromium import Browser, program
+from tests.report.large_run import large_run
 
 REPETITIONS = 7
 #: Words of a completion: about 600 and 2 000 characters.

@@ -24,7 +24,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers import engine
 from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.engine import TransformersEngine

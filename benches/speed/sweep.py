@@ -54,7 +54,7 @@ class Sweep:
 
     def requests(self, masks: list[Any]) -> list[Any]:
         """Every prompt under every mask, condition by condition."""
-        from harness.engines.base import Request
+        from harness.engines.contract import Request
 
         return [
             Request(prompt, NEW_TOKENS, mask, sample=str(sample))

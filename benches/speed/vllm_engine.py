@@ -102,7 +102,7 @@ def _write_model(folder: str) -> int:
 def _lanes(folder: str, count: int) -> dict[str, Callable[[], Any]]:
     import torch
 
-    from harness.engines.base import Request
+    from harness.engines.contract import Request
 
     generator = torch.Generator().manual_seed(0)
     prompts = torch.randint(4, 4096, (count, PROMPT), generator=generator).tolist()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from harness.engines.base import Engine
+from harness.engines.contract import Engine
 from harness.errors import FieldError
 from harness.spec.experiment import EngineSettings
 

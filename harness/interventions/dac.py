@@ -101,7 +101,7 @@ class Property(BaseModel):
 class DAC(Intervention):
     """Properties that are composed at doses chosen step by step; the class does not choose them.
 
-    An engine that can return distributions runs it in rounds (`harness.engines.rounds`).
+    An engine that can return distributions runs it in rounds (`harness.engines.decoding.rounds`).
     """
 
     model_config = ConfigDict(allow_inf_nan=False)

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.atomic import replace_file
 from harness.errors import FieldError, VectorError
-from harness.given_files import check_file
+from harness.files.atomic import replace_file
+from harness.files.given import check_file
 from harness.interventions.array import Array
 from harness.interventions.vector_file import SteeringVectors
 

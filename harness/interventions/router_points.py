@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import FieldError
-from harness.given_files import json_value
+from harness.files.given import json_value
 from harness.interventions.router_mask import Point
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from harness.atomic import replace_file
 from harness.errors import FieldError, VectorError
-from harness.given_files import check_file
+from harness.files.atomic import replace_file
+from harness.files.given import check_file
 from harness.interventions.array import Array
 from harness.interventions.vector_file import SteeringVectors
 from harness.spec.steering_terms import Site

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from safetensors import SafetensorError, safe_open
 
-from harness.atomic import replace_file
 from harness.errors import FieldError
-from harness.given_files import check_file
+from harness.files.atomic import replace_file
+from harness.files.given import check_file
 from harness.interventions.array import Array
 from harness.spec.steering_terms import Site
 

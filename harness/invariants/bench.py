@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.engines import engine_on
-from harness.engines.base import (
+from harness.engines.contract import (
     Activations,
     Capture,
     Completion,
@@ -29,7 +29,7 @@ from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask
 from harness.interventions.steering import Steering
 from harness.models.routers import RouterShape, router_shape
-from harness.runs.tasks import task_of
+from harness.resolve.tasks import task_of
 from harness.spec import EngineSettings, TaskSettings
 from harness.tasks.base import Style
 from harness.tasks.conversations import render

@@ -15,13 +15,13 @@ from harness.engines.vllm.availability import check_machine
 from harness.errors import TitrateError
 from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench
 from harness.invariants.decoding import cached_equals_uncached
+from harness.invariants.finding import CheckName
 from harness.invariants.registry import FAMILIES, WATCHING, Family, Identity
 from harness.invariants.tiny_models import CONFIGS, POSITIONS, tiny_model
 from harness.models import zoo
 from harness.models.written import WrittenConfig
-from harness.runs.results import InvariantResult
-from harness.runs.shard import CheckName
 from harness.spec import EngineSettings
+from harness.store.results import InvariantResult
 
 if TYPE_CHECKING:
     from harness.engines.vllm.engine import VllmEngine

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from harness.engines.base import Completion, Request
+from harness.engines.contract import Completion, Request
 from harness.interventions.array import Array
 from harness.interventions.dac import DAC, Difference, Property
 from harness.invariants.bench import Bench, named

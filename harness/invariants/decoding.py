@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from harness.engines.base import Capture, Request, SamplingRules
+from harness.engines.contract import Capture, Request, SamplingRules
 from harness.interventions.dac import DAC
 from harness.invariants.bench import Bench, completed, named
 from harness.invariants.finding import Compared, Finding, equal, first_violation

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from harness.engines.base import Completion
-from harness.runs.results import Departure
+from harness.engines.contract import Completion
+from harness.store.results import Departure
+
+
+class CheckName(NamedTuple):
+    """An identity that is checked on a whole model, as reports name it."""
+
+    name: str
+    case: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from harness.engines.base import Request, SamplingRules
+from harness.engines.contract import Request, SamplingRules
 from harness.interventions.base import Intervention
 from harness.invariants.bench import Bench, named
 from harness.invariants.finding import Finding, equal, first_violation

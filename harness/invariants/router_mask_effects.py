@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from harness.engines.base import Activations, Capture, Completion, Request
+from harness.engines.contract import Activations, Capture, Completion, Request
 from harness.interventions.router_mask import RouterMask
 from harness.invariants.bench import Bench, completed, named
 from harness.invariants.finding import Finding, equal, first_violation
@@ -167,7 +167,7 @@ def doses_are_nested(bench: Bench) -> Finding:
 
     Identity 11: what a spec's `count` is resolved to.
     """
-    from harness.runs.resolve import fixed_ordering, mask_of  # more than whoever lists needs
+    from harness.resolve.resolver import fixed_ordering, mask_of  # more than whoever lists needs
 
     shape = bench.shape
     ordering = fixed_ordering(RandomPoints(random=0), shape)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.base import Capture
+from harness.engines.contract import Capture
 from harness.errors import ModelError
 from harness.interventions.router_mask import RouterMask
 from harness.invariants.bench import Bench

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from harness.engines.base import Capture, Completion, Request, SamplingRules
+from harness.engines.contract import Capture, Completion, Request, SamplingRules
 from harness.invariants.bench import Bench, named
 from harness.invariants.finding import Finding, equal, first_violation
 

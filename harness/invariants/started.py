@@ -11,7 +11,7 @@ from harness.invariants.registry import FAMILIES
 from harness.models.loading import LoadedModel
 from harness.models.reference import is_local
 from harness.models.sites import hidden_shape
-from harness.runs.needs import places
+from harness.resolve.needs import places
 from harness.spec import EngineSettings
 
 _TINY = "tiny/"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.engines.base import Activations, Capture
+from harness.engines.contract import Activations, Capture
 from harness.interventions.array import Array
 from harness.interventions.steering import Steering, Term
 from harness.invariants.bench import Bench, named

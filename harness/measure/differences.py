@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.engines.base import Capture, Engine, Reading, Request
+from harness.engines.contract import Capture, Engine, Reading, Request
 from harness.errors import TaskError
 from harness.interventions.array import Array
 from harness.measure.steering_vectors import distinct

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.engines.base import Activations, Capture, Engine, Reading
+from harness.engines.contract import Activations, Capture, Engine, Reading
 from harness.errors import TaskError
 from harness.interventions.base import Intervention
 from harness.measure.divergence import jensen_shannon
@@ -26,7 +26,7 @@ from harness.measure.router_usage import top_k_usage
 from harness.measure.sample_files import HiddenMode, SampleFiles, SampleForward
 from harness.measure.usage_maps import SampleUsage, sample_usage
 from harness.models.routers import RouterShape
-from harness.pairs.pair import VARIANTS, Problem, Variant
+from harness.tasks.pairs.pair import VARIANTS, Problem, Variant
 
 #: Captured activations of one chunk, and predictions of one layer that are held at a time.
 _CHUNK_BYTES = 256 * 2**20

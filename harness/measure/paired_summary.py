@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.measure.sample_files import SampleForward
-from harness.pairs.pair import VARIANTS
+from harness.tasks.pairs.pair import VARIANTS
 
 
 def layer_tables(samples: Sequence[SampleForward]) -> dict[str, NDArray[np.generic]]:

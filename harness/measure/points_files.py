@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from harness.interventions.router_points import rank
-from harness.pairs.pair import VARIANTS
 from harness.spec.usage_expression import UsageExpression
+from harness.tasks.pairs.pair import VARIANTS
 
 #: The study's two orderings, and the reverse of the first, under the names of its files.
 STUDY = {

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import TaskError
-from harness.pairs.aligned import AlignedPair
-from harness.pairs.pair import VARIANTS, Problem, Variant, pair_key
 from harness.tasks.base import Sample, Style, Task
 from harness.tasks.conversations import render
+from harness.tasks.pairs.aligned import AlignedPair
+from harness.tasks.pairs.pair import VARIANTS, Problem, Variant, pair_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.base import Capture, Engine, Reading
+from harness.engines.contract import Capture, Engine, Reading
 from harness.errors import FieldError, TaskError
 from harness.interventions.router_mask import Point
 from harness.interventions.router_points import rank
 from harness.measure.readings import AnswerTokens, aligned_answers, answer_tokens
 from harness.models.routers import RouterShape
-from harness.pairs.aligned import AlignedPair
-from harness.pairs.pair import pair_key
 from harness.spec.usage_expression import Average, UsageExpression
 from harness.tasks.base import Sample, Style, Task
+from harness.tasks.pairs.aligned import AlignedPair
+from harness.tasks.pairs.pair import pair_key
 
 if TYPE_CHECKING:
     import torch

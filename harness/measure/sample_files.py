@@ -17,9 +17,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from harness.atomic import replace_file
+from harness.files.atomic import replace_file
 from harness.measure.usage_maps import SampleUsage
-from harness.pairs.pair import VARIANTS, Variant
+from harness.tasks.pairs.pair import VARIANTS, Variant
 
 HiddenMode = Literal["none", "full", "canonical", "pooled"]
 

@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.engines.base import Capture, Engine, Reading
+from harness.engines.contract import Capture, Engine, Reading
 from harness.errors import FieldError, TaskError
 from harness.interventions.array import Array
 from harness.interventions.vector_file import Logistic, SteeringVectors

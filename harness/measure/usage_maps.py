@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.measure.divergence import total_variation
-from harness.pairs.pair import VARIANTS, Variant
+from harness.tasks.pairs.pair import VARIANTS, Variant
 
 LEAST_THRESHOLD = 0.005
 PERCENTILE = 99.0

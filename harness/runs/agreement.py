@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.runs.results import CaseResult
+from harness.store.results import CaseResult
 
 
 def agreed(tokens: Sequence[int], reference: Sequence[int]) -> int:

@@ -8,10 +8,10 @@ from harness.engines.vllm.availability import check_machine
 from harness.engines.vllm.layout import check_layout
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.models.loading import load_config, pick_device
-from harness.runs.pair_files import pairs_of
+from harness.resolve.pair_files import pairs_of
+from harness.resolve.resolver import check_intervention
 from harness.runs.plan import PlannedCase
 from harness.runs.prompt_styles import check_styles
-from harness.runs.resolve import check_intervention
 from harness.spec import Experiment
 from harness.spec.form import suggestion
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.engines import engine_inputs
-from harness.engines.base import Activations, Completion, Engine, Reading, Request, Watch
+from harness.engines.contract import Activations, Completion, Engine, Reading, Request, Watch
 from harness.errors import ModelError
 from harness.models.loading import load_tokenizer
-from harness.runs.record_shapes import ENGINE, EngineShape
-from harness.runs.store import CompletionStore, key_of
 from harness.spec.experiment import EngineSettings
+from harness.store.completions import CompletionStore, key_of
+from harness.store.record_shapes import ENGINE, EngineShape
 
 if TYPE_CHECKING:
     import torch

@@ -17,20 +17,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.engines.base import Completion, Engine, Request
+from harness.engines.contract import Completion, Engine, Request
 from harness.errors import FieldError, StoreError, TitrateError
 from harness.interventions.base import Intervention
+from harness.resolve.progress import Counts, Progress
+from harness.resolve.resolver import Resolver
 from harness.runs.forward import measured_case
 from harness.runs.plan import Place, Plan, PlannedCase
-from harness.runs.progress import Counts, Progress
 from harness.runs.prompt_warnings import prompt_warnings
-from harness.runs.resolve import Resolver
-from harness.runs.results import CaseResult, UsageMap
 from harness.runs.scoring import described, result_of, scored, without_completions
 from harness.runs.sharing import left_to_others
-from harness.runs.store import CompletionStore, key_of
-from harness.runs.verdicts import Verdicts
 from harness.runs.watching import StreamWatch
+from harness.store.completions import CompletionStore, key_of
+from harness.store.results import CaseResult, UsageMap
+from harness.store.verdicts import Verdicts
 
 #: Why a case has no result when nothing went wrong with it.
 INCOMPLETE = "the run ended before it"

@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal, Never, Self
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
+from harness.resolve.progress import Silent
+from harness.resolve.resolver import Resolver, measured_for
 from harness.runs.deferred import DeferredEngine
 from harness.runs.plan import Plan, PlannedCase, by_model
-from harness.runs.progress import Silent
 from harness.runs.prompt_warnings import prompt_warnings
-from harness.runs.resolve import Resolver, measured_for
-from harness.runs.store import CompletionStore, key_of
+from harness.store.completions import CompletionStore, key_of
 
 
 @dataclass(frozen=True)

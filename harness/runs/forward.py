@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.atomic import write_file
-from harness.engines.base import Engine
+from harness.engines.contract import Engine
 from harness.errors import ModelError, TaskError
+from harness.files.atomic import write_file
+from harness.files.portable import portable
 from harness.interventions.base import Intervention
 from harness.measure.paired_forward import ForwardPlan, measure_pairs
 from harness.measure.paired_summary import layer_tables, lens_gap, sample_metrics
@@ -32,14 +33,13 @@ from harness.measure.sample_files import SampleFiles, SampleForward
 from harness.measure.usage_maps import usage_maps
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
-from harness.pairs.pair import Problem
-from harness.portable import portable
-from harness.runs.pair_files import check_tokenizer, pairs_of
+from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.runs.plan import PlannedCase
-from harness.runs.results import CaseResult, InvariantResult
 from harness.runs.scoring import result_of
 from harness.spec import Experiment
 from harness.spec.usage_expression import parse
+from harness.store.results import CaseResult, InvariantResult
+from harness.tasks.pairs.pair import Problem
 
 LENS_EQUALS_MODEL = "lens_equals_model"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.runs.results import CaseResult, Departure, InvariantResult
+from harness.store.results import CaseResult, Departure, InvariantResult
 
 
 def check_invariants(results: Sequence[CaseResult]) -> Iterator[InvariantResult]:

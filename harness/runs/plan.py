@@ -12,17 +12,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from harness.engines.base import Request, SamplingRules, Stop
+from harness.engines.contract import Request, SamplingRules, Stop
 from harness.errors import FieldError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
-from harness.measure.metrics import FORWARD, OF_ROUTERS
-from harness.pairs.aligned import AlignedPair
-from harness.pairs.pair import pair_key
-from harness.runs.pair_files import check_tokenizer, pairs_of
-from harness.runs.tasks import task_of
+from harness.resolve.pair_files import check_tokenizer, pairs_of
+from harness.resolve.tasks import task_of
 from harness.spec import Case, Experiment
+from harness.statistics.metric_kinds import FORWARD, OF_ROUTERS
 from harness.tasks.base import Sample, Score, Style, Task
 from harness.tasks.conversations import render
+from harness.tasks.pairs.aligned import AlignedPair
+from harness.tasks.pairs.pair import pair_key
 
 
 @dataclass(frozen=True, eq=False)

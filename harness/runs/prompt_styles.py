@@ -12,12 +12,12 @@ from typing import Any
 
 from harness.errors import FieldError, TaskError
 from harness.models.loading import load_tokenizer
-from harness.pairs.pair import VARIANTS
-from harness.runs.resolve import usage_of
+from harness.resolve.resolver import usage_of
 from harness.spec import Experiment
 from harness.spec.usage_expression import parse
 from harness.tasks.base import Conversation, Style, Task
 from harness.tasks.conversations import render_text
+from harness.tasks.pairs.pair import VARIANTS
 
 
 def styles_of(experiment: Experiment) -> Mapping[Style, str]:

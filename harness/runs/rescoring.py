@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import FieldError, StoreError, TaskError
+from harness.resolve.tasks import task_of
 from harness.runs.plan import Place, PlannedCase
 from harness.runs.prompt_warnings import BEGINNINGS
-from harness.runs.results import CaseResult
 from harness.runs.scoring import scored
-from harness.runs.tasks import task_of
-from harness.runs.verdicts import Verdicts
+from harness.store.results import CaseResult
+from harness.store.verdicts import Verdicts
 from harness.tasks.base import Task
 
 

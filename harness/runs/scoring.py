@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.engines.base import Completion
+from harness.engines.contract import Completion
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
 from harness.runs.agreement import agreed
 from harness.runs.plan import Place, PlannedCase
-from harness.runs.results import CaseResult, CaseStatus, DrawResult
-from harness.runs.verdicts import Verdicts
+from harness.store.results import CaseResult, CaseStatus, DrawResult
+from harness.store.verdicts import Verdicts
 from harness.tasks.base import Score
 from harness.tasks.reasoning import opened_by
 

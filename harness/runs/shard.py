@@ -12,20 +12,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from harness.errors import TitrateError
+from harness.invariants.finding import CheckName
 from harness.spec import Case
 
 if TYPE_CHECKING:
     from harness.runs.plan import PlannedCase
-
-
-class CheckName(NamedTuple):
-    """An identity that is checked on a whole model, as reports name it."""
-
-    name: str
-    case: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +54,8 @@ class Shard:
             TitrateError: there are so many shards that some have nothing. All of them say so.
         """
         from harness.runs.partition import (
-            partition,
-        )  # which needs torch; reading an option does not
+            partition,  # which needs torch; reading an option does not
+        )
 
         parts = partition(list({case.id: case for case in cases}.values()), self.of)
         checked = _chunks(list(dict.fromkeys(identities)), self.of)
@@ -76,7 +70,7 @@ class Shard:
     def description(
         self, cases: Iterable[Case], identities: Iterable[CheckName] = ()
     ) -> dict[str, Any]:
-        """What the report of this shard says of the whole selection (`reporting.report.Shard`)."""
+        """What the report of this shard says of the whole selection (`report.report.Shard`)."""
         distinct = {case.id: case for case in cases}
         digest = hashlib.sha256()
         for case in distinct.values():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 
 
 def left_to_others(needed: Mapping[int, Sequence[Request]], part: int) -> list[Request]:

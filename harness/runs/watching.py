@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from harness.resolve.progress import Counts, Progress
 from harness.runs.estimate import Estimate
-from harness.runs.progress import Counts, Progress
 
 #: Seconds between two estimates of what is left, each of which costs some milliseconds.
 _INTERVAL = 0.5

@@ -22,7 +22,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from pydantic import JsonValue
 
-from harness.atomic import write_file
+from harness.files.atomic import write_file
 from harness.search.plots import plot_files
 from harness.search.study import open_storage
 from harness.search.trials import ERROR

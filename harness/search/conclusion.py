@@ -16,18 +16,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import JsonValue
 
-from harness.atomic import write_file
-from harness.reporting.conclude import Finished, conclude, run_info
+from harness.files.atomic import write_file
+from harness.runs.conclude import Finished, conclude, run_info
 from harness.runs.environment import git_state, hardware, versions
-from harness.runs.folder import Manifest, run_id
-from harness.runs.results import CaseResult, InvariantResult
-from harness.search.artefacts import (
-    FOLDER,
-    best_document,
-    counts_of,
-    write_json,
-    write_study,
-)
+from harness.search.artefacts import FOLDER, best_document, counts_of, write_json, write_study
 from harness.search.evaluate import Evaluator
 from harness.search.final import (
     BEST_SPEC,
@@ -41,6 +33,8 @@ from harness.search.final import (
 from harness.search.setup import Setup
 from harness.search.study import shown_url
 from harness.search.training import check_trained
+from harness.store.folder import Manifest, run_id
+from harness.store.results import CaseResult, InvariantResult
 
 SPLITS_ARE_DISJOINT = "splits_are_disjoint"
 BEST_IS_THE_BEST = "best_trial_is_the_best"

@@ -10,15 +10,15 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from harness.engines.base import Engine
+from harness.engines.contract import Engine
+from harness.resolve.progress import Counts, Progress
+from harness.resolve.resolver import Resolver
 from harness.runs.execute import ModelRun
 from harness.runs.plan import PlannedCase
-from harness.runs.progress import Counts, Progress
-from harness.runs.resolve import Resolver
-from harness.runs.results import CaseResult
-from harness.runs.store import CompletionStore
 from harness.search.treatment import without_control
 from harness.spec import Case, Experiment, Source, expand
+from harness.store.completions import CompletionStore
+from harness.store.results import CaseResult
 from harness.tasks.base import Task
 
 

@@ -14,14 +14,14 @@ from typing import Any
 import yaml
 from pydantic import JsonValue
 
-from harness.reporting.statistics import Versus, corrected, paired
 from harness.runs.execute import ModelRun
 from harness.runs.plan import PlannedCase, planned
-from harness.runs.results import CaseResult
 from harness.search.evaluate import Evaluator
 from harness.search.treatment import control_axis, dose_field, treatment, without_control
 from harness.spec import Experiment, expand, load
 from harness.spec.layers import get
+from harness.statistics.paired import Versus, corrected, paired
+from harness.store.results import CaseResult
 
 BEST_SPEC, TEST_IDS = "best.yaml", "test.json"
 

@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import TrialState
 from tqdm import tqdm
 
-from harness.runs.progress import Counts
+from harness.resolve.progress import Counts
 
 
 @dataclass

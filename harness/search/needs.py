@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from harness.engines.declared import Declared
 from harness.errors import FieldError
-from harness.runs.needs import needs_of
+from harness.resolve.needs import needs_of
 from harness.search.space import Space
 
 #: Fields of an intervention that say how it is done and never where, nor what has to be read for

@@ -22,14 +22,12 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from harness.engines import open_engine
-from harness.engines.base import Engine
+from harness.engines.contract import Engine
 from harness.errors import FieldError, SpecError, StoreError, TaskError
-from harness.reporting.write import check_writable, default_directory
+from harness.report.write import check_writable, default_directory
+from harness.resolve.progress import Counts
+from harness.resolve.resolver import Resolver
 from harness.runs.deferred import DeferredEngine
-from harness.runs.folder import store_below
-from harness.runs.progress import Counts
-from harness.runs.resolve import Resolver
-from harness.runs.store import CompletionStore
 from harness.search.conclusion import Searched, conclude_search, unfinished
 from harness.search.evaluate import Evaluator
 from harness.search.line import SearchLine
@@ -40,6 +38,8 @@ from harness.search.splits import chunks
 from harness.search.study import open_storage, open_study, shown_url
 from harness.search.trials import ERROR, ask, counted, run_batch
 from harness.search.workers import LEASE, Heart, Watch, Worker
+from harness.store.completions import CompletionStore
+from harness.store.folder import store_below
 
 #: Seconds between two looks at the trials of other workers, when there is nothing else to do.
 _LOOK = 1.0

@@ -12,10 +12,10 @@ from pydantic import JsonValue
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.models.content import content_hash
 from harness.models.loading import load_config, local_files
+from harness.resolve.tasks import task_of
 from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.runs.prompt_warnings import moment_warnings
 from harness.runs.requirements import unmet
-from harness.runs.tasks import task_of
 from harness.search.space import Space, space_of
 from harness.search.splits import Splits, split
 from harness.search.study import default_storage, pruner_of, sampler_for

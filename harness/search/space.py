@@ -22,8 +22,8 @@ from optuna.distributions import (
 from pydantic import JsonValue
 
 from harness.errors import FieldError, ModelError, TaskError
+from harness.resolve.resolver import check_intervention
 from harness.runs.checks import check_engine
-from harness.runs.resolve import check_intervention
 from harness.search.treatment import dose_field, pair_sections, treatment, with_at_most
 from harness.spec import Experiment, Source
 from harness.spec.complaints import displayed, validated

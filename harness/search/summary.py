@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from harness.reporting import table
-from harness.reporting.case_columns import p_value
-from harness.reporting.closing import page_line, shown
-from harness.reporting.statistics import Versus
+from harness.report.page_link import page_line, shown
+from harness.report.tables.case_columns import p_value
+from harness.report.tables.terminal import table
 from harness.search.artefacts import FOLDER
 from harness.search.conclusion import Searched
 from harness.search.final import BEST_SPEC
+from harness.statistics.paired import Versus
 
 
 def summary(found: Searched, *, link: bool = False) -> str:

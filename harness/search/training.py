@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 
 from harness.errors import FieldError, TaskError
-from harness.runs.contrast_pairs import pairs_for
+from harness.resolve.contrast_pairs import pairs_for
 from harness.search.space import Space
 from harness.search.treatment import PairSection, pair_sections, raw_pair_sections
 from harness.spec import Experiment, PromptSettings

@@ -15,8 +15,7 @@ import optuna
 from optuna.trial import TrialState
 
 from harness.errors import TitrateError
-from harness.runs.resolve import check_intervention
-from harness.runs.results import CaseResult
+from harness.resolve.resolver import check_intervention
 from harness.search.evaluate import Evaluator
 from harness.search.setup import Setup
 from harness.search.space import Space
@@ -25,6 +24,7 @@ from harness.search.training import check_trained
 from harness.search.workers import WORKER, Worker
 from harness.spec import Experiment
 from harness.spec.search import SearchSettings
+from harness.store.results import CaseResult
 from harness.tasks.base import Task
 
 ERROR = "error"

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from harness.errors import SpecError
-from harness.given_files import content
+from harness.files.given import content
 from harness.spec.source import Place
 
 MOST_BYTES = 1 << 20

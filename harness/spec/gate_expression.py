@@ -8,7 +8,7 @@
     same across engine.name
 
 and, for a comparison with a saved run, `pass@1: worse, p<0.05`. What each claim means, and when it
-cannot be decided, is said where it is judged (`harness.reporting.gates`, `.comparison_rules`).
+cannot be decided, is said where it is judged (`harness.claims.gates`, `.comparison_rules`).
 """
 
 from __future__ import annotations

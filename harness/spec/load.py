@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import FieldError, SpecError
-from harness.given_files import check_file
+from harness.files.given import check_file
 from harness.spec.complaints import displayed, validated
 from harness.spec.document import Document, read, read_value, shown
 from harness.spec.experiment import EngineSettings, Experiment

@@ -23,12 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.tasks import indentation, python_source
-from harness.tasks.code_blocks import (
-    Block,
-    bare_runs,
-    bare_stretches,
-    fenced_blocks,
-)
+from harness.tasks.code_blocks import Block, bare_runs, bare_stretches, fenced_blocks
 from harness.tasks.programs import helpers, without_examples, without_future
 from harness.tasks.python_source import Function
 from harness.tasks.reasoning import without_reasoning

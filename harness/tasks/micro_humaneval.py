@@ -24,14 +24,7 @@ from typing import Any
 from harness.tasks.base import Sample
 from harness.tasks.code import CodeTask
 from harness.tasks.holdout import is_held_out
-from harness.tasks.micro_operations import (
-    BY_INPUT,
-    PARAMETERS,
-    Constants,
-    Kind,
-    Operation,
-    Value,
-)
+from harness.tasks.micro_operations import BY_INPUT, PARAMETERS, Constants, Kind, Operation, Value
 from harness.tasks.mutants import single_constant_mutants
 
 SIZE = 164

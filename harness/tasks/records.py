@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from harness.errors import TaskError
-from harness.given_files import check_file, parsed, text
+from harness.files.given import check_file, parsed, text
 
 #: What a task finds wrong with a record whose fields are there; None where it is fine.
 Check: TypeAlias = Callable[[Mapping[str, Any]], str | None]

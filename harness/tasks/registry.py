@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from harness.errors import FieldError
-from harness.given_files import json_value
+from harness.files.given import json_value
 from harness.tasks.base import Task
 from harness.tasks.gsm8k import GSM8K
 from harness.tasks.humaneval import HumanEval

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .prepared import Prepared, size
-from .project import Reported, make_project
+from tests.durability.prepared import Prepared, size
+from tests.durability.project import Reported, make_project
 
 
 @pytest.fixture(scope="session")

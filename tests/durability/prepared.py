@@ -19,7 +19,8 @@ from pathlib import Path
 _SERVER = """
 import json, os, sys
 import torch, transformers, matplotlib, scipy.stats, statsmodels.api
-import pytest, harness.cli, harness.plugin, harness.session, harness.reporting.forecast
+import pytest, harness.cli.main, harness.plugin.hooks
+import harness.runs.session, harness.runs.forecast_table
 from harness.models.loading import load
 load("zoo/moe")
 print("ready", flush=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.runs.records import read_records
-from harness.runs.results import CaseResult
+from harness.store.records import read_records
+from harness.store.results import CaseResult
 
 # Strict: resumed requests run in other batches, where a fast engine may break a tie differently.
 SPEC = """\

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .project import REQUESTS, Reported, make_project
-from .test_kills import COMMAND, summary
+from tests.durability.project import REQUESTS, Reported, make_project
+from tests.durability.test_kills import COMMAND, summary
 
 
 def test_a_disk_that_is_full_from_the_start_stops_the_run(prepared, undisturbed, project):
@@ -73,7 +73,7 @@ def test_a_full_store_does_not_keep_the_report_from_being_written(
     full = tmp_path_factory.mktemp("disk") / "store"
     full.parent.joinpath("conftest.py").write_text("")
     (project / "conftest.py").write_text(
-        "import os, harness.runs.journal as journal\n"
+        "import os, harness.store.journal as journal\n"
         "original = os.write\n"
         "def write(file, data):\n"
         f"    if {str(full)!r} in os.readlink(f'/proc/self/fd/{{file}}'):\n"

@@ -8,11 +8,10 @@ import signal
 
 import pytest
 
-from harness.runs.folder import RunFolder
-from harness.runs.journal import encoded
-
-from .prepared import Prepared
-from .project import CASES, REQUESTS, Reported, make_project
+from harness.store.folder import RunFolder
+from harness.store.journal import encoded
+from tests.durability.prepared import Prepared
+from tests.durability.project import CASES, REQUESTS, Reported, make_project
 
 COMMAND = ("benches", "--titrate-report=out")
 

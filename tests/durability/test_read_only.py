@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from .project import REQUESTS, Reported
-from .test_kills import COMMAND, summary
+from tests.durability.project import REQUESTS, Reported
+from tests.durability.test_kills import COMMAND, summary
 
 # A mount of the process's own: the rights of folders do not bind root.
 READ_ONLY = """\
@@ -22,7 +22,7 @@ libc.mount(None, {0!r}, None, libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY)
 # After so many completions that this process has stored, somebody takes the store away.
 DELETING = """\
 import shutil
-from harness.runs.store import CompletionStore
+from harness.store.completions import CompletionStore
 original, put = CompletionStore.put, []
 def deleting(store, *given):
     original(store, *given)

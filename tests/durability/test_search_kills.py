@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .postgres import Postgres, absent
-from .prepared import Ended, Prepared, size
+from tests.durability.postgres import Postgres, absent
+from tests.durability.prepared import Ended, Prepared, size
 
 # Strict: what is resumed runs in other batches, where a fast engine may break a tie differently.
 SPEC = """\

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from harness.engines.base import Capture, Reading, Request, SamplingRules, Stop
+from harness.engines.contract import Capture, Reading, Request, SamplingRules, Stop
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask

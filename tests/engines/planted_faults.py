@@ -28,7 +28,7 @@ from typing import NamedTuple
 # A program of its own: the root of the project is not where Python looks.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from harness.engines.base import Engine
+from harness.engines.contract import Engine
 from harness.invariants.tiny_models import tiny_model
 from harness.models.loading import LoadedModel
 from tests.engines.diverse import readings, requests

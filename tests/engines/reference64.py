@@ -1,9 +1,10 @@
 """What an engine must give, by the definitions alone: one sequence, one pass, float64, plain loops.
 
 It shares nothing with the engines but the descriptions of interventions and the rules by which
-tokens are drawn (`harness.engines.sampling`, which has tests of its own): a transformers model, and
-hooks that go through a sequence position by position. A model is causal, so a completion is checked
-by reading its prompt and tokens once: what each of its tokens was chosen from is all there.
+tokens are drawn (`harness.engines.decoding.rules`, which has tests of its own): a transformers
+model, and hooks that go through a sequence position by position. A model is causal, so a completion
+is checked by reading its prompt and tokens once: what each of its tokens was chosen from is all
+there.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any
 
 import torch
 
-from harness.engines.base import Activations, Completion, Engine, Reading, Request
-from harness.engines.noise import noise_key
-from harness.engines.sampling import RowRules, choose
+from harness.engines.contract import Activations, Completion, Engine, Reading, Request
+from harness.engines.decoding.noise import noise_key
+from harness.engines.decoding.rules import RowRules, choose
 from harness.interventions.router_mask import RouterMask
 from harness.interventions.steering import Steering, Term
 from harness.models.loading import LoadedModel

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from harness.engines.base import Completion
+from harness.engines.contract import Completion
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.array import Array
 from harness.interventions.dac import DAC, Difference, Property

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.engines.declared import Declared, Steered
-
-from .vllm.requests_of import masks, steerings
+from tests.engines.vllm.requests_of import masks, steerings
 
 places = st.tuples(st.integers(0, 2), st.sampled_from(["block", "attention", "mlp"]))
 declarations = st.builds(

@@ -9,10 +9,7 @@ import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from harness.interventions.router_mask import (
-    Routing,
-    route,
-)
+from harness.interventions.router_mask import Routing, route
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,8 @@ from pydantic import ValidationError
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from harness.errors import FieldError
-from harness.interventions.router_mask import (
-    RouterMask,
-    check_count,
-    check_points,
-    route,
-    spans,
-)
-
-from .routed_tokens import own_routing, support, weights
+from harness.interventions.router_mask import RouterMask, check_count, check_points, route, spans
+from tests.interventions.routed_tokens import own_routing, support, weights
 
 
 class TestEdges:

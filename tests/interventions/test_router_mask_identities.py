@@ -13,12 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.interventions.router_mask import (
-    RouterMask,
-    Routing,
-)
-
-from .routed_tokens import Tokens, support, tokens, weights, without_ties
+from harness.interventions.router_mask import RouterMask, Routing
+from tests.interventions.routed_tokens import Tokens, support, tokens, weights, without_ties
 
 
 class TestIdentities:

@@ -6,8 +6,7 @@ import pytest
 
 from harness.interventions.dac import DAC
 from harness.interventions.steering import Steering
-
-from .planted import Defects
+from tests.invariants.planted import Defects
 
 DEFECTS = Defects()
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from pydantic import field_validator
 
-from harness.engines import sampling
+from harness.engines.decoding import rules as sampling
 from harness.engines.transformers import drawing
 from harness.engines.transformers import router_masks as rows
 from harness.engines.transformers.rotary import RowRotary
@@ -24,9 +24,8 @@ from harness.engines.transformers.row_interventions import InterventionSet
 from harness.engines.transformers.slots import SlotCache
 from harness.interventions.router_mask import RouterMask, route
 from harness.invariants import checks
-from harness.runs import resolve
-
-from .planted import Defects, Patch
+from harness.resolve import resolver as resolve
+from tests.invariants.planted import Defects, Patch
 
 DEFECTS = Defects()
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.base import Completion
+from harness.engines.contract import Completion
 from harness.invariants.finding import equal, first_violation
-from harness.runs.results import Departure
+from harness.store.results import Departure
 
 
 def completion(*tokens: int, shift: float = 0.0, **fields) -> Completion:

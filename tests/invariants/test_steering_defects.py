@@ -13,8 +13,7 @@ import torch
 from harness.engines.transformers import places, steering_rows
 from harness.engines.transformers.places import PlaceTables
 from harness.engines.transformers.steering_rows import SteeringRows
-
-from .planted import Defects, Patch
+from tests.invariants.planted import Defects, Patch
 
 DEFECTS = Defects()
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.base import Capture, Reading, Request
+from harness.engines.contract import Capture, Reading, Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import TaskError
 from harness.interventions.array import Array

@@ -21,7 +21,7 @@ from harness.measure.readings import paired_answers
 from harness.measure.sample_files import SampleFiles
 from harness.models.loading import load
 from harness.models.routers import router_shape
-from harness.pairs.pair import Problem
+from harness.tasks.pairs.pair import Problem
 from harness.tasks.registry import load as load_task
 
 LAYERS = 4

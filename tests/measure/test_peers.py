@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.array import Array
 from harness.interventions.gguf_vectors import read_gguf, write_gguf

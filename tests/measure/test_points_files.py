@@ -11,8 +11,7 @@ from harness.interventions.router_points import read_points
 from harness.measure.points_files import STUDY, points_document, points_json
 from harness.measure.usage_maps import sample_usage, usage_maps
 from harness.spec.usage_expression import parse
-
-from .test_usage_maps import EXPERTS, TOP_K, routed
+from tests.measure.test_usage_maps import EXPERTS, TOP_K, routed
 
 ROWS = (1, 3, 5)
 

@@ -8,9 +8,9 @@ import pytest
 
 from harness.measure.readings import PairedAnswer, paired_answers
 from harness.models.loading import load_tokenizer
-from harness.pairs.align import Aligner
-from harness.pairs.build import pairs_from_task
-from harness.pairs.pair import Problem
+from harness.tasks.pairs.align import Aligner
+from harness.tasks.pairs.build import pairs_from_task
+from harness.tasks.pairs.pair import Problem
 from harness.tasks.registry import load
 
 TOKENIZER = load_tokenizer("zoo/moe")

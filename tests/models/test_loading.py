@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import ModelError
 from harness.interventions.router_mask import RouterMask

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.engines.base import Completion, Engine, Request
+from harness.engines.contract import Completion, Engine, Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.models.loading import LoadedModel
+from harness.resolve.progress import Counts, Silent
 from harness.runs.execute import ModelRun
 from harness.runs.plan import PlannedCase, planned
-from harness.runs.progress import Counts, Silent
-from harness.runs.results import CaseResult, DrawResult
 from harness.spec import Case, Experiment, expand
+from harness.store.results import CaseResult, DrawResult
 from harness.tasks.base import Score
 
 

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.runs.agreement import agreed, with_one_baseline
-
-from .small import cases, result_of
+from tests.runs.small import cases, result_of
 
 texts = st.lists(st.integers(0, 2), max_size=6)
 

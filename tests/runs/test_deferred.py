@@ -10,15 +10,14 @@ import pytest
 from harness.engines import engine_inputs, open_engine
 from harness.errors import ModelError
 from harness.models import zoo
+from harness.resolve.progress import Counts, Silent
 from harness.runs.deferred import DeferredEngine
 from harness.runs.execute import ModelRun
 from harness.runs.plan import planned
-from harness.runs.progress import Counts, Silent
-from harness.runs.store import CompletionStore
 from harness.spec import expand
 from harness.spec.experiment import EngineSettings
-
-from .small import cases, experiment, mask
+from harness.store.completions import CompletionStore
+from tests.runs.small import cases, experiment, mask
 
 FAST = EngineSettings()
 
@@ -91,7 +90,7 @@ def test_without_a_store_the_model_is_loaded(store):
 def test_an_engine_that_is_not_the_noted_one_is_refused_once(store):
     """Something that nobody thought of has changed: what was found may not be mixed with it."""
     inputs = engine_inputs("zoo/moe", FAST)
-    from harness.runs.store import key_of
+    from harness.store.completions import key_of
 
     noted = {"model": "zoo/moe", "fingerprint": "0" * 64, "determinism": {}}
     store.put_value(key_of("engine", inputs), noted, "engine", "0" * 64)
@@ -160,7 +159,7 @@ def test_an_edited_prompt_misses(store, tmp_path):
     data = tmp_path / "data.jsonl"
     record = {"question": "Tom has 2 apples and 3 pears. How many?", "answer": "2+3\n#### 5"}
     fields = {"task": {"name": "gsm8k", "path": str(data)}}
-    from harness.runs.tasks import _load, _ready
+    from harness.resolve.tasks import _load, _ready
 
     def written(question):
         data.write_text(json.dumps(record | {"question": question}) + "\n")

@@ -10,17 +10,16 @@ from itertools import takewhile
 import pytest
 import torch
 
-from harness.engines.base import Capture, Reading
+from harness.engines.contract import Capture, Reading
 from harness.engines.transformers.engine import TransformersEngine
 from harness.models.loading import load
+from harness.resolve.progress import Counts, Silent
 from harness.runs.execute import ModelRun
 from harness.runs.plan import Place, PlannedCase
-from harness.runs.progress import Counts, Silent
 from harness.runs.scoring import scored
 from harness.tasks.humaneval import HumanEval
 from harness.tasks.micro_humaneval import MicroHumanEval
-
-from .small import Wrapped, cases, content, mask, run_on, start
+from tests.runs.small import Wrapped, cases, content, mask, run_on, start
 
 SWEEP = {
     "axes": {"intervention.count": [0, 4, 30], "prompt.style": ["assisted", "agentic"]},

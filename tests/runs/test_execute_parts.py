@@ -7,12 +7,11 @@ from collections import Counter
 import pytest
 
 from harness.engines.transformers.engine import TransformersEngine
+from harness.resolve.progress import Counts, Silent
 from harness.runs.execute import ModelRun
 from harness.runs.partition import partition
-from harness.runs.progress import Counts, Silent
-from harness.runs.store import CompletionStore
-
-from .small import cases, content, start
+from harness.store.completions import CompletionStore
+from tests.runs.small import cases, content, start
 
 AXES = {"intervention.count": [0, 1, 4, 30]}
 

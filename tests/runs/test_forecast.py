@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from harness.resolve.progress import Silent
 from harness.runs.forecast import forecast
-from harness.runs.progress import Silent
-from harness.runs.store import CompletionStore
-from harness.session import Session
-
-from .small import cases, mask
+from harness.runs.session import Session
+from harness.store.completions import CompletionStore
+from tests.runs.small import cases, mask
 
 SWEEP = {"axes": {"intervention.count": [0, 30], "seed": [0, 1]}}
 

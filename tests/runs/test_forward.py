@@ -10,15 +10,14 @@ import pytest
 
 from harness.errors import SpecError
 from harness.interventions.router_points import read_points
-from harness.measure.metrics import FORWARD
+from harness.resolve.progress import Counts, Silent
 from harness.runs.execute import ModelRun
 from harness.runs.invariants import check_invariants
 from harness.runs.plan import Plan
-from harness.runs.progress import Counts, Silent
-from harness.runs.records import from_json, to_json
 from harness.spec import expand
-
-from .small import Wrapped, cases, experiment, mask
+from harness.statistics.metric_kinds import FORWARD
+from harness.store.records import from_json, to_json
+from tests.runs.small import Wrapped, cases, experiment, mask
 
 USAGE = {"usage": "avg_last_agentic"}
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.runs.invariants import check_invariants
-
-from .small import cases, mask, result_of
+from tests.runs.small import cases, mask, result_of
 
 TOKENS = [(1, 2, 3, 4), (5, 6)]
 

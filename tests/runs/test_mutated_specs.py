@@ -17,8 +17,7 @@ from harness.models.reference import is_local
 from harness.runs.plan import planned
 from harness.search.setup import set_up
 from harness.spec import expand, load
-
-from .spec_mutants import mutant
+from tests.runs.spec_mutants import mutant
 
 SPECS = Path(__file__).parents[2] / "specs"
 FILES = sorted(path.relative_to(SPECS) for path in SPECS.rglob("*.yaml"))

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from harness.runs.partition import expected_cost, partition
 from harness.runs.plan import by_model
-
-from .small import cases, experiment, mask
+from tests.runs.small import cases, experiment, mask
 
 AXES = {"intervention.count": [0, 1, 2, 3], "prompt.style": ["assisted", "agentic"]}
 

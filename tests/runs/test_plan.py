@@ -17,8 +17,7 @@ from harness.runs import checks
 from harness.runs.plan import Place, Plan, PlannedCase, by_model, check_compatible, planned
 from harness.spec import expand
 from harness.tasks.micro_humaneval import MicroHumanEval
-
-from .small import cases, experiment, mask
+from tests.runs.small import cases, experiment, mask
 
 SAMPLED = {"temperature": 1.0, "max_new_tokens": 24}
 

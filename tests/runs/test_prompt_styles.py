@@ -9,10 +9,10 @@ import pytest
 
 from harness.errors import SpecError
 from harness.models import zoo
-from harness.runs.contrast_pairs import pairs_for
+from harness.resolve.contrast_pairs import pairs_for
+from harness.resolve.tasks import full_task, task_of
 from harness.runs.forecast import forecast
 from harness.runs.plan import planned
-from harness.runs.tasks import full_task, task_of
 from harness.search.setup import set_up
 from harness.spec import expand, load
 from harness.tasks.base import Conversation

@@ -6,8 +6,7 @@ from copy import copy
 from dataclasses import replace
 
 from harness.runs.rescoring import rescored
-
-from .small import cases, start
+from tests.runs.small import cases, start
 
 
 def test_a_report_tells_of_the_date_and_of_the_room_and_keeps_both_when_scored_again(loaded):

@@ -8,8 +8,7 @@ import pytest
 
 from harness.runs import requirements
 from harness.runs.requirements import unmet
-
-from .small import experiment
+from tests.runs.small import experiment
 
 
 @pytest.fixture(autouse=True)

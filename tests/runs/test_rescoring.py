@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import SpecError, StoreError
-from harness.runs.records import from_json, to_json
 from harness.runs.rescoring import Change, changes, rescored
+from harness.store.records import from_json, to_json
 from harness.tasks.base import Score
 from harness.tasks.micro_humaneval import MicroHumanEval
-
-from .small import cases, start
+from tests.runs.small import cases, start
 
 
 @pytest.fixture(scope="module")

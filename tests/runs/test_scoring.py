@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from harness.engines.base import Completion
+from harness.engines.contract import Completion
 from harness.runs.plan import Place
 from harness.runs.scoring import scored
 from harness.sandbox import limits
 from harness.tasks.micro_humaneval import MicroHumanEval
-
-from .small import cases
+from tests.runs.small import cases
 
 
 def result_of(case, texts):

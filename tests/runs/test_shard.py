@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import TitrateError
-from harness.runs.shard import CheckName, Shard
-
-from .small import cases
+from harness.invariants.finding import CheckName
+from harness.runs.shard import Shard
+from tests.runs.small import cases
 
 
 @given(st.integers(1, 99), st.integers(0, 99))

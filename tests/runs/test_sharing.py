@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.runs.sharing import left_to_others
 
 REQUESTS = [Request((number,), 1) for number in range(12)]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.runs.progress import Counts
+from harness.resolve.progress import Counts
 from harness.runs.watching import StreamWatch
 
 

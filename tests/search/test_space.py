@@ -11,8 +11,7 @@ from harness.interventions.vector_file import SteeringVectors, write_vectors
 from harness.runs import checks
 from harness.search.setup import read_search, set_up
 from harness.spec import load
-
-from .small import SPEC, write_spec
+from tests.search.small import SPEC, write_spec
 
 STEERING = SPEC["intervention"]
 

@@ -91,7 +91,7 @@ def test_a_trained_function_is_found():
 
 
 def test_built_in_pairs_share_nothing_with_the_evaluation():
-    from harness.runs.contrast_pairs import pairs_for
+    from harness.resolve.contrast_pairs import pairs_for
     from harness.spec import Experiment
 
     spec = {

@@ -8,8 +8,7 @@ from harness.search.setup import read_search, set_up
 from harness.search.study import open_storage, open_study
 from harness.search.trials import ask, counted
 from harness.search.workers import WORKER, Watch, Worker
-
-from .small import write_spec
+from tests.search.small import write_spec
 
 ME = Worker("here", 1, 1)
 

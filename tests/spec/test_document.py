@@ -10,8 +10,7 @@ import pytest
 from harness.errors import SpecError
 from harness.spec import load
 from harness.spec.document import read_value
-
-from .written import SPEC, message, write
+from tests.spec.written import SPEC, message, write
 
 pytestmark = pytest.mark.usefixtures("folder")
 

@@ -12,8 +12,7 @@ import pytest
 from harness.errors import FieldError, SpecError
 from harness.spec import UsagePoints, engine_settings, load
 from harness.spec.form import FIELDS
-
-from .written import SPEC, message, write
+from tests.spec.written import SPEC, message, write
 
 pytestmark = pytest.mark.usefixtures("folder")
 

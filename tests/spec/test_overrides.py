@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.spec import load
-
-from .written import SPEC, message, write
+from tests.spec.written import SPEC, message, write
 
 pytestmark = pytest.mark.usefixtures("folder")
 

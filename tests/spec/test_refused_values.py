@@ -6,8 +6,7 @@ import pytest
 
 from harness.errors import SpecError
 from harness.spec import load
-
-from .written import SPEC, message, write
+from tests.spec.written import SPEC, message, write
 
 pytestmark = pytest.mark.usefixtures("folder")
 

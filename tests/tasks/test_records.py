@@ -57,8 +57,8 @@ def test_a_mark_of_the_byte_order_and_whole_surrogate_pairs_are_read(tmp_path):
 def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
     file = tmp_path / "a.jsonl.gz"
     file.write_bytes(gzip.compress(b" " * (3 << 20)))
-    monkeypatch.setattr("harness.given_files.content.__defaults__", (1 << 20,))
-    monkeypatch.setattr("harness.given_files.text.__defaults__", (1 << 20,))
+    monkeypatch.setattr("harness.files.given.content.__defaults__", (1 << 20,))
+    monkeypatch.setattr("harness.files.given.text.__defaults__", (1 << 20,))
     with pytest.raises(TaskError, match=r"cannot be read \(unpacks to more than 1 MiB\)"):
         read_records(file, ("question",))
 

@@ -13,13 +13,7 @@ from harness.errors import TaskError
 from harness.models.loading import load_tokenizer
 from harness.tasks import templates
 from harness.tasks.base import Conversation
-from harness.tasks.conversations import (
-    code_prompt,
-    code_request,
-    maths_prompt,
-    render,
-    render_text,
-)
+from harness.tasks.conversations import code_prompt, code_request, maths_prompt, render, render_text
 
 TOKENIZER = load_tokenizer("zoo/moe")
 WHOLE = TOKENIZER.chat_template

@@ -8,7 +8,7 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from typing import Any
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers.ordering import Queued, by_length
 from harness.engines.transformers.prefixes import BLOCK, PrefixIndex, prefix_key
 from harness.engines.transformers.residents import Residents, Sequence

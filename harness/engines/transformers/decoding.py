@@ -15,8 +15,8 @@ from collections.abc import Sequence as SequenceOf
 
 import torch
 
-from harness.engines.base import Completion, FinishReason, Watch
-from harness.engines.endings import Endings
+from harness.engines.contract import Completion, FinishReason, Watch
+from harness.engines.decoding.endings import Endings
 from harness.engines.transformers.admission import Admission
 from harness.engines.transformers.attention import grouped_attention
 from harness.engines.transformers.drafts import LONGEST, DraftLength, SiblingTexts

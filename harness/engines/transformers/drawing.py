@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.engines.noise import noise_key
-from harness.engines.sampling import Choice, RowRules, choose
+from harness.engines.decoding.noise import noise_key
+from harness.engines.decoding.rules import Choice, RowRules, choose
 from harness.engines.transformers.residents import Sequence
 
 # Logits that are drawn from at once. Noise and its logarithms take ten times their memory, in

@@ -20,8 +20,8 @@ import psutil
 import torch
 import transformers
 
-from harness.engines.base import Activations, Completion, Reading, Request, Watch
-from harness.engines.rounds import in_rounds, rows_of
+from harness.engines.contract import Activations, Completion, Reading, Request, Watch
+from harness.engines.decoding.rounds import in_rounds, rows_of
 from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.passes import Work

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 
 # Requests that may be taken out of their order: early conditions of a sweep still end early.
 LOOK_AHEAD = 1024

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from harness.engines.base import Watch
+from harness.engines.contract import Watch
 from harness.engines.transformers.slots import Window
 from harness.engines.transformers.stage import Stage
 from harness.models.loading import LoadedModel

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from harness.engines.base import Activations, Capture, Reading
+from harness.engines.contract import Activations, Capture, Reading
 from harness.engines.transformers.attention import eager_attention
 from harness.engines.transformers.masks import AttentionMasks
 from harness.engines.transformers.places import Place

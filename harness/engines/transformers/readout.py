@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from harness.engines.base import Capture, Reading
+from harness.engines.contract import Capture, Reading
 from harness.engines.transformers.reading import read
 from harness.errors import ModelError
 from harness.models.loading import LoadedModel

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers.prefixes import BLOCK, PrefixIndex
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.engines.transformers.slots import SlotCache

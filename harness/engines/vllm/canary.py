@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from harness.engines.base import Completion, Request
+from harness.engines.contract import Completion, Request
 from harness.engines.declared import Declared
 from harness.errors import ModelError
 from harness.interventions.array import Array

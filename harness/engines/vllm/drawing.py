@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from harness.engines.base import Request, SamplingRules
-from harness.engines.noise import noise_key
-from harness.engines.sampling import RowRules, choose
+from harness.engines.contract import Request, SamplingRules
+from harness.engines.decoding.noise import noise_key
+from harness.engines.decoding.rules import RowRules, choose
 
 #: Where a request carries its rules, in `SamplingParams.extra_args`.
 KEY = "titrate_draw"

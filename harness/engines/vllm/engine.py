@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from harness.engines.base import (
+from harness.engines.contract import (
     Activations,
     Capture,
     Completion,
@@ -24,7 +24,7 @@ from harness.engines.base import (
     Watch,
 )
 from harness.engines.declared import Declared
-from harness.engines.endings import Endings
+from harness.engines.decoding.endings import Endings
 from harness.engines.vllm import deaths, reading
 from harness.engines.vllm.availability import check_served
 from harness.engines.vllm.canary import check_reached

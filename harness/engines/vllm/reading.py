@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from harness.engines.base import Activations, Capture, Reading
+from harness.engines.contract import Activations, Capture, Reading
 from harness.engines.declared import Declared
 from harness.engines.vllm.conditions import Lease
 from harness.engines.vllm.worker.scheduled import KEY

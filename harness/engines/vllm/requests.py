@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from harness.engines import KINDS
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.vllm import drawing
 from harness.engines.vllm.conditions import Lease
 from harness.engines.vllm.facts import ModelFacts

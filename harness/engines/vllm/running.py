@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from harness.engines.base import Completion, FinishReason, Request
-from harness.engines.endings import Endings
+from harness.engines.contract import Completion, FinishReason, Request
+from harness.engines.decoding.endings import Endings
 from harness.engines.vllm.conditions import Lease, additions
 from harness.interventions.router_mask import RouterMask
 from harness.interventions.steering import Steering

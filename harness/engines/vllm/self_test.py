@@ -28,10 +28,10 @@ from pathlib import Path
 import psutil
 import torch
 
-from harness.atomic import write_file
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.start import first_line
 from harness.errors import ModelError
+from harness.files.atomic import write_file
 from harness.models.loading import load
 
 TOKENS = 64

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.errors import ModelError
-
-if TYPE_CHECKING:
-    from harness.models.zoo.training import Progress
 
 _CHECKPOINTS = Path(__file__).with_name("checkpoints")
 
@@ -42,22 +39,3 @@ def written_config(name: str) -> dict[str, Any]:
     """A member's config.json."""
     content: dict[str, Any] = json.loads((resolve(name) / "config.json").read_text())
     return content
-
-
-def build(name: str, output: Path, progress: Progress | None = None) -> Path:
-    """Train a member from its recipe, measure it and write it to `output`; takes minutes."""
-    # Whoever only looks a member up should not wait for what training imports.
-    from harness.models.zoo.building import build_member
-    from harness.models.zoo.recipes import RECIPES
-
-    check_recipe(name)
-    return build_member(RECIPES[name], output, progress)
-
-
-def check_recipe(name: str) -> None:
-    """Raise `ModelError` for a member that cannot be built."""
-    from harness.models.zoo.recipes import RECIPES
-
-    if name not in RECIPES:
-        known = ", ".join(RECIPES)
-        raise ModelError(f"the zoo has no recipe for {name}; use one of {known}")

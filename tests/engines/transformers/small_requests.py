@@ -7,7 +7,7 @@ import random
 import pytest
 from hypothesis import HealthCheck, settings
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 
 

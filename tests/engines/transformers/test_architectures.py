@@ -16,12 +16,11 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import TitrateError
 from harness.models.loading import LoadedModel
-
-from .small_requests import run
+from tests.engines.transformers.small_requests import run
 
 NEW_TOKENS = 5
 _SIZES: dict[str, Any] = {

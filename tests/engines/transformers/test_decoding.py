@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers import drawing
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.router_mask import RouterMask

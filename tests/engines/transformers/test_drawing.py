@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.engines.base import Request, SamplingRules
+from harness.engines.contract import Request, SamplingRules
 from harness.engines.transformers import drawing
 from harness.engines.transformers.drawing import Drawing
 from harness.engines.transformers.residents import Sequence

@@ -8,13 +8,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, MambaConfig, Qwen3NextConfig
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import ModelError
 from harness.interventions.router_mask import RouterMask
 from harness.models.loading import LoadedModel
-
-from .small_requests import alone, assert_equal, prompts, run
+from tests.engines.transformers.small_requests import alone, assert_equal, prompts, run
 
 
 @pytest.mark.parametrize("fail_at", [1, 2, 5, 9])

@@ -7,13 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers import row_interventions
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask
-
-from .small_requests import PROPERTY, alone, assert_equal, run
+from tests.engines.transformers.small_requests import PROPERTY, alone, assert_equal, run
 
 
 class Shift(Intervention):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers import ordering
 
 requests = st.builds(

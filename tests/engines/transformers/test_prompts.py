@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers import prompts
 from harness.engines.transformers.passes import Passes, Work
 from harness.engines.transformers.residents import Sequence

@@ -7,7 +7,7 @@ import weakref
 import pytest
 import torch
 
-from harness.engines.base import Capture, Reading
+from harness.engines.contract import Capture, Reading
 from harness.engines.transformers import reading as reading_module
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import RequestError

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig
 
-from harness.engines.base import Capture, Reading
+from harness.engines.contract import Capture, Reading
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import ModelError
 from harness.models.loading import LoadedModel

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.transformers.prefixes import BLOCK
 from harness.engines.transformers.residents import Residents, Sequence
 from harness.engines.transformers.row_interventions import InterventionSet

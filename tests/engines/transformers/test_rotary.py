@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from harness.engines.base import Capture, Reading, Request
+from harness.engines.contract import Capture, Reading, Request
 from harness.engines.transformers import prompts
 from harness.engines.transformers.engine import TransformersEngine
 from harness.engines.transformers.rotary import RowRotary
 from harness.errors import ModelError
 from harness.interventions.steering import Steering, Term
-
-from .small_requests import PROPERTY, run
+from tests.engines.transformers.small_requests import PROPERTY, run
 
 LIMIT, NEW_TOKENS = 24, 12
 KINDS = ["phi3-longrope", "phimoe-longrope", "llama-longrope", "llama-dynamic"]

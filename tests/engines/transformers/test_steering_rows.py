@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.engines.base import Capture, Reading, Request
+from harness.engines.contract import Capture, Reading, Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.array import Array
 from harness.interventions.steering import Condition, Steering, Term

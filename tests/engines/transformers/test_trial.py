@@ -21,12 +21,11 @@ from transformers import (
     StableLmConfig,
 )
 
-from harness.engines.base import Capture, Reading, Request
+from harness.engines.contract import Capture, Reading, Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import ModelError
 from harness.models.loading import LoadedModel, context_of, load
-
-from .small_requests import prompts, run
+from tests.engines.transformers.small_requests import prompts, run
 
 _SIZES = {
     "vocab_size": 48,

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from harness.engines import open_engine
-from harness.engines.base import Engine
+from harness.engines.contract import Engine
 from harness.engines.vllm.engine import VllmEngine
 from harness.spec import EngineSettings
 

@@ -6,7 +6,7 @@ import sys
 
 import psutil
 
-from harness.engines.base import Capture, Reading, Request
+from harness.engines.contract import Capture, Reading, Request
 from harness.engines.vllm.engine import VllmEngine
 from harness.errors import ModelError
 from harness.spec import EngineSettings

@@ -18,7 +18,7 @@ from interpreted import interpret_triton
 from requests_of import interventions, prompts, requests
 
 from harness.engines import open_engine
-from harness.engines.base import Capture, Reading, Request
+from harness.engines.contract import Capture, Reading, Request
 from harness.engines.declared import Declared
 from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.reading import needed

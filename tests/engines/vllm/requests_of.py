@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from harness.engines.base import Request, SamplingRules
+from harness.engines.contract import Request, SamplingRules
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask

@@ -30,7 +30,7 @@ from transformers import (
 )
 
 from harness.engines import open_engine
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.vllm.engine import VllmEngine
 from harness.errors import FieldError, ModelError
 from harness.invariants import tiny_models

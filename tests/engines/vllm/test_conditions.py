@@ -10,8 +10,7 @@ from harness.engines.vllm.conditions import Conditions, additions
 from harness.errors import RequestError
 from harness.interventions.array import Array
 from harness.interventions.steering import Steering, Term
-
-from .requests_of import masks, steerings, vector
+from tests.engines.vllm.requests_of import masks, steerings, vector
 
 
 def conditions_for(*interventions, rows=4):

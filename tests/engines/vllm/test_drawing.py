@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from harness.engines.base import Request, SamplingRules
-from harness.engines.noise import noise_key
-from harness.engines.sampling import RowRules, choose
+from harness.engines.contract import Request, SamplingRules
+from harness.engines.decoding.noise import noise_key
+from harness.engines.decoding.rules import RowRules, choose
 from harness.engines.vllm.drawing import KEY, drawn_of, force, payload
 
 RULES = (

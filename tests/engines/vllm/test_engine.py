@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from harness.engines.base import Capture, Reading, Request, Stop
+from harness.engines.contract import Capture, Reading, Request, Stop
 from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.worker import model, plugin
 from harness.engines.vllm.worker.places import SteeredPlace
@@ -18,8 +18,7 @@ from harness.interventions.base import Intervention
 from harness.interventions.router_mask import RouterMask
 from harness.interventions.steering import Steering, Term
 from harness.spec import EngineSettings
-
-from .requests_of import interventions, masks, prompts, requests, vector
+from tests.engines.vllm.requests_of import interventions, masks, prompts, requests, vector
 
 
 def _all(engine, queue):

@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from harness.engines import open_engine
-from harness.engines.base import Capture, Reading, Request
+from harness.engines.contract import Capture, Reading, Request
 from harness.engines.vllm import start
 from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.worker.model import ModelInterventions
 from harness.spec import EngineSettings
-
-from .requests_of import DRAWS, GREEDY, interventions, prompts
+from tests.engines.vllm.requests_of import DRAWS, GREEDY, interventions, prompts
 
 _COLUMNS = 256
 # Keys and values of one token of zoo/moe: 4 layers, 2 heads of 32 (padded) dimensions, float32.

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness.engines.base import Request, SamplingRules
-from harness.engines.sampling import RowRules, choose
+from harness.engines.contract import Request, SamplingRules
+from harness.engines.decoding.rules import RowRules, choose
 from harness.engines.vllm import drawing
 
 PROMPT, GENERATED = 7, (0, 3, 5)

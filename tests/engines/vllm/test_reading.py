@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.engines.base import Capture, Reading
+from harness.engines.contract import Capture, Reading
 from harness.errors import RequestError
-
-from .requests_of import interventions, prompts
+from tests.engines.vllm.requests_of import interventions, prompts
 
 
 def test_captures_equal_those_of_transformers(served):

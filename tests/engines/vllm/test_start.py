@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.engines.base import Request
+from harness.engines.contract import Request
 from harness.engines.declared import Declared
 from harness.engines.vllm import start
 from harness.engines.vllm.conditions import Conditions

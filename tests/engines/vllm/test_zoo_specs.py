@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.engines import KINDS
+from harness.resolve.progress import Silent
 from harness.runs.plan import planned
-from harness.runs.progress import Silent
-from harness.session import opened_session
+from harness.runs.session import opened_session
 from harness.spec import expand, load
 
 _SPECS = Path(__file__).parents[3] / "specs"

@@ -6,7 +6,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from harness.errors import ModelError
 from harness.models import zoo
-from harness.models.zoo.recipes import RECIPES
+from tools.zoo.corpus import build_tokenizer
+from tools.zoo.recipes import RECIPES
 
 MEMBERS = ("base", "moe", "oracle")
 ACCURACY = {
@@ -21,11 +22,9 @@ def test_the_members_are_those_with_a_recipe():
     assert set(MEMBERS) == set(RECIPES)
 
 
-def test_an_unknown_member_lists_the_known_ones(tmp_path):
+def test_an_unknown_member_lists_the_known_ones():
     with pytest.raises(ModelError, match="zoo/x is not in the zoo; use one of zoo/base, zoo/moe"):
         zoo.resolve("x")
-    with pytest.raises(ModelError, match="no recipe for x; use one of moe, base, oracle"):
-        zoo.build("x", tmp_path)
 
 
 def test_all_members_together_are_small():
@@ -38,7 +37,8 @@ def test_all_members_share_one_tokenizer():
         assert len({(zoo.resolve(name) / file).read_bytes() for name in MEMBERS}) == 1
 
 
-def test_the_shipped_tokenizer_is_the_one_that_the_corpus_trains(tokenizer):
+def test_the_shipped_tokenizer_is_the_one_that_the_corpus_trains():
+    tokenizer = build_tokenizer()
     shipped = AutoTokenizer.from_pretrained(zoo.resolve("moe"))
     assert shipped.get_vocab() == tokenizer.get_vocab()
     assert shipped.chat_template == tokenizer.chat_template

@@ -17,7 +17,7 @@ from harness.engines.vllm.worker import shared_classes
 from harness.engines.vllm.worker.conformity import conform
 from harness.engines.vllm.worker.model import ModelInterventions
 from harness.engines.vllm.worker.structure import check_routers
-from harness.parent import end_with
+from harness.processes.parent import end_with
 
 #: Our key in `VllmConfig.additional_config`, which is part of the key of vLLM's compile cache.
 SETTINGS = "titrate"

@@ -1,0 +1,143 @@
+"""`pass@1: worse, p<0.05`: what must not be found when a run is compared with a saved one.
+
+The rule fails when any case of the run changed in this direction and its p, Holm-corrected over the
+compared cases of its experiment, is below the bound (without a bound: when any case changed).
+
+Undecided, and so failed: a case or metric that the saved run lacks, another version of the task, or
+so few samples that no change could bring p below the bound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from harness.claims.compare import Comparison, Row, compare
+from harness.claims.gate_cases import Undecided, more
+from harness.claims.saved import SavedRun
+from harness.errors import ReportError, SpecError
+from harness.spec.gate_expression import Rule, parse_rule
+from harness.statistics.metric_kinds import directionless
+from harness.store.results import UNDECIDED, GateResult
+
+#: Smallest p of a sign-flip test that draws its flips.
+_LEAST_DRAWN = 1e-4
+# How a report's gate tells that it was a rule: the run compared with, and the rule.
+_STATED = re.compile(r"compare (.+): ([^:]+:[^:]+)")
+
+
+def check_rules(
+    rules: Sequence[str], before: SavedRun, after: SavedRun, cases: Sequence[str] = ()
+) -> list[GateResult]:
+    """Judge every rule, per experiment of the second run that has a case to compare."""
+    verdicts = []
+    for text in dict.fromkeys(rules):
+        rule = parse_rule(text)
+        for experiment in after.report.experiments:
+            ids = [case.id for case in after.report.experiment(experiment)]
+            chosen = [id_ for id_ in ids if not cases or id_ in cases]
+            if not chosen:
+                continue
+            try:
+                holds, detail = _verdict(
+                    rule, compare(before, after, metric=rule.metric, cases=chosen)
+                )
+            except (Undecided, ReportError) as reason:
+                holds, detail = False, f"{UNDECIDED}{reason}"
+            name = f"compare {before.name}: {text}"
+            verdicts.append(GateResult(name, experiment, holds=holds, detail=detail))
+    return verdicts
+
+
+def undecided(rules: Sequence[str], name: str, after: SavedRun, reason: str) -> list[GateResult]:
+    """Every rule as failed in every experiment, because the run to compare with is not there."""
+    return [
+        GateResult(
+            f"compare {name}: {text}", experiment, holds=False, detail=f"{UNDECIDED}{reason}"
+        )
+        for text in dict.fromkeys(rules)
+        for experiment in after.report.experiments
+    ]
+
+
+def check_directions(rules: Sequence[str], run: SavedRun, option: str) -> None:
+    """Find the first rule that asks for better or worse where a metric has neither.
+
+    Raises:
+        SpecError: there is one.
+    """
+    for text in rules:
+        rule = parse_rule(text)
+        if rule.change != "different" and any(
+            case.kind(rule.metric).good == "neither"
+            for case in run.report.cases
+            if rule.metric in case.metrics
+        ):
+            raise SpecError(f"{option} {text!r}: {_use_different(rule)}")
+
+
+def stated_rule(gate: str) -> tuple[str, str] | None:
+    """The saved run and the rule that a report's gate came from; None where it was no rule."""
+    found = _STATED.fullmatch(gate)
+    return None if found is None else (found[1], found[2])
+
+
+def _verdict(rule: Rule, comparison: Comparison) -> tuple[bool, str]:
+    if comparison.left_out:
+        case, reason = next(iter(comparison.left_out.items()))
+        raise Undecided(f"{case}: {reason}{more(list(comparison.left_out))}")
+    found = []
+    for row in comparison.rows:
+        _check_decidable(rule, row, comparison)
+        p = row.versus.p_holm
+        assert p is not None
+        if _changed(rule, row) and (rule.alpha is None or p < rule.alpha):
+            found.append(
+                f"{row.case.id}: {row.before:.3g} -> {row.after:.3g} ({row.versus.delta:+.3f}, "
+                f"p = {p:.2g})"
+            )
+    if found:
+        return False, found[0] + more(found)
+    return True, f"none of {len(comparison.rows)} cases is {rule.change}" + (
+        "" if rule.alpha is None else f" at p < {rule.alpha:g}"
+    )
+
+
+def _changed(rule: Rule, row: Row) -> bool:
+    if rule.change == "different":
+        return row.versus.better + row.versus.worse > 0
+    gain = -row.versus.delta if row.versus.good == "lower" else row.versus.delta
+    return gain < 0 if rule.change == "worse" else gain > 0
+
+
+def _use_different(rule: Rule) -> str:
+    return f"{directionless(rule.metric)}; write {rule.metric}: different"
+
+
+def _check_decidable(rule: Rule, row: Row, comparison: Comparison) -> None:
+    if rule.change != "different" and row.versus.good == "neither":
+        raise Undecided(_use_different(rule))
+    theirs = comparison.before.case(row.case.id)
+    assert theirs is not None
+    if (theirs.task.name, theirs.task.version) != (row.case.task.name, row.case.task.version):
+        raise Undecided(
+            f"{row.case.id}: {theirs.task.name} version {theirs.task.version} then, "
+            f"{row.case.task.name} version {row.case.task.version} now"
+        )
+    if not row.whole:
+        raise Undecided(
+            f"{row.case.id}: {row.shared} samples are shared, of {row.sizes[0]} then and "
+            f"{row.sizes[1]} now; run the same samples"
+        )
+    if rule.alpha is None:
+        return
+    n = row.versus.better + row.versus.worse + row.versus.unchanged
+    # All samples changing in one direction is the most that a paired test can be shown.
+    least = 2.0 ** (1 - n)
+    if row.versus.test == "sign_flip":
+        least = max(least, _LEAST_DRAWN)
+    if least * len(comparison.rows) >= rule.alpha:
+        raise Undecided(
+            f"{row.case.id}: {n} samples cannot bring p below {rule.alpha:g} over "
+            f"{len(comparison.rows)} cases"
+        )

@@ -1,0 +1,1 @@
+"""Decoding: what every engine does alike between logits and tokens."""

@@ -1,0 +1,87 @@
+"""When a sequence ends, and the text that it leaves: stop tokens, stop strings, length, context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as SequenceOf
+from typing import Any, Protocol
+
+from harness.engines.contract import FinishReason, Request
+
+
+class Model(Protocol):
+    """What is asked of a model here."""
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """Ids that end a sequence."""
+
+    @property
+    def context(self) -> int:
+        """The longest sequence, in tokens."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer."""
+
+
+class Sequence(Protocol):
+    """A request, and the tokens that were generated for it so far."""
+
+    @property
+    def request(self) -> Request:
+        """What was asked for."""
+
+    @property
+    def tokens(self) -> SequenceOf[int]:
+        """The tokens generated for this request."""
+
+    @property
+    def generated(self) -> SequenceOf[int]:
+        """Those, after the generated tokens that the request continues."""
+
+
+class Endings:
+    """The rules of one model: its end tokens, its context and its tokenizer."""
+
+    def __init__(self, model: Model) -> None:
+        # Read once: transformers' configurations take microseconds for every attribute.
+        self._end_tokens = model.end_tokens
+        self._context = model.context
+        self._tokenizer = model.tokenizer
+
+    def room(self, sequence: Sequence) -> int:
+        """Tokens that a sequence may still generate."""
+        request = sequence.request
+        context = self._context - len(request.prompt)
+        return min(request.max_new_tokens, context) - len(sequence.tokens)
+
+    def reason(self, sequence: Sequence) -> FinishReason | None:
+        """Why a sequence is over after its last token, or None."""
+        stop = sequence.request.stop
+        if sequence.tokens[-1] in self._end_tokens or sequence.tokens[-1] in stop.tokens:
+            return "stop"
+        if stop.strings and _first_stop(self._tail(sequence), stop.strings) is not None:
+            return "stop"
+        return "length" if self.room(sequence) < 1 else None
+
+    def text(self, sequence: Sequence) -> str:
+        """The text of all generated tokens, cut in front of its stop token or stop string."""
+        stop = sequence.request.stop
+        tokens = sequence.generated
+        if tokens and (tokens[-1] in self._end_tokens or tokens[-1] in stop.tokens):
+            tokens = tokens[:-1]
+        text = str(self._tokenizer.decode(tokens))
+        cut = _first_stop(text, stop.strings)
+        return text if cut is None else text[:cut]
+
+    def _tail(self, sequence: Sequence) -> str:
+        """The end of the text, long enough for a stop string that the last token completes."""
+        # A token is at least one byte and a character at most four, hence the factor.
+        needed = 4 * max(len(string) for string in sequence.request.stop.strings)
+        return str(self._tokenizer.decode(sequence.generated[-needed:]))
+
+
+def _first_stop(text: str, strings: SequenceOf[str]) -> int | None:
+    """Where the first stop string starts, or None."""
+    found = [index for index in (text.find(string) for string in strings) if index >= 0]
+    return min(found, default=None)

@@ -1,0 +1,1 @@
+"""Who runs the parts of a run: this process, or workers of pytest-xdist."""

@@ -1,0 +1,58 @@
+"""The last lines of a run, under pytest and without it: what it took, and where its page is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from harness.report.page_link import page_line, shown
+from harness.report.run_info import Cost
+from harness.runs.conclude import Finished
+
+
+def closing(
+    finished: Finished, *, link: bool, loads: Mapping[str, int] = MappingProxyType({})
+) -> Iterator[str]:
+    """What a run took, where it was saved, and its page.
+
+    Args:
+        finished: The run.
+        link: Whether the page's path may be a hyperlink (`has_links`).
+        loads: Model loads by worker, where there were any workers.
+    """
+    report = finished.report
+    if report.run.cost is not None:
+        yield _took(report.run.cost, loads, generates=bool(report.cases))
+    if finished.kept is not None:
+        yield f"saved: {shown(finished.kept)}"
+    yield page_line(finished.directory, link=link)
+
+
+def outcomes(finished: Finished) -> str:
+    """`13 passed, 1 failed, 2 skipped in 78.56 s`: cases as pytest counts its tests."""
+    report = finished.report
+    cases = [case for case in report.cases if case.id not in report.baselines]
+    failed = sum(case.status != "complete" for case in cases) + len(finished.failed_gates)
+    counted = (
+        (failed, "failed"),
+        (sum(case.status == "complete" for case in cases), "passed"),
+        (len(finished.skipped), "skipped"),
+    )
+    told = ", ".join(f"{count} {name}" for count, name in counted if count) or "no cases"
+    cost = report.run.cost
+    return told if cost is None else f"{told} in {cost.wall_seconds:.2f}s"
+
+
+def _took(cost: Cost, loads: Mapping[str, int], *, generates: bool) -> str:
+    told = f"{cost.model_loads} model load{'s' if cost.model_loads != 1 else ''}"
+    if loads:
+        told += f" ({', '.join(f'{name}: {count}' for name, count in loads.items())})"
+    if not cost.requests and not generates:  # identities alone
+        return told
+    stored = f" ({cost.stored:,} stored)" if cost.stored else ""
+    speed = cost.tokens_per_second
+    speed_told = "" if speed is None else f" ({speed:,.0f} tokens/s)"
+    return (
+        f"{told}; {cost.requests:,} requests{stored}, {cost.tokens:,} tokens "
+        f"in {cost.engine_seconds:.1f} s{speed_told}"
+    )

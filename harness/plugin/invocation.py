@@ -1,0 +1,255 @@
+"""What pytest's command line and its terminal mean to a run: read and written in one place.
+
+Both the process that runs benches and the one that only starts workers use this; it imports
+nothing that imports torch.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from harness.errors import TitrateError
+from harness.launch.ended import Ended
+from harness.processes.interrupts import Held, go_on, held
+
+if TYPE_CHECKING:
+    from harness.claims.claims import Claims
+    from harness.launch.live import LiveLine
+    from harness.resolve.progress import Progress
+    from harness.runs.conclude import Finished
+    from harness.runs.shard import Shard
+
+
+#: Of tests whose spec the model of the command line cannot run; its argument says why.
+REFUSED_MARKER = "titrate_refused"
+
+
+ENDED: pytest.StashKey[Ended] = pytest.StashKey()
+
+
+class Problem(NamedTuple):
+    """Why an experiment cannot run."""
+
+    experiment: str
+    said: str
+
+
+def leave_out(session: pytest.Session, problems: Mapping[pytest.Item, Problem]) -> None:
+    """Take out items that cannot run: their files' collection has failed, and this is why.
+
+    As if it had been found out when the files were collected; only nobody had to, for items that
+    are not selected. Where one model was chosen for all specs that are there, those that it cannot
+    run are skipped by name, unless their own file was asked for.
+    """
+    config = session.config
+    one_for_all = config.option.titrate_model is not None
+    told: dict[str, dict[str, None]] = {}
+    refused = set()
+    for item, problem in problems.items():
+        if one_for_all and not (item.path.suffix != ".py" and item.path in named_paths(config)):
+            reason = f"{problem.experiment} is left out: {problem.said}"
+            item.add_marker(pytest.mark.skip(reason=reason))
+            item.add_marker(pytest.mark.titrate_refused(problem.said))
+            continue
+        refused.add(item)
+        file = item.getparent(pytest.File)  # type: ignore[type-abstract]
+        told.setdefault("" if file is None else file.nodeid, {})[problem.said] = None
+    session.items[:] = [item for item in session.items if item not in refused]
+    for nodeid, lines in told.items():
+        report = pytest.CollectReport(nodeid, "failed", "\n".join(lines), [])
+        config.hook.pytest_collectreport(report=report)
+
+
+def command(config: pytest.Config) -> str:
+    """The command line as typed, shell-quoted."""
+    return shlex.join([Path(sys.argv[0]).name, *config.invocation_params.args])
+
+
+def overrides(config: pytest.Config) -> list[str]:
+    """All overrides of the command line, as `load` takes them."""
+    given = list(config.option.titrate_set)
+    if config.option.titrate_limit is not None:
+        given.append(f"--titrate-limit={config.option.titrate_limit}")
+    if config.option.titrate_model is not None:
+        given.append(f"--titrate-model={config.option.titrate_model}")
+    if config.option.titrate_engine is not None:
+        given.append(f"--titrate-engine={config.option.titrate_engine}")
+    return given
+
+
+def spec_root(config: pytest.Config) -> Path:
+    """The folder of spec files."""
+    configured = config.getini("titrate_specs")
+    return Path(configured[0]) if configured else config.rootpath / "specs"
+
+
+def refusal(items: Sequence[pytest.Item]) -> str | None:
+    """Why nothing can be run of a selection: the chosen model runs none of its specs; else None."""
+    found = [item.get_closest_marker(REFUSED_MARKER) for item in items]
+    reasons = dict.fromkeys(marker.args[0] for marker in found if marker is not None)
+    return "\n".join(reasons) if reasons and None not in found else None
+
+
+def named_paths(config: pytest.Config) -> list[Path]:
+    """The files and folders that pytest was asked to run."""
+    return [Path(config.invocation_params.dir, argument.split("::")[0]) for argument in config.args]
+
+
+def shard(config: pytest.Config) -> Shard | None:
+    """The shard that was asked for; raises `TitrateError` when there is no such shard."""
+    from harness.runs.shard import Shard
+
+    given = config.option.titrate_shard
+    return None if given is None else Shard.parse(given)
+
+
+def claims(config: pytest.Config) -> Claims:
+    """What the command line wants the run to be judged by."""
+    from harness.claims.claims import Claims
+    from harness.claims.comparing import SAVED, Comparing
+    from harness.claims.saved import SavedRuns
+
+    option = config.option
+    comparing = Comparing(option.titrate_compare, option.titrate_compare_fail, option.titrate_save)
+    return Claims(option.titrate_gate, comparing, SavedRuns(config.rootpath / SAVED))
+
+
+def store_directory(config: pytest.Config) -> Path | None:
+    """Where completions are stored; None for the usual place."""
+    given = config.option.titrate_store
+    return None if given is None else config.invocation_params.dir / given
+
+
+def report_directory(config: pytest.Config, started: datetime, progress: Progress) -> Path:
+    """Where the report will go, found to be writable; says so when an older one is replaced."""
+    from harness.report.page_link import shown
+    from harness.report.write import check_writable, default_directory
+
+    here = config.invocation_params.dir
+    given = config.option.titrate_report
+    directory = default_directory(here, started) if given is None else here / given
+    if check_writable(directory):
+        progress.note(f"the report in {shown(directory)} will be replaced")
+    return directory
+
+
+def live_line(config: pytest.Config) -> LiveLine:
+    """Progress on the terminal that pytest has captured, between its own lines."""
+    from harness.launch.live import LiveLine, Polite
+
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+
+    def exposed() -> AbstractContextManager[None]:
+        return nullcontext() if capture is None else capture.global_and_fixture_disabled()
+
+    def end_line() -> None:
+        if reporter is not None:
+            reporter.ensure_newline()
+
+    line = LiveLine(sys.__stderr__ or sys.stderr, exposed, end_line)
+    # pytest writes its own lines whenever it likes; there is no hook around them all.
+    writer = config.get_terminal_writer()
+    writer._file = Polite(writer._file, line)  # noqa: SLF001
+    return line
+
+
+def end(session: pytest.Session, ending: Callable[[], Ended | None]) -> None:
+    """End a run: write its report, keep what it took for the summary, fail on what must not be."""
+    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+    try:
+        # Whoever has interrupted the run and does so again wants no report.
+        with nullcontext(Held()) if interrupted else held() as late:
+            ended = ending()
+    except TitrateError as error:
+        session.config.get_terminal_writer().line(f"\ntitrate: {error}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return
+    except KeyboardInterrupt:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+        return
+    if late.interrupted:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+    if ended is not None:
+        session.config.stash[ENDED] = ended
+        _tell_gates(session.config, ended.finished)
+        if ended.finished.problems and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+class GateReport(pytest.TestReport):
+    """What pytest is told of a gate that failed, as if it were a test that did.
+
+    It has no letter in the line of dots, which has ended, and in the summary afterwards its `word`.
+    """
+
+    word = ""
+
+
+def _tell_gates(config: pytest.Config, finished: Finished) -> None:
+    """Make every gate that failed a failure of its own, for all that listen to reports of tests.
+
+    Like a test's it stands in the short summary and in JUnit's XML; `--lf` forgets it at once,
+    because there is no test of its name to be run alone.
+    """
+    from harness.runs.conclude import problem
+
+    remembered = getattr(config.pluginmanager.get_plugin("lfplugin"), "lastfailed", {})
+    for gate in finished.failed_gates:
+        call = pytest.CallInfo.from_call(partial(pytest.fail, problem(gate), pytrace=False), "call")
+        assert call.excinfo is not None
+        shown = call.excinfo.getrepr(style="value")
+        if shown.reprcrash is not None:  # what the short summary has room for
+            shown.reprcrash.message = gate.detail
+        name = f"gate {gate.gate}"
+        report = GateReport(
+            nodeid=f"{gate.experiment}::{name}",
+            location=(gate.experiment, None, name),
+            keywords={},
+            outcome="failed",
+            longrepr=shown,
+            when="call",
+        )
+        config.hook.pytest_runtest_logreport(report=report)
+        report.word = "FAILED"
+        # Keys are texts, or print as such, by pytest's version.
+        for known in [known for known in remembered if str(known) == report.nodeid]:
+            del remembered[known]
+
+
+def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
+    """A table, what held, what the run took, and where its page is."""
+    from harness.launch.closing import closing
+    from harness.report.page_link import has_links
+    from harness.report.tables.terminal import table
+
+    finished = ended.finished
+    reporter.section("titrate")
+    if finished.report.cases:
+        reporter.write_line(table(finished.report))
+    if finished.compared:
+        reporter.write_line(finished.compared)
+    for line in [*finished.lost, *finished.violations]:
+        reporter.write_line(line, red=True)
+    link = has_links(terminal=bool(reporter.isatty))
+    for line in [*finished.verdicts, *closing(finished, link=link, loads=ended.loads)]:
+        reporter.write_line(line)
+
+
+def say_interrupted(reporter: pytest.TerminalReporter, ended: Ended | None) -> None:
+    """One line to whoever pressed Ctrl-C: where the report is, and how to go on."""
+    from harness.report.page_link import shown
+
+    reporter.ensure_newline()
+    where = "no report" if ended is None else f"report: {shown(ended.finished.directory)}"
+    further = go_on(fresh=reporter.config.option.titrate_fresh)
+    reporter.write_line(f"titrate: interrupted; {where}; {further}")

@@ -1,0 +1,1 @@
+"""A report as data, as files, as tables, figures and a page."""

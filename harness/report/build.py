@@ -1,0 +1,228 @@
+"""Results in, report out: metrics, comparisons with baselines and agreement, case by case."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from statistics import fmean
+
+from pydantic import ValidationError
+
+from harness.errors import ReportError
+from harness.report.report import (
+    Agreement,
+    CaseReport,
+    Gate,
+    Invariant,
+    Report,
+    RouterUsage,
+    TaskInfo,
+)
+from harness.report.run_info import RunInfo
+from harness.report.tables.vector_norms import vector_norms
+from harness.statistics.intervals import mean_interval
+from harness.statistics.paired import Metric, Versus, corrected, paired, summarise
+from harness.store.results import CaseResult, GateResult, InvariantResult
+
+# Of the whole experiment rather than of one of its cases.
+_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates"}
+
+
+def build(
+    run: RunInfo,
+    results: Sequence[CaseResult],
+    invariants: Sequence[InvariantResult] = (),
+    gates: Sequence[GateResult] = (),
+) -> Report:
+    """Compute a report: one case in it per result, in the same order.
+
+    A complete case whose values are not finite, or whose samples are not as many as its task's, is
+    reported as failed. One whose baseline is missing or not complete has its own metrics and a
+    warning in place of the comparison.
+
+    Raises:
+        ReportError: a dose or a time is not a finite number.
+    """
+    measured = [_measure(result) for result in results]
+    by_id = {result.case.id: result for result, _ in measured}
+    axes, grids = _dose_axes(results), _grids(results)
+    try:
+        return Report(
+            run=run,
+            cases=_corrected(
+                [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
+            ),
+            invariants=tuple(Invariant(**asdict(each)) for each in invariants),
+            gates=tuple(Gate(**asdict(each)) for each in gates),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ReportError(
+            f"{error.title} {where}: {first['input']!r}; {first['msg'].lower()}"
+        ) from error
+
+
+def _corrected(cases: Sequence[CaseReport]) -> tuple[CaseReport, ...]:
+    """The cases with Holm's p, over the compared cases of each experiment, metric by metric."""
+    families: dict[tuple[str, str], dict[int, Versus]] = defaultdict(dict)
+    for position, case in enumerate(cases):
+        for metric, versus in case.versus_baseline.items():
+            families[case.experiment, metric][position] = versus
+    found: list[dict[str, Versus]] = [{} for _ in cases]
+    for (_, metric), family in families.items():
+        for position, versus in zip(family, corrected(list(family.values())), strict=True):
+            found[position][metric] = versus
+    # In the order of the case's own metrics, which is that of columns.
+    return tuple(
+        case.model_copy(
+            update={"versus_baseline": {name: own[name] for name in case.versus_baseline}}
+        )
+        for case, own in zip(cases, found, strict=True)
+    )
+
+
+def _dose_axes(results: Sequence[CaseResult]) -> dict[str, str]:
+    """The dose's axis by experiment: the one whose value is the dose in every case that has one.
+
+    A case says its dose but not the axis, because its experiment has no axes left. Of axes that
+    fit alike (each with a single value, the same) the intervention's is taken.
+    """
+    candidates: dict[str, list[str]] = {}
+    for result in results:
+        case = result.case
+        if case.dose is not None:
+            axes = candidates.setdefault(case.experiment.name, list(case.params))
+            axes[:] = [axis for axis in axes if case.params.get(axis) == case.dose]
+    return {
+        name: min(axes, key=lambda axis: not axis.startswith("intervention."))
+        for name, axes in candidates.items()
+        if axes
+    }
+
+
+def _grids(results: Sequence[CaseResult]) -> dict[str, int]:
+    """By the ids of cases that are no baselines, the size of their experiment's whole grid.
+
+    Spec files that share a name are one experiment.
+    """
+    baselines = {result.baseline for result in results}
+    cases = [result.case for result in results if result.case.id not in baselines]
+    files: dict[str, dict[str, int]] = {}
+    for case in cases:
+        files.setdefault(case.experiment.name, {})[case.source.file] = case.of
+    return {case.id: sum(files[case.experiment.name].values()) for case in cases}
+
+
+def _measure(result: CaseResult) -> tuple[CaseResult, dict[str, Metric]]:
+    """The result with its metrics; a complete one that has none becomes a failed one."""
+    if result.status != "complete":
+        return result, {}
+    try:
+        return result, _metrics(result)
+    except ReportError as error:
+        return replace(result, status="failed", error=str(error)), {}
+
+
+def _metrics(result: CaseResult) -> dict[str, Metric]:
+    if result.metric not in result.sample_metrics:
+        raise ReportError(f"{result.metric}: not measured, though the case ended")
+    metrics = {}
+    for name, values in result.sample_metrics.items():
+        if len(values) != result.task_size:
+            raise ReportError(
+                f"{name}: {len(values)} samples have a value, {result.task_name} has "
+                f"{result.task_size}; the rest must be scored 0, not left out"
+            )
+        try:
+            metrics[name] = summarise(values, result.kind(name))
+        except ReportError as error:
+            raise ReportError(f"{name}: {error}") from error
+    return metrics
+
+
+def _case(
+    result: CaseResult,
+    metrics: dict[str, Metric],
+    by_id: Mapping[str, CaseResult],
+    dose_axes: Mapping[str, str],
+    grids: Mapping[str, int],
+) -> CaseReport:
+    versus: dict[str, Versus] = {}
+    agreement = None
+    warnings = result.warnings
+    if metrics and result.baseline is not None:
+        try:
+            baseline = _baseline(result.baseline, by_id)
+            versus = {
+                name: paired(values, baseline.sample_metrics[name], result.kind(name))
+                for name, values in result.sample_metrics.items()
+                if name in baseline.sample_metrics
+            }
+            agreement = _agreement(result, baseline)
+        except ReportError as error:
+            warnings = (*warnings, f"not compared with {result.baseline}: {error}")
+    experiment = result.case.experiment
+    return CaseReport(
+        id=result.case.id,
+        nodeid=result.nodeid,
+        experiment=experiment.name,
+        model=experiment.model,
+        task=TaskInfo(name=result.task_name, version=result.task_version, size=result.task_size),
+        params=dict(result.case.params),
+        settings=experiment.model_dump(mode="json", exclude=_NOT_SETTINGS),
+        usage=None if result.usage is None else RouterUsage(**asdict(result.usage)),
+        intervention=None if result.intervention is None else result.intervention.described(),
+        vectors=vector_norms(result.intervention),
+        dose_axis=dose_axes.get(experiment.name),
+        dose=result.case.dose,
+        baseline=result.baseline,
+        grid=grids.get(result.case.id),
+        status=result.status,
+        metric=result.metric,
+        metrics=metrics,
+        versus_baseline=versus,
+        agreement=agreement,
+        counts=dict(result.counts),
+        tokens=result.tokens,
+        seconds=result.seconds,
+        warnings=warnings,
+        error=result.error,
+    )
+
+
+def _baseline(case: str, by_id: Mapping[str, CaseResult]) -> CaseResult:
+    if case not in by_id:
+        raise ReportError("it is not part of this run")
+    if by_id[case].status != "complete":
+        raise ReportError(f"it is {by_id[case].status}")
+    return by_id[case]
+
+
+def _agreement(result: CaseResult, baseline: CaseResult) -> Agreement | None:
+    """Agreement over the samples of a case; None where a draw was not compared.
+
+    A completion that ends early agrees over its whole length and is still not identical, so
+    identity is read from the tokens.
+    """
+    reference = {(draw.sample, draw.draw): draw.completion.tokens for draw in baseline.draws}
+    tokens: dict[str, list[int]] = defaultdict(list)
+    identical: dict[str, bool] = {}
+    for draw in result.draws:
+        expected = reference.get((draw.sample, draw.draw))
+        if draw.agreement is None or expected is None:
+            return None
+        tokens[draw.sample].append(draw.agreement)
+        same = draw.completion.tokens == expected
+        identical[draw.sample] = identical.get(draw.sample, True) and same
+    if not tokens:
+        return None
+    lengths = [fmean(draws) for draws in tokens.values()]
+    low, high = mean_interval(lengths)
+    return Agreement(
+        tokens=fmean(lengths),
+        ci_low=None if low is None else max(low, 0.0),
+        ci_high=high,
+        identical=fmean(identical.values()),
+    )

@@ -1,0 +1,78 @@
+"""Which cases make a dose-response curve, and where on the dose axis each of them stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+
+from harness.report.figures.labels import CONTROL, label, varying
+from harness.report.report import CaseReport, Report
+from harness.tasks.base import TOOL_CALL
+
+#: A case with its dose.
+Dosed = tuple[float, CaseReport]
+#: Doses whose largest gap is this many times the smallest would crowd on a linear axis.
+_CROWDED = 3.0
+#: A value as labels write it, and digits inside of a word.
+_NUMBER = re.compile(r"((?<==)-?\d+(?:\.\d+)?(?:e[+-]\d+)?|\d+)")
+
+
+def shown_metrics(cases: Sequence[CaseReport]) -> list[str]:
+    """The metrics that are shown side by side: the primary one, and what it leaves unsaid.
+
+    A model that is steered from answering to calling a tool gets worse at answering: one curve
+    without the other would not say how. So tool calls stand beside the primary metric, if any were
+    made, and the task's own beside one that the spec put in its place.
+    """
+    primary = [case.metric for case in cases][:1]
+    own = [name for case in cases for name in case.metrics][:1]
+    called = any(TOOL_CALL in case.metrics and case.metrics[TOOL_CALL].value for case in cases)
+    return list(dict.fromkeys([*primary, *own, *([TOOL_CALL] if called else [])]))
+
+
+def by_dose(report: Report, cases: Sequence[CaseReport]) -> list[Dosed]:
+    """The cases on the curves with their doses, ascending: all that are nobody's baseline."""
+    baselines = report.baselines
+    found = [
+        (case.dose, case) for case in cases if case.dose is not None and case.id not in baselines
+    ]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def curves(treated: Sequence[Dosed]) -> dict[str, list[Dosed]]:
+    """The curves by their labels, numbers in them rising: one per combination of other axes.
+
+    A control comes right after what it controls.
+    """
+    names = varying([case for _, case in treated], without=treated[0][1].dose_axis)
+    families = {axis: name for axis, name in names.items() if axis != CONTROL}
+    found: dict[str, list[Dosed]] = {}
+    for dose, case in treated:
+        found.setdefault(label(case.params, names), []).append((dose, case))
+
+    def place(name: str) -> tuple[list[str | tuple[float, str]], bool]:
+        case = found[name][0][1]
+        return _natural(label(case.params, families)), is_control(case)
+
+    return {name: found[name] for name in sorted(found, key=place)}
+
+
+def is_control(case: CaseReport) -> bool:
+    """Whether a case ran a random direction in place of its vector."""
+    return case.params.get(CONTROL, "none") != "none"
+
+
+def places_of(doses: Collection[float]) -> dict[float, float]:
+    """Where each dose is drawn: to scale, or by rank where it would crowd to scale."""
+    ordered = sorted(set(doses))
+    gaps = [b - a for a, b in pairwise(ordered)]
+    if gaps and max(gaps) >= _CROWDED * min(gaps):
+        return {dose: float(rank) for rank, dose in enumerate(ordered)}
+    return {dose: dose for dose in ordered}
+
+
+def _natural(name: str) -> list[str | tuple[float, str]]:
+    """A key that puts seed=2 before seed=10: words and numbers by turns, never compared."""
+    parts = _NUMBER.split(name)
+    return [(float(part), part) if at % 2 else part for at, part in enumerate(parts)]

@@ -1,0 +1,83 @@
+"""Names of cases as people read them: the axes that differ, by their shortest clear names."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
+
+from harness.report.report import CaseReport
+from harness.spec.ids import called
+
+#: The axis that is added to experiments whose vector has a random control.
+CONTROL = "intervention.control"
+#: What its values are, in words: `none` is no control, but the vector itself.
+_DIRECTIONS = {"none": "vector", "random": "random control"}
+
+
+def short_names(axes: Sequence[str]) -> dict[str, str]:
+    """Last part of each dotted field, or the whole field where two would be the same."""
+    last = {
+        axis: "direction" if axis == CONTROL else called(axis).rpartition(".")[2] for axis in axes
+    }
+    taken = Counter(last.values())
+    return {axis: name if taken[name] == 1 else axis for axis, name in last.items()}
+
+
+def varying(
+    cases: Sequence[CaseReport], without: str | None = None, always: str | None = None
+) -> dict[str, str]:
+    """The axes with more than one value among the cases that have them, with their short names.
+
+    One may be left `without`; one is `always` there when any case has it.
+    """
+    values: dict[str, set[str]] = {}
+    for case in cases:
+        for axis, value in case.params.items():
+            values.setdefault(axis, set()).add(text(value))
+    return short_names(
+        [axis for axis in values if axis != without and (axis == always or len(values[axis]) > 1)]
+    )
+
+
+def by_series(cases: Sequence[CaseReport]) -> list[CaseReport]:
+    """Cases that differ in their dose only side by side, baseline first, doses rising."""
+    series: dict[str, list[CaseReport]] = {}
+    for case in cases:
+        others = {
+            axis: value
+            for axis, value in case.params.items()
+            if not axis.startswith("intervention.") and axis != case.dose_axis
+        }
+        series.setdefault(json.dumps(others, sort_keys=True), []).append(case)
+    return [
+        case
+        for one in series.values()
+        for case in sorted(one, key=lambda case: (case.baseline is not None, case.dose or 0))
+    ]
+
+
+def label(params: Mapping[str, JsonValue], names: Mapping[str, str]) -> str:
+    """`style=agentic, random control` of the named axes that the parameters have."""
+    return ", ".join(
+        worded(axis, params[axis]) if axis == CONTROL else f"{name}={text(params[axis])}"
+        for axis, name in names.items()
+        if axis in params
+    )
+
+
+def worded(axis: str, value: JsonValue) -> str:
+    """A parameter's value where its axis is named beside it."""
+    shown = text(value)
+    return _DIRECTIONS.get(shown, shown) if axis == CONTROL else shown
+
+
+def text(value: JsonValue) -> str:
+    """A parameter's value: numbers in their shortest form, words bare, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return f"{value:g}"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,26 @@
+"""Plots of a report: one figure per experiment, drawn from its report alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from matplotlib.figure import Figure
+
+from harness.report.figures.curves import by_dose
+from harness.report.figures.dose_response import dose_response
+from harness.report.figures.dots import dots
+from harness.report.figures.plotted import complete
+from harness.report.report import Report
+
+
+def plots(report: Report) -> Iterator[tuple[str, Figure]]:
+    """Yield `(experiment, figure)` for every experiment that has a complete case.
+
+    An experiment with a dose gets dose-response curves, any other a dot for every case.
+    """
+    for experiment in report.experiments:
+        cases = complete(report, experiment)
+        if by_dose(report, cases):
+            yield experiment, dose_response(report, experiment)
+        elif cases:
+            yield experiment, dots(report, experiment)

@@ -1,0 +1,97 @@
+"""What figures of cases have in common: points with intervals, and the words around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.report.figures.curves import is_control
+from harness.report.report import CaseReport, Report
+from harness.report.subject import subject
+from harness.statistics.paired import Metric
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Point:
+    """A complete case, one of its metrics, and the place on the dose axis where it is drawn."""
+
+    at: float
+    case: CaseReport
+    name: str
+
+    @property
+    def metric(self) -> Metric:
+        """Value and interval."""
+        return self.case.metrics[self.name]
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval; the value itself where there is none."""
+        return self.metric.value if self.metric.ci_low is None else self.metric.ci_low
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval; the value itself where there is none."""
+        return self.metric.value if self.metric.ci_high is None else self.metric.ci_high
+
+    @property
+    def errors(self) -> tuple[list[float], list[float]]:
+        """Lengths of the error bars, as matplotlib takes them."""
+        value = self.metric.value
+        return [max(0.0, value - self.low)], [max(0.0, self.high - value)]
+
+    @property
+    def significant(self) -> bool:
+        """Whether it differs from its baseline."""
+        versus = self.case.versus_baseline.get(self.name)
+        return versus is not None and versus.deciding_p < SIGNIFICANT
+
+
+def complete(report: Report, experiment: str) -> list[CaseReport]:
+    """The cases to draw: those that have their primary metric."""
+    return [case for case in report.experiment(experiment) if case.metric in case.metrics]
+
+
+def are_rates(cases: Sequence[CaseReport], metric: str) -> bool:
+    """Whether all values with their intervals are between 0 and 1."""
+    points = [Point(0.0, case, metric) for case in cases]
+    return all(point.low >= 0 and point.high <= 1 for point in points)
+
+
+def subtitle(report: Report, experiment: str) -> str:
+    """Models, tasks, number of samples and selection of an experiment."""
+    return "  \N{MIDDLE DOT}  ".join(subject(report, experiment))
+
+
+def caption(
+    report: Report, experiment: str, *, baseline: str, control: str = "", several: str = ""
+) -> str:
+    """How to read the figure, and what is not in it.
+
+    Args:
+        report: The whole report.
+        experiment: What is drawn.
+        baseline: What a baseline is drawn as.
+        control: What a random control is drawn as.
+        several: How curves that meet are told apart.
+    """
+    cases = report.experiment(experiment)
+    drawn = complete(report, experiment)
+    parts = ["Bars: 95 % intervals."]
+    if several:
+        parts.append(several)
+    if any(case.id in report.baselines for case in drawn):
+        parts.append(f"{baseline}: baseline.")
+    if control and any(is_control(case) for case in drawn):
+        parts.append(f"{control}: random control.")
+    compared = [versus for case in drawn for versus in case.versus_baseline.values()]
+    if compared:
+        plain = any(versus.p_holm is None for versus in compared)
+        which = "p (not corrected)" if plain else "p Holm"
+        parts.append(f"Filled: {which} < {SIGNIFICANT:g} versus baseline.")
+    missing = len(cases) - len(drawn)
+    if missing:
+        parts.append(f"Left out: {missing} of {len(cases)} cases, not complete.")
+    return "  ".join(parts)

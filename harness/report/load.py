@@ -1,0 +1,84 @@
+"""Reports back from disk: every one is validated, and a broken one is a one-line error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from harness.errors import ReportError
+from harness.report.report import Report
+from harness.report.schema import validate
+
+#: What every line of samples.jsonl has, as text.
+_NEEDED = ("case", "sample", "prompt", "completion")
+
+
+def load_report(path: Path | str) -> Report:
+    """Read a report from its directory, or from the report.json itself.
+
+    Raises:
+        ReportError: the file is missing, no JSON, of another schema, or does not fit the schema.
+    """
+    file = _inside(path, "report.json")
+    document = _json(_text(file), str(file))
+    validate(document, str(file))
+    try:
+        return Report.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ReportError(f"{file}: {where}: {first['msg']}") from error
+
+
+def samples(path: Path | str) -> pd.DataFrame:
+    """The samples of a report, one row per case, sample and draw, as `samples.jsonl` has them.
+
+    Raises:
+        ReportError: the file is missing, or a line of it is no JSON.
+    """
+    return pd.DataFrame(sample_records(path))
+
+
+def sample_records(path: Path | str) -> Iterator[dict[str, Any]]:
+    """The lines of a report's `samples.jsonl`, one by one.
+
+    Raises:
+        ReportError: the file is missing, or a line of it is no JSON or no record of a sample.
+    """
+    file = _inside(path, "samples.jsonl")
+    # Not splitlines: a prompt may hold other line separators than the one between records.
+    for number, line in enumerate(_text(file).split("\n"), 1):
+        if line:
+            record = _json(line, f"{file}:{number}")
+            for name in _NEEDED:
+                if not isinstance(record, dict) or not isinstance(record.get(name), str):
+                    raise ReportError(f"{file}:{number}: {name}: expected text; is it a report's?")
+            yield record
+
+
+def _inside(path: Path | str, name: str) -> Path:
+    given = Path(path)
+    return given / name if given.is_dir() else given
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise ReportError(
+            f"{file}: no such file; expected a report's directory or its report.json"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReportError(f"{file}: cannot be read: {error}") from error
+
+
+def _json(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ReportError(f"{place}: not JSON (line {error.lineno}: {error.msg})") from error

@@ -1,0 +1,64 @@
+"""A report as researchers take it up: its cases and samples as pandas frames, its table as text.
+
+report = harness.run("specs/router_masks/keep_topk.yaml")
+report = harness.load_report("reports/example")     # the same, from disk
+report.cases[["id", "dose", "metrics.pass@1.value"]]
+report.samples.query("not correct")
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from harness.report import load
+from harness.report.page_link import page_line
+from harness.report.report import Report
+
+
+@dataclass(frozen=True, repr=False)
+class LoadedReport:
+    """A report and the folder it lies in. `report` is the whole of it as checked models."""
+
+    report: Report
+    directory: Path
+
+    def __repr__(self) -> str:
+        return f"{self.report!r}\n{page_line(self.directory, link=False)}"
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        return self.report._repr_html_()
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        """One row per case; columns are named by their path in report.json (`Report.frame`)."""
+        return self.report.frame()
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row per case, sample and draw, as samples.jsonl has them: read when asked for.
+
+        Raises `ReportError` when the file is missing or a line of it is no JSON.
+        """
+        return load.samples(self.directory)
+
+    @cached_property
+    def invariants(self) -> pd.DataFrame:
+        """One row per identity that the run checked."""
+        rows = [check.model_dump(mode="json") for check in self.report.invariants]
+        return pd.json_normalize(rows) if rows else pd.DataFrame(columns=["name", "case", "holds"])
+
+
+def load_report(path: Path | str) -> LoadedReport:
+    """Take up a report by its directory, or by the report.json in it.
+
+    Raises:
+        ReportError: it is missing, no JSON, of another schema, or does not fit the schema.
+    """
+    given = Path(path)
+    report = load.load_report(given)
+    return LoadedReport(report, given if given.is_dir() else given.parent)

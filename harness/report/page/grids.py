@@ -1,0 +1,200 @@
+"""What an experiment measured over two coordinates, as heatmaps: layer x expert, bin x rank.
+
+`READERS` find grids in the cases of an experiment. A new kind of measurement is shown by adding its
+reader there: the page draws any `Grid`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue
+
+from harness.report.figures.curves import by_dose, curves
+from harness.report.figures.labels import label, short_names, text, varying
+from harness.report.report import CaseReport, Report
+
+_MASK = "router_mask"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One picture of a grid: values by row and column, None where there is none."""
+
+    name: str
+    values: tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Layers over the same rows and columns, of which the page shows one at a time.
+
+    Values stand for themselves and are coloured from the lowest to the highest of all layers, or
+    are positions in `steps`, which name them.
+    """
+
+    title: str
+    caption: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    row_axis: str
+    column_axis: str
+    value: str
+    layers: tuple[Layer, ...]
+    steps: tuple[str, ...] = ()
+
+
+Reader = Callable[[Report, str], list[Grid]]
+
+
+def grids(report: Report, experiment: str) -> list[Grid]:
+    """Every grid of an experiment."""
+    return [grid for read in READERS for grid in read(report, experiment)]
+
+
+def router_masks(report: Report, experiment: str) -> list[Grid]:
+    """Which routers were masked, per curve of the experiment: the first dose at which each was.
+
+    With masks that grow from dose to dose, as orderings by usage make them, this picture is the
+    ordering itself.
+    """
+    treated = by_dose(report, report.experiment(experiment))
+    masked = [(dose, case) for dose, case in treated if masked_points(case)]
+    if not masked:
+        return []
+    doses = sorted({dose for dose, _ in masked})
+    points = [point for _, case in masked for point in masked_points(case)]
+    size = (1 + max(layer for layer, _ in points), 1 + max(expert for _, expert in points))
+    layers = []
+    for name, members in curves(masked).items():
+        first: dict[tuple[int, int], float] = {}
+        for dose, case in members:
+            for point in masked_points(case):
+                first.setdefault(point, float(doses.index(dose)))
+        layers.append(Layer(name or "all cases", _filled(first, size)))
+    axis = masked[0][1].dose_axis or "dose"
+    short = axis.rpartition(".")[2]
+    return [
+        Grid(
+            title="Masked routers",
+            caption=f"The lowest {short} at which each router is masked. Layers and experts are "
+            "counted from 0, up to the highest that any case masks.",
+            rows=tuple(map(str, range(size[0]))),
+            columns=tuple(map(str, range(size[1]))),
+            row_axis="layer",
+            column_axis="expert",
+            value=f"masked from {short}",
+            layers=_distinct(layers),
+            steps=tuple(f"{dose:g}" for dose in doses),
+        )
+    ]
+
+
+def router_usage(report: Report, experiment: str) -> list[Grid]:
+    """The measured usage behind an experiment's orderings of routers, layer by expert."""
+    usages = [case.usage for case in report.experiment(experiment) if case.usage is not None]
+    if not usages:
+        return []
+    layers = tuple(sorted({layer for usage in usages for layer in usage.layers}))
+    experts = max(len(row) for usage in usages for row in usage.values)
+    pictures: dict[Layer, None] = {}
+    for usage in usages:
+        cells = {
+            (layers.index(layer), expert): value
+            for layer, row in zip(usage.layers, usage.values, strict=True)
+            for expert, value in enumerate(row)
+        }
+        pictures[Layer(usage.expression, _filled(cells, (len(layers), experts)))] = None
+    only = f", {usages[0].expression}" if len(pictures) == 1 else ""
+    return [
+        Grid(
+            title=f"Router usage{only}",
+            caption="As it was measured, untouched, to order the routers: each expert's share of "
+            "its layer's top-k weights, or the difference of two such averages. Layers and experts "
+            "are counted from 0.",
+            rows=tuple(map(str, layers)),
+            columns=tuple(map(str, range(experts))),
+            row_axis="layer",
+            column_axis="expert",
+            value="usage",
+            layers=tuple(pictures),
+        )
+    ]
+
+
+def two_axes(report: Report, experiment: str) -> list[Grid]:
+    """The primary metric over two numeric axes of the intervention, such as bin x rank."""
+    baselines = report.baselines
+    treated = [
+        case
+        for case in report.experiment(experiment)
+        if case.id not in baselines and case.metric in case.metrics
+    ]
+    axes = [axis for axis in varying(treated) if axis.startswith("intervention.")]
+    numeric = [axis for axis in axes if all(_is_number(case.params.get(axis)) for case in treated)]
+    if len(numeric) < 2:
+        return []
+    *_, row_axis, column_axis = numeric
+    places = {axis: sorted({_number(case, axis) for case in treated}) for axis in numeric}
+    rows, columns = places[row_axis], places[column_axis]
+    others = {
+        axis: name for axis, name in varying(treated).items() if axis not in (row_axis, column_axis)
+    }
+    values: dict[str, dict[tuple[int, int], float]] = {}
+    for case in treated:
+        at = (rows.index(_number(case, row_axis)), columns.index(_number(case, column_axis)))
+        layer = values.setdefault(label(case.params, others), {})
+        layer[at] = case.metrics[case.metric].value
+    names = short_names((row_axis, column_axis))
+    return [
+        Grid(
+            title=f"{names[row_axis]} x {names[column_axis]}",
+            caption=f"{treated[0].metric} of each combination; empty where no case is complete.",
+            rows=tuple(map(text, rows)),
+            columns=tuple(map(text, columns)),
+            row_axis=names[row_axis],
+            column_axis=names[column_axis],
+            value=treated[0].metric,
+            layers=tuple(
+                Layer(name or "all cases", _filled(cells, (len(rows), len(columns))))
+                for name, cells in sorted(values.items())
+            ),
+        )
+    ]
+
+
+READERS: tuple[Reader, ...] = (router_masks, router_usage, two_axes)
+
+
+def masked_points(case: CaseReport) -> list[tuple[int, int]]:
+    """The (layer, expert) pairs that a case masked; empty for any other intervention."""
+    # As the report has it, which was validated when the mask was made: [[layer, expert], ...].
+    done: dict[str, Any] = case.intervention or {}
+    points = done.get("points") if done.get("kind") == _MASK else None
+    return [(layer, expert) for layer, expert in points or ()]
+
+
+def _filled(
+    cells: dict[tuple[int, int], float], size: tuple[int, int]
+) -> tuple[tuple[float | None, ...], ...]:
+    return tuple(tuple(cells.get((r, c)) for c in range(size[1])) for r in range(size[0]))
+
+
+def _distinct(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Curves whose pictures are the same share one: styles are usually masked alike."""
+    names: dict[tuple[tuple[float | None, ...], ...], list[str]] = {}
+    for layer in layers:
+        names.setdefault(layer.values, []).append(layer.name)
+    return tuple(Layer("; ".join(shared), values) for values, shared in names.items())
+
+
+def _is_number(value: JsonValue) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(case: CaseReport, axis: str) -> float:
+    value = case.params[axis]
+    assert isinstance(value, int | float)
+    return value

@@ -1,0 +1,282 @@
+"""report.json as pydantic models: what a run was, what each case measured, what held.
+
+The models say what a report looks like and nothing else: `build` fills them from results, `schema`
+checks documents against them, `write` and `load` move them to and from a directory.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import (
+    Field,
+    JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+)
+
+from harness.report.run_info import RunInfo, Section
+from harness.statistics.metric_kinds import MetricKind, metric_kind
+from harness.statistics.paired import Metric, Versus
+from harness.store.results import UNDECIDED, CaseStatus
+
+#: The `schema` of the reports that are written and read here. New optional fields leave it as it
+#: is: it rises when a report that was written before could no longer be read.
+SCHEMA_VERSION = 1
+
+
+class TaskInfo(Section):
+    """The task that a case was scored on."""
+
+    name: str
+    version: int
+    """Changes whenever prompts, data or scoring do: other versions cannot be compared."""
+    size: NonNegativeInt
+    """Number of samples; the denominator of every rate."""
+
+
+class Agreement(Section):
+    """How long a case's completions follow those of its baseline."""
+
+    tokens: NonNegativeFloat
+    """Mean over samples (first over a sample's draws) of the tokens before the first departure."""
+    ci_low: NonNegativeFloat | None = None
+    """Lower bound of its 95 % interval (Student's t, Hall's transformation), or null."""
+    ci_high: NonNegativeFloat | None = None
+    """Upper bound, or null together with `ci_low`."""
+    identical: float = Field(ge=0, le=1)
+    """Share of samples all of whose draws equal the baseline's, token for token."""
+
+
+class RouterUsage(Section):
+    """How much a model used each of its router points, as an ordering of them was measured."""
+
+    expression: str
+    """What was averaged, such as `avg_last_agentic`."""
+    layers: tuple[NonNegativeInt, ...]
+    """The layers that have a router."""
+    values: tuple[tuple[float, ...], ...]
+    """A row per router layer with a value per expert: its share of the top-k weights."""
+
+
+class VectorNorm(Section):
+    """The length of a steering vector at one place, and beside the residual stream there."""
+
+    layer: NonNegativeInt
+    site: str
+    norm: NonNegativeFloat
+    """Euclidean; of the vector itself, before it is multiplied by any dose."""
+    residual_norm: NonNegativeFloat | None = None
+    """Mean norm of the residual stream after the layer; null where it is not known."""
+    relative: NonNegativeFloat | None = None
+    """`norm / residual_norm`."""
+
+
+class CaseReport(Section):
+    """One row of the table: a case with its metrics.
+
+    Only a complete case has metrics, agreement and a comparison. An incomplete or failed one keeps
+    its place and says why in `error`: part of the samples would be another denominator.
+    """
+
+    id: str
+    nodeid: str | None
+    experiment: str
+    model: str
+    task: TaskInfo
+    params: dict[str, JsonValue]
+    """Value of every axis, by dotted field."""
+    settings: dict[str, JsonValue] = {}
+    """The experiment with every axis fixed, defaults included: what to run to see this again."""
+    intervention: dict[str, JsonValue] | None = None
+    """What was done to the model, measured orderings resolved; null where nothing was."""
+    vectors: tuple[VectorNorm, ...] = ()
+    """The lengths of the steering vectors that were added; none at a neutral dose."""
+    dose_axis: str | None
+    """The axis that is the dose; null in an experiment without one."""
+    dose: float | None
+    baseline: str | None
+    """Id of the case that this one is compared with; null for a baseline itself."""
+    grid: PositiveInt | None = None
+    """Cases of its experiment's whole grid; null for a baseline, and in earlier reports."""
+    status: CaseStatus
+    metric: str
+    """Name of the primary metric, the one in tables and plots."""
+    metrics: dict[str, Metric] = {}
+    versus_baseline: dict[str, Versus] = {}
+    agreement: Agreement | None = None
+    """Null for a baseline, and where there is no complete baseline to compare with."""
+    usage: RouterUsage | None = None
+    """What the points were ordered by; the first case with an ordering has it for the others."""
+    counts: dict[str, int] = {}
+    """What the intervention counted, summed over all completions."""
+    tokens: NonNegativeInt
+    """Tokens of all completions of this case, those that came from the store included."""
+    seconds: NonNegativeFloat
+    """Its share, by tokens, of the engine's time in this run; stored completions took none."""
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+    def kind(self, metric: str) -> MetricKind:
+        """What one of its metrics is: which way is better, and whether it is a share."""
+        return metric_kind(self.settings.get("measure"), metric)
+
+
+class Departure(Section):
+    """Where a completion first departs from the one that it must equal."""
+
+    request: str
+    """The sample, or another name of what was asked."""
+    token: NonNegativeInt
+    """Generated tokens before it."""
+    own: int | None
+    """Id of the token there; null where the completion had ended."""
+    expected: int | None
+    log_probability_gap: float | None
+    """Own minus expected, in nats; null where one had ended or is not finite."""
+
+
+class Invariant(Section):
+    """An identity that was checked in this run."""
+
+    name: str
+    case: str
+    holds: bool
+    detail: str
+    departure: Departure | None = None
+    """Null where it holds, and for an identity that compares no completions."""
+
+    @property
+    def undecided(self) -> bool:
+        """As that of a gate."""
+        return not self.holds and self.detail.startswith(UNDECIDED)
+
+
+class Gate(Section):
+    """A claim of a spec and whether it held."""
+
+    gate: str
+    experiment: str
+    holds: bool
+    detail: str
+    """Why; what opens with `undecided: ` has failed because nothing decided it."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it failed because nothing decided it, and not because it was found untrue."""
+        return not self.holds and self.detail.startswith(UNDECIDED)
+
+
+class Unjudged(Section):
+    """A claim of a spec that speaks of cases which were not selected."""
+
+    gate: str
+    experiment: str
+    needs: str
+    """Which cases are missing."""
+
+
+class Report(Section):
+    """A whole report.json."""
+
+    version: Literal[1] = Field(default=1, alias="schema")
+    """Version of this format."""
+    run: RunInfo
+    cases: tuple[CaseReport, ...] = ()
+    invariants: tuple[Invariant, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    unjudged: tuple[Unjudged, ...] = ()
+    """Gates of specs that wait for cases which were not selected; they fail nothing."""
+
+    @cached_property
+    def baselines(self) -> frozenset[str]:
+        """Ids of the cases that other cases are compared with."""
+        return frozenset(case.baseline for case in self.cases if case.baseline is not None)
+
+    def experiment(self, name: str) -> tuple[CaseReport, ...]:
+        """The cases of one experiment, in order."""
+        return tuple(case for case in self.cases if case.experiment == name)
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """Names of the experiments in order of their first case."""
+        return tuple(dict.fromkeys(case.experiment for case in self.cases))
+
+    def __repr__(self) -> str:
+        """A table of its cases: what is on the terminal at the end of a run, without its legend."""
+        from harness.report.tables.terminal import table  # which needs this module
+
+        shown = table(self, legend=False).rstrip("\n")
+        return shown or f"report of {self.run.id}: no cases, {len(self.invariants)} identities"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        from harness.report.notebook import html
+
+        return html(self)
+
+    def frame(self) -> pd.DataFrame:
+        """One row per case; columns are named by their path in report.json.
+
+        Fixed columns come first, then `params.*`, `metrics.*`, `versus_baseline.*` and `counts.*`
+        in the order of their first appearance. Lists and mappings are JSON text; whole numbers
+        stay whole where some are missing.
+        """
+        rows = [_flat(case) for case in self.cases]
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        ordered = [*_FIXED]
+        for group in ("params.", "metrics.", "versus_baseline.", "counts."):
+            ordered += [name for name in names if name.startswith(group)]
+        frame = pd.DataFrame(rows, columns=ordered)
+        for name in ordered:
+            values = [row[name] for row in rows if row.get(name) is not None]
+            if all(type(value) is int for value in values) and values:
+                frame[name] = frame[name].astype("Int64")
+        return frame
+
+
+_FIXED = (
+    "id",
+    "nodeid",
+    "experiment",
+    "model",
+    "task.name",
+    "task.version",
+    "task.size",
+    "dose_axis",
+    "dose",
+    "baseline",
+    "status",
+    "metric",
+    "agreement.tokens",
+    "agreement.ci_low",
+    "agreement.ci_high",
+    "agreement.identical",
+    "tokens",
+    "seconds",
+    "warnings",
+    "error",
+)
+
+
+def _flat(case: CaseReport) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+
+    def add(path: str, value: Any, *, nested: bool) -> None:
+        if nested and isinstance(value, dict):
+            for key, part in value.items():
+                add(f"{path}.{key}", part, nested=path in {"metrics", "versus_baseline"})
+        elif isinstance(value, list | dict):
+            row[path] = json.dumps(value, ensure_ascii=False) if value else None
+        else:
+            row[path] = value
+
+    for name, value in case.model_dump(mode="json").items():
+        add(name, value, nested=True)
+    return row

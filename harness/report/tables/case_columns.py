@@ -1,0 +1,189 @@
+"""What a table says of each case of an experiment, and how its numbers are written.
+
+Which column goes first where there is no room: what a mask did to the routing (other metrics beside
+it before it), then `mde`, other metrics, agreement, the uncorrected p. The last to go is the
+metric's interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.text import Text
+
+from harness.report.figures.curves import shown_metrics
+from harness.report.figures.labels import by_series, varying, worded
+from harness.report.report import Agreement, CaseReport, Report
+from harness.report.tables.columns import Column
+from harness.report.tables.rounding import ceiling, fixed, percent, readable, significant
+from harness.statistics.metric_kinds import Good
+from harness.statistics.paired import Metric, Versus
+
+NOTHING = "-"
+_HOLM = "p of the difference, paired by sample, Holm-corrected over the experiment"
+_RAW = "the same, not corrected"
+_PLAIN = "p of the difference, paired by sample, not corrected for the cases' number"
+MDE = "the smallest delta that this many samples show with a power of 80 %"
+_AGREE = (
+    "mean tokens before the first departure from the baseline (±: half its 95 % interval), "
+    "all where none departed"
+)
+_SAME = "samples all of whose completions equal the baseline's"
+_CHANGED = "routing decisions that the mask changed"
+_EMPTY = "routing decisions whose whole top-k was masked"
+
+
+def case_columns(report: Report, experiment: str) -> list[Column]:
+    """The table of an experiment: a row for each case, those of a curve below each other."""
+    cases = by_series(report.experiment(experiment))
+    compared = any(case.metric in case.versus_baseline for case in cases)
+    columns = [*_names(report, experiment, cases), _primary(cases)]
+    if compared:
+        columns += _compared(cases)
+    masked = any(case.counts.get("routed") for case in cases)
+    for metric in shown_metrics(cases)[1:]:
+        cells = tuple(_alone(case, metric) for case in cases)
+        columns.append(Column(metric, cells, rank=5 if masked else 40))
+    if masked:
+        columns += [
+            Column("changed", tuple(_routed(case, "changed") for case in cases), _CHANGED, 20),
+            Column("empty", tuple(_routed(case, "emptied") for case in cases), _EMPTY, 10),
+        ]
+    return columns
+
+
+def p_columns(compared: Sequence[Versus | None], holm: str, *, rank: int) -> list[Column]:
+    """The p that decides, Holm's, and the uncorrected one beside it; alone in older reports."""
+    raw = tuple(NOTHING if each is None else p_value(each.p) for each in compared)
+    if not any(each is not None and each.p_holm is not None for each in compared):
+        return [Column("p", raw, _PLAIN, rank)]
+    corrected = tuple(
+        NOTHING if each is None or each.p_holm is None else p_value(each.p_holm)
+        for each in compared
+    )
+    return [Column("p Holm", corrected, holm, rank), Column("p", raw, _RAW, rank - 15)]
+
+
+def interval(metric: Metric) -> str:
+    """`0.83 [0.74, 0.89]`; the value alone where there is no interval."""
+    shown = _digits(metric)
+    if metric.ci_low is None or metric.ci_high is None:
+        return shown(metric.value)
+    return f"{shown(metric.value)} [{shown(metric.ci_low)}, {shown(metric.ci_high)}]"
+
+
+def p_value(p: float) -> str:
+    """`0.034`, or `<0.001`, never a zero."""
+    return "<0.001" if p < 0.001 else fixed(p, 3)
+
+
+def changed(versus: Versus) -> str:
+    """`2/15`: samples that got better, and worse; or that rose, and fell (`change_words`)."""
+    return f"{versus.better}/{versus.worse}"
+
+
+def change_words(good: Good) -> str:
+    """What the two numbers of `changed` count, in words."""
+    return {
+        "higher": "got better and worse",
+        "lower": "fell (better) and rose (worse)",
+        "neither": "rose and fell",
+    }[good]
+
+
+def effect(versus: Versus) -> str:
+    """The smallest delta that would have been found, rounded up: `0.05`."""
+    return NOTHING if versus.minimal_effect is None else ceiling(versus.minimal_effect)
+
+
+def agreement_text(agreement: Agreement, *, bounds: bool = True) -> str:
+    """`21.7 ±0.8`; the mean alone where there is no interval, `all` where nothing departed."""
+    if agreement.identical == 1:
+        return "all"
+    mean = fixed(agreement.tokens, 1)
+    if not bounds or agreement.ci_low is None or agreement.ci_high is None:
+        return mean
+    return f"{mean} ±{fixed((agreement.ci_high - agreement.ci_low) / 2, 1)}"
+
+
+def _names(report: Report, experiment: str, cases: Sequence[CaseReport]) -> Iterator[Column]:
+    """What tells the cases apart."""
+    dose = next((case.dose_axis for case in cases if case.dose_axis), None)
+    axes = varying(cases, always=dose)
+    rows = []
+    for case in cases:
+        own = [worded(axis, case.params[axis]) if axis in case.params else NOTHING for axis in axes]
+        own = own or [case.id.removeprefix(experiment) or experiment]
+        if case.id in report.baselines:
+            # Its place is the dose that it does not have; a grid without one is marked in front.
+            free = own.index(NOTHING) if NOTHING in own else 0
+            own[free] = "baseline" if own[free] == NOTHING else f"{own[free]} (baseline)"
+        rows.append(own)
+    for title, cells in zip([*axes.values()] or ["case"], zip(*rows, strict=True), strict=True):
+        yield Column(title, cells, is_name=True)
+
+
+def _primary(cases: Sequence[CaseReport]) -> Column:
+    """The metric with its interval; a case without one says what became of it."""
+    found = [case.metrics.get(case.metric) for case in cases]
+    states = [Text(case.status, "red") for case in cases]
+    full, bare = (
+        tuple(state if m is None else write(m) for m, state in zip(found, states, strict=True))
+        for write in (interval, _value)
+    )
+    return Column(cases[0].metric, full, shorter=bare, shorter_rank=95)
+
+
+def _compared(cases: Sequence[CaseReport]) -> Iterator[Column]:
+    """What a case is beside its baseline."""
+    versus = [case.versus_baseline.get(case.metric) for case in cases]
+
+    def cells(write: Callable[[Versus], str]) -> tuple[str, ...]:
+        return tuple(NOTHING if each is None else write(each) for each in versus)
+
+    deltas = [
+        NOTHING if each is None else _signed(case.metrics.get(case.metric), each.delta)
+        for case, each in zip(cases, versus, strict=True)
+    ]
+    good = cases[0].kind(cases[0].metric).good
+    yield Column("delta", tuple(deltas), rank=90)
+    yield Column("+/-", cells(changed), f"samples that {change_words(good)}", 80)
+    yield from p_columns(versus, _HOLM, rank=85)
+    yield Column("mde", cells(effect), MDE, 30)
+    agreed = [case.agreement for case in cases]
+    if any(agreed):
+        full, bare = (
+            tuple(NOTHING if each is None else agreement_text(each, bounds=b) for each in agreed)
+            for b in (True, False)
+        )
+        yield Column("agree", full, _AGREE, 60, shorter=bare)
+        same = (NOTHING if each is None else f"{percent(each.identical)}%" for each in agreed)
+        yield Column("same", tuple(same), _SAME, 50)
+
+
+def _digits(metric: Metric) -> Callable[[float], str]:
+    # A rate has two decimals; a mean may be of any size, and 0.00 would say nothing.
+    small = metric.method in {"t", "t_hall"} and abs(metric.value) < 0.1
+    return (lambda value: significant(value, 2)) if small else readable
+
+
+def _value(metric: Metric) -> str:
+    return _digits(metric)(metric.value)
+
+
+def _signed(metric: Metric | None, delta: float) -> str:
+    """A difference with the digits of what it is a difference of."""
+    shown = readable(delta) if metric is None else _digits(metric)(delta)
+    return shown if shown.startswith("-") else f"+{shown}"
+
+
+def _alone(case: CaseReport, name: str) -> str:
+    """Another metric of a case, without its interval, for which there is no room."""
+    metric = case.metrics.get(name)
+    return NOTHING if metric is None else _value(metric)
+
+
+def _routed(case: CaseReport, name: str) -> str:
+    """The share of a masked case's routing decisions of which something is counted."""
+    routed = case.counts.get("routed")
+    return f"{percent(case.counts.get(name, 0) / routed)}%" if routed else NOTHING

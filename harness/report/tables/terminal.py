@@ -1,0 +1,125 @@
+"""The end of a terminal session: a table per experiment, one legend, then what needs attention."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from harness.report.figures.labels import by_series
+from harness.report.report import Report
+from harness.report.subject import subject
+from harness.report.tables.case_columns import case_columns
+from harness.report.tables.columns import Column, as_table, fitted
+from harness.report.tables.vector_norms import norms_text
+
+#: Columns where nobody says how many there are: a pipe, a file.
+WIDTH = 100
+_NUMBER = re.compile(r"\d+")
+
+
+def table(
+    report: Report, *, colour: bool = False, width: int | None = None, legend: bool = True
+) -> str:
+    """A report as text of at most `width` columns, ending in a newline.
+
+    Args:
+        report: What to show.
+        colour: Add ANSI escape codes; pass whether the output is a terminal.
+        width: Columns; those of the terminal, or of $COLUMNS, unless it is given.
+        legend: Say what the columns mean, below all of them.
+    """
+    columns = terminal_width() if width is None else width
+    parts, meanings = list[RenderableType](), dict[str, dict[str, list[str]]]()
+    for name in report.experiments:
+        shown, gone = fitted(case_columns(report, name), columns)
+        parts.append(_experiment(report, name, shown, gone))
+        for column in shown:
+            meanings.setdefault(column.title, {}).setdefault(column.meaning, []).append(name)
+    if legend and (told := legend_of(meanings)):
+        parts += [Text(told, "dim"), Text("")]
+    return rendered([*parts, *_attention(report)], colour=colour, width=columns)
+
+
+def terminal_width() -> int:
+    """Columns of the terminal, of $COLUMNS where that is set, and else 100."""
+    return shutil.get_terminal_size((WIDTH, 24)).columns
+
+
+def rendered(parts: Iterable[RenderableType], *, colour: bool, width: int) -> str:
+    """Parts below each other as text, without blanks at the end of lines."""
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+    )
+    for part in parts:
+        console.print(part)
+    lines = (line.rstrip() for line in stream.getvalue().splitlines())
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def legend_of(meanings: dict[str, dict[str, list[str]]]) -> str:
+    """What each column means, said once: by title and meaning the experiments that have it."""
+    said = []
+    for title, by_meaning in meanings.items():
+        known = {meaning: names for meaning, names in by_meaning.items() if meaning}
+        for meaning, names in known.items():
+            place = f" in {', '.join(names)}" if len(known) > 1 else ""
+            said.append(f"{title}{place}: {meaning}")
+    return f"{'; '.join(said)}." if said else ""
+
+
+def left_out(titles: Sequence[str]) -> str:
+    """What is told of columns for which there was no room."""
+    return f"not shown for want of room: {', '.join(titles)}" if titles else ""
+
+
+def _experiment(report: Report, name: str, shown: Sequence[Column], gone: Sequence[str]) -> Group:
+    cases = by_series(report.experiment(name))
+    styles = ["dim" if case.id in report.baselines else "" for case in cases]
+    heading = Text.assemble((name, "bold"), f"  {', '.join(subject(report, name))}")
+    notes = [norms_text(cases), left_out(gone)]
+    below = [Text(note, "dim") for note in notes if note]
+    return Group(heading, as_table(shown, styles), *below, Text(""))
+
+
+def _attention(report: Report) -> Iterator[Text]:
+    """Why cases have no numbers, then warnings; each once, with the cases it concerns.
+
+    Of warnings that differ in their numbers only, the one with the largest stands for all.
+    """
+    errors: dict[tuple[str, str], list[str]] = {}
+    warnings: dict[str, tuple[str, list[str]]] = {}
+    for case in report.cases:
+        if case.error is not None:
+            errors.setdefault((case.status, case.error), []).append(case.id)
+        for warning in case.warnings:
+            kind = _NUMBER.sub("", warning)
+            worst, ids = warnings.get(kind, (warning, []))
+            warnings[kind] = (max(worst, warning, key=_first_number), [*ids, case.id])
+    for (status, error), ids in errors.items():
+        yield Text.assemble((f"{status}: ", "red"), f"{_cases(ids)}: {error}")
+    for warning, ids in warnings.values():
+        concerned = ids[0] if len(ids) == 1 else f"{len(ids)} cases, the worst"
+        yield Text.assemble(("warning: ", "yellow"), f"{concerned}: {warning}")
+
+
+def _first_number(text: str) -> int:
+    found = _NUMBER.search(text)
+    return int(found.group()) if found else 0
+
+
+def _cases(ids: list[str]) -> str:
+    return ids[0] if len(ids) == 1 else f"{len(ids)} cases, first {ids[0]}"

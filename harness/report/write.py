@@ -1,0 +1,176 @@
+"""A report into a directory: tables, records, samples, index.html, plots/*.png, then report.json.
+
+Each file is written beside its place and renamed into it, so none is ever torn, and a run that is
+interrupted here leaves each file either as it was or new.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ReportError
+from harness.files import atomic
+from harness.files.atomic import write_file
+from harness.report.figures.plots import plots
+from harness.report.figures.traces import trace_images
+from harness.report.forward_files import FORWARD, forward_files
+from harness.report.load import load_report, sample_records
+from harness.report.page import page
+from harness.report.report import Report
+from harness.report.schema import validate
+from harness.report.tables.paired_summary import summary_files
+from harness.store.records import record_lines
+from harness.store.results import CaseResult
+
+#: The results behind a report, from which it can be made again (`store/records.py`).
+RECORDS = "records.jsonl"
+
+# What a report's directory may hold; a write that was interrupted leaves some of it.
+_OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
+_OWN |= {FORWARD, "paired", "search"}
+
+
+def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
+    """Write a report and the samples behind it; existing files of the same names are replaced.
+
+    Returns:
+        The path of report.json.
+
+    Raises:
+        ReportError: the report does not fit its schema (nothing is written then), or the directory
+            is a file or cannot be written.
+    """
+    folder = Path(directory)
+    document = report.model_dump(mode="json")
+    validate(document, str(folder / "report.json"))
+    try:
+        (folder / "plots").mkdir(parents=True, exist_ok=True)
+        write_file(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
+        write_file(folder / "samples.jsonl", "".join(map(_line, records(results))))
+        write_file(folder / RECORDS, b"".join(record_lines(results)))
+        traced = trace_images(report, records(results))
+        write_file(folder / "index.html", page(report, records(results), traced))
+        for name, figure in plots(report):
+            image = io.BytesIO()
+            figure.savefig(image, format="png")
+            write_file(folder / "plots" / f"{name}.png", image.getvalue())
+        for name, picture in traced.items():
+            write_file(folder / "plots" / f"{name}-traces.png", picture)
+        files: list[tuple[str, str | bytes]] = [*forward_files(report, results)]
+        for name, content in [*files, *summary_files(report)]:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_file(folder / name, content)
+        target = folder / "report.json"
+        write_file(
+            target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        )
+    except OSError as error:
+        raise ReportError(
+            f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
+        ) from error
+    return target
+
+
+def write_page(path: Path | str) -> Path:
+    """Write index.html beside a report that has none, or one of another version.
+
+    Returns:
+        The path of index.html.
+
+    Raises:
+        ReportError: the report or its samples cannot be read, or the page cannot be written.
+    """
+    given = Path(path)
+    folder = given if given.is_dir() else given.parent
+    target = folder / "index.html"
+    report = load_report(given)
+    content = page(report, sample_records(folder), trace_images(report, sample_records(folder)))
+    try:
+        write_file(target, content)
+    except OSError as error:
+        raise ReportError(
+            f"{target}: cannot be written: {error.strerror or error}; copy the report elsewhere"
+        ) from error
+    return target
+
+
+def check_writable(directory: Path | str) -> bool:
+    """Find out before a run whether its report can be written; makes nothing.
+
+    Returns:
+        Whether an older report will be replaced.
+
+    Raises:
+        ReportError: the directory is a file, holds other things than a report, or cannot be made
+            or written.
+    """
+    folder = Path(directory)
+    try:
+        held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        atomic.check_writable(folder)
+    except OSError as error:
+        raise ReportError(
+            f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
+        ) from error
+    foreign = [name for name in held if name not in _OWN and not name.startswith(".")]
+    if foreign and "report.json" not in held:
+        raise ReportError(
+            f"{folder}: is no report: it holds {foreign[0]}; choose a new or an empty directory"
+        )
+    return "report.json" in held
+
+
+def default_directory(root: Path, started: datetime) -> Path:
+    """Where a report goes unless told otherwise: `reports/20260131-142500`, never an old one."""
+    base = root / "reports" / f"{started.astimezone():%Y%m%d-%H%M%S}"
+    return next(
+        candidate
+        for candidate in [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 1000))]
+        if not candidate.exists()
+    )
+
+
+def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
+    """The lines of samples.jsonl before they are text: one per case, sample and draw.
+
+    Only what was traced token by token has `traces`.
+    """
+    for result in results:
+        metrics = by_sample(result)
+        for draw in result.draws:
+            traces = {name: list(own) for name, own in draw.completion.traces.items()}
+            yield {
+                "case": result.case.id,
+                "sample": draw.sample,
+                "draw": draw.draw,
+                "prompt": draw.prompt,
+                "completion": draw.completion.text,
+                "tokens": len(draw.completion.tokens),
+                "finish_reason": draw.completion.finish_reason,
+                "error": draw.completion.error,
+                "correct": draw.score.correct,
+                "parsed": draw.score.parsed,
+                "tool_call": draw.score.tool_call,
+                "detail": draw.score.detail,
+                "agreement": draw.agreement,
+                "metrics": metrics.get(draw.sample, {}),
+                **({"traces": traces} if traces else {}),
+            }
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def by_sample(result: CaseResult) -> dict[str, dict[str, float]]:
+    """Sample id -> metric -> value over all of its draws: what comparisons pair."""
+    samples: dict[str, dict[str, float]] = {}
+    for metric, values in result.sample_metrics.items():
+        for sample, value in values.items():
+            samples.setdefault(sample, {})[metric] = value
+    return samples

@@ -1,0 +1,1 @@
+"""From a section of a spec to the intervention it describes, measuring what must be measured."""

@@ -1,0 +1,204 @@
+"""From all results of a run to its written report: the same end for every kind of run.
+
+A run that has just ended, one that was killed and is read back from its records, one that is scored
+again: what is claimed is always judged anew from the results, never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.claims.claims import Claims, unjudged
+from harness.claims.gates import check_gates
+from harness.claims.saved import SavedRun
+from harness.files.portable import portable
+from harness.report.build import build
+from harness.report.report import Gate, Report, Unjudged
+from harness.report.run_info import Cost, Git, RunInfo, Shard
+from harness.report.write import write
+from harness.resolve.progress import Counts
+from harness.resolve.usage_maps import told_once
+from harness.runs.environment import peak_memory_gib
+from harness.runs.invariants import check_invariants
+from harness.store.folder import Manifest
+from harness.store.results import CaseResult, GateResult, InvariantResult
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run's report, what was checked, where it lies, and which cases were left out and why."""
+
+    report: Report
+    invariants: Sequence[InvariantResult]
+    gates: Sequence[GateResult]
+    directory: Path
+    skipped: Sequence[str] = ()
+    compared: str = ""
+    """The table of the comparison with a saved run."""
+    kept: Path | None = None
+    """Where the run was saved to compare later ones with."""
+    deleted: int = 0
+    """Records of this run that somebody deleted from its store while it went on."""
+
+    @property
+    def failed(self) -> list[str]:
+        """Ids of the cases that have no result."""
+        return [case.id for case in self.report.cases if case.status != "complete"]
+
+    @property
+    def verdicts(self) -> list[str]:
+        """How many invariants and gates hold; nothing of what was not asked."""
+        lines = [_held("invariants", self.invariants)] if self.invariants else []
+        waiting = self.report.unjudged
+        if waiting:
+            told = f"{len(self.gates)} of {len(self.gates) + len(waiting)} judged"
+            held = sum(gate.holds for gate in self.gates)
+            told += f", {held} of {len(self.gates)} hold" * bool(self.gates)
+            several = len(self.report.experiments) > 1
+            needs = (
+                f"{each.gate}{f' of {each.experiment}' * several} needs {each.needs}"
+                for each in waiting
+            )
+            lines.append(f"gates: {told}; {'; '.join(needs)}")
+        elif self.gates:
+            lines.append(_held("gates", self.gates))
+        shard = self.report.run.shard
+        if shard is not None and shard.gates:
+            count = len(shard.gates)
+            lines.append(
+                f"{count} gate{'s' * (count != 1)} of the command line left undecided: titrate "
+                "merge judges the whole run"
+            )
+        return lines
+
+    @property
+    def problems(self) -> list[str]:
+        """What must fail the run beside failing cases: violated invariants and gates."""
+        return [*self.lost, *self.violations, *map(problem, self.failed_gates)]
+
+    @property
+    def lost(self) -> list[str]:
+        """What was taken from the store while the run went on, in a line; else nothing."""
+        if not self.deleted:
+            return []
+        told = (
+            f"{self.deleted:,} record{'s' * (self.deleted != 1)} of this run were deleted from its "
+            "store while it went on; this report has their results, a rerun makes them again"
+        )
+        return [told]
+
+    @property
+    def violations(self) -> list[str]:
+        """The invariants that do not hold, each in a line."""
+        return [
+            f"{check.name} is violated by {check.case}: {check.detail}"
+            for check in self.invariants
+            if not check.holds
+        ]
+
+    @property
+    def failed_gates(self) -> list[GateResult]:
+        """The gates that were found untrue, or that nothing decided."""
+        return [gate for gate in self.gates if not gate.holds]
+
+
+def problem(gate: GateResult) -> str:
+    """A gate that does not hold, in a line."""
+    return f"gate {gate.gate} of {gate.experiment} failed: {gate.detail}"
+
+
+def _held(name: str, found: Sequence[InvariantResult | GateResult]) -> str:
+    return f"{name}: {sum(each.holds for each in found)} of {len(found)} hold"
+
+
+def conclude(
+    run: RunInfo,
+    results: Sequence[CaseResult],
+    directory: Path,
+    findings: Sequence[InvariantResult] = (),
+    claims: Claims | None = None,
+) -> Finished:
+    """Check what results must satisfy, and write the report of all of them.
+
+    `findings` are identities that were checked on the models themselves; `claims` is what the run
+    is judged by beside its specs.
+    """
+    claims = claims or Claims()
+    results = told_once(results)
+    invariants = [*check_invariants(results), *findings]
+    judging = claims
+    if run.shard is not None:  # its part decides nothing about the whole
+        judging = replace(claims, gates=())
+        shard = run.shard.model_copy(update={"gates": tuple(claims.gates)})
+        run = run.model_copy(update={"shard": shard})
+    gates = check_gates(judging.requested(results), results, invariants, claims.saved.find)
+    levels = sorted({result.isolation for result in results if result.isolation is not None})
+    run = run.model_copy(update={"sandbox": "; ".join(levels) or None})
+    report = build(run, results, invariants)
+    compared = claims.comparing.done(SavedRun.of(report, results), claims.saved)
+    gates += compared.gates
+    judged = tuple(Gate(**asdict(gate)) for gate in gates)
+    named = {(gate.experiment, gate.gate) for gate in judged}
+    waiting = tuple(
+        Unjudged(**asdict(each))
+        for each in unjudged(results)
+        if (each.experiment, each.gate) not in named
+    )
+    report = report.model_copy(update={"gates": judged, "unjudged": waiting})
+    report = _portable(report)
+    write(report, results, directory)
+    kept = claims.comparing.keep(SavedRun.of(report, results), claims.saved)
+    return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)
+
+
+def _portable(report: Report) -> Report:
+    """The report without the paths of this machine, as it is written and returned."""
+    document = report.model_dump(mode="json")
+    try:
+        return Report.model_validate(portable(document))
+    except ValidationError:  # a number that no report can hold: whoever writes it says which
+        return report
+
+
+def run_info(
+    manifest: Manifest,
+    determinism: Mapping[str, str],
+    hardware: Mapping[str, object],
+    finished: datetime | None,
+    counts: Counts | None = None,
+) -> RunInfo:
+    """What a report says of its run; `counts` where it has just ended."""
+    git = manifest.git
+    return RunInfo(
+        id=manifest.id,
+        started=manifest.started,
+        finished=finished,
+        command=manifest.command,
+        git=None if git is None else Git(commit=git[0], dirty=git[1]),
+        versions=dict(manifest.versions),
+        hardware=dict(hardware),
+        determinism=dict(determinism),
+        shard=None if manifest.shard is None else Shard(**manifest.shard),
+        cost=None
+        if counts is None or finished is None
+        else _cost(counts, (finished - manifest.started).total_seconds()),
+    )
+
+
+def _cost(counts: Counts, wall_seconds: float) -> Cost:
+    made = counts.tokens / counts.seconds if counts.tokens and counts.seconds else None
+    return Cost(
+        wall_seconds=wall_seconds,
+        engine_seconds=counts.seconds,
+        tokens=counts.tokens,
+        tokens_per_second=made,
+        requests=counts.requests_done,
+        stored=counts.requests_stored,
+        model_loads=counts.loads,
+        peak_memory_gib=peak_memory_gib(),
+    )

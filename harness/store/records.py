@@ -1,0 +1,297 @@
+"""Case results as JSON and back, without loss: what a run writes as soon as a case is done.
+
+One record is one `CaseResult` with everything in it: draws with token ids, log-probabilities and
+scores, the intervention with its points, the case's settings and where they were written. From a
+list of records the same report is built as from the run itself, on any machine, without a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.engines.contract import Completion
+from harness.errors import StoreError, TitrateError
+from harness.files.portable import local, portable
+from harness.interventions.kinds import intervention_from
+from harness.spec import Case, Experiment, Source
+from harness.spec.form import resolved
+from harness.spec.source import Place
+from harness.store import record_shapes as shapes
+from harness.store.journal import Format, Line, encoded, lines, unusable
+from harness.store.results import CaseResult, Departure, DrawResult, InvariantResult, UsageMap
+from harness.tasks.base import Score
+
+FORMAT = Format("titrate case records", 1)
+
+Value = TypeVar("Value")
+
+
+def to_json(result: CaseResult) -> dict[str, Any]:
+    """A case result as JSON values."""
+    return {
+        "case": _case_json(result.case),
+        "task": [result.task_name, result.task_version, result.task_size],
+        "metric": result.metric,
+        "status": result.status,
+        "baseline": result.baseline,
+        "nodeid": result.nodeid,
+        "draws": [_draw_json(draw) for draw in result.draws],
+        "sample_metrics": {name: dict(each) for name, each in result.sample_metrics.items()},
+        "counts": dict(result.counts),
+        "intervention": (
+            None if result.intervention is None else result.intervention.model_dump(mode="json")
+        ),
+        "isolation": result.isolation,
+        "warnings": list(result.warnings),
+        "error": result.error,
+        "seconds": result.seconds,
+        "checks": [asdict(check) for check in result.checks],
+        "artefacts": result.artefacts,
+        "usage": None if result.usage is None else asdict(result.usage),
+    }
+
+
+def portable_json(result: CaseResult) -> dict[str, Any]:
+    """The same with its paths as reports carry them; what a model wrote is left alone."""
+    document = to_json(result)
+    draws = document.pop("draws")
+    return {**portable(document), "draws": draws}
+
+
+def from_json(document: Any) -> CaseResult:
+    """The case result that `to_json` described; equal to it.
+
+    Relative paths start at the working directory: where a run is looked at is where it was started.
+
+    Raises:
+        ValueError: the document is anything else.
+    """
+    shape = shapes.RESULT.validate_python(document)
+    name, version, size = shape["task"]
+    try:
+        case = _case_from(shape["case"])
+        described = shape["intervention"]
+        intervention = None if described is None else intervention_from(described)
+    except (TitrateError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"no case: {error}") from error
+    return CaseResult(
+        case=case,
+        task_name=name,
+        task_version=version,
+        task_size=size,
+        metric=shape["metric"],
+        status=shape["status"],
+        baseline=shape["baseline"],
+        nodeid=shape["nodeid"],
+        draws=tuple(_draw_from(draw) for draw in shape["draws"]),
+        sample_metrics=shape["sample_metrics"],
+        counts=shape["counts"],
+        intervention=intervention,
+        isolation=shape["isolation"],
+        warnings=shape["warnings"],
+        error=shape["error"],
+        seconds=shape["seconds"],
+        checks=tuple(_finding(check) for check in shape["checks"]),
+        artefacts=None if shape["artefacts"] is None else local(shape["artefacts"]),
+        usage=_usage(shape.get("usage")),  # records of earlier versions have none
+    )
+
+
+def record_lines(results: Iterable[CaseResult]) -> Iterator[bytes]:
+    """A whole file of a report's records, line by line."""
+    yield encoded({"format": FORMAT.name, "version": FORMAT.version})
+    for result in results:
+        yield encoded(portable_json(result))
+
+
+def read_records(path: Path) -> Iterator[CaseResult]:
+    """The results in a file of records, in its order.
+
+    Raises:
+        StoreError: the file is missing, holds something else or is damaged.
+    """
+    try:
+        problem = unusable(path, FORMAT)
+        if problem is not None:
+            raise StoreError(f"{problem}; make the report again with the version that wrote it")
+        for line in lines(path):
+            if line.body is None:
+                raise StoreError(
+                    f"{path}: the record at byte {line.offset} is torn or altered; copy it again"
+                )
+            if line.offset:
+                yield _result_in(line, path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def usable_records(
+    path: Path, decode: Callable[[Any], Value], skipped: Callable[[str], None]
+) -> Iterator[Value]:
+    """What can be read of a file that a process was writing when it died.
+
+    `skipped` is told of every place that cannot be used, but for a last line without its end.
+    """
+    try:
+        problem = unusable(path, FORMAT)
+        if problem is not None:
+            skipped(problem)
+            return
+        for line in lines(path):
+            if line.body is None and line.whole:
+                skipped(f"{path}: the record at byte {line.offset} is torn or altered")
+            elif line.body is not None and line.offset:
+                try:
+                    yield decode(line.record)
+                except ValueError:
+                    skipped(
+                        f"{path}: the record at byte {line.offset} is of another version of "
+                        "titrate, or of none"
+                    )
+    except OSError as error:
+        skipped(f"{path}: cannot be read: {error.strerror or error}")
+
+
+def _result_in(line: Line, path: Path) -> CaseResult:
+    try:
+        return from_json(line.record)
+    except ValueError as error:
+        raise StoreError(
+            f"{path}: the record at byte {line.offset} is no case's, or of another version of "
+            "titrate; use the one that wrote it"
+        ) from error
+
+
+def finding_from(document: Any) -> InvariantResult:
+    """The finding whose fields a document holds. Raises ValueError where they are others."""
+    return _finding(shapes.FINDING.validate_python(document))
+
+
+def _finding(shape: shapes.FindingShape) -> InvariantResult:
+    departure = shape["departure"]
+    known = None if departure is None else Departure(**departure)
+    return InvariantResult(shape["name"], shape["case"], shape["holds"], shape["detail"], known)
+
+
+def usage_from(document: Any) -> UsageMap:
+    """The map whose fields a document holds, as numbers and rows again.
+
+    Raises:
+        ValueError: they are others, or no table.
+    """
+    found = _usage(shapes.USAGE.validate_python(document))
+    assert found is not None
+    return found
+
+
+def _usage(shape: shapes.UsageShape | None) -> UsageMap | None:
+    if shape is None:
+        return None
+    widths = {len(row) for row in shape["values"]}
+    if len(shape["values"]) != len(shape["layers"]) or len(widths) != 1:
+        raise ValueError("a map of usage has a row per layer, all of one length")
+    return UsageMap(shape["expression"], shape["layers"], shape["values"])
+
+
+def completion_json(completion: Completion) -> dict[str, Any]:
+    """A completion as JSON values."""
+    return {
+        "tokens": completion.tokens,
+        "text": completion.text,
+        "finish_reason": completion.finish_reason,
+        "log_probabilities": completion.log_probabilities,
+        "counts": dict(completion.counts),
+        "error": completion.error,
+        "traces": {name: list(values) for name, values in completion.traces.items()},
+    }
+
+
+def completion_from(document: Any) -> Completion:
+    """The completion that `completion_json` described. Raises ValueError for anything else."""
+    return _completion(shapes.COMPLETION.validate_python(document))
+
+
+def _completion(shape: shapes.CompletionShape) -> Completion:
+    return Completion(
+        tokens=shape["tokens"],
+        text=shape["text"],
+        finish_reason=shape["finish_reason"],
+        log_probabilities=shape["log_probabilities"],
+        counts=shape["counts"],
+        error=shape["error"],
+        traces=shape.get("traces", {}),
+    )
+
+
+def _draw_json(draw: DrawResult) -> dict[str, Any]:
+    return {
+        "sample": draw.sample,
+        "draw": draw.draw,
+        "prompt": draw.prompt,
+        "completion": completion_json(draw.completion),
+        "score": [
+            draw.score.correct,
+            draw.score.parsed,
+            draw.score.detail,
+            draw.score.tool_call,
+            draw.score.doubt,
+        ],
+        "agreement": draw.agreement,
+    }
+
+
+def _draw_from(value: shapes.DrawShape) -> DrawResult:
+    return DrawResult(
+        sample=value["sample"],
+        draw=value["draw"],
+        prompt=value["prompt"],
+        completion=_completion(value["completion"]),
+        score=Score(*value["score"]),
+        agreement=value["agreement"],
+    )
+
+
+def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
+    """A case as JSON values; `around` is the case whose baseline it is, with some of its places."""
+    shared = around is not None and around.source.choosing()(case.source.choices) == case.source
+    return {
+        "id": case.id,
+        "experiment": case.experiment.model_dump(mode="json"),
+        "params": dict(case.params),
+        "dose": case.dose,
+        "file": case.source.file,
+        "places": (
+            None
+            if shared
+            else [[name, place.text, place.folder] for name, place in case.source.places]
+        ),
+        "choices": case.source.choices,
+        "of": case.of,
+        "sizes": dict(case.sizes),
+        "baseline": None if case.baseline is None else _case_json(case.baseline, case),
+    }
+
+
+def _case_from(value: shapes.CaseShape, around: Source | None = None) -> Case:
+    choices = value["choices"]
+    if value["places"] is not None:
+        places = tuple((name, Place(text, local(folder))) for name, text, folder in value["places"])
+        source = Source(value["file"], places, choices)
+    elif around is None:
+        raise ValueError("a case without its places in a spec")
+    else:
+        source = around.choosing()(choices)
+    baseline = value["baseline"]
+    return Case(
+        id=value["id"],
+        experiment=Experiment.model_validate(resolved(value["experiment"], Path.cwd())),
+        params=value["params"],
+        dose=value["dose"],
+        source=source,
+        of=value["of"],
+        sizes=value.get("sizes", {}),
+        baseline=None if baseline is None else _case_from(baseline, source),
+    )

@@ -1,0 +1,197 @@
+"""What a run hands to the report: one `CaseResult` per case, one `DrawResult` per completion.
+
+Plain data, no torch: results can be kept, compared and reported without a model at hand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.engines.contract import Completion
+from harness.interventions.base import Intervention
+from harness.spec import Case
+from harness.statistics.metric_kinds import MetricKind, metric_kind
+from harness.tasks.base import Score
+
+#: What opens the detail of a gate or an identity that failed because nothing decided it.
+UNDECIDED = "undecided: "
+
+CaseStatus = Literal["complete", "incomplete", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawResult:
+    """One scored completion. `agreement` counts the tokens before the first departure from the
+    baseline's completion of the same sample and draw: the whole length when they are equal, None
+    for a baseline itself.
+    """
+
+    sample: str
+    draw: int
+    prompt: str
+    completion: Completion
+    score: Score
+    agreement: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageMap:
+    """How much each router point was used, as measured: what an ordering was made from.
+
+    `values` holds a row per router layer, numbered by `layers`, with a value per expert.
+    """
+
+    expression: str
+    layers: tuple[int, ...]
+    values: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """Everything that is known of one case when it ends.
+
+    `sample_metrics` maps metric -> sample id -> value in the order of the task's samples; every
+    sample of the task is in it, also those that errored or could not be parsed (scored 0).
+    `intervention` is what was done, with every measured ordering resolved to its points.
+    `isolation` says what stood around model-written code while it was scored, None where none ran.
+    `counts` sums what the intervention counted over all completions. `baseline` is the id of the
+    case that this one is compared with: None for a baseline.
+
+    A case of forward passes has no draws; its `sample_metrics` and `task_size` are those of the
+    samples that could be measured. `checks` are identities that were checked while it ran, and
+    `artefacts` is the folder of the files that belong beside its report. `usage` is what the case's
+    points were ordered by; the first case of an experiment with that ordering has it for all.
+    """
+
+    case: Case
+    task_name: str
+    task_version: int
+    task_size: int
+    metric: str
+    status: CaseStatus
+    baseline: str | None = None
+    nodeid: str | None = None
+    draws: tuple[DrawResult, ...] = ()
+    sample_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    intervention: Intervention | None = None
+    isolation: str | None = None
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+    seconds: float = 0.0
+    checks: tuple[InvariantResult, ...] = ()
+    artefacts: str | None = None
+    usage: UsageMap | None = None
+
+    @property
+    def scored(self) -> int:
+        """Completions' samples that have a score: the task's size when nothing is missing."""
+        return len({draw.sample for draw in self.draws})
+
+    def kind(self, metric: str) -> MetricKind:
+        """What one of its metrics is: which way is better, and whether it is a share."""
+        return metric_kind(self.case.experiment.measure, metric)
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether the case intervenes at the dose that must change nothing."""
+        return self.case.is_neutral
+
+    @property
+    def tokens(self) -> int:
+        """Tokens generated for this case."""
+        return sum(len(draw.completion.tokens) for draw in self.draws)
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Where a completion first departs from the one that it must equal.
+
+    `token` counts generated tokens from 0. `own` and `expected` are token ids, None where that
+    completion had ended. `log_probability_gap` is the model's own log-probability (natural) of the
+    one minus that of the other; None where one of them had ended or is not finite.
+    """
+
+    request: str
+    token: int
+    own: int | None
+    expected: int | None
+    log_probability_gap: float | None
+
+    @classmethod
+    def between(
+        cls, request: str, own: Completion, expected: Completion, *, tolerance: float = math.inf
+    ) -> Departure | None:
+        """The first departure in tokens, or in log-probabilities beyond a tolerance, if any."""
+        longest = max(len(own.tokens), len(expected.tokens))
+        for at in range(longest):
+            mine, theirs = _token(own, at), _token(expected, at)
+            gap = _gap(own, expected, at)
+            if mine != theirs or (gap is not None and not abs(gap) <= tolerance):
+                return cls(
+                    request, at, mine, theirs, gap if gap is None or math.isfinite(gap) else None
+                )
+        return None
+
+    def __str__(self) -> str:
+        where = f"{self.request} at token {self.token}: "
+        if self.own != self.expected:
+            where += f"{_named(self.own)} instead of {_named(self.expected)}, "
+        if self.own is None or self.expected is None:
+            return where.removesuffix(", ")
+        gap = self.log_probability_gap
+        return where + f"log-probability gap {'not finite' if gap is None else f'{gap:+.2e}'}"
+
+
+def _named(token: int | None) -> str:
+    return "the end" if token is None else str(token)
+
+
+def _token(completion: Completion, at: int) -> int | None:
+    return completion.tokens[at] if at < len(completion.tokens) else None
+
+
+def _gap(own: Completion, expected: Completion, at: int) -> float | None:
+    if at >= min(len(own.log_probabilities), len(expected.log_probabilities)):
+        return None
+    return own.log_probabilities[at] - expected.log_probabilities[at]
+
+
+@dataclass(frozen=True, slots=True)
+class InvariantResult:
+    """An identity that was checked in this run. A violated one fails the run.
+
+    `departure` is where two completions first part, for an identity that compares completions.
+    """
+
+    name: str
+    case: str
+    holds: bool
+    detail: str
+    departure: Departure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """A claim of a spec and whether it held; an undecidable gate counts as failed.
+
+    The detail of one that nothing decided begins with `UNDECIDED`.
+    """
+
+    gate: str
+    experiment: str
+    holds: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnjudgedGate:
+    """A claim of a spec about cases that were not selected: no failure, and not to be forgotten."""
+
+    gate: str
+    experiment: str
+    needs: str
+    """Which cases are missing."""

@@ -1,0 +1,50 @@
+"""Paths in a report: relative to the run's start or to the home, and never anything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.files.portable import local, portable
+
+NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,5}", fullmatch=True)
+PATHS = st.lists(NAMES, max_size=3).map(lambda names: "".join(f"/{name}" for name in names))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", "/home/me")
+        yield
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("/home/me/work/specs/x.yaml:3 model: no", "./specs/x.yaml:3 model: no"),
+        ("/home/me/work", "."),
+        ("/home/me/models/x", "~/models/x"),
+        (
+            "titrate run /home/me/work/a.yaml --store='/home/me/s'",
+            "titrate run ./a.yaml --store='~/s'",
+        ),
+        ("--report=/home/me/work/out", "--report=./out"),
+        ("/home/me2/x and /srv/home/me/x", "/home/me2/x and /srv/home/me/x"),
+        ("/home/me/workshop/x", "~/workshop/x"),
+        ("/data/models/x", "/data/models/x"),
+        ("https://example.org/home/me/x", "https://example.org/home/me/x"),
+    ],
+)
+def test_the_start_and_the_home_are_named_by_their_signs(said, shown):
+    assert portable(said, Path("/home/me/work")) == shown
+    assert portable({"a": [said, 1, None]}, Path("/home/me/work")) == {"a": [shown, 1, None]}
+
+
+@given(root=PATHS, path=PATHS)
+def test_a_path_comes_back(root, path):
+    root = Path(f"/home/me{root}" if len(root) % 2 else root or "/")
+    for whole in (f"{root}{path}".replace("//", "/"), f"/home/me{path}", path or "/"):
+        assert local(portable(whole, root), root) == whole

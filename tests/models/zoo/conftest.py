@@ -1,8 +1,0 @@
-import pytest
-
-from harness.models.zoo.corpus import build_tokenizer
-
-
-@pytest.fixture(scope="session")
-def tokenizer():
-    return build_tokenizer()

@@ -1,0 +1,261 @@
+"""The browser of samples."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from harness.report.build import build
+from harness.report.load import load_report, sample_records
+from tests.report.page.browser.parts import EXAMPLE, common, completed
+from tests.report.small_run import cases_of, first, result_of, sweep
+
+
+def test_the_samples_that_broke_are_found_and_read_side_by_side(example):
+    report = load_report(EXAMPLE)
+    case = max(
+        (case for case in report.cases if case.baseline is not None),
+        key=lambda case: case.versus_baseline["pass@1"].worse,
+    )
+    worse = case.versus_baseline["pass@1"].worse
+    assert worse > 0
+    row = f'.cases tr[data-case="{case.id}"]'
+    example.mouse(f"{row} a", click=True)
+    example.wait(f"document.querySelectorAll('.list li').length === {worse}")
+    example.wait("document.querySelector('.card.marked .change.worse')")
+    lines = {(line["case"], line["sample"]): line for line in sample_records(EXAMPLE)}
+    sample = example.text(".sample h4")
+    own, base = lines[case.id, sample], lines[case.baseline, sample]
+    assert (own["correct"], base["correct"]) == (False, True)
+    assert example.text(".prompt pre") == base["prompt"]
+    assert example.text(".card.baseline pre") == base["completion"]
+    shared = len(common(own["completion"], base["completion"]))
+    assert example.text(".card.marked pre .equal") == own["completion"][:shared]
+    mark = example.text(".card.marked mark")
+    assert mark.removeprefix("↵") == own["completion"][shared : shared + 1]
+    words = example.text(".card.marked .departs")
+    assert words == (f"departs after {shared} equal characters ({own['agreement']} equal tokens)")
+    assert len(example.texts(".card")) == 1 + len(
+        [each for each in report.cases if each.baseline == case.baseline]
+    )
+
+
+def departures(show, run, ours, theirs):
+    """The words and the marked text of each sample, given pairs of texts."""
+    case = cases_of()[0]
+    base = completed(result_of(case.baseline, first(0, len(theirs))), theirs)
+    own = completed(result_of(case, first(0, len(ours)), agreement=0), ours)
+    agreements = []
+    for draw, reference in zip(own.draws, base.draws, strict=True):
+        pairs = zip(draw.completion.tokens, reference.completion.tokens, strict=False)
+        agreements.append(next((at for at, (a, b) in enumerate(pairs) if a != b), None))
+    own = replace(
+        own,
+        draws=tuple(
+            replace(
+                draw,
+                agreement=min(len(draw.completion.tokens), len(reference.completion.tokens))
+                if at is None
+                else at,
+            )
+            for draw, reference, at in zip(own.draws, base.draws, agreements, strict=True)
+        ),
+    )
+    browser = show(build(run, [base, own]), [base, own])
+    browser.js("document.querySelector('.list').focus()")
+    found = []
+    for at in range(len(ours)):
+        browser.wait(f"document.querySelector('.sample h4')?.textContent === 's/{at}'")
+        words = browser.text(".card:not(.baseline) .departs")
+        found.append((words, browser.texts(".card:not(.baseline) mark")))
+        browser.press("ArrowDown")
+    return found
+
+
+def test_the_first_departure_is_marked_and_told_exactly(show, run):
+    pairs = [
+        ("return x + 1", "return x + 1"),
+        ("return x - 1", "return x + 1"),
+        ("return", "return x"),
+        ("return x y", "return x"),
+        ("a\nb", "a b"),
+        ("", "text"),
+        ("return  x", "return x"),
+    ]
+    ours, theirs = zip(*pairs, strict=True)
+    assert departures(show, run, ours, theirs) == [
+        ("equal, token for token", []),
+        ("departs after 9 equal characters (2 equal tokens)", ["-"]),
+        ("ends after 6 equal characters (1 equal token); the baseline goes on", ["∎"]),
+        ("goes on after 8 equal characters (2 equal tokens), where the baseline ends", [" "]),
+        ("departs after 1 equal character (2 equal tokens)", ["↵\n"]),
+        ("ends after 0 equal characters (0 equal tokens); the baseline goes on", ["∎"]),
+        ("departs after 7 equal characters (2 equal tokens)", [" "]),
+    ]
+
+
+def test_equal_texts_of_other_tokens_or_another_end_are_not_called_equal(show, run):
+    case = cases_of()[0]
+    base = result_of(case.baseline, first(3, 3))
+    own = result_of(case, first(3, 3), tokens=(1, 2, 9), agreement=2)
+    cut = replace(own.draws[1].completion, tokens=(1, 2, 3, 4), finish_reason="length")
+    short = replace(own.draws[2].completion, tokens=(1, 2, 3))
+    own = replace(
+        own,
+        draws=(
+            own.draws[0],
+            replace(own.draws[1], completion=cut, agreement=4),
+            replace(own.draws[2], completion=short, agreement=3),
+        ),
+    )
+    browser = show(build(run, [base, own]), [base, own])
+    assert browser.text(".card:not(.baseline) .departs") == (
+        "same text, other tokens after the first 2"
+    )
+    browser.js("document.querySelector('.list').focus()")
+    browser.press("ArrowDown")
+    browser.wait("document.querySelector('.sample h4').textContent === 's/1'")
+    assert browser.text(".card:not(.baseline) .departs") == (
+        "same text; ended by length, the baseline by stop"
+    )
+    browser.press("End")
+    browser.wait("document.querySelector('.sample h4').textContent === 's/2'")
+    assert browser.text(".card:not(.baseline) .departs") == (
+        "same text, other tokens after the first 3"
+    )
+
+
+def test_common_beginnings_never_split_a_character(show, report, results):
+    browser = show(report, results)
+    generator = random.Random(0)
+    for _ in range(200):
+        one, other = ("".join(generator.choices("a😀😁é", k=generator.randrange(6))) for _ in "12")
+        length = browser.js(f"commonLength({one!r}, {other!r})")
+        assert length == len(common(one, other).encode("utf-16-le")) // 2, (one, other)
+
+
+def test_the_list_is_walked_filtered_and_linked_to(show, report, results):
+    browser = show(report, results)
+    browser.js("document.querySelector('.list').focus()")
+    browser.press("Home")
+    browser.press("ArrowDown", 2)
+    browser.wait("document.querySelector('.sample h4').textContent === 's/2'")
+    assert (
+        browser.js("document.querySelector('.list [aria-selected=true]').dataset.sample") == "s/2"
+    )
+    assert "sample=s%2F2" in browser.js("location.hash")
+    browser.js(
+        "(() => { const s = document.querySelectorAll('.samples select')[1];"
+        " s.value = 'worse'; s.dispatchEvent(new Event('change')); })()"
+    )
+    # Of 12 samples, 11 right in the baseline, the largest dose loses ten.
+    assert browser.text(".samples .count") == "10 of 12 samples"
+    browser.js("document.querySelector('.samples .search input').focus()")
+    browser.type("S/9")
+    assert browser.texts(".list .name") == ["s/9"]
+
+
+def test_a_link_leads_to_its_sample_even_where_a_filter_hides_it(show, report, results):
+    fragment = "#experiment=keep_topk&series=style%3Dassisted&show=worse&sample=s%2F11"
+    browser = show(report, results, fragment)
+    browser.wait("document.querySelector('.sample h4').textContent === 's/11'")
+    assert browser.texts(".card h5") == [
+        "baseline",
+        "count = 0",
+        "count = 1",
+        "count = 2",
+        "count = 4",
+        "count = 8",
+        "count = 16",
+    ]
+
+
+@pytest.mark.parametrize(
+    "fragment", ["#experiment=no", "#sample=no&show=no&at=no&series=no&draw=x", "#%", "#<b>"]
+)
+def test_a_link_that_leads_nowhere_shows_the_report(show, report, results, fragment):
+    browser = show(report, results, fragment)
+    assert len(browser.texts(".list li")) == 12
+    assert browser.text(".sample h4") == "s/1"
+
+
+def test_a_case_without_its_baseline_is_shown_uncompared(show, run):
+    results = [result_of(cases_of()[0], first(1, 2))]
+    browser = show(build(run, results), results)
+    assert browser.texts(".card h5") == ["keep_topk"]
+    assert browser.texts(".card .departs, .card mark, .card .change") == []
+    name = browser.js("document.querySelector('.list li').getAttribute('aria-label')")
+    assert name == "s/0: not compared"
+
+
+def test_draws_are_shown_one_at_a_time(show, run):
+    case = cases_of()[0]
+    base, own = result_of(case.baseline, first(1, 1)), result_of(case, first(1, 1), agreement=4)
+
+    def doubled(result, texts):
+        (draw,) = result.draws
+        return replace(
+            result,
+            draws=tuple(
+                replace(draw, draw=at, completion=replace(draw.completion, text=text))
+                for at, text in enumerate(texts)
+            ),
+        )
+
+    results = [doubled(base, ("one", "two")), doubled(own, ("one", "twice"))]
+    browser = show(build(run, results), results, "#sample=s%2F0&draw=1")
+    assert browser.text(".card:not(.baseline) pre") == "twice"
+    browser.js(
+        "(() => { const s = document.querySelector('.sample select');"
+        " s.value = '0'; s.dispatchEvent(new Event('change')); })()"
+    )
+    browser.wait("document.querySelector('.card:not(.baseline) pre').textContent === 'one'")
+
+
+def test_hostile_completions_are_text(show, run):
+    hostile = (
+        "</script><script>document.title = 'owned'</script>"
+        "<img src=x onerror=\"document.title='owned'\">"
+        "\0\x1b[31m\u202egnp.exe\ud800\u2028end\r\n" + "{{ 7 * 7 }}"
+    )
+    long = "line " * 200_000
+    case = cases_of(name="keep_topk")[0]
+    base = completed(result_of(case.baseline, first(2, 2)), [hostile + "x", long + "one"])
+    own = completed(result_of(case, first(0, 2), agreement=1), [hostile + "y", long + "two"])
+    browser = show(build(run, [base, own]), [base, own])
+    text = browser.text(".card.baseline pre")
+    assert text.startswith("</script><script>document.title = 'owned'</script><img src=x")
+    assert "␀␛[31mU+202Egnp.exeU+D800U+2028end␍\n{{ 7 * 7 }}x" in text
+    assert browser.texts(".card mark") == ["y"]
+    assert browser.js("document.title") == "keep_topk · Titrate"
+    browser.js("document.querySelector('.list').focus()")
+    browser.press("End")
+    browser.wait("document.querySelector('.sample h4').textContent === 's/1'")
+    # Of a million characters the departure is shown with what leads to it.
+    assert browser.texts(".card mark") == ["t"]
+    shown = len(browser.text(".card:not(.baseline) pre"))
+    assert shown < 10_000
+    browser.mouse(".card:not(.baseline) .unfold", click=True)
+    assert len(browser.text(".card:not(.baseline) pre")) == 1_000_003
+
+
+def test_what_was_traced_is_drawn_under_its_completion(show, run):
+    results = sweep(doses=(0, 1), styles=("agentic",), n=2)
+    doses = (0.0, 0.5, 2.0)
+    traced = tuple(
+        replace(draw, completion=replace(draw.completion, traces={"alpha <styles>": doses}))
+        for draw in results[-1].draws
+    )
+    results[-1] = replace(results[-1], draws=traced)
+    browser = show(build(run, results), results)
+    browser.wait("document.querySelector('.card .trace')")
+    heights = (
+        "[...document.querySelectorAll('.trace rect')].map((bar) => +bar.getAttribute('height'))"
+    )
+    assert browser.js(heights) == [0.5, 6, 24]
+    assert browser.texts(".traced .said") == ["alpha <styles>, up to 2.00"]
+    label = "document.querySelector('.trace').getAttribute('aria-label')"
+    assert browser.js(label) == "alpha <styles>: 0.00 0.50 2.00"
+    assert browser.js("document.querySelector('.trace title').textContent") == "token 1: 0.000"

@@ -1,0 +1,70 @@
+"""Train a member of the zoo again from its recipe: `python tools/zoo/build.py NAME`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Never
+
+from tqdm import tqdm
+
+if __name__ == "__main__":  # a script finds what lies beside it, and not the project around it
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from harness import sandbox
+from harness.errors import ModelError, TitrateError
+from tools.zoo.building import build_member
+from tools.zoo.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from tools.zoo.training import Step
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train the named member, measure it and write it; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="tools/zoo/build.py", description=__doc__)
+    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(RECIPES)}")
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="where it goes (default: NAME)"
+    )
+    parsed = parser.parse_args(arguments)
+    try:
+        output = build(parsed.name, parsed.output or Path(parsed.name))
+    except TitrateError as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        return 2
+    print(f"built {parsed.name} in {output}")
+    return 0
+
+
+def build(name: str, output: Path) -> Path:
+    """Train a member into an empty or new folder; takes minutes.
+
+    Raises:
+        ModelError: there is no such recipe, or the folder holds something.
+        SandboxError: the code that it writes cannot be run here, so that it cannot be measured.
+    """
+    if name not in RECIPES:
+        known = ", ".join(RECIPES)
+        raise ModelError(f"the zoo has no recipe for {name}; use one of {known}")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ModelError(f"{output} exists and is no empty folder; give a new one with --output")
+    sandbox.choose()  # refused before the training, not after it
+    with tqdm(desc=f"training {name}", unit=" steps", leave=False) as bar:
+        return build_member(RECIPES[name], output, partial(_show, bar))
+
+
+def _show(bar: tqdm[Never], step: Step) -> None:
+    """One more step on the bar. The last one is followed by the measurement, without a bar."""
+    bar.total = step.of
+    bar.set_postfix_str(f"loss {step.target_loss:.2f}", refresh=False)
+    bar.update()
+    if step.number == step.of:
+        bar.set_description("measuring")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
