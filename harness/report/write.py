@@ -13,13 +13,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from harness.errors import ReportError
 from harness.files import atomic
 from harness.files.atomic import write_file
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
-from harness.report.forward_files import FORWARD, forward_files
 from harness.report.load import load_report, sample_records
+from harness.report.measured_files import folders, measured_files
 from harness.report.page import page
 from harness.report.report import Report
 from harness.report.schema import validate
@@ -32,7 +34,7 @@ RECORDS = "records.jsonl"
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
-_OWN |= {FORWARD, "paired", "search"}
+_OWN |= {"paired", "search"}
 
 
 def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
@@ -61,7 +63,7 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
             write_file(folder / "plots" / f"{name}.png", image.getvalue())
         for name, picture in traced.items():
             write_file(folder / "plots" / f"{name}-traces.png", picture)
-        files: list[tuple[str, str | bytes]] = [*forward_files(report, results)]
+        files: list[tuple[str, str | bytes]] = [*measured_files(report, results)]
         for name, content in [*files, *summary_files(report)]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, content)
@@ -117,7 +119,8 @@ def check_writable(directory: Path | str) -> bool:
         raise ReportError(
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
         ) from error
-    foreign = [name for name in held if name not in _OWN and not name.startswith(".")]
+    own = _OWN | folders()
+    foreign = [name for name in held if name not in own and not name.startswith(".")]
     if foreign and "report.json" not in held:
         raise ReportError(
             f"{folder}: is no report: it holds {foreign[0]}; choose a new or an empty directory"
@@ -167,9 +170,9 @@ def _line(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def by_sample(result: CaseResult) -> dict[str, dict[str, float]]:
+def by_sample(result: CaseResult) -> dict[str, dict[str, JsonValue]]:
     """Sample id -> metric -> value over all of its draws: what comparisons pair."""
-    samples: dict[str, dict[str, float]] = {}
+    samples: dict[str, dict[str, JsonValue]] = {}
     for metric, values in result.sample_metrics.items():
         for sample, value in values.items():
             samples.setdefault(sample, {})[metric] = value

@@ -22,7 +22,6 @@ from harness.errors import FieldError, StoreError, TitrateError
 from harness.interventions.base import Intervention
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
-from harness.runs.forward import measured_case
 from harness.runs.plan import Place, Plan, PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.scoring import described, result_of, scored, without_completions
@@ -60,7 +59,7 @@ class ModelRun:
         keep: Called once with every case's result as soon as there is one.
         parts: The cases of every part of this model, where workers share it by a common store.
         part: Which of them these cases are.
-        forward: The folder where forward passes are kept, sample by sample.
+        kept: Where readings are kept, sample by sample, by the name of their measure.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class ModelRun:
         keep: Callable[[CaseResult], None] = lambda _: None,
         parts: Mapping[int, Sequence[PlannedCase]] | None = None,
         part: int = 0,
-        forward: Path = Path(".titrate", "forward"),
+        kept: Callable[[str], Path] = lambda measure: Path(".titrate", measure),
     ) -> None:
         self.engine = engine
         self._cases = list(cases)
@@ -84,7 +83,7 @@ class ModelRun:
         self._store = store
         self._verdicts = Verdicts(store)
         self._record = keep
-        self._folder = forward
+        self._kept = kept
         self._results: dict[str, CaseResult] = {}
         self._completions: dict[Place, Completion] = {}
         self._made = Counter[str]()
@@ -108,9 +107,9 @@ class ModelRun:
             for place, reason in self._plan.refused.items()
         }
         self._stream = self._run()
-        self._forward = [each for each in self._each() if each.experiment.measure == "forward"]
+        self._read = [each for each in self._each() if each.measure.reads]
         counts.requests_total += len(self._plan.places)
-        counts.requests_total += sum(each.task.size for each in self._forward)
+        counts.requests_total += sum(each.task.size for each in self._read)
         longest = max((each.max_new_tokens for each in self._plan.places), default=1)
         self._watch = StreamWatch(counts, progress, longest, len(self._asked))
 
@@ -133,10 +132,10 @@ class ModelRun:
         A case that is impossible or cannot be scored comes back as failed; an engine that stops
         working raises, for this case and for every later one that is not complete by then.
         """
-        # Forward passes come first: an engine that is left in the middle of a stream cannot read.
-        while self._forward:
-            self._measure(self._forward[0])
-            del self._forward[0]
+        # Readings come first: an engine that is left in the middle of a stream cannot read.
+        while self._read:
+            self._measure(self._read[0])
+            del self._read[0]
         baseline = None if case.baseline is None else self.result(case.baseline)
         if case.id not in self._results:
             looked = -_LOOK_EVERY
@@ -185,24 +184,25 @@ class ModelRun:
         each = [one for case in self._cases for one in (case.baseline, case) if one is not None]
         return list({one.id: one for one in each}.values())
 
-    # Forward passes -------------------------------------------------------------------------------
+    # Readings -------------------------------------------------------------------------------------
 
     def _measure(self, case: PlannedCase) -> None:
-        """Measure a case of forward passes, unless it has failed already."""
+        """Run a case that reads given texts, unless it has failed already."""
         if case.id in self._results:
             return
         if self._broken is not None:
             raise self._broken
         done = self._counts.requests_done
 
-        def progressed(pairs: int) -> None:
-            self._counts.requests_done = done + pairs
+        def progressed(samples: int) -> None:
+            self._counts.requests_done = done + samples
             self._progress.update(self._counts)
 
-        self._progress.note(f"reading the pairs of {case.id}")
+        self._progress.note(f"reading for {case.id}")
         intervention = self._interventions.get(case.id)
         try:
-            result = measured_case(self.engine, case, intervention, self._folder, progressed)
+            folder = self._kept(case.measure.name)
+            result = case.measure.runner()(self.engine, case, intervention, folder, progressed)
             result = replace(result, warnings=self._warned(case, result))
         except TitrateError as error:
             result = result_of(case, "failed", error=_located(case, error))
@@ -398,7 +398,7 @@ class ModelRun:
 
     def _timed(self, result: CaseResult) -> CaseResult:
         """The result with its share of the engine's time, as far as it has run."""
-        if result.case.experiment.measure == "forward":
+        if result.measure.reads:
             return result
         made = self._made[result.case.id]
         return replace(result, seconds=self.seconds * made / self._made_in_all if made else 0.0)

@@ -33,6 +33,7 @@ class Forecast:
     `at_most` tokens are made if none of the missing ones ends early, `expected` if they are as long
     as the stored ones are on average: None where none is stored. `unmeasured` are the orderings
     and vectors that have to be measured first, and `unknown` the requests that depend on them;
+    `readings` are the given texts that measures read, those kept by earlier runs included;
     `warnings` what is to be known of the prompts.
     """
 
@@ -49,6 +50,7 @@ class Forecast:
     unknown: int = 0
     impossible: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    readings: int = 0
 
 
 def forecast(cases: Sequence[PlannedCase], store: CompletionStore | None) -> list[Forecast]:
@@ -117,13 +119,17 @@ def _counted(
             missing.append(request)
         else:
             lengths.append(len(completion.tokens))
+    # Readings are not in the store of completions: each is counted.
+    each_once = {one.id: one for case in cases for one in (case.baseline, case) if one is not None}
+    readings = sum(one.measure.readings * one.task.size for one in each_once.values())
     return Forecast(
         model=cases[0].experiment.model,
         cases=len(cases),
         asked=sum(len(places) for places in plan.places.values()),
         requests=len(plan.places),
         stored=len(lengths),
-        loads=bool(missing or unmeasured or any(map(_reads, cases))),
+        loads=bool(missing or unmeasured or readings),
+        readings=readings,
         prompt_tokens=sum(len(request.prompt) for request in missing),
         at_most=sum(request.max_new_tokens for request in missing),
         expected=round(fmean(lengths) * len(missing)) if lengths else None,
@@ -131,11 +137,6 @@ def _counted(
         unknown=sum(isinstance(request.intervention, _Unmeasured) for request in missing),
         impossible=impossible,
     )
-
-
-def _reads(case: PlannedCase) -> bool:
-    """Whether a case is one of forward passes, which are not in the store."""
-    return case.experiment.measure == "forward"
 
 
 def _never() -> Never:

@@ -8,17 +8,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from harness.engines.contract import Request, SamplingRules, Stop
 from harness.errors import FieldError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
+from harness.metrics.entry import MetricEntry
+from harness.metrics.lookup import registered
 from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.resolve.tasks import task_of
 from harness.spec import Case, Experiment
-from harness.statistics.metric_kinds import FORWARD, OF_ROUTERS
+from harness.spec.measure import Measure, measure_named
 from harness.tasks.base import Sample, Score, Style, Task
 from harness.tasks.conversations import render
 from harness.tasks.pairs.aligned import AlignedPair
@@ -44,27 +46,44 @@ class PlannedCase:
         return self.case.experiment
 
     @property
+    def measure(self) -> Measure:
+        """What is measured in it."""
+        return measure_named(self.experiment.measure)
+
+    @property
     def metric(self) -> str:
         """The primary metric: the spec's choice, or else the first that the case measures."""
         if self.experiment.metric is not None:
             return self.experiment.metric
-        forward = self.experiment.measure == "forward"
-        return next(iter(FORWARD)) if forward else self.task.metric
+        return self.measure.entries()[0].name if self.measure.reads else self.task.metric
 
     @property
     def metrics(self) -> list[str]:
         """What the case will measure, known from its spec, the primary one first."""
-        if self.experiment.measure == "forward":
-            # Here, because they import torch: who starts workers does without.
-            from harness.models.loading import load_config
-            from harness.models.routers import has_routers
-
-            routers = has_routers(load_config(self.experiment.model))
-            found = [name for name in FORWARD if routers or name not in OF_ROUTERS]
+        if self.measure.reads:
+            found = self._read_metrics()
         else:
             draws = self.experiment.sampling.draws
             found = list(self.task.metrics([Score(correct=False, parsed=False)] * draws))
+            found += [entry.name for entry in self.counted if entry.name not in found]
         return sorted(found, key=lambda name: name != self.metric)
+
+    @property
+    def counted(self) -> list[MetricEntry]:
+        """The registered metrics that the spec asks for beside those of the task."""
+        names = dict.fromkeys([*self.experiment.metrics, self.experiment.metric or ""])
+        found = [registered(name) for name in names]
+        return [] if self.measure.reads else [entry for entry in found if entry is not None]
+
+    def _read_metrics(self) -> list[str]:
+        # Here, because they import torch: who starts workers does without.
+        from harness.models.loading import load_config
+        from harness.models.routers import has_routers
+
+        entries: Sequence[MetricEntry] = self.measure.entries()
+        needed = {need for entry in entries for need in entry.needs}
+        routers = "routers" in needed and has_routers(load_config(self.experiment.model))
+        return [entry.name for entry in entries if routers or "routers" not in entry.needs]
 
     @property
     def baseline(self) -> PlannedCase | None:
@@ -138,10 +157,10 @@ class Plan:
     ) -> list[tuple[Place, Request]]:
         """All requests of a case, with the place that each one fills.
 
-        A case that measures forward passes asks for no completion at all. Samples without a usable
+        A case that reads given texts asks for no completion at all. Samples without a usable
         pair are left out, and noted in `refused` with the reason.
         """
-        if case.experiment.measure == "forward":
+        if case.measure.reads:
             return []
         check_tokenizer(case.experiment, self.tokenizer)
         found = []

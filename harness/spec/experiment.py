@@ -24,8 +24,10 @@ from pydantic import (
     model_validator,
 )
 
+from harness import registry
 from harness.spec.dac import DacSettings
 from harness.spec.gate_expression import PATTERN, parse_gate
+from harness.spec.registered import registered
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.steering import SteeringSettings
@@ -271,12 +273,16 @@ class Experiment(Settings):
     """A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."""
     task: TaskSettings
     prompt: PromptSettings = PromptSettings()
-    measure: Literal["generate", "forward"] = "generate"
-    """Answers that are scored, or forward passes over the reference answer in both chat styles."""
+    measure: Annotated[str, registered(registry.measures)] = "generate"
+    """generate: answers that are scored; forward: forward passes over the reference answer in both
+    chat styles; or another registered measure."""
     forward: ForwardSettings = ForwardSettings()
+    metrics: list[Annotated[str, registered(registry.metrics)]] = []
+    """Registered metrics that are counted beside the task's own, such as median_tokens."""
     metric: str | None = None
     """The metric that tables, plots and gates without one are about: any that the task, or
-    the forward passes, measure, such as tool_call. Their own first one when left out."""
+    the forward passes, measure, such as tool_call, or a registered one. Their own first one when
+    left out."""
     intervention: InterventionSettings | None = None
     sampling: SamplingSettings = SamplingSettings()
     engine: EngineSettings = EngineSettings()

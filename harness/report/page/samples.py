@@ -77,7 +77,7 @@ def embed(
         if position is not None:
             samples = experiments.setdefault(cases[position].experiment, {})
             row = tuple(record.get(name) for name in ROW)
-            value = (record.get("metrics") or {}).get(cases[position].metric)
+            value = _number(cases[position], record.get("metrics") or {})
             samples.setdefault(str(record["sample"]), []).append(_Draw(position, row, value))
     chunks: list[str] = []
     indexes = {}
@@ -92,6 +92,14 @@ def embed(
                 chunks.append(packed)
         indexes[name] = _packed(_index(cases, samples, places))
     return Embedded(indexes, chunks)
+
+
+def _number(case: CaseReport, metrics: Mapping[str, Any]) -> float | None:
+    """The primary metric of a sample alone; None in reports of earlier versions."""
+    value = metrics.get(case.metric)
+    return (
+        value if value is None or isinstance(value, float) else case.kind(case.metric).of([value])
+    )
 
 
 def _portions(samples: Mapping[str, Sequence[_Draw]]) -> Iterator[list[str]]:
