@@ -35,7 +35,13 @@ def check_case(case: PlannedCase) -> None:
 
 
 def check_metric(case: PlannedCase) -> None:
-    """Raise `FieldError` for a primary metric that the case does not measure."""
+    """Raise `FieldError` for a metric that the case does not measure."""
+    if case.measure.reads and case.experiment.metrics:
+        raise FieldError(
+            "metrics",
+            f"{case.experiment.metrics[0]} is counted of completions, and measure: "
+            f"{case.measure.name} asks for none; leave metrics out",
+        )
     chosen = case.experiment.metric
     if chosen is not None and chosen not in (names := case.metrics):
         raise FieldError(

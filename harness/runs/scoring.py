@@ -128,6 +128,7 @@ def result_of(
     counts: Mapping[str, int] | None = None,
     intervention: Intervention | None = None,
     warnings: tuple[str, ...] = (),
+    artefacts: str | None = None,
 ) -> CaseResult:
     """A case's result; what is left out is empty."""
     return CaseResult(
@@ -146,6 +147,7 @@ def result_of(
         intervention=intervention,
         warnings=warnings,
         error=error,
+        artefacts=artefacts,
     )
 
 

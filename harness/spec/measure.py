@@ -28,9 +28,9 @@ class Measure:
         noun: What it reads of a model, in words, such as `forward passes`.
         summary: What it is for, in a line.
         run: `(engine, case, intervention, folder, told) -> CaseResult` for a case that reads given
-            texts. `told` takes the number of samples that are done; a folder of files to go with
-            the report is the result's `artefacts`. None: the case asks for completions, which its
-            task scores.
+            texts. `folder` is shared by all of its cases and runs; what lies in it and goes with
+            the report is the folder that the result's `artefacts` names. `told` takes the number of
+            samples that are done. None: the case asks for completions, which its task scores.
         metrics: The metrics (`MetricEntry`) of such a case, the primary one first; those that need
             what a model lacks are left out.
         styles: `(experiment) -> {style: field}`, the prompt styles that are read, with the field of

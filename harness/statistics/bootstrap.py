@@ -77,7 +77,7 @@ def _drawn(n: int, number: Callable[[Sequence[int]], float]) -> NDArray[np.float
     """The number of each draw of `n` samples; none of them for a single sample."""
 
     def checked(at: NDArray[np.intp]) -> float:
-        found = number(at.tolist())
+        found = float(number(at.tolist()))
         if not math.isfinite(found):
             raise ReportError(f"the aggregate of {n} samples is {found}; it must be finite")
         return found
