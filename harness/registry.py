@@ -173,5 +173,12 @@ metrics: Registry[Any] = Registry(
 tasks: Registry[Any] = Registry("task", "titrate.tasks", {})
 triggers: Registry[Any] = Registry("trigger", "titrate.triggers", {})
 judges: Registry[Any] = Registry("judge", "titrate.judges", {})
-engines: Registry[Any] = Registry("engine", "titrate.engines", {})
+engines: Registry[Any] = Registry(
+    "engine",
+    "titrate.engines",
+    {
+        "transformers": "harness.engines.transformers.entry:ENGINE",
+        "vllm": "harness.engines.vllm.entry:ENGINE",
+    },
+)
 exports: Registry[Any] = Registry("export", "titrate.exports", {})

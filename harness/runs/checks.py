@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from harness.engines.vllm.availability import check_machine
-from harness.engines.vllm.layout import check_layout
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
-from harness.models.loading import load_config, pick_device
+from harness.models.loading import load_config
 from harness.resolve.pair_files import pairs_of
 from harness.resolve.resolver import check_intervention
 from harness.runs.plan import PlannedCase
 from harness.runs.prompt_styles import check_styles
 from harness.spec import Experiment
+from harness.spec.engine_kind import engine_named
 from harness.spec.form import suggestion
 
 
@@ -53,24 +50,6 @@ def check_metric(case: PlannedCase) -> None:
 
 def check_engine(experiment: Experiment) -> None:
     """Raise `FieldError` for an engine that is not here, or cannot do what is asked of it."""
-    if experiment.engine.name == "transformers":
-        _check_device(experiment.engine.device)
-        return
-    engine, temperature = experiment.engine, experiment.sampling.temperature
-    check_machine(engine)
-    check_layout(load_config(experiment.model), engine)
-    if engine.speculation is not None and temperature > 0:
-        raise FieldError(
-            "sampling.temperature",
-            f"{temperature:g} with engine.speculation: {engine.speculation}, which keeps greedy "
-            "decoding only; leave speculation out, or use temperature 0",
-        )
-
-
-@cache
-def _check_device(device: str) -> None:
-    try:
-        pick_device(device)
-    except ModelError as error:
-        problem = str(error).removeprefix("engine.device ")
-        raise FieldError("engine.device", problem) from error
+    engine = engine_named(experiment.engine.name)
+    engine.check_machine(experiment.engine)
+    engine.check_experiment(experiment)

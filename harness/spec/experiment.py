@@ -26,6 +26,7 @@ from pydantic import (
 
 from harness import registry
 from harness.spec.dac import DacSettings
+from harness.spec.engine_kind import engine_named, takers
 from harness.spec.gate_expression import PATTERN, parse_gate
 from harness.spec.registered import registered
 from harness.spec.search import SearchSettings
@@ -184,7 +185,7 @@ class ForwardSettings(Settings):
 class EngineSettings(Settings):
     """What makes the tokens, and at which precision. Each engine takes the fields that name it."""
 
-    name: Literal["transformers", "vllm"] = "transformers"
+    name: Annotated[str, registered(registry.engines)] = "transformers"
     """transformers, or vllm (an installation of its own; docs/vllm.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: float32 on a CPU, the checkpoint's own type elsewhere."""
@@ -223,35 +224,15 @@ class EngineSettings(Settings):
 
     @model_validator(mode="after")
     def _one_engine(self) -> Self:
-        if self.name == "transformers":
-            foreign = next((name for name in _VLLM if getattr(self, name) is not None), None)
-            remedy = "use engine.name: vllm"
-        else:
-            defaults = type(self).model_fields
-            foreign = next(
-                (name for name in _TRANSFORMERS if getattr(self, name) != defaults[name].default),
-                None,
-            )
-            remedy = "leave it out, or use engine.name: transformers"
-        if foreign is not None:
-            value = getattr(self, foreign)
-            raise ValueError(f"{foreign}: {value} means nothing to {self.name}; {remedy}")
+        for field, info in type(self).model_fields.items():
+            value = getattr(self, field)
+            if field == "name" or value == info.default:
+                continue  # nothing is asked of an engine: no entry has to be loaded
+            if field not in engine_named(self.name).settings:
+                able = " or ".join(takers(field))
+                remedy = "leave it out" + (f", or use engine.name: {able}" if able else "")
+                raise ValueError(f"{field}: {value} means nothing to {self.name}; {remedy}")
         return self
-
-
-# Fields that only one engine understands; those of transformers by the default that means nothing.
-_VLLM = (
-    "tensor_parallel_size",
-    "pipeline_parallel_size",
-    "distributed_executor",
-    "separate_process",
-    "gpu_memory_utilization",
-    "max_num_batched_tokens",
-    "enforce_eager",
-    "model_runner",
-    "speculation",
-)
-_TRANSFORMERS = ("device", "device_map", "drafts", "determinism")
 
 
 class Requirements(Settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,10 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from harness.errors import RegistryError
 from harness.registry import Registry
+
+#: Characters of a wrong name that are shown.
+_MOST = 80
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,11 @@ class registered:  # noqa: N801 - an annotation, read as a word: `Annotated[str,
 
     def _checked(self, name: str) -> str:
         if name not in self.registry:
-            try:
-                self.registry.get(name)
-            except RegistryError as error:
-                raise ValueError(str(error)) from None
+            known = self.registry.names()
+            close = difflib.get_close_matches(name, known, n=1)
+            shown = repr(name) if len(name) <= _MOST else f"{name[:_MOST]!r}..."
+            raise ValueError(
+                f"{shown} is not accepted; it should be one of {', '.join(known)}"
+                + (f"; did you mean {close[0]}?" if close else "")
+            )
         return name

@@ -79,7 +79,7 @@ def test_without_a_word_of_them_nothing_is_counted(spec):
         (
             "[answer_",
             "[answr_",
-            r"lengths\.yaml:5 metrics\[0\]: 'answr_perplexity' is not a metric",
+            r"yaml:5 metrics\[0\]: 'answr_perplexity' is not accept",
         ),
         ("gates:", "measure: forward\ngates:", r"lengths\.yaml:\d+ metrics: answer_perplexity"),
         ("median_tokens <=", "median_token <=", r"did you mean median_tokens\?"),

@@ -108,7 +108,7 @@ def test_a_test_of_single_samples_is_refused_by_name():
         with pytest.raises(ReportError, match=told):
             paired(one, other, MEDIAN_TOKENS, test)
     assert paired(one, other, MEDIAN_TOKENS, "paired_bootstrap").test == "paired_bootstrap"
-    with pytest.raises(ReportError, match="^paired_bootstrap: plain is a mean over samples"):
+    with pytest.raises(ReportError, match=r"^paired_bootstrap: plain is a mean over samples"):
         paired(one, other, PLAIN, "paired_bootstrap")
     with pytest.raises(ReportError, match=r"^mcnemar_exact: not all values of plain are 0 or 1"):
         paired(one, other, PLAIN, "mcnemar_exact")
