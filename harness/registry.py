@@ -182,3 +182,11 @@ engines: Registry[Any] = Registry(
     },
 )
 exports: Registry[Any] = Registry("export", "titrate.exports", {})
+columns: Registry[Any] = Registry(
+    "token column",
+    "titrate.columns",
+    {
+        "alpha": "harness.metrics.column:ALPHA",
+        "log_probability": "harness.metrics.column:LOG_PROBABILITY",
+    },
+)

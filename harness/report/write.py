@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from harness.errors import ReportError
 from harness.files import atomic
 from harness.files.atomic import write_file
+from harness.metrics.column import columns_of
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
 from harness.report.load import load_report, sample_records
@@ -27,7 +28,7 @@ from harness.report.report import Report
 from harness.report.schema import validate
 from harness.report.tables.paired_summary import summary_files
 from harness.store.records import record_lines
-from harness.store.results import CaseResult
+from harness.store.results import CaseResult, answer_of
 
 #: The results behind a report, from which it can be made again (`store/records.py`).
 RECORDS = "records.jsonl"
@@ -141,12 +142,14 @@ def default_directory(root: Path, started: datetime) -> Path:
 def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     """The lines of samples.jsonl before they are text: one per case, sample and draw.
 
-    Only what was traced token by token has `traces`.
+    Only what has numbers per token has `traces`.
     """
     for result in results:
         metrics = by_sample(result)
         for draw in result.draws:
-            traces = {name: list(own) for name, own in draw.completion.traces.items()}
+            traces = columns_of(
+                answer_of(draw), draw.completion.traces, result.case.experiment.columns
+            )
             yield {
                 "case": result.case.id,
                 "sample": draw.sample,

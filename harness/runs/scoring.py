@@ -16,7 +16,7 @@ from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer
 from harness.runs.agreement import agreed
 from harness.runs.plan import Place, PlannedCase
-from harness.store.results import CaseResult, CaseStatus, DrawResult, SampleMetrics
+from harness.store.results import CaseResult, CaseStatus, DrawResult, SampleMetrics, answer_of
 from harness.store.verdicts import Verdicts
 from harness.tasks.base import Score
 from harness.tasks.reasoning import opened_by
@@ -172,10 +172,7 @@ def _answers(case: PlannedCase, draws: Sequence[DrawResult]) -> dict[str, list[A
     """Sample -> what metrics see of its draws."""
     found: dict[str, list[Answer]] = {sample.id: [] for sample in case.task.samples}
     for draw in draws:
-        made, score = draw.completion, draw.score
-        found[draw.sample].append(
-            Answer(made.tokens, made.text, made.log_probabilities, score.correct, score.parsed)
-        )
+        found[draw.sample].append(answer_of(draw))
     return found
 
 

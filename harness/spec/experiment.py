@@ -260,6 +260,9 @@ class Experiment(Settings):
     forward: ForwardSettings = ForwardSettings()
     metrics: list[Annotated[str, registered(registry.metrics)]] = []
     """Registered metrics that are counted beside the task's own, such as median_tokens."""
+    columns: list[Annotated[str, registered(registry.columns)]] = []
+    """Numbers per generated token to keep in samples.jsonl and to show on the page, such as
+    log_probability."""
     metric: str | None = None
     """The metric that tables, plots and gates without one are about: any that the task, or
     the forward passes, measure, such as tool_call, or a registered one. Their own first one when

@@ -33,6 +33,7 @@ _ONE_PER_EXPERIMENT = {
     "dose",
     "forward",
     "gates",
+    "columns",
     "measure",
     "metrics",
     "name",

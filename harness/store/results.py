@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from harness.engines.contract import Completion
 from harness.interventions.base import Intervention
-from harness.metrics.entry import MetricEntry
+from harness.metrics.entry import Answer, MetricEntry
 from harness.metrics.lookup import metric_of
 from harness.spec import Case
 from harness.spec.measure import Measure, measure_named
@@ -42,6 +42,12 @@ class DrawResult:
     completion: Completion
     score: Score
     agreement: int | None = None
+
+
+def answer_of(draw: DrawResult) -> Answer:
+    """What metrics and columns see of a completion."""
+    made, score = draw.completion, draw.score
+    return Answer(made.tokens, made.text, made.log_probabilities, score.correct, score.parsed)
 
 
 @dataclass(frozen=True, slots=True)
