@@ -264,9 +264,8 @@ class Experiment(Settings):
     """Numbers per generated token to keep in samples.jsonl and to show on the page, such as
     log_probability."""
     metric: str | None = None
-    """The metric that tables, plots and gates without one are about: any that the task, or
-    the forward passes, measure, such as tool_call, or a registered one. Their own first one when
-    left out."""
+    """The metric that tables, plots and gates without one are about: any that the task, or the
+    measure, has, such as tool_call, or a registered one. Their own first one when left out."""
     intervention: InterventionSettings | None = None
     sampling: SamplingSettings = SamplingSettings()
     engine: EngineSettings = EngineSettings()

@@ -2,8 +2,9 @@
 
 Samples are drawn with replacement, a sample with its values on both sides of a difference, and the
 number is computed anew from each draw. Interval (percentile) and p come from the same draws, so
-that from six samples on an interval at 95 % excludes 0 exactly where p is below 0.05. Seeded: the same for the same
-values in the same order. A spread that the draws do not show is None, and no interval of width 0.
+that from six samples on an interval at 95 % excludes 0 exactly where p is below 0.05. Seeded: the
+same for the same values in the same order. A spread that the draws do not show is None, and no
+interval of width 0.
 
 Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapters 13 and 15.
 """
