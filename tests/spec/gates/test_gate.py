@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from harness.errors import FieldError
-from harness.spec import Experiment
+from harness.errors import FieldError, SpecError
+from harness.spec import Experiment, expand
 from harness.spec.complaints import validated
 from harness.spec.gates import (
     PATTERN,
@@ -129,6 +129,7 @@ def test_a_claim_is_json_and_comes_back_from_it_and_a_spec_keeps_its_text(text):
         experiment = Experiment.model_validate(form)
         written = experiment.model_dump(mode="json")
         assert (experiment.gates, written["gates"]) == ([gate], [text])
+        assert experiment.model_dump()["gates"] == [text]
         assert Experiment.model_validate(written) == experiment
         assert Experiment.model_validate({**form, "gates": [gate]}).gates[0] is gate
 
@@ -151,6 +152,21 @@ def test_what_is_no_text_of_a_gate_is_told_at_its_place(gates, says):
     form = {"name": "small", "model": "zoo/moe", "task": {"name": "gsm8k"}, "gates": gates}
     with pytest.raises(FieldError, match=says):
         validated(form)
+
+
+def test_a_copy_with_the_texts_of_other_gates_is_a_form_too():
+    form = {
+        "name": "small",
+        "model": "zoo/moe",
+        "task": {"name": "gsm8k"},
+        "axes": {"seed": [0, 1]},
+    }
+    copy = Experiment.model_validate(form).model_copy(update={"gates": ["pass@1 > 0 where seed=1"]})
+    assert expand(copy)[0].experiment.gates == [parse_gate("pass@1 > 0 where seed=1")]
+    with pytest.raises(SpecError, match=r"gates\[0\]: 'pass@1 > 0 where seed=2': seed is never"):
+        expand(copy.model_copy(update={"gates": ["pass@1 > 0 where seed=2"]}))
+    with pytest.raises(SpecError, match=r"gates\[0\]: 'bogus' is no gate"):
+        expand(copy.model_copy(update={"gates": ["bogus"]}))
 
 
 @pytest.mark.parametrize(
