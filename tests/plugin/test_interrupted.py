@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from harness.report.load import load_report
 from tests.durability.project import SPEC, make_project
 
 COMMAND = ("-m", "pytest", "benches", "-p", "no:cacheprovider", "--titrate-report=out")
-LONG = SPEC.replace("limit: 3", "limit: 60").replace("max_new_tokens: 10", "max_new_tokens: 32")
+LONG = SPEC.replace("limit: 3", "limit: 30").replace("max_new_tokens: 10", "max_new_tokens: 32")
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Terminal:
     @classmethod
     def of(cls, folder: Path) -> Terminal:
         ours, theirs = pty.openpty()
+        # Whoever runs the tests in the background of a shell has it ignored, and children inherit.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             # As a shell does it: the terminal becomes the session's, and ^C reaches its group.
             ["setsid", "--ctty", "--wait", sys.executable, *COMMAND],
@@ -41,6 +44,7 @@ class Terminal:
             stderr=theirs,
             env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "TERM": "xterm"},
         )
+        signal.signal(signal.SIGINT, before)
         os.close(theirs)
         return cls(process, ours)
 
