@@ -126,7 +126,7 @@ def test_what_was_found_on_models_and_what_was_asked_of_a_comparison_stays(here,
         (
             "no records",
             StoreError,
-            r"out: has no records\.jsonl, .* scored again; to have it, run again: ",
+            r"out: has no records\.jsonl, .* to have it, run again: ",
         ),
         ("torn records", StoreError, "is torn or altered; copy it again"),
         ("other schema", ReportError, "schema"),
