@@ -1,12 +1,14 @@
 """Every error that Titrate raises on purpose, as one tree.
 
     TitrateError                 catch this to catch them all
+    ├── OptionError              a value of an option is impossible; knows the option
     ├── FieldError               a value of a spec is impossible; knows its field, not yet its file
     ├── SpecError                the same with its place: `file:line field: problem; remedy`
     ├── ModelError               a model that is missing, or lacks what was asked of it
     ├── TaskError                a task that is missing, or data that is not what it claims to be
     ├── VectorError              a file of steering vectors that cannot be read or written
     ├── OutputError              an output that was asked for where nothing can be written
+    ├── RegistryError            a name that nothing is registered by, or that two things would have
     ├── RequestError             one request that an engine refuses; the requests beside it go on
     ├── SandboxError             untrusted code cannot be run at the isolation that was asked for
     ├── StoreError               a completion store, or a run's records, that cannot be used
@@ -64,6 +66,27 @@ class TitrateError(Exception):
         super().__init__(printable(message))
 
 
+class OptionError(TitrateError):
+    """A value of an option that cannot be used: `--titrate-gate 'pass@1 >= x' is no gate; ...`.
+
+    Args:
+        option: Its name in Python: `compare_fail`.
+        problem: The value, and what is wrong with it.
+        add: An option that would help, and the name of its value.
+    """
+
+    def __init__(self, option: str, problem: str, *, add: tuple[str, str] | None = None) -> None:
+        remedy = "" if add is None else f"; add {_flag(add[0])} {add[1]}"
+        super().__init__(one_line(f"{_flag(option)} {problem}{remedy}"))
+        self.option = option
+        self.problem = problem
+        self.add = add
+
+
+def _flag(option: str) -> str:
+    return f"--titrate-{option.replace('_', '-')}"
+
+
 class FieldError(TitrateError):
     """A value that a room further down the road found impossible.
 
@@ -108,6 +131,10 @@ class VectorError(TitrateError):
 
 class OutputError(TitrateError):
     """A file or a folder that was asked for where nothing can be written."""
+
+
+class RegistryError(TitrateError):
+    """A name that nothing is registered by, that is taken, or whose object cannot be imported."""
 
 
 class RequestError(TitrateError):
