@@ -15,6 +15,7 @@ import selectors
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -69,7 +70,9 @@ def run(order: dict, streams: list[int]) -> None:
     try:
         status = PROGRAMS[order["program"]](order["arguments"])
     except SystemExit as ended:
-        status = ended.code if isinstance(ended.code, int) else 1
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # what an interpreter would print as its last words
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
