@@ -11,8 +11,8 @@ import pytest
 import harness
 from harness.errors import OptionError, SpecError
 from harness.registry import measures
+from harness.runs.checks import planned
 from harness.runs.forecast import forecast
-from harness.runs.plan import planned
 from harness.spec import expand, load
 
 SPEC = """\

@@ -11,7 +11,7 @@ import harness
 from harness.errors import SpecError
 from harness.metrics.completions import MEDIAN_TOKENS, PERPLEXITY
 from harness.metrics.entry import Answer
-from harness.runs.plan import planned
+from harness.runs.checks import planned
 from harness.spec import expand, load
 
 SPEC = """\
