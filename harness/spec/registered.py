@@ -35,8 +35,9 @@ class registered:  # noqa: N801 - an annotation, read as a word: `Annotated[str,
             known = self.registry.names()
             close = difflib.get_close_matches(name, known, n=1)
             shown = repr(name) if len(name) <= _MOST else f"{name[:_MOST]!r}..."
+            *others, last = map(repr, known)
             raise ValueError(
-                f"{shown} is not accepted; it should be one of {', '.join(known)}"
+                f"{shown} is not accepted; it should be {', '.join(others)} or {last}"
                 + (f"; did you mean {close[0]}?" if close else "")
             )
         return name
