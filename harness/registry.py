@@ -152,7 +152,15 @@ class Registry(Generic[T]):
             )
 
 
-interventions: Registry[Any] = Registry("kind of intervention", "titrate.interventions", {})
+interventions: Registry[Any] = Registry(
+    "kind of intervention",
+    "titrate.interventions",
+    {
+        "router_mask": "harness.interventions.router_mask.kind:KIND",
+        "steering": "harness.interventions.steering.kind:KIND",
+        "dac": "harness.interventions.dac.kind:KIND",
+    },
+)
 rules: Registry[Any] = Registry("sampling rule", "titrate.rules", {})
 measures: Registry[Any] = Registry("measure", "titrate.measures", {})
 metrics: Registry[Any] = Registry("metric", "titrate.metrics", {})

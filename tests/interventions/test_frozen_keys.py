@@ -10,9 +10,10 @@ import pytest
 from harness.engines.contract import Request, SamplingRules, Stop
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
-from harness.interventions.dac import DAC, Difference, Property
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Condition, Steering, Term
+from harness.interventions.dac.description import DAC, Difference, Property
+from harness.interventions.residual import Condition, Term
+from harness.interventions.router_mask.description import RouterMask
+from harness.interventions.steering.description import Steering
 
 
 def vector(*shape: int) -> Array:
