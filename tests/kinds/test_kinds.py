@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +19,7 @@ from harness.resolve.resolver import check_intervention
 from harness.spec import expand, experiment_schema, load
 from harness.spec.form import fields
 
+ROOT = Path(harness.__file__).parents[1]
 SPEC = """\
 name: own
 model: zoo/moe
@@ -119,3 +124,24 @@ def test_a_kind_whose_parts_contradict_each_other_is_refused():
     with pytest.raises(RegistryError, match="acts by policy, but its description Nudge by res"):
         _ = Kind("nudge", "", mechanism="policy", **parts).description
     assert kind_of("steering").description.mechanism == kind_of("steering").mechanism
+
+
+def test_the_example_of_the_documentation_runs_from_a_conftest(tmp_path):
+    """All that a user writes: one module, one line of a conftest.py, and a spec."""
+    text = (ROOT / "docs" / "kinds.md").read_text("utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "ban.py").write_text(code)
+    (tmp_path / "conftest.py").write_text(
+        "from harness import registry\n\nregistry.interventions.register('ban', 'ban:KIND')\n"
+    )
+    section = "{kind: ban, strength: 0.0}"
+    (tmp_path / "own.yaml").write_text(SPEC % (section, "strength", "50.0", "strength"))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "own.yaml"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "2 passed" in done.stdout, done.stdout + done.stderr

@@ -69,9 +69,7 @@ def test_a_missing_library_is_named_with_its_command(
 
 
 def test_an_unknown_format_names_those_that_are(loaded, tmp_path):
-    with pytest.raises(
-        ReportError, match="'xlsx' is not a format of reports; use one of csv"
-    ):
+    with pytest.raises(ReportError, match="'xlsx' is not a format of reports; use one of csv"):
         export(loaded, "xlsx", tmp_path)
 
 
