@@ -23,16 +23,11 @@ from pydantic import (
     model_validator,
 )
 
-from harness.spec.gate_expression import PATTERN, parse_gate
+from harness.spec.gates import Gate
 from harness.spec.intervention import AnyIntervention
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.usage_expression import UsageText
-
-
-def _gate(text: str) -> str:
-    parse_gate(text)
-    return text
 
 
 def _day(text: str) -> str:
@@ -82,11 +77,6 @@ class PromptSettings(Settings):
                 "date means nothing to pairs, which are rendered already; leave it out"
             )
         return self
-
-
-Gate = Annotated[
-    str, Field(max_length=400, json_schema_extra={"pattern": PATTERN}), AfterValidator(_gate)
-]
 
 
 class SamplingSettings(Settings):
