@@ -44,7 +44,7 @@ def _probes(parsed: argparse.Namespace) -> int:
     from harness.report.figures.probe_plots import probe_plot
     from harness.report.write import default_directory
     from harness.resolve.activation_cache import ActivationCache
-    from harness.resolve.probing import probing
+    from harness.resolve.steering_probes import probing
     from harness.runs.deferred import DeferredEngine
     from harness.runs.requirements import unmet
     from harness.spec import load

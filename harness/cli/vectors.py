@@ -107,7 +107,7 @@ def _build(parsed: argparse.Namespace) -> int:
     from harness.files.atomic import check_writable, output
     from harness.interventions.vector_formats import write_own
     from harness.launch.live import LiveLine
-    from harness.resolve.vector_files import build
+    from harness.resolve.steering_files import build
 
     if parsed.spec is not None:
         experiment = _asked_in(parsed)
@@ -143,7 +143,7 @@ def _check_described(parsed: argparse.Namespace) -> None:
 
 
 def _asked_in(parsed: argparse.Namespace) -> Experiment:
-    from harness.resolve.vector_files import asked_in
+    from harness.resolve.steering_files import asked_in
 
     return asked_in(parsed.spec, _overrides(parsed))
 
@@ -163,7 +163,7 @@ def _import(parsed: argparse.Namespace) -> int:
             name = {"overrides": "set"}.get(option, option)
             raise VectorError(f"--{name} is for measuring hidden states; give --model with it")
     from harness.interventions.vector_formats import joined, read_any, write_own
-    from harness.resolve.vector_files import foreign, measured
+    from harness.resolve.steering_files import foreign, measured
 
     vectors = joined([(file, read_any(file, parsed.layer)) for file in parsed.files])
     if parsed.model is not None:
@@ -214,7 +214,7 @@ def _show(parsed: argparse.Namespace) -> int:
 
 def _experiment(parsed: argparse.Namespace, layers: list[int] | None, site: str) -> Experiment:
     """What a vector of the command line's settings would steer."""
-    from harness.resolve.vector_files import asked_by
+    from harness.resolve.steering_files import asked_by
     from harness.spec import engine_settings
 
     foreign = next((each for each in parsed.overrides if not each.startswith("engine.")), None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.engines.vllm import availability
 from harness.errors import FieldError, SpecError, TaskError
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import load
 from harness.runs.checks import planned
 from harness.runs.plan import Place, Plan, PlannedCase, by_model, check_compatible
