@@ -125,3 +125,21 @@ def test_greedy_threshold_of_one_is_greedy_and_of_nothing_is_off():
     assert torch.equal(drawn(greedy_threshold=1.0), logits.argmax(dim=-1))
     assert torch.equal(drawn(greedy_threshold=0.0), drawn())
     assert not torch.equal(drawn(), logits.argmax(dim=-1))
+
+
+def test_draws_stay_what_they_were():
+    """Stored completions were drawn like this, whatever the rows beside them asked for."""
+    logits = torch.randn(16, 500, generator=torch.Generator().manual_seed(0)) * 3
+    rules = [
+        SamplingRules(),
+        SamplingRules(temperature=1.0),
+        SamplingRules(temperature=2.0, top_k=3),
+        SamplingRules(temperature=0.7, top_p=0.5, min_p=0.1),
+        SamplingRules(temperature=1.5, greedy_threshold=0.3),
+        SamplingRules(temperature=1.3, top_k=40, top_p=0.9, min_p=0.02, greedy_threshold=0.05),
+        SamplingRules(temperature=3.0, min_p=0.01),
+        SamplingRules(temperature=1.2, top_p=0.95),
+    ]
+    own = choose(logits, RowRules.of(rules * 2, CPU), torch.arange(16), torch.arange(16) % 5)
+    first, second = [393, 38, 472, 48, 228, 5, 373, 474], [226, 335, 65, 476, 6, 22, 341, 327]
+    assert own.tokens.tolist() == first + second
