@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from harness.errors import RegistryError
@@ -39,6 +40,13 @@ def load_object(reference: str) -> Any:
     for name in path.split("."):
         found = getattr(found, name)
     return found
+
+
+def files_of(package: str, name: str) -> dict[str, str]:
+    """References to an object in every file of a package, by the files' names; imports none."""
+    folder = Path(__file__).parent.joinpath(*package.split(".")[1:])
+    stems = sorted(path.stem for path in folder.glob("[!_]*.py"))
+    return {stem: f"{package}.{stem}:{name}" for stem in stems}
 
 
 @dataclass(frozen=True)
@@ -153,7 +161,9 @@ class Registry(Generic[T]):
 
 
 interventions: Registry[Any] = Registry("kind of intervention", "titrate.interventions", {})
-rules: Registry[Any] = Registry("sampling rule", "titrate.rules", {})
+rules: Registry[Any] = Registry(
+    "sampling rule", "titrate.rules", files_of("harness.sampling.builtin", "RULE")
+)
 measures: Registry[Any] = Registry("measure", "titrate.measures", {})
 metrics: Registry[Any] = Registry("metric", "titrate.metrics", {})
 tasks: Registry[Any] = Registry("task", "titrate.tasks", {})

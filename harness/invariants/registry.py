@@ -110,6 +110,7 @@ FAMILIES: tuple[Family, ...] = (
             sampling.one_candidate_is_greedy,
             sampling.greedy_ignores_randomness,
             sampling.draws_stay_among_the_candidates,
+            sampling.a_cut_request_goes_on,
             sampling.seeds_are_different_draws,
         ),
     ),

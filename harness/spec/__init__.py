@@ -11,12 +11,12 @@ from harness.spec.experiment import (
     RandomPoints,
     Requirements,
     RouterMaskSettings,
-    SamplingSettings,
     TaskSettings,
     UsagePoints,
 )
 from harness.spec.grid import expand
 from harness.spec.load import engine_settings, load
+from harness.spec.sampling import SamplingSettings
 from harness.spec.schema import experiment_schema
 from harness.spec.source import Place, Source
 

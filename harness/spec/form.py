@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from types import UnionType
@@ -14,7 +15,8 @@ from pydantic.fields import FieldInfo
 
 from harness.spec.experiment import Experiment
 from harness.spec.layers import changed
-from harness.spec.settings import Resolved
+from harness.spec.sampling import SamplingSettings
+from harness.spec.settings import Resolved, Settings
 
 
 def members(annotation: Any) -> Iterator[Any]:
@@ -29,7 +31,8 @@ def members(annotation: Any) -> Iterator[Any]:
 def sections(info: FieldInfo) -> list[type[BaseModel]]:
     """The sections that may fill in a field: none for a plain value, several for a union."""
     parts = dict.fromkeys(members(info.annotation))
-    return [kind for kind in parts if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    kinds = [kind for kind in parts if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return [kind.form() if issubclass(kind, Settings) else kind for kind in kinds]
 
 
 def _table(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -39,21 +42,42 @@ def _table(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fiel
             yield from _table(section, f"{prefix}{name}.")
 
 
-FIELDS = dict(_table(Experiment))
-"""Every field of the form under its dotted name, sections before what is in them."""
+class _Fields(Mapping[str, FieldInfo]):
+    """The table of the form as it is now: what is registered later has its fields, too."""
 
-_PATHS = {
-    name: marker
-    for name, info in FIELDS.items()
-    for marker in chain(members(info.annotation), info.metadata)
-    if isinstance(marker, Resolved)
-}
+    def __getitem__(self, name: str) -> FieldInfo:
+        return _fields(SamplingSettings.form())[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_fields(SamplingSettings.form()))
+
+    def __len__(self) -> int:
+        return len(_fields(SamplingSettings.form()))
+
+
+@lru_cache(maxsize=2)
+def _fields(*_registered: type[Settings]) -> Mapping[str, FieldInfo]:
+    return dict(_table(Experiment))
+
+
+@lru_cache(maxsize=2)
+def _paths(*registered: type[Settings]) -> Mapping[str, Resolved]:
+    return {
+        name: marker
+        for name, info in _fields(*registered).items()
+        for marker in chain(members(info.annotation), info.metadata)
+        if isinstance(marker, Resolved)
+    }
+
+
+FIELDS = _Fields()
+"""Every field of the form under its dotted name, sections before what is in them."""
 
 
 def resolved(values: Mapping[str, Any], folder: Path, under: str = "") -> dict[str, Any]:
     """`values` with the paths in them made absolute; with `under`, only those at or below it."""
     found: Any = dict(values)
-    for name, marker in _PATHS.items():
+    for name, marker in _paths(SamplingSettings.form()).items():
         if f"{name}.".startswith(under and f"{under}."):
             found = changed(found, name, _resolving(marker, folder))
     return dict(found)

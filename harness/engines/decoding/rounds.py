@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.engines.contract import Completion, Request, SamplingRules, Stop, Watch
+from harness.engines.contract import Completion, Request, SamplingRules, State, Stop, Watch
 from harness.interventions.dac import DAC
 from harness.interventions.steering import Steering
 
@@ -36,6 +36,8 @@ class _Sequence:
     dac: DAC
     alphas: list[list[float]]
     """One list per property, a dose for each step that was decided."""
+    state: State
+    """What stateful sampling rules keep of it."""
     tokens: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
 
@@ -62,6 +64,7 @@ class _Sequence:
                 stop=Stop(),
                 seed=0,
                 draw=0,
+                state=(),
                 distribution=True,
             )
             for steering in (Steering(), *steered)
@@ -78,12 +81,13 @@ class _Sequence:
     def next_token(self) -> Request:
         """The token of this step under the doses so far; or all tokens, where nothing is added."""
         rest = 1 if self.dac.acts_at(self.step) else self.limit - self.step
-        return self._continued(rest, intervention=self.dac.composed(self.alphas))
+        return self._continued(rest, intervention=self.dac.composed(self.alphas), state=self.state)
 
     def take(self, completion: Completion) -> Completion | None:
         """Add what was drawn; the whole completion if the sequence has ended."""
         self.tokens += completion.tokens
         self.log_probabilities += completion.log_probabilities
+        self.state = completion.state
         if completion.finish_reason == "length" and self.step < self.limit:
             return None
         for alphas in self.alphas:
@@ -156,7 +160,7 @@ def _sequence(position: int, request: Request, context: int) -> _Sequence:
     dac = request.intervention
     assert isinstance(dac, DAC)
     limit = min(request.max_new_tokens, context - len(request.prompt))
-    return _Sequence(position, request, limit, dac, [[] for _ in dac.properties])
+    return _Sequence(position, request, limit, dac, [[] for _ in dac.properties], request.state)
 
 
 def _rows(sequences: Iterable[_Sequence]) -> int:

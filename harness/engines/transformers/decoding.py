@@ -188,6 +188,9 @@ class DecodingRun:
                 sequence.tokens,
                 min(length, self._endings.room(sequence) - 1, self._fitting(sequence)),
             )
+            # What a rule keeps is known one token ahead and no further.
+            if not sequence.states
+            else ()
             for sequence in running
         ]
 
@@ -212,11 +215,12 @@ class DecodingRun:
         Column 0 follows each row's last token, column i its i-th drafted token.
         """
         generated = [sequence.request.continued + len(sequence.tokens) for sequence in sequences]
-        tokens, scores = drawing.draw(logits, generated)
+        drawn = drawing.draw(logits, generated, [sequence.states for sequence in sequences])
         ended: list[tuple[Sequence, FinishReason]] = []
         for row, (sequence, draft) in enumerate(zip(sequences, drafts, strict=True)):
             before = len(sequence.tokens)
-            reason = self._take(sequence, draft, tokens[row], scores[row])
+            reason = self._take(sequence, draft, drawn.tokens[row], drawn.log_probabilities[row])
+            sequence.states = drawn.states[row]
             if reason is not None and sequence.request.distribution:
                 last = max(0, len(sequence.tokens) - before - 1)
                 sequence.distribution = logits[row, last].log_softmax(dim=-1).cpu()
@@ -270,6 +274,7 @@ class DecodingRun:
             finish_reason=reason,
             log_probabilities=tuple(sequence.log_probabilities),
             counts=counts,
+            states=sequence.states,
             distribution=sequence.distribution,
         )
 

@@ -10,7 +10,10 @@ from scipy import stats
 from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from harness.engines.contract import SamplingRules
-from harness.engines.decoding.rules import RowRules, choose, greedy_below, truncate
+from harness.engines.decoding.rules import RowRules, choose, truncate
+from harness.sampling.builtin import greedy_threshold, min_p, top_k, top_p
+
+TOP_K, TOP_P, MIN_P = top_k.RULE, top_p.RULE, min_p.RULE
 
 CPU = torch.device("cpu")
 
@@ -38,9 +41,8 @@ def test_truncated_tokens_are_never_drawn():
 
 def test_the_nucleus_ends_with_the_token_that_reaches_its_mass():
     logits = torch.tensor([[0.5, 0.25, 0.125, 0.125]]).log()
-    one = torch.ones(1)
-    for top_p, kept in ((0.5, 1), (0.501, 2), (0.75, 2), (0.76, 3), (1.0, 4)):
-        cut = truncate(logits, torch.tensor([9]), one * top_p, one * 0)
+    for mass, kept in ((0.5, 1), (0.501, 2), (0.75, 2), (0.76, 3), (1.0, 4)):
+        cut = truncate(logits, [(TOP_P, TOP_P.tensors([mass], CPU))])
         assert (cut > -torch.inf).sum() == kept
 
 
@@ -62,9 +64,10 @@ def test_truncation_equals_transformers_warpers(seed, top_k, top_p, min_p):
     expected = MinPLogitsWarper(min_p)(None, expected) if min_p else expected
     own = truncate(
         logits,
-        torch.full((3,), top_k),
-        torch.full((3,), top_p),
-        torch.full((3,), min_p),
+        [
+            (rule, rule.tensors([value] * 3, CPU))
+            for rule, value in ((TOP_K, top_k), (TOP_P, top_p), (MIN_P, min_p))
+        ],
     )
     # At the very edge of a nucleus the two sum in different orders; one token may differ there.
     assert ((own == -torch.inf) != (expected == -torch.inf)).sum(-1).le(1).all()
@@ -105,7 +108,7 @@ def test_log_probabilities_are_untempered():
 @given(st.integers(0, 1000), st.floats(0, 1))
 def test_a_row_that_is_unsure_of_every_token_has_one_candidate(seed, threshold):
     logits = torch.randn(4, 9, generator=torch.Generator().manual_seed(seed))
-    cut = greedy_below(logits, torch.full((4,), threshold))
+    cut = greedy_threshold.RULE.apply(logits, torch.full((4,), threshold))
     best = logits.softmax(dim=-1).amax(dim=-1)
     for row in range(4):
         left = cut[row].isfinite()
