@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from harness.engines.decoding.noise import noise_key
-from harness.engines.decoding.rules import RowRules, States, choose
+from harness.engines.decoding.rules import Choice, RowRules, States, choose
 from harness.engines.transformers.residents import Sequence
 
 # Logits that are drawn from at once. Noise and its logarithms take ten times their memory, in
@@ -80,15 +80,13 @@ class Drawing:
             )
             for some in _slices(rows, max(1, fitting))
         ]
-        tokens, scores = _to_host(
+        joined = Choice(
             torch.cat([part.tokens for part in parts]),
             torch.cat([part.log_probabilities for part in parts]),
-            width,
+            {name: torch.cat([part.states[name][::width] for part in parts]) for name in before},
         )
-        after = {
-            name: torch.cat([part.states[name][::width] for part in parts]).tolist()
-            for name in before
-        }
+        tokens, scores = _to_host(joined, width)
+        after = {name: kept.tolist() for name, kept in joined.states.items()}
         return Drawn(
             tokens,
             scores,
@@ -114,11 +112,9 @@ def _slices(rows: int, most: int) -> list[slice]:
     return [slice(start, start + most) for start in range(0, rows, most)]
 
 
-def _to_host(
-    tokens: torch.Tensor, scores: torch.Tensor, width: int
-) -> tuple[list[list[int]], list[list[float]]]:
+def _to_host(choice: Choice, width: int) -> tuple[list[list[int]], list[list[float]]]:
     """Chosen tokens and their scores, [R, width] each, in one transfer."""
-    tokens, scores = tokens.view(-1, width), scores.view(-1, width)
+    tokens, scores = choice.tokens.view(-1, width), choice.log_probabilities.view(-1, width)
     if tokens.device.type == "cpu":
         return tokens.tolist(), scores.tolist()
     # float32 holds integers up to 2**24 exactly, which is more than any vocabulary.

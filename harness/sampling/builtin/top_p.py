@@ -26,7 +26,6 @@ class TopP(CountRule):
     neutral = 1.0
     place = 30
     column = 2
-    idle = 1 - 2**-23
     strictest = 1e-6
     example = 0.5
 
