@@ -8,7 +8,7 @@ name act in the order of their places, each once for all rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
@@ -29,8 +29,9 @@ class RowRules:
 
     acting: tuple[tuple[Rule, torch.Tensor], ...]
     random: torch.Tensor
-    """[R], bool: whether the row is drawn at random."""
+    """[R], bool: whether the row is drawn at random; the two below save work, and no more."""
     any_random: bool
+    all_random: bool
 
     @classmethod
     def of(cls, rules: Sequence[SamplingRules], device: torch.device) -> RowRules:
@@ -44,6 +45,7 @@ class RowRules:
             ),
             random=torch.tensor(random, device=device),
             any_random=any(random),
+            all_random=all(random),
         )
 
     @property
@@ -54,14 +56,14 @@ class RowRules:
     def __getitem__(self, rows: slice) -> RowRules:
         """The rules of some of the rows."""
         acting = tuple((rule, values[rows]) for rule, values in self.acting)
-        return RowRules(acting, self.random[rows], self.any_random)
+        return replace(self, acting=acting, random=self.random[rows])
 
     def repeat(self, times: int) -> RowRules:
         """Every row's rules so many times in a row."""
         if times == 1:
             return self
         acting = tuple((rule, each.repeat_interleave(times, 0)) for rule, each in self.acting)
-        return RowRules(acting, self.random.repeat_interleave(times), self.any_random)
+        return replace(self, acting=acting, random=self.random.repeat_interleave(times))
 
 
 class Choice(NamedTuple):
@@ -88,10 +90,12 @@ def choose(
     """
     after = dict(states or {})
     left = _applied(logits, rules, after)
-    tokens = left.argmax(dim=-1)
     if rules.any_random:
         noisy = left.log_softmax(dim=-1) + gumbel(keys, positions, logits.shape[-1])
-        tokens = torch.where(rules.random, noisy.argmax(dim=-1), tokens)
+        tokens = noisy.argmax(dim=-1)
+    if not rules.all_random:
+        best = left.argmax(dim=-1)
+        tokens = torch.where(rules.random, tokens, best) if rules.any_random else best
     scores = logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(dim=-1)
     for rule, values in rules.acting:
         if isinstance(rule, StatefulRule):
@@ -149,9 +153,8 @@ def truncate(logits: torch.Tensor, rules: Sequence[tuple[Rule, torch.Tensor]]) -
     """
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
     ranks = torch.arange(logits.shape[-1], device=logits.device)
-    keep = torch.ones_like(logits, dtype=torch.bool)
     for rule, values in rules:
         assert isinstance(rule, CountRule)
-        count = rule.apply(ordered.masked_fill(~keep, -torch.inf), values)
-        keep &= ranks < count.clamp(min=1)[:, None]
-    return logits.masked_fill(~torch.zeros_like(keep).scatter(-1, order, keep), -torch.inf)
+        kept = rule.apply(ordered, values).clamp(min=1)
+        ordered.masked_fill_(ranks >= kept[:, None], -torch.inf)
+    return torch.empty_like(logits).scatter(-1, order, ordered)

@@ -11,7 +11,7 @@ from pydantic import Field
 from harness.sampling.rule import CountRule, Value
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, device
 
 
 class MinP(CountRule):
@@ -34,9 +34,13 @@ class MinP(CountRule):
         """The bare value, always."""
         return (value,)
 
+    def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
+        """The shares' logarithms [R]; a share of 0 keeps all."""
+        return super().tensors([math.log(value) if value else -math.inf for value in rows], device)
+
     def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
-        """Tokens whose ratio to the best is large enough; a share of 0 keeps all."""
-        return ((ordered - ordered[:, :1]).exp() >= rows[:, None]).sum(dim=-1)
+        """Tokens whose ratio to the best is large enough."""
+        return (ordered - ordered[:, :1] >= rows[:, None]).sum(dim=-1)
 
     def excluded(
         self, value: Value, score: float, best: Sequence[float], slack: float
