@@ -32,7 +32,7 @@ def test_every_rule_is_a_field_with_its_default_and_its_description(written):
     experiment, _ = load(written("x", SPEC))
     assert isinstance(experiment.sampling, SamplingSettings)
     assert list(experiment.sampling.model_dump()) == [
-        *(rule.name for rule in registered()),
+        *(rule.name for rule in registered() if rule.column is not None),
         "max_new_tokens",
         "draws",
     ]
