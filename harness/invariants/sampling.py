@@ -14,6 +14,9 @@ from harness.invariants.finding import Compared, Finding, equal, first_violation
 from harness.sampling import StatefulRule, Value, registered
 
 _WARM: dict[str, Value] = {"temperature": 1.0}
+_GREEDY = SamplingRules()
+# Tokens of the first of two parts.
+_CUT = 2
 
 
 def neutral_rules_change_nothing(bench: Bench) -> Finding:
@@ -122,10 +125,6 @@ def seeds_are_different_draws(bench: Bench) -> Finding:
             yield f"four values of {field} gave one text" if len(texts) == 1 else None
 
     return first_violation(problems(), "keys of randomness")
-
-
-_GREEDY = SamplingRules()
-_CUT = 2
 
 
 def _joined(first: Completion, rest: Completion) -> Completion:
