@@ -20,6 +20,7 @@ from harness.report.report import Report
 from harness.report.run_info import RunInfo
 from harness.sampling import rules
 from harness.store.results import CaseResult
+from tests.prepared import Prepared
 from tests.report.small_run import sweep
 from tests.sampling.other_rules import COOLING, EVEN_RANKS, UNREPEATED
 
@@ -38,6 +39,14 @@ def loaded() -> LoadedModel:
 def engine(loaded) -> TransformersEngine:
     """zoo/moe in an engine that a module's tests share."""
     return TransformersEngine(loaded)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> Iterator[Prepared]:
+    """Starts real runs, and workers of pytest-xdist, in a fraction of a second."""
+    process = Prepared(tmp_path_factory.mktemp("prepared"))
+    yield process
+    process.close()
 
 
 @pytest.fixture
