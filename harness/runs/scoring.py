@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from harness.engines.contract import Completion
+from harness.engines.contract import Completion, SamplingRules
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer
@@ -181,7 +181,7 @@ def _warnings(
 ) -> Iterator[str]:
     """What a reader of the numbers must know."""
     sampling = case.experiment.sampling
-    if sampling.draws > 1 and not sampling.temperature:
+    if sampling.draws > 1 and not SamplingRules(**sampling.rules).random:
         yield (
             f"sampling.draws: {sampling.draws} with temperature 0 is one greedy completion counted "
             f"{sampling.draws} times; use draws: 1, or a temperature above 0"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.engines.contract import SamplingRules
+from harness.engines.vllm import drawing
 from harness.engines.vllm.layout import check_layout
 from harness.errors import FieldError
 from harness.models.loading import load_config
@@ -12,14 +14,12 @@ from harness.spec.experiment import Experiment
 
 def check_experiment(experiment: Experiment) -> None:
     """Raise `FieldError` for a layout that the model cannot take, and for draws it would alter."""
-    engine, temperature = experiment.engine, experiment.sampling.temperature
+    engine = experiment.engine
     check_layout(load_config(experiment.model), engine)
-    if engine.speculation is not None and temperature > 0:
-        raise FieldError(
-            "sampling.temperature",
-            f"{temperature:g} with engine.speculation: {engine.speculation}, which keeps greedy "
-            "decoding only; leave speculation out, or use temperature 0",
-        )
+    refused = drawing.refused(SamplingRules(**experiment.sampling.rules), engine.speculation)
+    if refused is not None:
+        rule, problem = refused
+        raise FieldError(f"sampling.{rule}", problem)
 
 
 def unfit(config: Any) -> str:
