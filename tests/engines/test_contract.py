@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.engines.contract import Request, SamplingRules, Stop
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 
 #: Sampling rules, and the key that a completion drawn under them has in stores on disk.
 KEYS = (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.engines.contract import Request, SamplingRules
 from harness.engines.transformers.engine import TransformersEngine
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import LoadedModel, load
 from harness.store.records import completion_from, completion_json
 from tests.engines.transformers.small_requests import PROPERTY, alone, assert_equal, prompts, run
