@@ -3,6 +3,7 @@
     TitrateError                 catch this to catch them all
     ├── FieldError               a value of a spec is impossible; knows its field, not yet its file
     ├── SpecError                the same with its place: `file:line field: problem; remedy`
+    ├── OptionError              an option of a run that cannot be followed; knows its name
     ├── ModelError               a model that is missing, or lacks what was asked of it
     ├── TaskError                a task that is missing, or data that is not what it claims to be
     ├── VectorError              a file of steering vectors that cannot be read or written
@@ -21,6 +22,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+
+from harness.options import spelled
 
 LONGEST_LINE = 400
 """Characters of a line about a spec; its middle is left out, place and remedy are at its ends."""
@@ -92,6 +95,22 @@ class SpecError(TitrateError):
             left = len(lines) - MOST_LINES + 1
             lines[MOST_LINES - 1 :] = [f"... and {left} more mistakes in the same spec"]
         super().__init__("\n".join(lines))
+
+
+class OptionError(TitrateError):
+    """An option that cannot be followed: `--titrate-compare-fail 'pass@1: wors': is no rule; ...`.
+
+    It is named as the caller writes it: `--compare-fail` to `titrate`, `compare_fail=` to Python.
+
+    Args:
+        option: Its name in `harness.options`, such as `compare_fail`.
+        problem: Its value, what is wrong with it, and what would be accepted.
+    """
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(spelled(option, problem))
+        self.option = option
+        self.problem = problem
 
 
 class ModelError(TitrateError):

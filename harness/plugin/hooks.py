@@ -16,6 +16,7 @@ import pytest
 
 from harness.errors import TitrateError
 from harness.launch.ended import Ended
+from harness.options import add_to_pytest
 from harness.plugin import fixtures, invocation, search_hooks, xdist_hooks
 from harness.plugin.collection import (
     SpecFile,
@@ -28,7 +29,6 @@ from harness.plugin.collection import (
     problems_of,
 )
 from harness.plugin.fixtures import SESSION, fail_unless_trusted
-from harness.plugin.options import add_options
 from harness.testing import INVARIANTS_MARKER, MARKER
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     pluginmanager.register(xdist_hooks, "titrate-workers")
     pluginmanager.register(fixtures, "titrate-outcomes")
     pluginmanager.register(search_hooks, "titrate-search")
-    add_options(parser)
+    add_to_pytest(parser.getgroup("titrate", "dose-response benches (titrate)"))
+    parser.addini("titrate_specs", "folder of spec files", type="paths", default=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from harness import options
 from harness.errors import TitrateError
 from harness.launch.ended import Ended
 from harness.processes.interrupts import Held, go_on, held
@@ -76,14 +77,8 @@ def command(config: pytest.Config) -> str:
 
 def overrides(config: pytest.Config) -> list[str]:
     """All overrides of the command line, as `load` takes them."""
-    given = list(config.option.titrate_set)
-    if config.option.titrate_limit is not None:
-        given.append(f"--titrate-limit={config.option.titrate_limit}")
-    if config.option.titrate_model is not None:
-        given.append(f"--titrate-model={config.option.titrate_model}")
-    if config.option.titrate_engine is not None:
-        given.append(f"--titrate-engine={config.option.titrate_engine}")
-    return given
+    given = {name: getattr(config.option, f"titrate_{name}", None) for name in options.BY_NAME}
+    return options.overrides(given)
 
 
 def spec_root(config: pytest.Config) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.errors import FieldError, SpecError
 from harness.files.given import check_file
+from harness.options import OVERRIDING, spelled
 from harness.spec.complaints import displayed, validated
 from harness.spec.document import Document, read, read_value, shown
 from harness.spec.experiment import EngineSettings, Experiment
@@ -21,13 +22,6 @@ _SUFFIXES = (".yaml", ".yml")
 MOST_ANCESTORS = 16
 """Files that extend each other in a row."""
 
-#: Options that set one field; an override may be written with their names: `--titrate-engine=vllm`.
-OPTIONS = {
-    "--titrate-engine": "engine.name",
-    "--titrate-limit": "task.limit",
-    "--titrate-model": "model",
-}
-
 
 def load(
     path: str | Path, overrides: Mapping[str, str] | Sequence[str] = ()
@@ -37,9 +31,9 @@ def load(
     `extends: base.yaml` inherits from another file: sections merge, lists and plain values are
     replaced. Overrides are `key=value` with a dotted key and a YAML value, and set exactly that
     field. Overriding a swept field fixes it: its axis goes, or keeps that one value if it is the
-    dose. One that is written as an option (`OPTIONS`) is named so in errors. Paths are relative to
-    the file that names them, those of overrides to the working directory. Whatever
-    is wrong is a SpecError of one line.
+    dose. One that an option stands for (`--titrate-engine=vllm`) is named so in errors. Paths are
+    relative to the file that names them, those of overrides to the working directory. Whatever is
+    wrong is a SpecError of one line.
     """
     document = _inherited(Path(path), ())
     if isinstance(overrides, Mapping):
@@ -134,11 +128,13 @@ def _overridden(document: Document, assignment: str) -> Document:
 def _target(assignment: str) -> tuple[str, str | None, str]:
     """The field that an override sets, the text it is set to, and how a user has typed it."""
     field, equals, text = assignment.partition("=")
-    if field == "--titrate-engine" and "," in text:  # several of them are an axis
-        return "axes.engine.name", f"[{text}]", f"{field} {text}"
-    if field in OPTIONS:
-        return OPTIONS[field], text, f"{field} {text}"
-    return field, text if equals else None, f"--titrate-set {assignment}"
+    option = OVERRIDING.get(field)
+    if option is None:
+        return field, text if equals else None, spelled("set", assignment)
+    typed = spelled(option.name, text)
+    if option.name == "engine" and "," in text:  # several of them are an axis
+        return "axes.engine.name", f"[{text}]", typed
+    return option.field, text, typed
 
 
 def _narrowed(
