@@ -105,10 +105,12 @@ class OptionError(TitrateError):
     Args:
         option: Its name in `harness.options`, such as `compare_fail`.
         problem: Its value, what is wrong with it, and what would be accepted.
+        add: An option that would help, and a name for its value.
     """
 
-    def __init__(self, option: str, problem: str) -> None:
-        super().__init__(spelled(option, problem))
+    def __init__(self, option: str, problem: str, *, add: tuple[str, str] | None = None) -> None:
+        remedy = "" if add is None else f"; add {spelled(*add)}"
+        super().__init__(one_line(f"{spelled(option, problem)}{remedy}"))
         self.option = option
         self.problem = problem
 

@@ -230,7 +230,9 @@ def as_titrate(name: str, value: str = "") -> str:
 def as_argument(name: str, value: str = "") -> str:
     """`limit=3`; an option that Python callers do not have is told as that of pytest."""
     option = BY_NAME.get(name)
-    if option is None or not option.python:
+    if option is None:
+        return f"{name}={value}"
+    if not option.python:
         return as_pytest(name, value)
     return f"{option.argument}={value if option.metavar else True}"
 

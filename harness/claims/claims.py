@@ -15,7 +15,7 @@ from harness.claims.comparing import SAVED, Comparing
 from harness.claims.comparison_rules import stated_rule
 from harness.claims.fitting import check_rule_metrics, fits, lacking, requested_gates, saved_runs_of
 from harness.claims.saved import SavedRuns
-from harness.errors import ReportError, SpecError
+from harness.errors import OptionError, ReportError, SpecError
 from harness.report.report import Report
 from harness.spec import Case
 from harness.store.records import finding_from
@@ -48,9 +48,10 @@ class Claims:
             except ReportError as error:
                 raise SpecError(f"{gate}: {error}") from error
         if self.comparing.rules and not cases:
-            raise SpecError(
-                f"--titrate-compare-fail {self.comparing.rules[0]!r}: no case was selected that it "
-                "could judge; select some, or leave it out"
+            raise OptionError(
+                "compare_fail",
+                f"{self.comparing.rules[0]!r}: no case was selected that it could judge; select "
+                "some, or leave it out",
             )
         self.check_comparison()
         check_rule_metrics(cases, self.comparing.rules)

@@ -62,6 +62,12 @@ class Comparison:
     disjoint: tuple[str, ...] = ()
     """Of those left out, the cases that are in both runs and share no sample."""
 
+    def __str__(self) -> str:
+        """The table that `titrate compare` prints."""
+        from harness.claims.comparison_table import comparison_table  # which needs this module
+
+        return comparison_table(self)
+
 
 def compare(
     before: SavedRun,

@@ -10,7 +10,7 @@ from harness.claims.compare import compare
 from harness.claims.comparison_rules import check_rules, undecided
 from harness.claims.comparison_table import comparison_table
 from harness.claims.saved import SavedRun, SavedRuns, check_name
-from harness.errors import ReportError, SpecError
+from harness.errors import OptionError, ReportError
 from harness.spec.gate_expression import parse_rule
 from harness.store.results import GateResult
 
@@ -38,14 +38,15 @@ class Comparing:
         """Refuse, before anything runs, what could not be done after it.
 
         Raises:
-            SpecError: a malformed rule, or rules without a run to compare with.
+            OptionError: a malformed rule, or rules without a run to compare with.
             ReportError: no such saved run, or one that cannot be read; a name that is none.
         """
-        check_comparison_rules(self.rules, "--titrate-compare-fail")
+        check_comparison_rules(self.rules, "compare_fail")
         if self.rules and self.name is None:
-            raise SpecError(
-                f"--titrate-compare-fail {self.rules[0]!r}: nothing to compare with; add "
-                "--titrate-compare NAME"
+            raise OptionError(
+                "compare_fail",
+                f"{self.rules[0]!r}: nothing to compare with",
+                add=("compare", "NAME"),
             )
         if self.name is not None:
             saved.find(self.name)
@@ -74,9 +75,9 @@ class Comparing:
 
 
 def check_comparison_rules(rules: Sequence[str], option: str) -> None:
-    """Raise SpecError for the first malformed rule of an option."""
+    """Raise OptionError for the first malformed rule of an option."""
     for text in rules:
         try:
             parse_rule(text)
         except ValueError as error:
-            raise SpecError(f"{option} {error}") from None
+            raise OptionError(option, str(error)) from None

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from harness.claims.compare import Comparison, Row, compare
 from harness.claims.gate_cases import Undecided, more
 from harness.claims.saved import SavedRun
-from harness.errors import ReportError, SpecError
+from harness.errors import OptionError, ReportError
 from harness.spec.gate_expression import Rule, parse_rule
 from harness.statistics.metric_kinds import directionless
 from harness.store.results import UNDECIDED, GateResult
@@ -64,7 +64,7 @@ def check_directions(rules: Sequence[str], run: SavedRun, option: str) -> None:
     """Find the first rule that asks for better or worse where a metric has neither.
 
     Raises:
-        SpecError: there is one.
+        OptionError: there is one.
     """
     for text in rules:
         rule = parse_rule(text)
@@ -73,7 +73,7 @@ def check_directions(rules: Sequence[str], run: SavedRun, option: str) -> None:
             for case in run.report.cases
             if rule.metric in case.metrics
         ):
-            raise SpecError(f"{option} {text!r}: {_use_different(rule)}")
+            raise OptionError(option, f"{text!r}: {_use_different(rule)}")
 
 
 def stated_rule(gate: str) -> tuple[str, str] | None:

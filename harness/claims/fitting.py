@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from harness.errors import FieldError, SpecError
+from harness.errors import FieldError, OptionError
 from harness.spec import Case, Experiment
 from harness.spec.form import suggestion
 from harness.spec.gate_checks import axis_named, check_gate, intervenes, selects
@@ -82,15 +82,15 @@ def check_rule_metrics(cases: Sequence[PlannedCase], rules: Iterable[str]) -> No
         if rule.change != "different" and any(
             name == metric and kind.good == "neither" for name, kind in kinds
         ):
-            raise SpecError(
-                f"--titrate-compare-fail {text!r}: {directionless(metric)}; write "
-                f"{metric}: different"
+            raise OptionError(
+                "compare_fail", f"{text!r}: {directionless(metric)}; write {metric}: different"
             )
         if metric not in names:
-            raise SpecError(
-                f"--titrate-compare-fail {text!r}: no metric {metric!r};"
+            raise OptionError(
+                "compare_fail",
+                f"{text!r}: no metric {metric!r};"
                 f"{suggestion(metric, names)} the selected cases measure "
-                f"{', '.join(dict.fromkeys(names))}"
+                f"{', '.join(dict.fromkeys(names))}",
             )
 
 
@@ -122,7 +122,7 @@ def _fitting(text: str, cases: Sequence[PlannedCase]) -> Iterator[str]:
         else:
             fits.append(name)
     if not fits:
-        raise SpecError(f"--titrate-gate {problem or f'{text!r}: nothing was selected'}")
+        raise OptionError("gate", problem or f"{text!r}: nothing was selected")
     yield from fits
 
 

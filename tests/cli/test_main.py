@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.cli.main import listing, main
+from harness.cli.main import main
+from harness.cli.zoo import listing
 from harness.engines.vllm import availability
 from harness.models import zoo
 from harness.report.schema import json_schema
@@ -142,7 +143,7 @@ def test_an_interruption_is_one_line(spec, capsys, monkeypatch):
     def interrupt(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.launch.local.run_specs", interrupt)
+    monkeypatch.setattr("harness.launch.local.run_cases", interrupt)
     assert main(["run", "small.yaml"]) == 130
     assert capsys.readouterr().err == "titrate: interrupted\n"
 

@@ -9,9 +9,9 @@ from harness.errors import ReportError
 from harness.report.exports.inspect_logs import write_inspect
 from harness.report.exports.latex import write_latex
 from harness.report.exports.tables import write_csv, write_parquet
-from harness.report.loaded import LoadedReport
+from harness.report.loaded import Report
 
-FORMATS: Mapping[str, Callable[[LoadedReport, Path], list[Path]]] = {
+FORMATS: Mapping[str, Callable[[Report, Path], list[Path]]] = {
     "csv": write_csv,
     "inspect": write_inspect,
     "latex": write_latex,
@@ -19,7 +19,7 @@ FORMATS: Mapping[str, Callable[[LoadedReport, Path], list[Path]]] = {
 }
 
 
-def export(report: LoadedReport, form: str, output: Path | str) -> list[Path]:
+def export(report: Report, form: str, output: Path | str) -> list[Path]:
     """Write a report in a format; returns the files, replaced where they were there before.
 
     csv and parquet write two tables, cases and samples, into the folder `output`; inspect writes
