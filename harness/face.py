@@ -81,7 +81,6 @@ def run(
     with spelling(as_argument):
         given = _given(arguments)
         from harness.claims.claims import Claims
-        from harness.claims.comparing import Comparing
         from harness.launch.local import run_cases
         from harness.report.loaded import Report
         from harness.resolve.progress import Silent
@@ -96,7 +95,7 @@ def run(
             fresh=fresh,
             shard=None if shard is None else Shard.parse(shard),
             unsafe_code=unsafe_code,
-            claims=Claims(gates, Comparing(compare, compare_fail, save)),
+            claims=Claims.read(gates, compare, compare_fail, save),
         )
     if finished.problems:
         raise TitrateError(f"{finished.problems[0]} (report: {finished.directory})")
@@ -151,7 +150,6 @@ def forecast(
     with spelling(as_argument):
         given = _given(arguments)
         from harness.claims.claims import Claims
-        from harness.claims.comparing import Comparing
         from harness.launch.local import forecast_cases
         from harness.runs.shard import Shard
 
@@ -160,7 +158,7 @@ def forecast(
             store,
             unsafe_code=unsafe_code,
             shard=None if shard is None else Shard.parse(shard),
-            claims=Claims(gates, Comparing(compare, compare_fail, save)),
+            claims=Claims.read(gates, compare, compare_fail, save),
         )
 
 
@@ -189,8 +187,7 @@ def compare(
         ReportError: a run that is not there, or has no such metric or case.
     """
     from harness.claims.compare import compare as compared
-    from harness.claims.comparing import SAVED
-    from harness.claims.saved import SavedRuns
+    from harness.claims.saved import SAVED, SavedRuns
 
     saved = SavedRuns(Path.cwd() / SAVED)
     then, now = (saved.find(str(_folder(run))) for run in (before, after))

@@ -21,22 +21,20 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print the comparison; status 1 if a rule came true, or nothing could be compared."""
+    from harness.claims.claims import read_rules
     from harness.claims.compare import compare
-    from harness.claims.comparing import SAVED, check_comparison_rules
-    from harness.claims.comparison_rules import check_directions, check_rules
     from harness.claims.comparison_table import comparison_table
-    from harness.claims.saved import SavedRuns
+    from harness.claims.no_change import check_directions, check_rules
+    from harness.claims.saved import SAVED, SavedRuns
 
-    check_comparison_rules(parsed.fail, "fail")
+    rules = list(read_rules(parsed.fail, "fail"))
     saved = SavedRuns(Path.cwd() / SAVED)
     before, after = saved.find(parsed.before), saved.find(parsed.after)
-    check_directions(parsed.fail, after, "fail")
+    check_directions(rules, after, "fail")
     comparison = compare(before, after, metric=parsed.metric, cases=parsed.cases)
     print(comparison_table(comparison), end="")
     failed = [
-        verdict
-        for verdict in check_rules(parsed.fail, before, after, parsed.cases)
-        if not verdict.holds
+        verdict for verdict in check_rules(rules, before, after, parsed.cases) if not verdict.holds
     ]
     for verdict in failed:
         print(f"{verdict.gate} of {verdict.experiment} failed: {verdict.detail}")

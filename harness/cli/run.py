@@ -29,7 +29,6 @@ def run(parsed: argparse.Namespace) -> int:
 
     selection = selected(parsed.specs, overrides(vars(parsed)), parsed.select)
     from harness.claims.claims import Claims
-    from harness.claims.comparing import Comparing
     from harness.cli.finished import told
     from harness.launch.live import LiveLine
     from harness.launch.local import forecast_cases, run_cases
@@ -38,8 +37,7 @@ def run(parsed: argparse.Namespace) -> int:
 
     shard = None if parsed.shard is None else Shard.parse(parsed.shard)
     progress = LiveLine(sys.stderr)
-    comparing = Comparing(parsed.compare, parsed.compare_fail, parsed.save)
-    claims = Claims(parsed.gate, comparing)
+    claims = Claims.read(parsed.gate, parsed.compare, parsed.compare_fail, parsed.save)
     if parsed.plan:
         forecasts = forecast_cases(
             selection.cases,

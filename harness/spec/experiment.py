@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from harness.spec.dac import DacSettings
-from harness.spec.gate_expression import PATTERN, parse_gate
+from harness.spec.gates import Gate
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.steering import SteeringSettings
@@ -35,11 +35,6 @@ from harness.spec.variants import variant
 
 def _usage(text: str) -> str:
     parse_usage(text)
-    return text
-
-
-def _gate(text: str) -> str:
-    parse_gate(text)
     return text
 
 
@@ -144,10 +139,6 @@ class RouterMaskSettings(Settings):
 
 InterventionSettings = Annotated[
     RouterMaskSettings | SteeringSettings | DacSettings, Field(discriminator="kind")
-]
-
-Gate = Annotated[
-    str, Field(max_length=400, json_schema_extra={"pattern": PATTERN}), AfterValidator(_gate)
 ]
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from harness.engines.contract import Completion
 from harness.interventions.base import Intervention
 from harness.spec import Case
+from harness.spec.gates import Gate
 from harness.statistics.metric_kinds import MetricKind, metric_kind
 from harness.tasks.base import Score
 
@@ -85,6 +86,11 @@ class CaseResult:
     checks: tuple[InvariantResult, ...] = ()
     artefacts: str | None = None
     usage: UsageMap | None = None
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of what was measured, the primary metric first."""
+        return sorted(self.sample_metrics, key=lambda name: name != self.metric)
 
     @property
     def scored(self) -> int:
@@ -181,17 +187,7 @@ class GateResult:
     The detail of one that nothing decided begins with `UNDECIDED`.
     """
 
-    gate: str
+    gate: Gate
     experiment: str
     holds: bool
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class UnjudgedGate:
-    """A claim of a spec about cases that were not selected: no failure, and not to be forgotten."""
-
-    gate: str
-    experiment: str
-    needs: str
-    """Which cases are missing."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.spec.gate_expression import (
+from harness.spec.gates import (
     PATTERN,
     Monotone,
     NeutralEqualsBaseline,
@@ -64,8 +64,9 @@ ALL = Selection()
     ],
 )
 def test_what_is_accepted(text, gate):
-    assert parse_gate(text) == gate
-    assert parse_gate(f"  {text} ") == gate
+    assert parse_gate(text).claim == gate
+    assert parse_gate(f"  {text} ").claim == gate
+    assert str(parse_gate(text)) == text
     assert re.search(PATTERN, text)
 
 
