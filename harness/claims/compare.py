@@ -18,7 +18,8 @@ from harness.claims.saved import SavedRun
 from harness.errors import ReportError
 from harness.report.report import CaseReport
 from harness.spec.form import suggestion
-from harness.statistics.paired import Versus, corrected, paired
+from harness.statistics.estimates import Versus
+from harness.statistics.paired import corrected, paired
 
 #: Characters of a hash that are shown.
 _HASH = 12

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from harness.report import load
 from harness.report.page_link import page_line
 from harness.report.report import Report as Document
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,6 +53,8 @@ class Report:
     @cached_property
     def invariants(self) -> pd.DataFrame:
         """One row per identity that the run checked."""
+        import pandas as pd
+
         rows = [check.model_dump(mode="json") for check in self.report.invariants]
         return pd.json_normalize(rows) if rows else pd.DataFrame(columns=["name", "case", "holds"])
 

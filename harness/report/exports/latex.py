@@ -10,7 +10,7 @@ from harness.report.figures.labels import by_series, varying, worded
 from harness.report.report import CaseReport, Report
 from harness.report.tables.case_columns import agreement_text, change_words, changed, interval
 from harness.report.tables.rounding import ceiling, fixed, percent
-from harness.statistics.paired import Versus
+from harness.statistics.estimates import Versus
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
