@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import getdoc
 
 from harness.errors import FieldError
 from harness.files.given import json_value
@@ -26,6 +27,12 @@ _GENERATED: dict[str, Callable[[], Task]] = {
 def names() -> tuple[str, ...]:
     """The names that `load` knows."""
     return (*_GENERATED, *_FROM_FILES)
+
+
+def summaries() -> dict[str, str]:
+    """A line for each task: the first of its class's docstring."""
+    classes = (MicroHumanEval, MicroGSM8K, HumanEval, GSM8K)
+    return {task.name: (getdoc(task) or "").partition("\n")[0] for task in classes}
 
 
 def load(
