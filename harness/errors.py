@@ -62,7 +62,15 @@ def _escaped(character: str) -> str:
 
 
 class TitrateError(Exception):
-    """Base of all errors that are addressed to the user; its text is one line, and printable."""
+    """Base of all errors that are addressed to the user; its text is one line, and printable.
+
+    >>> import harness
+    >>> try:
+    ...     harness.run("specs/router_masks/keep_topk.yaml", overrides=["task.limit=999"])
+    ... except harness.TitrateError as error:
+    ...     print(error)
+    overrides=task.limit=999: 999 samples asked for, but micro_humaneval has 164; ...
+    """
 
     def __init__(self, message: str = "") -> None:
         super().__init__(printable(message))
@@ -102,6 +110,13 @@ class OptionError(TitrateError):
     """An option that cannot be followed: `--titrate-compare-fail 'pass@1: wors': is no rule; ...`.
 
     It is named as the caller writes it: `--compare-fail` to `titrate`, `compare_fail=` to Python.
+
+    >>> import harness
+    >>> try:
+    ...     harness.run("specs/router_masks/keep_topk.yaml", compare_fail=["pass@1: worse"])
+    ... except harness.OptionError as error:
+    ...     print(error)
+    compare_fail='pass@1: worse': nothing to compare with; add compare=NAME
 
     Args:
         option: Its name in `harness.options`, such as `compare_fail`.

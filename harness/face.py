@@ -47,8 +47,8 @@ def run(
     >>> import harness
     >>> report = harness.run("specs/router_masks/keep_topk.yaml", limit=2, select="assisted")
     >>> import harness
-    >>> report.cases[["id", "metrics.pass@1.value"]].head(2).to_numpy().tolist()
-    [['keep_topk[style=assisted-seed=0-baseline]', 1.0], ...]
+    >>> report.cases[["id", "metrics.pass@1.value"]].to_numpy().tolist()
+    [['keep_topk[baseline-style=assisted-seed=0]', 1.0], ...]
 
     Args:
         experiment: A spec file, or an experiment that was written in Python.

@@ -21,8 +21,10 @@ class Report:
 
     >>> import harness
     >>> report = harness.load_report("reports/example")
-    >>> report.cases.set_index("dose")["metrics.pass@1.value"].head(3).round(2).to_dict()
+    >>> report.cases["metrics.pass@1.value"].round(2).tolist()
+    [0.97, 0.97, ...]
     >>> len(report.samples.query("not correct"))
+    693
     """
 
     report: Document
