@@ -46,7 +46,6 @@ def run(
 
     >>> import harness
     >>> report = harness.run("specs/router_masks/keep_topk.yaml", limit=2, select="assisted")
-    >>> import harness
     >>> report.cases[["id", "metrics.pass@1.value"]].to_numpy().tolist()
     [['keep_topk[baseline-style=assisted-seed=0]', 1.0], ...]
 

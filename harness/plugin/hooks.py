@@ -60,6 +60,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{invocation.REFUSED_MARKER}(why): the chosen model cannot run it"
     )
+    config.addinivalue_line(
+        "markers", f"{invocation.MISTAKEN_MARKER}(why): the options do not fit its spec"
+    )
     try:
         invocation.shard(config)
     except TitrateError as error:
@@ -102,6 +105,7 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     """After all that deselects: check what is left, and leave out what other shards run."""
+    invocation.leave_out(session, invocation.mistaken(items), always=True)
     invocation.leave_out(session, problems_of(items))
     shard = invocation.shard(config)
     cases = {item: case for item in items if (case := case_of(item)) is not None}

@@ -47,6 +47,12 @@ def load(
         raise source.locate(error) from None
 
 
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Raise `SpecError` for the first override that fits no spec at all: no such field, no YAML."""
+    for assignment in overrides:
+        _set_value(*_target(assignment))
+
+
 def engine_settings(overrides: Sequence[str] = ()) -> EngineSettings:
     """The section `engine` as `key=value` overrides leave it, for what runs without a spec.
 
@@ -100,14 +106,7 @@ def _overridden(document: Document, assignment: str) -> Document:
     """The document with one `key=value` set, and the axes over that field narrowed to it."""
     field, text, typed = _target(assignment)
     place = Place(typed, str(Path.cwd()))
-    if text is None or not field:
-        what = "names no field" if not field else "has no value"
-        raise SpecError(f"{place.text}: {what}; write FIELD=VALUE, such as task.limit=20")
-    axis = field.removeprefix("axes.")
-    if axis not in FIELDS:
-        meant = suggestion(axis, FIELDS) or " `titrate schema experiment` has them all"
-        raise SpecError(f"{place.text}: no such field;{meant}")
-    value = read_value(text, place.text)
+    axis, value = _set_value(field, text, typed)
     values = put(document.values, field, value)
     if axis != field:
         changed = [f"axes.{axis}"]
@@ -123,6 +122,21 @@ def _overridden(document: Document, assignment: str) -> Document:
         name: place for name in _names(values) if name in changed or name.startswith(beneath)
     }
     return Document(values, _kept(values, document.places | written))
+
+
+def _set_value(field: str, text: str | None, typed: str) -> tuple[str, Any]:
+    """The field that an override sets, as an axis names it, and the value that its text stands for.
+
+    Raises `SpecError`, which names it as it was `typed`, for what no spec could take.
+    """
+    if text is None or not field:
+        what = "names no field" if not field else "has no value"
+        raise SpecError(f"{typed}: {what}; write FIELD=VALUE, such as task.limit=20")
+    axis = field.removeprefix("axes.")
+    if axis not in FIELDS:
+        meant = suggestion(axis, FIELDS) or " `titrate schema experiment` has them all"
+        raise SpecError(f"{typed}: no such field;{meant}")
+    return axis, read_value(text, typed)
 
 
 def _target(assignment: str) -> tuple[str, str | None, str]:
