@@ -80,7 +80,7 @@ class Selected:
 
     def problem(self, gate: Gate) -> str:
         """Why these cases cannot decide a gate of the command line, or nothing."""
-        return self.outside(gate) or (impossible(gate, self) if self.metrics else "")
+        return self.outside(gate) or impossible(gate, self)
 
 
 def by_experiment(cases: Iterable[Measured]) -> list[Selected]:

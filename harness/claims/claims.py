@@ -18,19 +18,8 @@ from harness.claims.evidence import Measured
 from harness.claims.no_change import check_rules, check_rules_asked, undecided
 from harness.claims.saved import SAVED, SavedRun, SavedRuns, check_name
 from harness.errors import OptionError, ReportError, SpecError
-from harness.report.report import Gate as JudgedGate
-from harness.report.report import Report
-from harness.spec.gates import (
-    Gate,
-    NoChange,
-    NoWorse,
-    Rule,
-    parse_gate,
-    parse_judged,
-    parse_rule,
-)
-from harness.store.records import finding_from
-from harness.store.results import CaseResult, GateResult, InvariantResult
+from harness.spec.gates import Gate, NoWorse, Rule, parse_gate, parse_rule
+from harness.store.results import CaseResult, GateResult
 
 _Parsed = TypeVar("_Parsed")
 
@@ -43,6 +32,10 @@ class Compared:
     gates: tuple[GateResult, ...] = ()
 
 
+def _saved_here() -> SavedRuns:
+    return SavedRuns(Path.cwd() / SAVED)
+
+
 @dataclass(frozen=True)
 class Claims:
     """Gates of the command line, what to do with saved runs, and where these lie."""
@@ -53,7 +46,7 @@ class Claims:
     rules: Sequence[Rule] = ()
     """What that comparison must not find."""
     save_as: str | None = None
-    saved: SavedRuns = field(default_factory=lambda: SavedRuns(Path.cwd() / SAVED))
+    saved: SavedRuns = field(default_factory=_saved_here)
 
     @classmethod
     def read(
@@ -69,9 +62,9 @@ class Claims:
         Raises:
             OptionError: a text that is no gate (`gate`), or no rule (`compare_fail`).
         """
-        stated = tuple(read_all(gates, parse_gate, "gate"))
-        where = {} if saved is None else {"saved": saved}
-        return cls(stated, compare, tuple(read_rules(rules, "compare_fail")), save_as, **where)
+        claimed = tuple(read_gates(gates, "gate"))
+        unwanted = tuple(read_rules(rules, "compare_fail"))
+        return cls(claimed, compare, unwanted, save_as, saved or _saved_here())
 
     def check(self, cases: Sequence[Measured]) -> None:
         """Refuse, before anything runs, what could not be judged after it.
@@ -139,62 +132,22 @@ class Claims:
         return None if self.save_as is None else self.saved.save(run, self.save_as)
 
 
+def read_gates(texts: Iterable[str], option: str) -> Iterator[Gate]:
+    """The gates that an option states; raises OptionError for the first that is none."""
+    yield from _read(texts, parse_gate, option)
+
+
 def read_rules(texts: Iterable[str], option: str) -> Iterator[Rule]:
     """The rules that an option states; raises OptionError for the first that is none."""
-    yield from read_all(texts, parse_rule, option)
+    yield from _read(texts, parse_rule, option)
 
 
-def read_all(
-    texts: Iterable[str], parse: Callable[[str], _Parsed], option: str
-) -> Iterator[_Parsed]:
-    """What the texts of an option say; raises OptionError for the first that says nothing."""
+def _read(texts: Iterable[str], parse: Callable[[str], _Parsed], option: str) -> Iterator[_Parsed]:
     for text in texts:
         try:
             yield parse(text)
         except ValueError as error:
             raise OptionError(option, str(error)) from None
-
-
-def claims_of(reports: Sequence[Report], results: Sequence[CaseResult]) -> Claims:
-    """The gates and rules that earlier reports of these results were, or left to be, judged by.
-
-    Raises:
-        ReportError: a report has a gate that this version cannot read.
-    """
-    left = [text for each in reports if each.run.shard for text in each.run.shard.gates]
-    stated = {gate for result in results for gate in result.case.experiment.gates}
-    judged = dict.fromkeys(_judged(gate) for report in reports for gate in report.gates)
-    compared = [(gate.text, gate.claim) for gate in judged if isinstance(gate.claim, NoChange)]
-    gates = [gate for gate in judged if gate not in stated and not isinstance(gate.claim, NoChange)]
-    gates = list(dict.fromkeys([*gates, *read_all(left, parse_gate, "gate")]))
-    # Shards compare with one run, which may have another number on each machine.
-    name = compared[0][1].saved if compared else None
-    return Claims(gates, name, list(dict.fromkeys(Rule.of(*each) for each in compared)))
-
-
-def _judged(gate: JudgedGate) -> Gate:
-    if gate.claim is not None:
-        return Gate(gate.gate, gate.claim)
-    try:
-        return parse_judged(gate.gate)
-    except ValueError as error:
-        raise ReportError(f"a gate of {gate.experiment} cannot be read: {error}") from None
-
-
-def findings_of(
-    reports: Iterable[Report], results: Sequence[CaseResult]
-) -> tuple[InvariantResult, ...]:
-    """What earlier reports of these results found on whole models, which no record can say again.
-
-    Of an identity that several have checked, a violated one stands.
-    """
-    cases = {result.case.id for result in results}
-    found: dict[tuple[str, str], InvariantResult] = {}
-    for each in (each for report in reports for each in report.invariants):
-        known = found.get((each.name, each.case))
-        if each.case not in cases and (known is None or known.holds):
-            found[each.name, each.case] = finding_from(each.model_dump(mode="json"))
-    return tuple(found.values())
 
 
 def _saved_runs(requested: Iterable[Asked]) -> Iterator[tuple[str, str]]:

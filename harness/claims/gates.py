@@ -75,7 +75,12 @@ def check_gates(
 
 
 def impossible(gate: Gate, measured: Measured) -> str:
-    """What is wrong with a gate about these cases, known from their metrics alone; or nothing."""
+    """Why a gate is never decided, or never true, of what these cases measure, if known; or "".
+
+    Cases without a result do not say what they measure.
+    """
+    if not measured.metrics:
+        return ""
     problem = _JUDGES[type(gate.claim)].impossible(gate.claim, measured)
     return problem and f"{gate.text!r}: {problem}"
 

@@ -86,7 +86,7 @@ def unreachable(claim: Threshold, measured: Measured) -> str:
 
 
 def _could_show(claim: Threshold, n: int) -> bool:
-    """Whether the interval of the best outcome of `n` samples lies wholly on the gate's side."""
+    """Whether the interval of the best outcome of `n` samples lies wholly on the claim's side."""
     if claim.bound != "value" or claim.operator == "==":
         return True
     if claim.value >= 1 if _upwards(claim) else claim.value <= 0:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.claims.claims import Claims, claims_of, findings_of
+from harness.claims.claims import Claims
+from harness.claims.earlier import claims_of, findings_of
 from harness.errors import StoreError
 from harness.report.load import load_report
 from harness.report.recorded import recorded_results

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness.claims.claims import Claims, claims_of, findings_of
+from harness.claims.claims import Claims
 from harness.claims.saved import SavedRuns
-from harness.errors import OptionError, ReportError
+from harness.errors import OptionError
 from harness.runs.conclude import conclude
-from harness.spec.gates import parse_gate, parse_rule
-from harness.store.results import Departure, InvariantResult
+from harness.spec.gates import parse_gate
 from tests.report.small_run import sweep
 
 
@@ -61,25 +60,6 @@ def test_gates_of_the_command_line_are_asked_of_whatever_has_their_axes():
     assert part["other"] == ["pass@1 >= 0"], "its own gate waits for a neutral case"
 
 
-def test_what_a_report_was_judged_by_is_judged_again(run, results, directory):
-    gates = ["pass@1 > 1", "parsed >= 0"]
-    report = conclude(run, results, directory, claims=Claims.read(gates=gates)).report
-    again = claims_of([report, report], results)
-    assert list(map(str, again.gates)) == gates
-    assert conclude(run, results, directory / "again", claims=again).report.gates == report.gates
-
-
-def test_a_rule_is_judged_again_with_the_run_that_it_names(run, results, directory, tmp_path):
-    saved, rule = SavedRuns(tmp_path / "saved"), "pass@1: different"
-    conclude(run, results, directory, claims=Claims(save_as="a", saved=saved))
-    asked = Claims.read(compare="a", rules=[rule], saved=saved)
-    report = conclude(run, results, directory, claims=asked).report
-    again = claims_of([report, report], results)
-    assert (again.gates, again.compare, again.rules) == ([], "0001_a", [parse_rule(rule)])
-    there = replace(again, saved=saved)
-    assert conclude(run, results, directory, claims=there).report.gates == report.gates
-
-
 def test_a_rule_whose_saved_run_is_gone_has_failed(run, results, directory, tmp_path):
     saved = SavedRuns(tmp_path / "none")
     asked = Claims.read(compare="a", rules=["pass@1: worse"], saved=saved)
@@ -90,42 +70,10 @@ def test_a_rule_whose_saved_run_is_gone_has_failed(run, results, directory, tmp_
     assert finished.compared.startswith("not compared: a: no saved run")
 
 
-def test_findings_on_models_outlive_their_report_and_a_violated_one_stands(run, results, directory):
-    def report(*findings):
-        return conclude(run, results, directory, findings).report
-
-    holds = InvariantResult("law", "tiny, fast", holds=True, detail="")
-    broken = replace(holds, holds=False, departure=Departure("prompt 0", 1, 2, 3, 0.5))
-    other = replace(holds, name="other law")
-    assert findings_of([report(holds, other), report(broken), report(holds)], results) == (
-        broken,
-        other,
-    )
-    assert findings_of([report()], results) == ()
-
-
 def test_a_rule_without_a_case_to_judge_is_refused():
     claims = Claims.read(compare="main", rules=["pass@1: worse"])
     with pytest.raises(OptionError, match="no case was selected that it could judge"):
         claims.check([])
-
-
-def test_the_gates_of_an_older_report_are_read_from_their_text(run, results, directory, tmp_path):
-    saved = SavedRuns(tmp_path / "saved")
-    conclude(run, results, directory, claims=Claims(save_as="a", saved=saved))
-    rules, gates = ["pass@1: worse, p<0.05"], ["parsed >= 0", "monotone within CI"]
-    asked = Claims.read(gates, "a", rules, saved=saved)
-    report = conclude(run, results, directory, claims=asked).report
-    assert all(gate.claim is not None for gate in report.gates)
-    older = report.model_copy(
-        update={"gates": tuple(gate.model_copy(update={"claim": None}) for gate in report.gates)}
-    )
-    found, expected = claims_of([older], results), claims_of([report], results)
-    assert found == expected
-    assert list(map(str, found.gates + found.rules)) == gates + rules
-    unknown = older.gates[0].model_copy(update={"gate": "made_up"})
-    with pytest.raises(ReportError, match=r"of keep_topk cannot be read: 'made_up' is no gate"):
-        claims_of([older.model_copy(update={"gates": (unknown,)})], results)
 
 
 def test_a_gate_is_asked_of_the_experiments_that_measure_its_metric():
@@ -139,3 +87,16 @@ def test_a_gate_is_asked_of_the_experiments_that_measure_its_metric():
     for gate, asked in {"parsed >= 0": ["other"], "tool_call >= 0": ["keep_topk", "other"]}.items():
         found = requested(Claims(gates=[parse_gate(gate)]), measured)
         assert [name for name, gates in found.items() if gate in gates] == asked
+
+
+def test_an_option_is_known_by_its_name_and_what_would_help():
+    claims = Claims.read(rules=["pass@1: worse"])
+    with pytest.raises(OptionError) as caught:
+        claims.check_comparison()
+    error = caught.value
+    assert (error.option, error.add) == ("compare_fail", ("compare", "NAME"))
+    assert error.problem == "'pass@1: worse': nothing to compare with"
+    assert str(error) == (
+        "--titrate-compare-fail 'pass@1: worse': nothing to compare with; add --titrate-compare "
+        "NAME"
+    )
