@@ -22,6 +22,9 @@ def told(finished: Finished, *, ran: bool = False, deselected: int = 0) -> int:
         print(line)
     for line in finished.verdicts:
         print(line)
+    for case in finished.report.cases if ran else ():
+        if case.error is not None and case.id not in finished.report.baselines:
+            print(f"FAILED {case.id} - {case.error}")
     if ran:
         print(outcomes(finished, deselected))
     for line in closing(finished, link=has_links(terminal=sys.stdout.isatty())):
