@@ -75,23 +75,23 @@ def contents_table(kept: Sequence[Kept]) -> str:
     from harness.cli.plain import plain, table
 
     numbers = ("completions", "tokens", "size")
-    rows = table("model", "fingerprint", *numbers, "latest", right=frozenset(numbers))
+    rows = table("model", "fingerprint", "dtype", *numbers, "latest", right=frozenset(numbers))
     for each in kept:
         rows.add_row(
             each.model,
             each.fingerprint[:12],
+            each.settings.get("dtype", "-"),
             f"{each.completions:,}",
             f"{each.tokens:,}",
             _size(each.size),
             f"{datetime.fromtimestamp(each.newest, UTC).astimezone():%Y-%m-%d %H:%M}",
         )
-    chosen = ("policy", "device", "dtype", "torch", "transformers", "titrate")
-    settings = [
-        f"{each.fingerprint[:12]}: "
-        + ", ".join(each.settings[name] for name in chosen if name in each.settings)
+    chosen = ("policy", "device", "torch", "transformers", "titrate")
+    settings = {
+        each.fingerprint[:12]: [each.settings[name] for name in chosen if name in each.settings]
         for each in kept
-    ]
-    return plain(rows, *settings)
+    }
+    return plain(rows, *(f"{name}: {', '.join(each)}" for name, each in settings.items() if each))
 
 
 def _verify(parsed: argparse.Namespace) -> int:
