@@ -254,7 +254,9 @@ def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if option.python and option.argument in arguments:
             value = given[option.name] = arguments[option.argument]
             if not _fits(option, value):
-                raise OptionError(option.name, f"{value!r:.80}: expected {option.wanted}")
+                raise OptionError(
+                    option.name, f"{value!r:.80}: expected {option.wanted or 'a bool'}"
+                )
     return given
 
 

@@ -234,7 +234,7 @@ def as_argument(name: str, value: str = "") -> str:
         return f"{name}={value}"
     if not option.python:
         return as_pytest(name, value)
-    return f"{option.argument}={value if option.metavar else True}"
+    return f"{option.argument}={value if value or option.metavar else True}"
 
 
 def _on_a_command_line(prefix: str, name: str, value: str) -> str:

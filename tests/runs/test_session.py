@@ -177,6 +177,24 @@ def test_arguments_of_a_wrong_kind_are_refused_by_name(spec, given, told):
     assert str(refused.value).startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"compare_fail": ["pass@1: worse"]}, "compare_fail='pass@1: worse': nothing to compare"),
+        ({"gates": ["bogus"]}, "gates='bogus' is no gate; accepted: "),
+        ({"overrides": ["sed=1"]}, "overrides=sed=1: no such field; did you mean seed?"),
+        ({"limit": 999}, "limit=999 task.limit: 999 samples asked for, but "),
+        ({"shard": "3/2"}, "shard=3/2: there is no such shard; use 1/2 to 2/2"),
+        ({"select": "neither"}, "select='neither': selects none of "),
+        ({"fresh": "yes"}, "fresh='yes': expected "),
+    ],
+)
+def test_what_cannot_be_followed_is_named_as_the_argument_that_it_was(spec, given, told):
+    with pytest.raises(TitrateError) as refused:
+        harness.run(spec, **given)
+    assert str(refused.value).startswith(told)
+
+
 def test_every_run_has_a_folder_of_its_own(spec, here):
     for _ in range(3):
         run_specs([spec], ["intervention.count=0"], None, Silent(), "test")
