@@ -129,6 +129,7 @@ class OptionError(TitrateError):
         super().__init__(one_line(f"{spelled(option, problem)}{remedy}"))
         self.option = option
         self.problem = problem
+        self.add = add
 
 
 class ModelError(TitrateError):
