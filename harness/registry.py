@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from harness.errors import RegistryError
@@ -128,7 +129,7 @@ class Registry(Generic[T]):
             known = self.names()
             close = difflib.get_close_matches(name, known, n=1)
             meant = f" did you mean {close[0]}?" if close else ""
-            listed = f"known: {', '.join(known)}" if known else "none is registered"
+            listed = f"use one of {', '.join(known)}" if known else "none is registered"
             raise RegistryError(f"{name!r} is not a {self.noun};{meant} {listed}")
         return self._entries[name]
 
@@ -152,12 +153,38 @@ class Registry(Generic[T]):
             )
 
 
-interventions: Registry[Any] = Registry("kind of intervention", "titrate.interventions", {})
+interventions: Registry[Any] = Registry(
+    "kind of intervention",
+    "titrate.interventions",
+    {
+        "router_mask": "harness.interventions.router_mask.kind:KIND",
+        "steering": "harness.interventions.steering.kind:KIND",
+        "dac": "harness.interventions.dac.kind:KIND",
+    },
+)
 rules: Registry[Any] = Registry("sampling rule", "titrate.rules", {})
 measures: Registry[Any] = Registry("measure", "titrate.measures", {})
 metrics: Registry[Any] = Registry("metric", "titrate.metrics", {})
-tasks: Registry[Any] = Registry("task", "titrate.tasks", {})
+tasks: Registry[Any] = Registry(
+    "task",
+    "titrate.tasks",
+    {
+        "micro_humaneval": "harness.tasks.micro_humaneval:MicroHumanEval",
+        "micro_gsm8k": "harness.tasks.micro_gsm8k:MicroGSM8K",
+        "humaneval": "harness.tasks.humaneval:HumanEval",
+        "gsm8k": "harness.tasks.gsm8k:GSM8K",
+    },
+)
 triggers: Registry[Any] = Registry("trigger", "titrate.triggers", {})
 judges: Registry[Any] = Registry("judge", "titrate.judges", {})
 engines: Registry[Any] = Registry("engine", "titrate.engines", {})
-exports: Registry[Any] = Registry("export", "titrate.exports", {})
+exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
+    "format of reports",
+    "titrate.exports",
+    {
+        "csv": "harness.report.exports.tables:write_csv",
+        "inspect": "harness.report.exports.inspect_logs:write_inspect",
+        "latex": "harness.report.exports.latex:write_latex",
+        "parquet": "harness.report.exports.tables:write_parquet",
+    },
+)

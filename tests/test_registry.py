@@ -38,7 +38,7 @@ def test_an_unknown_name_is_told_the_registry_and_what_is_close():
     with pytest.raises(RegistryError) as caught:
         shapes().get("pathh")
     assert str(caught.value) == (
-        "'pathh' is not a shape; did you mean path? known: path, joined, gone"
+        "'pathh' is not a shape; did you mean path? use one of path, joined, gone"
     )
     with pytest.raises(RegistryError, match="'x' is not a thing; none is registered"):
         Registry("thing", "titrate.test_none", {}).get("x")

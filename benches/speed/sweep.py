@@ -64,8 +64,8 @@ class Sweep:
 
 
 def build(arguments: argparse.Namespace) -> Sweep:
-    from harness.interventions.router_mask import RouterMask
-    from harness.interventions.router_points import random_points
+    from harness.interventions.router_mask.description import RouterMask
+    from harness.interventions.router_mask.points import random_points
     from harness.models.loading import load
     from harness.models.routers import router_shape
     from harness.tasks.conversations import render
@@ -123,7 +123,7 @@ def hooked(sweep: Sweep, mask: Any) -> Callable[[], None]:
     """The usual hook: one mask for the whole model; returns what takes it off."""
     import torch
 
-    from harness.interventions.router_mask import route
+    from harness.interventions.router_logits import route
     from harness.models.routers import router_sites
 
     sites = router_sites(sweep.loaded.model)

@@ -204,8 +204,9 @@ def _condition(number: int) -> Any:
     import torch
 
     from harness.interventions.array import Array
-    from harness.interventions.router_mask import RouterMask
-    from harness.interventions.steering import Steering, Term
+    from harness.interventions.residual import Term
+    from harness.interventions.router_mask.description import RouterMask
+    from harness.interventions.steering.description import Steering
 
     generator = torch.Generator().manual_seed(number)
     if number % 2:

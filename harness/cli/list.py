@@ -35,13 +35,6 @@ def _registered(name: str) -> Callable[[], Mapping[str, str]]:
     return summaries
 
 
-def _tasks() -> Mapping[str, str]:
-    from harness import registry
-    from harness.tasks.registry import summaries
-
-    return {**summaries(), **registry.tasks.summaries()}
-
-
 def _models() -> Mapping[str, str]:
     """The zoo's members, and what other models can be: any, and which have routers to mask."""
     from harness.models import zoo
@@ -57,9 +50,12 @@ def _models() -> Mapping[str, str]:
 
 def _engines() -> Mapping[str, str]:
     from harness import registry
-    from harness.engines import KINDS as RUN
+    from harness.engines import MECHANISMS, runs
 
-    own = {name: f"runs {', '.join(sorted(kinds))}" for name, kinds in RUN.items()}
+    kinds = registry.interventions.names()
+    own = {
+        name: f"runs {', '.join(kind for kind in kinds if runs(name, kind))}" for name in MECHANISMS
+    }
     return {**own, **registry.engines.summaries()}
 
 
@@ -79,7 +75,7 @@ def _gates() -> Mapping[str, str]:
 
 
 KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
-    "tasks": _tasks,
+    "tasks": _registered("tasks"),
     "interventions": _registered("interventions"),
     "rules": _registered("rules"),
     "measures": _registered("measures"),

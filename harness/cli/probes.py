@@ -52,7 +52,7 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.report.figures.probe_plots import probe_plot
     from harness.report.write import default_directory
     from harness.resolve.activation_cache import ActivationCache
-    from harness.resolve.probing import probing
+    from harness.resolve.steering_probes import probing
     from harness.runs.deferred import DeferredEngine
     from harness.store.completions import CompletionStore
     from harness.store.folder import store_below

@@ -96,7 +96,7 @@ def _build(parsed: argparse.Namespace) -> int:
     from harness.files.atomic import check_writable, output
     from harness.interventions.vector_formats import write_own
     from harness.launch.live import LiveLine
-    from harness.resolve.vector_files import build
+    from harness.resolve.steering_files import build
 
     with output(parsed.output):
         check_writable(parsed.output.parent)  # before a model is loaded
@@ -151,7 +151,7 @@ def _import(parsed: argparse.Namespace) -> int:
 
         check_reference(parsed.model)
     from harness.interventions.vector_formats import joined, read_any, write_own
-    from harness.resolve.vector_files import foreign, measured
+    from harness.resolve.steering_files import foreign, measured
 
     vectors = joined([(file, read_any(file, parsed.layer)) for file in parsed.files])
     if parsed.model is not None:

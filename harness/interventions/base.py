@@ -2,9 +2,11 @@
 
 - A description is complete: it holds the points of a mask or the numbers of a vector, never a
   path, so that equal fingerprints mean equal effects on any machine.
-- Its mathematics is a pure function on tensors with a leading row axis, beside the description in
-  the same module; every row of a batch carries its own dose.
-- Nothing here knows an engine. Engines decide where in a model the function is called.
+- Its mathematics is a pure function on tensors with a leading row axis; every row of a batch
+  carries its own dose.
+- Nothing here knows an engine. Engines decide where in a model the function is called: a
+  description derives from the class of its mechanism (`router_logits`, `residual`,
+  `next_token_logits`, `policy`), and engines know mechanisms, not kinds.
 """
 
 from __future__ import annotations
@@ -14,15 +16,24 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict
+
+#: By what an intervention acts. `adapted_weights` has no engine yet.
+Mechanism: TypeAlias = Literal[
+    "router_logits", "residual", "next_token_logits", "policy", "adapted_weights"
+]
+MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)
 
 
 class Intervention(BaseModel, ABC):
     """A frozen, hashable description of what is done to a model while it runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mechanism: ClassVar[Mechanism]
+    """By what it acts, which is what engines go by; the class of a mechanism says it."""
 
     kind: str
 
@@ -54,6 +65,10 @@ class Intervention(BaseModel, ABC):
     def described(self) -> dict[str, Any]:
         """What a report says of it, as JSON values: everything, unless that is a lot of numbers."""
         return self.model_dump(mode="json")
+
+    def in_words(self) -> str:
+        """What it does, in a few words for the names of requests; empty where nothing is told."""
+        return ""
 
     def prefix_key(self, length: int, prompt: int) -> str:  # noqa: ARG002 - for subclasses
         """Fingerprint of what is done to the first `length` positions after a prompt of `prompt`.

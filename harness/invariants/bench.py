@@ -26,8 +26,6 @@ from harness.engines.contract import (
 )
 from harness.errors import TaskError
 from harness.interventions.base import Intervention
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Steering
 from harness.models.routers import RouterShape, router_shape
 from harness.resolve.tasks import task_of
 from harness.spec import EngineSettings, TaskSettings
@@ -222,18 +220,9 @@ def _dose(intervention: Intervention) -> str:
     """What is done to a request, in words; doses of the same words differ in their last ones."""
     if intervention.is_neutral:
         return f"neutral {intervention.kind}"
-    if isinstance(intervention, RouterMask):
-        layers = sorted({layer for layer, _ in intervention.points})
-        what = f" {intervention.mode}, {len(intervention.points)} experts of layers {layers}"
-    elif isinstance(intervention, Steering):
-        what = " by " + " and ".join(
-            f"{term.alpha:g} at {term.site} {term.layer}, {term.positions}"
-            for term in intervention.terms
-        )
-    else:
-        what = ""
+    what = " ".join(filter(None, (intervention.kind, intervention.in_words())))
     # Short, and the same in every run: enough to find one mask among five.
-    return f"{intervention.kind}{what}, {zlib.crc32(intervention.fingerprint().encode()):08x}"
+    return f"{what}, {zlib.crc32(intervention.fingerprint().encode()):08x}"
 
 
 def named(request: Request) -> str:

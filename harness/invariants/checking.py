@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.engines import KINDS
+from harness import registry
+from harness.engines import runs
 from harness.engines.vllm.availability import check_machine
 from harness.errors import TitrateError
 from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench
 from harness.invariants.decoding import cached_equals_uncached
+from harness.invariants.family import Family, Identity
 from harness.invariants.finding import CheckName
-from harness.invariants.registry import FAMILIES, WATCHING, Family, Identity
+from harness.invariants.registry import families
 from harness.invariants.tiny_models import CONFIGS, POSITIONS, tiny_model
 from harness.models import zoo
 from harness.models.written import WrittenConfig
@@ -97,14 +99,14 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
         config = _config(reference)
         for engine, varied in engines.items():
             under = EngineSettings.model_validate({**given, **varied})
-            for family in FAMILIES:
+            for family in families():
                 excuse = family.excuse(config) or _out_of_scope(reference, family, settings)
                 bare = Check(reference, engine, under, family, None, excuse)
                 if excuse is not None:
                     found.append(bare)
                     continue
                 for identity in family.identities:
-                    watches = settings.name == "vllm" and identity in WATCHING
+                    watches = settings.name == "vllm" and family.watches(identity)
                     why = _OUT_OF_REACH if watches else _untrue(identity, config)
                     found.append(replace(bare, identity=identity, excuse=why))
     return found
@@ -125,9 +127,8 @@ def _out_of_scope(reference: str, family: Family, settings: EngineSettings) -> s
     """Why an engine cannot run a family, or one of our own tiny models, if it cannot."""
     if reference.removeprefix(_TINY) in POSITIONS and family.name != "engine":
         return "how a model places its tokens is checked by the engine's own identities"
-    kind = family.kind and family.kind.model_fields["kind"].default
-    if kind is not None and kind not in KINDS[settings.name]:
-        return f"{settings.name} does not run interventions of kind {kind}"
+    if family.name in registry.interventions and not runs(settings.name, family.name):
+        return f"{settings.name} does not run interventions of kind {family.name}"
     if settings.name == "vllm" and reference == f"{_TINY}gpt_oss":
         return (
             "vLLM runs GPT-OSS with YaRN's rotary embeddings only, which this model does not have"

@@ -12,8 +12,9 @@ from typing import Any
 
 from harness.engines.contract import Completion, Request
 from harness.interventions.array import Array
-from harness.interventions.dac import DAC, Difference, Property
+from harness.interventions.dac.description import DAC, Difference, Property
 from harness.invariants.bench import Bench, named
+from harness.invariants.family import EVERY_POLICY, Family
 from harness.invariants.finding import Compared, Finding, equal, first_violation
 from harness.models.sites import hidden_shape
 
@@ -186,3 +187,17 @@ def _property(name: str, layers: int, width: int, *, steps: int | None, seed: in
             for layer in range(layers)
         ),
     )
+
+
+FAMILY = Family(
+    "dac",
+    doses=doses,
+    own=(
+        doses_are_between_nothing_and_the_strongest,
+        every_dose_is_applied,
+        chosen_doses_given_to_steering_are_the_same,
+        a_difference_of_nothing_has_no_dose,
+        properties_have_no_order,
+    ),
+    inherited=EVERY_POLICY,
+)

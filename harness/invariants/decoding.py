@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from harness.engines.contract import Capture, Request, SamplingRules
-from harness.interventions.dac import DAC
 from harness.invariants.bench import Bench, completed, named
 from harness.invariants.finding import Compared, Finding, equal, first_violation
 from harness.models.sites import decoder_blocks
@@ -179,8 +178,8 @@ def _break_decoding(bench: Bench) -> None:
 
 
 def _break_reading(bench: Bench) -> None:
-    # A composition that is decided while decoding is nothing that a given text is read under.
-    dose = next((dose for dose in bench.doses if not isinstance(dose, DAC)), None)
+    # What is decided while decoding is nothing that a given text is read under.
+    dose = next((dose for dose in bench.doses if dose.mechanism != "policy"), None)
     tokens, capture = bench.prompts[0], Capture(router_logits=False, hidden_layers=(0,))
     _broken(bench, 1, lambda: bench.read(tokens, capture, dose))
 

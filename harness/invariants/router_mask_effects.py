@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.engines.contract import Activations, Capture, Completion, Request
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
+from harness.interventions.router_mask.section import RandomPoints, RouterMaskSettings
 from harness.invariants.bench import Bench, completed, named
 from harness.invariants.finding import Finding, equal, first_violation
 from harness.invariants.neutrality import untouched
+from harness.invariants.router_mask_routing import observe, replaced_in_the_gate
 from harness.invariants.router_masks import few, masks, points_of
-from harness.invariants.routing import observe, replaced_in_the_gate
-from harness.spec import RandomPoints, RouterMaskSettings
 
 
 def earlier_layers_unchanged(bench: Bench) -> Finding:
@@ -167,7 +167,7 @@ def doses_are_nested(bench: Bench) -> Finding:
 
     Identity 11: what a spec's `count` is resolved to.
     """
-    from harness.resolve.resolver import fixed_ordering, mask_of  # more than whoever lists needs
+    from harness.resolve.router_mask import fixed_ordering, mask_of  # more than whoever lists needs
 
     shape = bench.shape
     ordering = fixed_ordering(RandomPoints(random=0), shape)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from harness.engines.contract import Capture, Completion, Request, SamplingRules
 from harness.invariants.bench import Bench, named
+from harness.invariants.family import Family
 from harness.invariants.finding import Finding, equal, first_violation
 
 _WARM = SamplingRules(temperature=1.0)
@@ -127,3 +128,16 @@ def _distributions(bench: Bench, request: Request, own: Completion) -> list[list
     assert read is not None
     best: list[list[float]] = read.tolist()
     return best
+
+
+FAMILY = Family(
+    "sampling",
+    own=(
+        neutral_rules_change_nothing,
+        one_candidate_is_greedy,
+        greedy_ignores_randomness,
+        draws_stay_among_the_candidates,
+        seeds_are_different_draws,
+    ),
+    inherited=(),
+)

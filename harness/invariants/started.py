@@ -5,13 +5,12 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
-from harness.engines.declared import Declared, Steered
+from harness.engines.declared import Declared, Steered, places
 from harness.engines.vllm.engine import VllmEngine
-from harness.invariants.registry import FAMILIES
+from harness.invariants.registry import families
 from harness.models.loading import LoadedModel
 from harness.models.reference import is_local
 from harness.models.sites import hidden_shape
-from harness.resolve.needs import places
 from harness.spec import EngineSettings
 
 _TINY = "tiny/"
@@ -46,7 +45,7 @@ def needs_of_identities(config: Any) -> Declared:
     layers, _ = hidden_shape(config)
     blocks = places(range(layers))
     needs = Declared(steered=dict.fromkeys(blocks, Steered(2)), read=blocks)
-    for family in FAMILIES:
+    for family in families():
         if family.excuse(config) is None:
             needs |= Declared.of(family.doses(config))
     return needs

@@ -11,8 +11,10 @@ from typing import Any
 
 from harness.engines.contract import Activations, Capture
 from harness.interventions.array import Array
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Term
+from harness.interventions.steering.description import Steering
 from harness.invariants.bench import Bench, named
+from harness.invariants.family import Family
 from harness.invariants.finding import Finding, equal, first_violation
 from harness.models.sites import hidden_shape
 from harness.spec.steering_terms import Positions
@@ -150,3 +152,14 @@ def _vector(width: int, seed: int) -> Array:
     import torch
 
     return Array(torch.randn(width, generator=torch.Generator().manual_seed(seed)))
+
+
+FAMILY = Family(
+    "steering",
+    doses=doses,
+    own=(
+        effect_is_alpha_times_the_vector,
+        earlier_layers_and_positions_unchanged,
+        doses_add_up,
+    ),
+)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.engines.contract import Capture, Engine, Reading
 from harness.errors import FieldError, TaskError
-from harness.interventions.router_mask import Point
-from harness.interventions.router_points import rank
+from harness.interventions.router_logits import Point
+from harness.interventions.router_mask.points import rank
 from harness.measure.readings import AnswerTokens, aligned_answers, answer_tokens
 from harness.models.routers import RouterShape
 from harness.spec.usage_expression import Average, UsageExpression

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import VectorError
+from harness.interventions.steering.section import PairVector, SteeringSettings
 from harness.spec import Case, Experiment
 from harness.spec.complaints import validated
 from harness.spec.form import resolved
-from harness.spec.steering import PairVector, SteeringSettings
 
 
 def asked_by(

@@ -16,12 +16,12 @@ from random import Random
 from typing import Any
 
 from harness.errors import FieldError, TaskError
+from harness.interventions.steering.section import PairVector
 from harness.measure.steering_vectors import check_difference, readings_of_pairs
 from harness.models.loading import load_tokenizer
 from harness.resolve.tasks import full_task
 from harness.spec import Experiment
-from harness.spec.dac import PairProperty
-from harness.spec.steering import PairVector
+from harness.spec.intervention import PairSection
 from harness.tasks import code, gsm8k, maths, micro_gsm8k, micro_humaneval
 from harness.tasks.base import Style, Task
 from harness.tasks.contrast import ContrastPair, answer_pairs, read_pairs, style_pairs
@@ -34,9 +34,7 @@ _CODE = ("micro_humaneval", "humaneval")
 _MATHS = ("micro_gsm8k", "gsm8k")
 
 
-def pairs_for(
-    experiment: Experiment, vector: PairVector | PairProperty
-) -> tuple[ContrastPair, ...]:
+def pairs_for(experiment: Experiment, vector: PairSection) -> tuple[ContrastPair, ...]:
     """The pairs that a vector is built from; raises TaskError where there are none.
 
     Fewer `samples` are the first of more.

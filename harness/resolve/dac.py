@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 from harness.engines.contract import Engine
+from harness.engines.declared import Declared
 from harness.errors import FieldError, TaskError
 from harness.interventions.array import Array
-from harness.interventions.dac import DAC, Difference, Property
-from harness.interventions.steering import check_terms
+from harness.interventions.dac.description import DAC, Difference, Property
+from harness.interventions.dac.section import DacSettings, FileProperty, PairProperty
+from harness.interventions.residual import check_terms
 from harness.interventions.vector_file import read_vectors
 from harness.measure.differences import build_differences, rotated, sides_of
 from harness.measure.steering_vectors import check_layers
@@ -24,9 +25,9 @@ from harness.models.loading import load_config, load_tokenizer
 from harness.models.sites import hidden_shape
 from harness.resolve.contrast_pairs import pairs_for
 from harness.resolve.progress import Progress
+from harness.resolve.resolution import Resolution
 from harness.resolve.steering import arrays_from, of_shape
 from harness.spec import Experiment
-from harness.spec.dac import DacSettings, FileProperty, PairProperty
 from harness.spec.steering_terms import Site
 from harness.store.completions import CompletionStore, key_of
 from harness.store.kept_vectors import KeptVectors
@@ -34,19 +35,33 @@ from harness.store.record_shapes import DIFFERENCES
 from harness.tasks.contrast import ContrastPair
 
 
-@dataclass
-class DifferenceSource:
+class DacResolution(Resolution[DacSettings]):
     """Finds the properties of the cases of one model; keeps what it measured."""
 
-    engine: Engine
-    progress: Progress
-    store: CompletionStore | None = None
+    def __init__(
+        self, engine: Engine, progress: Progress, store: CompletionStore | None = None
+    ) -> None:
+        super().__init__(engine, progress, store)
+        self._kept = KeptVectors(engine, store, _from_json)
 
-    def __post_init__(self) -> None:
-        self._kept = KeptVectors(self.engine, self.store, _from_json)
+    @staticmethod
+    def check(experiment: Experiment, settings: DacSettings) -> None:
+        """Find names, layers, pairs and files that cannot be."""
+        check_dac(experiment, settings)
 
-    def dac(self, experiment: Experiment, settings: DacSettings) -> DAC:
-        """The intervention of a case. Raises `FieldError` or `TaskError` for an impossible one.
+    @staticmethod
+    def measured(experiment: Experiment, settings: DacSettings) -> str | None:  # noqa: ARG004 - differences are the same for every task
+        """Differences of pairs."""
+        named = [each.called for each in settings.properties if isinstance(each, PairProperty)]
+        return f"differences of {', '.join(named)}" if named and settings.strongest else None
+
+    @classmethod
+    def needs(cls, experiment: Experiment, settings: DacSettings) -> Declared:  # noqa: ARG003 - below
+        """Nothing that is said beforehand: engines that follow policies take more at any time."""
+        return Declared()
+
+    def resolve(self, experiment: Experiment, settings: DacSettings) -> DAC:
+        """The properties, and how they are composed.
 
         A neutral one measures nothing: its properties have no differences.
         """
@@ -108,11 +123,6 @@ class DifferenceSource:
 
 def check_dac(experiment: Experiment, settings: DacSettings) -> None:
     """Raise `FieldError` for what cannot be, before weights are loaded."""
-    if experiment.measure == "forward":
-        raise FieldError(
-            "measure",
-            "forward passes read given texts, but dac decides as it generates; use steering",
-        )
     count, _ = hidden_shape(load_config(experiment.model))
     names = [each.called for each in settings.properties]
     for index, each in enumerate(settings.properties):
@@ -146,7 +156,8 @@ def _check_sides(model: str, pairs: tuple[ContrastPair, ...], steps: int) -> Non
 
 def _check(dac: DAC, experiment: Experiment) -> None:
     layers, width = hidden_shape(load_config(experiment.model))
-    check_terms(dac.composed([[dac.strongest]] * len(dac.properties)), layers=layers, width=width)
+    composed = dac.composed([[dac.strongest]] * len(dac.properties))
+    check_terms(composed.terms, layers=layers, width=width)
 
 
 def _from_file(wanted: FileProperty, settings: DacSettings) -> Property:

@@ -8,15 +8,18 @@ store under every token and position that was read for them.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.engines.contract import Engine
+from harness.engines.declared import Declared, Place, Steered, places
 from harness.errors import FieldError
 from harness.interventions.array import Array
-from harness.interventions.steering import Steering, check_terms
+from harness.interventions.residual import check_terms
+from harness.interventions.steering.description import Steering
+from harness.interventions.steering.section import FileVector, PairVector, SteeringSettings
 from harness.interventions.vector_file import Logistic, SteeringVectors, read_vectors
 from harness.measure.steering_vectors import (
     PairReader,
@@ -30,28 +33,51 @@ from harness.models.sites import hidden_shape
 from harness.resolve.activation_cache import ActivationCache
 from harness.resolve.contrast_pairs import BUILT_IN, check_pairs, pairs_for
 from harness.resolve.progress import Progress
+from harness.resolve.resolution import Resolution
 from harness.resolve.steering_terms import check_file, field_of, terms_of
 from harness.spec import Experiment
-from harness.spec.steering import FileVector, PairVector, SteeringSettings
 from harness.store.completions import CompletionStore, key_of
 from harness.store.hidden_states import activations_below
 from harness.store.kept_vectors import KeptVectors
 from harness.store.record_shapes import VECTORS, LayerArrays
 
 
-@dataclass
-class VectorSource:
+class SteeringResolution(Resolution[SteeringSettings]):
     """Finds the vectors of the cases of one model; keeps what it built."""
 
-    engine: Engine
-    progress: Progress
-    store: CompletionStore | None = None
+    def __init__(
+        self, engine: Engine, progress: Progress, store: CompletionStore | None = None
+    ) -> None:
+        super().__init__(engine, progress, store)
+        self._kept = KeptVectors(engine, store, _from_json)
 
-    def __post_init__(self) -> None:
-        self._kept = KeptVectors(self.engine, self.store, _from_json)
+    @staticmethod
+    def check(experiment: Experiment, settings: SteeringSettings) -> None:
+        """Find layers, pairs and files that cannot be."""
+        check_steering(experiment, settings)
 
-    def steering(self, experiment: Experiment, settings: SteeringSettings) -> Steering:
-        """The intervention of a case. Raises `FieldError` or `TaskError` for an impossible one."""
+    @staticmethod
+    def measured(experiment: Experiment, settings: SteeringSettings) -> str | None:  # noqa: ARG004 - a vector is a vector for every task
+        """Vectors that are built from pairs."""
+        built = [each for each in settings.vectors if isinstance(each, PairVector)]
+        if not built or not settings.alpha:
+            return None
+        return ", ".join(f"{each.method} vector of {each.pairs}" for each in built)
+
+    @classmethod
+    def needs(cls, experiment: Experiment, settings: SteeringSettings) -> Declared:  # noqa: ARG003 - as above
+        """The places that are steered, and those that pairs are read at."""
+        if not settings.alpha:
+            return Declared()
+        held: Counter[Place] = Counter()
+        for vector in settings.vectors:
+            held.update(places(settings.layers_of(vector), settings.site_of(vector)))
+        conditional = settings.only_if is not None
+        steered = {place: Steered(terms, conditional) for place, terms in held.items()}
+        return Declared(steered=steered) | needs_of_building(settings)
+
+    def resolve(self, experiment: Experiment, settings: SteeringSettings) -> Steering:
+        """The additions of all vectors."""
         if settings.alpha == 0:
             return Steering()  # no vector is needed for a dose of nothing
         found = [
@@ -124,6 +150,19 @@ class VectorSource:
         )
 
 
+def needs_of_building(settings: SteeringSettings) -> Declared:
+    """What reading the pairs of a section's vectors needs, whatever is then steered by them.
+
+    The residual stream is read as well, in whose lengths every vector is kept.
+    """
+    read: frozenset[Place] = frozenset()
+    for vector in settings.vectors:
+        if isinstance(vector, PairVector):
+            layers = settings.layers_of(vector)
+            read |= places(layers, settings.site_of(vector)) | places(layers)
+    return Declared(read=read)
+
+
 def built_from(experiment: Experiment, vector: PairVector) -> dict[str, str]:
     """What a vector's file says of its origin, beside how it was built."""
     config = load_config(experiment.model)
@@ -166,7 +205,7 @@ def _steering(
             check_file(vectors, vector.file, experiment.model, layers, field_of(settings, vector))
         terms += terms_of(experiment, settings, index, vectors)
     steering = Steering(terms=tuple(terms))
-    check_terms(steering, layers=layers, width=width)
+    check_terms(steering.terms, layers=layers, width=width)
     return steering
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from harness.errors import FieldError
 from harness.interventions.array import Array
-from harness.interventions.steering import Condition, Term
+from harness.interventions.residual import Condition, Term
+from harness.interventions.steering.section import ConditionSettings, SteeringSettings, Vector
 from harness.interventions.vector_file import SteeringVectors
 from harness.measure.steering_vectors import random_control
 from harness.spec import Experiment
-from harness.spec.steering import ConditionSettings, SteeringSettings, Vector
 from harness.spec.steering_terms import as_float32
 
 

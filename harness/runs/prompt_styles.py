@@ -11,10 +11,9 @@ from functools import cache
 from typing import Any
 
 from harness.errors import FieldError, TaskError
+from harness.interventions.kind import kind_of
 from harness.models.loading import load_tokenizer
-from harness.resolve.resolver import usage_of
 from harness.spec import Experiment
-from harness.spec.usage_expression import parse
 from harness.tasks.base import Conversation, Style, Task
 from harness.tasks.conversations import render_text
 from harness.tasks.pairs.pair import VARIANTS
@@ -27,12 +26,10 @@ def styles_of(experiment: Experiment) -> Mapping[Style, str]:
     if experiment.measure == "forward":
         return dict.fromkeys(VARIANTS, "measure")
     styles: dict[Style, str] = {experiment.prompt.style: "prompt.style"}
-    usage = usage_of(experiment)
-    if usage is not None:
-        expression = parse(usage.usage)
-        for average in (expression.plus, expression.minus):
-            if average is not None:
-                styles.setdefault(average.style, "intervention.points.usage")
+    settings = experiment.intervention
+    if settings is not None:
+        read = kind_of(settings.kind).resolution.styles(experiment, settings)
+        styles |= {style: field for style, field in read.items() if style not in styles}
     return styles
 
 

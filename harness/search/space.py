@@ -27,7 +27,7 @@ from harness.runs.checks import check_engine
 from harness.search.treatment import dose_field, pair_sections, treatment, with_at_most
 from harness.spec import Experiment, Source
 from harness.spec.complaints import displayed, validated
-from harness.spec.form import FIELDS, members, resolved, suggestion
+from harness.spec.form import fields, members, resolved, suggestion
 from harness.spec.layers import get, put
 from harness.spec.search import Dimension
 
@@ -146,8 +146,8 @@ def space_of(experiment: Experiment, source: Source) -> Space:
 
 def _check_field(field: str) -> None:
     place = f"search.space.{field}"
-    names = [name for name in FIELDS if name.partition(".")[0] in _SEARCHED and name != _DAY]
-    if field not in FIELDS:
+    names = [name for name in fields() if name.partition(".")[0] in _SEARCHED and name != _DAY]
+    if field not in fields():
         raise FieldError(place, f"no such field;{suggestion(field, names)}".rstrip(";"))
     if field not in names:
         raise FieldError(
@@ -164,7 +164,7 @@ def _distribution(field: str, dimension: Dimension) -> BaseDistribution:
         return CategoricalDistribution(choices)
     assert dimension.low is not None
     assert dimension.high is not None
-    kinds = {kind for kind in members(FIELDS[field].annotation) if isinstance(kind, type)}
+    kinds = {kind for kind in members(fields()[field].annotation) if isinstance(kind, type)}
     if float in kinds:
         return FloatDistribution(
             dimension.low, dimension.high, log=dimension.log, step=dimension.step

@@ -18,29 +18,25 @@ from pydantic import JsonValue, ValidationError
 from harness.errors import FieldError, TaskError
 from harness.resolve.contrast_pairs import pairs_for
 from harness.search.space import Space
-from harness.search.treatment import PairSection, pair_sections, raw_pair_sections
+from harness.search.treatment import pair_places, pair_sections, raw_pair_sections
 from harness.spec import Experiment, PromptSettings
+from harness.spec.intervention import PairSection
+from harness.spec.intervention import sections as registered
 from harness.tasks.base import Style
 from harness.tasks.contrast import ContrastPair
 
-#: Fields whose values decide which pairs are read. Of every other field one value stands for all:
-#: it may put a section in another's place, but what it says itself names no pairs.
-_DECIDING = frozenset(
-    {
-        "intervention",
-        "intervention.kind",
-        "intervention.properties",
-        "intervention.properties.data",
-        "intervention.properties.pairs",
-        "intervention.properties.samples",
-        "intervention.vector",
-        "intervention.vector.data",
-        "intervention.vector.pairs",
-        "intervention.vector.samples",
-        "prompt",
-        "prompt.style",
-    }
-)
+
+def _deciding() -> frozenset[str]:
+    """Fields whose values decide which pairs are read.
+
+    Of every other field one value stands for all: it may put a section in another's place, but what
+    it says itself names no pairs.
+    """
+    places = {f"intervention.{place}" for each in registered() for place in pair_places(each)}
+    parts = {f"{place}.{name}" for place in places for name in ("data", "pairs", "samples")}
+    return frozenset(
+        {"intervention", "intervention.kind", "prompt", "prompt.style"} | places | parts
+    )
 
 
 @dataclass(frozen=True)
@@ -145,8 +141,9 @@ def check_trained(experiment: Experiment, train: Sequence[ContrastPair]) -> None
 def _read(space: Space) -> Iterator[tuple[Experiment, PairSection]]:
     """Every section of pairs of every configuration, with the experiment that asks for it."""
     choices: dict[str, list[JsonValue]] = {}
+    deciding = _deciding()
     for field, value in space.corners():
-        if field in _DECIDING or field not in choices:
+        if field in deciding or field not in choices:
             choices.setdefault(field, []).append(value)
     for chosen in product(*choices.values()):
         values = space.values(dict(zip(choices, chosen, strict=True)))

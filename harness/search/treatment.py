@@ -7,25 +7,15 @@ dose. What a vector is built from is found wherever it stands in the section.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, get_args
 
 from pydantic import BaseModel, JsonValue
 
 from harness.errors import FieldError
-from harness.spec import (
-    Experiment,
-    InterventionSettings,
-    RandomPoints,
-    RouterMaskSettings,
-    UsagePoints,
-)
-from harness.spec.dac import PairProperty
-from harness.spec.steering import PairVector
-
-#: What is built from contrastive pairs, wherever it stands in an intervention.
-PairSection: TypeAlias = PairVector | PairProperty
-_PLACES: Mapping[str, type[PairSection]] = {"vector": PairVector, "properties": PairProperty}
-_CONTROL = "control"
+from harness.spec import Experiment, InterventionSettings
+from harness.spec.form import sections
+from harness.spec.intervention import PairSection
+from harness.spec.intervention import sections as registered
 
 
 def treatment(experiment: Experiment) -> InterventionSettings:
@@ -45,22 +35,25 @@ def dose_field(settings: InterventionSettings) -> str | None:
 
 
 def without_control(experiment: Experiment) -> Experiment:
-    """The experiment as one case: its own vector, and no control beside it."""
+    """The experiment as one case: its own effect, and no control beside it."""
     settings = treatment(experiment)
-    if getattr(settings, _CONTROL, "none") is not None:
-        return experiment
-    return _with(experiment, settings.model_copy(update={_CONTROL: "none"}))
+    return _with(experiment, settings.without_control())
 
 
 def control_axis(experiment: Experiment) -> dict[str, list[JsonValue]]:
     """The axis on which an intervention stands beside its control; empty where it has none."""
-    settings = treatment(experiment)
-    if _CONTROL in type(settings).model_fields:
-        return {f"intervention.{_CONTROL}": ["none", "random"]}
-    if isinstance(settings, RouterMaskSettings) and not isinstance(settings.points, RandomPoints):
-        own: JsonValue = settings.points.model_dump(mode="json")
-        return {"intervention.points": [own, {"random": 0}]}
-    return {}
+    axes = treatment(experiment).control_axis()
+    return {f"intervention.{name}": values for name, values in axes.items()}
+
+
+def pair_places(section: type[InterventionSettings]) -> Mapping[str, type[PairSection]]:
+    """The fields of a section that are built from pairs, with what fills them in."""
+    return {
+        name: part
+        for name, info in section.model_fields.items()
+        for part in sections(info)
+        if issubclass(part, PairSection)
+    }
 
 
 def pair_sections(experiment: Experiment) -> list[PairSection]:
@@ -69,14 +62,9 @@ def pair_sections(experiment: Experiment) -> list[PairSection]:
     Raises:
         FieldError: the intervention is measured on the samples that are to be evaluated.
     """
-    found = list(_sections(treatment(experiment)))
-    if any(isinstance(section, UsagePoints) for section in found):
-        raise FieldError(
-            "intervention.points",
-            "usage is measured on the task's own samples, those of the test split among them; "
-            "write an ordering from other samples to a file and give points: {file: ...}",
-        )
-    return [section for section in found if isinstance(section, PairSection)]
+    settings = treatment(experiment)
+    settings.check_held_out()
+    return [section for section in _sections(settings) if isinstance(section, PairSection)]
 
 
 def with_pairs(experiment: Experiment, count: int) -> Experiment:
@@ -94,9 +82,7 @@ def with_pairs(experiment: Experiment, count: int) -> Experiment:
 
 def raw_pair_sections(intervention: Any) -> Iterator[tuple[type[PairSection], Mapping[str, Any]]]:
     """The same sections of an intervention's values, before the form is filled in."""
-    if not isinstance(intervention, Mapping):
-        return
-    for place, kind in _PLACES.items():
+    for place, kind in _places(intervention).items():
         inside = intervention.get(place)
         for section in inside if isinstance(inside, list) else [inside]:
             if isinstance(section, Mapping) and "pairs" in section:
@@ -108,13 +94,23 @@ def with_at_most(intervention: Any, count: int) -> Any:
     if not isinstance(intervention, Mapping):
         return intervention
     capped = dict(intervention)
-    for place in _PLACES:
+    for place in _places(intervention):
         inside = capped.get(place)
         if isinstance(inside, list):
             capped[place] = [_capped(section, count) for section in inside]
         elif inside is not None:
             capped[place] = _capped(inside, count)
     return capped
+
+
+def _places(intervention: Any) -> Mapping[str, type[PairSection]]:
+    """The places of pairs in an intervention's values; none in what is of no kind."""
+    if not isinstance(intervention, Mapping):
+        return {}
+    for section in registered():
+        if intervention.get("kind") in get_args(section.model_fields["kind"].annotation):
+            return pair_places(section)
+    return {}
 
 
 def _capped(section: Any, count: int) -> Any:

@@ -4,18 +4,14 @@ from harness.spec.case import Case
 from harness.spec.experiment import (
     EngineSettings,
     Experiment,
-    FilePoints,
     ForwardSettings,
-    InterventionSettings,
     PromptSettings,
-    RandomPoints,
     Requirements,
-    RouterMaskSettings,
     SamplingSettings,
     TaskSettings,
-    UsagePoints,
 )
 from harness.spec.grid import expand
+from harness.spec.intervention import InterventionSettings
 from harness.spec.load import engine_settings, load
 from harness.spec.schema import experiment_schema
 from harness.spec.source import Place, Source
@@ -24,18 +20,14 @@ __all__ = [
     "Case",
     "EngineSettings",
     "Experiment",
-    "FilePoints",
     "ForwardSettings",
     "InterventionSettings",
     "Place",
     "PromptSettings",
-    "RandomPoints",
     "Requirements",
-    "RouterMaskSettings",
     "SamplingSettings",
     "Source",
     "TaskSettings",
-    "UsagePoints",
     "engine_settings",
     "expand",
     "experiment_schema",

@@ -1,8 +1,9 @@
 """The form that a spec file fills in: frozen pydantic models, nothing loaded, torch never imported.
 
 Every family of experiments is a filling of `Experiment`. A field is added here when the code that
-reads it exists. The JSON Schema in `specs/experiment.schema.json` is generated from these classes
-(`titrate schema experiment`), so their docstrings and descriptions are what an editor shows.
+reads it exists; which sections an intervention may have is up to its registered kinds. The JSON
+Schema in `specs/experiment.schema.json` is generated from these classes (`titrate schema
+experiment`), so their docstrings and descriptions are what an editor shows.
 """
 
 from __future__ import annotations
@@ -13,29 +14,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    Discriminator,
     Field,
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    Tag,
     model_validator,
 )
 
-from harness.spec.dac import DacSettings
 from harness.spec.gates import Gate
+from harness.spec.intervention import AnyIntervention
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
-from harness.spec.steering import SteeringSettings
-from harness.spec.usage_expression import parse as parse_usage
-from harness.spec.variants import variant
-
-
-def _usage(text: str) -> str:
-    parse_usage(text)
-    return text
+from harness.spec.usage_expression import UsageText
 
 
 def _day(text: str) -> str:
@@ -87,61 +79,6 @@ class PromptSettings(Settings):
         return self
 
 
-class UsagePoints(Settings):
-    """Router points ordered by usage measured on this model and task, most used first."""
-
-    usage: Annotated[str, AfterValidator(_usage)]
-    """An average, or a difference of two: avg_last_agentic, avg_all_agentic - avg_all_assisted."""
-    samples: PositiveInt = 164
-    """Measure on the first so many samples of the task; independent of `task.limit`."""
-
-
-class FilePoints(Settings):
-    """Router points from a JSON file `[{"layer": 0, "router": 3}, ...]`, in the file's order."""
-
-    file: SpecPath
-    """Relative to the spec that names it."""
-
-
-class RandomPoints(Settings):
-    """All router points of the model in a seeded random order."""
-
-    random: NonNegativeInt
-    """The seed."""
-
-
-Points = Annotated[
-    Annotated[UsagePoints, Tag("usage")]
-    | Annotated[FilePoints, Tag("file")]
-    | Annotated[RandomPoints, Tag("random")],
-    Discriminator(variant),
-]
-
-
-class RouterMaskSettings(Settings):
-    """Masks experts in the routers of a mixture-of-experts model."""
-
-    kind: Literal["router_mask"]
-    """What is done: router_mask."""
-    mode: Literal["keep_topk", "replace_topk"] = "keep_topk"
-    """keep_topk: masked experts drop out of a token's top-k. replace_topk: the next fill in."""
-    on_empty: Literal["fallback", "zero"] = "fallback"
-    """A token whose whole top-k is masked keeps its unmasked routing, or gets no expert at all."""
-    points: Points
-    """Where the ordered list of (layer, expert) points comes from."""
-    count: NonNegativeInt
-    """Mask the first so many points. The dose; 0 is neutral."""
-
-    def neutral(self) -> Self:
-        """The same mask with no points."""
-        return self.model_copy(update={"count": 0})
-
-
-InterventionSettings = Annotated[
-    RouterMaskSettings | SteeringSettings | DacSettings, Field(discriminator="kind")
-]
-
-
 class SamplingSettings(Settings):
     """How tokens are drawn. Temperature 0 is greedy decoding."""
 
@@ -166,7 +103,7 @@ class ForwardSettings(Settings):
     """Hidden states: of every token, of the answer's non-blank tokens, or their mean."""
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     """The type that hidden states are stored in."""
-    orderings: list[Annotated[str, AfterValidator(_usage)]] = []
+    orderings: list[UsageText] = []
     """Usage expressions to write points files for, beside the study's own."""
 
 
@@ -275,7 +212,7 @@ class Experiment(Settings):
     metric: str | None = None
     """The metric that tables, plots and gates without one are about: any that the task, or
     the forward passes, measure, such as tool_call. Their own first one when left out."""
-    intervention: InterventionSettings | None = None
+    intervention: AnyIntervention | None = None
     sampling: SamplingSettings = SamplingSettings()
     engine: EngineSettings = EngineSettings()
     seed: NonNegativeInt = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from types import UnionType
@@ -13,6 +14,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from harness.spec.experiment import Experiment
+from harness.spec.intervention import InterventionSettings
+from harness.spec.intervention import sections as registered
 from harness.spec.layers import changed
 from harness.spec.settings import Resolved
 
@@ -29,6 +32,8 @@ def members(annotation: Any) -> Iterator[Any]:
 def sections(info: FieldInfo) -> list[type[BaseModel]]:
     """The sections that may fill in a field: none for a plain value, several for a union."""
     parts = dict.fromkeys(members(info.annotation))
+    if InterventionSettings in parts:
+        return [*registered()]
     return [kind for kind in parts if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 
@@ -39,21 +44,31 @@ def _table(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fiel
             yield from _table(section, f"{prefix}{name}.")
 
 
-FIELDS = dict(_table(Experiment))
-"""Every field of the form under its dotted name, sections before what is in them."""
+def fields() -> Mapping[str, FieldInfo]:
+    """Every field of the form under its dotted name, sections before what is in them."""
+    return _fields(registered())
 
-_PATHS = {
-    name: marker
-    for name, info in FIELDS.items()
-    for marker in chain(members(info.annotation), info.metadata)
-    if isinstance(marker, Resolved)
-}
+
+@cache
+def _fields(_: tuple[type[BaseModel], ...]) -> Mapping[str, FieldInfo]:
+    """The fields with these sections of interventions."""
+    return dict(_table(Experiment))
+
+
+@cache
+def _paths(_: tuple[type[BaseModel], ...]) -> Mapping[str, Resolved]:
+    return {
+        name: marker
+        for name, info in fields().items()
+        for marker in chain(members(info.annotation), info.metadata)
+        if isinstance(marker, Resolved)
+    }
 
 
 def resolved(values: Mapping[str, Any], folder: Path, under: str = "") -> dict[str, Any]:
     """`values` with the paths in them made absolute; with `under`, only those at or below it."""
     found: Any = dict(values)
-    for name, marker in _PATHS.items():
+    for name, marker in _paths(registered()).items():
         if f"{name}.".startswith(under and f"{under}."):
             found = changed(found, name, _resolving(marker, folder))
     return dict(found)

@@ -14,20 +14,17 @@ from pydantic import BaseModel, JsonValue
 from harness.errors import FieldError
 from harness.spec.case import Case
 from harness.spec.complaints import displayed, validated
-from harness.spec.dac import DacSettings
 from harness.spec.experiment import Experiment
-from harness.spec.form import FIELDS, resolved, suggestion
+from harness.spec.form import fields, resolved, suggestion
 from harness.spec.gates import check_gates
 from harness.spec.gates.where import intervenes
 from harness.spec.ids import axis_parts, case_id, content
 from harness.spec.layers import put
 from harness.spec.source import Source
-from harness.spec.steering import SteeringSettings
 
 MOST_CASES = 100_000
 """A larger grid is a slip of the pen: even planning it would take minutes."""
 
-_CONTROL = "intervention.control"
 _ONE_PER_EXPERIMENT = {"axes", "dose", "forward", "gates", "measure", "name", "requires", "search"}
 
 
@@ -46,13 +43,14 @@ def expand(experiment: Experiment, source: Source | None = None) -> list[Case]:
 
 
 def _with_control(experiment: Experiment) -> Experiment:
-    """A steering experiment runs a random direction beside its vector, unless it says otherwise."""
+    """An intervention with a control runs beside it, unless the spec says otherwise."""
     settings, axes = experiment.intervention, experiment.axes
-    if not isinstance(settings, SteeringSettings | DacSettings) or settings.control is not None:
+    if settings is None or not settings.leaves_control_open:
         return experiment
-    if _CONTROL in axes or "intervention" in axes:
+    added = {f"intervention.{name}": both for name, both in settings.control_axis().items()}
+    if "intervention" in axes or not axes.keys().isdisjoint(added):
         return experiment
-    return experiment.model_copy(update={"axes": {**axes, _CONTROL: ["none", "random"]}})
+    return experiment.model_copy(update={"axes": {**axes, **added}})
 
 
 def _cases(experiment: Experiment, source: Source) -> list[Case]:
@@ -126,8 +124,8 @@ def _check(experiment: Experiment) -> None:
     axes = experiment.axes
     for axis, values in axes.items():
         name = f"axes.{axis}"
-        if axis not in FIELDS:
-            raise FieldError(name, f"no such field;{suggestion(axis, FIELDS)}".rstrip(";"))
+        if axis not in fields():
+            raise FieldError(name, f"no such field;{suggestion(axis, fields())}".rstrip(";"))
         if axis.partition(".")[0] in _ONE_PER_EXPERIMENT:
             raise FieldError(name, "cannot be an axis; it is the same for all cases")
         for other in axes:

@@ -12,7 +12,8 @@ from harness.options import OVERRIDING, spelled
 from harness.spec.complaints import displayed, validated
 from harness.spec.document import Document, read, read_value, shown
 from harness.spec.experiment import EngineSettings, Experiment
-from harness.spec.form import FIELDS, resolved, suggestion
+from harness.spec.form import fields as form_fields
+from harness.spec.form import resolved, suggestion
 from harness.spec.layers import fields, get, merge, put
 from harness.spec.source import Place, Source
 
@@ -106,7 +107,7 @@ def _inherited(path: Path, children: tuple[str, ...]) -> Document:
 
 def _check_spec(document: Document, child: str) -> None:
     """Refuse what a spec extends and is none, without a word of it: its keys may be secrets."""
-    unknown = [key for key in document.values if key not in {"extends", *FIELDS}]
+    unknown = [key for key in document.values if key not in {"extends", *form_fields()}]
     if unknown and 2 * len(unknown) >= len(document.values):
         raise SpecError(
             f"{document.places[unknown[0]].text}: {child} extends this file, which is no spec: "
@@ -145,8 +146,8 @@ def _set_value(field: str, text: str | None, typed: str) -> tuple[str, Any]:
         what = "names no field" if not field else "has no value"
         raise SpecError(f"{typed}: {what}; write FIELD=VALUE, such as task.limit=20")
     axis = field.removeprefix("axes.")
-    if axis not in FIELDS:
-        meant = suggestion(axis, FIELDS) or " `titrate schema experiment` has them all"
+    if axis not in form_fields():
+        meant = suggestion(axis, form_fields()) or " `titrate schema experiment` has them all"
         raise SpecError(f"{typed}: no such field;{meant}")
     return axis, read_value(text, typed)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Annotated, Literal, TypeAlias, cast
+
+from pydantic import AfterValidator
 
 Scope = Literal["all", "last"]
 Style = Literal["assisted", "agentic", "completion"]
@@ -54,3 +56,12 @@ def parse(text: str) -> UsageExpression:
     if len(averages) == 2 and averages[0] == averages[1]:
         raise ValueError(f"{text!r} is zero everywhere; it should subtract two different averages")
     return UsageExpression(*averages)
+
+
+def _checked(text: str) -> str:
+    parse(text)
+    return text
+
+
+#: A usage expression as a spec writes it: checked, and kept as text.
+UsageText: TypeAlias = Annotated[str, AfterValidator(_checked)]

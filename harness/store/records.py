@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from harness.engines.contract import Completion
 from harness.errors import StoreError, TitrateError
 from harness.files.portable import local, portable
-from harness.interventions.kinds import intervention_from
+from harness.interventions.kind import intervention_from
 from harness.spec import Case, Experiment, Source
 from harness.spec.form import resolved
 from harness.spec.source import Place

@@ -1,38 +1,20 @@
-"""Tasks by the name that a spec gives them."""
+"""Tasks by the name that a spec gives them.
+
+A task is an entry of `harness.registry.tasks`: a class whose classmethod `load` gives it with all
+its samples, by a parameter `path` of a data file where it reads one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from inspect import getdoc
+from inspect import signature
+from typing import Any
 
-from harness.errors import FieldError
+from harness import registry
+from harness.errors import FieldError, RegistryError
 from harness.files.given import json_value
 from harness.tasks.base import Task
-from harness.tasks.gsm8k import GSM8K
-from harness.tasks.humaneval import HumanEval
-from harness.tasks.micro_gsm8k import MicroGSM8K
-from harness.tasks.micro_humaneval import MicroHumanEval
-
-_FROM_FILES: dict[str, Callable[[str | None], Task]] = {
-    HumanEval.name: HumanEval.load,
-    GSM8K.name: GSM8K.load,
-}
-_GENERATED: dict[str, Callable[[], Task]] = {
-    MicroHumanEval.name: MicroHumanEval.load,
-    MicroGSM8K.name: MicroGSM8K.load,
-}
-
-
-def names() -> tuple[str, ...]:
-    """The names that `load` knows."""
-    return (*_GENERATED, *_FROM_FILES)
-
-
-def summaries() -> dict[str, str]:
-    """A line for each task: the first of its class's docstring."""
-    classes = (MicroHumanEval, MicroGSM8K, HumanEval, GSM8K)
-    return {task.name: (getdoc(task) or "").partition("\n")[0] for task in classes}
 
 
 def load(
@@ -46,20 +28,28 @@ def load(
 
     With `only`, the samples of these ids in this order, before the limit.
     """
-    if name in _FROM_FILES:
-        task = _FROM_FILES[name](path)
-    elif name not in _GENERATED:
-        known = ", ".join(names())
-        raise FieldError("task.name", f"{name!r} is not a task; use one of {known}")
-    elif path is not None:
-        reading = ", ".join(_FROM_FILES)
-        problem = f"{path} is not used: {name} generates its samples"
-        raise FieldError("task.path", f"{problem}; leave it out, or use {reading}")
+    try:
+        made = registry.tasks.get(name)
+    except RegistryError as error:
+        raise FieldError("task.name", str(error)) from error
+    if not _reads_files(made):
+        if path is not None:
+            others = (other for other in registry.tasks.names() if other != name)
+            reading = ", ".join(each for each in others if _reads_files(registry.tasks.get(each)))
+            problem = f"{path} is not used: {name} generates its samples"
+            raise FieldError("task.path", f"{problem}; leave it out, or use {reading}")
+        task: Task = made.load()
     else:
-        task = _GENERATED[name]()
+        task = made.load(path)
     if only is not None:
         task = _only(task, only)
     return task if limit is None else _first(task, limit)
+
+
+def _reads_files(made: type[Task]) -> bool:
+    """Whether a task's `load` takes the path of a data file, None for its usual source."""
+    load: Any = made.load  # type: ignore[attr-defined]  # a classmethod of each, with or without
+    return "path" in signature(load).parameters
 
 
 def _first(task: Task, limit: int) -> Task:

@@ -18,8 +18,9 @@ import torch
 from harness.engines.contract import Capture, Reading, Request, SamplingRules, Stop
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Condition, Steering, Term
+from harness.interventions.residual import Condition, Term
+from harness.interventions.router_mask.description import RouterMask
+from harness.interventions.steering.description import Steering
 from harness.models.routers import has_routers, router_shape
 
 RULES = (

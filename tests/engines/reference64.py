@@ -21,8 +21,9 @@ import torch
 from harness.engines.contract import Activations, Completion, Engine, Reading, Request
 from harness.engines.decoding.noise import noise_key
 from harness.engines.decoding.rules import RowRules, choose
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Term
+from harness.interventions.router_mask.description import RouterMask
+from harness.interventions.steering.description import Steering
 from harness.models.loading import LoadedModel
 
 CLOSE = 1e-4

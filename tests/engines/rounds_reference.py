@@ -17,7 +17,7 @@ import torch
 from harness.engines.contract import Completion
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.array import Array
-from harness.interventions.dac import DAC, Difference, Property
+from harness.interventions.dac.description import DAC, Difference, Property
 
 WIDTH = 32
 

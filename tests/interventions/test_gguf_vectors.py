@@ -10,7 +10,7 @@ from harness.errors import VectorError
 from harness.interventions.array import Array
 from harness.interventions.gguf_vectors import read_gguf, write_gguf
 from harness.interventions.vector_file import SteeringVectors
-from harness.resolve.vector_files import foreign
+from harness.resolve.steering_files import foreign
 
 VECTORS = SteeringVectors(
     "block",

@@ -7,11 +7,12 @@ from typing import get_args
 
 import pytest
 
-from harness.engines import KINDS
+from harness import registry
+from harness.engines import MECHANISMS
 from harness.errors import ModelError
-from harness.invariants import FAMILIES, check_all, checking, checks
+from harness.interventions.kind import kind_of
+from harness.invariants import check_all, checking, checks, families
 from harness.invariants.checking import ENGINES
-from harness.invariants.registry import WATCHING
 from harness.invariants.tiny_models import CONFIGS, tiny_config
 from harness.models.routers import _ARCHITECTURES, router_shape
 from harness.models.written import WrittenConfig
@@ -19,8 +20,10 @@ from harness.spec import EngineSettings
 
 
 def test_every_intervention_that_an_engine_applies_owes_identities():
-    kinds = {family.kind.model_fields["kind"].default for family in FAMILIES if family.kind}
-    assert kinds == set().union(*KINDS.values())
+    kinds = {family.name for family in families()} - {"engine", "sampling"}
+    assert kinds == set(registry.interventions.names())
+    acting = {kind_of(kind).mechanism for kind in kinds}
+    assert acting <= set().union(*MECHANISMS.values())
 
 
 def test_every_engine_is_checked_under_every_policy():
@@ -39,7 +42,10 @@ def test_every_identity_is_checked_on_vllm_but_those_that_watch_modules(monkeypa
     (dac,) = [check for check in found if check.family.name == "dac"]
     assert dac.excuse == "vllm does not run interventions of kind dac"
     found.remove(dac)
-    assert {check.identity for check in found if check.excuse is not None} == set(WATCHING)
+    excused = {check.identity for check in found if check.excuse is not None}
+    watching = {i for family in families() for i in family.identities if family.watches(i)}
+    assert excused == watching
+    assert len(watching) == 10
     own = {check.name for check in checks("zoo/moe") if check.family.name != "dac"}
     assert {check.name for check in found} == own
 
@@ -49,7 +55,7 @@ def test_every_architecture_with_known_routers_has_a_tiny_model():
 
 
 def test_identities_say_what_they_hold_and_where_from():
-    for family in FAMILIES:
+    for family in families():
         for identity in family.identities:
             text = inspect.getdoc(identity)
             assert "ource: " in text or "dentit" in text.split("\n", 1)[1], identity
@@ -97,7 +103,7 @@ def test_an_identity_that_raises_is_undecided_and_so_violated(by_name, checker, 
 
 
 def test_a_departure_is_kept_with_its_token_and_gap(by_name, checker, monkeypatch):
-    from harness.interventions.router_mask import RouterMask
+    from harness.interventions.router_mask.description import RouterMask
 
     monkeypatch.setattr(
         RouterMask, "neutral", lambda self: self.model_copy(update={"points": self.points[:2]})

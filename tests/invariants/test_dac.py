@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.interventions.dac import DAC
-from harness.interventions.steering import Steering
+from harness.interventions.dac.description import DAC
+from harness.interventions.steering.description import Steering
 from tests.invariants.planted import Defects
 
 DEFECTS = Defects()

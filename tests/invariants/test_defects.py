@@ -17,14 +17,15 @@ from pydantic import field_validator
 
 from harness.engines.decoding import rules as sampling
 from harness.engines.transformers import drawing
-from harness.engines.transformers import router_masks as rows
 from harness.engines.transformers.rotary import RowRotary
-from harness.engines.transformers.router_masks import RouterMaskRows
+from harness.engines.transformers.router_rows import RouterRows
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.engines.transformers.slots import SlotCache
-from harness.interventions.router_mask import RouterMask, route
+from harness.interventions.router_logits import route
+from harness.interventions.router_mask import description as router_mask
+from harness.interventions.router_mask.description import RouterMask
 from harness.invariants import checks
-from harness.resolve import resolver as resolve
+from harness.resolve import router_mask as resolve
 from tests.invariants.planted import Defects, Patch
 
 DEFECTS = Defects()
@@ -47,7 +48,7 @@ def routing(patch: Patch, change: Callable[..., Any]) -> None:
     def changed(*args: Any, **kwargs: Any) -> Any:
         return change(**dict(zip(names, args, strict=False)), **kwargs)
 
-    patch.setattr(rows, "route", changed)
+    patch.setattr(router_mask, "route", changed)
 
 
 # Where a mask is built
@@ -152,7 +153,7 @@ def mask_applied_twice(patch):
             site.module.register_forward_hook(self._hook(i)) for i, site in enumerate(self._sites)
         ]
 
-    after(patch, RouterMaskRows, "attach", twice)
+    after(patch, RouterRows, "attach", twice)
 
 
 @DEFECTS.seen_by("router_mask.keep_restricts_and_rescales")
@@ -205,12 +206,12 @@ def every_token_of_a_masked_layer_renormalised(patch):
 
 @DEFECTS.seen_by("router_mask.neutral_alone_equals_baseline")
 def neutral_dose_that_masks_an_expert(patch):
-    def assign(_, self, slot, intervention, *_rest):
-        if isinstance(intervention, RouterMask) and not intervention.points:
-            self._masked[slot] = True
-            self._masks[slot, :, 0] = True
+    def rows(found, self, *_):
+        if not self.points:
+            found["mask"][:, 0] = True
+        return found
 
-    after(patch, RouterMaskRows, "assign", assign)
+    after(patch, RouterMask, "rows", rows)
 
 
 @DEFECTS.seen_by("router_mask.cached_equals_uncached")
@@ -219,7 +220,7 @@ def mask_on_the_prompt_only(patch):
         if positions.shape[1] == 1:
             self._pass = None
 
-    after(patch, RouterMaskRows, "begin", begin)
+    after(patch, RouterRows, "begin", begin)
 
 
 @DEFECTS.seen_by("router_mask.masked_expert_gets_no_weight")
@@ -227,19 +228,21 @@ def mask_missing_on_the_first_token(patch):
     def begin(_, self, slots, positions):
         if self._pass is not None:
             first = (positions == 0).flatten()[:, None, None]
-            self._pass = replace(self._pass, masks=self._pass.masks & ~first)
+            own = {**self._pass.rows, "mask": self._pass.rows["mask"] & ~first}
+            self._pass = replace(self._pass, rows=own)
 
-    after(patch, RouterMaskRows, "begin", begin)
+    after(patch, RouterRows, "begin", begin)
 
 
 @DEFECTS.seen_by("router_mask.batch_equals_alone")
 def mask_leaks_to_the_neighbour_row(patch):
     def begin(_, self, slots, positions):
         if self._pass is not None:
-            masks = self._pass.masks
-            self._pass = replace(self._pass, masks=masks | masks.roll(positions.shape[1], 0))
+            masks = self._pass.rows["mask"]
+            own = {**self._pass.rows, "mask": masks | masks.roll(positions.shape[1], 0)}
+            self._pass = replace(self._pass, rows=own)
 
-    after(patch, RouterMaskRows, "begin", begin)
+    after(patch, RouterRows, "begin", begin)
 
 
 # Where it follows its row
@@ -247,32 +250,33 @@ def mask_leaks_to_the_neighbour_row(patch):
 
 @DEFECTS.seen_by("router_mask.batch_equals_alone")
 def slot_keeps_the_last_mask(patch):
-    original = RouterMaskRows.assign
+    original = RouterRows.assign
 
     def assign(self, slot, intervention, *args, **kwargs):
         if intervention is not None and intervention.points:
             original(self, slot, intervention, *args, **kwargs)
 
-    patch.setattr(RouterMaskRows, "assign", assign)
+    patch.setattr(RouterRows, "assign", assign)
 
 
 @DEFECTS.seen_by("router_mask.reused_equals_recomputed")
 def slot_keeps_its_first_mode(patch):
-    original = RouterMaskRows.assign
+    original = RouterRows.assign
     first = {}
 
     def assign(self, slot, *args, **kwargs):
         original(self, slot, *args, **kwargs)
-        if self._modes[slot] is not None:
-            self._modes[slot] = first.setdefault((self, slot), self._modes[slot])
-            self._replace[slot] = first[self, slot] == "replace_topk"
+        if self._tables.used[slot]:
+            replaces = self._tables.tables["replace"]
+            replaces[slot] = first.setdefault((self, slot), replaces[slot].clone())
+            self._tables._filled["replace"][slot] = bool(replaces[slot].any())
 
-    patch.setattr(RouterMaskRows, "assign", assign)
+    patch.setattr(RouterRows, "assign", assign)
 
 
 @DEFECTS.seen_by("router_mask.batch_equals_alone")
 def mask_stays_where_its_row_was(patch):
-    patch.setattr(RouterMaskRows, "move", RouterMaskRows.copy)
+    patch.setattr(RouterRows, "move", RouterRows.copy)
 
 
 @DEFECTS.seen_by("router_mask.reused_equals_recomputed")
@@ -285,19 +289,19 @@ def counts_not_counted(patch):
     def end(self):
         self._pass = None
 
-    patch.setattr(RouterMaskRows, "end", end)
+    patch.setattr(RouterRows, "end", end)
 
 
 @DEFECTS.seen_by("router_mask.batch_equals_alone")
 def counts_of_the_last_sequence_kept(patch):
-    original = RouterMaskRows.assign
+    original = RouterRows.assign
 
     def assign(self, slot, *args, **kwargs):
         kept = self._changed[slot].clone()
         original(self, slot, *args, **kwargs)
         self._changed[slot] += kept
 
-    patch.setattr(RouterMaskRows, "assign", assign)
+    patch.setattr(RouterRows, "assign", assign)
 
 
 # What is left behind
@@ -324,7 +328,7 @@ def last_hook_left_behind(patch):
         for hook in self._hooks[:-1]:
             hook.remove()
 
-    patch.setattr(RouterMaskRows, "detach", detach)
+    patch.setattr(RouterRows, "detach", detach)
 
 
 # How tokens are drawn, and what is shared

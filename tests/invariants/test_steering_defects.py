@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from harness.engines.transformers import places, steering_rows
+from harness.engines.transformers import places, residual_rows
 from harness.engines.transformers.places import PlaceTables
-from harness.engines.transformers.steering_rows import SteeringRows
+from harness.engines.transformers.residual_rows import ResidualRows
 from tests.invariants.planted import Defects, Patch
 
 DEFECTS = Defects()
@@ -86,9 +86,9 @@ def added_in_place_to_what_others_read(patch):
 
 @DEFECTS.seen_by("steering.earlier_layers_and_positions_unchanged")
 def hook_one_layer_early(patch):
-    original = steering_rows.site_module
+    original = residual_rows.site_module
     patch.setattr(
-        steering_rows,
+        residual_rows,
         "site_module",
         lambda model, layer, site: original(model, max(0, layer - 1), site),
     )
@@ -106,7 +106,7 @@ def every_row_is_steered_as_its_neighbour(patch):
 
 @DEFECTS.seen_by("steering.removal_restores_every_bit")
 def hook_left_behind(patch):
-    patch.setattr(SteeringRows, "detach", lambda self: None)
+    patch.setattr(ResidualRows, "detach", lambda self: None)
 
 
 @DEFECTS.seen_by("steering.dose_does_something")

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from harness.engines.transformers.engine import TransformersEngine
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from harness.measure import paired_forward
 from harness.measure.paired_forward import ForwardPlan, measure_pairs
 from harness.measure.paired_summary import layer_tables, lens_gap, sample_metrics

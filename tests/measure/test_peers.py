@@ -20,7 +20,8 @@ from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.array import Array
 from harness.interventions.gguf_vectors import read_gguf, write_gguf
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Term
+from harness.interventions.steering.description import Steering
 from harness.interventions.torch_vectors import read_torch, write_steering_vectors
 from harness.measure.steering_vectors import aggregate, build_vectors, pair_states
 from harness.models.loading import load

@@ -18,7 +18,7 @@ from transformers.utils import logging
 from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import ModelError
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from harness.models import zoo
 from harness.models.loading import load, load_config, load_tokenizer, pick_device
 from harness.models.reference import is_local, locate

@@ -29,7 +29,8 @@ from transformers import (
 )
 
 from harness.errors import ModelError
-from harness.interventions.router_mask import RouterMask, route
+from harness.interventions.router_logits import route
+from harness.interventions.router_mask.description import RouterMask
 from harness.models import RouterShape, router_shape, router_sites
 from harness.models.loading import load_config
 from harness.models.routers import has_routers

@@ -18,7 +18,7 @@ def bench_invariants(check, finding):
     assert finding.holds
 """
 DEFECT = """\
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 
 def pytest_runtest_setup(item):
     item.original = RouterMask.neutral

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.engines.contract import Completion
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from harness.spec import Case, Experiment, expand
 from harness.store.results import CaseResult, DrawResult
 from harness.tasks.base import Score

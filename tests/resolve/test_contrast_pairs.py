@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import FieldError, TaskError
+from harness.interventions.dac.section import PairProperty
+from harness.interventions.steering.section import PairVector
 from harness.resolve.contrast_pairs import check_pairs, pairs_for
 from harness.spec import Experiment
-from harness.spec.dac import PairProperty
-from harness.spec.steering import PairVector
 from harness.tasks.conversations import final_number
 
 PROBLEMS = [

@@ -8,12 +8,12 @@ from functools import partial
 import pytest
 
 import harness
-from harness.engines import KINDS, check_kind
+from harness.engines import MECHANISMS, check_kind
 from harness.errors import FieldError, SpecError
 from harness.interventions.array import Array
-from harness.interventions.dac import DAC
+from harness.interventions.dac.description import DAC
 from harness.interventions.vector_file import SteeringVectors, write_vectors
-from harness.resolve.dac import DifferenceSource
+from harness.resolve.dac import DacResolution
 from harness.resolve.progress import Silent
 from harness.runs.checks import planned
 from harness.runs.session import opened_session
@@ -48,8 +48,8 @@ def cases(file):
 
 
 def dac(engine, case, store=None) -> DAC:
-    source = DifferenceSource(engine, Silent(), store)
-    return source.dac(case.experiment, case.experiment.intervention)
+    source = DacResolution(engine, Silent(), store)
+    return source.resolve(case.experiment, case.experiment.intervention)
 
 
 def samples(directory):
@@ -127,7 +127,7 @@ def test_a_neutral_one_measures_nothing(spec):
     neutral, *_ = cases(spec())
     found = dac(Unable(), neutral)
     assert found.is_neutral
-    source = DifferenceSource(Unable(), Silent())
+    source = DacResolution(Unable(), Silent())
     assert source.known(neutral.experiment, neutral.experiment.intervention)
 
 
@@ -194,8 +194,8 @@ def test_vectors_of_another_width_are_refused(spec, tmp_path):
 
 
 def test_an_engine_that_cannot_is_refused_by_name(monkeypatch, spec):
-    monkeypatch.setitem(KINDS, "transformers", frozenset({"router_mask", "steering"}))
-    monkeypatch.setitem(KINDS, "able", frozenset({"dac"}))
+    monkeypatch.setitem(MECHANISMS, "transformers", frozenset({"router_logits", "residual"}))
+    monkeypatch.setitem(MECHANISMS, "able", frozenset({"policy"}))
     with pytest.raises(FieldError, match="transformers does not run interventions of kind dac"):
         check_kind("transformers", "dac")
     with pytest.raises(SpecError, match=r"engine.name: transformers does not .* use able"):

@@ -7,12 +7,13 @@ import json
 import pytest
 
 from harness.errors import FieldError
-from harness.interventions.router_points import random_points
+from harness.interventions.router_mask.points import random_points
+from harness.interventions.router_mask.section import FilePoints, RandomPoints
 from harness.models.loading import load_config
 from harness.models.routers import router_shape
 from harness.resolve.progress import Silent
-from harness.resolve.resolver import Resolver, check_router_mask, fixed_ordering, ordered
-from harness.spec import FilePoints, RandomPoints
+from harness.resolve.resolver import Resolver
+from harness.resolve.router_mask import check_router_mask, fixed_ordering, ordered
 from harness.store.completions import CompletionStore
 from tests.runs.small import Wrapped, experiment, mask
 

@@ -17,14 +17,15 @@ import harness
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import SpecError
 from harness.interventions.array import Array
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Term
+from harness.interventions.steering.description import Steering
 from harness.interventions.vector_file import FORMAT, SteeringVectors, write_vectors
 from harness.measure.steering_vectors import pair_states
 from harness.models.loading import load as load_model
 from harness.report.tables.terminal import table
 from harness.resolve.contrast_pairs import pairs_for
 from harness.resolve.progress import Silent
-from harness.resolve.steering import VectorSource
+from harness.resolve.steering import SteeringResolution
 from harness.runs.checks import planned
 from harness.runs.session import opened_session
 from harness.spec import expand, load
@@ -57,8 +58,8 @@ def cases(file):
 
 
 def steering(engine, case, store=None) -> Steering:
-    source = VectorSource(engine, Silent(), store)
-    return source.steering(case.experiment, case.experiment.intervention)
+    source = SteeringResolution(engine, Silent(), store)
+    return source.resolve(case.experiment, case.experiment.intervention)
 
 
 def test_a_run_has_the_vector_and_its_control_beside_it(spec):
@@ -102,7 +103,7 @@ def test_vectors_are_built_once_and_kept(engine, spec, tmp_path, monkeypatch):
 
     monkeypatch.setattr("harness.resolve.steering.build_vectors", unexpected)
     assert steering(engine, case, store) == first
-    source = VectorSource(engine, Silent(), CompletionStore(tmp_path / "store"))
+    source = SteeringResolution(engine, Silent(), CompletionStore(tmp_path / "store"))
     assert source.known(case.experiment, case.experiment.intervention)
     other = cases(spec(("samples: 4", "samples: 5")))[2]
     assert not source.known(other.experiment, other.experiment.intervention)
@@ -396,12 +397,14 @@ def test_a_stored_vector_is_found_only_under_everything_that_decided_it(
     base = ("samples: 4}", "samples: 4, method: mean, position: -2}")
     store = CompletionStore(tmp_path / "store")
     case = cases(spec(base))[2]
-    VectorSource(engine, Silent(), store).steering(case.experiment, case.experiment.intervention)
+    SteeringResolution(engine, Silent(), store).resolve(
+        case.experiment, case.experiment.intervention
+    )
     other = cases(spec(base, change))[2]
     model = other.experiment.model
     own = engine if model == "zoo/moe" else TransformersEngine(load_model(model))
-    again = VectorSource(own, Silent(), store)
-    assert VectorSource(engine, Silent(), store).known(
+    again = SteeringResolution(own, Silent(), store)
+    assert SteeringResolution(engine, Silent(), store).known(
         case.experiment, case.experiment.intervention
     )
     assert not again.known(other.experiment, other.experiment.intervention)

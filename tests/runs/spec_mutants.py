@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from harness.spec.form import FIELDS
+from harness.spec.form import fields
 
 #: What people, editors and programs put where a value belongs; the mark stands between two.
 VALUES = (
@@ -196,7 +196,7 @@ def _shape(data: bytes, random: Random) -> bytes:
 
 def _field(data: bytes, random: Random) -> bytes:
     """A field of the form, any one, set in the text to something of any type."""
-    field, value = random.choice(sorted(FIELDS)), random.choice(VALUES)
+    field, value = random.choice(sorted(fields())), random.choice(VALUES)
     axis = random.random() < 0.3
     opened = "axes: {" if axis else "".join(f"{part}: {{" for part in field.split(".")[:-1])
     key = f"{field}: [{value}, {random.choice(VALUES)}]" if axis else field.rpartition(".")[2]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import FieldError, SpecError, TaskError
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import load
 from harness.runs import checks
 from harness.runs.checks import planned

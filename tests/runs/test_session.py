@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import harness
-import harness.resolve.resolver
+import harness.resolve.router_mask
 import harness.runs.session
 from harness.errors import OptionError, SpecError, TitrateError
 from harness.launch.local import run_specs
@@ -215,12 +215,12 @@ def test_a_directory_is_never_an_old_one(tmp_path):
 
 
 def test_a_violated_invariant_is_raised_after_the_report_is_written(spec, monkeypatch, here):
-    original = harness.resolve.resolver.mask_of
+    original = harness.resolve.router_mask.mask_of
 
     def off_by_thirty(settings, ordering, shape):
         return original(settings.model_copy(update={"count": 30}), ordering, shape)
 
-    monkeypatch.setattr(harness.resolve.resolver, "mask_of", off_by_thirty)
+    monkeypatch.setattr(harness.resolve.router_mask, "mask_of", off_by_thirty)
     with pytest.raises(TitrateError, match="neutral_equals_baseline is violated by small"):
         harness.run(spec, overrides=["intervention.count=0"], directory="out")
     document = json.loads((here / "out" / "report.json").read_text())
@@ -333,7 +333,7 @@ def test_a_measurement_that_breaks_is_not_tried_again_for_every_case(monkeypatch
     def measure(*arguments):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(harness.resolve.resolver, "usage_scores", measure)
+    monkeypatch.setattr(harness.resolve.router_mask, "usage_scores", measure)
     watcher = Watcher()
     usage = {"kind": "router_mask", "points": {"usage": "avg_all_agentic"}, "count": 0}
     with pytest.raises(MemoryError, match="no room"):
@@ -346,7 +346,7 @@ def test_a_measurement_that_breaks_gives_the_models_memory_back(monkeypatch):
     def measure(*arguments):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(harness.resolve.resolver, "usage_scores", measure)
+    monkeypatch.setattr(harness.resolve.router_mask, "usage_scores", measure)
     usage = {"kind": "router_mask", "points": {"usage": "avg_all_agentic"}, "count": 0}
     (case, _) = asked = cases(intervention=usage)
     session = Session()

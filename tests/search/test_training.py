@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from harness.errors import SpecError, TaskError, TitrateError
+from harness.interventions.dac.section import DacSettings
+from harness.interventions.steering.section import FileVector
 from harness.resolve.contrast_pairs import pairs_for
 from harness.resolve.resolver import check_intervention
 from harness.search.setup import read_search, set_up
 from harness.search.splits import pair_contents, sample_contents
 from harness.search.training import check_trained
-from harness.spec.dac import DacSettings
-from harness.spec.steering import FileVector
 from harness.tasks.micro_gsm8k import MicroGSM8K
 from tests.search.small import SPEC, write_spec
 

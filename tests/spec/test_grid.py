@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import FieldError, SpecError
-from harness.spec import Experiment, RandomPoints, expand, load
+from harness.interventions.router_mask.section import RandomPoints
+from harness.spec import Experiment, expand, load
 from harness.spec.ids import axis_parts
 
 INTERVENTION = {"kind": "router_mask", "points": {"usage": "avg_last_agentic"}, "count": 0}

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FieldError, SpecError
-from harness.spec import UsagePoints, engine_settings, load
-from harness.spec.form import FIELDS
+from harness.interventions.router_mask.section import UsagePoints
+from harness.spec import engine_settings, load
+from harness.spec.form import fields
 from tests.spec.written import SPEC, message, write
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -155,7 +156,7 @@ intervention: {{kind: steering, vector: {{pairs: {written}}}, layer: 2, alpha: 1
 
 def test_every_field_has_a_place():
     _, source = load(write(SPEC), ["seed=3"])
-    for field in FIELDS:
+    for field in fields():
         assert source.place(field).text.startswith(("x.yaml:", "--titrate-set seed=3"))
 
 

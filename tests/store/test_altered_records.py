@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.engines.contract import Completion
 from harness.errors import TitrateError
 from harness.interventions.array import Array
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from harness.interventions.vector_file import Logistic, SteeringVectors
 from harness.launch import board
 from harness.resolve import dac, steering

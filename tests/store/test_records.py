@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.engines.contract import Completion
 from harness.errors import StoreError
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from harness.spec import expand, load
 from harness.store.records import from_json, read_records, record_lines, to_json, usable_records
 from harness.store.results import CaseResult, DrawResult, UsageMap

@@ -1,7 +1,8 @@
 import pytest
 
+from harness import registry
 from harness.errors import FieldError
-from harness.tasks.registry import load, names, read_ids
+from harness.tasks.registry import load, read_ids
 
 
 @pytest.mark.parametrize("name", ["micro_humaneval", "micro_gsm8k", "humaneval"])
@@ -23,7 +24,7 @@ def test_an_unknown_name_lists_the_known_ones():
         FieldError, match=r"task\.name: 'mmlu' is not a task; use one of micro_"
     ) as e:
         load("mmlu")
-    assert all(name in e.value.problem for name in names())
+    assert all(name in e.value.problem for name in registry.tasks.names())
 
 
 @pytest.mark.parametrize("limit", [0, -1, 165])

@@ -1,13 +1,13 @@
 """Decoding in rounds: what is done at the next step is decided by what the model says at this one.
 
-- Dynamic activation composition (`harness.interventions.dac`) runs on the plain `generate` of any
-  engine that returns distributions: two short calls for every token of all sequences in flight.
-- The first call asks for every sequence's unsteered and steered distributions, side by side in one
-  batch; the second one draws the tokens under the doses that follow from them.
+- A policy (`harness.interventions.policy`) runs on the plain `generate` of any engine that returns
+  distributions: short calls for every token of all sequences in flight.
+- Calls come in rounds: first all sequences' probes, side by side in one batch, as often as policies
+  ask for more; then the tokens are drawn under what the policies made of the answers.
 - An engine that keeps the columns of ended sequences reads one token per row and call: each row
   extends the one that it had in the round before. Rows of different sequences that are the same
   request (the conditions of a sweep before they part) are computed once.
-- What is left to generate when no property has anything more to add is asked for in one piece.
+- What is left to generate when a policy has nothing more to decide is asked for in one piece.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.engines.contract import Completion, Request, SamplingRules, Stop, Watch
-from harness.interventions.dac import DAC
-from harness.interventions.steering import Steering
+from harness.interventions.policy import Course, Draw, Next, Policy, Probe
 
 Generate = Callable[[Sequence[Request]], Iterator[tuple[int, Completion]]]
 
@@ -28,14 +27,14 @@ _BROKEN = ("error", "non_finite")
 
 @dataclass(slots=True, eq=False)
 class _Sequence:
-    """A request in flight, with the tokens and the doses that it has so far."""
+    """A request in flight, with the tokens that it has so far and what its policy decided."""
 
     position: int
     request: Request
     limit: int
-    dac: DAC
-    alphas: list[list[float]]
-    """One list per property, a dose for each step that was decided."""
+    rows: int
+    """How many of them a round asks for side by side."""
+    course: Course
     tokens: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
 
@@ -44,41 +43,33 @@ class _Sequence:
         """Of the token to come."""
         return len(self.tokens)
 
-    def probes(self) -> list[Request]:
-        """What decides the doses of this step: the model as it is, and fully steered.
+    def next(self, answers: Sequence[Completion] = ()) -> Next:
+        """What its policy wants at this step, given the answers to its last probe."""
+        distributions = [each.distribution for each in answers if each.distribution is not None]
+        assert len(distributions) == len(answers)
+        return self.course.next(self.step, distributions)
+
+    def probes(self, probe: Probe) -> list[Request]:
+        """The requests of a probe.
 
         They draw nothing that is kept, so that all draws of a sample ask the same.
         """
-        steered = [
-            self.dac.steered(which, self.step) if each.acts_at(self.step) else Steering()
-            for which, each in enumerate(self.dac.properties)
-        ]
         return [
             self._continued(
                 1,
-                # A property that changes nothing asks for nothing else than the unsteered model.
-                intervention=None if steering.is_neutral else steering,
+                intervention=intervention,
                 sampling=SamplingRules(),
                 stop=Stop(),
                 seed=0,
                 draw=0,
                 distribution=True,
             )
-            for steering in (Steering(), *steered)
+            for intervention in probe.under
         ]
 
-    def decide(self, probed: Sequence[Completion]) -> None:
-        """Add this step's doses, from the probes' completions."""
-        unsteered, *steered = (completion.distribution for completion in probed)
-        assert unsteered is not None
-        for alphas, distribution in zip(self.alphas, steered, strict=True):
-            assert distribution is not None
-            alphas.append(self.dac.alpha(unsteered, distribution))
-
-    def next_token(self) -> Request:
-        """The token of this step under the doses so far; or all tokens, where nothing is added."""
-        rest = 1 if self.dac.acts_at(self.step) else self.limit - self.step
-        return self._continued(rest, intervention=self.dac.composed(self.alphas))
+    def drawing(self, draw: Draw) -> Request:
+        """The token of this step, or all that are left."""
+        return self._continued(self.limit - self.step if draw.rest else 1, intervention=draw.under)
 
     def take(self, completion: Completion) -> Completion | None:
         """Add what was drawn; the whole completion if the sequence has ended."""
@@ -86,16 +77,11 @@ class _Sequence:
         self.log_probabilities += completion.log_probabilities
         if completion.finish_reason == "length" and self.step < self.limit:
             return None
-        for alphas in self.alphas:
-            alphas += [0.0] * (self.step - len(alphas))
         return replace(
             completion,
             tokens=tuple(self.tokens),
             log_probabilities=tuple(self.log_probabilities),
-            traces={
-                f"alpha {each.name}": tuple(alphas[: self.step])
-                for each, alphas in zip(self.dac.properties, self.alphas, strict=True)
-            },
+            traces=self.course.traces(self.step),
         )
 
     def _continued(self, tokens: int, **changes: object) -> Request:
@@ -117,7 +103,7 @@ def in_rounds(
     context: int,
     watch: Watch | None = None,
 ) -> Iterator[tuple[int, Completion]]:
-    """Yield `(position, completion)` of requests whose intervention is a `DAC`, as they end.
+    """Yield `(position, completion)` of requests whose intervention is a `Policy`, as they end.
 
     Args:
         queue: The requests, with their positions.
@@ -139,45 +125,55 @@ def in_rounds(
         yield from ended
 
 
+def policy_of(request: Request) -> Policy | None:
+    """What decides about a request token by token; None for one that is run as it is."""
+    intervention = request.intervention
+    return intervention if isinstance(intervention, Policy) else None
+
+
 def rows_of(request: Request) -> list[Request]:
-    """What a request needs room for, at its full length: composed, unsteered, steered rows.
+    """What a policy's request needs room for, at its full length.
 
     An engine that can run the first one of these can run the request.
     """
-    dac = request.intervention
-    assert isinstance(dac, DAC)
-    strongest = [dac.strongest] * max(request.max_new_tokens, 0)
-    steered = [Steering(terms=tuple(each.terms(strongest))) for each in dac.properties]
-    composed = dac.composed([strongest for _ in dac.properties])
-    return [replace(request, intervention=each) for each in (composed, None, *steered)]
+    policy = policy_of(request)
+    assert policy is not None
+    rows = policy.rows(request.max_new_tokens)
+    return [replace(request, intervention=each) for each in rows]
 
 
 def _sequence(position: int, request: Request, context: int) -> _Sequence:
-    dac = request.intervention
-    assert isinstance(dac, DAC)
+    policy = policy_of(request)
+    assert policy is not None
     limit = min(request.max_new_tokens, context - len(request.prompt))
-    return _Sequence(position, request, limit, dac, [[] for _ in dac.properties])
+    return _Sequence(position, request, limit, len(policy.rows(1)), policy.course())
 
 
 def _rows(sequences: Iterable[_Sequence]) -> int:
-    return sum(2 + len(sequence.dac.properties) for sequence in sequences)
+    return sum(sequence.rows for sequence in sequences)
 
 
 def _round(running: list[_Sequence], generate: Generate) -> Iterator[tuple[int, Completion]]:
     """One step of every sequence; those that end are taken out of `running`, and yielded."""
-    asked = {
-        sequence: sequence.probes() for sequence in running if sequence.dac.acts_at(sequence.step)
-    }
-    probed = _completed([probe for probes in asked.values() for probe in probes], generate)
-    failed = {}
-    for sequence, probes in asked.items():
-        completions = [probed[probe] for probe in probes]
-        broken = next((each for each in completions if each.finish_reason in _BROKEN), None)
-        if broken is None:
-            sequence.decide(completions)
-        else:
-            failed[sequence] = replace(broken, counts={})
-    drawing = {sequence: sequence.next_token() for sequence in running if sequence not in failed}
+    drawing: dict[_Sequence, Request] = {}
+    failed: dict[_Sequence, Completion] = {}
+    wanted = {sequence: sequence.next() for sequence in running}
+    while wanted:
+        probing: dict[_Sequence, list[Request]] = {}
+        for sequence, asked in wanted.items():
+            if isinstance(asked, Probe):
+                probing[sequence] = sequence.probes(asked)
+            else:
+                drawing[sequence] = sequence.drawing(asked)
+        answers = _completed([probe for own in probing.values() for probe in own], generate)
+        wanted = {}
+        for sequence, probes in probing.items():
+            completions = [answers[probe] for probe in probes]
+            broken = next((each for each in completions if each.finish_reason in _BROKEN), None)
+            if broken is None:
+                wanted[sequence] = sequence.next(completions)
+            else:
+                failed[sequence] = replace(broken, counts={})
     drawn = _completed(drawing.values(), generate)
     for sequence in list(running):
         completion = failed.get(sequence) or drawn[drawing[sequence]]
@@ -190,4 +186,6 @@ def _round(running: list[_Sequence], generate: Generate) -> Iterator[tuple[int, 
 def _completed(requests: Iterable[Request], generate: Generate) -> dict[Request, Completion]:
     """The completions of requests; equal ones are asked for once."""
     distinct = list(dict.fromkeys(requests))
+    if not distinct:
+        return {}
     return {distinct[position]: completion for position, completion in generate(distinct)}

@@ -212,6 +212,11 @@ class DecodingRun:
         Column 0 follows each row's last token, column i its i-th drafted token.
         """
         generated = [sequence.request.continued + len(sequence.tokens) for sequence in sequences]
+        slots = [sequence.slot for sequence in sequences]
+        columns = torch.arange(logits.shape[1])
+        logits = self._stage.interventions.changed_logits(
+            logits, slots, lambda: torch.tensor(generated)[:, None] + columns
+        )
         tokens, scores = drawing.draw(logits, generated)
         ended: list[tuple[Sequence, FinishReason]] = []
         for row, (sequence, draft) in enumerate(zip(sequences, drafts, strict=True)):

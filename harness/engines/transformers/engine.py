@@ -21,7 +21,7 @@ import torch
 import transformers
 
 from harness.engines.contract import Activations, Completion, Reading, Request, Watch
-from harness.engines.decoding.rounds import in_rounds, rows_of
+from harness.engines.decoding.rounds import in_rounds, policy_of, rows_of
 from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.passes import Work
@@ -32,8 +32,6 @@ from harness.engines.transformers.slots import rounded_columns
 from harness.engines.transformers.stage import Stage
 from harness.engines.transformers.trial import check_model
 from harness.errors import FieldError, ModelError, RequestError
-from harness.interventions.dac import DAC
-from harness.interventions.steering import Steering
 from harness.models.loading import LoadedModel
 
 # More rows than this no longer raise throughput: measured on zoo/moe with two CPU cores
@@ -123,10 +121,11 @@ class TransformersEngine:
         at_once: list[tuple[int, Request]] = []
         composed: list[tuple[int, Request]] = []
         for position, request in enumerate(requests):
-            if not isinstance(request.intervention, DAC):
+            policy = policy_of(request)
+            if policy is None:
                 at_once.append((position, request))
-            elif request.intervention.is_neutral:
-                at_once.append((position, replace(request, intervention=Steering())))
+            elif policy.is_neutral:
+                at_once.append((position, replace(request, intervention=policy.at_rest())))
             else:
                 composed.append((position, request))
         yield from self._decode(at_once)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from harness.interventions.steering import Doses, Term, doses_at, fires, steer, timing
+from harness.interventions.residual import Doses, Term, doses_at, fires, steer, timing
 from harness.spec.steering_terms import Site
 
 Place: TypeAlias = tuple[int, Site]

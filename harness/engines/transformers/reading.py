@@ -93,8 +93,14 @@ def _read_batch(loaded: LoadedModel, batch: _Batch) -> Iterator[tuple[int, Activ
             # Without a use for the logits only the last position's are computed.
             logits_to_keep=0 if any(_needs_logits(capture) for capture in captures) else 1,
         )
+    logits = output.logits
+    if logits.shape[1] == width:
+        prompts = torch.tensor([reading.prompt for _, reading in batch])
+        logits = interventions.changed_logits(
+            logits, range(len(batch)), lambda: torch.arange(1, width + 1) - prompts[:, None]
+        )
     for row, (position, reading) in enumerate(batch):
-        yield position, captured.activations(row, width, reading, output.logits)
+        yield position, captured.activations(row, width, reading, logits)
 
 
 class _Captured:

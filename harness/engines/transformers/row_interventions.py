@@ -1,5 +1,6 @@
 """How interventions reach the rows of a batch: one `RowInterventions` per kind, fed slot by slot.
 
+- Which one, is decided by the kind's mechanism; nothing here knows a kind.
 - `assign` writes a request's intervention into the tables of its slot; `copy`, `move` and `swap`
   follow the cache.
 - `begin` announces a pass over neighbouring slots. A pass in which no row is touched runs the
@@ -12,24 +13,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
 
-from harness.engines.transformers.router_masks import RouterMaskRows
-from harness.engines.transformers.steering_rows import SteeringRows
+from harness.engines.transformers.logit_rows import LogitRows
+from harness.engines.transformers.residual_rows import ResidualRows
+from harness.engines.transformers.router_rows import RouterRows
 from harness.errors import RequestError
-from harness.interventions.base import Intervention
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Steering
+from harness.interventions.base import Intervention, Mechanism
 
 
 class RowInterventions(Protocol):
     """One kind of intervention, applied to every row of a batch at the row's own dose."""
 
-    def check(self, intervention: Intervention) -> None:
+    def check(self, intervention: Any) -> None:
         """Raise a `TitrateError` when the model cannot take this intervention."""
 
     def attach(self) -> None:
@@ -38,7 +38,7 @@ class RowInterventions(Protocol):
     def detach(self) -> None:
         """Take the hooks off; the model is what it was, bit for bit."""
 
-    def assign(self, slot: int, intervention: Intervention | None, kept: int, prompt: int) -> None:
+    def assign(self, slot: int, intervention: Any, kept: int, prompt: int) -> None:
         """Set a slot's intervention, None for none, for a sequence with `prompt` prompt tokens.
 
         Counts below column `kept` stay.
@@ -63,8 +63,12 @@ class RowInterventions(Protocol):
         """What was counted in a slot's first columns; empty when the row was left alone."""
 
 
-#: How each kind of intervention is applied. A new kind is one line here.
-KINDS: dict[type[Intervention], Any] = {RouterMask: RouterMaskRows, Steering: SteeringRows}
+#: How what acts by a mechanism is applied, for each kind by itself.
+MECHANISMS: Mapping[Mechanism, Any] = {
+    "router_logits": RouterRows,
+    "residual": ResidualRows,
+    "next_token_logits": LogitRows,
+}
 
 
 # Interventions that are remembered as checked; decoding in rounds makes new ones at every step.
@@ -87,17 +91,27 @@ class InterventionSet:
         if intervention is None or intervention in self._checked:
             return
         kind = type(intervention)
-        if kind not in KINDS:
-            known = ", ".join(sorted(known.__name__ for known in KINDS))
-            raise RequestError(f"intervention {kind.__name__} is not applied here; known: {known}")
         if kind not in self._kinds:
-            self._kinds[kind] = KINDS[kind](self._model, self._slots, self._columns)
+            self._kinds[kind] = self._rows_of(kind)
             if self._attached:
                 self._kinds[kind].attach()
         self._kinds[kind].check(intervention)
         if len(self._checked) >= _MOST_CHECKED:
             self._checked.clear()
         self._checked.add(intervention)
+
+    def _rows_of(self, kind: type[Intervention]) -> RowInterventions:
+        mechanism: Any = getattr(kind, "mechanism", None)
+        if mechanism not in MECHANISMS:
+            known = ", ".join(MECHANISMS)
+            raise RequestError(
+                f"intervention {kind.__name__} is not applied here: it acts by {mechanism}; "
+                f"known: {known}"
+            )
+        rows: RowInterventions = MECHANISMS[mechanism](
+            kind, self._model, self._slots, self._columns
+        )
+        return rows
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -144,6 +158,18 @@ class InterventionSet:
         """Two sequences changed places."""
         for rows in self._kinds.values():
             rows.swap(one, other, columns)
+
+    def changed_logits(
+        self, logits: torch.Tensor, slots: Sequence[int], steps: Callable[[], torch.Tensor]
+    ) -> torch.Tensor:
+        """Next-token logits [R, T, V] of the sequences in these slots, as their kinds leave them.
+
+        `steps` gives the tokens generated before each, [R, T], where something asks for them.
+        """
+        for rows in self._kinds.values():
+            if isinstance(rows, LogitRows):
+                logits = rows.changed(logits, slots, steps())
+        return logits
 
     def counts(self, slot: int, columns: int) -> Mapping[str, int]:
         """A slot's counts of all kinds together."""

@@ -7,17 +7,19 @@ token is generated with and without a heavy dose of everything that was installe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NoReturn, Self
 
 import torch
+from torch import Tensor
 
 from harness.engines.contract import Completion, Request
 from harness.engines.declared import Declared
 from harness.errors import ModelError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Residual, Term
+from harness.interventions.router_logits import ExpertMask, Point, RouterLogits, TokenRows
 from harness.models.routers import RouterShape
 
 _ALPHA = 100.0
@@ -53,9 +55,42 @@ def _doses(declared: Declared, width: int, routers: RouterShape | None) -> dict[
     vector = Array(torch.randn(width, generator=torch.Generator().manual_seed(1)))
     for layer, site in declared.steered:
         term = Term(layer=layer, site=site, vector=vector, alpha=_ALPHA, positions="all")
-        doses[f"steering at layer {layer}, {site},"] = Steering(terms=(term,))
+        doses[f"steering at layer {layer}, {site},"] = _Addition(term=term)
     if declared.masks and routers is not None:
         half = range(0, routers.experts, 2)
         points = tuple((layer, expert) for layer in routers.layers for expert in half)
-        doses["a router mask"] = RouterMask(points=points, on_empty="zero")
+        doses["a router mask"] = _Mask(points=points)
     return doses
+
+
+class _Addition(Residual):
+    """One heavy addition."""
+
+    kind: str = "canary"
+    term: Term | None
+
+    def neutral(self) -> Self:
+        return self.model_copy(update={"term": None})
+
+    def additions(self) -> tuple[Term, ...]:
+        return () if self.term is None else (self.term,)
+
+
+class _Mask(RouterLogits):
+    """One heavy mask."""
+
+    kind: str = "canary"
+    points: tuple[Point, ...]
+
+    def neutral(self) -> Self:
+        return self.model_copy(update={"points": ()})
+
+    def rows(self, layers: Sequence[int], experts: int) -> NoReturn:
+        raise NotImplementedError
+
+    @staticmethod
+    def routed(logits: Tensor, scores: Tensor, indices: Tensor, rows: TokenRows) -> NoReturn:
+        raise NotImplementedError
+
+    def masked(self) -> ExpertMask:
+        return ExpertMask(self.points, replace=False, zero=True)

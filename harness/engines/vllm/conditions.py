@@ -16,8 +16,8 @@ from harness.engines.declared import Declared, Place
 from harness.engines.vllm.row_pool import RowPool
 from harness.errors import RequestError
 from harness.interventions.base import Intervention
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Condition, Doses, Steering, Term, doses_at, timing
+from harness.interventions.residual import Condition, Doses, Residual, Term, doses_at, timing
+from harness.interventions.router_logits import RouterLogits
 
 Column = tuple[int, str, int]
 """(layer, site, n): the n-th term at a place."""
@@ -85,12 +85,12 @@ class Conditions:
     def _leased(self, intervention: Intervention | None, prompt: int) -> Lease | None:
         lease, fits = Lease(), False
         try:
-            if isinstance(intervention, RouterMask) and not intervention.is_neutral:
-                fits = self._lease_mask(lease, intervention)
-            elif isinstance(intervention, Steering) and not intervention.is_neutral:
-                fits = self._lease_terms(lease, intervention, prompt)
-            else:
+            if intervention is None or intervention.is_neutral:
                 fits = True
+            elif isinstance(intervention, RouterLogits):
+                fits = self._lease_mask(lease, intervention)
+            elif isinstance(intervention, Residual):
+                fits = self._lease_terms(lease, intervention.additions(), prompt)
         finally:
             if not fits:
                 lease.release(written=False)
@@ -105,22 +105,23 @@ class Conditions:
     def _pools(self) -> list[RowPool]:
         return [self._masks, *self._vectors.values(), *self._gates.values()]
 
-    def _lease_mask(self, lease: Lease, mask: RouterMask) -> bool:
-        taken = self._take(lease, self._masks, mask.fingerprint())
+    def _lease_mask(self, lease: Lease, intervention: RouterLogits) -> bool:
+        taken = self._take(lease, self._masks, intervention.fingerprint())
         if taken is None:
             return False
         row, fresh = taken
         if fresh:
+            mask = intervention.masked()
+            assert mask is not None, "what is none was refused"
             points = [list(point) for point in mask.points]
-            replace, zero = mask.mode == "replace_topk", mask.on_empty == "zero"
-            lease.writes.append(["mask", row, points, replace, zero])
+            lease.writes.append(["mask", row, points, mask.replace, mask.zero])
         lease.payload |= {"mask": row, "counted": True}
         return True
 
-    def _lease_terms(self, lease: Lease, steering: Steering, prompt: int) -> bool:
+    def _lease_terms(self, lease: Lease, additions: Sequence[Term], prompt: int) -> bool:
         terms = lease.payload["terms"] = []
         numbers: dict[Place, int] = {}
-        for term in steering.terms:
+        for term in additions:
             place = term.layer, term.site
             number = numbers[place] = numbers.get(place, -1) + 1
             vectors = term.vector.shape[0] if len(term.vector.shape) == 2 else 1
@@ -140,7 +141,7 @@ class Conditions:
             column = self.columns.index((*place, number))
             given = list(term.given) if term.schedule == "given" else None
             terms.append([column, *timing(term, prompt), row, gate, given, vectors])
-        lease.payload["counted"] = any(term.condition for term in steering.terms)
+        lease.payload["counted"] = any(term.condition for term in additions)
         return True
 
     def _lease_gate(self, lease: Lease, place: Place, condition: Condition | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from harness.engines import KINDS
+from harness.engines import MECHANISMS
 from harness.engines.contract import Request
 from harness.engines.vllm import drawing
 from harness.engines.vllm.conditions import Lease
@@ -13,8 +13,8 @@ from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.worker.scheduled import KEY
 from harness.errors import ModelError, RequestError
 from harness.interventions.base import Intervention
-from harness.interventions.router_mask import RouterMask, check_points
-from harness.interventions.steering import Steering, check_terms
+from harness.interventions.residual import Residual, check_terms
+from harness.interventions.router_logits import RouterLogits, check_points
 from harness.models.routers import RouterShape, router_shape
 from harness.models.sites import hidden_shape
 from harness.spec.experiment import EngineSettings
@@ -75,16 +75,21 @@ class Refusals:
         if intervention is None or intervention in self._known:
             return
         config = self._facts.config
-        if isinstance(intervention, RouterMask):
-            shape = self.routers
-            check_points(intervention.points, layers=shape.layers, experts=shape.experts)
-        elif isinstance(intervention, Steering):
+        if isinstance(intervention, RouterLogits):
+            mask, shape = intervention.masked(), self.routers
+            if mask is None:
+                raise RequestError(
+                    f"intervention {intervention.kind} changes routings by more than a mask of "
+                    "experts, which is what vllm applies; use engine.name: transformers"
+                )
+            check_points(mask.points, layers=shape.layers, experts=shape.experts)
+        elif isinstance(intervention, Residual):
             layers, width = hidden_shape(config)
-            check_terms(intervention, layers=layers, width=width)
+            check_terms(intervention.additions(), layers=layers, width=width)
         else:
             raise RequestError(
-                f"intervention {intervention.kind} is not applied by vllm; it applies "
-                f"{', '.join(sorted(KINDS['vllm']))}"
+                f"intervention {intervention.kind} is not applied by vllm, which applies those by "
+                f"{', '.join(sorted(MECHANISMS['vllm']))}"
             )
         self._known.add(intervention)
 

@@ -12,8 +12,8 @@ import torch
 from harness.engines.contract import Completion, FinishReason, Request
 from harness.engines.decoding.endings import Endings
 from harness.engines.vllm.conditions import Lease, additions
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Steering
+from harness.interventions.residual import Residual
+from harness.interventions.router_logits import RouterLogits
 
 
 @dataclass(eq=False)
@@ -75,11 +75,12 @@ class Running:
 
     def _counts(self, counted: Sequence[int], routers: int) -> dict[str, int]:
         intervention, length = self.request.intervention, self.length
-        if isinstance(intervention, RouterMask) and intervention.points:
+        mask = intervention.masked() if isinstance(intervention, RouterLogits) else None
+        if mask is not None and mask.points:
             changed, emptied, _ = counted
             return {"routed": length * routers, "changed": changed, "emptied": emptied}
-        if isinstance(intervention, Steering) and intervention.terms:
-            made = additions(intervention.terms, self.request.prompt_length, length)
+        if isinstance(intervention, Residual) and intervention.additions():
+            made = additions(intervention.additions(), self.request.prompt_length, length)
             return {"steered": made + counted[2], "steered_tokens": length}
         return {}
 

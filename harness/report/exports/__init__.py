@@ -1,22 +1,16 @@
-"""A report in the formats of other tools: CSV, Parquet, LaTeX, and Inspect's logs."""
+"""A report in the formats of other tools: CSV, Parquet, LaTeX, Inspect's logs, and registered ones.
+
+A format is an entry of `harness.registry.exports`: a function of a report and an output that writes
+and returns its files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from harness.errors import ReportError
-from harness.report.exports.inspect_logs import write_inspect
-from harness.report.exports.latex import write_latex
-from harness.report.exports.tables import write_csv, write_parquet
+from harness import registry
+from harness.errors import RegistryError, ReportError
 from harness.report.loaded import Report
-
-FORMATS: Mapping[str, Callable[[Report, Path], list[Path]]] = {
-    "csv": write_csv,
-    "inspect": write_inspect,
-    "latex": write_latex,
-    "parquet": write_parquet,
-}
 
 
 def export(report: Report, form: str, output: Path | str) -> list[Path]:
@@ -29,15 +23,17 @@ def export(report: Report, form: str, output: Path | str) -> list[Path]:
         ReportError: an unknown format, a library that is not installed, samples that are missing,
             or an output that cannot be written.
     """
-    if form not in FORMATS:
-        raise ReportError(f"format {form!r} is not known; use one of {', '.join(FORMATS)}")
+    try:
+        write = registry.exports.get(form)
+    except RegistryError as error:
+        raise ReportError(str(error)) from error
     target = Path(output)
     try:
-        return FORMATS[form](report, target)
+        return write(report, target)
     except OSError as error:
         raise ReportError(
             f"{target}: cannot be written: {error.strerror or error}; choose another output"
         ) from error
 
 
-__all__ = ["FORMATS", "export"]
+__all__ = ["export"]

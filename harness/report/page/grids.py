@@ -1,22 +1,20 @@
 """What an experiment measured over two coordinates, as heatmaps: layer x expert, bin x rank.
 
-`READERS` find grids in the cases of an experiment. A new kind of measurement is shown by adding its
-reader there: the page draws any `Grid`.
+Readers find grids in the cases of an experiment; a kind of intervention brings those of its own.
+The page draws any `Grid`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import JsonValue
 
-from harness.report.figures.curves import by_dose, curves
+from harness import registry
+from harness.interventions.kind import kind_of
 from harness.report.figures.labels import label, short_names, text, varying
 from harness.report.report import CaseReport, Report
-
-_MASK = "router_mask"
 
 
 @dataclass(frozen=True)
@@ -51,45 +49,10 @@ Reader = Callable[[Report, str], list[Grid]]
 
 def grids(report: Report, experiment: str) -> list[Grid]:
     """Every grid of an experiment."""
-    return [grid for read in READERS for grid in read(report, experiment)]
-
-
-def router_masks(report: Report, experiment: str) -> list[Grid]:
-    """Which routers were masked, per curve of the experiment: the first dose at which each was.
-
-    With masks that grow from dose to dose, as orderings by usage make them, this picture is the
-    ordering itself.
-    """
-    treated = by_dose(report, report.experiment(experiment))
-    masked = [(dose, case) for dose, case in treated if masked_points(case)]
-    if not masked:
-        return []
-    doses = sorted({dose for dose, _ in masked})
-    points = [point for _, case in masked for point in masked_points(case)]
-    size = (1 + max(layer for layer, _ in points), 1 + max(expert for _, expert in points))
-    layers = []
-    for name, members in curves(masked).items():
-        first: dict[tuple[int, int], float] = {}
-        for dose, case in members:
-            for point in masked_points(case):
-                first.setdefault(point, float(doses.index(dose)))
-        layers.append(Layer(name or "all cases", _filled(first, size)))
-    axis = masked[0][1].dose_axis or "dose"
-    short = axis.rpartition(".")[2]
-    return [
-        Grid(
-            title="Masked routers",
-            caption=f"The lowest {short} at which each router is masked. Layers and experts are "
-            "counted from 0, up to the highest that any case masks.",
-            rows=tuple(map(str, range(size[0]))),
-            columns=tuple(map(str, range(size[1]))),
-            row_axis="layer",
-            column_axis="expert",
-            value=f"masked from {short}",
-            layers=_distinct(layers),
-            steps=tuple(f"{dose:g}" for dose in doses),
-        )
-    ]
+    kinds = map(kind_of, registry.interventions.names())
+    readers: list[Reader] = [reader for kind in kinds for reader in kind.grids]
+    readers += [router_usage, two_axes]
+    return [grid for read in readers for grid in read(report, experiment)]
 
 
 def router_usage(report: Report, experiment: str) -> list[Grid]:
@@ -106,7 +69,7 @@ def router_usage(report: Report, experiment: str) -> list[Grid]:
             for layer, row in zip(usage.layers, usage.values, strict=True)
             for expert, value in enumerate(row)
         }
-        pictures[Layer(usage.expression, _filled(cells, (len(layers), experts)))] = None
+        pictures[Layer(usage.expression, filled(cells, (len(layers), experts)))] = None
     only = f", {usages[0].expression}" if len(pictures) == 1 else ""
     return [
         Grid(
@@ -158,31 +121,21 @@ def two_axes(report: Report, experiment: str) -> list[Grid]:
             column_axis=names[column_axis],
             value=treated[0].metric,
             layers=tuple(
-                Layer(name or "all cases", _filled(cells, (len(rows), len(columns))))
+                Layer(name or "all cases", filled(cells, (len(rows), len(columns))))
                 for name, cells in sorted(values.items())
             ),
         )
     ]
 
 
-READERS: tuple[Reader, ...] = (router_masks, router_usage, two_axes)
-
-
-def masked_points(case: CaseReport) -> list[tuple[int, int]]:
-    """The (layer, expert) pairs that a case masked; empty for any other intervention."""
-    # As the report has it, which was validated when the mask was made: [[layer, expert], ...].
-    done: dict[str, Any] = case.intervention or {}
-    points = done.get("points") if done.get("kind") == _MASK else None
-    return [(layer, expert) for layer, expert in points or ()]
-
-
-def _filled(
+def filled(
     cells: dict[tuple[int, int], float], size: tuple[int, int]
 ) -> tuple[tuple[float | None, ...], ...]:
+    """Values by row and column, None where there is none."""
     return tuple(tuple(cells.get((r, c)) for c in range(size[1])) for r in range(size[0]))
 
 
-def _distinct(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+def distinct(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Curves whose pictures are the same share one: styles are usually masked alike."""
     names: dict[tuple[tuple[float | None, ...], ...], list[str]] = {}
     for layer in layers:

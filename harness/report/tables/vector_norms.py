@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from harness.interventions.base import Intervention
+from harness.interventions.residual import Residual, Term
 from harness.report.report import CaseReport, VectorNorm
-
-if TYPE_CHECKING:
-    from harness.interventions.steering import Term
 
 
 def vector_norms(intervention: Intervention | None) -> tuple[VectorNorm, ...]:
-    """The norms of a steering's vectors in the order of its terms; none of anything else's."""
-    if intervention is None or intervention.kind != "steering":
+    """The norms of the vectors that are added, in the order of their terms; none of others."""
+    if not isinstance(intervention, Residual):
         return ()
-    from harness.interventions.steering import Steering  # torch, which reports of masks do without
-
-    assert isinstance(intervention, Steering)
-    return tuple(_norm(term) for term in intervention.terms)
+    return tuple(_norm(term) for term in intervention.additions())
 
 
 def _norm(term: Term) -> VectorNorm:

@@ -13,8 +13,9 @@ from harness.engines.decoding.rounds import in_rounds
 from harness.engines.transformers import passes
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.array import Array
-from harness.interventions.dac import DAC, Difference, Property
-from harness.interventions.steering import Steering, Term
+from harness.interventions.dac.description import DAC, Difference, Property
+from harness.interventions.residual import Term
+from harness.interventions.steering.description import Steering
 from tests.engines.rounds_reference import (
     LAYERS,
     STEPS,

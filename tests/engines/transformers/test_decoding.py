@@ -8,7 +8,7 @@ import torch
 from harness.engines.contract import Request
 from harness.engines.transformers import drawing
 from harness.engines.transformers.engine import TransformersEngine
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 
 REQUESTS = [
     Request(tuple(range(1, 4 + index % 5)), 3 + index % 6, RouterMask(points=((0, index % 8),)))

@@ -17,7 +17,7 @@ from harness.engines.contract import Completion, Request, SamplingRules, Stop
 from harness.engines.transformers import prompts as prompt_passes
 from harness.engines.transformers.drafts import DraftLength
 from harness.engines.transformers.engine import TransformersEngine
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import LoadedModel, load
 from tests.engines.transformers.small_requests import PROPERTY, alone, assert_equal, prompts, run
 

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, MambaConfig, Qwen3NextConfig
 from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import ModelError
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import LoadedModel
 from tests.engines.transformers.small_requests import alone, assert_equal, prompts, run
 

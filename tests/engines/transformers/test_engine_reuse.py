@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 import torch
 from hypothesis import given
@@ -11,13 +13,14 @@ from harness.engines.contract import Request
 from harness.engines.transformers import row_interventions
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.base import Intervention
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from tests.engines.transformers.small_requests import PROPERTY, alone, assert_equal, run
 
 
 class Shift(Intervention):
     """Adds a constant to block 0's output at generated positions: shares every prompt."""
 
+    mechanism: ClassVar = "shift"
     kind: str = "shift"
     amount: float
     start: int
@@ -32,7 +35,7 @@ class Shift(Intervention):
 class ShiftRows:
     """The smallest `RowInterventions`: one number per slot."""
 
-    def __init__(self, model, slots, columns):
+    def __init__(self, kind, model, slots, columns):
         self.block = model.model.layers[0]
         self.amount = torch.zeros(slots)
         self.start = torch.zeros(slots, dtype=torch.long)
@@ -80,7 +83,7 @@ class ShiftRows:
 
 @pytest.fixture
 def shift_kind(monkeypatch):
-    monkeypatch.setitem(row_interventions.KINDS, Shift, ShiftRows)
+    monkeypatch.setitem(row_interventions.MECHANISMS, "shift", ShiftRows)
 
 
 def shifts(prompt: tuple[int, ...], amounts: list[float], new: int = 6) -> list[Request]:

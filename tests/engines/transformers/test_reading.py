@@ -12,8 +12,9 @@ from harness.engines.transformers import reading as reading_module
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import RequestError
 from harness.interventions.array import Array
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Term
+from harness.interventions.router_mask.description import RouterMask
+from harness.interventions.steering.description import Steering
 
 SEQUENCES = [(1, 2, 3), (9,), (4, 5, 6, 7, 8, 9, 10, 11, 12, 13), (14, 15), (16, 17, 18, 19)]
 EVERYTHING = Capture(router_logits=True, hidden_layers=(0, 1), token_log_probabilities=True)

@@ -12,7 +12,7 @@ from harness.engines.transformers.prefixes import BLOCK
 from harness.engines.transformers.residents import Residents, Sequence
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.engines.transformers.slots import SlotCache, Window
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 
 COLUMNS = 64
 MASKS = [None, RouterMask(points=((0, 1),)), RouterMask(points=((0, 1), (1, 2)))]

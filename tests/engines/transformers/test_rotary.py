@@ -16,7 +16,8 @@ from harness.engines.transformers import prompts
 from harness.engines.transformers.engine import TransformersEngine
 from harness.engines.transformers.rotary import RowRotary
 from harness.errors import ModelError
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Term
+from harness.interventions.steering.description import Steering
 from tests.engines.transformers.small_requests import PROPERTY, run
 
 LIMIT, NEW_TOKENS = 24, 12

@@ -23,7 +23,7 @@ from harness.engines.declared import Declared
 from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.reading import needed
 from harness.engines.vllm.worker.model import ModelInterventions
-from harness.interventions.steering import Steering
+from harness.interventions.steering.description import Steering
 from harness.models.loading import load_config
 from harness.spec import EngineSettings
 

@@ -7,8 +7,9 @@ import torch
 from harness.engines.contract import Request, SamplingRules
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Condition, Steering, Term
+from harness.interventions.residual import Condition, Term
+from harness.interventions.router_mask.description import RouterMask
+from harness.interventions.steering.description import Steering
 
 GREEDY = SamplingRules()
 DRAWS = (

@@ -9,7 +9,8 @@ from harness.engines.declared import Declared
 from harness.engines.vllm.conditions import Conditions, additions
 from harness.errors import RequestError
 from harness.interventions.array import Array
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Term
+from harness.interventions.steering.description import Steering
 from tests.engines.vllm.requests_of import masks, steerings, vector
 
 

@@ -15,8 +15,9 @@ from harness.engines.vllm.worker.places import SteeredPlace
 from harness.errors import FieldError, ModelError, RequestError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Term
+from harness.interventions.router_mask.description import RouterMask
+from harness.interventions.steering.description import Steering
 from harness.spec import EngineSettings
 from tests.engines.vllm.requests_of import interventions, masks, prompts, requests, vector
 

@@ -20,7 +20,8 @@ from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.facts import ModelFacts
 from harness.errors import ModelError
 from harness.interventions.array import Array
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Term
+from harness.interventions.steering.description import Steering
 from harness.models.loading import local_files
 from harness.spec import EngineSettings
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Term
+from harness.interventions.router_mask.description import RouterMask
+from harness.interventions.steering.description import Steering
 from harness.report.tables.vector_norms import vector_norms
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from harness.engines.vllm.worker.tables import Tables
-from harness.interventions.steering import fires, steer
+from harness.interventions.residual import fires, steer
 from harness.spec.steering_terms import Site
 
 

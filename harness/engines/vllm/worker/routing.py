@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from harness.engines.vllm.worker.tables import Tables
-from harness.interventions.router_mask import route
+from harness.interventions.router_logits import route
 
 
 class MaskedRouter:

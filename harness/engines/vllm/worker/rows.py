@@ -13,7 +13,7 @@ import torch
 
 from harness.engines.vllm.worker.scheduled import Registry, Scheduled
 from harness.engines.vllm.worker.tables import Tables
-from harness.interventions.steering import Doses, doses_at
+from harness.interventions.residual import Doses, doses_at
 
 
 class RowMap:

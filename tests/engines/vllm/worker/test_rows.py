@@ -13,7 +13,7 @@ from harness.engines.vllm.worker.rows import RowMap
 from harness.engines.vllm.worker.scheduled import Registry, Scheduled
 from harness.engines.vllm.worker.tables import Tables
 from harness.interventions.array import Array
-from harness.interventions.steering import Doses, Term, doses_at, timing
+from harness.interventions.residual import Doses, Term, doses_at, timing
 
 COLUMNS, TOKENS = 3, 64
 VECTOR = Array(torch.ones(2))

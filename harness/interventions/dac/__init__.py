@@ -1,0 +1,1 @@
+"""Dynamic activation composition: how strongly to steer is decided anew for every token."""

@@ -1,0 +1,116 @@
+"""A kind of intervention: its name, by what it acts, and where each of its parts is found.
+
+Parts are references `"module:object"`, or the objects themselves, and are imported when they are
+asked for: to read a spec is to import its section and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from harness import registry
+from harness.errors import RegistryError
+from harness.interventions.base import Intervention, Mechanism
+from harness.registry import load_object
+from harness.spec.intervention import InterventionSettings
+
+
+class Kind:
+    """One kind of intervention, as `titrate.interventions` entries hold it.
+
+    Args:
+        name: What a spec says as `intervention.kind`.
+        summary: One line for listings.
+        mechanism: By what it acts; an engine that has the mechanism runs the kind.
+        section: The `InterventionSettings` of a spec.
+        description: The `Intervention`: numbers and mathematics.
+        resolution: The `harness.resolve.resolution.Resolution` that makes one of the other.
+        identities: The `harness.invariants.family.Family`: doses and what they owe.
+        grids: Readers (`harness.report.page.grids`) of pictures that only this kind has.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        *,
+        mechanism: Mechanism,
+        section: str | type[InterventionSettings],
+        description: str | type[Intervention],
+        resolution: Any,
+        identities: Any,
+        grids: Sequence[Any] = (),
+    ) -> None:
+        self.name = name
+        self.summary = summary
+        self.mechanism: Mechanism = mechanism
+        self._section = section
+        self._description = description
+        self._resolution = resolution
+        self._identities = identities
+        self._grids = tuple(grids)
+
+    @cached_property
+    def section(self) -> type[InterventionSettings]:
+        """What a spec says of it."""
+        found: type[InterventionSettings] = self._checked("section", self._section)
+        return found
+
+    @cached_property
+    def description(self) -> type[Intervention]:
+        """What is done to a model, as numbers."""
+        found: type[Intervention] = self._checked("description", self._description)
+        if found.mechanism != self.mechanism:
+            raise RegistryError(
+                f"kind of intervention {self.name}: acts by {self.mechanism}, but its description "
+                f"{found.__name__} by {found.mechanism}; derive it from the class of the mechanism"
+            )
+        return found
+
+    @cached_property
+    def resolution(self) -> Any:
+        """How the section becomes the description: a `Resolution` class."""
+        return _part(self._resolution)
+
+    @cached_property
+    def identities(self) -> Any:
+        """What must hold on whole models: a `Family`."""
+        return _part(self._identities)
+
+    @cached_property
+    def grids(self) -> tuple[Any, ...]:
+        """Readers of what the page shows of it, beside what it shows of every kind."""
+        return tuple(map(_part, self._grids))
+
+    def _checked(self, part: str, reference: Any) -> Any:
+        found = _part(reference)
+        named = found.model_fields["kind"]
+        if self.name not in (named.default, *getattr(named.annotation, "__args__", ())):
+            raise RegistryError(
+                f"kind of intervention {self.name}: its {part} {found.__name__} is of another "
+                f'kind; write kind: Literal["{self.name}"]'
+            )
+        return found
+
+    def __repr__(self) -> str:
+        return f"Kind({self.name!r})"
+
+
+def kind_of(name: str) -> Kind:
+    """The registered kind of a name; raises RegistryError where there is none."""
+    found: Kind = registry.interventions.get(name)
+    return found
+
+
+def intervention_from(description: dict[str, Any]) -> Intervention:
+    """The intervention that `model_dump` described; equal to it, fingerprint included.
+
+    Raises RegistryError for a kind that is not registered, such as one of a missing package.
+    """
+    return kind_of(description["kind"]).description.model_validate(description)
+
+
+def _part(reference: Any) -> Any:
+    return load_object(reference) if isinstance(reference, str) else reference

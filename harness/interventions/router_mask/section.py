@@ -1,0 +1,83 @@
+"""The section of a spec that masks routers: which points, how many of them, and in which mode."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Discriminator, JsonValue, NonNegativeInt, PositiveInt, Tag
+
+from harness.errors import FieldError
+from harness.spec.intervention import InterventionSettings
+from harness.spec.settings import Settings, SpecPath
+from harness.spec.usage_expression import UsageText
+from harness.spec.variants import variant
+
+
+class UsagePoints(Settings):
+    """Router points ordered by usage measured on this model and task, most used first."""
+
+    usage: UsageText
+    """An average, or a difference of two: avg_last_agentic, avg_all_agentic - avg_all_assisted."""
+    samples: PositiveInt = 164
+    """Measure on the first so many samples of the task; independent of `task.limit`."""
+
+
+class FilePoints(Settings):
+    """Router points from a JSON file `[{"layer": 0, "router": 3}, ...]`, in the file's order."""
+
+    file: SpecPath
+    """Relative to the spec that names it."""
+
+
+class RandomPoints(Settings):
+    """All router points of the model in a seeded random order."""
+
+    random: NonNegativeInt
+    """The seed."""
+
+
+Points = Annotated[
+    Annotated[UsagePoints, Tag("usage")]
+    | Annotated[FilePoints, Tag("file")]
+    | Annotated[RandomPoints, Tag("random")],
+    Discriminator(variant),
+]
+
+
+class RouterMaskSettings(InterventionSettings):
+    """Masks experts in the routers of a mixture-of-experts model."""
+
+    kind: Literal["router_mask"]
+    """What is done: router_mask."""
+    mode: Literal["keep_topk", "replace_topk"] = "keep_topk"
+    """keep_topk: masked experts drop out of a token's top-k. replace_topk: the next fill in."""
+    on_empty: Literal["fallback", "zero"] = "fallback"
+    """A token whose whole top-k is masked keeps its unmasked routing, or gets no expert at all."""
+    points: Points
+    """Where the ordered list of (layer, expert) points comes from."""
+    count: NonNegativeInt
+    """Mask the first so many points. The dose; 0 is neutral."""
+
+    def neutral(self) -> Self:
+        """The same mask with no points."""
+        return self.model_copy(update={"count": 0})
+
+    def control_axis(self) -> dict[str, list[JsonValue]]:
+        """As many random points beside its own, unless they are random."""
+        if isinstance(self.points, RandomPoints):
+            return {}
+        return {"points": [self.points.model_dump(mode="json"), {"random": 0}]}
+
+    def check_held_out(self) -> None:
+        """Refuse an ordering that is measured."""
+        if self.usage is not None:
+            raise FieldError(
+                "intervention.points",
+                "usage is measured on the task's own samples, those of the test split among them; "
+                "write an ordering from other samples to a file and give points: {file: ...}",
+            )
+
+    @property
+    def usage(self) -> UsagePoints | None:
+        """The points, if their ordering is measured."""
+        return self.points if isinstance(self.points, UsagePoints) else None

@@ -1,0 +1,1 @@
+"""Steering: a vector times a dose is added to hidden states."""

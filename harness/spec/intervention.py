@@ -1,0 +1,95 @@
+"""The section of a spec that intervenes: what every kind's has, and how the right one is found.
+
+Which kinds there are is up to `harness.registry.interventions`; their sections are validated as the
+variants of one union, told apart by `kind`, so that errors keep their fields and their lines.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, Self, TypeAlias, Union
+
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    JsonValue,
+    PositiveInt,
+    TypeAdapter,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from harness import registry
+from harness.spec.settings import Settings
+
+
+class InterventionSettings(Settings):
+    """Base of every kind's section, which gives `kind` the literal type of its own name.
+
+    A section with a field `control` of `none`, `random` or None has a control that takes its
+    place under `random`; where a spec leaves it out (None), both are run side by side.
+    """
+
+    kind: str
+
+    def neutral(self) -> Self:
+        """The same section at the dose that must change nothing."""
+        raise NotImplementedError
+
+    def control_axis(self) -> dict[str, list[JsonValue]]:
+        """Fields of the section with two values, its own and the control's; {} without control."""
+        return {"control": ["none", "random"]} if "control" in type(self).model_fields else {}
+
+    @property
+    def leaves_control_open(self) -> bool:
+        """Whether the control is run beside it because the spec does not say."""
+        return getattr(self, "control", "none") is None
+
+    def without_control(self) -> Self:
+        """The section with its own effect only."""
+        return self.model_copy(update={"control": "none"}) if self.leaves_control_open else self
+
+    def check_held_out(self) -> None:
+        """Raise `FieldError` where it is measured on the very samples that are evaluated."""
+
+
+class PairSection(Settings):
+    """Base of what is built from contrastive pairs, wherever it stands in an intervention.
+
+    Its fields are declared where they are described, `samples` with a default of its own.
+    """
+
+    pairs: str
+    data: str | None
+    samples: PositiveInt
+
+
+def sections() -> tuple[type[InterventionSettings], ...]:
+    """The sections of all registered kinds, the built-in ones first."""
+    kinds = registry.interventions
+    return tuple(kinds.get(name).section for name in kinds.names())
+
+
+@cache
+def _union(variants: tuple[type[InterventionSettings], ...]) -> TypeAdapter[InterventionSettings]:
+    union: Any = Union[variants]  # noqa: UP007 - of types that are known at run time only
+    return TypeAdapter(Annotated[union, Field(discriminator="kind")])
+
+
+class _Registered:
+    """Validates by the registered sections, whichever there are by then."""
+
+    def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            lambda value: _union(sections()).validate_python(value)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(_union(sections()).core_schema)
+
+
+#: The section of any registered kind.
+AnyIntervention: TypeAlias = Annotated[InterventionSettings, _Registered()]

@@ -1,0 +1,64 @@
+"""Nothing outside a kind's own files knows it: no class, no name, no isinstance."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness import registry
+from harness.interventions.kind import kind_of
+
+ROOT = Path(harness.__file__).parent
+KINDS = registry.interventions.names()
+
+
+def own(kind: str, path: Path) -> bool:
+    """A kind's own files carry its name: `interventions/KIND/`, `resolve/KIND.py`, ..."""
+    room, *rest = path.relative_to(ROOT).parts
+    return any(part.startswith(kind) for part in rest) or room == "registry.py"
+
+
+def known(source: str, kind: str) -> list[str]:
+    """The kind's classes and its name, where a module's code mentions them."""
+    found = kind_of(kind)
+    classes = {found.section.__name__, found.description.__name__, found.resolution.__name__}
+    mentions = []
+    for node in ast.walk(ast.parse(source)):
+        name = getattr(node, "id", None) or getattr(node, "attr", None)
+        if isinstance(node, ast.alias):
+            name = node.name
+        if name in classes:
+            mentions.append(f"{name} in line {node.lineno}")
+        if isinstance(node, ast.Constant) and node.value == kind:
+            mentions.append(f"{kind!r} in line {node.lineno}")
+    return mentions
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_module_but_its_own_knows_a_kind(kind):
+    knowing = {
+        str(path.relative_to(ROOT)): mentions
+        for path in sorted(ROOT.rglob("*.py"))
+        if not own(kind, path) and (mentions := known(path.read_text("utf-8"), kind))
+    }
+    # Dynamic activation composition is made of steering: its own files build on it.
+    knowing = {
+        path: mentions
+        for path, mentions in knowing.items()
+        if not (kind == "steering" and own("dac", ROOT / path))
+    }
+    assert knowing == {}
+
+
+def test_what_is_looked_for_is_found():
+    source = (
+        "from harness.interventions.dac.description import DAC\n"
+        "if settings.kind == 'dac': isinstance(x, DAC)\n"
+    )
+    assert len(known(source, "dac")) == 3
+    assert own("dac", ROOT / "interventions" / "dac" / "section.py")
+    assert own("dac", ROOT / "resolve" / "dac.py")
+    assert not own("dac", ROOT / "engines" / "decoding" / "rounds.py")
