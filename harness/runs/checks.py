@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from harness.engines.contract import SamplingRules
+from harness.engines.vllm import drawing
 from harness.engines.vllm.availability import check_machine
 from harness.engines.vllm.layout import check_layout
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
@@ -57,15 +59,13 @@ def check_engine(experiment: Experiment) -> None:
     if experiment.engine.name == "transformers":
         _check_device(experiment.engine.device)
         return
-    engine, temperature = experiment.engine, experiment.sampling.temperature
+    engine = experiment.engine
     check_machine(engine)
     check_layout(load_config(experiment.model), engine)
-    if engine.speculation is not None and temperature > 0:
-        raise FieldError(
-            "sampling.temperature",
-            f"{temperature:g} with engine.speculation: {engine.speculation}, which keeps greedy "
-            "decoding only; leave speculation out, or use temperature 0",
-        )
+    refused = drawing.refused(SamplingRules(**experiment.sampling.rules), engine.speculation)
+    if refused is not None:
+        rule, problem = refused
+        raise FieldError(f"sampling.{rule}", problem)
 
 
 @cache

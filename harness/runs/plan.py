@@ -179,23 +179,16 @@ def _request(
 ) -> Request:
     """One request. Greedy decoding has no randomness, so that its seed and draw are 0."""
     experiment = case.experiment
-    sampling = experiment.sampling
-    random = sampling.temperature > 0
+    sampling = SamplingRules(**experiment.sampling.rules)
     return Request(
         prompt=prompt,
-        max_new_tokens=sampling.max_new_tokens,
+        max_new_tokens=experiment.sampling.max_new_tokens,
         intervention=intervention,
-        sampling=SamplingRules(
-            sampling.temperature,
-            sampling.top_k,
-            sampling.top_p,
-            sampling.min_p,
-            sampling.greedy_threshold,
-        ),
+        sampling=sampling,
         stop=Stop(strings=case.task.stop_strings(experiment.prompt.style)),
-        seed=experiment.seed if random else 0,
+        seed=experiment.seed if sampling.random else 0,
         sample=sample.id,
-        draw=draw if random else 0,
+        draw=draw if sampling.random else 0,
     )
 
 

@@ -135,8 +135,7 @@ def test_requests_say_what_the_spec_says(tokenizer):
     sampling = {"temperature": 0.5, "top_k": 5, "top_p": 0.9, "min_p": 0.1, "max_new_tokens": 7}
     (case,) = cases(intervention=None, sampling=sampling, prompt={"style": "completion"}, seed=3)
     request = next(iter(plan_of(tokenizer, [case]).places))
-    rules = request.sampling
-    assert (rules.temperature, rules.top_k, rules.top_p, rules.min_p) == (0.5, 5, 0.9, 0.1)
+    assert request.sampling == {"temperature": 0.5, "top_k": 5, "top_p": 0.9, "min_p": 0.1}
     assert (request.max_new_tokens, request.seed, request.sample) == (7, 3, "MicroHumanEval/0")
     assert request.stop.strings == case.task.stop_strings("completion")
     assert tokenizer.decode(request.prompt) == case.task.samples[0].record["prompt"]
