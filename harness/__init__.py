@@ -5,27 +5,84 @@
     report                              # prints as a table
     report.cases, report.samples        # pandas frames
 
-Importing this package is cheap: torch is loaded when something is run.
+Importing this package is cheap: what a name needs is imported when it is first used, torch when
+something is run.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.launch.local import run
-    from harness.report.loaded import load_report
+    from harness.errors import (
+        FieldError,
+        ModelError,
+        OptionError,
+        OutputError,
+        ReadOnlyError,
+        RegistryError,
+        ReportError,
+        RequestError,
+        SandboxError,
+        SpecError,
+        StoreError,
+        TaskError,
+        TitrateError,
+        VectorError,
+    )
+    from harness.face import compare, forecast, merge, run
+    from harness.report.loaded import Report, load_report
+    from harness.spec.experiment import Experiment
 
-__all__ = ["load_report", "run"]
+    __version__: str
+
+__all__ = [
+    "Experiment",
+    "FieldError",
+    "ModelError",
+    "OptionError",
+    "OutputError",
+    "ReadOnlyError",
+    "RegistryError",
+    "Report",
+    "ReportError",
+    "RequestError",
+    "SandboxError",
+    "SpecError",
+    "StoreError",
+    "TaskError",
+    "TitrateError",
+    "VectorError",
+    "__version__",
+    "compare",
+    "forecast",
+    "load_report",
+    "merge",
+    "run",
+]
+
+_MODULES = {
+    "Experiment": "harness.spec.experiment",
+    "Report": "harness.report.loaded",
+    "compare": "harness.face",
+    "forecast": "harness.face",
+    "load_report": "harness.report.loaded",
+    "merge": "harness.face",
+    "run": "harness.face",
+}
+"""Where names lie that are not errors."""
 
 
 def __getattr__(name: str) -> Any:
-    if name == "run":
-        from harness.launch.local import run
+    if name not in __all__:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    if name == "__version__":
+        from importlib.metadata import version
 
-        return run
-    if name == "load_report":
-        from harness.report.loaded import load_report
+        return version("pytest-titrate")
+    return getattr(import_module(_MODULES.get(name, "harness.errors")), name)
 
-        return load_report
-    raise AttributeError(f"module 'harness' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,9 +1,9 @@
 """Every error that Titrate raises on purpose, as one tree.
 
     TitrateError                 catch this to catch them all
-    ├── OptionError              a value of an option is impossible; knows the option
     ├── FieldError               a value of a spec is impossible; knows its field, not yet its file
     ├── SpecError                the same with its place: `file:line field: problem; remedy`
+    ├── OptionError              an option of a run that cannot be followed; knows its name
     ├── ModelError               a model that is missing, or lacks what was asked of it
     ├── TaskError                a task that is missing, or data that is not what it claims to be
     ├── VectorError              a file of steering vectors that cannot be read or written
@@ -23,6 +23,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+
+from harness.options import spelled
 
 LONGEST_LINE = 400
 """Characters of a line about a spec; its middle is left out, place and remedy are at its ends."""
@@ -60,31 +62,18 @@ def _escaped(character: str) -> str:
 
 
 class TitrateError(Exception):
-    """Base of all errors that are addressed to the user; its text is one line, and printable."""
+    """Base of all errors that are addressed to the user; its text is one line, and printable.
+
+    >>> import harness
+    >>> try:
+    ...     harness.run("specs/router_masks/keep_topk.yaml", overrides=["task.limit=999"])
+    ... except harness.TitrateError as error:
+    ...     print(error)
+    overrides=task.limit=999: 999 samples asked for, but micro_humaneval has 164; ...
+    """
 
     def __init__(self, message: str = "") -> None:
         super().__init__(printable(message))
-
-
-class OptionError(TitrateError):
-    """A value of an option that cannot be used: `--titrate-gate 'pass@1 >= x' is no gate; ...`.
-
-    Args:
-        option: Its name in Python: `compare_fail`.
-        problem: The value, and what is wrong with it.
-        add: An option that would help, and the name of its value.
-    """
-
-    def __init__(self, option: str, problem: str, *, add: tuple[str, str] | None = None) -> None:
-        remedy = "" if add is None else f"; add {_flag(add[0])} {add[1]}"
-        super().__init__(one_line(f"{_flag(option)} {problem}{remedy}"))
-        self.option = option
-        self.problem = problem
-        self.add = add
-
-
-def _flag(option: str) -> str:
-    return f"--titrate-{option.replace('_', '-')}"
 
 
 class FieldError(TitrateError):
@@ -115,6 +104,32 @@ class SpecError(TitrateError):
             left = len(lines) - MOST_LINES + 1
             lines[MOST_LINES - 1 :] = [f"... and {left} more mistakes in the same spec"]
         super().__init__("\n".join(lines))
+
+
+class OptionError(TitrateError):
+    """An option that cannot be followed: `--titrate-compare-fail 'pass@1: wors': is no rule; ...`.
+
+    It is named as the caller writes it: `--compare-fail` to `titrate`, `compare_fail=` to Python.
+
+    >>> import harness
+    >>> try:
+    ...     harness.run("specs/router_masks/keep_topk.yaml", compare_fail=["pass@1: worse"])
+    ... except harness.OptionError as error:
+    ...     print(error)
+    compare_fail='pass@1: worse': nothing to compare with; add compare=NAME
+
+    Args:
+        option: Its name in `harness.options`, such as `compare_fail`.
+        problem: Its value, what is wrong with it, and what would be accepted.
+        add: An option that would help, and a name for its value.
+    """
+
+    def __init__(self, option: str, problem: str, *, add: tuple[str, str] | None = None) -> None:
+        remedy = "" if add is None else f"; add {spelled(*add)}"
+        super().__init__(one_line(f"{spelled(option, problem)}{remedy}"))
+        self.option = option
+        self.problem = problem
+        self.add = add
 
 
 class ModelError(TitrateError):

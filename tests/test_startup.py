@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.list import KINDS
+
 ROOT = Path(__file__).parents[1]
 MODEL = "name: lost\nmodel: ./nowhere\ntask: {name: micro_gsm8k}\naxes: {seed: [0]}\n"
 
@@ -17,6 +19,7 @@ VERBS = """
 import contextlib, io, json, sys
 from harness.cli.main import main
 
+slow = {"torch", "transformers", "matplotlib", "pandas", "scipy", "optuna"}
 found = []
 for command in json.loads(sys.argv[1]):
     told = io.StringIO()
@@ -25,7 +28,7 @@ for command in json.loads(sys.argv[1]):
             status = main(command)
         except SystemExit as ended:
             status = ended.code
-    found.append([status, told.getvalue(), sorted({"torch", "transformers"} & set(sys.modules))])
+    found.append([status, told.getvalue(), sorted(slow & set(sys.modules))])
 print(json.dumps(found))
 """
 BENCHES = """
@@ -54,16 +57,25 @@ def test_verbs_that_run_no_model_import_no_torch(tmp_path):
         ["schema", "report"],
         ["store", "list"],
         ["report", str(ROOT / "reports" / "example")],
+        ["zoo", "list"],
+        *(["list", kind] for kind in KINDS),
         ["run", "lost.yaml"],
         ["run", "lost.yaml", "--model", "zoo/lost"],
         ["run", "lost.yaml", "--model", "./broken"],
+        *(
+            lost := [
+                ["search", "lost.yaml"],
+                ["probes", "lost.yaml"],
+                ["vectors", "build", "lost.yaml"],
+                ["vectors", "build", "--model", "./nowhere", "--pairs", "styles"],
+            ]
+        ),
     ]
     found = json.loads(run(VERBS, json.dumps(commands), cwd=tmp_path))
-    assert {
-        command[0]: libraries for command, (_, _, libraries) in zip(commands, found, strict=True)
-    } == {command[0]: [] for command in commands}
-    assert [status for status, _, _ in found] == [0, 0, 0, 2, 0, 2, 2, 2]
-    lost, unknown, broken = (told for _, told, _ in found[-3:])
+    assert [libraries for _, _, libraries in found] == [[]] * len(commands)
+    assert [status for status, _, _ in found] == [0, 0, 0, 2, 0, 0, *[0] * len(KINDS), *[2] * 7]
+    assert all("nowhere does not exist; give a " in told for _, told, _ in found[-len(lost) :])
+    lost, unknown, broken = (told for _, told, _ in found[-7:-4])
     assert lost.startswith(f"titrate: lost.yaml:2 model: model folder {tmp_path}/nowhere does not ")
     assert unknown.startswith("titrate: --model zoo/lost model: zoo/lost is not in the zoo; use ")
     assert "broken' cannot be loaded: its config.json cannot be read as JSON: " in broken

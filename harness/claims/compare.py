@@ -17,7 +17,8 @@ from harness.claims.saved import SavedRun
 from harness.errors import ReportError
 from harness.report.report import CaseReport
 from harness.spec.form import suggestion
-from harness.statistics.paired import Versus, corrected, paired
+from harness.statistics.estimates import Versus
+from harness.statistics.paired import corrected, paired
 
 #: Characters of a hash that are shown.
 _HASH = 12
@@ -60,6 +61,12 @@ class Comparison:
     """Cases that the second run does not have."""
     disjoint: tuple[str, ...] = ()
     """Of those left out, the cases that are in both runs and share no sample."""
+
+    def __str__(self) -> str:
+        """The table that `titrate compare` prints."""
+        from harness.claims.comparison_table import comparison_table  # which needs this module
+
+        return comparison_table(self)
 
 
 def compare(

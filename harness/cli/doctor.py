@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-import io
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from harness import sandbox
+from harness.cli.plain import plain, table
 from harness.errors import SandboxError
+from harness.runs.accelerators import VARIABLE
 from harness.runs.environment import hardware, versions
 from harness.sandbox import Level, probes
 from harness.sandbox.levels import isolating
 from harness.sandbox.pool import tried
+
+_NAMES = 43
+"""Columns of the names, so that all tables have their values below each other."""
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """`titrate doctor` has no arguments."""
+    parser.set_defaults(run=run)
+
+
+def run(_parsed: argparse.Namespace) -> int:
+    """Print what was found; status 1 where model-written code cannot be isolated."""
+    examination = examine()
+    print(examination.text, end="")
+    return 0 if examination.isolates else 1
 
 
 @dataclass(frozen=True)
@@ -28,27 +43,24 @@ class Examination:
 
 def examine() -> Examination:
     """Try everything; takes a second or two."""
-    stream = io.StringIO()
-    console = Console(file=stream, width=100, highlight=False, markup=False, emoji=False)
-    machine = {name: _shown(value) for name, value in hardware().items()}
-    console.print(_table("version of", versions()))
-    console.print(_table("machine", machine))
+    machine = {name: _shown(name, value) for name, value in hardware().items()}
     kinds = {f"{kind} namespace": found for kind, found in probes.namespaces().items()}
-    console.print(_table("kernel", {**kinds, **probes.filters()}))
     levels = {str(level): _level(level) for level in isolating()}
-    console.print(_table("isolation of model-written code", levels))
+    tables = [
+        _table("version of", versions()),
+        _table("machine", machine),
+        _table("kernel", {**kinds, **probes.filters()}),
+        _table("isolation of model-written code", levels),
+    ]
     try:
         chosen = sandbox.choose()
     except SandboxError as error:
-        console.print(f"{str(error)[0].upper()}{str(error)[1:]}.")
-        return Examination(_stripped(stream.getvalue()), isolates=False)
-    console.print(_table(f"attempt inside {chosen.level}", probes.attempts(chosen.level)))
-    console.print(f"Code that a model wrote is isolated by: {chosen}.")
-    return Examination(_stripped(stream.getvalue()), isolates=True)
-
-
-def _stripped(text: str) -> str:
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+        return Examination(
+            plain(*tables, f"{str(error)[0].upper()}{str(error)[1:]}."), isolates=False
+        )
+    tables.append(_table(f"attempt inside {chosen.level}", probes.attempts(chosen.level)))
+    found = plain(*tables, f"Code that a model wrote is isolated by: {chosen}.")
+    return Examination(found, isolates=True)
 
 
 def _level(level: Level) -> str:
@@ -59,14 +71,16 @@ def _level(level: Level) -> str:
 
 
 def _table(title: str, rows: Mapping[str, str]) -> Table:
-    table = Table(title, "", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.columns[0].min_width = 44
+    made = table(title, "")
+    made.columns[0].min_width = _NAMES
     for name, value in rows.items():
-        table.add_row(name, value)
-    return table
+        made.add_row(name, value)
+    return made
 
 
-def _shown(value: object) -> str:
+def _shown(name: str, value: object) -> str:
+    if name == "devices" and value is None:
+        return f"all of them ({VARIABLE} is not set)"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return str(value)

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from harness.errors import TaskError
 
@@ -17,10 +16,9 @@ _MODEL_HELP = "whose chat template and tokenizer are used (default: zoo/moe)"
 _SHOWN = 20
 
 
-def add_to(verbs: Any) -> None:
-    """Add `pairs` and its verbs to the subparsers of `titrate`."""
-    pairs = verbs.add_parser("pairs", help="the paired-prompt study: agentic against assisted")
-    verbs = pairs.add_subparsers(required=True, metavar="VERB")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """State the verbs of `titrate pairs`, and their arguments."""
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     build = verbs.add_parser("build", help="make pair_prompts.json")
     build.add_argument("--data", metavar="FILE", help="records: .jsonl, .jsonl.gz or .parquet")

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.errors import FieldError, ModelError
+from harness.options import add_to_argparse, overrides
 
 if TYPE_CHECKING:
     from harness.measure.probes import LayerProbe
@@ -23,21 +24,28 @@ BELOW_CHANCE = (
 )
 
 
-def add_to(verbs: Any) -> None:
-    """Add `probes` to the subparsers of `titrate`."""
-    probes = verbs.add_parser("probes", help="probe the pairs of a spec's vector at every layer")
-    probes.add_argument("spec", type=Path, metavar="SPEC", help="a spec with a vector from pairs")
-    probes.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides"
-    )
-    probes.add_argument("--folds", type=_folds, default=5, metavar="N", help="default: 5")
-    probes.add_argument("--seed", type=int, default=0, metavar="N", help="of folds and labels")
-    probes.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: below reports/")
-    probes.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
-    probes.set_defaults(run=_probes)
+def declare(parser: argparse.ArgumentParser) -> None:
+    """State the arguments of `titrate probes`."""
+    parser.add_argument("spec", type=Path, metavar="SPEC", help="a spec with a vector from pairs")
+    add_to_argparse(parser, "set", "store", set="set a field of the spec; may be repeated")
+    parser.add_argument("--folds", type=_folds, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of folds and labels")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: below reports/")
+    parser.set_defaults(run=run)
 
 
-def _probes(parsed: argparse.Namespace) -> int:
+def run(parsed: argparse.Namespace) -> int:
+    """Probe every layer; print the table, write it with its plot."""
+    from harness.models.reference import check_model
+    from harness.runs.requirements import unmet
+    from harness.spec import load
+
+    experiment, source = load(parsed.spec, overrides(vars(parsed)))
+    reason = unmet(experiment)
+    if reason is not None:
+        print(f"skipped: {parsed.spec} {reason}")
+        return 0
+    check_model(experiment, source)  # before torch is imported, for seconds
     from harness.engines import open_engine
     from harness.files.atomic import check_writable, output, write_file
     from harness.measure.probes import check_folds
@@ -46,17 +54,10 @@ def _probes(parsed: argparse.Namespace) -> int:
     from harness.resolve.activation_cache import ActivationCache
     from harness.resolve.steering_probes import probing
     from harness.runs.deferred import DeferredEngine
-    from harness.runs.requirements import unmet
-    from harness.spec import load
     from harness.store.completions import CompletionStore
     from harness.store.folder import store_below
     from harness.store.hidden_states import activations_below
 
-    experiment, source = load(parsed.spec, parsed.overrides)
-    reason = unmet(experiment)
-    if reason is not None:
-        print(f"skipped: {parsed.spec} {reason}")
-        return 0
     try:
         wanted = probing(experiment)
     except FieldError as error:

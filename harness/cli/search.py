@@ -5,31 +5,36 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+
+from harness.options import add_to_argparse, overrides
 
 
-def add_to(verbs: Any) -> None:
-    """Add `search` to the subparsers of `titrate`."""
-    search = verbs.add_parser("search", help="search for the best values of a spec's fields")
-    search.add_argument("spec", type=Path, metavar="SPEC", help="a spec with a section `search`")
-    search.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE", dest="overrides"
+def declare(parser: argparse.ArgumentParser) -> None:
+    """State the arguments of `titrate search`."""
+    parser.add_argument("spec", type=Path, metavar="SPEC", help="a spec with a section `search`")
+    add_to_argparse(
+        parser,
+        "set",
+        "limit",
+        "model",
+        "report",
+        "store",
+        "unsafe_code",
+        set="set a field of the spec; may be repeated",
+        limit="at most N samples in every split: a quick look",
+        model="search on this model instead of the spec's",
     )
-    search.add_argument(
-        "--limit", type=int, metavar="N", help="at most N samples in every split: a quick look"
-    )
-    search.add_argument("--model", metavar="MODEL", help="search on this model instead")
-    search.add_argument("--report", type=Path, metavar="DIR", help="default: below reports/")
-    search.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
-    search.add_argument(
-        "--unsafe-code",
-        action="store_true",
-        help="where code that a model wrote cannot be isolated, run it with your own rights",
-    )
-    search.set_defaults(run=_search)
+    parser.set_defaults(run=run)
 
 
-def _search(parsed: argparse.Namespace) -> int:
+def run(parsed: argparse.Namespace) -> int:
+    """Search, and print what it came to."""
+    from harness.models.reference import check_model
+    from harness.spec import load
+
+    given = overrides(vars(parsed))
+    # Before torch is imported, for seconds.
+    check_model(*load(parsed.spec, given))
     from harness.search import check_installed
 
     check_installed()
@@ -38,16 +43,13 @@ def _search(parsed: argparse.Namespace) -> int:
     from harness.search.setup import unmet_by
     from harness.search.summary import summary
 
-    overrides = list(parsed.overrides)
-    overrides += [] if parsed.limit is None else [f"--titrate-limit={parsed.limit}"]
-    overrides += [] if parsed.model is None else [f"--titrate-model={parsed.model}"]
-    reason = unmet_by(parsed.spec, overrides)
+    reason = unmet_by(parsed.spec, given)
     if reason is not None:
         print(f"skipped: {parsed.spec} {reason}")
         return 0
     found = search(
         parsed.spec,
-        overrides,
+        given,
         parsed.report,
         command=parsed.command,
         store=parsed.store,

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import io
 import math
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from harness.errors import StoreError
+from harness.options import add_to_argparse
 
 if TYPE_CHECKING:
     from harness.store.care import Kept, Pruned
@@ -23,16 +19,15 @@ if TYPE_CHECKING:
 _DAY = 86_400.0
 
 
-def add_to(verbs: Any) -> None:
-    """Add `store` and its verbs to a parser's subcommands."""
-    store = verbs.add_parser("store", help="completions that were made before")
-    store_verbs = store.add_subparsers(required=True, metavar="VERB")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """State the verbs of `titrate store`, and their arguments."""
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    listing = store_verbs.add_parser("list", help="what is stored, by model and settings")
+    listing = verbs.add_parser("list", help="what is stored, by model and settings")
     listing.set_defaults(run=_list)
-    verify = store_verbs.add_parser("verify", help="read every record; status 1 if any is damaged")
+    verify = verbs.add_parser("verify", help="read every record; status 1 if any is damaged")
     verify.set_defaults(run=_verify)
-    prune = store_verbs.add_parser(
+    prune = verbs.add_parser(
         "prune", help="take records out; says what would go, unless --yes is given"
     )
     prune.add_argument("--older-than", type=_days, metavar="DAYS", help="written so long ago")
@@ -42,7 +37,7 @@ def add_to(verbs: Any) -> None:
     prune.add_argument("--yes", action="store_true", help="really do it")
     prune.set_defaults(run=_prune)
     for verb in (listing, verify, prune):
-        verb.add_argument("--store", type=Path, metavar="DIR", help="default: .titrate/store")
+        add_to_argparse(verb, "store", store="default: .titrate/store")
 
 
 def _list(parsed: argparse.Namespace) -> int:
@@ -76,28 +71,27 @@ def _list_states(directory: Path, kept: Sequence[Kept]) -> None:
 
 
 def contents_table(kept: Sequence[Kept]) -> str:
-    """What is stored, a row per engine."""
-    rows = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("model", "fingerprint", "settings"):
-        rows.add_column(title, overflow="fold")
-    for title in ("completions", "tokens", "size"):
-        rows.add_column(title, justify="right", no_wrap=True)
-    rows.add_column("latest", no_wrap=True)
+    """What is stored, a row per engine, its settings below the row."""
+    from harness.cli.plain import plain, table
+
+    numbers = ("completions", "tokens", "size")
+    rows = table("model", "fingerprint", "dtype", *numbers, "latest", right=frozenset(numbers))
     for each in kept:
-        chosen = ("policy", "device", "dtype", "torch", "transformers", "titrate")
-        settings = ", ".join(each.settings[name] for name in chosen if name in each.settings)
         rows.add_row(
             each.model,
             each.fingerprint[:12],
-            settings,
+            each.settings.get("dtype", "-"),
             f"{each.completions:,}",
             f"{each.tokens:,}",
             _size(each.size),
             f"{datetime.fromtimestamp(each.newest, UTC).astimezone():%Y-%m-%d %H:%M}",
         )
-    stream = io.StringIO()
-    Console(file=stream, width=100, highlight=False, emoji=False, markup=False).print(rows)
-    return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
+    chosen = ("policy", "device", "torch", "transformers", "titrate")
+    settings = {
+        each.fingerprint[:12]: [each.settings[name] for name in chosen if name in each.settings]
+        for each in kept
+    }
+    return plain(rows, *(f"{name}: {', '.join(each)}" for name, each in settings.items() if each))
 
 
 def _verify(parsed: argparse.Namespace) -> int:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
 from harness.errors import VectorError
+from harness.options import add_to_argparse, overrides
 
 if TYPE_CHECKING:
     from harness.interventions.vector_file import SteeringVectors
@@ -36,10 +32,9 @@ _DESCRIBING = {
 _PAIRS_HELP = "styles, answers, or a file of pairs (./pairs.jsonl)"
 
 
-def add_to(verbs: Any) -> None:
-    """Add `vectors` and its verbs to the subparsers of `titrate`."""
-    vectors = verbs.add_parser("vectors", help="steering vectors as files")
-    verbs = vectors.add_subparsers(required=True, metavar="VERB")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """State the verbs of `titrate vectors`, and their arguments."""
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     build = verbs.add_parser("build", help="from contrastive pairs, on a model")
     build.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="whose vector is built")
@@ -78,15 +73,7 @@ def add_to(verbs: Any) -> None:
 
 def _add_engine(verb: argparse.ArgumentParser, meaning: str) -> None:
     """What reads the hidden states."""
-    verb.add_argument("--engine", metavar="NAME", help="transformers (default) or vllm")
-    verb.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        dest="overrides",
-        help=meaning,
-    )
+    add_to_argparse(verb, "engine", "set", engine="transformers (default) or vllm", set=meaning)
 
 
 def _add_pairs(verb: argparse.ArgumentParser) -> None:
@@ -103,18 +90,14 @@ def _add_pairs(verb: argparse.ArgumentParser) -> None:
 
 
 def _build(parsed: argparse.Namespace) -> int:
-    _check_described(parsed)
+    experiment = _described(parsed)
+    if parsed.output.suffix != ".safetensors":
+        raise VectorError(f"{parsed.output}: vectors are written as safetensors; see export")
     from harness.files.atomic import check_writable, output
     from harness.interventions.vector_formats import write_own
     from harness.launch.live import LiveLine
     from harness.resolve.steering_files import build
 
-    if parsed.spec is not None:
-        experiment = _asked_in(parsed)
-    else:
-        experiment = _experiment(parsed, parsed.layer, parsed.site or "block")
-    if parsed.output.suffix != ".safetensors":
-        raise VectorError(f"{parsed.output}: vectors are written as safetensors; see export")
     with output(parsed.output):
         check_writable(parsed.output.parent)  # before a model is loaded
     line = LiveLine(sys.stderr)
@@ -125,12 +108,20 @@ def _build(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _check_described(parsed: argparse.Namespace) -> None:
-    """Raise `VectorError` unless either a spec or the options say which vector is built."""
+def _described(parsed: argparse.Namespace) -> Experiment:
+    """What says which vector is built: either a spec or the options. Imports no torch."""
+    from harness.models.reference import check_models, check_reference
+    from harness.resolve.asked_vectors import asked_in
+    from harness.spec import expand, load
+
     if parsed.spec is None:
         if parsed.model is None or parsed.pairs is None:
             raise VectorError("a vector is built of a SPEC, or of --model and --pairs")
-        return
+        check_reference(parsed.model)
+        return _experiment(parsed, parsed.layer, parsed.site or "block")
+    cases = expand(*load(parsed.spec, _overrides(parsed)))
+    check_models(cases)
+    experiment = asked_in(parsed.spec, cases)
     for option, field in _DESCRIBING.items():
         given = getattr(parsed, option)
         if given is not None:
@@ -140,28 +131,25 @@ def _check_described(parsed: argparse.Namespace) -> None:
                 f"--{option} is for a vector without a spec; with {parsed.spec} say "
                 f"--set '{field}={value}'"
             )
-
-
-def _asked_in(parsed: argparse.Namespace) -> Experiment:
-    from harness.resolve.steering_files import asked_in
-
-    return asked_in(parsed.spec, _overrides(parsed))
+    return experiment
 
 
 def _overrides(parsed: argparse.Namespace) -> list[str]:
-    given: list[str] = parsed.overrides
     if "," in (parsed.engine or ""):
         raise VectorError(f"--engine {parsed.engine}: states are read on one engine; name one")
-    return given if parsed.engine is None else [f"--titrate-engine={parsed.engine}", *given]
+    return overrides({"set": parsed.set, "engine": parsed.engine})
 
 
 def _import(parsed: argparse.Namespace) -> int:
     if parsed.layer is not None and len(parsed.files) > 1:
         raise VectorError(f"--layer {parsed.layer} names the layer of one file, not of several")
-    for option in ("pairs", "task", "style", "data", "samples", "position", "engine", "overrides"):
+    for option in ("pairs", "task", "style", "data", "samples", "position", "engine", "set"):
         if parsed.model is None and getattr(parsed, option) not in (None, []):
-            name = {"overrides": "set"}.get(option, option)
-            raise VectorError(f"--{name} is for measuring hidden states; give --model with it")
+            raise VectorError(f"--{option} is for measuring hidden states; give --model with it")
+    if parsed.model is not None:
+        from harness.models.reference import check_reference
+
+        check_reference(parsed.model)
     from harness.interventions.vector_formats import joined, read_any, write_own
     from harness.resolve.steering_files import foreign, measured
 
@@ -214,10 +202,10 @@ def _show(parsed: argparse.Namespace) -> int:
 
 def _experiment(parsed: argparse.Namespace, layers: list[int] | None, site: str) -> Experiment:
     """What a vector of the command line's settings would steer."""
-    from harness.resolve.steering_files import asked_by
+    from harness.resolve.asked_vectors import asked_by
     from harness.spec import engine_settings
 
-    foreign = next((each for each in parsed.overrides if not each.startswith("engine.")), None)
+    foreign = next((each for each in parsed.set if not each.startswith("engine.")), None)
     if foreign is not None:
         raise VectorError(f"--set {foreign}: without a SPEC only engine.FIELD=VALUE can be set")
     engine = engine_settings(_overrides(parsed))
@@ -242,17 +230,14 @@ def _of(parsed: argparse.Namespace, name: str) -> Any:
 
 def _listing(file: Path, vectors: SteeringVectors) -> str:
     """Each layer's vector: its norm, and relative to the residual stream."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for title in ("layer", "norm", "residual norm", "relative"):
-        table.add_column(title, justify="right")
+    from harness.cli.plain import plain, table
+
+    titles = ("layer", "norm", "residual norm", "relative")
+    rows = table(*titles, right=frozenset(titles))
     for layer, vector in vectors.vectors.items():
         norm = vectors.residual_norms.get(layer)
         known = ("-", "-") if norm is None else (f"{norm:.4g}", f"{vector.norm / norm:.3g}")
-        table.add_row(str(layer), f"{vector.norm:.4g}", *known)
-    stream = io.StringIO()
-    console = Console(file=stream, width=100, highlight=False, markup=False, emoji=False)
+        rows.add_row(str(layer), f"{vector.norm:.4g}", *known)
     facts = ", ".join(f"{name} {value}" for name, value in vectors.facts.items())
     head = f"{file}: site {vectors.site}" + (f", {facts}" if facts else "")
-    console.print(head, soft_wrap=True)
-    console.print(table)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+    return f"{head}\n{plain(rows)}"

@@ -28,7 +28,7 @@ def closing(
     yield page_line(finished.directory, link=link)
 
 
-def outcomes(finished: Finished) -> str:
+def outcomes(finished: Finished, deselected: int = 0) -> str:
     """`13 passed, 1 failed, 2 skipped in 78.56 s`: cases as pytest counts its tests."""
     report = finished.report
     cases = [case for case in report.cases if case.id not in report.baselines]
@@ -37,6 +37,7 @@ def outcomes(finished: Finished) -> str:
         (failed, "failed"),
         (sum(case.status == "complete" for case in cases), "passed"),
         (len(finished.skipped), "skipped"),
+        (deselected, "deselected"),
     )
     told = ", ".join(f"{count} {name}" for count, name in counted if count) or "no cases"
     cost = report.run.cost

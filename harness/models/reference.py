@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.errors import FieldError, ModelError
 from harness.models import zoo
-from harness.spec import Case
+from harness.spec import Case, Experiment, Source
 
 
 def is_local(reference: str) -> bool:
@@ -63,10 +63,15 @@ def check_reference(reference: str) -> None:
 def check_models(cases: Iterable[Case]) -> None:
     """Raise `SpecError`, with its line, for the first case whose model is not there."""
     for case in {case.experiment.model: case for case in reversed([*cases])}.values():
-        try:
-            check_reference(case.experiment.model)
-        except ModelError as error:
-            raise case.source.locate(FieldError("model", str(error))) from error
+        check_model(case.experiment, case.source)
+
+
+def check_model(experiment: Experiment, source: Source) -> None:
+    """Raise `SpecError`, with its line, for an experiment whose model is not there."""
+    try:
+        check_reference(experiment.model)
+    except ModelError as error:
+        raise source.locate(FieldError("model", str(error))) from error
 
 
 UNREACHABLE = "it is not in the local cache and the Hugging Face hub cannot be reached"

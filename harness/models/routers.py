@@ -54,7 +54,7 @@ class _Architecture:
     sparse_step: bool = False
 
 
-_ARCHITECTURES: Mapping[str, _Architecture] = {
+ARCHITECTURES: Mapping[str, _Architecture] = {
     "gpt_oss": _Architecture("GptOssMLP", "GptOssTopKRouter", attribute="router"),
     "mixtral": _Architecture("MixtralSparseMoeBlock", "MixtralTopKRouter"),
     "olmoe": _Architecture("OlmoeSparseMoeBlock", "OlmoeTopKRouter"),
@@ -149,9 +149,9 @@ def _site(
 
 def _architecture(config: PreTrainedConfig) -> _Architecture:
     """The table's entry for a configuration."""
-    if config.model_type in _ARCHITECTURES:
-        return _ARCHITECTURES[config.model_type]
-    known = ", ".join(_ARCHITECTURES)
+    if config.model_type in ARCHITECTURES:
+        return ARCHITECTURES[config.model_type]
+    known = ", ".join(ARCHITECTURES)
     if _counts_experts(config.to_dict()):
         raise ModelError(f"{_name(config)} has routers that are not known here; known are {known}")
     raise ModelError(f"{_name(config)} has no routers; models with known routers are {known}")

@@ -57,18 +57,18 @@ def cases_of(config: pytest.Config, file: Path) -> list[Any]:
     """
     from harness.runs.plan import with_task
     from harness.runs.requirements import unmet
-    from harness.spec import expand, load
+    from harness.spec import expand
 
+    found = invocation.loaded(config, file)
+    if found is None or found.experiment.search is not None:  # a search is no cases
+        return []
+    params = []
     try:
-        params = []
-        experiment, source = load(file, invocation.overrides(config))
-        if experiment.search is not None:  # run as a search, not as cases (`harness.search`)
-            return []
-        for case in expand(experiment, source):
+        for case in expand(found.experiment, found.source):
             reason = unmet(case.experiment) or _unable(config, case.experiment)
             if reason is None:
                 ready = with_task(case, unsafe_code=config.option.titrate_unsafe_code)
-                params.append(pytest.param(ready, id=case.id))
+                params.append(pytest.param(ready, id=case.id, marks=found.marks))
             else:
                 skip = pytest.mark.skip(reason=f"{case.experiment.name} {reason}")
                 params.append(pytest.param(case, id=case.id, marks=skip))

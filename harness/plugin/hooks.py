@@ -16,6 +16,7 @@ import pytest
 
 from harness.errors import TitrateError
 from harness.launch.ended import Ended
+from harness.options import add_to_pytest
 from harness.plugin import fixtures, invocation, search_hooks, xdist_hooks
 from harness.plugin.collection import (
     SpecFile,
@@ -28,7 +29,6 @@ from harness.plugin.collection import (
     problems_of,
 )
 from harness.plugin.fixtures import SESSION, fail_unless_trusted
-from harness.plugin.options import add_options
 from harness.testing import INVARIANTS_MARKER, MARKER
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     pluginmanager.register(xdist_hooks, "titrate-workers")
     pluginmanager.register(fixtures, "titrate-outcomes")
     pluginmanager.register(search_hooks, "titrate-search")
-    add_options(parser)
+    add_to_pytest(parser.getgroup("titrate", "dose-response benches (titrate)"))
+    parser.addini("titrate_specs", "folder of spec files", type="paths", default=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,6 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers", f"{invocation.REFUSED_MARKER}(why): the chosen model cannot run it"
+    )
+    config.addinivalue_line(
+        "markers", f"{invocation.MISTAKEN_MARKER}(why): the options do not fit its spec"
     )
     try:
         invocation.shard(config)
@@ -101,6 +105,7 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     """After all that deselects: check what is left, and leave out what other shards run."""
+    invocation.leave_out(session, invocation.mistaken(items), always=True)
     invocation.leave_out(session, problems_of(items))
     shard = invocation.shard(config)
     cases = {item: case for item in items if (case := case_of(item)) is not None}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from harness import options
 from harness.errors import TitrateError
 from harness.launch.ended import Ended
 from harness.processes.interrupts import Held, go_on, held
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from harness.resolve.progress import Progress
     from harness.runs.conclude import Finished
     from harness.runs.shard import Shard
+    from harness.spec import Experiment, Source
 
 
 #: Of tests whose spec the model of the command line cannot run; its argument says why.
@@ -36,6 +38,13 @@ REFUSED_MARKER = "titrate_refused"
 ENDED: pytest.StashKey[Ended] = pytest.StashKey()
 
 
+#: Of tests whose spec the options of the command line do not fit; its argument says why.
+MISTAKEN_MARKER = "titrate_mistaken"
+
+_LOADED: pytest.StashKey[dict[Path, Loaded | TitrateError]] = pytest.StashKey()
+_TOLD: pytest.StashKey[set[str]] = pytest.StashKey()
+
+
 class Problem(NamedTuple):
     """Why an experiment cannot run."""
 
@@ -43,19 +52,93 @@ class Problem(NamedTuple):
     said: str
 
 
-def leave_out(session: pytest.Session, problems: Mapping[pytest.Item, Problem]) -> None:
+class Loaded(NamedTuple):
+    """A spec as the command line changes it, and where its values come from."""
+
+    experiment: Experiment
+    source: Source
+    mistake: str | None = None
+    """Why the command line's options do not fit it; it is as its file says then."""
+
+    @property
+    def marks(self) -> list[pytest.MarkDecorator]:
+        """What its tests carry, so that a mistake is told if any of them is selected."""
+        return [] if self.mistake is None else [pytest.mark.titrate_mistaken(self.mistake)]
+
+
+def loaded(config: pytest.Config, file: Path) -> Loaded | None:
+    """A spec file, which is read once in a session.
+
+    Raises `CollectError` for one that cannot be read. Several files of benches may ask for it, or
+    make the same mistake: it is told once, and is None for all others.
+    """
+    known = config.stash.setdefault(_LOADED, {})
+    if file not in known:
+        known[file] = _load(file, overrides(config))
+    found = known[file]
+    if isinstance(found, Loaded):
+        return found
+    if not is_news(config, str(found)):
+        return None
+    raise pytest.Collector.CollectError(str(found))
+
+
+def _load(file: Path, changes: Sequence[str]) -> Loaded | TitrateError:
+    from harness.spec import load
+    from harness.spec.load import check_overrides
+
+    try:
+        check_overrides(changes)
+    except TitrateError as error:
+        return error
+    try:
+        return Loaded(*load(file, changes))
+    except TitrateError as error:
+        mistake = error
+    try:
+        return Loaded(*load(file), mistake=str(mistake))
+    except TitrateError:
+        return mistake
+
+
+def is_news(config: pytest.Config, said: str) -> bool:
+    """Whether this session has not said so yet; it is told then."""
+    told = config.stash.setdefault(_TOLD, set())
+    if said in told:
+        return False
+    told.add(said)
+    return True
+
+
+def mistaken(items: Sequence[pytest.Item]) -> dict[pytest.Item, Problem]:
+    """Those whose spec the options of the command line do not fit."""
+    markers = {item: item.get_closest_marker(MISTAKEN_MARKER) for item in items}
+    return {
+        item: Problem(item.name, marker.args[0])
+        for item, marker in markers.items()
+        if marker is not None
+    }
+
+
+def leave_out(
+    session: pytest.Session, problems: Mapping[pytest.Item, Problem], *, always: bool = False
+) -> None:
     """Take out items that cannot run: their files' collection has failed, and this is why.
 
     As if it had been found out when the files were collected; only nobody had to, for items that
     are not selected. Where one model was chosen for all specs that are there, those that it cannot
-    run are skipped by name, unless their own file was asked for.
+    run are skipped by name, unless their own file was asked for, or this is to be told `always`.
     """
     config = session.config
     one_for_all = config.option.titrate_model is not None
     told: dict[str, dict[str, None]] = {}
     refused = set()
     for item, problem in problems.items():
-        if one_for_all and not (item.path.suffix != ".py" and item.path in named_paths(config)):
+        if (
+            not always
+            and one_for_all
+            and not (item.path.suffix != ".py" and item.path in named_paths(config))
+        ):
             reason = f"{problem.experiment} is left out: {problem.said}"
             item.add_marker(pytest.mark.skip(reason=reason))
             item.add_marker(pytest.mark.titrate_refused(problem.said))
@@ -64,7 +147,10 @@ def leave_out(session: pytest.Session, problems: Mapping[pytest.Item, Problem]) 
         file = item.getparent(pytest.File)  # type: ignore[type-abstract]
         told.setdefault("" if file is None else file.nodeid, {})[problem.said] = None
     session.items[:] = [item for item in session.items if item not in refused]
-    for nodeid, lines in told.items():
+    for nodeid, every in told.items():
+        lines = [line for line in every if is_news(config, line)]
+        if not lines:
+            continue
         report = pytest.CollectReport(nodeid, "failed", "\n".join(lines), [])
         config.hook.pytest_collectreport(report=report)
 
@@ -76,14 +162,8 @@ def command(config: pytest.Config) -> str:
 
 def overrides(config: pytest.Config) -> list[str]:
     """All overrides of the command line, as `load` takes them."""
-    given = list(config.option.titrate_set)
-    if config.option.titrate_limit is not None:
-        given.append(f"--titrate-limit={config.option.titrate_limit}")
-    if config.option.titrate_model is not None:
-        given.append(f"--titrate-model={config.option.titrate_model}")
-    if config.option.titrate_engine is not None:
-        given.append(f"--titrate-engine={config.option.titrate_engine}")
-    return given
+    given = {name: getattr(config.option, f"titrate_{name}", None) for name in options.BY_NAME}
+    return options.overrides(given)
 
 
 def spec_root(config: pytest.Config) -> Path:

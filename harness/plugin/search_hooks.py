@@ -89,12 +89,8 @@ def searched(search_spec: Path, pytestconfig: pytest.Config) -> Searched:
 
 def has_search(config: pytest.Config, file: Path) -> bool:
     """Whether a spec is to be searched; raises `CollectError` for one that cannot be read."""
-    from harness.spec import load
-
-    try:
-        return load(file, invocation.overrides(config))[0].search is not None
-    except TitrateError as error:
-        raise pytest.Collector.CollectError(str(error)) from None
+    found = invocation.loaded(config, file)
+    return found is not None and found.experiment.search is not None
 
 
 def run(config: pytest.Config, file: Path) -> Searched:
@@ -174,12 +170,12 @@ def _param(config: pytest.Config, file: Path) -> Any:
     except TitrateError as error:  # an extra: without it all other benches run as ever
         return pytest.param(file, id=file.stem, marks=pytest.mark.skip(reason=str(error)))
     from harness.runs.requirements import unmet
-    from harness.spec import load
 
-    experiment, _ = load(file, invocation.overrides(config))
-    reason = unmet(experiment)
-    skip = [] if reason is None else [pytest.mark.skip(reason=f"{experiment.name} {reason}")]
-    return pytest.param(file, id=experiment.name, marks=skip)
+    found = invocation.loaded(config, file)
+    assert found is not None  # it has a search
+    reason, name = unmet(found.experiment), found.experiment.name
+    skip = [] if reason is None else [pytest.mark.skip(reason=f"{name} {reason}")]
+    return pytest.param(file, id=name, marks=[*skip, *found.marks])
 
 
 def _report(config: pytest.Config, file: Path) -> Path:

@@ -21,8 +21,9 @@ from harness.report.report import (
 )
 from harness.report.run_info import RunInfo
 from harness.report.tables.vector_norms import vector_norms
+from harness.statistics.estimates import Metric, Versus
 from harness.statistics.intervals import mean_interval
-from harness.statistics.paired import Metric, Versus, corrected, paired, summarise
+from harness.statistics.paired import corrected, paired, summarise
 from harness.store.results import CaseResult, GateResult, InvariantResult
 
 # Of the whole experiment rather than of one of its cases.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pydantic import ValidationError
 
 from harness.errors import ReportError
 from harness.report.report import Report
 from harness.report.schema import validate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: What every line of samples.jsonl has, as text.
 _NEEDED = ("case", "sample", "prompt", "completion")
@@ -41,6 +43,8 @@ def samples(path: Path | str) -> pd.DataFrame:
     Raises:
         ReportError: the file is missing, or a line of it is no JSON.
     """
+    import pandas as pd
+
     return pd.DataFrame(sample_records(path))
 
 

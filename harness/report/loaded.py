@@ -1,30 +1,36 @@
-"""A report as researchers take it up: its cases and samples as pandas frames, its table as text.
-
-report = harness.run("specs/router_masks/keep_topk.yaml")
-report = harness.load_report("reports/example")     # the same, from disk
-report.cases[["id", "dose", "metrics.pass@1.value"]]
-report.samples.query("not correct")
-"""
+"""A report as researchers take it up: its cases and samples as pandas frames, its table as text."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from harness.report import load
 from harness.report.page_link import page_line
-from harness.report.report import Report
+from harness.report.report import Report as Document
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, repr=False)
-class LoadedReport:
-    """A report and the folder it lies in. `report` is the whole of it as checked models."""
+class Report:
+    """A report and the folder it lies in; it prints as the table of the terminal.
 
-    report: Report
+    >>> import harness
+    >>> report = harness.load_report("reports/example")
+    >>> report.cases["metrics.pass@1.value"].round(2).tolist()
+    [0.97, 0.97, ...]
+    >>> len(report.samples.query("not correct"))
+    693
+    """
+
+    report: Document
+    """The whole of report.json, as checked models."""
     directory: Path
+    """Where it lies, with `samples.jsonl`, `cases.csv`, plots and the page."""
 
     def __repr__(self) -> str:
         return f"{self.report!r}\n{page_line(self.directory, link=False)}"
@@ -49,16 +55,25 @@ class LoadedReport:
     @cached_property
     def invariants(self) -> pd.DataFrame:
         """One row per identity that the run checked."""
+        import pandas as pd
+
         rows = [check.model_dump(mode="json") for check in self.report.invariants]
         return pd.json_normalize(rows) if rows else pd.DataFrame(columns=["name", "case", "holds"])
 
 
-def load_report(path: Path | str) -> LoadedReport:
+def load_report(path: Path | str) -> Report:
     """Take up a report by its directory, or by the report.json in it.
+
+    >>> import harness
+    >>> harness.load_report("reports/example").report.experiments
+    ('keep_topk',)
+
+    Args:
+        path: A folder that a run has written, or its report.json.
 
     Raises:
         ReportError: it is missing, no JSON, of another schema, or does not fit the schema.
     """
     given = Path(path)
     report = load.load_report(given)
-    return LoadedReport(report, given if given.is_dir() else given.parent)
+    return Report(report, given if given.is_dir() else given.parent)

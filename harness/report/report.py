@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import pandas as pd
 from pydantic import (
     Field,
     JsonValue,
@@ -23,8 +22,11 @@ from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import metric_of
 from harness.report.run_info import RunInfo, Section
 from harness.spec.gates import Claim
-from harness.statistics.paired import Metric, Versus
+from harness.statistics.estimates import Metric, Versus
 from harness.store.results import UNDECIDED, CaseStatus, GateResult
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The `schema` of the reports that are written and read here. New optional fields leave it as it
 #: is: it rises when a report that was written before could no longer be read.
@@ -250,6 +252,8 @@ class Report(Section):
         in the order of their first appearance. Lists and mappings are JSON text; whole numbers
         stay whole where some are missing.
         """
+        import pandas as pd  # which costs whoever prints a table half a second
+
         rows = [_flat(case) for case in self.cases]
         names = list(dict.fromkeys(name for row in rows for name in row))
         ordered = [*_FIXED]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.claims.earlier import claims_of, findings_of
 from harness.errors import ReportError, StoreError
+from harness.options import spelled
 from harness.report.load import load_report
 from harness.report.recorded import recorded_results
 from harness.report.report import Report
@@ -61,7 +62,7 @@ def _shard(directory: Path, report: Report) -> Shard:
     if report.run.shard is None:
         raise ReportError(
             f"{directory}: is the report of a whole run; merge takes those of "
-            "--titrate-shard 1/N to N/N"
+            f"{spelled('shard', '1/N')} to N/N"
         )
     return report.run.shard
 
@@ -113,9 +114,10 @@ def _check_complete(shards: Sequence[tuple[Path, Shard]]) -> None:
     of = shards[0][1].of
     missing = [index for index in range(1, of + 1) if index not in seen]
     if missing:
+        lost = f"{missing[0]}/{of}"
         raise ReportError(
-            f"shard {missing[0]}/{of} is missing; run it with --titrate-shard {missing[0]}/{of}, "
-            "and give its report too"
+            f"shard {lost} is missing; run it with {spelled('shard', lost)}, and give its report "
+            "too"
         )
 
 

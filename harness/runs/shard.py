@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from harness.errors import TitrateError
+from harness.errors import OptionError, TitrateError
 from harness.invariants.finding import CheckName
 from harness.spec import Case
 
@@ -33,16 +33,16 @@ class Shard:
         return f"{self.index}/{self.of}"
 
     @classmethod
-    def parse(cls, text: str, option: str = "--titrate-shard") -> Self:
-        """Read `I/N`; raises `TitrateError` unless 1 <= I <= N."""
+    def parse(cls, text: str) -> Self:
+        """Read `I/N`; raises `OptionError` unless 1 <= I <= N."""
         found = re.fullmatch(r"(\d+)/(\d+)", text)
         if found is None:
-            raise TitrateError(f"{option} {text}: is no shard; use I/N, such as 1/2 and 2/2")
+            raise OptionError("shard", f"{text}: is no shard; use I/N, such as 1/2 and 2/2")
         index, of = int(found[1]), int(found[2])
         if of == 0:
-            raise TitrateError(f"{option} {text}: there are no shards; use 1/1 for a whole run")
+            raise OptionError("shard", f"{text}: there are no shards; use 1/1 for a whole run")
         if not 1 <= index <= of:
-            raise TitrateError(f"{option} {text}: there is no such shard; use 1/{of} to {of}/{of}")
+            raise OptionError("shard", f"{text}: there is no such shard; use 1/{of} to {of}/{of}")
         return cls(index, of)
 
     def own(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import SandboxError
+from harness.options import spelled
 from harness.sandbox.levels import Level
 
 #: Settings that take user namespaces away, with the value that does.
@@ -15,10 +16,6 @@ _SWITCHES = {
     "kernel.unprivileged_userns_clone": "0",
     "kernel.apparmor_restrict_unprivileged_userns": "1",
 }
-_ALLOW = (
-    "to run it as a plain process with your own rights instead, pass --titrate-unsafe-code "
-    "(from Python: unsafe_code=True)"
-)
 
 
 def refusal(reasons: Mapping[Level, str]) -> SandboxError:
@@ -30,7 +27,8 @@ def refusal(reasons: Mapping[Level, str]) -> SandboxError:
         found = switched_off()
         why += f" ({', '.join(found)})" if found else ""
     return SandboxError(
-        f"code that a model wrote cannot be isolated on this machine ({why}); {_ALLOW}; "
+        f"code that a model wrote cannot be isolated on this machine ({why}); to run it as "
+        f"a plain process with your own rights instead, pass {spelled('unsafe_code')}; "
         "see titrate doctor"
     )
 

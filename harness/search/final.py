@@ -20,7 +20,8 @@ from harness.search.evaluate import Evaluator
 from harness.search.treatment import control_axis, dose_field, treatment, without_control
 from harness.spec import Experiment, expand, load
 from harness.spec.layers import get
-from harness.statistics.paired import Versus, corrected, paired
+from harness.statistics.estimates import Versus
+from harness.statistics.paired import corrected, paired
 from harness.store.results import CaseResult
 
 BEST_SPEC, TEST_IDS = "best.yaml", "test.json"

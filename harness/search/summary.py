@@ -10,7 +10,7 @@ from harness.report.tables.terminal import table
 from harness.search.artefacts import FOLDER
 from harness.search.conclusion import Searched
 from harness.search.final import BEST_SPEC
-from harness.statistics.paired import Versus
+from harness.statistics.estimates import Versus
 
 
 def summary(found: Searched, *, link: bool = False) -> str:

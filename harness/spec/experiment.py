@@ -156,7 +156,14 @@ class Requirements(Settings):
 
 
 class Experiment(Settings):
-    """One experiment: a model, a task, an intervention, sampling, axes and gates."""
+    """One experiment: a model, a task, an intervention, sampling, axes and gates.
+
+    >>> import harness
+    >>> plain = {"name": "plain", "model": "zoo/moe", "task": {"name": "micro_gsm8k"}}
+    >>> experiment = harness.Experiment.model_validate(plain)
+    >>> experiment.sampling.temperature, experiment.prompt.style
+    (0.0, 'assisted')
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=100)]
     """First part of every case's id, and of the names of the report's files."""

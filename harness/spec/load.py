@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.errors import FieldError, SpecError
 from harness.files.given import check_file
+from harness.options import OVERRIDING, spelled
 from harness.spec.complaints import displayed, validated
 from harness.spec.document import Document, read, read_value, shown
 from harness.spec.experiment import EngineSettings, Experiment
@@ -22,13 +23,6 @@ _SUFFIXES = (".yaml", ".yml")
 MOST_ANCESTORS = 16
 """Files that extend each other in a row."""
 
-#: Options that set one field; an override may be written with their names: `--titrate-engine=vllm`.
-OPTIONS = {
-    "--titrate-engine": "engine.name",
-    "--titrate-limit": "task.limit",
-    "--titrate-model": "model",
-}
-
 
 def load(
     path: str | Path, overrides: Mapping[str, str] | Sequence[str] = ()
@@ -38,9 +32,9 @@ def load(
     `extends: base.yaml` inherits from another file: sections merge, lists and plain values are
     replaced. Overrides are `key=value` with a dotted key and a YAML value, and set exactly that
     field. Overriding a swept field fixes it: its axis goes, or keeps that one value if it is the
-    dose. One that is written as an option (`OPTIONS`) is named so in errors. Paths are relative to
-    the file that names them, those of overrides to the working directory. Whatever
-    is wrong is a SpecError of one line.
+    dose. One that an option stands for (`--titrate-engine=vllm`) is named so in errors. Paths are
+    relative to the file that names them, those of overrides to the working directory. Whatever is
+    wrong is a SpecError of one line.
     """
     document = _inherited(Path(path), ())
     if isinstance(overrides, Mapping):
@@ -52,6 +46,12 @@ def load(
         return validated(document.values), source
     except FieldError as error:
         raise source.locate(error) from None
+
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Raise `SpecError` for the first override that fits no spec at all: no such field, no YAML."""
+    for assignment in overrides:
+        _set_value(*_target(assignment))
 
 
 def engine_settings(overrides: Sequence[str] = ()) -> EngineSettings:
@@ -119,14 +119,7 @@ def _overridden(document: Document, assignment: str) -> Document:
     """The document with one `key=value` set, and the axes over that field narrowed to it."""
     field, text, typed = _target(assignment)
     place = Place(typed, str(Path.cwd()))
-    if text is None or not field:
-        what = "names no field" if not field else "has no value"
-        raise SpecError(f"{place.text}: {what}; write FIELD=VALUE, such as task.limit=20")
-    axis = field.removeprefix("axes.")
-    if axis not in form_fields():
-        meant = suggestion(axis, form_fields()) or " `titrate schema experiment` has them all"
-        raise SpecError(f"{place.text}: no such field;{meant}")
-    value = read_value(text, place.text)
+    axis, value = _set_value(field, text, typed)
     values = put(document.values, field, value)
     if axis != field:
         changed = [f"axes.{axis}"]
@@ -144,14 +137,31 @@ def _overridden(document: Document, assignment: str) -> Document:
     return Document(values, _kept(values, document.places | written))
 
 
+def _set_value(field: str, text: str | None, typed: str) -> tuple[str, Any]:
+    """The field that an override sets, as an axis names it, and the value that its text stands for.
+
+    Raises `SpecError`, which names it as it was `typed`, for what no spec could take.
+    """
+    if text is None or not field:
+        what = "names no field" if not field else "has no value"
+        raise SpecError(f"{typed}: {what}; write FIELD=VALUE, such as task.limit=20")
+    axis = field.removeprefix("axes.")
+    if axis not in form_fields():
+        meant = suggestion(axis, form_fields()) or " `titrate schema experiment` has them all"
+        raise SpecError(f"{typed}: no such field;{meant}")
+    return axis, read_value(text, typed)
+
+
 def _target(assignment: str) -> tuple[str, str | None, str]:
     """The field that an override sets, the text it is set to, and how a user has typed it."""
     field, equals, text = assignment.partition("=")
-    if field == "--titrate-engine" and "," in text:  # several of them are an axis
-        return "axes.engine.name", f"[{text}]", f"{field} {text}"
-    if field in OPTIONS:
-        return OPTIONS[field], text, f"{field} {text}"
-    return field, text if equals else None, f"--titrate-set {assignment}"
+    option = OVERRIDING.get(field)
+    if option is None:
+        return field, text if equals else None, spelled("set", assignment)
+    typed = spelled(option.name, text)
+    if option.name == "engine" and "," in text:  # several of them are an axis
+        return "axes.engine.name", f"[{text}]", typed
+    return option.field, text, typed
 
 
 def _narrowed(

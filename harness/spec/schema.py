@@ -16,6 +16,8 @@ def experiment_schema() -> dict[str, Any]:
     at the top: what is missing further down is found when the spec is loaded.
     """
     schema = Experiment.model_json_schema()
+    # What follows the first line of its docstring is for readers of Python.
+    schema["description"] = schema["description"].partition("\n")[0]
     required = schema["required"]
     schema = _optional(schema)
     extends = {

@@ -91,7 +91,7 @@ def _said(place: Place | None, error: FieldError) -> str:
         return str(error)
     # An override names its field itself.
     field = _ON_AXIS.sub(r"\g<axis>", error.field)
-    names_it = f" {field}=" in place.text
+    names_it = any(f"{mark}{field}=" in place.text for mark in " =")
     return f"{place.text}: {error.problem}" if names_it else f"{place.text} {error}"
 
 

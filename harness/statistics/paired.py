@@ -27,17 +27,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, JsonValue, NonNegativeInt, PositiveInt
+from pydantic import JsonValue
 from scipy import stats
 
 from harness.errors import ReportError
-from harness.metrics.entry import Good, MetricEntry
+from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import SCORE
 from harness.statistics.bootstrap import aggregate_interval, paired_bootstrap
+from harness.statistics.estimates import Method, Metric, Test, Versus
 from harness.statistics.intervals import (
     CONFIDENCE,
     Interval,
@@ -54,66 +54,6 @@ from harness.statistics.power import detectable_mean_difference, detectable_rate
 _BLOCKS, _FLIPS_PER_BLOCK = 20, 500
 _MOST_ENUMERATED = 13
 _SEED = 0
-
-Method = Literal["jeffreys", "wilson_effective", "t_hall", "bootstrap", "wilson", "t"]
-Test = Literal["mcnemar_exact", "sign_flip", "paired_bootstrap"]
-
-
-class _Number(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class Metric(_Number):
-    """A number over samples, most often their mean, with its 95 % interval."""
-
-    value: float
-    """Mean over the samples, a rate when every sample is 0 or 1; or the metric's own aggregate."""
-    ci_low: float | None
-    """Lower bound, or null where the data cannot give one (one sample, or no spread)."""
-    ci_high: float | None
-    """Upper bound, or null together with `ci_low`."""
-    n: PositiveInt
-    """Samples."""
-    method: Method
-    """Of the interval: jeffreys for rates, wilson_effective for means of shares, t_hall for other
-    means, bootstrap for what is no mean; wilson and t in reports of earlier versions."""
-
-
-class Versus(_Number):
-    """A case compared with its baseline, sample by sample."""
-
-    delta: float
-    """Case minus baseline: the mean difference, or that of the metric's own aggregate."""
-    ci_low: float | None
-    """Lower bound of the 95 % interval of `delta`, or null where the data cannot give one."""
-    ci_high: float | None
-    """Upper bound, or null together with `ci_low`."""
-    p: float
-    """Two-sided p-value of no difference, not corrected for the number of cases."""
-    p_holm: float | None = None
-    """The same, Holm-corrected over the compared cases of the experiment, metric by metric."""
-    minimal_effect: float | None = None
-    """Smallest difference, in either direction, that a test at 5 % finds with a power of 80 %,
-    given the samples and how much they vary here; null where none would be found, and for what is
-    no mean."""
-    test: Test
-    """What `p` comes from: exact McNemar for values of 0 and 1, sign-flip permutation for other
-    means, a paired bootstrap of the aggregate for what is no mean."""
-    good: Good = "higher"
-    """Which values are better; reports of earlier versions count higher ones as better."""
-    better: NonNegativeInt
-    """Samples whose value is better than in the baseline; higher, where `good` is neither."""
-    worse: NonNegativeInt
-    """Samples whose value is worse than in the baseline; lower, where `good` is neither."""
-    unchanged: NonNegativeInt
-    """Samples whose value is the same."""
-
-    @property
-    def deciding_p(self) -> float:
-        """The p that says whether it is significant: Holm's, or `p` in reports without it."""
-        return self.p if self.p_holm is None else self.p_holm
 
 
 def summarise(values: Mapping[str, JsonValue], kind: MetricEntry = SCORE) -> Metric:

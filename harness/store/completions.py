@@ -28,6 +28,7 @@ from typing import Any, Literal, TypeVar
 from harness.engines.contract import Completion
 from harness.errors import ReadOnlyError, StoreError
 from harness.files.atomic import READ_ONLY, check_writable
+from harness.options import spelled
 from harness.store.journal import Format, Journal, in_use, line_at, lines, unusable
 from harness.store.record_shapes import RECORD
 from harness.store.records import completion_from, completion_json
@@ -296,13 +297,13 @@ def shards(directory: Path) -> list[Path]:
     except OSError as error:
         raise StoreError(
             f"{directory}: no completion store can be read here: {error.strerror or error}; "
-            "give another folder with --titrate-store"
+            f"give another folder with {spelled('store')}"
         ) from error
     for entry in entries:
         if not entry.match(PATTERN) and not entry.name.startswith("."):
             raise StoreError(
                 f"{directory}: is no completion store: it holds {entry.name}; "
-                "give a new folder or a store with --titrate-store"
+                f"give a new folder or a store with {spelled('store')}"
             )
     return [entry for entry in entries if entry.match(PATTERN)]
 
@@ -317,10 +318,10 @@ def _unwritable(directory: Path, error: OSError) -> StoreError:
     if error.errno in READ_ONLY:
         return ReadOnlyError(
             f"{directory}: completions cannot be stored: {error.strerror}; make it writable or "
-            "give another folder with --titrate-store"
+            f"give another folder with {spelled('store')}"
         )
     return StoreError(
         f"{directory}: completions cannot be stored: {error.strerror or error}; free some space or "
-        "give another folder with --titrate-store, then run the same command again: what is "
+        f"give another folder with {spelled('store')}, then run the same command again: what is "
         "stored is not made again"
     )

@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 
 from harness.errors import StoreError
 from harness.files.atomic import open_regular, replace_file
+from harness.options import spelled
 
 _SIDES = ("positive", "negative")
 _SUFFIX = ".safetensors"
@@ -69,7 +70,7 @@ def save_states(directory: Path, key: str, sides: Sides, facts: Mapping[str, str
     except (OSError, SafetensorError) as error:
         raise StoreError(
             f"{directory}: hidden states cannot be kept: {error}; free some space or give "
-            "another folder with --titrate-store"
+            f"another folder with {spelled('store')}"
         ) from error
 
 

@@ -20,7 +20,7 @@ _HUB_NAME = "openai/gsm8k"
 
 @dataclass(frozen=True, eq=False)
 class GSM8K(MathsTask):
-    """The test split, or the problems of a file in the same format."""
+    """The test split of GSM8K, or the problems of a file in the same format."""
 
     name = "gsm8k"
 

@@ -22,7 +22,7 @@ from harness.tasks.records import read_records
 
 @dataclass(frozen=True, eq=False)
 class HumanEval(CodeTask):
-    """The 164 problems, or those of a file in the same format."""
+    """The 164 problems of HumanEval, or those of a file in the same format."""
 
     name = "humaneval"
     version = 2

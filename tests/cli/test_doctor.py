@@ -20,6 +20,8 @@ def test_it_shows_what_scoring_will_use(capsys):
         assert f"\n{word}" in out
     assert f"attempt inside {chosen.level}" in out
     assert "possible" not in out
+    assert "None" not in out
+    assert all(len(line) <= 80 for line in out.splitlines())
 
 
 def test_attempts_that_are_possible_are_called_so():

@@ -6,12 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import harness
-from harness.cli.main import listing, main
+from harness.cli.main import VERBS, main
+from harness.cli.zoo import listing
 from harness.engines.vllm import availability
 from harness.models import zoo
 from harness.report.schema import json_schema
@@ -142,9 +145,42 @@ def test_an_interruption_is_one_line(spec, capsys, monkeypatch):
     def interrupt(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.launch.local.run_specs", interrupt)
+    monkeypatch.setattr("harness.launch.local.run_cases", interrupt)
     assert main(["run", "small.yaml"]) == 130
     assert capsys.readouterr().err == "titrate: interrupted\n"
+
+
+def test_run_selects_cases_as_pytest_does(spec, capsys):
+    assert main(["run", "small.yaml", "-k", "30 or neither", "--report", "out"]) == 0
+    out = capsys.readouterr().out
+    assert "1 passed, 1 deselected in " in out
+    report = harness.load_report("out").report
+    assert [case.id for case in report.cases] == ["small[baseline]", "small[count=30]"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("neither", "-k 'neither': selects none of 2 cases, such as small[count=0]"),
+        ("30 or", "-k '30 or': at column 6: expected not OR left parenthesis OR identifier"),
+    ],
+)
+def test_a_selection_of_nothing_is_one_line(spec, capsys, expression, told):
+    assert refused(capsys, "run", "small.yaml", "-k", expression).startswith(f"titrate: {told}")
+
+
+def test_the_version_is_the_distributions(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"titrate {version('pytest-titrate')}\n"
+
+
+def test_every_verb_is_a_module_with_the_same_two_functions():
+    for name in VERBS:
+        module = import_module(f"harness.cli.{name}")
+        assert module.__doc__.startswith(f"`titrate {name}")
+        assert callable(module.declare)
 
 
 # What is refused ----------------------------------------------------------------------------------
@@ -222,7 +258,7 @@ def test_zoo_list_shows_sizes_accuracies_and_how_they_were_measured(capsys):
             shown = (f"{accuracy[style]:.1%}" for style in ("assisted", "agentic"))
             assert f"{task} {' '.join(shown)}" in words
         assert all(text in words for text in card["measured"].values())
-    assert all(line == line.rstrip() and len(line) <= 100 for line in out.splitlines())
+    assert all(line == line.rstrip() and len(line) <= 80 for line in out.splitlines())
 
 
 def test_members_measured_alike_are_described_together():

@@ -40,6 +40,7 @@ def test_list_shows_what_is_stored_by_model(store, capsys):
     assert head.startswith(".titrate/store: 1 file, ")
     (row,) = [line.split() for line in table if line.startswith("zoo/moe")]
     assert row[:5] == ["zoo/moe", "a" * 12, "float32", "2", "6"]
+    assert all(len(line) <= 80 for line in table)
 
 
 def test_verify_says_how_many_records_are_whole(store, capsys):

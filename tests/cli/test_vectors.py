@@ -192,6 +192,7 @@ def test_an_import_measures_the_hidden_states_of_a_model(here, capsys):
             "the two sides of all pairs are the same tokens up to the position 'answer'",
         ),
         (["build", "mask.yaml"], "mask.yaml: its cases ask for no vector from pairs"),
+        (["build", "mask.yaml", "--layer", "2"], "mask.yaml: its cases ask for no vector from"),
         (["build", *QUICK, "--task", "no"], "there are no built-in pairs of this kind for no"),
         (["build", *QUICK, "-o", "v.pt"], "v.pt: vectors are written as safetensors"),
         (

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from harness.report.build import build
 from harness.report.report import Report
-from harness.statistics.paired import Metric
+from harness.statistics.estimates import Metric
 from tests.report.small_run import sweep
 
 

@@ -14,7 +14,7 @@ import pytest
 import harness
 import harness.resolve.router_mask
 import harness.runs.session
-from harness.errors import SpecError, TitrateError
+from harness.errors import OptionError, SpecError, TitrateError
 from harness.launch.local import run_specs
 from harness.models import zoo
 from harness.report.write import default_directory
@@ -152,7 +152,7 @@ def test_overrides_are_those_of_the_command_line(spec):
 
 
 def test_overrides_of_an_experiment_are_refused_instead_of_ignored():
-    with pytest.raises(SpecError, match=r"task\.limit=1: overrides are for spec files"):
+    with pytest.raises(OptionError, match=r"task\.limit=1: overrides are for spec files"):
         harness.run(experiment(), overrides=["task.limit=1"])
 
 
@@ -172,9 +172,27 @@ def test_overrides_of_an_experiment_are_refused_instead_of_ignored():
     ],
 )
 def test_arguments_of_a_wrong_kind_are_refused_by_name(spec, given, told):
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(OptionError) as refused:
         harness.run(**{"experiment": spec} | given)
-    assert f"harness.run: {told}" in str(refused.value)
+    assert str(refused.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"compare_fail": ["pass@1: worse"]}, "compare_fail='pass@1: worse': nothing to compare"),
+        ({"gates": ["bogus"]}, "gates='bogus' is no gate; accepted: "),
+        ({"overrides": ["sed=1"]}, "overrides=sed=1: no such field; did you mean seed?"),
+        ({"limit": 999}, "limit=999 task.limit: 999 samples asked for, but "),
+        ({"shard": "3/2"}, "shard=3/2: there is no such shard; use 1/2 to 2/2"),
+        ({"select": "neither"}, "select='neither': selects none of "),
+        ({"fresh": "yes"}, "fresh='yes': expected "),
+    ],
+)
+def test_what_cannot_be_followed_is_named_as_the_argument_that_it_was(spec, given, told):
+    with pytest.raises(TitrateError) as refused:
+        harness.run(spec, **given)
+    assert str(refused.value).startswith(told)
 
 
 def test_every_run_has_a_folder_of_its_own(spec, here):

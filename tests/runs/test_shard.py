@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import TitrateError
+from harness import options
+from harness.errors import OptionError, TitrateError
 from harness.invariants.finding import CheckName
 from harness.runs.shard import Shard
 from tests.runs.small import cases
@@ -24,8 +25,9 @@ def test_what_is_no_shard_is_one_line(text):
 
 @pytest.mark.parametrize(("text", "remedy"), [("0/2", "use 1/2 to 2/2"), ("3/2", "use 1/2 to 2/2")])
 def test_a_shard_that_there_is_not_is_one_line(text, remedy):
-    with pytest.raises(TitrateError, match=f"--shard {text}: there is no such shard; .*{remedy}"):
-        Shard.parse(text, option="--shard")
+    error = pytest.raises(OptionError, match=f"--shard {text}: there is no such shard; .*{remedy}")
+    with options.spelling(options.as_titrate), error:
+        Shard.parse(text)
 
 
 def test_a_run_of_no_shards_is_one_line():

@@ -130,7 +130,7 @@ for arguments in (
     assert refused.startswith(
         f"{place} (namespaces: unshare: Operation not permitted; bubblewrap: "
     )
-    assert "pass --unsafe-code (from Python: unsafe_code=True)" in refused
+    assert "pass --unsafe-code; see titrate doctor" in refused
     assert not (spec / "refused").exists()
     assert doctor == ""
     assert "Code that a model wrote cannot be isolated" in re.sub(r"\s+", " ", done.stdout)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from harness import registry
 from harness.errors import RegistryError, ReportError
-from harness.report.loaded import LoadedReport
+from harness.report.loaded import Report
 
 
-def export(report: LoadedReport, form: str, output: Path | str) -> list[Path]:
+def export(report: Report, form: str, output: Path | str) -> list[Path]:
     """Write a report in a format; returns the files, replaced where they were there before.
 
     csv and parquet write two tables, cases and samples, into the folder `output`; inspect writes

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ReportError
-from harness.report.loaded import LoadedReport
+from harness.report.loaded import Report
 from harness.report.report import CaseReport
 from harness.report.run_info import RunInfo
 
@@ -26,7 +26,7 @@ _STOP = {"stop": "stop", "length": "max_tokens"}
 _Row = Mapping[Hashable, Any]
 
 
-def write_inspect(report: LoadedReport, folder: Path) -> list[Path]:
+def write_inspect(report: Report, folder: Path) -> list[Path]:
     """One `.eval` file per case, named for it."""
     if find_spec("inspect_ai") is None:
         raise ReportError("inspect needs inspect-ai; pip install 'pytest-titrate[inspect]'")

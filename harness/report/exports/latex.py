@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.report import loaded
 from harness.report.figures.labels import by_series, varying, worded
-from harness.report.loaded import LoadedReport
 from harness.report.report import CaseReport, Report
 from harness.report.tables.case_columns import agreement_text, change_words, changed, interval
 from harness.report.tables.rounding import ceiling, fixed, percent
-from harness.statistics.paired import Versus
+from harness.statistics.estimates import Versus
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -30,7 +30,7 @@ _TESTS = {
 }
 
 
-def write_latex(report: LoadedReport, file: Path) -> list[Path]:
+def write_latex(report: loaded.Report, file: Path) -> list[Path]:
     """One file with a table per experiment."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(tables(report.report), encoding="utf-8")

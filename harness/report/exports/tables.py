@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import ReportError
-from harness.report.loaded import LoadedReport
+from harness.report.loaded import Report
 
 
-def write_csv(report: LoadedReport, folder: Path) -> list[Path]:
+def write_csv(report: Report, folder: Path) -> list[Path]:
     """`cases.csv` and `samples.csv`: UTF-8, one header line, empty where there is no value."""
     return [
         _written(frame, folder, f"{name}.csv", "to_csv", index=False, lineterminator="\n")
@@ -21,7 +21,7 @@ def write_csv(report: LoadedReport, folder: Path) -> list[Path]:
     ]
 
 
-def write_parquet(report: LoadedReport, folder: Path) -> list[Path]:
+def write_parquet(report: Report, folder: Path) -> list[Path]:
     """`cases.parquet` and `samples.parquet`; a column whose values differ in type is JSON text."""
     if find_spec("pyarrow") is None:
         raise ReportError("parquet needs pyarrow; pip install 'pytest-titrate[parquet]'")
@@ -31,7 +31,7 @@ def write_parquet(report: LoadedReport, folder: Path) -> list[Path]:
     ]
 
 
-def _tables(report: LoadedReport) -> list[tuple[str, pd.DataFrame]]:
+def _tables(report: Report) -> list[tuple[str, pd.DataFrame]]:
     return [("cases", report.cases), ("samples", report.samples)]
 
 

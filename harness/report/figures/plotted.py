@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.report.figures.curves import is_control
 from harness.report.report import CaseReport, Report
 from harness.report.subject import subject
-from harness.statistics.paired import Metric
+from harness.statistics.estimates import Metric
 
 SIGNIFICANT = 0.05
 

@@ -17,7 +17,7 @@ from harness.report.figures.labels import by_series, varying, worded
 from harness.report.report import Agreement, CaseReport, Report
 from harness.report.tables.columns import Column
 from harness.report.tables.rounding import ceiling, fixed, percent, readable, significant
-from harness.statistics.paired import Metric, Versus
+from harness.statistics.estimates import Metric, Versus
 
 NOTHING = "-"
 _HOLM = "p of the difference, paired by sample, Holm-corrected over the experiment"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from harness.interventions.base import Intervention
 from harness.interventions.residual import Residual, Term
 from harness.report.report import CaseReport, VectorNorm
@@ -20,6 +18,8 @@ def vector_norms(intervention: Intervention | None) -> tuple[VectorNorm, ...]:
 
 def _norm(term: Term) -> VectorNorm:
     # A vector with a row for each step is as long as its rows are on average.
+    import numpy as np  # which costs whoever prints a table a tenth of a second
+
     norm = float(np.linalg.norm(term.vector.numpy().astype(np.float64), axis=-1).mean())
     known = term.residual_norm
     return VectorNorm(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.report.build import build
 from harness.report.exports.latex import _mark, escaped, tables
-from harness.statistics.paired import Versus
+from harness.statistics.estimates import Versus
 
 
 @given(st.text())

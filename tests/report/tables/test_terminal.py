@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report.build import build
-from harness.report.loaded import LoadedReport
+from harness.report.loaded import Report
 from harness.report.report import Agreement
 from harness.report.run_info import Shard
 from harness.report.tables.case_columns import interval
@@ -256,9 +256,9 @@ def test_the_repr_of_a_report_is_its_table(report, directory, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     text = shown(report, legend=False).rstrip()
     assert repr(report) == str(report) == text
-    assert repr(LoadedReport(report, directory)) == f"{text}\nreport: {directory}/index.html"
+    assert repr(Report(report, directory)) == f"{text}\nreport: {directory}/index.html"
     assert "identities" in repr(report.model_copy(update={"cases": ()}))
-    html = LoadedReport(report, directory)._repr_html_()
+    html = Report(report, directory)._repr_html_()
     assert html.count("<tr") == 1 + len(report.cases)
     assert "<th>p Holm</th>" in html
     named = [case.model_copy(update={"experiment": "<script>"}) for case in report.cases]

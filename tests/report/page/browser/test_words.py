@@ -8,7 +8,7 @@ import pytest
 
 from harness.report.tables.case_columns import interval
 from harness.report.tables.rounding import ceiling, percent, readable
-from harness.statistics.paired import Metric
+from harness.statistics.estimates import Metric
 
 
 def test_the_page_rounds_as_the_terminal_does(show, report, results):

@@ -1,0 +1,87 @@
+"""`titrate list KIND`: everything of one kind that a spec can name, a line each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """State the arguments of `titrate list`."""
+    parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Print a line for each: its name, and what it is."""
+    found = KINDS[parsed.kind]()
+    width = max(map(len, found), default=0)
+    for name, meaning in found.items():
+        print(f"{name:<{width}}  {meaning}".rstrip())
+    if not found:
+        print(f"no {parsed.kind} are registered")
+    return 0
+
+
+def _registered(name: str) -> Callable[[], Mapping[str, str]]:
+    """What a registry has, that of installed packages included."""
+
+    def summaries() -> Mapping[str, str]:
+        from harness import registry
+
+        found: Mapping[str, str] = getattr(registry, name).summaries()
+        return found
+
+    return summaries
+
+
+def _models() -> Mapping[str, str]:
+    """The zoo's members, and what other models can be: any, and which have routers to mask."""
+    from harness.models import zoo
+    from harness.models.routers import ARCHITECTURES
+
+    return {
+        **{f"zoo/{name}": zoo.card(name)["purpose"] for name in zoo.names()},
+        "./FOLDER": "a checkpoint that transformers' AutoModelForCausalLM loads",
+        "OWNER/NAME": "the same on the Hugging Face hub; router masks know the routers of "
+        f"{', '.join(ARCHITECTURES)}",
+    }
+
+
+def _engines() -> Mapping[str, str]:
+    from harness import registry
+    from harness.engines import MECHANISMS, runs
+
+    kinds = registry.interventions.names()
+    own = {
+        name: f"runs {', '.join(kind for kind in kinds if runs(name, kind))}" for name in MECHANISMS
+    }
+    return {**own, **registry.engines.summaries()}
+
+
+def _gates() -> Mapping[str, str]:
+    from inspect import getdoc
+
+    from harness.spec import gates
+
+    forms = (
+        gates.NeutralEqualsBaseline,
+        gates.Threshold,
+        gates.Monotone,
+        gates.NoWorse,
+        gates.SameAcross,
+    )
+    return {form.FORM: (getdoc(form) or "").partition("\n")[0] for form in forms}
+
+
+KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
+    "tasks": _registered("tasks"),
+    "interventions": _registered("interventions"),
+    "rules": _registered("rules"),
+    "measures": _registered("measures"),
+    "metrics": _registered("metrics"),
+    "models": _models,
+    "engines": _engines,
+    "gates": _gates,
+}
+"""What can be listed, and who knows it."""

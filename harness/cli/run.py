@@ -1,0 +1,63 @@
+"""`titrate run SPEC...`: run spec files without pytest, and write one report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from harness.options import add_to_argparse, overrides
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """State the arguments of `titrate run`."""
+    parser.add_argument(
+        "specs",
+        nargs="+",
+        type=Path,
+        metavar="SPEC",
+        help="a YAML file; its fields: titrate schema experiment",
+    )
+    add_to_argparse(parser)
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Run the cases that are selected, or say what would be run."""
+    # A mistake is told at once: what follows imports torch, for seconds.
+    from harness.launch.selection import selected
+
+    selection = selected(parsed.specs, overrides(vars(parsed)), parsed.select)
+    from harness.claims.claims import Claims
+    from harness.cli.finished import told
+    from harness.launch.live import LiveLine
+    from harness.launch.local import forecast_cases, run_cases
+    from harness.runs.forecast_table import forecast_table
+    from harness.runs.shard import Shard
+
+    shard = None if parsed.shard is None else Shard.parse(parsed.shard)
+    progress = LiveLine(sys.stderr)
+    claims = Claims.read(parsed.gate, parsed.compare, parsed.compare_fail, parsed.save)
+    if parsed.plan:
+        forecasts = forecast_cases(
+            selection.cases,
+            parsed.store,
+            unsafe_code=parsed.unsafe_code,
+            shard=shard,
+            claims=claims,
+        )
+        print(forecast_table(forecasts))
+        return 0
+    with progress.beside():
+        finished = run_cases(
+            selection.cases,
+            parsed.report,
+            progress,
+            parsed.command,
+            store=parsed.store,
+            fresh=parsed.fresh,
+            shard=shard,
+            unsafe_code=parsed.unsafe_code,
+            claims=claims,
+        )
+    return told(finished, ran=True, deselected=selection.deselected)

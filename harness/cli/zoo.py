@@ -1,0 +1,44 @@
+"""`titrate zoo list`: the tiny models that ship with the package, and how good they are."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_STYLES = ("assisted", "agentic")
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """State the verbs of `titrate zoo`."""
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verb = verbs.add_parser("list", help="sizes, accuracies and how they were measured")
+    verb.set_defaults(run=run)
+
+
+def run(_parsed: argparse.Namespace) -> int:
+    """Print the table of all members."""
+    from harness.models import zoo
+
+    print(listing(zoo.card(name) for name in zoo.names()), end="")
+    return 0
+
+
+def listing(cards: Iterable[Mapping[str, Any]]) -> str:
+    """The zoo as a table: sizes and accuracies, and below it how these were measured."""
+    from harness.cli.plain import plain, table
+
+    numbers = ("parameters", "MB")
+    rows = table("model", *numbers, "task", *_STYLES, right=frozenset({*numbers, *_STYLES}))
+    purposes, measured = [], dict[str, list[str]]()
+    for card in cards:
+        name = f"zoo/{card['name']}"
+        head = [name, f"{card['parameters']:,}", f"{card['bytes'] / 1e6:.1f}"]
+        for task, accuracy in card["accuracy"].items():
+            rates = (f"{accuracy[style]:.1%}" if style in accuracy else "-" for style in _STYLES)
+            rows.add_row(*head, task, *rates)
+            head = [""] * len(head)
+        purposes.append(f"{name}: {card['purpose']}")
+        measured.setdefault("; ".join(card["measured"].values()), []).append(name)
+    notes = [f"Measured ({', '.join(names)}): {how}." for how, names in measured.items()]
+    return plain(rows, *purposes, "", *notes)

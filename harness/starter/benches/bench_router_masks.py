@@ -1,0 +1,1 @@
+../../../benches/bench_router_masks.py

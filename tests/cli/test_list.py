@@ -1,0 +1,65 @@
+"""`titrate list`: what is registered, third parties' included, a line each."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import registry
+from harness.cli.list import KINDS
+from harness.cli.main import main
+
+
+def listed(capsys, kind: str) -> list[str]:
+    assert main(["list", kind]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_has_a_name_and_a_meaning_on_one_line(kind, capsys):
+    lines = listed(capsys, kind)
+    known = KINDS[kind]()
+    if not known:
+        assert lines == [f"no {kind} are registered"]
+        return
+    assert len(lines) == len(known)
+    for line, (name, meaning) in zip(lines, known.items(), strict=True):
+        assert line.startswith(name)
+        assert line.endswith(meaning)
+        assert meaning
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("tasks", {"micro_humaneval", "micro_gsm8k", "humaneval", "gsm8k"}),
+        ("models", {"zoo/moe", "zoo/base", "zoo/oracle"}),
+        ("engines", {"transformers", "vllm"}),
+        ("gates", {"neutral_equals_baseline", "same across AXIS"}),
+    ],
+)
+def test_what_is_built_in_is_there(kind, names):
+    assert names <= KINDS[kind]().keys()
+
+
+@pytest.mark.parametrize(
+    "kind", ["tasks", "interventions", "rules", "measures", "metrics", "engines"]
+)
+def test_what_others_register_is_there(kind, capsys, monkeypatch):
+    class Added:
+        """Something that another package brings."""
+
+    entries = getattr(registry, kind)
+    entries.register("added", Added)
+    try:
+        assert any(
+            line.split(maxsplit=1) == ["added", "Something that another package brings."]
+            for line in listed(capsys, kind)
+        )
+    finally:
+        entries.unregister("added")
+
+
+def test_a_mistyped_kind_is_told_with_the_one_that_was_meant(capsys):
+    with pytest.raises(SystemExit):
+        main(["list", "enginse"])
+    assert "did you mean engines?" in capsys.readouterr().err
