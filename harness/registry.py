@@ -42,6 +42,13 @@ def load_object(reference: str) -> Any:
     return found
 
 
+def files_of(package: str, name: str) -> dict[str, str]:
+    """References to an object in every file of a package, by the files' names; imports none."""
+    folder = Path(__file__).parent.joinpath(*package.split(".")[1:])
+    stems = sorted(path.stem for path in folder.glob("[!_]*.py"))
+    return {stem: f"{package}.{stem}:{name}" for stem in stems}
+
+
 @dataclass(frozen=True)
 class _Entry:
     target: Any
@@ -162,7 +169,9 @@ interventions: Registry[Any] = Registry(
         "dac": "harness.interventions.dac.kind:KIND",
     },
 )
-rules: Registry[Any] = Registry("sampling rule", "titrate.rules", {})
+rules: Registry[Any] = Registry(
+    "sampling rule", "titrate.rules", files_of("harness.sampling.builtin", "RULE")
+)
 measures: Registry[Any] = Registry("measure", "titrate.measures", {})
 metrics: Registry[Any] = Registry("metric", "titrate.metrics", {})
 tasks: Registry[Any] = Registry(

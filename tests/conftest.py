@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +18,11 @@ from harness.models.loading import LoadedModel, load
 from harness.report.build import build
 from harness.report.report import Report
 from harness.report.run_info import RunInfo
+from harness.sampling import rules
 from harness.store.results import CaseResult
+from tests.prepared import Prepared
 from tests.report.small_run import sweep
+from tests.sampling.other_rules import COOLING, EVEN_RANKS, UNREPEATED
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=500)
@@ -36,6 +39,24 @@ def loaded() -> LoadedModel:
 def engine(loaded) -> TransformersEngine:
     """zoo/moe in an engine that a module's tests share."""
     return TransformersEngine(loaded)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> Iterator[Prepared]:
+    """Starts real runs, and workers of pytest-xdist, in a fraction of a second."""
+    process = Prepared(tmp_path_factory.mktemp("prepared"))
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def other_rules() -> Iterator[None]:
+    """Rules that no file of the package has, registered as a project's conftest.py does it."""
+    for rule in (COOLING, UNREPEATED, EVEN_RANKS):
+        rules.register(rule.name, rule)
+    yield
+    for rule in (COOLING, UNREPEATED, EVEN_RANKS):
+        rules.unregister(rule.name)
 
 
 @pytest.fixture

@@ -230,7 +230,5 @@ def named(request: Request) -> str:
     done = "untouched"
     if request.intervention is not None:
         done = _dose(request.intervention)
-    drawn = (
-        f", temperature {request.sampling.temperature:g}" if request.sampling.temperature else ""
-    )
+    drawn = "".join(f", {rule} {value}" for rule, value in request.sampling.items())
     return f"{request.sample} ({done}{drawn})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ class Finding:
     departure: Departure | None = None
 
 
+States = Mapping[str, tuple[float, ...]]
 Compared = tuple[str, Completion, Completion]
 """A request's name, what came of it, and the completion that this must equal."""
 
@@ -33,9 +34,9 @@ Compared = tuple[str, Completion, Completion]
 def equal(pairs: Iterable[Compared], *, tolerance: float, counts: bool = True) -> Finding:
     """Whether all completions equal those that they must equal.
 
-    Tokens, texts, finish reasons and errors have to be the same, log-probabilities within
-    `tolerance` (nats; 0 asks for the same bits), and what the intervention counted too, unless
-    `counts` says that the two did different things.
+    Tokens, texts, finish reasons and errors have to be the same, log-probabilities and states
+    within `tolerance` (nats; 0 asks for the same bits), and what the intervention counted too,
+    unless `counts` says that the two did different things.
     """
     number = 0
     for number, (name, own, expected) in enumerate(pairs, start=1):  # noqa: B007 - counts on
@@ -48,9 +49,21 @@ def equal(pairs: Iterable[Compared], *, tolerance: float, counts: bool = True) -
                 return Finding(
                     holds=False, detail=f"{name}: {field} {mine!r} instead of {theirs!r}"
                 )
+        if not _near(own.states, expected.states, tolerance):
+            detail = f"{name}: states {dict(own.states)} instead of {dict(expected.states)}"
+            return Finding(holds=False, detail=detail)
     if not number:
         return Finding(holds=False, detail="undecided: nothing was compared")
     return Finding(holds=True, detail=f"{number} completions")
+
+
+def _near(own: States, expected: States, tolerance: float) -> bool:
+    """Whether two sequences' states have the same numbers, but for rounding."""
+    return own.keys() == expected.keys() and all(
+        len(numbers) == len(expected[name])
+        and all(abs(a - b) <= tolerance for a, b in zip(numbers, expected[name], strict=True))
+        for name, numbers in own.items()
+    )
 
 
 def first_violation(problems: Iterable[str | None], held: str) -> Finding:

@@ -1,29 +1,34 @@
-"""Identities of drawing tokens: neutral rules, candidate sets, and randomness that is shared."""
+"""Identities of drawing tokens: neutral rules, candidate sets, states, and shared randomness.
+
+They try the registered rules, whichever these are, at the values that each names for it.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.engines.contract import Capture, Completion, Request, SamplingRules
 from harness.invariants.bench import Bench, named
 from harness.invariants.family import Family
-from harness.invariants.finding import Finding, equal, first_violation
+from harness.invariants.finding import Compared, Finding, equal, first_violation
+from harness.sampling import StatefulRule, Value, registered
 
-_WARM = SamplingRules(temperature=1.0)
-_CANDIDATES = 3
+_WARM: dict[str, Value] = {"temperature": 1.0}
+_GREEDY = SamplingRules()
+# Tokens of the first of two parts.
+_CUT = 2
 
 
 def neutral_rules_change_nothing(bench: Bench) -> Finding:
-    """A top-k of the whole vocabulary, a top-p of 1 and a min-p of 0 draw what plain sampling does.
+    """Rules at values that cut nothing, such as a top-k beyond the vocabulary, draw what plain
+    sampling does.
 
     Source: the rules' definition as cuts of the candidate set (transformers' logits processors,
     in this order); at these values nothing is cut.
     """
-    vocabulary = bench.loaded.model.get_input_embeddings().num_embeddings
-    neutral = replace(_WARM, top_k=vocabulary, top_p=1.0, min_p=0.0)
-    return _same(bench, neutral, _WARM)
+    idle = {rule.name: rule.idle for rule in registered() if rule.idle is not None}
+    return _same(bench, SamplingRules(**_WARM | idle), SamplingRules(**_WARM))
 
 
 def one_candidate_is_greedy(bench: Bench) -> Finding:
@@ -32,8 +37,9 @@ def one_candidate_is_greedy(bench: Bench) -> Finding:
     Source: the most probable token always stays; the rules' definition.
     """
     findings = [
-        _same(bench, replace(_WARM, temperature=2.0, **rule), SamplingRules())
-        for rule in ({"top_k": 1}, {"top_p": 1e-6}, {"min_p": 0.999999})
+        _same(bench, SamplingRules(**{"temperature": 2.0, rule.name: rule.strictest}), _GREEDY)
+        for rule in registered()
+        if rule.strictest is not None
     ]
     return next((finding for finding in findings if not finding.holds), findings[0])
 
@@ -43,7 +49,7 @@ def greedy_ignores_randomness(bench: Bench) -> Finding:
 
     Source: greedy decoding takes the first of equal maxima.
     """
-    cut = SamplingRules(top_k=2, top_p=0.5, min_p=0.1)
+    cut = SamplingRules(**{r.name: r.example for r in registered() if r.keeps_best and not r.draws})
     pairs = [
         (
             named(request),
@@ -58,34 +64,48 @@ def greedy_ignores_randomness(bench: Bench) -> Finding:
 def draws_stay_among_the_candidates(bench: Bench) -> Finding:
     """Every token drawn under a top-k, top-p or min-p is one that the rule allows.
 
-    The model's distribution is read again by teacher forcing. Source: Fan et al. 2018 (top-k),
-    Holtzman et al. 2020 (top-p), Nguyen et al. 2024 (min-p).
+    The model's distribution is read again by teacher forcing. Source: each rule's definition,
+    which it states once more for a single token (`Rule.excluded`).
     """
     slack = bench.rounding
-    rules = (
-        replace(_WARM, temperature=3.0, top_k=_CANDIDATES),
-        replace(_WARM, top_p=0.5),
-        replace(_WARM, min_p=0.2),
-    )
 
     def problems() -> Iterator[str | None]:
-        for rule in rules:
-            for request in bench.requests(None, sampling=rule):
+        for rule in registered():
+            if rule.example is None or rule.draws:
+                continue
+            rules = SamplingRules(**_WARM | {rule.name: rule.example})
+            for request in bench.requests(None, sampling=rules):
                 own = bench.alone(request)
                 for at, best in enumerate(_distributions(bench, request, own)):
-                    mine = own.log_probabilities[at]
-                    above = [score for score in best if score > mine + slack]
-                    mass = sum(math.exp(score) for score in above)
-                    problem = None
-                    if rule.top_k is not None and len(above) >= rule.top_k:
-                        problem = f"{len(above)} tokens are more probable, top_k is {rule.top_k}"
-                    elif mass >= rule.top_p + slack:
-                        problem = f"mass {mass:.3f} is more probable, top_p is {rule.top_p}"
-                    elif rule.min_p and mine < best[0] + math.log(rule.min_p) - slack:
-                        problem = f"{math.exp(mine - best[0]):.3f} of the best, min_p {rule.min_p}"
+                    score = own.log_probabilities[at]
+                    problem = rule.excluded(rule.example, score, best, slack)
                     yield problem and f"{named(request)} at token {at}: {problem}"
 
     return first_violation(problems(), "tokens")
+
+
+def a_cut_request_goes_on(bench: Bench) -> Finding:
+    """A request in two parts gives what it gives in one, states of the rules included.
+
+    Source: noise is keyed by the position in the whole, and states come back with a completion.
+    """
+    every = {rule.name: rule for rule in registered() if rule.example is not None}
+    stateful = [name for name, rule in every.items() if isinstance(rule, StatefulRule)]
+    stateless = {name: every[name].example for name in every if name not in stateful}
+    tried = [stateless, *({**_WARM, name: every[name].example} for name in stateful)]
+
+    def pairs() -> Iterator[Compared]:
+        for values in tried:
+            for request in bench.requests(None, sampling=SamplingRules(**values)):
+                whole = bench.alone(request)
+                first = bench.alone(replace(request, max_new_tokens=_CUT))
+                if whole.finish_reason == "error" and values is not stateless:
+                    continue  # an engine may refuse, by name, to keep states
+                if first.finish_reason == "length" and len(whole.tokens) > _CUT:
+                    rest = request.after(first, request.max_new_tokens - _CUT)
+                    yield named(request), _joined(first, bench.alone(rest)), whole
+
+    return equal(pairs(), tolerance=bench.tolerance)
 
 
 def seeds_are_different_draws(bench: Bench) -> Finding:
@@ -106,6 +126,15 @@ def seeds_are_different_draws(bench: Bench) -> Finding:
             yield f"four values of {field} gave one text" if len(texts) == 1 else None
 
     return first_violation(problems(), "keys of randomness")
+
+
+def _joined(first: Completion, rest: Completion) -> Completion:
+    """Two parts as one; the text and the states of the second are those of the whole."""
+    return replace(
+        rest,
+        tokens=first.tokens + rest.tokens,
+        log_probabilities=first.log_probabilities + rest.log_probabilities,
+    )
 
 
 def _same(bench: Bench, own: SamplingRules, expected: SamplingRules) -> Finding:
@@ -137,6 +166,7 @@ FAMILY = Family(
         one_candidate_is_greedy,
         greedy_ignores_randomness,
         draws_stay_among_the_candidates,
+        a_cut_request_goes_on,
         seeds_are_different_draws,
     ),
     inherited=(),

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from functools import cache
 
+from harness.engines.contract import SamplingRules
+from harness.engines.vllm import drawing
 from harness.engines.vllm.availability import check_machine
 from harness.engines.vllm.layout import check_layout
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.models.loading import load_config, pick_device
 from harness.resolve.pair_files import pairs_of
 from harness.resolve.resolver import check_intervention
-from harness.runs.plan import PlannedCase
+from harness.runs.plan import PlannedCase, with_task
 from harness.runs.prompt_styles import check_styles
-from harness.spec import Experiment
+from harness.spec import Case, Experiment
 from harness.spec.form import suggestion
+
+
+def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:
+    """A case with its task, checked; raises `SpecError` for what cannot run."""
+    ready = with_task(case, nodeid, unsafe_code=unsafe_code)
+    check_case(ready)
+    return ready
 
 
 def check_case(case: PlannedCase) -> None:
@@ -50,15 +59,13 @@ def check_engine(experiment: Experiment) -> None:
     if experiment.engine.name == "transformers":
         _check_device(experiment.engine.device)
         return
-    engine, temperature = experiment.engine, experiment.sampling.temperature
+    engine = experiment.engine
     check_machine(engine)
     check_layout(load_config(experiment.model), engine)
-    if engine.speculation is not None and temperature > 0:
-        raise FieldError(
-            "sampling.temperature",
-            f"{temperature:g} with engine.speculation: {engine.speculation}, which keeps greedy "
-            "decoding only; leave speculation out, or use temperature 0",
-        )
+    refused = drawing.refused(SamplingRules(**experiment.sampling.rules), engine.speculation)
+    if refused is not None:
+        rule, problem = refused
+        raise FieldError(f"sampling.{rule}", problem)
 
 
 @cache

@@ -1,7 +1,7 @@
 """What must be run for the selected cases: checks before loading, requests without doubles.
 
-- `with_task` makes a case of a test item, and imports no torch; `planned` also finds everything
-  that can be wrong with it without its model's weights.
+- `with_task` makes a case of a test item, and imports no torch; `planned` (in `checks`) also finds
+  everything that can be wrong with it without its model's weights.
 - `Plan` maps every distinct request to the completions that wait for it: cases that ask the same
   (every sweep shares its baseline, every greedy draw its siblings) are computed once.
 """
@@ -88,15 +88,6 @@ def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = Fals
     except (TaskError, SandboxError) as error:
         raise case.source.locate(FieldError("task", str(error))) from error
     return PlannedCase(case, task, nodeid)
-
-
-def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:
-    """The same, checked short of its model's weights; raises `SpecError` for what cannot run."""
-    from harness.runs.checks import check_case  # imports torch
-
-    ready = with_task(case, nodeid, unsafe_code=unsafe_code)
-    check_case(ready)
-    return ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,23 +179,16 @@ def _request(
 ) -> Request:
     """One request. Greedy decoding has no randomness, so that its seed and draw are 0."""
     experiment = case.experiment
-    sampling = experiment.sampling
-    random = sampling.temperature > 0
+    sampling = SamplingRules(**experiment.sampling.rules)
     return Request(
         prompt=prompt,
-        max_new_tokens=sampling.max_new_tokens,
+        max_new_tokens=experiment.sampling.max_new_tokens,
         intervention=intervention,
-        sampling=SamplingRules(
-            sampling.temperature,
-            sampling.top_k,
-            sampling.top_p,
-            sampling.min_p,
-            sampling.greedy_threshold,
-        ),
+        sampling=sampling,
         stop=Stop(strings=case.task.stop_strings(experiment.prompt.style)),
-        seed=experiment.seed if random else 0,
+        seed=experiment.seed if sampling.random else 0,
         sample=sample.id,
-        draw=draw if random else 0,
+        draw=draw if sampling.random else 0,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.engines.contract import Completion
+from harness.engines.contract import Completion, SamplingRules
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
 from harness.runs.agreement import agreed
@@ -163,7 +163,7 @@ def _warnings(
 ) -> Iterator[str]:
     """What a reader of the numbers must know."""
     sampling = case.experiment.sampling
-    if sampling.draws > 1 and not sampling.temperature:
+    if sampling.draws > 1 and not SamplingRules(**sampling.rules).random:
         yield (
             f"sampling.draws: {sampling.draws} with temperature 0 is one greedy completion counted "
             f"{sampling.draws} times; use draws: 1, or a temperature above 0"

@@ -7,12 +7,12 @@ from harness.spec.experiment import (
     ForwardSettings,
     PromptSettings,
     Requirements,
-    SamplingSettings,
     TaskSettings,
 )
 from harness.spec.grid import expand
 from harness.spec.intervention import InterventionSettings
 from harness.spec.load import engine_settings, load
+from harness.spec.sampling import SamplingSettings
 from harness.spec.schema import experiment_schema
 from harness.spec.source import Place, Source
 

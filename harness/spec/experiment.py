@@ -16,7 +16,6 @@ from pydantic import (
     AfterValidator,
     Field,
     JsonValue,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -25,6 +24,7 @@ from pydantic import (
 
 from harness.spec.gates import Gate
 from harness.spec.intervention import AnyIntervention
+from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.usage_expression import UsageText
@@ -77,23 +77,6 @@ class PromptSettings(Settings):
                 "date means nothing to pairs, which are rendered already; leave it out"
             )
         return self
-
-
-class SamplingSettings(Settings):
-    """How tokens are drawn. Temperature 0 is greedy decoding."""
-
-    temperature: NonNegativeFloat = 0.0
-    top_k: PositiveInt | None = None
-    """Keep only the k most probable tokens."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Keep the smallest set of tokens whose probability reaches this."""
-    min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Keep tokens with at least this share of the most probable one's probability."""
-    greedy_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Take the most probable token wherever its probability is below this; 0 is off."""
-    max_new_tokens: PositiveInt = 512
-    draws: PositiveInt = 1
-    """Completions per sample."""
 
 
 class ForwardSettings(Settings):
@@ -206,7 +189,7 @@ class Experiment(Settings):
     """The metric that tables, plots and gates without one are about: any that the task, or
     the forward passes, measure, such as tool_call. Their own first one when left out."""
     intervention: AnyIntervention | None = None
-    sampling: SamplingSettings = SamplingSettings()
+    sampling: Sampling = Field(default_factory=unsaid)
     engine: EngineSettings = EngineSettings()
     seed: NonNegativeInt = 0
     axes: dict[str, list[JsonValue]] = {}

@@ -17,7 +17,8 @@ from harness.spec.experiment import Experiment
 from harness.spec.intervention import InterventionSettings
 from harness.spec.intervention import sections as registered
 from harness.spec.layers import changed
-from harness.spec.settings import Resolved
+from harness.spec.sampling import SamplingSettings
+from harness.spec.settings import Resolved, Settings
 
 
 def members(annotation: Any) -> Iterator[Any]:
@@ -34,7 +35,8 @@ def sections(info: FieldInfo) -> list[type[BaseModel]]:
     parts = dict.fromkeys(members(info.annotation))
     if InterventionSettings in parts:
         return [*registered()]
-    return [kind for kind in parts if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    kinds = [kind for kind in parts if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return [kind.form() if issubclass(kind, Settings) else kind for kind in kinds]
 
 
 def _table(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -45,13 +47,16 @@ def _table(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fiel
 
 
 def fields() -> Mapping[str, FieldInfo]:
-    """Every field of the form under its dotted name, sections before what is in them."""
-    return _fields(registered())
+    """Every field of the form under its dotted name, sections before what is in them.
+
+    As it is now: what is registered later has its fields, too.
+    """
+    return _fields((*registered(), SamplingSettings.form()))
 
 
 @cache
 def _fields(_: tuple[type[BaseModel], ...]) -> Mapping[str, FieldInfo]:
-    """The fields with these sections of interventions."""
+    """The fields with these sections of what is registered."""
     return dict(_table(Experiment))
 
 
@@ -68,7 +73,7 @@ def _paths(_: tuple[type[BaseModel], ...]) -> Mapping[str, Resolved]:
 def resolved(values: Mapping[str, Any], folder: Path, under: str = "") -> dict[str, Any]:
     """`values` with the paths in them made absolute; with `under`, only those at or below it."""
     found: Any = dict(values)
-    for name, marker in _paths(registered()).items():
+    for name, marker in _paths((*registered(), SamplingSettings.form())).items():
         if f"{name}.".startswith(under and f"{under}."):
             found = changed(found, name, _resolving(marker, folder))
     return dict(found)

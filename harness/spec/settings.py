@@ -52,3 +52,8 @@ class Settings(BaseModel):
         use_attribute_docstrings=True,
         allow_inf_nan=False,
     )
+
+    @classmethod
+    def form(cls) -> type[Settings]:
+        """The section with all of its fields, those that are registered by others included."""
+        return cls

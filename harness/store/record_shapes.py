@@ -33,7 +33,7 @@ Texts: TypeAlias = Annotated[tuple[Text, ...], _List]
 
 @with_config(_STRICT)
 class CompletionShape(TypedDict):
-    """A completion; records of earlier versions have no traces."""
+    """A completion; records of earlier versions have no traces, and states only where there are."""
 
     tokens: Tokens
     text: Text
@@ -42,6 +42,7 @@ class CompletionShape(TypedDict):
     counts: dict[Text, int]
     error: Text | None
     traces: NotRequired[dict[Text, Floats]]
+    states: NotRequired[dict[Text, Floats]]
 
 
 @with_config(_STRICT)

@@ -206,6 +206,7 @@ def completion_json(completion: Completion) -> dict[str, Any]:
         "counts": dict(completion.counts),
         "error": completion.error,
         "traces": {name: list(values) for name, values in completion.traces.items()},
+        **({"states": dict(completion.states)} if completion.states else {}),
     }
 
 
@@ -223,6 +224,7 @@ def _completion(shape: shapes.CompletionShape) -> Completion:
         counts=shape["counts"],
         error=shape["error"],
         traces=shape.get("traces", {}),
+        states=shape.get("states", {}),
     )
 
 

@@ -26,6 +26,8 @@ from harness.interventions.router_mask import description as router_mask
 from harness.interventions.router_mask.description import RouterMask
 from harness.invariants import checks
 from harness.resolve import router_mask as resolve
+from harness.sampling.builtin.min_p import MinP
+from harness.sampling.builtin.top_k import TopK
 from tests.invariants.planted import Defects, Patch
 
 DEFECTS = Defects()
@@ -334,22 +336,18 @@ def last_hook_left_behind(patch):
 # How tokens are drawn, and what is shared
 
 
+def count_all(ordered):
+    return torch.full(ordered.shape[:1], ordered.shape[-1])
+
+
 @DEFECTS.seen_by("sampling.one_candidate_is_greedy")
 def one_candidate_too_many(patch):
-    original = sampling.truncate
-    patch.setattr(
-        sampling, "truncate", lambda logits, top_k, *rest: original(logits, top_k + 1, *rest)
-    )
+    after(patch, TopK, "apply", lambda count, *_: count + 1)
 
 
 @DEFECTS.seen_by("sampling.draws_stay_among_the_candidates")
 def min_p_forgotten(patch):
-    original = sampling.truncate
-    patch.setattr(
-        sampling,
-        "truncate",
-        lambda logits, top_k, top_p, min_p: original(logits, top_k, top_p, min_p * 0),
-    )
+    after(patch, MinP, "apply", lambda _count, _rule, ordered, _rows: count_all(ordered))
 
 
 @DEFECTS.seen_by("sampling.seeds_are_different_draws")

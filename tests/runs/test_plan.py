@@ -14,7 +14,8 @@ from harness.errors import FieldError, SpecError, TaskError
 from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import load
 from harness.runs import checks
-from harness.runs.plan import Place, Plan, PlannedCase, by_model, check_compatible, planned
+from harness.runs.checks import planned
+from harness.runs.plan import Place, Plan, PlannedCase, by_model, check_compatible
 from harness.spec import expand
 from harness.tasks.micro_humaneval import MicroHumanEval
 from tests.runs.small import cases, experiment, mask
@@ -134,8 +135,7 @@ def test_requests_say_what_the_spec_says(tokenizer):
     sampling = {"temperature": 0.5, "top_k": 5, "top_p": 0.9, "min_p": 0.1, "max_new_tokens": 7}
     (case,) = cases(intervention=None, sampling=sampling, prompt={"style": "completion"}, seed=3)
     request = next(iter(plan_of(tokenizer, [case]).places))
-    rules = request.sampling
-    assert (rules.temperature, rules.top_k, rules.top_p, rules.min_p) == (0.5, 5, 0.9, 0.1)
+    assert request.sampling == {"temperature": 0.5, "top_k": 5, "top_p": 0.9, "min_p": 0.1}
     assert (request.max_new_tokens, request.seed, request.sample) == (7, 3, "MicroHumanEval/0")
     assert request.stop.strings == case.task.stop_strings("completion")
     assert tokenizer.decode(request.prompt) == case.task.samples[0].record["prompt"]

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.engines.contract import Completion, Request, SamplingRules, Stop, Watch
+from harness.engines.contract import Completion, Request, SamplingRules, State, Stop, Watch
 from harness.interventions.policy import Course, Draw, Next, Policy, Probe
 
 Generate = Callable[[Sequence[Request]], Iterator[tuple[int, Completion]]]
@@ -35,6 +35,8 @@ class _Sequence:
     rows: int
     """How many of them a round asks for side by side."""
     course: Course
+    state: State
+    """What stateful sampling rules keep of it."""
     tokens: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
 
@@ -62,6 +64,7 @@ class _Sequence:
                 stop=Stop(),
                 seed=0,
                 draw=0,
+                state=(),
                 distribution=True,
             )
             for intervention in probe.under
@@ -69,12 +72,14 @@ class _Sequence:
 
     def drawing(self, draw: Draw) -> Request:
         """The token of this step, or all that are left."""
-        return self._continued(self.limit - self.step if draw.rest else 1, intervention=draw.under)
+        rest = self.limit - self.step if draw.rest else 1
+        return self._continued(rest, intervention=draw.under, state=self.state)
 
     def take(self, completion: Completion) -> Completion | None:
         """Add what was drawn; the whole completion if the sequence has ended."""
         self.tokens += completion.tokens
         self.log_probabilities += completion.log_probabilities
+        self.state = completion.state
         if completion.finish_reason == "length" and self.step < self.limit:
             return None
         return replace(
@@ -146,7 +151,8 @@ def _sequence(position: int, request: Request, context: int) -> _Sequence:
     policy = policy_of(request)
     assert policy is not None
     limit = min(request.max_new_tokens, context - len(request.prompt))
-    return _Sequence(position, request, limit, len(policy.rows(1)), policy.course())
+    rows = len(policy.rows(1))
+    return _Sequence(position, request, limit, rows, policy.course(), request.state)
 
 
 def _rows(sequences: Iterable[_Sequence]) -> int:

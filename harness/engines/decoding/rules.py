@@ -1,137 +1,160 @@
 """Draws the next token of every row under the row's own rules; pure functions on tensors.
 
 Shapes: R rows, V vocabulary. A row's result depends on its own logits, rules, key and position
-only, never on the rows beside it.
+only, never on the rows beside it. Which rules there are is not known here: those that the rows
+name act in the order of their places, each once for all rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from itertools import groupby
+from typing import NamedTuple, TypeAlias
 
 import torch
 
-from harness.engines.contract import SamplingRules
+from harness.engines.contract import Request, SamplingRules
 from harness.engines.decoding.noise import gumbel
+from harness.errors import RequestError
+from harness.sampling import CountRule, LogitsRule, Rule, StatefulRule
+
+States: TypeAlias = Mapping[str, torch.Tensor]
+"""What each stateful rule keeps of R rows, [R, width] in float32, by its name."""
 
 
 @dataclass(frozen=True)
 class RowRules:
-    """The sampling rules of R rows as tensors, [R] each; a temperature of 0 marks a greedy row."""
+    """The sampling rules of R rows: those that act in some row, with all rows' values."""
 
-    temperature: torch.Tensor
-    top_k: torch.Tensor
-    top_p: torch.Tensor
-    min_p: torch.Tensor
-    greedy_threshold: torch.Tensor
-    all_greedy: bool
-    any_truncation: bool
+    acting: tuple[tuple[Rule, torch.Tensor], ...]
+    random: torch.Tensor
+    """[R], bool: whether the row is drawn at random; the two below save work, and no more."""
+    any_random: bool
+    all_random: bool
 
     @classmethod
     def of(cls, rules: Sequence[SamplingRules], device: torch.device) -> RowRules:
-        """Stack rows' rules; `all_greedy` and `any_truncation` save work, never change results."""
-        largest = torch.iinfo(torch.int64).max
-
-        def column(values: list[float], dtype: torch.dtype) -> torch.Tensor:
-            return torch.tensor(values, dtype=dtype, device=device)
-
+        """Stack rows' rules; a rule that makes no difference in any row is left out."""
+        acting = sorted({rule for row in rules for rule in row.acting}, key=_placed)
+        random = [row.random for row in rules]
         return cls(
-            temperature=column([rule.temperature for rule in rules], torch.float32),
-            top_k=column([rule.top_k or largest for rule in rules], torch.int64),
-            top_p=column([rule.top_p for rule in rules], torch.float32),
-            min_p=column([rule.min_p for rule in rules], torch.float32),
-            greedy_threshold=column([rule.greedy_threshold for rule in rules], torch.float32),
-            all_greedy=all(rule.temperature == 0 for rule in rules),
-            any_truncation=any(
-                rule.top_k is not None
-                or rule.top_p < 1
-                or rule.min_p > 0
-                or rule.greedy_threshold > 0
-                for rule in rules
+            acting=tuple(
+                (rule, rule.tensors([row.get(rule.name, rule.neutral) for row in rules], device))
+                for rule in acting
             ),
+            random=torch.tensor(random, device=device),
+            any_random=any(random),
+            all_random=all(random),
         )
+
+    @property
+    def stateful(self) -> tuple[StatefulRule, ...]:
+        """The acting rules that keep a state."""
+        return tuple(rule for rule, _ in self.acting if isinstance(rule, StatefulRule))
 
     def __getitem__(self, rows: slice) -> RowRules:
         """The rules of some of the rows."""
-        return replace(
-            self,
-            temperature=self.temperature[rows],
-            top_k=self.top_k[rows],
-            top_p=self.top_p[rows],
-            min_p=self.min_p[rows],
-            greedy_threshold=self.greedy_threshold[rows],
-        )
+        acting = tuple((rule, values[rows]) for rule, values in self.acting)
+        return replace(self, acting=acting, random=self.random[rows])
 
     def repeat(self, times: int) -> RowRules:
         """Every row's rules so many times in a row."""
         if times == 1:
             return self
-        return replace(
-            self,
-            temperature=self.temperature.repeat_interleave(times),
-            top_k=self.top_k.repeat_interleave(times),
-            top_p=self.top_p.repeat_interleave(times),
-            min_p=self.min_p.repeat_interleave(times),
-            greedy_threshold=self.greedy_threshold.repeat_interleave(times),
-        )
+        acting = tuple((rule, each.repeat_interleave(times, 0)) for rule, each in self.acting)
+        return replace(self, acting=acting, random=self.random.repeat_interleave(times))
 
 
 class Choice(NamedTuple):
-    """Chosen token ids [R] and their log-probabilities [R] under the untempered distribution."""
+    """Chosen token ids [R], their log-probabilities [R] under the model's own distribution, and
+    the states of the rules after them.
+    """
 
     tokens: torch.Tensor
     log_probabilities: torch.Tensor
+    states: States
 
 
 def choose(
-    logits: torch.Tensor, rules: RowRules, keys: torch.Tensor, positions: torch.Tensor
+    logits: torch.Tensor,
+    rules: RowRules,
+    keys: torch.Tensor,
+    positions: torch.Tensor,
+    states: States | None = None,
 ) -> Choice:
     """Draw one token for each row of `logits` [R, V] (float32).
 
-    `keys` [R] are `noise_key`s and `positions` [R] count the tokens generated so far. Greedy rows
-    take the first of equal maxima.
+    `keys` [R] are `noise_key`s and `positions` [R] count the tokens generated so far; `states` are
+    needed for `rules.stateful` alone. Greedy rows take the first of equal maxima.
     """
-    tokens = logits.argmax(dim=-1)
-    if not rules.all_greedy:
-        greedy = rules.temperature == 0
-        tempered = logits / rules.temperature.masked_fill(greedy, 1.0)[:, None]
-        if rules.any_truncation:
-            tempered = greedy_below(tempered, rules.greedy_threshold)
-            tempered = truncate(tempered, rules.top_k, rules.top_p, rules.min_p)
-        noisy = tempered.log_softmax(dim=-1) + gumbel(keys, positions, logits.shape[-1])
-        tokens = torch.where(greedy, tokens, noisy.argmax(dim=-1))
-    chosen = logits.gather(-1, tokens[:, None])[:, 0]
-    return Choice(tokens, chosen - logits.logsumexp(dim=-1))
+    after = dict(states or {})
+    left = _applied(logits, rules, after)
+    if rules.any_random:
+        noisy = left.log_softmax(dim=-1) + gumbel(keys, positions, logits.shape[-1])
+        tokens = noisy.argmax(dim=-1)
+    if not rules.all_random:
+        best = left.argmax(dim=-1)
+        tokens = torch.where(rules.random, tokens, best) if rules.any_random else best
+    scores = logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(dim=-1)
+    for rule, values in rules.acting:
+        if isinstance(rule, StatefulRule):
+            after[rule.name] = rule.drawn(tokens, scores, values, after[rule.name])
+    return Choice(tokens, scores, after)
 
 
-def greedy_below(logits: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
-    """Leave only the best token of rows [R, V] whose best probability is below theirs [R].
+def initial_states(request: Request) -> dict[str, tuple[float, ...]]:
+    """What stateful rules keep before a request's first token: what it carries, or what they say.
 
-    Greedy-threshold decoding: a model that is unsure of every token draws noise rather than
-    variety. The comparison is strict, so that a threshold of 0 is off; logits are tempered ones.
+    Raises:
+        RequestError: the request carries a state that is none of its rules'.
     """
-    best = logits.argmax(dim=-1, keepdim=True)
-    unsure = logits.softmax(dim=-1).gather(-1, best) < thresholds[:, None]
-    others = torch.ones_like(logits, dtype=torch.bool).scatter(-1, best, value=False)
-    return logits.masked_fill(unsure & others, -torch.inf)
+    stateful = {rule.name: rule for rule in request.sampling.stateful}
+    carried = dict(request.state)
+    for name, numbers in carried.items():
+        if name not in stateful:
+            raise RequestError(f"a state of {name}, which is no stateful rule of this request")
+        if len(numbers) != stateful[name].width:
+            raise RequestError(
+                f"a state of {name} with {len(numbers)} numbers; it keeps {stateful[name].width}"
+            )
+    prompt = request.prompt[: request.prompt_length]
+    return {
+        name: carried.get(name) or rule.initial(request.sampling[name], prompt)
+        for name, rule in stateful.items()
+    }
 
 
-def truncate(
-    logits: torch.Tensor, top_k: torch.Tensor, top_p: torch.Tensor, min_p: torch.Tensor
+def _placed(rule: Rule) -> tuple[int, str]:
+    return rule.place, rule.name
+
+
+def _applied(
+    logits: torch.Tensor, rules: RowRules, states: dict[str, torch.Tensor]
 ) -> torch.Tensor:
+    """Logits [R, V] under all rules in their order; `states` are brought up to date."""
+    for counts, group in groupby(rules.acting, key=lambda acting: isinstance(acting[0], CountRule)):
+        if counts:
+            logits = truncate(logits, list(group))
+            continue
+        for rule, values in group:
+            if isinstance(rule, StatefulRule):
+                logits, states[rule.name] = rule.apply(logits, values, states[rule.name])
+            elif isinstance(rule, LogitsRule):
+                logits = rule.apply(logits, values)
+    return logits
+
+
+def truncate(logits: torch.Tensor, rules: Sequence[tuple[Rule, torch.Tensor]]) -> torch.Tensor:
     """Set the logits [R, V] of tokens outside each row's candidate set to -inf.
 
-    In this order, as in transformers' logits processors: the `top_k` most probable; of these,
-    renormalised, the smallest set whose mass reaches `top_p`; of these, the ones with at least
-    `min_p` times the best one's probability. The most probable token always stays.
+    `rules` are `CountRule`s with all rows' values; each counts among what those before it have
+    left, as in transformers' logits processors. The most probable token always stays.
     """
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
     ranks = torch.arange(logits.shape[-1], device=logits.device)
-    keep = ranks < top_k[:, None]
-    probabilities = ordered.masked_fill(~keep, -torch.inf).softmax(dim=-1)
-    mass_before = probabilities.cumsum(dim=-1) - probabilities
-    keep &= mass_before < top_p[:, None]
-    keep &= probabilities >= min_p[:, None] * probabilities[:, :1]
-    keep[:, 0] = True
-    return logits.masked_fill(~torch.zeros_like(keep).scatter(-1, order, keep), -torch.inf)
+    for rule, values in rules:
+        assert isinstance(rule, CountRule)
+        kept = rule.apply(ordered, values).clamp(min=1)
+        ordered.masked_fill_(ranks >= kept[:, None], -torch.inf)
+    return torch.empty_like(logits).scatter(-1, order, ordered)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.contract import Request
+from harness.engines.decoding.rules import initial_states
 from harness.engines.transformers.ordering import Queued, by_length
 from harness.engines.transformers.prefixes import BLOCK, PrefixIndex, prefix_key
 from harness.engines.transformers.residents import Residents, Sequence
@@ -93,7 +94,7 @@ class Admission:
             return self._first.popleft()
         position, request = self._waiting.popleft()
         self._wanted[_prompt_key(request)] -= 1
-        return Sequence(position, request)
+        return Sequence(position, request, states=initial_states(request))
 
 
 def _prompt_key(request: Request) -> tuple[tuple[int, ...], str]:

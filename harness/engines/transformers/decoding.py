@@ -188,6 +188,9 @@ class DecodingRun:
                 sequence.tokens,
                 min(length, self._endings.room(sequence) - 1, self._fitting(sequence)),
             )
+            # What a rule keeps is known one token ahead and no further.
+            if not sequence.states
+            else ()
             for sequence in running
         ]
 
@@ -217,11 +220,12 @@ class DecodingRun:
         logits = self._stage.interventions.changed_logits(
             logits, slots, lambda: torch.tensor(generated)[:, None] + columns
         )
-        tokens, scores = drawing.draw(logits, generated)
+        drawn = drawing.draw(logits, generated, [sequence.states for sequence in sequences])
         ended: list[tuple[Sequence, FinishReason]] = []
         for row, (sequence, draft) in enumerate(zip(sequences, drafts, strict=True)):
             before = len(sequence.tokens)
-            reason = self._take(sequence, draft, tokens[row], scores[row])
+            reason = self._take(sequence, draft, drawn.tokens[row], drawn.log_probabilities[row])
+            sequence.states = drawn.states[row]
             if reason is not None and sequence.request.distribution:
                 last = max(0, len(sequence.tokens) - before - 1)
                 sequence.distribution = logits[row, last].log_softmax(dim=-1).cpu()
@@ -275,6 +279,7 @@ class DecodingRun:
             finish_reason=reason,
             log_probabilities=tuple(sequence.log_probabilities),
             counts=counts,
+            states=sequence.states,
             distribution=sequence.distribution,
         )
 

@@ -5,19 +5,31 @@ The one synchronisation with the device that a step costs is here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
 from harness.engines.decoding.noise import noise_key
-from harness.engines.decoding.rules import Choice, RowRules, choose
+from harness.engines.decoding.rules import Choice, RowRules, States, choose
 from harness.engines.transformers.residents import Sequence
 
 # Logits that are drawn from at once. Noise and its logarithms take ten times their memory, in
 # float64: 80 rows of 17 tokens over 49 152 words took 3 GB. On an accelerator more pay off.
 _AT_ONCE = {"cpu": 2**22}
 _AT_ONCE_ELSEWHERE = 2**26
+
+
+class Drawn(NamedTuple):
+    """What R rows drew in T columns: tokens and log-probabilities, [R, T] each, and what rules keep
+    of each row after its first column.
+    """
+
+    tokens: list[list[int]]
+    log_probabilities: list[list[float]]
+    states: list[dict[str, tuple[float, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +44,7 @@ class Drawing:
         """What these sequences' requests ask for, in their order."""
         requests = [sequence.request for sequence in sequences]
         keys = [
-            noise_key(request.seed, request.sample, request.draw)
-            if request.sampling.temperature
-            else 0
+            noise_key(request.seed, request.sample, request.draw) if request.sampling.random else 0
             for request in requests
         ]
         return cls(
@@ -43,27 +53,58 @@ class Drawing:
         )
 
     def draw(
-        self, logits: torch.Tensor, generated: SequenceOf[int]
-    ) -> tuple[list[list[int]], list[list[float]]]:
-        """Tokens and their log-probabilities, [R, T] each, from logits [R, T, V].
+        self,
+        logits: torch.Tensor,
+        generated: SequenceOf[int],
+        states: SequenceOf[Mapping[str, tuple[float, ...]]] = (),
+    ) -> Drawn:
+        """Draw from logits [R, T, V].
 
         `generated` [R] counts the tokens that each row has; column i follows i tokens more.
+        `states` [R] are what stateful rules keep of the rows, which have only the first column;
+        they are left out where no row has such a rule.
         """
         rows, width, vocabulary = logits.shape
         device = logits.device
         positions = torch.tensor(generated, device=device)[:, None]
         positions = positions + torch.arange(width, device=device)
         fitting = _AT_ONCE.get(device.type, _AT_ONCE_ELSEWHERE) // (width * vocabulary)
+        before = self._stacked(states, device)
         parts = [
             choose(
                 logits[some].flatten(0, 1),
                 self.rules[some].repeat(width),
                 self.keys[some].repeat_interleave(width),
                 positions[some].flatten(),
+                {name: kept[some].repeat_interleave(width, 0) for name, kept in before.items()},
             )
             for some in _slices(rows, max(1, fitting))
         ]
-        return _to_host(Choice(*map(torch.cat, zip(*parts, strict=True))), width)
+        joined = Choice(
+            torch.cat([part.tokens for part in parts]),
+            torch.cat([part.log_probabilities for part in parts]),
+            {name: torch.cat([part.states[name][::width] for part in parts]) for name in before},
+        )
+        tokens, scores = _to_host(joined, width)
+        after = {name: kept.tolist() for name, kept in joined.states.items()}
+        return Drawn(
+            tokens,
+            scores,
+            [{name: tuple(after[name][row]) for name in own} for row, own in enumerate(states)],
+        )
+
+    def _stacked(
+        self, states: SequenceOf[Mapping[str, tuple[float, ...]]], device: torch.device
+    ) -> States:
+        """Rows' states as tensors; of rows without a rule, numbers that nobody reads."""
+        return {
+            rule.name: torch.tensor(
+                [own.get(rule.name, (0.0,) * rule.width) for own in states],
+                dtype=torch.float32,
+                device=device,
+            )
+            for rule in self.rules.stateful
+        }
 
 
 def _slices(rows: int, most: int) -> list[slice]:

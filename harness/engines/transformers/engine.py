@@ -22,6 +22,7 @@ import transformers
 
 from harness.engines.contract import Activations, Completion, Reading, Request, Watch
 from harness.engines.decoding.rounds import in_rounds, policy_of, rows_of
+from harness.engines.decoding.rules import initial_states
 from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.passes import Work
@@ -215,6 +216,7 @@ class TransformersEngine:
                 f"prompt and new tokens are up to {needed} tokens, but the cache holds {columns}; "
                 "raise engine.columns or lower sampling.max_new_tokens"
             )
+        initial_states(request)  # refuses a state that is none of its rules'
         stage.interventions.check(request.intervention)
 
     def _stage_for(self, requests: list[Request]) -> Stage:

@@ -8,6 +8,7 @@ starts from them. The least recently used one makes room.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -32,6 +33,8 @@ class Sequence:
     #: The regime of rotary embeddings in which its first columns are, see `rotary.py`.
     regime: int = 0
     distribution: torch.Tensor | None = None
+    #: What stateful sampling rules keep of it; it goes wherever the sequence goes.
+    states: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def all_tokens(self) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import torch
 from harness.engines.contract import Request, SamplingRules
 from harness.engines.decoding.noise import noise_key
 from harness.engines.decoding.rules import RowRules, choose
+from harness.sampling import StatefulRule
 
 #: Where a request carries its rules, in `SamplingParams.extra_args`.
 KEY = "titrate_draw"
@@ -23,26 +25,39 @@ class Drawn(NamedTuple):
     already: int
 
 
+def refused(rules: SamplingRules, speculation: str | None) -> tuple[str, str] | None:
+    """A rule that vLLM cannot follow, and why not; None where it follows all of them."""
+    for rule in rules.acting:
+        value = rules.get(rule.name, rule.neutral)
+        if isinstance(rule, StatefulRule):
+            return rule.name, (
+                f"{json.dumps(value)} keeps a state for every sequence, which vllm cannot bring "
+                "back; leave it out, or use engine.name: transformers"
+            )
+        if speculation is not None:
+            return rule.name, (
+                f"{json.dumps(value)} with engine.speculation: {speculation}, which keeps greedy "
+                f"decoding only; leave speculation or {rule.name} out"
+            )
+    return None
+
+
 def payload(request: Request) -> list[Any] | None:
-    """What a request carries about drawing; None for a greedy one."""
+    """What a request carries about drawing; None for one that is plainly greedy."""
     rules = request.sampling
-    if rules.temperature == 0:
+    if not rules.acting:
         return None
     key = noise_key(request.seed, request.sample, request.draw)
-    return [
-        [rules.temperature, rules.top_k, rules.top_p, rules.min_p, rules.greedy_threshold],
-        key,
-        request.continued,
-    ]
+    return [dict(rules), key, request.continued]
 
 
 def drawn_of(arguments: Mapping[str, Any] | None) -> Drawn | None:
-    """What `payload` wrote; None for a request that is greedy, or not ours."""
+    """What `payload` wrote; None for a request that is plainly greedy, or not ours."""
     carried = (arguments or {}).get(KEY)
     if carried is None:
         return None
     rules, key, already = carried
-    return Drawn(SamplingRules(*rules), key, already)
+    return Drawn(SamplingRules(**rules), key, already)
 
 
 def force(

@@ -1,6 +1,6 @@
-"""Our sampling rules as a logits processor of vLLM's V1 runner; the rules are `engines/sampling`.
+"""The rules of `harness.sampling` as a logits processor of vLLM's V1 runner.
 
-A request that draws carries its rules, and is greedy to vLLM: its row is left with the one token
+A request whose rules act carries them, and is greedy to vLLM: its row is left with the one token
 that our rules and its own noise choose, so that it draws what it draws under any engine.
 """
 

@@ -25,7 +25,7 @@ class Refusals:
 
     def __init__(self, facts: ModelFacts, settings: EngineSettings, longest: int) -> None:
         self._facts = facts
-        self._speculates = settings.speculation is not None
+        self._speculation = settings.speculation
         self._longest = longest
         self._known: set[Intervention] = set()
 
@@ -63,11 +63,10 @@ class Refusals:
                 f"prompt and new tokens are up to {needed} tokens, but the cache holds "
                 f"{self._longest}; raise engine.columns or lower sampling.max_new_tokens"
             )
-        if self._speculates and request.sampling.temperature > 0:
-            raise RequestError(
-                f"temperature {request.sampling.temperature:g} with engine.speculation, which "
-                "keeps greedy decoding only; leave speculation out, or use temperature 0"
-            )
+        refused = drawing.refused(request.sampling, self._speculation)
+        if refused is not None:
+            rule, problem = refused
+            raise RequestError(f"{rule} {problem}")
         self.check_intervention(request.intervention)
 
     def check_intervention(self, intervention: Intervention | None) -> None:

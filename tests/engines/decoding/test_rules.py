@@ -10,7 +10,10 @@ from scipy import stats
 from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from harness.engines.contract import SamplingRules
-from harness.engines.decoding.rules import RowRules, choose, greedy_below, truncate
+from harness.engines.decoding.rules import RowRules, choose, truncate
+from harness.sampling.builtin import greedy_threshold, min_p, top_k, top_p
+
+TOP_K, TOP_P, MIN_P = top_k.RULE, top_p.RULE, min_p.RULE
 
 CPU = torch.device("cpu")
 
@@ -38,9 +41,8 @@ def test_truncated_tokens_are_never_drawn():
 
 def test_the_nucleus_ends_with_the_token_that_reaches_its_mass():
     logits = torch.tensor([[0.5, 0.25, 0.125, 0.125]]).log()
-    one = torch.ones(1)
-    for top_p, kept in ((0.5, 1), (0.501, 2), (0.75, 2), (0.76, 3), (1.0, 4)):
-        cut = truncate(logits, torch.tensor([9]), one * top_p, one * 0)
+    for mass, kept in ((0.5, 1), (0.501, 2), (0.75, 2), (0.76, 3), (1.0, 4)):
+        cut = truncate(logits, [(TOP_P, TOP_P.tensors([mass], CPU))])
         assert (cut > -torch.inf).sum() == kept
 
 
@@ -62,9 +64,10 @@ def test_truncation_equals_transformers_warpers(seed, top_k, top_p, min_p):
     expected = MinPLogitsWarper(min_p)(None, expected) if min_p else expected
     own = truncate(
         logits,
-        torch.full((3,), top_k),
-        torch.full((3,), top_p),
-        torch.full((3,), min_p),
+        [
+            (rule, rule.tensors([value] * 3, CPU))
+            for rule, value in ((TOP_K, top_k), (TOP_P, top_p), (MIN_P, min_p))
+        ],
     )
     # At the very edge of a nucleus the two sum in different orders; one token may differ there.
     assert ((own == -torch.inf) != (expected == -torch.inf)).sum(-1).le(1).all()
@@ -105,7 +108,7 @@ def test_log_probabilities_are_untempered():
 @given(st.integers(0, 1000), st.floats(0, 1))
 def test_a_row_that_is_unsure_of_every_token_has_one_candidate(seed, threshold):
     logits = torch.randn(4, 9, generator=torch.Generator().manual_seed(seed))
-    cut = greedy_below(logits, torch.full((4,), threshold))
+    cut = greedy_threshold.RULE.apply(logits, torch.full((4,), threshold))
     best = logits.softmax(dim=-1).amax(dim=-1)
     for row in range(4):
         left = cut[row].isfinite()
@@ -125,3 +128,21 @@ def test_greedy_threshold_of_one_is_greedy_and_of_nothing_is_off():
     assert torch.equal(drawn(greedy_threshold=1.0), logits.argmax(dim=-1))
     assert torch.equal(drawn(greedy_threshold=0.0), drawn())
     assert not torch.equal(drawn(), logits.argmax(dim=-1))
+
+
+def test_draws_stay_what_they_were():
+    """Stored completions were drawn like this, whatever the rows beside them asked for."""
+    logits = torch.randn(16, 500, generator=torch.Generator().manual_seed(0)) * 3
+    rules = [
+        SamplingRules(),
+        SamplingRules(temperature=1.0),
+        SamplingRules(temperature=2.0, top_k=3),
+        SamplingRules(temperature=0.7, top_p=0.5, min_p=0.1),
+        SamplingRules(temperature=1.5, greedy_threshold=0.3),
+        SamplingRules(temperature=1.3, top_k=40, top_p=0.9, min_p=0.02, greedy_threshold=0.05),
+        SamplingRules(temperature=3.0, min_p=0.01),
+        SamplingRules(temperature=1.2, top_p=0.95),
+    ]
+    own = choose(logits, RowRules.of(rules * 2, CPU), torch.arange(16), torch.arange(16) % 5)
+    first, second = [393, 38, 472, 48, 228, 5, 373, 474], [226, 335, 65, 476, 6, 22, 341, 327]
+    assert own.tokens.tolist() == first + second

@@ -7,7 +7,7 @@ import torch
 from harness.engines.contract import Request, SamplingRules
 from harness.engines.decoding.noise import noise_key
 from harness.engines.decoding.rules import RowRules, choose
-from harness.engines.vllm.drawing import KEY, drawn_of, force, payload
+from harness.engines.vllm.drawing import KEY, drawn_of, force, payload, refused
 
 RULES = (
     SamplingRules(temperature=0.7, top_k=5),
@@ -37,3 +37,21 @@ def test_forced_rows_hold_what_is_chosen_and_the_others_are_untouched():
 def test_a_greedy_request_carries_nothing():
     assert payload(Request((1,), 4)) is None
     assert drawn_of(None) is drawn_of({"other": 1}) is None
+
+
+def test_rules_that_greedy_rows_feel_are_carried_too(other_rules):
+    plain, felt = SamplingRules(top_k=3), SamplingRules(unrepeated=True)
+    assert payload(Request((1,), 4, sampling=plain)) is None
+    assert payload(Request((1,), 4, sampling=felt))[0] == {"unrepeated": True}
+
+
+def test_what_vllm_cannot_follow_is_refused_by_name(other_rules):
+    assert refused(SamplingRules(temperature=1.0, top_p=0.5), None) is None
+    assert refused(SamplingRules(top_p=0.5), "ngram") is None
+    rule, problem = refused(SamplingRules(temperature=0.7), "ngram")
+    assert f"{rule} {problem}".startswith("temperature 0.7 with engine.speculation: ngram, which")
+    rule, problem = refused(SamplingRules(temperature=0.7, cooling=0.5), None)
+    assert f"{rule} {problem}" == (
+        "cooling 0.5 keeps a state for every sequence, which vllm cannot bring back; leave it "
+        "out, or use engine.name: transformers"
+    )

@@ -1,0 +1,56 @@
+"""Greedy threshold: a model that is unsure of every token draws noise rather than variety."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from harness.sampling.rule import LogitsRule, Value
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class GreedyThreshold(LogitsRule):
+    """Leaves the best token alone where even its probability is below the threshold."""
+
+    name = "greedy_threshold"
+    field = Annotated[float, Field(ge=0, le=1)]
+    description = (
+        "The most probable token is taken wherever its probability, after temperature and before "
+        "any cut, is below this one. 0, the default, is off."
+    )
+    neutral = 0.0
+    place = 10
+    keeps_best = True
+    column = 4
+    idle = 1e-30
+    strictest = 1.0
+    example = 0.5
+
+    def content(self, value: Value) -> tuple[Value, ...]:
+        """The bare value, left out where it is off: most keys are older than this rule."""
+        return (value,) if value else ()
+
+    def apply(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Masked but for the best token where it is below; the comparison is strict, so 0 is off.
+
+        Of equally probable tokens the first is the best.
+        """
+        best = logits.argmax(dim=-1, keepdim=True)
+        unsure = logits.softmax(dim=-1).gather(-1, best) < rows[:, None]
+        return logits.masked_fill(unsure, -math.inf).scatter(-1, best, logits.gather(-1, best))
+
+    def excluded(
+        self, value: Value, score: float, best: Sequence[float], slack: float
+    ) -> str | None:
+        """Another token than the best one, whose probability is below the threshold."""
+        if math.exp(best[0]) < value - slack and score < best[0] - slack:
+            return f"drawn where the best has {math.exp(best[0]):.3f}, greedy_threshold is {value}"
+        return None
+
+
+RULE = GreedyThreshold()

@@ -1,0 +1,45 @@
+"""Temperature: how far draws spread; the one built-in rule that makes rows draw at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import NonNegativeFloat
+
+from harness.sampling.rule import LogitsRule, Value
+
+if TYPE_CHECKING:
+    from torch import Tensor, device
+
+
+class Temperature(LogitsRule):
+    """Divides the logits; 0 is greedy decoding."""
+
+    name = "temperature"
+    field = NonNegativeFloat
+    description = (
+        "Logits are divided by this number before a token is drawn: above 1 draws spread, below 1 "
+        "they gather at the most probable tokens. 0, the default, is greedy decoding."
+    )
+    neutral = 0.0
+    place = 0
+    draws = True
+    keeps_best = True
+    column = 0
+    example = 2.0
+
+    def content(self, value: Value) -> tuple[Value, ...]:
+        """The bare value, always."""
+        return (value,)
+
+    def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
+        """Divisors [R]; a greedy row is divided by 1."""
+        return super().tensors([value or 1.0 for value in rows], device)
+
+    def apply(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """The logits [R, V], divided."""
+        return logits / rows[:, None]
+
+
+RULE = Temperature()

@@ -1,0 +1,56 @@
+"""Top-k: draws from the k most probable tokens (Fan et al. 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import PositiveInt
+
+from harness.sampling.rule import CountRule, Value
+
+if TYPE_CHECKING:
+    from torch import Tensor, device
+
+_ALL = 2**63 - 1
+
+
+class TopK(CountRule):
+    """Keeps the k most probable tokens; of equally probable ones the first come in."""
+
+    name = "top_k"
+    field = PositiveInt | None
+    description = (
+        "Tokens are drawn from this many of the most probable ones. null, the default, is all."
+    )
+    neutral = None
+    place = 20
+    column = 1
+    idle = 2**31
+    strictest = 1
+    example = 3
+
+    def content(self, value: Value) -> tuple[Value, ...]:
+        """The bare value, always."""
+        return (value,)
+
+    def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
+        """Counts [R], int64."""
+        import torch
+
+        return torch.tensor([value or _ALL for value in rows], device=device)
+
+    def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
+        """The count itself."""
+        del ordered
+        return rows
+
+    def excluded(
+        self, value: Value, score: float, best: Sequence[float], slack: float
+    ) -> str | None:
+        """A token with k or more that are more probable."""
+        above = sum(other > score + slack for other in best)
+        return f"{above} tokens are more probable, top_k is {value}" if above >= value else None
+
+
+RULE = TopK()

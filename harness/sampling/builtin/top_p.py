@@ -1,0 +1,56 @@
+"""Top-p, nucleus sampling: draws from the tokens with most of the mass (Holtzman et al. 2020)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from harness.sampling.rule import CountRule, Value
+
+if TYPE_CHECKING:
+    from torch import Tensor, device
+
+
+class TopP(CountRule):
+    """Keeps the smallest set of most probable tokens whose mass reaches p."""
+
+    name = "top_p"
+    field = Annotated[float, Field(gt=0, le=1)]
+    description = (
+        "Tokens are drawn from the smallest set of most probable ones whose probabilities, "
+        "renormalised over what top_k has kept, add up to this. 1.0, the default, is all."
+    )
+    neutral = 1.0
+    place = 30
+    column = 2
+    strictest = 1e-6
+    example = 0.5
+
+    def content(self, value: Value) -> tuple[Value, ...]:
+        """The bare value, always."""
+        return (value,)
+
+    def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
+        """Masses [R]; no sum reaches that of a row that keeps all, whatever it is rounded to."""
+        return super().tensors([math.inf if value == 1 else value for value in rows], device)
+
+    def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
+        """Tokens with less than p before them; the one that reaches p is the last."""
+        probabilities = ordered.softmax(dim=-1)
+        before = probabilities.cumsum(dim=-1) - probabilities
+        return (before < rows[:, None]).sum(dim=-1)
+
+    def excluded(
+        self, value: Value, score: float, best: Sequence[float], slack: float
+    ) -> str | None:
+        """A token with p or more before it."""
+        mass = sum(math.exp(other) for other in best if other > score + slack)
+        return (
+            f"mass {mass:.3f} is more probable, top_p is {value}" if mass >= value + slack else None
+        )
+
+
+RULE = TopP()
