@@ -267,7 +267,7 @@ def test_a_neutral_dose_that_is_not_neutral_fails_the_run(project):
     """The defect that must never be reported over: a mask of no points that masks some."""
     project.makeconftest(
         """
-        import harness.resolve.resolver as resolve
+        import harness.resolve.router_mask as resolve
 
         original = resolve.mask_of
 
