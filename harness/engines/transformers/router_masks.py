@@ -23,7 +23,7 @@ class _Pass:
     """The pass that is running: R rows x T columns, N = R x T tokens."""
 
     slots: slice
-    positions: torch.Tensor
+    columns: torch.Tensor
     masks: torch.Tensor  # [N, routers, experts]
     replace: torch.Tensor | None  # [N], None where no row replaces
     zero: torch.Tensor  # [N]
@@ -108,7 +108,7 @@ class RouterMaskRows:
             table[[one, other]] = table[[other, one]]
         self._modes[one], self._modes[other] = self._modes[other], self._modes[one]
 
-    def begin(self, slots: slice, positions: torch.Tensor) -> None:
+    def begin(self, slots: slice, positions: torch.Tensor, columns: torch.Tensor) -> None:
         """Lay out the rows' masks token by token, once for all layers of the coming pass."""
         modes = set(self._modes[slots])
         if modes <= {None}:
@@ -118,7 +118,7 @@ class RouterMaskRows:
         replaces = "replace_topk" in modes
         self._pass = _Pass(
             slots,
-            positions,
+            columns,
             self._masks[slots].repeat_interleave(width, dim=0),
             self._replace[slots].repeat_interleave(width) if replaces else None,
             self._zero[slots].repeat_interleave(width),
@@ -131,7 +131,7 @@ class RouterMaskRows:
         if current is None:
             return
         spare = self._changed.shape[1] - 1
-        columns = torch.where(current.positions < 0, spare, current.positions)
+        columns = torch.where(current.columns < 0, spare, current.columns)
         for table, counts in zip((self._changed, self._emptied), current.counts, strict=True):
             table[current.slots].scatter_(1, columns, counts.view_as(columns))
 
