@@ -224,10 +224,10 @@ def _metric_problem(text: str, case: PlannedCase) -> str:
     gate: Gate = parse_gate(text)
     if isinstance(gate, NeutralEqualsBaseline | SameAcross):
         return ""
-    forward = case.experiment.measure == "forward"
+    measure = case.experiment.measure
     names = case.metrics
     if gate.metric is not None and gate.metric not in names:
-        measuring = "measure: forward" if forward else case.task.name
+        measuring = case.task.name if measure == "generate" else f"measure: {measure}"
         return (
             f"{text!r}: {measuring} has no metric {gate.metric!r};"
             f"{suggestion(gate.metric, names)} it measures {', '.join(names)}"

@@ -1,8 +1,9 @@
 """`same across AXIS`: an axis that must change nothing, such as the engine, changes nothing.
 
 Cases that differ in this axis alone, baselines among them, must have generated the same tokens,
-draw by draw, with log-probabilities within 1e-4 of each other; forward passes must have measured
-the same numbers to 1e-3, relative or absolute. Meant for float32: 16-bit types round more.
+draw by draw, with log-probabilities within 1e-4 of each other; forward passes and likelihoods must
+have measured the same numbers to 1e-3, relative or absolute. Meant for float32: 16-bit types round
+more.
 
 Undecided: a case that another value of the axis has no match for, one that is not complete, and two
 of which one has samples, draws or metrics that the other lacks.
@@ -85,7 +86,7 @@ def _departures(one: CaseResult, other: CaseResult) -> Iterator[str]:
         )
         if departure is not None:
             yield str(departure)
-    if one.case.experiment.measure == "forward":
+    if one.case.experiment.measure != "generate":
         yield from _different_numbers(one, other)
 
 

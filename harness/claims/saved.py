@@ -37,6 +37,9 @@ SCHEMA_VERSION = 1
 NAME = r"[A-Za-z0-9_.+-]*[A-Za-z_][A-Za-z0-9_.+-]*"
 _FILE = re.compile(rf"(\d+)_({NAME})\.json")
 
+#: What is measured without completions, so that samples.jsonl has no line of it.
+_WITHOUT_DRAWS = {"forward": "forward passes", "likelihood": "likelihoods"}
+
 #: Case id -> metric -> sample id -> value.
 Values = Mapping[str, Mapping[str, Mapping[str, float]]]
 
@@ -194,19 +197,21 @@ def _of_directory(directory: Path) -> SavedRun:
 
 
 def _forward_values(directory: Path, report: Report) -> Values:
-    """What cases of forward passes measured of each sample: they have no line in samples.jsonl."""
+    """What cases without completions measured of each sample: no line of samples.jsonl has it."""
     ids = {
-        case.id
+        case.id: _WITHOUT_DRAWS[measure]
         for case in report.cases
-        if case.status == "complete" and case.settings.get("measure") == "forward"
+        if case.status == "complete"
+        and (measure := str(case.settings.get("measure"))) in _WITHOUT_DRAWS
     }
     if not ids:
         return {}
     try:
         results = list(read_records(directory / RECORDS))
     except StoreError as error:
+        what = next(iter(ids.values()))
         raise ReportError(
-            f"{error}; the values per sample of forward passes are in {RECORDS}: copy it from the "
+            f"{error}; the values per sample of {what} are in {RECORDS}: copy it from the "
             "report's first place, or run it again"
         ) from error
     return {each.case.id: each.sample_metrics for each in results if each.case.id in ids}

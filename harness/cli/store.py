@@ -80,7 +80,9 @@ def contents_table(kept: Sequence[Kept]) -> str:
     rows = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("model", "fingerprint", "settings"):
         rows.add_column(title, overflow="fold")
-    for title in ("completions", "tokens", "size"):
+    # Of scores are told where there are any: few stores have them.
+    scorings = any(each.scorings for each in kept)
+    for title in ("completions", "tokens", *["scorings"] * scorings, "size"):
         rows.add_column(title, justify="right", no_wrap=True)
     rows.add_column("latest", no_wrap=True)
     for each in kept:
@@ -92,6 +94,7 @@ def contents_table(kept: Sequence[Kept]) -> str:
             settings,
             f"{each.completions:,}",
             f"{each.tokens:,}",
+            *[f"{each.scorings:,}"] * scorings,
             _size(each.size),
             f"{datetime.fromtimestamp(each.newest, UTC).astimezone():%Y-%m-%d %H:%M}",
         )

@@ -18,7 +18,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from harness.interventions.base import Intervention
 from harness.spec.steering_terms import Site
@@ -181,6 +181,13 @@ class Scored:
     def tokens(self) -> int:
         """Tokens that were scored."""
         return sum(map(len, self.log_probabilities))
+
+
+Asked: TypeAlias = Request | Scoring
+"""What has a key, is stored under it and is made once for all who ask it."""
+
+Answer: TypeAlias = Completion | Scored
+"""What comes back for it; both say by `error` why nothing does."""
 
 
 @dataclass(frozen=True, slots=True)

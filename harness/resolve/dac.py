@@ -108,10 +108,10 @@ class DifferenceSource:
 
 def check_dac(experiment: Experiment, settings: DacSettings) -> None:
     """Raise `FieldError` for what cannot be, before weights are loaded."""
-    if experiment.measure == "forward":
+    if experiment.measure != "generate":
+        what = "forward passes" if experiment.measure == "forward" else "likelihoods"
         raise FieldError(
-            "measure",
-            "forward passes read given texts, but dac decides as it generates; use steering",
+            "measure", f"{what} read given texts, but dac decides as it generates; use steering"
         )
     count, _ = hidden_shape(load_config(experiment.model))
     names = [each.called for each in settings.properties]

@@ -23,6 +23,7 @@ def check_case(case: PlannedCase) -> None:
         load_config(experiment.model)
         check_engine(experiment)
         pairs_of(experiment)
+        check_likelihood(experiment)
         check_intervention(experiment)
         check_styles(experiment, case.task)
         check_metric(case)
@@ -32,6 +33,16 @@ def check_case(case: PlannedCase) -> None:
         raise source.locate(FieldError("task", str(error))) from error
     except ModelError as error:
         raise source.locate(FieldError("model", str(error))) from error
+
+
+def check_likelihood(experiment: Experiment) -> None:
+    """Raise `FieldError` for prompts behind which no task's reference answer is scored."""
+    if experiment.measure == "likelihood" and experiment.prompt.pairs is not None:
+        raise FieldError(
+            "prompt.pairs",
+            "likelihoods are those behind a task's own prompts; leave it out, or use measure: "
+            "forward, which reads the pairs' answers",
+        )
 
 
 def check_metric(case: PlannedCase) -> None:

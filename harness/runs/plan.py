@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from harness.engines.contract import Request, SamplingRules, Stop
+from harness.engines.contract import Asked, Request, SamplingRules, Scoring, Stop
 from harness.errors import FieldError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
+from harness.measure.likelihood import Choices, choices_of
 from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.resolve.tasks import task_of
 from harness.spec import Case, Experiment
-from harness.statistics.metric_kinds import FORWARD, OF_ROUTERS
+from harness.statistics.metric_kinds import FORWARD, LIKELIHOOD, OF_CHOICES, OF_ROUTERS
 from harness.tasks.base import Sample, Score, Style, Task
 from harness.tasks.conversations import render
 from harness.tasks.pairs.aligned import AlignedPair
@@ -48,8 +49,8 @@ class PlannedCase:
         """The primary metric: the spec's choice, or else the first that the case measures."""
         if self.experiment.metric is not None:
             return self.experiment.metric
-        forward = self.experiment.measure == "forward"
-        return next(iter(FORWARD)) if forward else self.task.metric
+        first = {"forward": next(iter(FORWARD)), "likelihood": next(iter(LIKELIHOOD))}
+        return first.get(self.experiment.measure, self.task.metric)
 
     @property
     def metrics(self) -> list[str]:
@@ -61,6 +62,9 @@ class PlannedCase:
 
             routers = has_routers(load_config(self.experiment.model))
             found = [name for name in FORWARD if routers or name not in OF_ROUTERS]
+        elif self.experiment.measure == "likelihood":
+            choices = self.task.distractors(self.task.samples[0])
+            found = [name for name in LIKELIHOOD if choices or name not in OF_CHOICES]
         else:
             draws = self.experiment.sampling.draws
             found = list(self.task.metrics([Score(correct=False, parsed=False)] * draws))
@@ -101,7 +105,7 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a completion belongs: a case's sample and draw."""
+    """Where an answer belongs: a case's sample and draw."""
 
     case: str
     sample: str
@@ -109,6 +113,7 @@ class Place:
 
 
 _PromptKey: TypeAlias = tuple[Task, Sample, Style, str | None]
+_ChoicesKey: TypeAlias = tuple[Task, Sample, Style]
 
 
 @dataclass
@@ -116,9 +121,10 @@ class Plan:
     """Distinct requests in the order to run them, with the places that each one fills."""
 
     tokenizer: Any
-    places: dict[Request, list[Place]] = field(default_factory=dict)
+    places: dict[Asked, list[Place]] = field(default_factory=dict)
     refused: dict[Place, str] = field(default_factory=dict)
     _prompts: dict[_PromptKey, tuple[int, ...] | str] = field(default_factory=dict)
+    _choices: dict[_ChoicesKey, Choices | str] = field(default_factory=dict)
 
     def add(self, case: PlannedCase, intervention: Intervention | None) -> None:
         """Add all requests of a case, or none when one of its prompts cannot be rendered.
@@ -135,16 +141,18 @@ class Plan:
         case: PlannedCase,
         intervention: Intervention | None,
         refused: dict[Place, str] | None = None,
-    ) -> list[tuple[Place, Request]]:
+    ) -> list[tuple[Place, Asked]]:
         """All requests of a case, with the place that each one fills.
 
-        A case that measures forward passes asks for no completion at all. Samples without a usable
-        pair are left out, and noted in `refused` with the reason.
+        A case that measures forward passes asks for nothing at all. Samples without a usable pair,
+        or without an answer to score, are left out, and noted in `refused` with the reason.
         """
         if case.experiment.measure == "forward":
             return []
+        if case.experiment.measure == "likelihood":
+            return self._scorings(case, intervention, refused)
         check_tokenizer(case.experiment, self.tokenizer)
-        found = []
+        found: list[tuple[Place, Asked]] = []
         for sample in case.task.samples:
             prompt = self._prompt(case, sample)
             for draw in range(case.experiment.sampling.draws):
@@ -154,6 +162,39 @@ class Plan:
                 elif refused is not None:
                     refused[place] = prompt
         return found
+
+    def choices(self, case: PlannedCase, sample: Sample) -> Choices | None:
+        """What is scored behind a prompt; None for a refused one."""
+        choices = self._scored(case, sample)
+        return None if isinstance(choices, str) else choices
+
+    def _scorings(
+        self,
+        case: PlannedCase,
+        intervention: Intervention | None,
+        refused: dict[Place, str] | None,
+    ) -> list[tuple[Place, Asked]]:
+        """One scoring for every sample of a case."""
+        found: list[tuple[Place, Asked]] = []
+        for sample in case.task.samples:
+            place = Place(case.id, sample.id, 0)
+            prompt, choices = self._prompt(case, sample), self._scored(case, sample)
+            if not isinstance(prompt, str) and not isinstance(choices, str):
+                found.append((place, Scoring(prompt, choices.continuations, intervention)))
+            elif refused is not None:
+                refused[place] = str(prompt if isinstance(prompt, str) else choices)
+        return found
+
+    def _scored(self, case: PlannedCase, sample: Sample) -> Choices | str:
+        """What is scored, or why nothing is; the conditions of a sweep share it."""
+        style = case.experiment.prompt.style
+        key = (case.task, sample, style)
+        if key not in self._choices:
+            try:
+                self._choices[key] = choices_of(self.tokenizer, case.task, sample, style)
+            except TaskError as error:
+                self._choices[key] = str(error).removeprefix(f"{sample.id}: ")
+        return self._choices[key]
 
     def prompt_text(self, case: PlannedCase, sample: Sample) -> str:
         """A prompt as the model reads it, special tokens included; empty for a refused one."""

@@ -271,12 +271,13 @@ class Experiment(Settings):
     """A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."""
     task: TaskSettings
     prompt: PromptSettings = PromptSettings()
-    measure: Literal["generate", "forward"] = "generate"
-    """Answers that are scored, or forward passes over the reference answer in both chat styles."""
+    measure: Literal["generate", "forward", "likelihood"] = "generate"
+    """Answers that are scored; forward passes over the reference answer in both chat styles; or how
+    likely the reference answer is behind its prompt."""
     forward: ForwardSettings = ForwardSettings()
     metric: str | None = None
     """The metric that tables, plots and gates without one are about: any that the task, or
-    the forward passes, measure, such as tool_call. Their own first one when left out."""
+    the measure, measures, such as tool_call. Their own first one when left out."""
     intervention: InterventionSettings | None = None
     sampling: SamplingSettings = SamplingSettings()
     engine: EngineSettings = EngineSettings()

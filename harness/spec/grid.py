@@ -148,6 +148,10 @@ def _check(experiment: Experiment) -> None:
         raise FieldError(
             "axes.prompt.style", "forward passes read both chat styles in one case; leave it out"
         )
+    if experiment.measure == "likelihood":
+        drawn = next((axis for axis in axes if axis.partition(".")[0] == "sampling"), None)
+        if drawn is not None:
+            raise FieldError(f"axes.{drawn}", "likelihoods draw nothing; leave it out")
     total = prod(len(values) for values in axes.values())
     if total > MOST_CASES:
         raise FieldError("axes", f"{total} cases; at most {MOST_CASES} are accepted")

@@ -7,8 +7,14 @@
 | `js` | nats, 0 to ln 2 | neither: how far two predictions are apart |
 | `routing_tv`, `routing_jaccard` | none, 0 to 1 | neither: how far two routings are apart |
 
-None of these is a share: values that happen to lie between 0 and 1 are numbers all the same. A
-task's metrics are shares of right (or parsed, ...) answers, and higher is better.
+| metric of likelihoods | unit | better |
+| --- | --- | --- |
+| `reference_nll` | nats per token of the reference answer | lower: it is likelier |
+| `reference_greedy` | share of these tokens that are the most probable ones | higher |
+| `choice_accuracy` | share of samples whose reference beats every wrong choice | higher |
+
+No metric of forward passes is a share: values that happen to lie between 0 and 1 are numbers all
+the same. A task's metrics are shares of right (or parsed, ...) answers, and higher is better.
 """
 
 from __future__ import annotations
@@ -52,12 +58,24 @@ FORWARD: Mapping[str, MetricKind] = MappingProxyType(
 OF_ROUTERS = frozenset({"routing_tv", "routing_jaccard"})
 
 
+#: Metrics of likelihoods, the primary one first.
+LIKELIHOOD: Mapping[str, MetricKind] = MappingProxyType(
+    {"reference_nll": _LOSS, "reference_greedy": SCORE, "choice_accuracy": SCORE}
+)
+#: Those that only a task with wrong choices has.
+OF_CHOICES = frozenset({"choice_accuracy"})
+
+_OF_MEASURE: Mapping[object, Mapping[str, MetricKind]] = MappingProxyType(
+    {"forward": FORWARD, "likelihood": LIKELIHOOD}
+)
+
+
 def metric_kind(measure: object, metric: str) -> MetricKind:
-    """The kind of a metric of an experiment with this `measure` (`generate` or `forward`).
+    """The kind of a metric of an experiment with this `measure`.
 
     One that another version measured has no known direction.
     """
-    return FORWARD.get(metric, _DISTANCE) if measure == "forward" else SCORE
+    return _OF_MEASURE[measure].get(metric, _DISTANCE) if measure in _OF_MEASURE else SCORE
 
 
 def directionless(metric: str) -> str:
