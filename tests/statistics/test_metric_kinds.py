@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.statistics.metric_kinds import FORWARD, directionless, metric_kind
+from harness.statistics.metric_kinds import FORWARD, LIKELIHOOD, directionless, metric_kind
 
 
 @pytest.mark.parametrize("metric", FORWARD)
@@ -12,6 +12,16 @@ def test_only_a_loss_of_forward_passes_has_a_direction_and_none_is_a_share(metri
     kind = metric_kind("forward", metric)
     assert kind.good == ("lower" if metric.startswith("nll_") else "neither")
     assert not kind.share
+
+
+def test_a_likelihood_is_better_the_likelier_the_reference_is():
+    kinds = {name: metric_kind("likelihood", name) for name in LIKELIHOOD}
+    assert {name: kind.good for name, kind in kinds.items()} == {
+        "reference_nll": "lower",
+        "reference_greedy": "higher",
+        "choice_accuracy": "higher",
+    }
+    assert [name for name, kind in kinds.items() if not kind.share] == ["reference_nll"]
 
 
 def test_a_tasks_metric_is_a_share_and_higher_is_better_whatever_it_is_called():
