@@ -7,6 +7,7 @@
     ├── TaskError                a task that is missing, or data that is not what it claims to be
     ├── VectorError              a file of steering vectors that cannot be read or written
     ├── OutputError              an output that was asked for where nothing can be written
+    ├── RegistryError            a name that nothing is registered by, or that two things would have
     ├── RequestError             one request that an engine refuses; the requests beside it go on
     ├── SandboxError             untrusted code cannot be run at the isolation that was asked for
     ├── StoreError               a completion store, or a run's records, that cannot be used
@@ -108,6 +109,10 @@ class VectorError(TitrateError):
 
 class OutputError(TitrateError):
     """A file or a folder that was asked for where nothing can be written."""
+
+
+class RegistryError(TitrateError):
+    """A name that nothing is registered by, that is taken, or whose object cannot be imported."""
 
 
 class RequestError(TitrateError):

@@ -37,7 +37,7 @@ for line in sys.stdin:
         if limit is not None:
             import resource
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        main = {"pytest": pytest.main, "titrate": harness.cli.main}[program]
+        main = {"pytest": pytest.main, "titrate": harness.cli.main.main}[program]
         status = int(main(arguments))
         sys.stdout.flush()
         sys.stderr.flush()

@@ -12,7 +12,7 @@ import pytest
 # A middle process starts a worker with a child of its own; both wait for what never comes.
 WORKER = """
 import os, subprocess, sys, time
-from harness import parent
+from harness.processes import parent
 if sys.argv[2] == "looks":
     del os.pidfd_open
 child = subprocess.Popen(["sleep", "1000"])
@@ -43,12 +43,12 @@ def test_a_worker_and_its_children_end_when_their_controller_is_killed(how):
 def test_a_controller_that_is_gone_already_ends_it_at_once():
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    code = f"from harness import parent; parent.end_with({gone.pid}); print('alive')"
+    code = f"from harness.processes import parent; parent.end_with({gone.pid}); print('alive')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
 
 
 def test_nothing_ends_while_the_controller_lives():
-    code = f"from harness import parent; parent.end_with({os.getpid()}); print('alive')"
+    code = f"from harness.processes import parent; parent.end_with({os.getpid()}); print('alive')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == b"alive\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.sandbox import pool
 from tools.zoo import build, building, recipes
 
 ROOT = Path(__file__).parents[3]
@@ -65,3 +66,10 @@ def test_it_runs_as_a_script_from_anywhere(here):
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("build.py: the zoo has no recipe for cat; use one of moe, base")
+
+
+def test_a_model_is_not_trained_where_it_cannot_be_measured(here, capsys, monkeypatch):
+    monkeypatch.setattr(pool, "isolating", lambda: ())
+    error = refused(capsys, "base")
+    assert error.startswith("build.py: code that a model wrote cannot be isolated")
+    assert not (here / "base").exists()

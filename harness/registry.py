@@ -1,0 +1,163 @@
+"""What can be added to Titrate by name, with no line of it changed: registries of lazy entries.
+
+- An entry is a name and a reference `"module:object"`, imported when it is first asked for.
+- An installed package adds entries by a registry's entry-point group (`titrate.interventions`);
+  a project's conftest.py by `register`, with a reference or with the object itself.
+- A name means one thing: a second entry of the same name is refused, and told what has the name.
+
+    [project.entry-points."titrate.interventions"]
+    clamp = "my_package.clamp:KIND"
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from harness.errors import RegistryError
+
+T = TypeVar("T")
+
+
+def load_object(reference: str) -> Any:
+    """The object of a reference `"module:object"`, which may be an attribute of an attribute.
+
+    Raises:
+        ImportError: the module cannot be imported.
+        AttributeError: it has no such object.
+        ValueError: the reference is not of this form.
+    """
+    module, colon, path = reference.partition(":")
+    if not (module and colon and path):
+        raise ValueError(f'{reference!r} is no reference; write "module:object"')
+    found: Any = import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+@dataclass(frozen=True)
+class _Entry:
+    target: Any
+    """A reference, or the object itself."""
+    origin: str
+    """Who brought it, in words."""
+
+    def __str__(self) -> str:
+        return f"{self.target} ({self.origin})"
+
+
+class Registry(Generic[T]):
+    """Objects of one sort by name.
+
+    Args:
+        noun: What one of them is called in messages, such as `task`.
+        group: The entry-point group by which installed packages add to it.
+        builtin: References of its own entries, by name.
+    """
+
+    def __init__(self, noun: str, group: str, builtin: Mapping[str, str]) -> None:
+        self.noun = noun
+        self.group = group
+        self._entries = {name: _Entry(target, "built in") for name, target in builtin.items()}
+        self._loaded: dict[str, T] = {}
+        self._installed = False
+
+    def get(self, name: str) -> T:
+        """The object of a name, imported now if nobody asked for it before.
+
+        Raises RegistryError for a name that nothing has, and for one that cannot be imported.
+        """
+        if name not in self._loaded:
+            entry = self._entry(name)
+            try:
+                target = entry.target
+                self._loaded[name] = load_object(target) if isinstance(target, str) else target
+            except (ImportError, AttributeError, ValueError) as error:
+                raise RegistryError(
+                    f"{self.noun} {name}: {entry} cannot be imported: {error}"
+                ) from error
+        return self._loaded[name]
+
+    def names(self) -> tuple[str, ...]:
+        """All names: the built-in ones in their order, then those that were added."""
+        self._install()
+        return tuple(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries or name in self.names()
+
+    def register(self, name: str, target: str | T) -> None:
+        """Add an entry, for this process: a reference `"module:object"`, or the object itself.
+
+        Raises RegistryError for a name that is taken.
+        """
+        self._install()
+        entry = _Entry(target, "registered in this process")
+        self._check_free(name, entry, self._entries)
+        self._entries[name] = entry
+
+    def unregister(self, name: str) -> None:
+        """Take back what `register` added. Raises RegistryError for a name that nothing has."""
+        self._entry(name)
+        del self._entries[name]
+        self._loaded.pop(name, None)
+
+    def summaries(self) -> dict[str, str]:
+        """A line for each name: its object's `summary`, or the first line of its docstring.
+
+        What cannot be imported has a line that says so.
+        """
+        return {name: self._summary(name) for name in self.names()}
+
+    def _summary(self, name: str) -> str:
+        try:
+            found = self.get(name)
+        except RegistryError as error:
+            return str(error)
+        text = getattr(found, "summary", None) or inspect.getdoc(found) or ""
+        return str(text).partition("\n")[0]
+
+    def _entry(self, name: str) -> _Entry:
+        if name not in self:
+            known = self.names()
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f" did you mean {close[0]}?" if close else ""
+            listed = f"known: {', '.join(known)}" if known else "none is registered"
+            raise RegistryError(f"{name!r} is not a {self.noun};{meant} {listed}")
+        return self._entries[name]
+
+    def _install(self) -> None:
+        """Read the entry points of installed packages, once."""
+        if self._installed:
+            return
+        found: dict[str, _Entry] = {}
+        for point in entry_points(group=self.group):
+            entry = _Entry(point.value, f"of {point.dist.name if point.dist else 'a package'}")
+            self._check_free(point.name, entry, self._entries | found)
+            found[point.name] = entry
+        self._entries |= found
+        self._installed = True
+
+    def _check_free(self, name: str, entry: _Entry, taken: Mapping[str, _Entry]) -> None:
+        if name in taken:
+            raise RegistryError(
+                f"{self.noun} {name}: {entry} cannot have this name, which is taken by "
+                f"{taken[name]}; choose another"
+            )
+
+
+interventions: Registry[Any] = Registry("kind of intervention", "titrate.interventions", {})
+rules: Registry[Any] = Registry("sampling rule", "titrate.rules", {})
+measures: Registry[Any] = Registry("measure", "titrate.measures", {})
+metrics: Registry[Any] = Registry("metric", "titrate.metrics", {})
+tasks: Registry[Any] = Registry("task", "titrate.tasks", {})
+triggers: Registry[Any] = Registry("trigger", "titrate.triggers", {})
+judges: Registry[Any] = Registry("judge", "titrate.judges", {})
+engines: Registry[Any] = Registry("engine", "titrate.engines", {})
+exports: Registry[Any] = Registry("export", "titrate.exports", {})
