@@ -154,10 +154,40 @@ class Registry(Generic[T]):
 
 interventions: Registry[Any] = Registry("kind of intervention", "titrate.interventions", {})
 rules: Registry[Any] = Registry("sampling rule", "titrate.rules", {})
-measures: Registry[Any] = Registry("measure", "titrate.measures", {})
-metrics: Registry[Any] = Registry("metric", "titrate.metrics", {})
+measures: Registry[Any] = Registry(
+    "measure",
+    "titrate.measures",
+    {
+        "generate": "harness.measure.generate:MEASURE",
+        "forward": "harness.measure.forward:MEASURE",
+        "likelihood": "harness.measure.likelihood:MEASURE",
+    },
+)
+metrics: Registry[Any] = Registry(
+    "metric",
+    "titrate.metrics",
+    {
+        "median_tokens": "harness.metrics.completions:MEDIAN_TOKENS",
+        "answer_perplexity": "harness.metrics.completions:PERPLEXITY",
+    },
+)
 tasks: Registry[Any] = Registry("task", "titrate.tasks", {})
 triggers: Registry[Any] = Registry("trigger", "titrate.triggers", {})
 judges: Registry[Any] = Registry("judge", "titrate.judges", {})
-engines: Registry[Any] = Registry("engine", "titrate.engines", {})
+engines: Registry[Any] = Registry(
+    "engine",
+    "titrate.engines",
+    {
+        "transformers": "harness.engines.transformers.entry:ENGINE",
+        "vllm": "harness.engines.vllm.entry:ENGINE",
+    },
+)
 exports: Registry[Any] = Registry("export", "titrate.exports", {})
+columns: Registry[Any] = Registry(
+    "token column",
+    "titrate.columns",
+    {
+        "alpha": "harness.metrics.column:ALPHA",
+        "log_probability": "harness.metrics.column:LOG_PROBABILITY",
+    },
+)

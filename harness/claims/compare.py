@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import Any
 
 from harness.claims.saved import SavedRun
@@ -158,8 +157,9 @@ def _row(before: SavedRun, after: SavedRun, case: CaseReport, metric: str) -> Ro
             f"{after.name} ({sizes[1]}, such as {next(iter(own), 'none')})"
         )
     own, other = ({sample: side[sample] for sample in shared} for side in (own, other))
-    versus = paired(own, other, case.kind(metric))
-    before_mean, after_mean = fmean(other.values()), fmean(own.values())
+    kind = case.kind(metric)
+    versus = paired(own, other, kind)
+    before_mean, after_mean = kind.of(other.values()), kind.of(own.values())
     return Row(case, metric, before_mean, after_mean, versus, len(shared), sizes)
 
 

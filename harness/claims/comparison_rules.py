@@ -16,12 +16,13 @@ from harness.claims.compare import Comparison, Row, compare
 from harness.claims.gate_cases import Undecided, more
 from harness.claims.saved import SavedRun
 from harness.errors import ReportError, SpecError
+from harness.metrics.lookup import directionless
 from harness.spec.gate_expression import Rule, parse_rule
-from harness.statistics.metric_kinds import directionless
+from harness.statistics.bootstrap import LEAST_P
 from harness.store.results import UNDECIDED, GateResult
 
-#: Smallest p of a sign-flip test that draws its flips.
-_LEAST_DRAWN = 1e-4
+#: Smallest p of the tests that draw at random.
+_LEAST_DRAWN = {"sign_flip": 1e-4, "paired_bootstrap": LEAST_P}
 # How a report's gate tells that it was a rule: the run compared with, and the rule.
 _STATED = re.compile(r"compare (.+): ([^:]+:[^:]+)")
 
@@ -134,8 +135,7 @@ def _check_decidable(rule: Rule, row: Row, comparison: Comparison) -> None:
     n = row.versus.better + row.versus.worse + row.versus.unchanged
     # All samples changing in one direction is the most that a paired test can be shown.
     least = 2.0 ** (1 - n)
-    if row.versus.test == "sign_flip":
-        least = max(least, _LEAST_DRAWN)
+    least = max(least, _LEAST_DRAWN.get(row.versus.test, 0.0))
     if least * len(comparison.rows) >= rule.alpha:
         raise Undecided(
             f"{row.case.id}: {n} samples cannot bring p below {rule.alpha:g} over "

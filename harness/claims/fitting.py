@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from harness.errors import FieldError, SpecError
+from harness.metrics.lookup import directionless, metric_of
 from harness.spec import Case, Experiment
 from harness.spec.form import suggestion
 from harness.spec.gate_checks import axis_named, check_gate, intervenes, selects
@@ -29,7 +30,6 @@ from harness.spec.gate_expression import (
     parse_gate,
     parse_rule,
 )
-from harness.statistics.metric_kinds import directionless, metric_kind
 
 if TYPE_CHECKING:
     # Not at run time: it imports torch, and who starts workers does without.
@@ -71,7 +71,7 @@ def check_rule_metrics(cases: Sequence[PlannedCase], rules: Iterable[str]) -> No
         SpecError: there is one.
     """
     kinds = [
-        (name, metric_kind(case.experiment.measure, name))
+        (name, metric_of(case.experiment.measure, name))
         for case in _firsts(cases)
         for name in case.metrics
     ]
@@ -224,16 +224,15 @@ def _metric_problem(text: str, case: PlannedCase) -> str:
     gate: Gate = parse_gate(text)
     if isinstance(gate, NeutralEqualsBaseline | SameAcross):
         return ""
-    measure = case.experiment.measure
     names = case.metrics
     if gate.metric is not None and gate.metric not in names:
-        measuring = case.task.name if measure == "generate" else f"measure: {measure}"
+        measuring = f"measure: {case.measure.name}" if case.measure.reads else case.task.name
         return (
             f"{text!r}: {measuring} has no metric {gate.metric!r};"
             f"{suggestion(gate.metric, names)} it measures {', '.join(names)}"
         )
     metric = gate.metric or names[0]
-    kind = metric_kind(case.experiment.measure, metric)
+    kind = metric_of(case.experiment.measure, metric)
     if isinstance(gate, NoWorse) and kind.good == "neither":
         return f"{text!r}: {directionless(metric)}; bound it instead, such as {metric} <= 1"
     return _unreachable(text, gate) if kind.share else ""

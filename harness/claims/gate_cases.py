@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pydantic import JsonValue
+
 from harness.spec.form import suggestion
 from harness.spec.gate_checks import selects
 from harness.spec.gate_expression import Selection
@@ -34,7 +36,7 @@ def chosen(results: Sequence[CaseResult], where: Selection) -> list[CaseResult]:
     return cases
 
 
-def values_of(result: CaseResult, metric: str) -> Mapping[str, float]:
+def values_of(result: CaseResult, metric: str) -> Mapping[str, JsonValue]:
     """A case's value per sample; raises Undecided where the metric was not measured."""
     if metric not in result.sample_metrics:
         names = ", ".join(result.sample_metrics)

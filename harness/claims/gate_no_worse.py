@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from harness.claims.gate_cases import Undecided, chosen, more, values_of
 from harness.claims.saved import SavedRun
 from harness.errors import ReportError
+from harness.metrics.lookup import directionless
 from harness.spec.gate_expression import NoWorse
-from harness.statistics.metric_kinds import directionless
 from harness.statistics.paired import paired_interval
 from harness.store.results import CaseResult
 

@@ -1,9 +1,8 @@
 """`same across AXIS`: an axis that must change nothing, such as the engine, changes nothing.
 
 Cases that differ in this axis alone, baselines among them, must have generated the same tokens,
-draw by draw, with log-probabilities within 1e-4 of each other; forward passes and likelihoods must
-have measured the same numbers to 1e-3, relative or absolute. Meant for float32: 16-bit types round
-more.
+draw by draw, with log-probabilities within 1e-4 of each other; forward passes must have measured
+the same numbers to 1e-3, relative or absolute. Meant for float32: 16-bit types round more.
 
 Undecided: a case that another value of the axis has no match for, one that is not complete, and two
 of which one has samples, draws or metrics that the other lacks.
@@ -14,6 +13,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+
+from pydantic import JsonValue
 
 from harness.claims.gate_cases import Undecided, chosen, more
 from harness.spec.gate_checks import axis_named
@@ -86,7 +87,7 @@ def _departures(one: CaseResult, other: CaseResult) -> Iterator[str]:
         )
         if departure is not None:
             yield str(departure)
-    if one.case.experiment.measure != "generate":
+    if one.measure.reads:
         yield from _different_numbers(one, other)
 
 
@@ -100,5 +101,17 @@ def _different_numbers(one: CaseResult, other: CaseResult) -> Iterator[str]:
     for metric, values in other.sample_metrics.items():
         for sample, value in values.items():
             expected = one.sample_metrics[metric][sample]
-            if not math.isclose(value, expected, rel_tol=MEASURED, abs_tol=MEASURED):
-                yield f"{metric} of {sample}: {value:.6g} instead of {expected:.6g}"
+            if not _alike(value, expected):
+                yield f"{metric} of {sample}: {_shown(value)} instead of {_shown(expected)}"
+
+
+def _alike(value: JsonValue, expected: JsonValue) -> bool:
+    if isinstance(value, list) and isinstance(expected, list):
+        return len(value) == len(expected) and all(map(_alike, value, expected))
+    if isinstance(value, int | float) and isinstance(expected, int | float):
+        return math.isclose(value, expected, rel_tol=MEASURED, abs_tol=MEASURED)
+    return value == expected
+
+
+def _shown(value: JsonValue) -> str:
+    return f"{value:.6g}" if isinstance(value, int | float) else str(value)

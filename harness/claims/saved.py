@@ -7,7 +7,7 @@
 
 Numbers rise and are given once, under a lock; a file appears whole or not at all. A report's own
 directory can be compared with just as well: its `samples.jsonl` has the same values, and its
-`records.jsonl` those of forward passes, which leave no line there.
+`records.jsonl` those of given texts that were read, which leave no line there.
 """
 
 from __future__ import annotations
@@ -20,28 +20,27 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from harness.errors import ReportError, StoreError
 from harness.files.atomic import write_file
+from harness.registry import measures
 from harness.report.load import load_report, sample_records
 from harness.report.report import CaseReport, Report
 from harness.report.schema import validate
 from harness.report.write import RECORDS
 from harness.spec.form import suggestion
+from harness.spec.measure import measure_named
 from harness.store.records import read_records
-from harness.store.results import CaseResult
+from harness.store.results import CaseResult, SampleMetrics
 
 #: The `schema` of the saved runs that are written and read here.
 SCHEMA_VERSION = 1
 NAME = r"[A-Za-z0-9_.+-]*[A-Za-z_][A-Za-z0-9_.+-]*"
 _FILE = re.compile(rf"(\d+)_({NAME})\.json")
 
-#: What is measured without completions, so that samples.jsonl has no line of it.
-_WITHOUT_DRAWS = {"forward": "forward passes", "likelihood": "likelihoods"}
-
 #: Case id -> metric -> sample id -> value.
-Values = Mapping[str, Mapping[str, Mapping[str, float]]]
+Values = Mapping[str, SampleMetrics]
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ def _read(path: Path, name: str) -> SavedRun:
 def _of_directory(directory: Path) -> SavedRun:
     """A report's directory as a run to compare with."""
     report = load_report(directory)
-    values: dict[str, dict[str, dict[str, float]]] = {}
+    values: dict[str, dict[str, dict[str, JsonValue]]] = {}
     for line in sample_records(directory):
         if "metrics" not in line:
             raise ReportError(
@@ -193,25 +192,26 @@ def _of_directory(directory: Path) -> SavedRun:
             )
         for metric, value in line["metrics"].items():
             values.setdefault(line["case"], {}).setdefault(metric, {})[line["sample"]] = value
-    return SavedRun(str(directory), report, {**values, **_forward_values(directory, report)})
+    return SavedRun(str(directory), report, {**values, **_read_values(directory, report)})
 
 
-def _forward_values(directory: Path, report: Report) -> Values:
-    """What cases without completions measured of each sample: no line of samples.jsonl has it."""
-    ids = {
-        case.id: _WITHOUT_DRAWS[measure]
-        for case in report.cases
-        if case.status == "complete"
-        and (measure := str(case.settings.get("measure"))) in _WITHOUT_DRAWS
+def _read_values(directory: Path, report: Report) -> Values:
+    """What cases that read given texts have of each sample: samples.jsonl has no line of them."""
+    read = {
+        name: measure_named(name).noun for name in measures.names() if measure_named(name).reads
     }
-    if not ids:
+    nouns = {
+        case.id: read[case.measure]
+        for case in report.cases
+        if case.status == "complete" and case.measure in read
+    }
+    if not nouns:
         return {}
     try:
         results = list(read_records(directory / RECORDS))
     except StoreError as error:
-        what = next(iter(ids.values()))
         raise ReportError(
-            f"{error}; the values per sample of {what} are in {RECORDS}: copy it from the "
-            "report's first place, or run it again"
+            f"{error}; the values per sample of {next(iter(nouns.values()))} are in {RECORDS}: "
+            "copy it from the report's first place, or run it again"
         ) from error
-    return {each.case.id: each.sample_metrics for each in results if each.case.id in ids}
+    return {each.case.id: each.sample_metrics for each in results if each.case.id in nouns}

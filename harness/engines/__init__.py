@@ -1,4 +1,4 @@
-"""How tokens are made. `open_engine` is the one place that knows which engines exist."""
+"""How tokens are made: `open_engine` asks the registry for the engine that a spec names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.engines.contract import Engine
 from harness.errors import FieldError
+from harness.spec.engine_kind import engine_named
 from harness.spec.experiment import EngineSettings
 
 if TYPE_CHECKING:
@@ -50,16 +51,8 @@ def open_engine(model: str, settings: EngineSettings, needs: Declared | None = N
 
     `needs` are for an engine whose forward pass cannot change once it runs: what requests will do.
     """
-    if settings.name == "vllm":
-        from harness.engines.vllm.engine import VllmEngine
-
-        return VllmEngine(model, settings, needs)
-    from harness.models.loading import load
-
-    loaded = load(
-        model, dtype=settings.dtype, device=settings.device, device_map=settings.device_map
-    )
-    return engine_on(loaded, settings)
+    engine: Engine = engine_named(settings.name).opened(model, settings, needs)
+    return engine
 
 
 def engine_on(loaded: LoadedModel, settings: EngineSettings) -> Engine:

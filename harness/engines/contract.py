@@ -186,7 +186,7 @@ class Scored:
 Asked: TypeAlias = Request | Scoring
 """What has a key, is stored under it and is made once for all who ask it."""
 
-Answer: TypeAlias = Completion | Scored
+Reply: TypeAlias = Completion | Scored
 """What comes back for it; both say by `error` why nothing does."""
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.engines import KINDS
-from harness.engines.vllm.availability import check_machine
 from harness.errors import TitrateError
 from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench
 from harness.invariants.decoding import cached_equals_uncached
@@ -21,6 +20,7 @@ from harness.invariants.tiny_models import CONFIGS, POSITIONS, tiny_model
 from harness.models import zoo
 from harness.models.written import WrittenConfig
 from harness.spec import EngineSettings
+from harness.spec.engine_kind import engine_named
 from harness.store.results import InvariantResult
 
 if TYPE_CHECKING:
@@ -89,8 +89,10 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
     models = [model] if model is not None else [*_shipped()]
     settings = settings or EngineSettings()
     given = settings.model_dump(exclude=_VARIED)
-    if settings.name == "vllm":
-        check_machine(settings)
+    kind = engine_named(settings.name)
+    watched = kind.in_process
+    if not watched:  # an engine in this process is here, and its device is found when it is used
+        kind.check_machine(settings)
     engines = {name: each for name, each in ENGINES.items() if each["name"] == settings.name}
     found = []
     for reference in models:
@@ -98,13 +100,13 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
         for engine, varied in engines.items():
             under = EngineSettings.model_validate({**given, **varied})
             for family in FAMILIES:
-                excuse = family.excuse(config) or _out_of_scope(reference, family, settings)
+                excuse = family.excuse(config) or _out_of_scope(reference, config, family, settings)
                 bare = Check(reference, engine, under, family, None, excuse)
                 if excuse is not None:
                     found.append(bare)
                     continue
                 for identity in family.identities:
-                    watches = settings.name == "vllm" and identity in WATCHING
+                    watches = not watched and identity in WATCHING
                     why = _OUT_OF_REACH if watches else _untrue(identity, config)
                     found.append(replace(bare, identity=identity, excuse=why))
     return found
@@ -121,18 +123,16 @@ def _untrue(identity: Identity, config: Any) -> str | None:
 _OUT_OF_REACH = "identities that watch a model's modules are checked with engine.name: transformers"
 
 
-def _out_of_scope(reference: str, family: Family, settings: EngineSettings) -> str | None:
+def _out_of_scope(
+    reference: str, config: Any, family: Family, settings: EngineSettings
+) -> str | None:
     """Why an engine cannot run a family, or one of our own tiny models, if it cannot."""
     if reference.removeprefix(_TINY) in POSITIONS and family.name != "engine":
         return "how a model places its tokens is checked by the engine's own identities"
     kind = family.kind and family.kind.model_fields["kind"].default
     if kind is not None and kind not in KINDS[settings.name]:
         return f"{settings.name} does not run interventions of kind {kind}"
-    if settings.name == "vllm" and reference == f"{_TINY}gpt_oss":
-        return (
-            "vLLM runs GPT-OSS with YaRN's rotary embeddings only, which this model does not have"
-        )
-    return None
+    return engine_named(settings.name).unfit_for(config) or None
 
 
 def _shipped() -> Iterator[str]:
@@ -220,7 +220,7 @@ class Checker:
 
         What was wrong with one that did not start is raised again for every identity.
         """
-        if settings.name != "vllm":
+        if engine_named(settings.name).in_process:
             return None
         if self._started is None:
             from harness.invariants.started import StartedEngine

@@ -1,4 +1,4 @@
-"""How likely a task's reference answer is behind its prompt, and whether wrong ones are less so.
+"""`measure: likelihood`: how likely a reference answer is, and whether wrong ones are less so.
 
     reference_nll     nats per token: the mean over the answer's tokens that are not blank
     reference_greedy  the share of these tokens that are the model's most probable ones
@@ -17,6 +17,8 @@ from typing import Any
 from harness.engines.contract import Scored
 from harness.errors import TaskError
 from harness.measure.readings import reference_tokens
+from harness.spec.experiment import SamplingSettings
+from harness.spec.measure import Measure
 from harness.tasks.base import Reference, Sample, Style, Task
 
 
@@ -67,3 +69,18 @@ def _placed(task: Task, sample: Sample, style: Style) -> Reference:
     assert isinstance(prompt, str), "a bare prompt is text"
     blank = "" if not prompt or prompt[-1].isspace() else " "
     return Reference(blank, reference.answer, "")
+
+
+MEASURE = Measure(
+    "likelihood",
+    "likelihoods",
+    "how likely the reference answer is behind its prompt",
+    asks=choices_of,
+    values=sample_metrics,
+    metrics="harness.metrics.likelihood:METRICS",
+    styles="harness.runs.prompt_styles:asked_styles",
+    fixed={
+        f"sampling.{name}": "likelihoods draw nothing; leave it out"
+        for name in SamplingSettings.model_fields
+    },
+)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 
 from harness.engines.contract import Activations, Capture, Engine, Reading
+from harness.engines.declared import Declared, Place
 from harness.errors import TaskError
 from harness.interventions.base import Intervention
 from harness.measure.divergence import jensen_shannon
@@ -25,7 +26,10 @@ from harness.measure.readings import AnswerTokens, PairedAnswer
 from harness.measure.router_usage import top_k_usage
 from harness.measure.sample_files import HiddenMode, SampleFiles, SampleForward
 from harness.measure.usage_maps import SampleUsage, sample_usage
-from harness.models.routers import RouterShape
+from harness.models.loading import load_config
+from harness.models.routers import RouterShape, has_routers
+from harness.models.sites import hidden_shape
+from harness.spec import Experiment
 from harness.tasks.pairs.pair import VARIANTS, Problem, Variant
 
 #: Captured activations of one chunk, and predictions of one layer that are held at a time.
@@ -47,6 +51,14 @@ class ForwardPlan:
     hidden: HiddenMode = "none"
     dtype: torch.dtype = torch.float16
     intervention: Intervention | None = None
+
+
+def needed(experiment: Experiment) -> Declared:
+    """What an engine must be told of forward passes: every block is read, and the routers."""
+    config = load_config(experiment.model)
+    layers, _ = hidden_shape(config)
+    read: list[Place] = [(layer, "block") for layer in range(layers)]
+    return Declared(router_logits=has_routers(config), read=frozenset(read))
 
 
 def measure_pairs(

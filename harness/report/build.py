@@ -26,7 +26,7 @@ from harness.statistics.paired import Metric, Versus, corrected, paired, summari
 from harness.store.results import CaseResult, GateResult, InvariantResult
 
 # Of the whole experiment rather than of one of its cases.
-_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates"}
+_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates", "metrics", "columns"}
 
 
 def build(

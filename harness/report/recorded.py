@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from harness.report.forward_files import FORWARD
 from harness.report.write import RECORDS
 from harness.store.records import read_records
 from harness.store.results import CaseResult
@@ -15,14 +14,14 @@ from harness.store.results import CaseResult
 def recorded_results(directory: Path) -> Iterator[CaseResult]:
     """The results that a report was made from, in its order.
 
-    The files of a forward pass are those beside the report, where it has any: the folder in which
-    its run kept them may be another machine's.
+    The files of a case that read given texts are those beside the report, where it has any: the
+    folder in which its run kept them may be another machine's.
 
     Raises:
         StoreError: the records are missing, something else, or damaged.
     """
     for result in read_records(directory / RECORDS):
-        beside = directory / FORWARD / result.case.id
+        beside = directory / result.measure.name / result.case.id
         if result.artefacts is not None and beside.is_dir():
             yield replace(result, artefacts=str(beside.absolute()))
         else:

@@ -19,8 +19,9 @@ from pydantic import (
     PositiveInt,
 )
 
+from harness.metrics.entry import MetricEntry
+from harness.metrics.lookup import metric_of
 from harness.report.run_info import RunInfo, Section
-from harness.statistics.metric_kinds import MetricKind, metric_kind
 from harness.statistics.paired import Metric, Versus
 from harness.store.results import UNDECIDED, CaseStatus
 
@@ -121,9 +122,14 @@ class CaseReport(Section):
     warnings: tuple[str, ...] = ()
     error: str | None = None
 
-    def kind(self, metric: str) -> MetricKind:
-        """What one of its metrics is: which way is better, and whether it is a share."""
-        return metric_kind(self.settings.get("measure"), metric)
+    @property
+    def measure(self) -> str:
+        """The name of what was measured; reports of the first versions do not say it."""
+        return str(self.settings.get("measure", "generate"))
+
+    def kind(self, metric: str) -> MetricEntry:
+        """What one of its metrics is: which way is better, how its values become one number."""
+        return metric_of(self.measure, metric)
 
 
 class Departure(Section):

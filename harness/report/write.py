@@ -13,26 +13,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from harness.errors import ReportError
 from harness.files import atomic
 from harness.files.atomic import write_file
+from harness.metrics.column import columns_of
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
-from harness.report.forward_files import FORWARD, forward_files
 from harness.report.load import load_report, sample_records
+from harness.report.measured_files import folders, measured_files
 from harness.report.page import page
 from harness.report.report import Report
 from harness.report.schema import validate
 from harness.report.tables.paired_summary import summary_files
 from harness.store.records import record_lines
-from harness.store.results import CaseResult
+from harness.store.results import CaseResult, answer_of
 
 #: The results behind a report, from which it can be made again (`store/records.py`).
 RECORDS = "records.jsonl"
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
-_OWN |= {FORWARD, "paired", "search"}
+_OWN |= {"paired", "search"}
 
 
 def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
@@ -61,7 +64,7 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
             write_file(folder / "plots" / f"{name}.png", image.getvalue())
         for name, picture in traced.items():
             write_file(folder / "plots" / f"{name}-traces.png", picture)
-        files: list[tuple[str, str | bytes]] = [*forward_files(report, results)]
+        files: list[tuple[str, str | bytes]] = [*measured_files(report, results)]
         for name, content in [*files, *summary_files(report)]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, content)
@@ -117,7 +120,8 @@ def check_writable(directory: Path | str) -> bool:
         raise ReportError(
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
         ) from error
-    foreign = [name for name in held if name not in _OWN and not name.startswith(".")]
+    own = _OWN | folders()
+    foreign = [name for name in held if name not in own and not name.startswith(".")]
     if foreign and "report.json" not in held:
         raise ReportError(
             f"{folder}: is no report: it holds {foreign[0]}; choose a new or an empty directory"
@@ -138,12 +142,14 @@ def default_directory(root: Path, started: datetime) -> Path:
 def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     """The lines of samples.jsonl before they are text: one per case, sample and draw.
 
-    Only what was traced token by token has `traces`.
+    Only what has numbers per token has `traces`.
     """
     for result in results:
         metrics = by_sample(result)
         for draw in result.draws:
-            traces = {name: list(own) for name, own in draw.completion.traces.items()}
+            traces = columns_of(
+                answer_of(draw), draw.completion.traces, result.case.experiment.columns
+            )
             yield {
                 "case": result.case.id,
                 "sample": draw.sample,
@@ -167,9 +173,9 @@ def _line(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def by_sample(result: CaseResult) -> dict[str, dict[str, float]]:
+def by_sample(result: CaseResult) -> dict[str, dict[str, JsonValue]]:
     """Sample id -> metric -> value over all of its draws: what comparisons pair."""
-    samples: dict[str, dict[str, float]] = {}
+    samples: dict[str, dict[str, JsonValue]] = {}
     for metric, values in result.sample_metrics.items():
         for sample, value in values.items():
             samples.setdefault(sample, {})[metric] = value

@@ -27,6 +27,7 @@ from harness.resolve.progress import Progress
 from harness.resolve.steering import arrays_from, of_shape
 from harness.spec import Experiment
 from harness.spec.dac import DacSettings, FileProperty, PairProperty
+from harness.spec.measure import measure_named
 from harness.spec.steering_terms import Site
 from harness.store.completions import CompletionStore, key_of
 from harness.store.kept_vectors import KeptVectors
@@ -108,10 +109,11 @@ class DifferenceSource:
 
 def check_dac(experiment: Experiment, settings: DacSettings) -> None:
     """Raise `FieldError` for what cannot be, before weights are loaded."""
-    if experiment.measure != "generate":
-        what = "forward passes" if experiment.measure == "forward" else "likelihoods"
+    measure = measure_named(experiment.measure)
+    if measure.reads:
         raise FieldError(
-            "measure", f"{what} read given texts, but dac decides as it generates; use steering"
+            "measure",
+            f"{measure.noun} read given texts, but dac decides as it generates; use steering",
         )
     count, _ = hidden_shape(load_config(experiment.model))
     names = [each.called for each in settings.properties]

@@ -9,11 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from harness.engines.declared import Declared, Place, Steered
-from harness.models.loading import load_config
-from harness.models.routers import has_routers
-from harness.models.sites import hidden_shape
 from harness.resolve.resolver import usage_of
 from harness.spec import Experiment, RouterMaskSettings
+from harness.spec.measure import measure_named
 from harness.spec.steering import PairVector, SteeringSettings
 from harness.spec.steering_terms import Site
 
@@ -28,10 +26,9 @@ def needs_of(experiments: Iterable[Experiment]) -> Declared:
         elif isinstance(settings, RouterMaskSettings):
             measured = usage_of(experiment) is not None
             needs |= Declared(masks=settings.count > 0, router_logits=measured)
-        if experiment.measure == "forward":
-            config = load_config(experiment.model)
-            layers, _ = hidden_shape(config)
-            needs |= Declared(router_logits=has_routers(config), read=places(range(layers)))
+        read = measure_named(experiment.measure).needs_of(experiment)
+        if read is not None:
+            needs |= read
     return needs
 
 

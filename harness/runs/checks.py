@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from harness.engines.vllm.availability import check_machine
-from harness.engines.vllm.layout import check_layout
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
-from harness.models.loading import load_config, pick_device
+from harness.models.loading import load_config
 from harness.resolve.pair_files import pairs_of
 from harness.resolve.resolver import check_intervention
 from harness.runs.plan import PlannedCase
 from harness.runs.prompt_styles import check_styles
 from harness.spec import Experiment
+from harness.spec.engine_kind import engine_named
 from harness.spec.form import suggestion
 
 
@@ -23,7 +20,7 @@ def check_case(case: PlannedCase) -> None:
         load_config(experiment.model)
         check_engine(experiment)
         pairs_of(experiment)
-        check_likelihood(experiment)
+        check_scored(case)
         check_intervention(experiment)
         check_styles(experiment, case.task)
         check_metric(case)
@@ -35,18 +32,24 @@ def check_case(case: PlannedCase) -> None:
         raise source.locate(FieldError("model", str(error))) from error
 
 
-def check_likelihood(experiment: Experiment) -> None:
-    """Raise `FieldError` for prompts behind which no task's reference answer is scored."""
-    if experiment.measure == "likelihood" and experiment.prompt.pairs is not None:
+def check_scored(case: PlannedCase) -> None:
+    """Raise `FieldError` for prompts behind which nothing of a task's is scored."""
+    if case.measure.scores and case.experiment.prompt.pairs is not None:
         raise FieldError(
             "prompt.pairs",
-            "likelihoods are those behind a task's own prompts; leave it out, or use measure: "
-            "forward, which reads the pairs' answers",
+            f"{case.measure.noun} are those behind a task's own prompts; leave it out, or use "
+            "measure: forward, which reads the pairs' answers",
         )
 
 
 def check_metric(case: PlannedCase) -> None:
-    """Raise `FieldError` for a primary metric that the case does not measure."""
+    """Raise `FieldError` for a metric that the case does not measure."""
+    if case.measure.reads and case.experiment.metrics:
+        raise FieldError(
+            "metrics",
+            f"{case.experiment.metrics[0]} is counted of completions, and measure: "
+            f"{case.measure.name} asks for none; leave metrics out",
+        )
     chosen = case.experiment.metric
     if chosen is not None and chosen not in (names := case.metrics):
         raise FieldError(
@@ -58,24 +61,6 @@ def check_metric(case: PlannedCase) -> None:
 
 def check_engine(experiment: Experiment) -> None:
     """Raise `FieldError` for an engine that is not here, or cannot do what is asked of it."""
-    if experiment.engine.name == "transformers":
-        _check_device(experiment.engine.device)
-        return
-    engine, temperature = experiment.engine, experiment.sampling.temperature
-    check_machine(engine)
-    check_layout(load_config(experiment.model), engine)
-    if engine.speculation is not None and temperature > 0:
-        raise FieldError(
-            "sampling.temperature",
-            f"{temperature:g} with engine.speculation: {engine.speculation}, which keeps greedy "
-            "decoding only; leave speculation out, or use temperature 0",
-        )
-
-
-@cache
-def _check_device(device: str) -> None:
-    try:
-        pick_device(device)
-    except ModelError as error:
-        problem = str(error).removeprefix("engine.device ")
-        raise FieldError("engine.device", problem) from error
+    engine = engine_named(experiment.engine.name)
+    engine.check_machine(experiment.engine)
+    engine.check_experiment(experiment)

@@ -16,16 +16,15 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from harness.engines.contract import Answer, Asked, Completion, Engine, Request
+from harness.engines.contract import Asked, Completion, Engine, Reply, Request
 from harness.errors import FieldError, StoreError, TitrateError
 from harness.interventions.base import Intervention
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
-from harness.runs.answering import Answering, Done
-from harness.runs.forward import measured_case
-from harness.runs.likelihood import likelihood_result
+from harness.runs.asking import Asking, Done
 from harness.runs.plan import Place, Plan, PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
+from harness.runs.scored import scored_result
 from harness.runs.scoring import described, result_of, scored, without_completions
 from harness.runs.sharing import left_to_others
 from harness.runs.watching import StreamWatch
@@ -53,7 +52,7 @@ class ModelRun:
         keep: Called once with every case's result as soon as there is one.
         parts: The cases of every part of this model, where workers share it by a common store.
         part: Which of them these cases are.
-        forward: The folder where forward passes are kept, sample by sample.
+        kept: Where readings are kept, sample by sample, by the name of their measure.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class ModelRun:
         keep: Callable[[CaseResult], None] = lambda _: None,
         parts: Mapping[int, Sequence[PlannedCase]] | None = None,
         part: int = 0,
-        forward: Path = Path(".titrate", "forward"),
+        kept: Callable[[str], Path] = lambda measure: Path(".titrate", measure),
     ) -> None:
         self.engine = engine
         self._cases = list(cases)
@@ -76,9 +75,9 @@ class ModelRun:
         self._counts = counts
         self._verdicts = Verdicts(store)
         self._record = keep
-        self._folder = forward
+        self._kept = kept
         self._results: dict[str, CaseResult] = {}
-        self._answers: dict[Place, Answer] = {}
+        self._replies: dict[Place, Reply] = {}
         self._made = Counter[str]()
         self._made_in_all = 0
         self._broken: Exception | None = None
@@ -95,17 +94,17 @@ class ModelRun:
         self._waiting = Counter(
             place.case for places in self._plan.places.values() for place in places
         )
-        self._answers |= {
+        self._replies |= {
             place: Completion((), "", "error", error=reason)
             for place, reason in self._plan.refused.items()
         }
-        self._forward = [each for each in self._each() if each.experiment.measure == "forward"]
+        self._read = [each for each in self._each() if each.measure.run is not None]
         counts.requests_total += len(self._plan.places)
-        counts.requests_total += sum(each.task.size for each in self._forward)
+        counts.requests_total += sum(each.task.size for each in self._read)
         generated = [each for each in self._plan.places if isinstance(each, Request)]
         longest = max((each.max_new_tokens for each in generated), default=1)
         self._watch = StreamWatch(counts, progress, longest, len(self._asked))
-        self._answering = Answering(engine, store, self._watch)
+        self._asking = Asking(engine, store, self._watch)
         self._stream = self._run()
 
     @property
@@ -116,7 +115,7 @@ class ModelRun:
     @property
     def missing(self) -> int:
         """Requests that are not stored at this moment: what the model is needed for."""
-        return self._answering.missing(list(self._plan.places))
+        return self._asking.missing(list(self._plan.places))
 
     def result(self, case: PlannedCase) -> CaseResult:
         """Run until this case is complete, and return what came of it.
@@ -124,10 +123,10 @@ class ModelRun:
         A case that is impossible or cannot be scored comes back as failed; an engine that stops
         working raises, for this case and for every later one that is not complete by then.
         """
-        # Forward passes come first: an engine that is left in the middle of a stream cannot read.
-        while self._forward:
-            self._measure(self._forward[0])
-            del self._forward[0]
+        # Readings come first: an engine that is left in the middle of a stream cannot read.
+        while self._read:
+            self._measure(self._read[0])
+            del self._read[0]
         baseline = None if case.baseline is None else self.result(case.baseline)
         if case.id not in self._results:
             looked = -_LOOK_EVERY
@@ -176,24 +175,25 @@ class ModelRun:
         each = [one for case in self._cases for one in (case.baseline, case) if one is not None]
         return list({one.id: one for one in each}.values())
 
-    # Forward passes -------------------------------------------------------------------------------
+    # Readings -------------------------------------------------------------------------------------
 
     def _measure(self, case: PlannedCase) -> None:
-        """Measure a case of forward passes, unless it has failed already."""
+        """Run a case that reads given texts, unless it has failed already."""
         if case.id in self._results:
             return
         if self._broken is not None:
             raise self._broken
         done = self._counts.requests_done
 
-        def progressed(pairs: int) -> None:
-            self._counts.requests_done = done + pairs
+        def progressed(samples: int) -> None:
+            self._counts.requests_done = done + samples
             self._progress.update(self._counts)
 
-        self._progress.note(f"reading the pairs of {case.id}")
+        self._progress.note(f"reading for {case.id}")
         intervention = self._interventions.get(case.id)
         try:
-            result = measured_case(self.engine, case, intervention, self._folder, progressed)
+            folder = self._kept(case.measure.name)
+            result = case.measure.runner()(self.engine, case, intervention, folder, progressed)
             result = replace(result, warnings=self._warned(case, result))
         except TitrateError as error:
             result = result_of(case, "failed", error=_located(case, error))
@@ -252,19 +252,19 @@ class ModelRun:
 
     def _run(self) -> Generator[Done]:
         """Every distinct request once, one stream after the other; first what is stored of it."""
-        yield from self._answering.run(self._untouched, self._touched)
-        yield from self._answering.run(self._touched)
+        yield from self._asking.run(self._untouched, self._touched)
+        yield from self._asking.run(self._touched)
         if self._awaited:
-            self._answering.refresh()
+            self._asking.refresh()
         missing = list(self._awaited)
         self._awaited.clear()
-        yield from self._answering.run(missing)
+        yield from self._asking.run(missing)
 
     def _look_for_awaited(self) -> None:
         """Take what other workers have made meanwhile of the baselines that were left to them."""
-        self._answering.refresh()
+        self._asking.refresh()
         for request in list(self._awaited):
-            found = self._answering.find(request)
+            found = self._asking.find(request)
             if found is not None:
                 self._take(found)
 
@@ -284,7 +284,7 @@ class ModelRun:
         self._awaited.pop(done.asked, None)
         tokens = 0 if done.stored else done.tokens
         for place in self._plan.places[done.asked]:
-            self._answers[place] = done.answer
+            self._replies[place] = done.reply
             self._waiting[place.case] -= 1
             self._made[place.case] += tokens
             self._made_in_all += tokens
@@ -298,16 +298,16 @@ class ModelRun:
     def _assemble(self, case: PlannedCase, baseline: CaseResult | None) -> CaseResult:
         """The result of a case whose requests are done."""
         intervention = self._interventions.get(case.id)
-        if case.experiment.measure == "likelihood":
+        if case.measure.scores:
             answers = {
                 sample.id: (
-                    self._plan.choices(case, sample),
-                    self._answers.pop(Place(case.id, sample.id, 0)),
+                    self._plan.scored(case, sample),
+                    self._replies.pop(Place(case.id, sample.id, 0)),
                 )
                 for sample in case.task.samples
             }
             dtype = self.engine.determinism["dtype"]
-            result = likelihood_result(case, answers, baseline, intervention, dtype)
+            result = scored_result(case, answers, baseline, intervention, dtype)
         else:
             completions = list(self._completions(case))
             result = scored(case, completions, baseline, intervention, self._verdicts)
@@ -319,7 +319,7 @@ class ModelRun:
             prompt = self._plan.prompt_text(case, sample)
             for draw in range(case.experiment.sampling.draws):
                 place = Place(case.id, sample.id, draw)
-                completion = self._answers.pop(place)
+                completion = self._replies.pop(place)
                 assert isinstance(completion, Completion), "requests are answered by completions"
                 yield place, prompt, completion
 
@@ -340,7 +340,7 @@ class ModelRun:
 
     def _timed(self, result: CaseResult) -> CaseResult:
         """The result with its share of the engine's time, as far as it has run."""
-        if result.case.experiment.measure == "forward":
+        if result.measure.run is not None:
             return result
         made = self._made[result.case.id]
         return replace(result, seconds=self.seconds * made / self._made_in_all if made else 0.0)

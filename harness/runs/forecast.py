@@ -34,6 +34,7 @@ class Forecast:
     `at_most` tokens are made if none of the missing ones ends early, `expected` if they are as long
     as the stored ones are on average: None where none is stored. `unmeasured` are the orderings
     and vectors that have to be measured first, and `unknown` the requests that depend on them;
+    `readings` are the given texts that measures read, those kept by earlier runs included;
     `warnings` what is to be known of the prompts.
     """
 
@@ -50,6 +51,7 @@ class Forecast:
     unknown: int = 0
     impossible: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    readings: int = 0
 
 
 def forecast(cases: Sequence[PlannedCase], store: CompletionStore | None) -> list[Forecast]:
@@ -114,21 +116,25 @@ def _counted(
     for request in plan.places:
         known = engine.known and not isinstance(request.intervention, _Unmeasured)
         key = key_of(engine.fingerprint, request.key()) if known else None
-        answer = None if store is None or key is None else store.answer(key, request)
+        answer = None if store is None or key is None else store.reply(key, request)
         stored += answer is not None
         if answer is None:
             missing.append(request)
         elif isinstance(answer, Completion):
             lengths.append(len(answer.tokens))
     generated = [request for request in missing if isinstance(request, Request)]
+    # Readings are not in the store of completions: each is counted.
+    each_once = {one.id: one for case in cases for one in (case.baseline, case) if one is not None}
+    readings = sum(one.measure.readings * one.task.size for one in each_once.values())
     return Forecast(
         model=cases[0].experiment.model,
         cases=len(cases),
         asked=sum(len(places) for places in plan.places.values()),
         requests=len(plan.places),
         stored=stored,
-        loads=bool(missing or unmeasured or any(map(_reads, cases))),
-        prompt_tokens=sum(map(_read, missing)),
+        loads=bool(missing or unmeasured or readings),
+        readings=readings,
+        prompt_tokens=sum(map(_given, missing)),
         at_most=sum(request.max_new_tokens for request in generated),
         expected=round(fmean(lengths) * len(generated)) if lengths else None,
         unmeasured=unmeasured,
@@ -137,16 +143,11 @@ def _counted(
     )
 
 
-def _read(asked: Asked) -> int:
+def _given(asked: Asked) -> int:
     """Tokens that are given: of a prompt, or of a context and its continuations."""
     if isinstance(asked, Scoring):
         return len(asked.context) + sum(map(len, asked.continuations))
     return len(asked.prompt)
-
-
-def _reads(case: PlannedCase) -> bool:
-    """Whether a case is one of forward passes, which are not in the store."""
-    return case.experiment.measure == "forward"
 
 
 def _never() -> Never:

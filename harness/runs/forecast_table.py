@@ -42,6 +42,8 @@ def _parts(forecasts: Sequence[Forecast], width: int) -> Iterator[RenderableType
     loads = sum(each.loads for each in forecasts)
     yield Text(f"{loads} model load{'' if loads == 1 else 's'}; nothing was run.")
     for each in forecasts:
+        if each.readings:
+            yield Text(f"{each.model}: {each.readings:,} given texts are read, but for those kept")
         for measured in each.unmeasured:
             yield Text(
                 f"{each.model}: {measured}: measured first; until then it is not known whether "

@@ -42,11 +42,11 @@ def partition(cases: Sequence[PlannedCase], count: int) -> list[list[PlannedCase
 def expected_cost(case: PlannedCase) -> int:
     """Passes x weights per token: an upper bound, for comparison among cases only.
 
-    A generated token is a pass; a likelihood is one for all of its tokens.
+    A generated token is a pass; what is scored is one for all of its tokens.
     """
     sampling = case.experiment.sampling
     passes = case.task.size
-    if case.experiment.measure != "likelihood":
+    if not case.measure.scores:
         passes *= sampling.draws * sampling.max_new_tokens
     return passes * weights_per_token(load_config(case.experiment.model))
 

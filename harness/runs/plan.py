@@ -8,18 +8,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from harness.engines.contract import Asked, Request, SamplingRules, Scoring, Stop
 from harness.errors import FieldError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
-from harness.measure.likelihood import Choices, choices_of
+from harness.metrics.entry import MetricEntry
+from harness.metrics.lookup import registered
 from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.resolve.tasks import task_of
 from harness.spec import Case, Experiment
-from harness.statistics.metric_kinds import FORWARD, LIKELIHOOD, OF_CHOICES, OF_ROUTERS
+from harness.spec.measure import Measure, measure_named
 from harness.tasks.base import Sample, Score, Style, Task
 from harness.tasks.conversations import render
 from harness.tasks.pairs.aligned import AlignedPair
@@ -45,30 +46,48 @@ class PlannedCase:
         return self.case.experiment
 
     @property
+    def measure(self) -> Measure:
+        """What is measured in it."""
+        return measure_named(self.experiment.measure)
+
+    @property
     def metric(self) -> str:
         """The primary metric: the spec's choice, or else the first that the case measures."""
         if self.experiment.metric is not None:
             return self.experiment.metric
-        first = {"forward": next(iter(FORWARD)), "likelihood": next(iter(LIKELIHOOD))}
-        return first.get(self.experiment.measure, self.task.metric)
+        return self.measure.entries()[0].name if self.measure.reads else self.task.metric
 
     @property
     def metrics(self) -> list[str]:
         """What the case will measure, known from its spec, the primary one first."""
-        if self.experiment.measure == "forward":
-            # Here, because they import torch: who starts workers does without.
-            from harness.models.loading import load_config
-            from harness.models.routers import has_routers
-
-            routers = has_routers(load_config(self.experiment.model))
-            found = [name for name in FORWARD if routers or name not in OF_ROUTERS]
-        elif self.experiment.measure == "likelihood":
-            choices = self.task.distractors(self.task.samples[0])
-            found = [name for name in LIKELIHOOD if choices or name not in OF_CHOICES]
+        if self.measure.reads:
+            found = self._read_metrics()
         else:
             draws = self.experiment.sampling.draws
             found = list(self.task.metrics([Score(correct=False, parsed=False)] * draws))
+            found += [entry.name for entry in self.counted if entry.name not in found]
         return sorted(found, key=lambda name: name != self.metric)
+
+    @property
+    def counted(self) -> list[MetricEntry]:
+        """The registered metrics that the spec asks for beside those of the task."""
+        names = dict.fromkeys([*self.experiment.metrics, self.experiment.metric or ""])
+        found = [registered(name) for name in names]
+        return [] if self.measure.reads else [entry for entry in found if entry is not None]
+
+    def _read_metrics(self) -> list[str]:
+        # Here, because they import torch: who starts workers does without.
+        from harness.models.loading import load_config
+        from harness.models.routers import has_routers
+
+        entries: Sequence[MetricEntry] = self.measure.entries()
+        needed = {need for entry in entries for need in entry.needs}
+        had: set[str] = set()
+        if "routers" in needed and has_routers(load_config(self.experiment.model)):
+            had.add("routers")
+        if "choices" in needed and self.task.distractors(self.task.samples[0]):
+            had.add("choices")
+        return [entry.name for entry in entries if entry.needs <= had]
 
     @property
     def baseline(self) -> PlannedCase | None:
@@ -105,7 +124,7 @@ def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an answer belongs: a case's sample and draw."""
+    """Where a reply belongs: a case's sample and draw."""
 
     case: str
     sample: str
@@ -113,7 +132,7 @@ class Place:
 
 
 _PromptKey: TypeAlias = tuple[Task, Sample, Style, str | None]
-_ChoicesKey: TypeAlias = tuple[Task, Sample, Style]
+_ScoredKey: TypeAlias = tuple[str, Task, Sample, Style]
 
 
 @dataclass
@@ -124,7 +143,7 @@ class Plan:
     places: dict[Asked, list[Place]] = field(default_factory=dict)
     refused: dict[Place, str] = field(default_factory=dict)
     _prompts: dict[_PromptKey, tuple[int, ...] | str] = field(default_factory=dict)
-    _choices: dict[_ChoicesKey, Choices | str] = field(default_factory=dict)
+    _scored: dict[_ScoredKey, Any] = field(default_factory=dict)
 
     def add(self, case: PlannedCase, intervention: Intervention | None) -> None:
         """Add all requests of a case, or none when one of its prompts cannot be rendered.
@@ -144,13 +163,13 @@ class Plan:
     ) -> list[tuple[Place, Asked]]:
         """All requests of a case, with the place that each one fills.
 
-        A case that measures forward passes asks for nothing at all. Samples without a usable pair,
-        or without an answer to score, are left out, and noted in `refused` with the reason.
+        A case that reads by itself asks for nothing at all. Samples without a usable pair, or
+        without anything to score, are left out, and noted in `refused` with the reason.
         """
-        if case.experiment.measure == "forward":
-            return []
-        if case.experiment.measure == "likelihood":
+        if case.measure.scores:
             return self._scorings(case, intervention, refused)
+        if case.measure.reads:
+            return []
         check_tokenizer(case.experiment, self.tokenizer)
         found: list[tuple[Place, Asked]] = []
         for sample in case.task.samples:
@@ -163,10 +182,19 @@ class Plan:
                     refused[place] = prompt
         return found
 
-    def choices(self, case: PlannedCase, sample: Sample) -> Choices | None:
-        """What is scored behind a prompt; None for a refused one."""
-        choices = self._scored(case, sample)
-        return None if isinstance(choices, str) else choices
+    def scored(self, case: PlannedCase, sample: Sample) -> Any:
+        """What a case's measure asks of a sample, or in text why that is nothing; the conditions of
+        a sweep share it.
+        """
+        style = case.experiment.prompt.style
+        key = (case.measure.name, case.task, sample, style)
+        if key not in self._scored:
+            try:
+                asked = case.measure.asked_of(self.tokenizer, case.task, sample, style)
+            except TaskError as error:
+                asked = str(error).removeprefix(f"{sample.id}: ")
+            self._scored[key] = asked
+        return self._scored[key]
 
     def _scorings(
         self,
@@ -178,23 +206,13 @@ class Plan:
         found: list[tuple[Place, Asked]] = []
         for sample in case.task.samples:
             place = Place(case.id, sample.id, 0)
-            prompt, choices = self._prompt(case, sample), self._scored(case, sample)
-            if not isinstance(prompt, str) and not isinstance(choices, str):
-                found.append((place, Scoring(prompt, choices.continuations, intervention)))
-            elif refused is not None:
-                refused[place] = str(prompt if isinstance(prompt, str) else choices)
+            prompt, asked = self._prompt(case, sample), self.scored(case, sample)
+            if isinstance(prompt, str) or isinstance(asked, str):
+                if refused is not None:
+                    refused[place] = prompt if isinstance(prompt, str) else asked
+            else:
+                found.append((place, Scoring(prompt, asked.continuations, intervention)))
         return found
-
-    def _scored(self, case: PlannedCase, sample: Sample) -> Choices | str:
-        """What is scored, or why nothing is; the conditions of a sweep share it."""
-        style = case.experiment.prompt.style
-        key = (case.task, sample, style)
-        if key not in self._choices:
-            try:
-                self._choices[key] = choices_of(self.tokenizer, case.task, sample, style)
-            except TaskError as error:
-                self._choices[key] = str(error).removeprefix(f"{sample.id}: ")
-        return self._choices[key]
 
     def prompt_text(self, case: PlannedCase, sample: Sample) -> str:
         """A prompt as the model reads it, special tokens included; empty for a refused one."""

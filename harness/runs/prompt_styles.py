@@ -14,18 +14,21 @@ from harness.errors import FieldError, TaskError
 from harness.models.loading import load_tokenizer
 from harness.resolve.resolver import usage_of
 from harness.spec import Experiment
+from harness.spec.measure import measure_named
 from harness.spec.usage_expression import parse
 from harness.tasks.base import Conversation, Style, Task
 from harness.tasks.conversations import render_text
-from harness.tasks.pairs.pair import VARIANTS
 
 
 def styles_of(experiment: Experiment) -> Mapping[Style, str]:
     """The styles in which a task's own prompts are read, with the field that asks for each."""
+    return measure_named(experiment.measure).styles_of(experiment)
+
+
+def asked_styles(experiment: Experiment) -> Mapping[Style, str]:
+    """Those of a case that asks for completions: its own, and those that its ordering reads."""
     if experiment.prompt.pairs is not None:
         return {}
-    if experiment.measure == "forward":
-        return dict.fromkeys(VARIANTS, "measure")
     styles: dict[Style, str] = {experiment.prompt.style: "prompt.style"}
     usage = usage_of(experiment)
     if usage is not None:

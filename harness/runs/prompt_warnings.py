@@ -45,7 +45,7 @@ def _room(case: PlannedCase, plan: Plan) -> Iterator[str]:
     asked = case.experiment.sampling.max_new_tokens
     config = load_config(case.experiment.model).get_text_config()
     context = getattr(config, "max_position_embeddings", None)  # some models have no end
-    if context is None or case.experiment.measure != "generate":
+    if context is None or case.measure.reads:
         return
     lengths = [plan.prompt_length(case, sample) for sample in case.task.samples]
     crowded = [length for length in lengths if 0 < length < context < length + asked]

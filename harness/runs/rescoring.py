@@ -95,4 +95,6 @@ def _task(result: CaseResult) -> Task:
 
 def _mean(result: CaseResult) -> float | None:
     values = result.sample_metrics.get(result.metric, {})
-    return sum(values.values()) / len(values) if values and result.status == "complete" else None
+    if not values or result.status != "complete":
+        return None
+    return result.kind(result.metric).of(values.values())

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from pydantic import JsonValue
+
 from harness.engines.contract import Completion
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
+from harness.metrics.entry import Answer
 from harness.runs.agreement import agreed
 from harness.runs.plan import Place, PlannedCase
-from harness.store.results import CaseResult, CaseStatus, DrawResult
+from harness.store.results import CaseResult, CaseStatus, DrawResult, SampleMetrics, answer_of
 from harness.store.verdicts import Verdicts
 from harness.tasks.base import Score
 from harness.tasks.reasoning import opened_by
@@ -121,10 +124,11 @@ def result_of(
     *,
     error: str | None = None,
     draws: tuple[DrawResult, ...] = (),
-    sample_metrics: Mapping[str, Mapping[str, float]] | None = None,
+    sample_metrics: SampleMetrics | None = None,
     counts: Mapping[str, int] | None = None,
     intervention: Intervention | None = None,
     warnings: tuple[str, ...] = (),
+    artefacts: str | None = None,
 ) -> CaseResult:
     """A case's result; what is left out is empty."""
     return CaseResult(
@@ -143,19 +147,33 @@ def result_of(
         intervention=intervention,
         warnings=warnings,
         error=error,
+        artefacts=artefacts,
     )
 
 
-def _sample_metrics(case: PlannedCase, draws: Sequence[DrawResult]) -> dict[str, dict[str, float]]:
-    """Metric -> sample -> value, from the scores of each sample's draws."""
+def _sample_metrics(case: PlannedCase, draws: Sequence[DrawResult]) -> SampleMetrics:
+    """Metric -> sample -> value, from the scores and answers of each sample's draws."""
     scores: dict[str, list[Score]] = {sample.id: [] for sample in case.task.samples}
     for draw in draws:
         scores[draw.sample].append(draw.score)
-    metrics: dict[str, dict[str, float]] = {}
+    metrics: dict[str, dict[str, JsonValue]] = {}
     for sample, of_sample in scores.items():
         for metric, value in case.task.metrics(of_sample).items():
             metrics.setdefault(metric, {})[sample] = value
+    for entry in case.counted:
+        if entry.value is not None and entry.name not in metrics:
+            metrics[entry.name] = {
+                sample: entry.value(answers) for sample, answers in _answers(case, draws).items()
+            }
     return metrics
+
+
+def _answers(case: PlannedCase, draws: Sequence[DrawResult]) -> dict[str, list[Answer]]:
+    """Sample -> what metrics see of its draws."""
+    found: dict[str, list[Answer]] = {sample.id: [] for sample in case.task.samples}
+    for draw in draws:
+        found[draw.sample].append(answer_of(draw))
+    return found
 
 
 def _warnings(

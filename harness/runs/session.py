@@ -28,7 +28,7 @@ from harness.runs.invariants import check_invariants
 from harness.runs.plan import PlannedCase, by_model, check_compatible
 from harness.runs.scoring import described, without_completions
 from harness.store.completions import CompletionStore
-from harness.store.folder import Manifest, RunFolder, forward_below, run_id, runs_below, store_below
+from harness.store.folder import Manifest, RunFolder, kept_below, run_id, runs_below, store_below
 from harness.store.results import CaseResult, InvariantResult
 
 _Key: TypeAlias = tuple[tuple[str, str], int]
@@ -264,7 +264,7 @@ class Session:
                 self._keep,
                 parts=parts,
                 part=key[1],
-                forward=self._forward_folder(),
+                kept=self._kept_folder,
             )
             if run.missing:
                 engine.load()
@@ -274,15 +274,15 @@ class Session:
         self._note({**engine.determinism, f"fingerprint of {model}": engine.fingerprint})
         return run
 
-    def _forward_folder(self) -> Path:
-        """Where forward passes are kept: with the store, where it was put elsewhere.
+    def _kept_folder(self, measure: str) -> Path:
+        """Where a measure keeps its readings: with the store, where it was put elsewhere.
 
         A fresh run has a place of its own, and finds nothing.
         """
         root, store = self.root or Path.cwd(), self.store
-        folder = forward_below(root)
+        folder = kept_below(root, measure)
         if store is not None and store.directory.absolute() != store_below(root).absolute():
-            folder = store.directory / ".forward"
+            folder = store.directory / f".{measure}"
         return folder / self.id if store is not None and store.fresh else folder
 
     def _keep(self, result: CaseResult) -> None:

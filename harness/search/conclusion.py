@@ -189,7 +189,7 @@ def _allowed(determinism: Mapping[str, str], samples: int) -> float:
 
 
 def _values(result: CaseResult, metric: str) -> Mapping[str, float]:
-    return result.sample_metrics.get(metric, {})
+    return result.numbers(metric)
 
 
 def _earlier_looks(study: optuna.Study, trial: int) -> list[str]:

@@ -23,6 +23,7 @@ from harness.search.training import PairSet, check_train, joined, pair_sets
 from harness.search.treatment import treatment, with_pairs
 from harness.spec import Experiment, Source, load
 from harness.spec.form import suggestion
+from harness.spec.measure import measure_named
 from harness.spec.search import SearchSettings, SplitSettings
 from harness.tasks.base import Score, Task
 
@@ -139,7 +140,7 @@ def _check_form(experiment: Experiment) -> None:
     treatment(experiment)
     if experiment.axes:
         raise FieldError("axes", "a search has none; write their values as choices of search.space")
-    if experiment.measure != "generate":
+    if measure_named(experiment.measure).reads:
         raise FieldError(
             "measure", f"{experiment.measure} has no metric to search by; leave it out"
         )

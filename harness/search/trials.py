@@ -147,7 +147,7 @@ def _ends(
     if result.status != "complete":
         _fail(study, each.trial, result.error or result.status)
         return True
-    each.values += result.sample_metrics[metric].values()
+    each.values += result.numbers(metric).values()
     value = fmean(each.values)
     if step not in known.intermediate_values:  # a dead worker's report stands
         each.trial.report(value, step)

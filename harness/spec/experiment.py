@@ -24,8 +24,11 @@ from pydantic import (
     model_validator,
 )
 
+from harness import registry
 from harness.spec.dac import DacSettings
+from harness.spec.engine_kind import engine_named, takers
 from harness.spec.gate_expression import PATTERN, parse_gate
+from harness.spec.registered import registered
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.steering import SteeringSettings
@@ -182,7 +185,7 @@ class ForwardSettings(Settings):
 class EngineSettings(Settings):
     """What makes the tokens, and at which precision. Each engine takes the fields that name it."""
 
-    name: Literal["transformers", "vllm"] = "transformers"
+    name: Annotated[str, registered(registry.engines)] = "transformers"
     """transformers, or vllm (an installation of its own; docs/vllm.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: float32 on a CPU, the checkpoint's own type elsewhere."""
@@ -221,35 +224,15 @@ class EngineSettings(Settings):
 
     @model_validator(mode="after")
     def _one_engine(self) -> Self:
-        if self.name == "transformers":
-            foreign = next((name for name in _VLLM if getattr(self, name) is not None), None)
-            remedy = "use engine.name: vllm"
-        else:
-            defaults = type(self).model_fields
-            foreign = next(
-                (name for name in _TRANSFORMERS if getattr(self, name) != defaults[name].default),
-                None,
-            )
-            remedy = "leave it out, or use engine.name: transformers"
-        if foreign is not None:
-            value = getattr(self, foreign)
-            raise ValueError(f"{foreign}: {value} means nothing to {self.name}; {remedy}")
+        for field, info in type(self).model_fields.items():
+            value = getattr(self, field)
+            if field == "name" or value == info.default:
+                continue  # nothing is asked of an engine: no entry has to be loaded
+            if field not in engine_named(self.name).settings:
+                able = " or ".join(takers(field))
+                remedy = "leave it out" + (f", or use engine.name: {able}" if able else "")
+                raise ValueError(f"{field}: {value} means nothing to {self.name}; {remedy}")
         return self
-
-
-# Fields that only one engine understands; those of transformers by the default that means nothing.
-_VLLM = (
-    "tensor_parallel_size",
-    "pipeline_parallel_size",
-    "distributed_executor",
-    "separate_process",
-    "gpu_memory_utilization",
-    "max_num_batched_tokens",
-    "enforce_eager",
-    "model_runner",
-    "speculation",
-)
-_TRANSFORMERS = ("device", "device_map", "drafts", "determinism")
 
 
 class Requirements(Settings):
@@ -271,13 +254,19 @@ class Experiment(Settings):
     """A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."""
     task: TaskSettings
     prompt: PromptSettings = PromptSettings()
-    measure: Literal["generate", "forward", "likelihood"] = "generate"
-    """Answers that are scored; forward passes over the reference answer in both chat styles; or how
-    likely the reference answer is behind its prompt."""
+    measure: Annotated[str, registered(registry.measures)] = "generate"
+    """generate: answers that are scored; forward: forward passes over the reference answer in both
+    chat styles; likelihood: how likely it is behind its prompt; or another registered measure."""
     forward: ForwardSettings = ForwardSettings()
+    metrics: list[Annotated[str, registered(registry.metrics)]] = []
+    """Registered metrics that are counted beside the task's own, such as median_tokens."""
+    columns: list[Annotated[str, registered(registry.columns)]] = []
+    """Numbers per generated token to keep in samples.jsonl and to show on the page, such as
+    log_probability."""
     metric: str | None = None
     """The metric that tables, plots and gates without one are about: any that the task, or
-    the measure, measures, such as tool_call. Their own first one when left out."""
+    the forward passes, measure, such as tool_call, or a registered one. Their own first one when
+    left out."""
     intervention: InterventionSettings | None = None
     sampling: SamplingSettings = SamplingSettings()
     engine: EngineSettings = EngineSettings()

@@ -20,6 +20,7 @@ from harness.spec.form import FIELDS, resolved, suggestion
 from harness.spec.gate_checks import check_gates
 from harness.spec.ids import axis_parts, case_id, content
 from harness.spec.layers import put
+from harness.spec.measure import measure_named
 from harness.spec.source import Source
 from harness.spec.steering import SteeringSettings
 
@@ -27,7 +28,18 @@ MOST_CASES = 100_000
 """A larger grid is a slip of the pen: even planning it would take minutes."""
 
 _CONTROL = "intervention.control"
-_ONE_PER_EXPERIMENT = {"axes", "dose", "forward", "gates", "measure", "name", "requires", "search"}
+_ONE_PER_EXPERIMENT = {
+    "axes",
+    "dose",
+    "forward",
+    "gates",
+    "columns",
+    "measure",
+    "metrics",
+    "name",
+    "requires",
+    "search",
+}
 
 
 def expand(experiment: Experiment, source: Source | None = None) -> list[Case]:
@@ -144,14 +156,9 @@ def _check(experiment: Experiment) -> None:
                 raise FieldError(
                     f"{name}[{position}]", f"{displayed(value)} is in the list twice; remove one"
                 )
-    if experiment.measure == "forward" and "prompt.style" in axes:
-        raise FieldError(
-            "axes.prompt.style", "forward passes read both chat styles in one case; leave it out"
-        )
-    if experiment.measure == "likelihood":
-        drawn = next((axis for axis in axes if axis.partition(".")[0] == "sampling"), None)
-        if drawn is not None:
-            raise FieldError(f"axes.{drawn}", "likelihoods draw nothing; leave it out")
+    for axis, why in measure_named(experiment.measure).fixed.items():
+        if axis in axes:
+            raise FieldError(f"axes.{axis}", why)
     total = prod(len(values) for values in axes.values())
     if total > MOST_CASES:
         raise FieldError("axes", f"{total} cases; at most {MOST_CASES} are accepted")

@@ -11,6 +11,7 @@
 | shares, all 0 or 1 | Jeffreys | Tango's paired score | exact McNemar |
 | other shares | Wilson, effective n | Tango's, effective n | sign-flip permutation |
 | numbers | Student's t, Hall's transformation | Student's t | sign-flip permutation |
+| any, with an aggregate that is no mean | bootstrap | bootstrap | paired bootstrap |
 
 Whether values are shares is said by their metric's kind, never guessed from them; a task's own
 metric that leaves [0, 1] is a number.
@@ -30,10 +31,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, JsonValue, NonNegativeInt, PositiveInt
 from scipy import stats
 
 from harness.errors import ReportError
+from harness.metrics.entry import Good, MetricEntry
+from harness.metrics.lookup import SCORE
+from harness.statistics.bootstrap import aggregate_interval, paired_bootstrap
 from harness.statistics.intervals import (
     CONFIDENCE,
     Interval,
@@ -44,7 +48,6 @@ from harness.statistics.intervals import (
     rate_interval,
     share_interval,
 )
-from harness.statistics.metric_kinds import SCORE, Good, MetricKind
 from harness.statistics.power import detectable_mean_difference, detectable_rate_difference
 
 #: Sign flips drawn for a permutation test, and the samples up to which all are enumerated.
@@ -52,8 +55,8 @@ _BLOCKS, _FLIPS_PER_BLOCK = 20, 500
 _MOST_ENUMERATED = 13
 _SEED = 0
 
-Method = Literal["jeffreys", "wilson_effective", "t_hall", "wilson", "t"]
-Test = Literal["mcnemar_exact", "sign_flip"]
+Method = Literal["jeffreys", "wilson_effective", "t_hall", "bootstrap", "wilson", "t"]
+Test = Literal["mcnemar_exact", "sign_flip", "paired_bootstrap"]
 
 
 class _Number(BaseModel):
@@ -63,10 +66,10 @@ class _Number(BaseModel):
 
 
 class Metric(_Number):
-    """A mean over samples with its 95 % interval."""
+    """A number over samples, most often their mean, with its 95 % interval."""
 
     value: float
-    """Mean over the samples; a rate when every sample is 0 or 1."""
+    """Mean over the samples, a rate when every sample is 0 or 1; or the metric's own aggregate."""
     ci_low: float | None
     """Lower bound, or null where the data cannot give one (one sample, or no spread)."""
     ci_high: float | None
@@ -74,15 +77,15 @@ class Metric(_Number):
     n: PositiveInt
     """Samples."""
     method: Method
-    """Of the interval: jeffreys for rates, wilson_effective for means of shares, t_hall otherwise;
-    wilson and t in reports of earlier versions."""
+    """Of the interval: jeffreys for rates, wilson_effective for means of shares, t_hall for other
+    means, bootstrap for what is no mean; wilson and t in reports of earlier versions."""
 
 
 class Versus(_Number):
     """A case compared with its baseline, sample by sample."""
 
     delta: float
-    """Mean difference, case minus baseline."""
+    """Case minus baseline: the mean difference, or that of the metric's own aggregate."""
     ci_low: float | None
     """Lower bound of the 95 % interval of `delta`, or null where the data cannot give one."""
     ci_high: float | None
@@ -93,9 +96,11 @@ class Versus(_Number):
     """The same, Holm-corrected over the compared cases of the experiment, metric by metric."""
     minimal_effect: float | None = None
     """Smallest difference, in either direction, that a test at 5 % finds with a power of 80 %,
-    given the samples and how much they vary here; null where none would be found."""
+    given the samples and how much they vary here; null where none would be found, and for what is
+    no mean."""
     test: Test
-    """What `p` comes from: exact McNemar for values of 0 and 1, else sign-flip permutation."""
+    """What `p` comes from: exact McNemar for values of 0 and 1, sign-flip permutation for other
+    means, a paired bootstrap of the aggregate for what is no mean."""
     good: Good = "higher"
     """Which values are better; reports of earlier versions count higher ones as better."""
     better: NonNegativeInt
@@ -111,12 +116,22 @@ class Versus(_Number):
         return self.p if self.p_holm is None else self.p_holm
 
 
-def summarise(values: Mapping[str, float], kind: MetricKind = SCORE) -> Metric:
-    """The mean of one value per sample, with the interval that fits what the metric is.
+def summarise(values: Mapping[str, JsonValue], kind: MetricEntry = SCORE) -> Metric:
+    """One number of one value per sample, with the interval that fits what the metric is.
 
     Raises:
         ReportError: there are no samples, or a value is not finite.
     """
+    if kind.aggregate is not None:
+        listed = _listed(values)
+        low, high = aggregate_interval(listed, kind.of)
+        return Metric(
+            value=_finite(kind.of(listed), kind),
+            ci_low=low,
+            ci_high=high,
+            n=len(listed),
+            method="bootstrap",
+        )
     data = _column(values)
     method: Method
     if kind.share and _is_binary(data):
@@ -129,20 +144,36 @@ def summarise(values: Mapping[str, float], kind: MetricKind = SCORE) -> Metric:
 
 
 def paired(
-    values: Mapping[str, float], baseline_values: Mapping[str, float], kind: MetricKind = SCORE
+    values: Mapping[str, JsonValue],
+    baseline_values: Mapping[str, JsonValue],
+    kind: MetricEntry = SCORE,
+    test: Test | None = None,
 ) -> Versus:
     """Compare a case with its baseline over the same samples; `kind` is that of their metric.
 
+    Args:
+        values: The case's value of each sample.
+        baseline_values: The baseline's.
+        kind: Of their metric.
+        test: The test to use; the one that fits the values when left out.
+
     Raises:
         ReportError: a sample is missing on one side (leaving it out would change the
-            denominator), there are no samples, or a value is not finite.
+            denominator), there are no samples, a value is not finite, or the test is not one of
+            this metric.
     """
-    data, baseline = _columns(values, baseline_values)
+    check_test(test, kind)
+    _check_paired(values, baseline_values)
+    if kind.aggregate is not None:
+        return _bootstrapped(_listed(values), _listed(baseline_values), kind)
+    data, baseline = _column(values), _column(baseline_values)
     differences = data - baseline
     rose, fell = int((data > baseline).sum()), int((data < baseline).sum())
     better, worse = (fell, rose) if kind.good == "lower" else (rose, fell)
-    test: Test
-    if kind.share and _is_binary(data) and _is_binary(baseline):
+    binary = kind.share and _is_binary(data) and _is_binary(baseline)
+    if test == "mcnemar_exact" and not binary:
+        raise ReportError(f"mcnemar_exact: not all values of {kind.name} are 0 or 1; use sign_flip")
+    if binary and test != "sign_flip":
         test = "mcnemar_exact"
         p = float(stats.binomtest(rose, rose + fell).pvalue) if rose + fell else 1.0
         minimal_effect = detectable_rate_difference(len(data), rose + fell)
@@ -166,13 +197,54 @@ def paired(
 
 
 def paired_interval(
-    values: Mapping[str, float],
-    baseline_values: Mapping[str, float],
+    values: Mapping[str, JsonValue],
+    baseline_values: Mapping[str, JsonValue],
     confidence: float,
-    kind: MetricKind = SCORE,
+    kind: MetricEntry = SCORE,
 ) -> Interval:
     """The interval of `paired` alone, at another confidence than 95 %; raises the same errors."""
-    return _difference_interval(*_columns(values, baseline_values), confidence, kind)
+    _check_paired(values, baseline_values)
+    if kind.aggregate is not None:
+        sides = _listed(values), _listed(baseline_values)
+        return paired_bootstrap(*sides, kind.of, confidence).interval
+    return _difference_interval(_column(values), _column(baseline_values), confidence, kind)
+
+
+def check_test(test: str | None, kind: MetricEntry) -> None:
+    """Raise ReportError for a test that says nothing of a metric, by its name.
+
+    What looks at one sample at a time speaks of a mean, and of no other aggregate.
+    """
+    if test is None or (test == "paired_bootstrap") == (kind.aggregate is not None):
+        return
+    if kind.aggregate is not None:
+        raise ReportError(
+            f"{test}: compares sample by sample, but {kind.name} is no mean over samples; use "
+            "paired_bootstrap"
+        )
+    raise ReportError(f"{test}: {kind.name} is a mean over samples; use mcnemar_exact or sign_flip")
+
+
+def _bootstrapped(
+    values: Sequence[JsonValue], baseline: Sequence[JsonValue], kind: MetricEntry
+) -> Versus:
+    found = paired_bootstrap(values, baseline, kind.of)
+    # What a single sample says is the aggregate of it alone.
+    own, theirs = (np.array([kind.of([value]) for value in side]) for side in (values, baseline))
+    rose, fell = int((own > theirs).sum()), int((own < theirs).sum())
+    better, worse = (fell, rose) if kind.good == "lower" else (rose, fell)
+    low, high = found.interval
+    return Versus(
+        delta=_finite(found.delta, kind),
+        ci_low=low,
+        ci_high=high,
+        p=found.p,
+        test="paired_bootstrap",
+        good=kind.good,
+        better=better,
+        worse=worse,
+        unchanged=len(values) - rose - fell,
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -206,7 +278,7 @@ def corrected(family: Sequence[Versus]) -> list[Versus]:
 
 
 def _difference_interval(
-    data: NDArray[np.float64], baseline: NDArray[np.float64], confidence: float, kind: MetricKind
+    data: NDArray[np.float64], baseline: NDArray[np.float64], confidence: float, kind: MetricEntry
 ) -> Interval:
     differences = data - baseline
     if kind.share and _is_binary(data) and _is_binary(baseline):
@@ -240,10 +312,9 @@ def _sign_flip(differences: NDArray[np.float64]) -> float:
     return (extreme + 1) / (_BLOCKS * _FLIPS_PER_BLOCK + 1)
 
 
-def _columns(
-    values: Mapping[str, float], baseline_values: Mapping[str, float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both sides in the same order of samples."""
+def _check_paired(
+    values: Mapping[str, JsonValue], baseline_values: Mapping[str, JsonValue]
+) -> None:
     unpaired = sorted(values.keys() ^ baseline_values.keys())
     if unpaired:
         shared = len(values.keys() & baseline_values.keys())
@@ -251,17 +322,33 @@ def _columns(
             f"{len(unpaired)} samples have no partner, such as {unpaired[0]!r}; {shared} are "
             "shared: compare cases that were run on the same samples"
         )
-    return _column(values), _column(baseline_values)
 
 
-def _column(values: Mapping[str, float]) -> NDArray[np.float64]:
-    """The values ordered by sample id, checked."""
+def _column(values: Mapping[str, JsonValue]) -> NDArray[np.float64]:
+    """The values ordered by sample id, checked to be numbers."""
+    for sample, value in values.items():
+        if not isinstance(value, int | float):
+            raise ReportError(
+                f"sample {sample!r} has the value {value}, which has no mean; register its metric"
+            )
+    return np.array(_listed(values), dtype=np.float64)
+
+
+def _listed(values: Mapping[str, JsonValue]) -> list[JsonValue]:
+    """The values ordered by sample id."""
     if not values:
         raise ReportError("no samples: a metric needs at least one")
     for sample, value in values.items():
-        if not math.isfinite(value):
-            raise ReportError(f"sample {sample!r} has the value {value}; values must be finite")
-    return np.array([values[sample] for sample in sorted(values)], dtype=np.float64)
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int | float) and not math.isfinite(number):
+                raise ReportError(f"sample {sample!r} has the value {value}; values must be finite")
+    return [values[sample] for sample in sorted(values)]
+
+
+def _finite(number: float, kind: MetricEntry) -> float:
+    if not math.isfinite(number):
+        raise ReportError(f"{kind.name} is {number}; what an aggregate gives must be finite")
+    return number
 
 
 def _is_binary(data: NDArray[np.float64]) -> bool:

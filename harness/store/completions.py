@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from harness.engines.contract import Answer, Asked, Completion, Scored, Scoring
+from harness.engines.contract import Asked, Completion, Reply, Scored, Scoring
 from harness.errors import ReadOnlyError, StoreError
 from harness.files.atomic import READ_ONLY, check_writable
 from harness.store.journal import Format, Journal, in_use, line_at, lines, unusable
@@ -103,16 +103,16 @@ class CompletionStore:
         """
         self.put_value(key, completion_json(completion), "completion", engine)
 
-    def answer(self, key: str, asked: Asked) -> Answer | None:
+    def reply(self, key: str, asked: Asked) -> Reply | None:
         """What is stored for a request or a scoring with this key, or None."""
         return self.value(key, scored_from) if isinstance(asked, Scoring) else self.get(key)
 
-    def put_answer(self, key: str, answer: Answer, engine: str) -> None:
+    def put_reply(self, key: str, reply: Reply, engine: str) -> None:
         """Store a completion, or scores, as `put` does."""
-        if isinstance(answer, Scored):
-            self.put_value(key, scored_json(answer), "scores", engine)
+        if isinstance(reply, Scored):
+            self.put_value(key, scored_json(reply), "scores", engine)
         else:
-            self.put(key, answer, engine)
+            self.put(key, reply, engine)
 
     def value(self, key: str, decode: Callable[[Any], Value] = _plain) -> Value | None:
         """What is stored under a key, or None.

@@ -51,9 +51,9 @@ def store_below(root: Path) -> Path:
     return root / _OWN / "store"
 
 
-def forward_below(root: Path) -> Path:
-    """Where forward passes are kept that were measured from `root`."""
-    return root / _OWN / "forward"
+def kept_below(root: Path, measure: str) -> Path:
+    """Where the readings of a measure are kept that were made from `root`."""
+    return root / _OWN / measure
 
 
 @dataclass(frozen=True)

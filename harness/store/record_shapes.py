@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
-from pydantic import ConfigDict, Field, InstanceOf, Strict, TypeAdapter, with_config
+from pydantic import ConfigDict, Field, InstanceOf, JsonValue, Strict, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from harness.engines.contract import FinishReason
@@ -161,7 +161,7 @@ class ResultShape(TypedDict):
     baseline: Text | None
     nodeid: Text | None
     draws: Annotated[tuple[DrawShape, ...], _List]
-    sample_metrics: dict[Text, dict[Text, float]]
+    sample_metrics: dict[Text, dict[Text, float | JsonValue]]
     counts: dict[Text, int]
     intervention: dict[Text, Any] | None
     isolation: Text | None

@@ -8,18 +8,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from pydantic import JsonValue
 
 from harness.engines.contract import Completion
 from harness.interventions.base import Intervention
+from harness.metrics.entry import Answer, MetricEntry
+from harness.metrics.lookup import metric_of
 from harness.spec import Case
-from harness.statistics.metric_kinds import MetricKind, metric_kind
+from harness.spec.measure import Measure, measure_named
 from harness.tasks.base import Score
 
 #: What opens the detail of a gate or an identity that failed because nothing decided it.
 UNDECIDED = "undecided: "
 
 CaseStatus = Literal["complete", "incomplete", "failed"]
+
+#: Metric -> sample id -> value: a number, or what the metric's aggregate takes.
+SampleMetrics: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,12 @@ class DrawResult:
     completion: Completion
     score: Score
     agreement: int | None = None
+
+
+def answer_of(draw: DrawResult) -> Answer:
+    """What metrics and columns see of a completion."""
+    made, score = draw.completion, draw.score
+    return Answer(made.tokens, made.text, made.log_probabilities, score.correct, score.parsed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +73,8 @@ class CaseResult:
     `counts` sums what the intervention counted over all completions. `baseline` is the id of the
     case that this one is compared with: None for a baseline.
 
-    A case of forward passes has no draws; its `sample_metrics` and `task_size` are those of the
-    samples that could be measured. `checks` are identities that were checked while it ran, and
+    A case that reads given texts has no draws; its `sample_metrics` and `task_size` are those of
+    the samples that could be measured. `checks` are identities that were checked while it ran, and
     `artefacts` is the folder of the files that belong beside its report. `usage` is what the case's
     points were ordered by; the first case of an experiment with that ordering has it for all.
     """
@@ -75,7 +88,7 @@ class CaseResult:
     baseline: str | None = None
     nodeid: str | None = None
     draws: tuple[DrawResult, ...] = ()
-    sample_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    sample_metrics: SampleMetrics = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     intervention: Intervention | None = None
     isolation: str | None = None
@@ -91,9 +104,19 @@ class CaseResult:
         """Completions' samples that have a score: the task's size when nothing is missing."""
         return len({draw.sample for draw in self.draws})
 
-    def kind(self, metric: str) -> MetricKind:
-        """What one of its metrics is: which way is better, and whether it is a share."""
-        return metric_kind(self.case.experiment.measure, metric)
+    @property
+    def measure(self) -> Measure:
+        """What was measured."""
+        return measure_named(self.case.experiment.measure)
+
+    def kind(self, metric: str) -> MetricEntry:
+        """What one of its metrics is: which way is better, how its values become one number."""
+        return metric_of(self.case.experiment.measure, metric)
+
+    def numbers(self, metric: str) -> Mapping[str, float]:
+        """Sample id -> value of a metric that is a mean; empty where it was not measured."""
+        values = self.sample_metrics.get(metric, {})
+        return {sample: value for sample, value in values.items() if isinstance(value, int | float)}
 
     @property
     def is_neutral(self) -> bool:

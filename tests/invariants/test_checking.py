@@ -8,13 +8,15 @@ from typing import get_args
 import pytest
 
 from harness.engines import KINDS
+from harness.engines.vllm import availability
 from harness.errors import ModelError
-from harness.invariants import FAMILIES, check_all, checking, checks
+from harness.invariants import FAMILIES, check_all, checks
 from harness.invariants.checking import ENGINES
 from harness.invariants.registry import WATCHING
 from harness.invariants.tiny_models import CONFIGS, tiny_config
 from harness.models.routers import _ARCHITECTURES, router_shape
 from harness.models.written import WrittenConfig
+from harness.registry import engines
 from harness.spec import EngineSettings
 
 
@@ -28,12 +30,11 @@ def test_every_engine_is_checked_under_every_policy():
     settings = [EngineSettings.model_validate(engine) for engine in ENGINES.values()]
     expected = {("transformers", policy) for policy in policies} | {("vllm", "fast")}
     assert {(each.name, each.determinism) for each in settings} == expected
-    engines = get_args(EngineSettings.model_fields["name"].annotation)
-    assert {engine for engine, _ in expected} == set(engines)
+    assert {engine for engine, _ in expected} == set(engines.names())
 
 
 def test_every_identity_is_checked_on_vllm_but_those_that_watch_modules(monkeypatch):
-    monkeypatch.setattr(checking, "check_machine", lambda settings: None)
+    monkeypatch.setattr(availability, "check_machine", lambda settings: None)
     found = checks("zoo/moe", EngineSettings(name="vllm"))
     assert {check.engine for check in found} == {"vllm"}
     (dac,) = [check for check in found if check.family.name == "dac"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.engines.declared import Declared
-from harness.invariants import checking, checks, started
+from harness.engines.vllm import availability
+from harness.invariants import checks, started
 from harness.spec import EngineSettings
 from tests.told import ToldEngine
 
@@ -23,7 +24,7 @@ class Started(ToldEngine):
 
 @pytest.mark.parametrize("model", ["tiny/qwen2_moe", "zoo/oracle"])
 def test_identities_ask_for_nothing_that_was_not_declared(model, checker, monkeypatch):
-    monkeypatch.setattr(checking, "check_machine", lambda settings: None)
+    monkeypatch.setattr(availability, "check_machine", lambda settings: None)
     monkeypatch.setattr(started, "VllmEngine", Started)
     found = [
         checker.check(check)

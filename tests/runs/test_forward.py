@@ -15,7 +15,7 @@ from harness.runs.execute import ModelRun
 from harness.runs.invariants import check_invariants
 from harness.runs.plan import Plan
 from harness.spec import expand
-from harness.statistics.metric_kinds import FORWARD
+from harness.spec.measure import measure_named
 from harness.store.records import from_json, to_json
 from tests.runs.small import Wrapped, cases, experiment, mask
 
@@ -28,7 +28,7 @@ def folder(tmp_path):
 
 
 def run_of(engine, planned, folder, counts=None):
-    return ModelRun(engine, planned, Silent(), counts or Counts(), forward=folder)
+    return ModelRun(engine, planned, Silent(), counts or Counts(), kept=lambda measure: folder)
 
 
 def forward_cases(**fields):
@@ -41,7 +41,7 @@ def test_a_case_has_one_number_per_pair_and_metric(loaded, folder):
     result = run_of(Wrapped(loaded), [case], folder, counts).result(case)
     assert result.status == "complete"
     assert result.metric == "delta_nll"
-    assert list(result.sample_metrics) == list(FORWARD)
+    assert list(result.sample_metrics) == [each.name for each in measure_named("forward").entries()]
     assert result.task_size == 3
     assert result.draws == ()
     assert result.seconds > 0

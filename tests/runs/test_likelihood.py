@@ -13,15 +13,15 @@ from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import SpecError
 from harness.interventions.router_mask import RouterMask
 from harness.measure.likelihood import Choices
+from harness.metrics.likelihood import METRICS
 from harness.resolve.progress import Counts, Silent
 from harness.runs.execute import ModelRun
 from harness.runs.forecast import forecast
 from harness.runs.invariants import check_invariants
-from harness.runs.likelihood import likelihood_result
 from harness.runs.partition import expected_cost
 from harness.runs.plan import Plan
+from harness.runs.scored import scored_result
 from harness.spec import expand
-from harness.statistics.metric_kinds import LIKELIHOOD
 from harness.store.completions import CompletionStore
 from harness.store.records import from_json, to_json
 from harness.tasks.conversations import render
@@ -49,7 +49,7 @@ def test_a_case_has_one_number_per_sample_and_metric(swept):
     samples = [sample.id for sample in planned[0].task.samples]
     for result in results:
         assert (result.status, result.metric) == ("complete", "reference_nll")
-        assert list(result.sample_metrics) == list(LIKELIHOOD) == planned[0].metrics
+        assert list(result.sample_metrics) == [each.name for each in METRICS] == planned[0].metrics
         assert all(list(values) == samples for values in result.sample_metrics.values())
         assert result.task_size == 3
         assert result.draws == ()
@@ -100,7 +100,7 @@ def test_a_masked_case_measures_what_is_defined(loaded, swept):
 def test_it_measures_what_forward_passes_measure(loaded, tmp_path, style):
     (forward,) = cases("read", measure="forward", intervention=mask(count=30))
     (likelihood,) = likelihood_cases(axes={}, intervention=mask(count=30), prompt={"style": style})
-    run = run_on(TransformersEngine(loaded), [forward, likelihood], forward=tmp_path)
+    run = run_on(TransformersEngine(loaded), [forward, likelihood], kept=lambda _: tmp_path)
     read = run.result(forward).sample_metrics[f"nll_{style}"]
     own = run.result(likelihood).sample_metrics["reference_nll"]
     assert own == pytest.approx(read, abs=1e-4)
@@ -123,7 +123,7 @@ def test_a_neutral_dose_equals_the_baseline_and_one_that_does_not_is_found(swept
     ones = dict.fromkeys(scored, 1.0)
     same = replace(baseline, sample_metrics={"reference_nll": ones})
     for expected, holds in ((same, True), (replace(baseline, sample_metrics=other), False)):
-        result = likelihood_result(planned[0], scored, expected, None, "float32")
+        result = scored_result(planned[0], scored, expected, None, "float32")
         assert [each.holds for each in result.checks] == [holds]
 
 
@@ -190,12 +190,12 @@ def test_a_sample_that_cannot_be_scored_is_left_out_and_counted(swept):
     ids = [sample.id for sample in case.task.samples]
     scored = {id_: (ONE_TOKEN, Scored(((-1.0,),), ((True,),))) for id_ in ids[1:]}
     refused = (ONE_TOKEN, Scored(error="too long"))
-    result = likelihood_result(case, {ids[0]: refused, **scored}, None, None, "float32")
+    result = scored_result(case, {ids[0]: refused, **scored}, None, None, "float32")
     assert (result.status, result.task_size) == ("complete", 2)
     assert result.warnings == (
         f"1 of 3 samples could not be scored and are left out: {ids[0]}: too long",
     )
-    nothing = likelihood_result(case, {ids[0]: refused}, None, None, "float32")
+    nothing = scored_result(case, {ids[0]: refused}, None, None, "float32")
     assert nothing.status == "failed"
     assert nothing.error == f"every scoring was refused, first {ids[0]}: too long"
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.engines.vllm import availability
 from harness.errors import FieldError, SpecError, TaskError
 from harness.interventions.router_mask import RouterMask
 from harness.models.loading import load
-from harness.runs import checks
 from harness.runs.plan import Place, Plan, PlannedCase, by_model, check_compatible, planned
 from harness.spec import expand
 from harness.tasks.micro_humaneval import MicroHumanEval
@@ -250,7 +250,7 @@ def test_two_different_cases_of_one_id_are_refused():
 
 def test_draws_under_speculation_are_refused_case_by_case(monkeypatch):
     """vLLM drops our rule for draws where it speculates; greedy cases beside them run."""
-    monkeypatch.setattr(checks, "check_machine", lambda settings: None)
+    monkeypatch.setattr(availability, "check_machine", lambda settings: None)
     greedy, drawn = expand(
         experiment(
             engine={"name": "vllm", "speculation": "ngram"},
@@ -264,7 +264,7 @@ def test_draws_under_speculation_are_refused_case_by_case(monkeypatch):
 
 
 def test_a_layout_that_the_model_cannot_take_is_refused_before_it_is_loaded(monkeypatch):
-    monkeypatch.setattr(checks, "check_machine", lambda settings: None)
+    monkeypatch.setattr(availability, "check_machine", lambda settings: None)
     (case,) = expand(experiment(engine={"name": "vllm", "tensor_parallel_size": 3}))
     with pytest.raises(SpecError, match=r"engine\.tensor_parallel_size: 3 does not go with"):
         planned(case)
@@ -274,7 +274,7 @@ def test_what_this_machine_does_not_have_is_refused_before_anything_is_loaded(mo
     def refusing(settings):
         raise FieldError("engine.tensor_parallel_size", f"{settings.tensor_parallel_size} is much")
 
-    monkeypatch.setattr(checks, "check_machine", refusing)
+    monkeypatch.setattr(availability, "check_machine", refusing)
     (case,) = expand(experiment(engine={"name": "vllm", "tensor_parallel_size": 2}))
     with pytest.raises(SpecError, match=r"engine\.tensor_parallel_size: 2 is much"):
         planned(case)

@@ -5,10 +5,10 @@ import shutil
 import optuna
 import pytest
 
+from harness.engines.vllm import availability
 from harness.errors import SpecError
 from harness.interventions.array import Array
 from harness.interventions.vector_file import SteeringVectors, write_vectors
-from harness.runs import checks
 from harness.search.setup import read_search, set_up
 from harness.spec import load
 from tests.search.small import SPEC, write_spec
@@ -212,7 +212,7 @@ def test_what_changes_a_value_makes_another_study(tmp_path, changes):
 
 
 def test_what_the_engine_cannot_do_is_found_in_the_space(tmp_path, monkeypatch):
-    monkeypatch.setattr(checks, "check_machine", lambda settings: None)
+    monkeypatch.setattr(availability, "check_machine", lambda settings: None)
     engine = {"name": "vllm", "speculation": "ngram"}
     drawn = r"search\.space\.sampling\.temperature: at 0\.7: .*0\.7 with engine\.speculation: ngram"
     with pytest.raises(SpecError, match=drawn):

@@ -142,7 +142,7 @@ def test_scores_that_are_none_are_as_if_they_had_not_been_stored(shard, record):
     shard.write_bytes(head + encoded(record))
     warnings = []
     store = CompletionStore(shard.parent, warn=warnings.append)
-    found = store.answer(KEY, Scoring((), ()))
+    found = store.reply(KEY, Scoring((), ()))
     whole, damages = verify(shard.parent)
     assert whole + len(damages) == 1
     if found is None:

@@ -70,8 +70,8 @@ def test_contents_are_told_by_engine_the_latest_first(folder):
 def test_scorings_are_counted_beside_completions_and_are_whole(folder):
     store = CompletionStore(folder)
     scored = Scored(((-0.5,),), ((True,),))
-    store.put_answer(key(8), scored, contents(folder)[0].fingerprint)
-    assert store.answer(key(8), Scoring((), ())) == scored
+    store.put_reply(key(8), scored, contents(folder)[0].fingerprint)
+    assert store.reply(key(8), Scoring((), ())) == scored
     store.close()
     assert [each.scorings for each in contents(folder)] == [1, 0]
     assert verify(folder)[1] == []

@@ -25,6 +25,7 @@ _SPECIAL = {
 _MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 _TESTS = {
     "mcnemar_exact": "exact McNemar test",
+    "paired_bootstrap": "paired bootstrap of the aggregate",
     "sign_flip": "sign-flip permutation test",
 }
 

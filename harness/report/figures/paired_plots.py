@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness.report.figures.figure import INK, RULE, panels, surround
 from harness.report.figures.palette import COLOURS, MARKERS
+from harness.report.report import CaseReport
 from harness.statistics.intervals import mean_interval
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -24,6 +26,24 @@ _PANEL = 1.9
 #: Inches of a heatmap: for each layer, and at most in all.
 _ROW, _LEAST, _MOST = 0.09, 1.3, 3.2
 _SCOPES = {"all": "all tokens of the answer", "last": "last token of the answer"}
+
+
+def forward_figures(case: CaseReport, folder: Path) -> Iterator[tuple[str, Figure]]:
+    """The figures of one case of forward passes, from the files that it left, by name."""
+    subtitle = f"{case.model}  ·  {case.task.name}  ·  n = {case.task.size} pairs"
+    maps = folder / "usage_maps.npz"
+    usage = _arrays(maps) if maps.exists() else None
+    tables = _arrays(folder / "layers.npz")
+    yield "layers", layer_plot(tables, usage, title=case.id, subtitle=subtitle)
+    if usage is not None:
+        for scope in ("all", "last"):
+            title = f"{case.id}: use of experts"
+            yield f"usage-{scope}", usage_heatmaps(usage, scope, title=title, subtitle=subtitle)
+
+
+def _arrays(path: Path) -> Arrays:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def layer_plot(tables: Arrays, usage: Arrays | None, *, title: str, subtitle: str) -> Figure:

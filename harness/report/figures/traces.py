@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from harness.metrics.column import column_of
 from harness.report.figures.curves import by_dose, curves
 from harness.report.figures.figure import RULE, panels, surround
 from harness.report.figures.labels import label, varying
@@ -39,10 +40,12 @@ class Profile:
 
 
 def profiles(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Profile]]:
-    """Case -> trace -> profile, of the lines of samples.jsonl that have traces."""
+    """Case -> column -> profile, of the lines of samples.jsonl that have columns to draw."""
     found: dict[str, dict[str, dict[str, list[Sequence[float]]]]] = {}
     for record in records:
         for name, values in (record.get("traces") or {}).items():
+            if not column_of(name).drawn:
+                continue
             samples = found.setdefault(record["case"], {}).setdefault(name, {})
             samples.setdefault(str(record["sample"]), []).append(values)
     return {

@@ -19,6 +19,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.metrics.column import column_of
 from harness.report.figures.plotted import SIGNIFICANT
 from harness.report.page.facts import attention, facts, verdicts
 from harness.report.page.findings import findings, is_significant
@@ -74,6 +75,7 @@ def page(
     document = view(report) | {
         "indexes": [name in samples.indexes for name in report.experiments],
         "row": ROW,
+        "columns": {name: _column(name) for name in samples.columns},
     }
     return (
         _environment()
@@ -105,6 +107,12 @@ def page(
             style_hash=_hash(style),
         )
     )
+
+
+def _column(name: str) -> dict[str, str]:
+    """What the page says of numbers per token."""
+    column = column_of(name)
+    return {"summary": column.summary, "unit": column.unit}
 
 
 def _experiment(report: Report, name: str, pictures: Mapping[str, bytes]) -> dict[str, Any]:

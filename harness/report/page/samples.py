@@ -49,6 +49,8 @@ class Embedded(NamedTuple):
 
     indexes: dict[str, str]
     chunks: list[str]
+    columns: list[str]
+    """Names of the numbers per token that some completion has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,14 @@ def embed(
     """
     positions = {case.id: position for position, case in enumerate(cases)}
     experiments: dict[str, dict[str, list[_Draw]]] = {}
+    columns: dict[str, None] = {}
     for record in records:
         position = positions.get(record["case"])
         if position is not None:
             samples = experiments.setdefault(cases[position].experiment, {})
             row = tuple(record.get(name) for name in ROW)
-            value = (record.get("metrics") or {}).get(cases[position].metric)
+            columns |= dict.fromkeys(record.get("traces") or {})
+            value = _number(cases[position], record.get("metrics") or {})
             samples.setdefault(str(record["sample"]), []).append(_Draw(position, row, value))
     chunks: list[str] = []
     indexes = {}
@@ -91,7 +95,15 @@ def embed(
                 places |= dict.fromkeys(members, len(chunks))
                 chunks.append(packed)
         indexes[name] = _packed(_index(cases, samples, places))
-    return Embedded(indexes, chunks)
+    return Embedded(indexes, chunks, list(columns))
+
+
+def _number(case: CaseReport, metrics: Mapping[str, Any]) -> float | None:
+    """The primary metric of a sample alone; None in reports of earlier versions."""
+    value = metrics.get(case.metric)
+    return (
+        value if value is None or isinstance(value, float) else case.kind(case.metric).of([value])
+    )
 
 
 def _portions(samples: Mapping[str, Sequence[_Draw]]) -> Iterator[list[str]]:

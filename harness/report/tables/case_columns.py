@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rich.text import Text
 
+from harness.metrics.entry import Good
 from harness.report.figures.curves import shown_metrics
 from harness.report.figures.labels import by_series, varying, worded
 from harness.report.report import Agreement, CaseReport, Report
 from harness.report.tables.columns import Column
 from harness.report.tables.rounding import ceiling, fixed, percent, readable, significant
-from harness.statistics.metric_kinds import Good
 from harness.statistics.paired import Metric, Versus
 
 NOTHING = "-"

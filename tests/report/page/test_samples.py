@@ -136,4 +136,4 @@ def test_a_completion_that_only_ends_early_has_parted(run):
 
 def test_records_of_other_runs_are_left_out(run, report):
     line = {"case": "other[baseline]", "sample": "s/0", "draw": 0}
-    assert embed(report.cases, [line]) == ({}, [])
+    assert embed(report.cases, [line]) == ({}, [], [])

@@ -21,20 +21,32 @@ function drawsOf(chunk, sample) {
   return draws;
 }
 
-/** The cards of one draw over the cases given, as nodes; `marked` is the case to point out. */
-function comparison(cases, draws, draw, marked) {
+/** Names of the numbers per token that a draw has in some of the cases given. */
+function columnsOf(cases, draws, draw) {
+  const rows = cases.map((one) => draws.get(one.position)?.find((each) => each.draw === draw));
+  return [...new Set(rows.flatMap((row) => Object.keys(row?.traces ?? {})))];
+}
+
+/**
+ * The cards of one draw over the cases given, as nodes; `marked` is the case to point out, `column`
+ * the numbers per token to show, to one scale for all cards.
+ */
+function comparison(cases, draws, draw, marked, column) {
   const own = (one) => draws.get(one?.position)?.find((each) => each.draw === draw);
   const present = cases.filter(own);
   const prompts = [...new Set(present.map((one) => own(one).prompt))];
-  const largest = Math.max(0, ...present.flatMap((one) => Object.values(own(one).traces ?? {}).flat()));
-  const cards = present.map((one) => card(one, own(one), own(caseAt(one.baseline)), prompts, one.id === marked, largest));
+  const numbers = present.flatMap((one) => own(one).traces?.[column] ?? []);
+  const range = numbers.reduce(([low, high], each) => [Math.min(low, each), Math.max(high, each)], [0, 0]);
+  const cards = present.map((one) => card(one, own(one), own(caseAt(one.baseline)), prompts, one.id === marked, column, range));
   const row = element("div", { class: "cards", tabindex: "0", role: "region", "aria-label": "Completions, side by side" }, ...cards.slice(0, SHOWN_CARDS));
   const rest = cards.slice(SHOWN_CARDS);
   const more = rest.length === 0 ? null : element("button", {
     type: "button",
     click: () => (row.append(...rest), more.remove()),
   }, `Show ${counted(rest.length, "more completion")}`);
-  return [...prompts.map((prompt, at) => promptShown(prompt, prompts.length > 1 ? at + 1 : null)), row, more];
+  const { summary, unit } = REPORT.columns[column] ?? {};
+  const key = !summary ? null : element("p", { class: "caption" }, `${column}: ${summary}${unit ? `, in ${unit}` : ""}. A bar per token, to one scale.`);
+  return [...prompts.map((prompt, at) => promptShown(prompt, prompts.length > 1 ? at + 1 : null)), key, row, more];
 }
 
 function promptShown(prompt, number) {
@@ -42,7 +54,7 @@ function promptShown(prompt, number) {
   return element("details", { class: "prompt", open: true }, element("summary", {}, title), excerpt(prompt, SHOWN_REST));
 }
 
-function card(one, own, base, prompts, marked, largest) {
+function card(one, own, base, prompts, marked, column, range) {
   const label = one.isBaseline ? "baseline" : one.dose === undefined ? one.label : doseLabel(one);
   const change = base ? changeOf(own, base) : null;
   const found = base ? departureOf(own, base) : null;
@@ -55,22 +67,27 @@ function card(one, own, base, prompts, marked, largest) {
   const style = ["card", one.isBaseline ? "baseline" : "", found?.kind === "equal" ? "equal" : "", marked ? "marked" : ""];
   return element("article", { class: style.filter(Boolean).join(" "), "aria-label": one.label, "data-case": one.id }, head,
     ...lines.filter(Boolean).map((said, at) => element("p", { class: at === 0 && found ? "departs" : "said" }, visible(said))),
-    ...Object.entries(own.traces ?? {}).map(([name, values]) => traceShown(name, values, largest)),
+    own.traces?.[column] ? columnShown(column, own.traces[column], range) : null,
     completionShown(own.completion, found));
 }
 
-/** What was traced token by token: a bar for each, as high as its share of the largest one shown. */
-function traceShown(name, values, largest) {
+/** Numbers per token: a bar for each, from 0 up or down, as high as its share of the range. */
+function columnShown(name, values, [low, high]) {
   const [step, height] = [5, 24];
+  const { unit } = REPORT.columns[name] ?? {};
+  const scale = (value) => (high > low ? (value / (high - low)) * height : 0);
+  const zero = scale(high);
   const bars = values.map((value, at) => {
-    const high = largest > 0 ? Math.max(0, value / largest) * height : 0;
-    const bar = shape("rect", { x: at * step, y: height - high, width: step - 1, height: Math.max(high, 0.5) });
-    bar.append(shape("title", {}, `token ${at + 1}: ${value.toFixed(3)}`));
+    const long = Math.abs(scale(value));
+    const bar = shape("rect", { x: at * step, y: value < 0 ? zero : zero - long, width: step - 1, height: Math.max(long, 0.5) });
+    bar.append(shape("title", {}, `token ${at + 1}: ${value.toFixed(3)}${unit ? ` ${unit}` : ""}`));
     return bar;
   });
   const said = `${name}: ${values.map((value) => value.toFixed(2)).join(" ")}`;
-  const drawn = shape("svg", { class: "trace", width: values.length * step, height, role: "img", "aria-label": said }, ...bars);
-  return element("div", { class: "traced" }, element("p", { class: "said" }, `${name}, up to ${Math.max(0, ...values).toFixed(2)}`), drawn);
+  const drawn = shape("svg", { class: "trace", width: values.length * step, height: height + 0.5, role: "img", "aria-label": said }, ...bars);
+  const lowest = Math.min(0, ...values);
+  const most = lowest < 0 ? `down to ${lowest.toFixed(2)}` : `up to ${Math.max(0, ...values).toFixed(2)}`;
+  return element("div", { class: "traced" }, element("p", { class: "said" }, `${name}, ${most}`), drawn);
 }
 
 function doseLabel(one) {

@@ -21,7 +21,7 @@ const MOST_ROWS = 2000;
 /** The browser of an experiment; `go(place)` shows a place of the address and ends when it does. */
 function sampleBrowser(experiment, index, number) {
   const rows = new Map(index.samples.map((sample, at) => [sample, at]));
-  const place = { experiment: experiment.name, series: null, show: "all", at: null, sample: null, draw: null };
+  const place = { experiment: experiment.name, series: null, show: "all", at: null, sample: null, draw: null, tokens: null };
   let words = "";
   let listed = [];
   const controls = element("div", { class: "controls" });
@@ -140,9 +140,13 @@ function sampleBrowser(experiment, index, number) {
     const draw = numbers.includes(Number(place.draw ?? NaN)) ? Number(place.draw) : numbers[0];
     const pick = numbers.length < 2 ? null : selection("draw", numbers.map((number) => [number, number]), draw,
       (number) => ((place.draw = number), writeAddress(place), drawSample()));
+    const columns = columnsOf(cases, draws, draw);
+    const column = columns.includes(place.tokens) ? place.tokens : columns[0] ?? null;
+    const view = columns.length < 2 ? null : selection("token by token", columns.map((name) => [name, name]), column,
+      (name) => ((place.tokens = name), writeAddress(place), drawSample()));
     detail.replaceChildren(
-      element("div", { class: "heading" }, element("h4", {}, sample), pick),
-      ...comparison(cases, draws, draw, place.at).filter(Boolean));
+      element("div", { class: "heading" }, element("h4", {}, sample), pick, view),
+      ...comparison(cases, draws, draw, place.at, column).filter(Boolean));
     detail.querySelector(".marked")?.scrollIntoView({ block: "nearest", inline: "center" });
     return undefined;
   }
@@ -152,6 +156,7 @@ function sampleBrowser(experiment, index, number) {
     place.show = to.show in SHOWN ? to.show : "all";
     place.at = compared().some((one) => one.id === to.at) ? to.at : null;
     place.draw = to.draw;
+    place.tokens = to.tokens;
     place.sample = rows.has(to.sample) ? to.sample : null;
     // A link to a sample that the other filters hide shows it all the same.
     if (place.sample !== null && !listedSamples().includes(place.sample)) place.show = "all";

@@ -259,3 +259,33 @@ def test_what_was_traced_is_drawn_under_its_completion(show, run):
     label = "document.querySelector('.trace').getAttribute('aria-label')"
     assert browser.js(label) == "alpha <styles>: 0.00 0.50 2.00"
     assert browser.js("document.querySelector('.trace title').textContent") == "token 1: 0.000"
+
+
+def test_one_view_shows_the_numbers_per_token_that_are_chosen(show, run):
+    """A selector, not a strip for each name; what has a sign is drawn from 0 up and down."""
+    results = sweep(doses=(0, 1), styles=("agentic",), n=2)
+    traces = {"alpha <styles>": (0.0, 0.5, 2.0), "log_probability": (-0.5, 0.0, -2.0)}
+    results[-1] = replace(
+        results[-1],
+        draws=tuple(
+            replace(draw, completion=replace(draw.completion, traces=traces))
+            for draw in results[-1].draws
+        ),
+    )
+    browser = show(build(run, results), results)
+    browser.wait("document.querySelector('.card .trace')")
+    assert browser.texts(".traced .said") == ["alpha <styles>, up to 2.00"]
+    assert "dose that was chosen" in browser.text(".sample > .caption")
+    choose = (
+        "(() => { const select = document.querySelector('.sample .heading select');"
+        "select.value = 'log_probability'; select.dispatchEvent(new Event('change')); })()"
+    )
+    browser.js(choose)
+    browser.wait("document.querySelector('.traced .said').textContent.startsWith('log')")
+    assert browser.texts(".traced .said") == ["log_probability, down to -2.00"]
+    assert browser.js("document.querySelector('.trace title').textContent") == (
+        "token 1: -0.500 nats"
+    )
+    assert browser.js("location.hash").endswith("tokens=log_probability")
+    places = "[...document.querySelectorAll('.trace rect')].map((bar) => +bar.getAttribute('y'))"
+    assert browser.js(places) == [0, 0, 0]

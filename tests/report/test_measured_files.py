@@ -11,7 +11,7 @@ from matplotlib import image
 
 from harness.report.build import build
 from harness.report.figures.paired_plots import layer_plot, usage_heatmaps
-from harness.report.forward_files import forward_files
+from harness.report.measured_files import measured_files
 from harness.report.recorded import recorded_results
 from harness.report.write import write
 from tests.report.small_run import cases_of, result_of
@@ -77,7 +77,7 @@ def test_a_report_has_the_files_and_figures_of_its_forward_passes(run, result, d
 def test_without_the_folder_a_report_has_the_numbers_alone(run, result):
     gone = replace(result, artefacts="/nowhere/at/all")
     report = build(run, [gone])
-    assert list(forward_files(report, [gone])) == []
+    assert list(measured_files(report, [gone])) == []
     assert report.cases[0].metrics["delta_nll"].n == 3
 
 

@@ -1,4 +1,4 @@
-"""From requests and scorings to answers: those in the store first, then what the engine makes.
+"""From requests and scorings to replies: those in the store first, then what the engine makes.
 
 What the engine makes is stored before anybody sees it, under the engine's fingerprint and the
 content of what was asked. Refusals are not stored: what is refused may fit another time.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
-from harness.engines.contract import Answer, Asked, Completion, Engine, Request, Scoring
+from harness.engines.contract import Asked, Completion, Engine, Reply, Request, Scoring
 from harness.errors import StoreError
 from harness.runs.watching import StreamWatch
 from harness.store.completions import CompletionStore, key_of
@@ -19,22 +19,22 @@ class Done(NamedTuple):
     """What was asked and is answered, and whether it had been before."""
 
     asked: Asked
-    answer: Answer
+    reply: Reply
     stored: bool
 
     @property
     def tokens(self) -> int:
         """Tokens that were generated or scored."""
-        if isinstance(self.answer, Completion):
-            return len(self.answer.tokens)
-        return self.answer.tokens
+        if isinstance(self.reply, Completion):
+            return len(self.reply.tokens)
+        return self.reply.tokens
 
 
-class Answering:
+class Asking:
     """Answers what one engine is asked.
 
     Args:
-        engine: What makes the answers that are not stored.
+        engine: What makes the replies that are not stored.
         store: Where they are looked for and kept; none are without it.
         watch: Told of what the engine does.
     """
@@ -53,8 +53,8 @@ class Answering:
         """What the store holds, if anything."""
         if self._store is None:
             return None
-        answer = self._store.answer(self._key(asked), asked)
-        return None if answer is None else Done(asked, answer, stored=True)
+        reply = self._store.reply(self._key(asked), asked)
+        return None if reply is None else Done(asked, reply, stored=True)
 
     def missing(self, asked: Sequence[Asked]) -> int:
         """How many are not stored at this moment."""
@@ -86,29 +86,27 @@ class Answering:
     def _key(self, asked: Asked) -> str:
         return key_of(self._engine.fingerprint, asked.key())
 
-    def _keep(
-        self, asked: Sequence[Asked], stream: Iterator[tuple[int, Answer]]
-    ) -> Generator[Done]:
-        """Store every answer of a stream before it is used.
+    def _keep(self, asked: Sequence[Asked], stream: Iterator[tuple[int, Reply]]) -> Generator[Done]:
+        """Store every reply of a stream before it is used.
 
         One that cannot be stored any more is used all the same, and is the last one: a run of hours
-        whose answers nobody keeps would be lost with the first accident.
+        whose replies nobody keeps would be lost with the first accident.
         """
-        for position, answer in self._timed(stream):
-            done = Done(asked[position], answer, stored=False)
-            if isinstance(answer, Completion):
-                self._watch.ended(done.tokens, cut=answer.finish_reason == "length")
+        for position, reply in self._timed(stream):
+            done = Done(asked[position], reply, stored=False)
+            if isinstance(reply, Completion):
+                self._watch.ended(done.tokens, cut=reply.finish_reason == "length")
             full: StoreError | None = None
-            if self._store is not None and answer.error is None:
+            if self._store is not None and reply.error is None:
                 try:
-                    self._store.put_answer(self._key(done.asked), answer, self._engine.fingerprint)
+                    self._store.put_reply(self._key(done.asked), reply, self._engine.fingerprint)
                 except StoreError as error:
                     full = error
             yield done
             if full is not None:
                 raise full
 
-    def _timed(self, stream: Iterator[tuple[int, Answer]]) -> Generator[tuple[int, Answer]]:
+    def _timed(self, stream: Iterator[tuple[int, Reply]]) -> Generator[tuple[int, Reply]]:
         """The same, with the time that the engine takes for it counted as the engine's."""
         try:
             while True:

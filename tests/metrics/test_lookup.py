@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from harness.statistics.metric_kinds import FORWARD, LIKELIHOOD, directionless, metric_kind
+from harness.metrics.forward import METRICS
+from harness.metrics.likelihood import METRICS as LIKELIHOOD
+from harness.metrics.lookup import directionless, metric_of
+
+FORWARD = [entry.name for entry in METRICS]
 
 
 @pytest.mark.parametrize("metric", FORWARD)
 def test_only_a_loss_of_forward_passes_has_a_direction_and_none_is_a_share(metric):
-    kind = metric_kind("forward", metric)
+    kind = metric_of("forward", metric)
     assert kind.good == ("lower" if metric.startswith("nll_") else "neither")
     assert not kind.share
 
 
 def test_a_likelihood_is_better_the_likelier_the_reference_is():
-    kinds = {name: metric_kind("likelihood", name) for name in LIKELIHOOD}
+    kinds = {entry.name: metric_of("likelihood", entry.name) for entry in LIKELIHOOD}
     assert {name: kind.good for name, kind in kinds.items()} == {
         "reference_nll": "lower",
         "reference_greedy": "higher",
@@ -25,13 +29,13 @@ def test_a_likelihood_is_better_the_likelier_the_reference_is():
 
 
 def test_a_tasks_metric_is_a_share_and_higher_is_better_whatever_it_is_called():
-    assert metric_kind("generate", "js") == metric_kind("generate", "pass@1")
-    assert (kind := metric_kind("generate", "js")).share
+    assert metric_of("generate", "js") == metric_of("generate", "pass@1")
+    assert (kind := metric_of("generate", "js")).share
     assert kind.good == "higher"
 
 
 def test_a_metric_of_another_version_has_no_known_direction():
-    assert metric_kind("forward", "perplexity").good == "neither"
+    assert metric_of("forward", "perplexity").good == "neither"
 
 
 def test_who_asks_for_better_is_told_which_metrics_have_it():

@@ -1,0 +1,35 @@
+"""From settings to an engine: whether its device is here, and the model loaded onto it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from harness.engines import engine_on
+from harness.engines.contract import Engine
+from harness.engines.declared import Declared
+from harness.errors import FieldError, ModelError
+from harness.models.loading import load, pick_device
+from harness.spec.experiment import EngineSettings
+
+
+def opened(model: str, settings: EngineSettings, needs: Declared | None = None) -> Engine:
+    """The engine on a model that is loaded for it; an eager forward pass needs not be told."""
+    del needs
+    loaded = load(
+        model, dtype=settings.dtype, device=settings.device, device_map=settings.device_map
+    )
+    return engine_on(loaded, settings)
+
+
+def check_machine(settings: EngineSettings) -> None:
+    """Raise `FieldError` for a device that is not here."""
+    _check_device(settings.device)
+
+
+@cache
+def _check_device(device: str) -> None:
+    try:
+        pick_device(device)
+    except ModelError as error:
+        problem = str(error).removeprefix("engine.device ")
+        raise FieldError("engine.device", problem) from error

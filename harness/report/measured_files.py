@@ -1,0 +1,40 @@
+"""What readings leave beside a report: the files of each case, and figures of them.
+
+    forward/<case>/layers.npz, usage_maps.npz, ..._points.json, summary.json
+    plots/<case>-layers.png, <case>-usage-all.png, <case>-usage-last.png
+
+The folder has the name of the measure. Files are copied from where the run kept them, or from the
+report that one is made again from. Where neither folder is, a report has the numbers of its cases
+and leaves these files out.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness.registry import measures
+from harness.report.report import Report
+from harness.store.results import CaseResult
+
+
+def measured_files(report: Report, results: Sequence[CaseResult]) -> Iterator[tuple[str, bytes]]:
+    """Yield `(path below the report, content)` for every case that has files."""
+    cases = {case.id: case for case in report.cases}
+    for result in results:
+        folder = Path(result.artefacts) if result.artefacts is not None else None
+        if folder is None or not folder.is_dir():
+            continue
+        name = result.case.id
+        for file in sorted(folder.iterdir()):
+            yield f"{result.measure.name}/{name}/{file.name}", file.read_bytes()
+        for kind, figure in result.measure.figures_of(cases[name], folder):
+            image = io.BytesIO()
+            figure.savefig(image, format="png")
+            yield f"plots/{name}-{kind}.png", image.getvalue()
+
+
+def folders() -> set[str]:
+    """The folders of a report that measures write."""
+    return set(measures.names())

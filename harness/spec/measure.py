@@ -1,0 +1,118 @@
+"""What a measure says of itself: what it asks of a model, what a case yields, and what it costs.
+
+Whoever plans, runs, judges or shows a case asks its measure and knows none by name. A part is a
+reference `"module:object"`, imported when it is needed, or the object itself:
+
+    MEASURE = Measure("surprise", "surprise at the reference answer", "nats per token of it",
+                      run="my_package.surprise:measured_case", metrics=(SURPRISE,), readings=1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from harness import registry
+
+Part: TypeAlias = str | Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure.
+
+    Args:
+        name: As a spec calls it (`measure: forward`); also the folder of its files, in a report
+            and below `.titrate`.
+        noun: What it reads of a model, in words, such as `forward passes`.
+        summary: What it is for, in a line.
+        run: `(engine, case, intervention, folder, told) -> CaseResult` for a case that reads given
+            texts. `folder` is shared by all of its cases and runs; what lies in it and goes with
+            the report is the folder that the result's `artefacts` names. `told` takes the number of
+            samples that are done.
+        asks: `(tokenizer, task, sample, style) -> asked`: what is scored behind a sample's prompt;
+            `asked.continuations` are token ids. They are asked, stored and shared as completions.
+        values: `(asked, scored) -> {metric: value}` of such a sample. With neither `run` nor
+            `asks` a case asks for completions, which its task scores.
+        metrics: The metrics (`MetricEntry`) of such a case, the primary one first; those that need
+            what a model lacks are left out.
+        styles: `(experiment) -> {style: field}`, the prompt styles that are read, with the field of
+            the spec that asks for each; by default none.
+        needs: `(experiment) -> Declared`, what an engine must be told before it starts.
+        readings: Sequences that are read of each sample: what a case costs.
+        fixed: Fields that cannot be an axis, each with the reason and the remedy.
+        figures: `(case of the report, folder) -> (name, figure), ...` of the files of a case.
+    """
+
+    name: str
+    noun: str
+    summary: str
+    run: Part | None = None
+    asks: Part | None = None
+    values: Part | None = None
+    metrics: str | tuple[Any, ...] = ()
+    styles: Part | None = None
+    needs: Part | None = None
+    readings: int = 0
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    figures: Part | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether it reads given texts; what does not asks for completions."""
+        return self.run is not None or self.scores
+
+    @property
+    def scores(self) -> bool:
+        """Whether what it reads is asked for as completions are, and read by `Engine.score`."""
+        return self.asks is not None
+
+    def entries(self) -> tuple[Any, ...]:
+        """Its metrics (`MetricEntry`), the primary one first; none where a task has them."""
+        found: tuple[Any, ...] = _loaded(self.metrics)
+        return found
+
+    def runner(self) -> Callable[..., Any]:
+        """What runs a case that reads."""
+        assert self.run is not None
+        return _function(self.run)
+
+    def asked_of(self, tokenizer: Any, task: Any, sample: Any, style: Any) -> Any:
+        """What is scored of a sample. Raises TaskError where there is nothing to score."""
+        assert self.asks is not None
+        return _function(self.asks)(tokenizer, task, sample, style)
+
+    def values_of(self, asked: Any, scored: Any) -> Mapping[str, Any]:
+        """A sample's metrics, from what was asked of it and what came back."""
+        assert self.values is not None
+        found: Mapping[str, Any] = _function(self.values)(asked, scored)
+        return found
+
+    def styles_of(self, experiment: Any) -> Mapping[Any, str]:
+        """The prompt styles that a case reads, with the field that asks for each."""
+        return {} if self.styles is None else _function(self.styles)(experiment)
+
+    def needs_of(self, experiment: Any) -> Any:
+        """What an engine must be told of a case (`Declared`); None where it is nothing."""
+        return None if self.needs is None else _function(self.needs)(experiment)
+
+    def figures_of(self, case: Any, folder: Any) -> Iterator[tuple[str, Any]]:
+        """The figures of a case's files, by name."""
+        if self.figures is not None:
+            yield from _function(self.figures)(case, folder)
+
+
+def measure_named(name: str) -> Measure:
+    """The measure of this name. Raises RegistryError where none is registered."""
+    found: Measure = registry.measures.get(name)
+    return found
+
+
+def _loaded(part: Any) -> Any:
+    return registry.load_object(part) if isinstance(part, str) else part
+
+
+def _function(part: Part) -> Callable[..., Any]:
+    found: Callable[..., Any] = _loaded(part)
+    return found

@@ -1,0 +1,110 @@
+"""A measure that is registered, and named nowhere, goes all the way: plan, run, gates, report."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.errors import SpecError
+from harness.registry import measures
+from harness.runs.forecast import forecast
+from harness.runs.plan import planned
+from harness.spec import expand, load
+
+SPEC = """\
+name: surprised
+model: zoo/moe
+task: {name: micro_humaneval, limit: 12}
+measure: surprise
+intervention: {kind: router_mask, points: {random: 0}, count: 0}
+axes:
+  intervention.count: [0, 20, 40]
+  prompt.style: [assisted, agentic]
+dose: intervention.count
+gates:
+  - neutral_equals_baseline
+  - surprise <= 9
+  - monotone rising within CI
+"""
+
+
+@pytest.fixture
+def spec(tmp_path, monkeypatch):
+    measures.register("surprise", "tests.measure.surprise:MEASURE")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "surprised.yaml").write_text(SPEC)
+    yield tmp_path / "surprised.yaml"
+    measures.unregister("surprise")
+
+
+def test_its_metric_is_a_curve_a_row_a_gate_and_on_the_page(spec, tmp_path):
+    report = harness.run(spec, directory=tmp_path / "report")
+    written = json.loads((tmp_path / "report" / "report.json").read_text())
+    cases = written["cases"]
+    assert len(cases) == 8
+    for case in cases:
+        assert case["status"] == "complete"
+        assert case["metric"] == "surprise"
+        assert list(case["metrics"]) == ["surprise"]
+    highest = [case for case in cases if case["dose"] == 40]
+    for case in highest:
+        assert case["versus_baseline"]["surprise"]["good"] == "lower"
+        assert case["versus_baseline"]["surprise"]["worse"] == 12
+    assert [gate["gate"] for gate in written["gates"] if gate["holds"]] == [
+        "neutral_equals_baseline",
+        "surprise <= 9",
+        "monotone rising within CI",
+    ]
+    assert {check["holds"] for check in written["invariants"]} == {True}
+    assert "surprise" in repr(report)
+    plots = [path.name for path in (tmp_path / "report" / "plots").iterdir()]
+    assert plots == ["surprised.png"]
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert '"shown":["surprise"]' in page
+    copied = tmp_path / "report" / "surprise" / highest[0]["id"] / "read.txt"
+    assert copied.read_text() == "12\n"
+
+
+def test_a_report_of_it_is_made_again_and_compared(spec, tmp_path):
+    harness.run(spec, directory=tmp_path / "one", save="first")
+    again = harness.run(
+        spec, directory=tmp_path / "two", compare="first", compare_fail=["surprise: worse, p<0.05"]
+    )
+    assert "surprise" in repr(again)
+    with pytest.raises(SpecError, match=r"surprized.*did you mean surprise\?"):
+        harness.run(spec, compare=str(tmp_path / "one"), compare_fail=["surprized: worse"])
+
+
+def test_a_forecast_counts_what_it_reads(spec):
+    (found,) = forecast([planned(case) for case in expand(*load(spec))], None)
+    assert (found.readings, found.requests, found.loads) == (8 * 12, 0, True)
+
+
+def test_a_measure_that_nobody_registered_is_told_what_there_is(spec):
+    text = spec.read_text().replace("measure: surprise", "measure: surprises")
+    spec.write_text(text)
+    told = r"surprised\.yaml:4 measure: 'surprises' is not accepted; .*did you mean surprise\?"
+    with pytest.raises(SpecError, match=told):
+        load(spec)
+
+
+NAMED = re.compile(r"""(==|!=|\bin)\W{1,4}(forward|generate)["']""")
+
+
+def test_no_module_but_its_own_asks_for_a_measure_by_name():
+    """A measure is asked what it does: who compares its name has to be changed for the next one."""
+    assert NAMED.search('if experiment.measure == "forward":')
+    folder = Path(harness.__file__).parent
+    ways_of_a_module = {"invariants/decoding.py"}  # whose `forward` is torch's
+    named = [
+        f"{path.relative_to(folder)}: {line}"
+        for path in sorted(folder.rglob("*.py"))
+        if str(path.relative_to(folder)) not in ways_of_a_module
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if NAMED.search(line)
+    ]
+    assert named == []
