@@ -74,12 +74,16 @@ class Asking:
             return
         generated = [each for each in missing if isinstance(each, Request)]
         scored = [each for each in missing if isinstance(each, Scoring)]
-        later = [each for each in following if isinstance(each, Request)]
+        later: list[Asked] = [each for each in following if isinstance(each, Request)]
         self._watch.waiting = len(generated) + self.missing(later)
+        later = [each for each in following if isinstance(each, Scoring)]
+        self._watch.scorings = len(scored) + self.missing(later)
         self._engine.watch = self._watch
         # Calling the engine loads a model that was deferred: that is not the time of any token.
+        self._watch.scoring = False
         if generated:
             yield from self._keep(generated, self._engine.generate(generated))
+        self._watch.scoring = True
         if scored:
             yield from self._keep(scored, self._engine.score(scored))
 
@@ -96,6 +100,8 @@ class Asking:
             done = Done(asked[position], reply, stored=False)
             if isinstance(reply, Completion):
                 self._watch.ended(done.tokens, cut=reply.finish_reason == "length")
+            else:
+                self._watch.scored()
             full: StoreError | None = None
             if self._store is not None and reply.error is None:
                 try:
