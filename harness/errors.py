@@ -1,6 +1,7 @@
 """Every error that Titrate raises on purpose, as one tree.
 
     TitrateError                 catch this to catch them all
+    ├── OptionError              a value of an option is impossible; knows the option
     ├── FieldError               a value of a spec is impossible; knows its field, not yet its file
     ├── SpecError                the same with its place: `file:line field: problem; remedy`
     ├── ModelError               a model that is missing, or lacks what was asked of it
@@ -63,6 +64,27 @@ class TitrateError(Exception):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(printable(message))
+
+
+class OptionError(TitrateError):
+    """A value of an option that cannot be used: `--titrate-gate 'pass@1 >= x' is no gate; ...`.
+
+    Args:
+        option: Its name in Python: `compare_fail`.
+        problem: The value, and what is wrong with it.
+        add: An option that would help, and the name of its value.
+    """
+
+    def __init__(self, option: str, problem: str, *, add: tuple[str, str] | None = None) -> None:
+        remedy = "" if add is None else f"; add {_flag(add[0])} {add[1]}"
+        super().__init__(one_line(f"{_flag(option)} {problem}{remedy}"))
+        self.option = option
+        self.problem = problem
+        self.add = add
+
+
+def _flag(option: str) -> str:
+    return f"--titrate-{option.replace('_', '-')}"
 
 
 class FieldError(TitrateError):

@@ -1,122 +1,160 @@
 """What a run is judged by when it ends, beside what its specs say: gates, and other runs.
 
 Whoever writes a report judges it by the same claims: a single process, a controller of workers,
-and whoever joins or scores again what others have run.
+and whoever joins or scores again what others have run. Their texts are read here, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self, TypeVar
 
-from harness.claims.comparing import SAVED, Comparing
-from harness.claims.comparison_rules import stated_rule
-from harness.claims.fitting import check_rule_metrics, fits, lacking, requested_gates, saved_runs_of
-from harness.claims.saved import SavedRuns
-from harness.errors import ReportError, SpecError
-from harness.report.report import Report
-from harness.spec import Case
-from harness.store.records import finding_from
-from harness.store.results import CaseResult, InvariantResult, UnjudgedGate
+from harness.claims.applying import Asked, asked, by_experiment, check_gates_asked
+from harness.claims.compare import compare
+from harness.claims.comparison_table import comparison_table
+from harness.claims.evidence import Measured
+from harness.claims.no_change import check_rules, check_rules_asked, undecided
+from harness.claims.saved import SAVED, SavedRun, SavedRuns, check_name
+from harness.errors import OptionError, ReportError, SpecError
+from harness.spec.gates import Gate, NoWorse, Rule, parse_gate, parse_rule
+from harness.store.results import CaseResult, GateResult
 
-if TYPE_CHECKING:
-    # Not at run time: it imports torch, and who starts workers does without.
-    from harness.runs.plan import PlannedCase
+_Parsed = TypeVar("_Parsed")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The table of a comparison, and what its rules found."""
+
+    table: str = ""
+    gates: tuple[GateResult, ...] = ()
+
+
+def _saved_here() -> SavedRuns:
+    return SavedRuns(Path.cwd() / SAVED)
 
 
 @dataclass(frozen=True)
 class Claims:
     """Gates of the command line, what to do with saved runs, and where these lie."""
 
-    gates: Sequence[str] = ()
-    comparing: Comparing = field(default_factory=Comparing)
-    saved: SavedRuns = field(default_factory=lambda: SavedRuns(Path.cwd() / SAVED))
+    gates: Sequence[Gate] = ()
+    compare: str | None = None
+    """The saved run to compare with."""
+    rules: Sequence[Rule] = ()
+    """What that comparison must not find."""
+    save_as: str | None = None
+    saved: SavedRuns = field(default_factory=_saved_here)
 
-    def check(self, cases: Sequence[PlannedCase]) -> None:
+    @classmethod
+    def read(
+        cls,
+        gates: Iterable[str] = (),
+        compare: str | None = None,
+        rules: Iterable[str] = (),
+        save_as: str | None = None,
+        saved: SavedRuns | None = None,
+    ) -> Self:
+        """Claims as a command line states them, or the record of one.
+
+        Raises:
+            OptionError: a text that is no gate (`gate`), or no rule (`compare_fail`).
+        """
+        claimed = tuple(read_gates(gates, "gate"))
+        unwanted = tuple(read_rules(rules, "compare_fail"))
+        return cls(claimed, compare, unwanted, save_as, saved or _saved_here())
+
+    def check(self, cases: Sequence[Measured]) -> None:
         """Refuse, before anything runs, what could not be judged after it.
 
         Raises:
-            SpecError: a gate that no selected case can decide, or that names a run that is not
-                saved; a rule that is malformed, or of a metric that no selected case measures.
-            ReportError: no such run to compare with.
+            SpecError: a gate of a spec that its cases cannot decide, or one that names a run that
+                is not saved.
+            OptionError: a gate or a rule that no selected case can decide, or rules without a run
+                to compare with.
+            ReportError: no such run to compare with, or a name that no run can have.
         """
-        for name, gate in saved_runs_of(requested_gates(cases, self.gates)):
+        selected = by_experiment(cases)
+        check_gates_asked(selected, self.gates)
+        for name, gate in _saved_runs(asked(selected, self.gates)):
             try:
                 self.saved.find(name)
             except ReportError as error:
                 raise SpecError(f"{gate}: {error}") from error
-        if self.comparing.rules and not cases:
-            raise SpecError(
-                f"--titrate-compare-fail {self.comparing.rules[0]!r}: no case was selected that it "
-                "could judge; select some, or leave it out"
+        if self.rules and not selected:
+            raise OptionError(
+                "compare_fail",
+                f"{self.rules[0].text!r}: no case was selected that it could judge; select some, "
+                "or leave it out",
             )
         self.check_comparison()
-        check_rule_metrics(cases, self.comparing.rules)
+        check_rules_asked(self.rules, selected)
 
     def check_comparison(self) -> None:
         """The part of `check` that needs no cases."""
-        self.comparing.check(self.saved)
+        if self.rules and self.compare is None:
+            raise OptionError(
+                "compare_fail",
+                f"{self.rules[0].text!r}: nothing to compare with",
+                add=("compare", "NAME"),
+            )
+        if self.compare is not None:
+            self.saved.find(self.compare)
+        if self.save_as is not None:
+            check_name(self.save_as)
 
-    def requested(self, results: Sequence[CaseResult]) -> list[tuple[str, list[str]]]:
-        """Experiments with the gates to judge: those of specs that the cases decide, then these."""
-        selected = _selected(results)
-        gates = {
-            name: [text for text in cases[0].experiment.gates if not lacking(text, cases)]
-            for name, cases in selected.items()
-        }
-        for text in self.gates:
-            for name, cases in selected.items():
-                if fits(text, cases):
-                    gates[name].append(text)
-        return [(name, texts) for name, texts in gates.items() if texts]
+    def asked(self, results: Sequence[CaseResult]) -> list[Asked]:
+        """What each experiment is asked of these results, all but baselines."""
+        baselines = {result.baseline for result in results}
+        selected = [result for result in results if result.case.id not in baselines]
+        return asked(by_experiment(selected), self.gates)
 
+    def compared(self, run: SavedRun) -> Compared:
+        """Compare a run that has ended; nothing where nothing was asked for."""
+        if self.compare is None:
+            return Compared()
+        try:
+            before = self.saved.find(self.compare)
+        except ReportError as error:
+            # It was there when the run began; or another machine scores or merges what was run.
+            gates = tuple(undecided(self.rules, self.compare, run, str(error)))
+            return Compared(f"not compared: {error}", gates)
+        gates = tuple(check_rules(self.rules, before, run))
+        try:
+            return Compared(comparison_table(compare(before, run)), gates)
+        except ReportError as error:
+            return Compared(f"not compared: {error}", gates)
 
-def claims_of(reports: Sequence[Report], results: Sequence[CaseResult]) -> Claims:
-    """The gates and rules that earlier reports of these results were, or left to be, judged by."""
-    left = {gate: None for each in reports if each.run.shard for gate in each.run.shard.gates}
-    stated = {gate for result in results for gate in result.case.experiment.gates}
-    judged = dict.fromkeys(gate.gate for report in reports for gate in report.gates)
-    rules = [found for text in judged if (found := stated_rule(text)) is not None]
-    gates = [text for text in judged if text not in stated and stated_rule(text) is None]
-    gates += [text for text in left if text not in gates]
-    # Shards compare with one run, which may have another number on each machine.
-    name = rules[0][0] if rules else None
-    return Claims(gates, Comparing(name, list(dict.fromkeys(rule for _, rule in rules))))
-
-
-def findings_of(
-    reports: Iterable[Report], results: Sequence[CaseResult]
-) -> tuple[InvariantResult, ...]:
-    """What earlier reports of these results found on whole models, which no record can say again.
-
-    Of an identity that several have checked, a violated one stands.
-    """
-    cases = {result.case.id for result in results}
-    found: dict[tuple[str, str], InvariantResult] = {}
-    for each in (each for report in reports for each in report.invariants):
-        known = found.get((each.name, each.case))
-        if each.case not in cases and (known is None or known.holds):
-            found[each.name, each.case] = finding_from(each.model_dump(mode="json"))
-    return tuple(found.values())
+    def keep(self, run: SavedRun) -> Path | None:
+        """Save a run that has ended, where that was asked for."""
+        return None if self.save_as is None else self.saved.save(run, self.save_as)
 
 
-def unjudged(results: Sequence[CaseResult]) -> list[UnjudgedGate]:
-    """The gates of specs that wait for cases which were not selected."""
-    return [
-        UnjudgedGate(text, name, needs)
-        for name, cases in _selected(results).items()
-        for text in dict.fromkeys(cases[0].experiment.gates)
-        if (needs := lacking(text, cases))
-    ]
+def read_gates(texts: Iterable[str], option: str) -> Iterator[Gate]:
+    """The gates that an option states; raises OptionError for the first that is none."""
+    yield from _read(texts, parse_gate, option)
 
 
-def _selected(results: Sequence[CaseResult]) -> dict[str, list[Case]]:
-    """The cases that were asked for, by experiment: all but baselines."""
-    baselines = {result.baseline for result in results}
-    selected: dict[str, list[Case]] = {}
-    for result in results:
-        if result.case.id not in baselines:
-            selected.setdefault(result.case.experiment.name, []).append(result.case)
-    return selected
+def read_rules(texts: Iterable[str], option: str) -> Iterator[Rule]:
+    """The rules that an option states; raises OptionError for the first that is none."""
+    yield from _read(texts, parse_rule, option)
+
+
+def _read(texts: Iterable[str], parse: Callable[[str], _Parsed], option: str) -> Iterator[_Parsed]:
+    for text in texts:
+        try:
+            yield parse(text)
+        except ValueError as error:
+            raise OptionError(option, str(error)) from None
+
+
+def _saved_runs(requested: Iterable[Asked]) -> Iterator[tuple[str, str]]:
+    """The names of saved runs that gates compare with, each with a gate that names it."""
+    names: dict[str, str] = {}
+    for each in requested:
+        for gate in each.gates:
+            if isinstance(gate.claim, NoWorse):
+                names.setdefault(gate.claim.saved, f"gate {gate.text!r} of {each.experiment}")
+    yield from names.items()

@@ -1,54 +1,62 @@
 """Gates: claims of a spec or of the command line, judged on the results of a run.
 
-A gate that cannot be decided has failed: a claim that nothing tested does not hold.
-
-| gate | holds when | undecided when |
-| --- | --- | --- |
-| `neutral_equals_baseline` | each neutral case was compared and is equal | none was run |
-| `metric >= value` | `gate_threshold` | |
-| `monotone within CI` | `gate_monotone` | |
-| `no worse than SAVED by more than D` | `gate_no_worse` | |
-| `same across AXIS` | `gate_same` | |
-
-All but the first also: no such case or metric, or a case without numbers.
+A gate that cannot be decided has failed: a claim that nothing tested does not hold. Each kind of
+claim is judged in the file of its name; a new one is a line of `_JUDGES`, that file, and its text
+in `harness.spec.gates`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from harness.claims.gate_cases import Undecided, more
-from harness.claims.gate_monotone import monotone
-from harness.claims.gate_no_worse import no_worse
-from harness.claims.gate_same import same
-from harness.claims.gate_threshold import threshold
+from harness.claims.evidence import Evidence, Measured, Undecided, unmeasured
+from harness.claims.monotone import monotone
+from harness.claims.neutral import neutral_equals_baseline
+from harness.claims.no_worse import no_worse, undirected
+from harness.claims.same_across import same_across
 from harness.claims.saved import SavedRun
+from harness.claims.threshold import threshold, unreachable
 from harness.errors import ReportError
-from harness.spec.gate_expression import (
-    NEUTRAL_EQUALS_BASELINE,
+from harness.spec.gates import (
+    Gate,
     Monotone,
     NeutralEqualsBaseline,
+    NoWorse,
     SameAcross,
     Threshold,
-    parse_gate,
 )
 from harness.store.results import UNDECIDED, CaseResult, GateResult, InvariantResult
 
 
-def _no_saved_runs(name: str) -> SavedRun:
-    raise ReportError(f"{name}: no saved runs at hand")
+@dataclass(frozen=True)
+class _Judge:
+    verdict: Callable[[Any, Evidence], tuple[bool, str]]
+    """Whether a claim holds, and why; raises Undecided or ReportError where that is not known."""
+    impossible: Callable[[Any, Measured], str] = lambda _claim, _measured: ""
+    """Why a claim is never true, or never decided, of what is measured; else nothing."""
+
+
+_JUDGES: Mapping[type, _Judge] = {
+    NeutralEqualsBaseline: _Judge(neutral_equals_baseline),
+    Threshold: _Judge(threshold, unreachable),
+    Monotone: _Judge(monotone, lambda claim, measured: unmeasured(claim.metric, measured)),
+    NoWorse: _Judge(no_worse, undirected),
+    SameAcross: _Judge(same_across),
+}
 
 
 def check_gates(
-    requested: Iterable[tuple[str, Sequence[str]]],
+    requested: Iterable[tuple[str, Sequence[Gate]]],
     results: Sequence[CaseResult],
     invariants: Sequence[InvariantResult],
-    saved: Callable[[str], SavedRun] = _no_saved_runs,
+    saved: Callable[[str], SavedRun] | None = None,
 ) -> list[GateResult]:
     """Judge gates, given as `(experiment, its gates)`, in that order.
 
     Args:
-        requested: Texts of gates; one that cannot be read has failed.
+        requested: Each gate once per experiment; one that is there twice is judged once.
         results: Of all experiments; each gate looks at its own.
         invariants: What was checked in the same run.
         saved: Finds a saved run by its name, or raises ReportError.
@@ -56,52 +64,26 @@ def check_gates(
     verdicts = []
     for experiment, gates in requested:
         cases = [result for result in results if result.case.experiment.name == experiment]
+        evidence = Evidence(cases, invariants, saved or _no_saved_runs)
         for gate in dict.fromkeys(gates):
             try:
-                holds, detail = _verdict(gate, cases, invariants, saved)
-            except (Undecided, ReportError, ValueError) as reason:
+                holds, detail = _JUDGES[type(gate.claim)].verdict(gate.claim, evidence)
+            except (Undecided, ReportError) as reason:
                 holds, detail = False, f"{UNDECIDED}{reason}"
             verdicts.append(GateResult(gate, experiment, holds=holds, detail=detail))
     return verdicts
 
 
-def _verdict(
-    text: str,
-    cases: Sequence[CaseResult],
-    invariants: Sequence[InvariantResult],
-    saved: Callable[[str], SavedRun],
-) -> tuple[bool, str]:
-    gate = parse_gate(text)
-    if isinstance(gate, NeutralEqualsBaseline):
-        return neutral_equals_baseline(cases, invariants)
-    if isinstance(gate, Threshold):
-        return threshold(gate, cases)
-    if isinstance(gate, Monotone):
-        return monotone(gate, cases)
-    if isinstance(gate, SameAcross):
-        return same(gate, cases)
-    return no_worse(gate, cases, saved(gate.saved))
+def impossible(gate: Gate, measured: Measured) -> str:
+    """Why a gate is never decided, or never true, of what these cases measure, if known; or "".
 
-
-def neutral_equals_baseline(
-    cases: Sequence[CaseResult], invariants: Sequence[InvariantResult]
-) -> tuple[bool, str]:
-    """Whether every neutral case of an experiment gave its baseline's completions, and why.
-
-    It reads the invariants of this name. A neutral case without one was not decided, and neither
-    was an experiment without a neutral case: both fail.
+    Cases without a result do not say what they measure.
     """
-    ids = {result.case.id for result in cases}
-    relevant = [
-        each for each in invariants if each.name == NEUTRAL_EQUALS_BASELINE and each.case in ids
-    ]
-    checked = {each.case for each in relevant}
-    violated = [each for each in relevant if not each.holds]
-    undecided = sorted({each.case.id for each in cases if each.is_neutral} - checked)
-    if violated:
-        return False, f"{violated[0].case}: {violated[0].detail}" + more(violated)
-    if undecided:
-        raise Undecided(f"{undecided[0]} was not compared with its baseline" + more(undecided))
-    if not checked:
-        raise Undecided("no neutral case was run; add the neutral dose to the axes")
-    return True, f"{len(checked)} of {len(checked)} neutral cases equal their baseline"
+    if not measured.metrics:
+        return ""
+    problem = _JUDGES[type(gate.claim)].impossible(gate.claim, measured)
+    return problem and f"{gate.text!r}: {problem}"
+
+
+def _no_saved_runs(name: str) -> SavedRun:
+    raise ReportError(f"{name}: no saved runs at hand")

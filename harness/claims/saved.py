@@ -34,6 +34,8 @@ from harness.spec.measure import measure_named
 from harness.store.records import read_records
 from harness.store.results import CaseResult, SampleMetrics
 
+#: Where saved runs lie, below pytest's root or the working directory.
+SAVED = Path(".titrate", "saved")
 #: The `schema` of the saved runs that are written and read here.
 SCHEMA_VERSION = 1
 NAME = r"[A-Za-z0-9_.+-]*[A-Za-z_][A-Za-z0-9_.+-]*"

@@ -202,7 +202,6 @@ def _run_specs(parsed: argparse.Namespace) -> int:
     for spec in parsed.specs:  # a mistake is told at once: what follows imports torch, for seconds
         check_models(expand(*load(spec, overrides)))
     from harness.claims.claims import Claims
-    from harness.claims.comparing import Comparing
     from harness.launch.live import LiveLine
     from harness.launch.local import forecast_specs, run_specs
     from harness.runs.forecast_table import forecast_table
@@ -210,7 +209,7 @@ def _run_specs(parsed: argparse.Namespace) -> int:
 
     shard = None if parsed.shard is None else Shard.parse(parsed.shard, "--shard")
     progress = LiveLine(sys.stderr)
-    claims = Claims(parsed.gates, Comparing(parsed.compare, parsed.rules, parsed.save))
+    claims = Claims.read(parsed.gates, parsed.compare, parsed.rules, parsed.save)
     if parsed.plan:
         forecasts = forecast_specs(
             parsed.specs,
@@ -304,22 +303,20 @@ def _rescore(parsed: argparse.Namespace) -> int:
 
 
 def _compare(parsed: argparse.Namespace) -> int:
+    from harness.claims.claims import read_rules
     from harness.claims.compare import compare
-    from harness.claims.comparing import SAVED, check_comparison_rules
-    from harness.claims.comparison_rules import check_directions, check_rules
     from harness.claims.comparison_table import comparison_table
-    from harness.claims.saved import SavedRuns
+    from harness.claims.no_change import check_directions, check_rules
+    from harness.claims.saved import SAVED, SavedRuns
 
-    check_comparison_rules(parsed.fail, "--fail")
+    rules = list(read_rules(parsed.fail, "fail"))
     saved = SavedRuns(Path.cwd() / SAVED)
     before, after = saved.find(parsed.before), saved.find(parsed.after)
-    check_directions(parsed.fail, after, "--fail")
+    check_directions(rules, after, "fail")
     comparison = compare(before, after, metric=parsed.metric, cases=parsed.cases)
     print(comparison_table(comparison), end="")
     failed = [
-        verdict
-        for verdict in check_rules(parsed.fail, before, after, parsed.cases)
-        if not verdict.holds
+        verdict for verdict in check_rules(rules, before, after, parsed.cases) if not verdict.holds
     ]
     for verdict in failed:
         print(f"{verdict.gate} of {verdict.experiment} failed: {verdict.detail}")

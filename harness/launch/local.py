@@ -8,7 +8,6 @@ from pathlib import Path
 from types import NoneType
 
 from harness.claims.claims import Claims
-from harness.claims.comparing import Comparing
 from harness.errors import FieldError, SpecError, TitrateError
 from harness.processes.interrupts import go_on, held
 from harness.report.loaded import LoadedReport
@@ -77,7 +76,7 @@ def run(
         store=store,
         fresh=fresh,
         unsafe_code=unsafe_code,
-        claims=Claims(gates, Comparing(compare, compare_fail, save)),
+        claims=Claims.read(gates, compare, compare_fail, save),
     )
     if finished.problems:
         raise TitrateError(f"{finished.problems[0]} (report: {finished.directory})")

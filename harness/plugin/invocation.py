@@ -115,12 +115,16 @@ def shard(config: pytest.Config) -> Shard | None:
 def claims(config: pytest.Config) -> Claims:
     """What the command line wants the run to be judged by."""
     from harness.claims.claims import Claims
-    from harness.claims.comparing import SAVED, Comparing
-    from harness.claims.saved import SavedRuns
+    from harness.claims.saved import SAVED, SavedRuns
 
     option = config.option
-    comparing = Comparing(option.titrate_compare, option.titrate_compare_fail, option.titrate_save)
-    return Claims(option.titrate_gate, comparing, SavedRuns(config.rootpath / SAVED))
+    return Claims.read(
+        option.titrate_gate,
+        option.titrate_compare,
+        option.titrate_compare_fail,
+        option.titrate_save,
+        SavedRuns(config.rootpath / SAVED),
+    )
 
 
 def store_directory(config: pytest.Config) -> Path | None:

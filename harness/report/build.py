@@ -54,7 +54,7 @@ def build(
                 [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
             ),
             invariants=tuple(Invariant(**asdict(each)) for each in invariants),
-            gates=tuple(Gate(**asdict(each)) for each in gates),
+            gates=tuple(map(Gate.of, gates)),
         )
     except ValidationError as error:
         first = error.errors()[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pandas as pd
 from pydantic import (
@@ -22,8 +22,9 @@ from pydantic import (
 from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import metric_of
 from harness.report.run_info import RunInfo, Section
+from harness.spec.gates import Claim
 from harness.statistics.paired import Metric, Versus
-from harness.store.results import UNDECIDED, CaseStatus
+from harness.store.results import UNDECIDED, CaseStatus, GateResult
 
 #: The `schema` of the reports that are written and read here. New optional fields leave it as it
 #: is: it rises when a report that was written before could no longer be read.
@@ -166,6 +167,9 @@ class Gate(Section):
     """A claim of a spec and whether it held."""
 
     gate: str
+    """As it was written; of a rule, `compare SAVED: RULE`."""
+    claim: Claim | None = None
+    """What it says; null in reports that were written before gates were kept as data."""
     experiment: str
     holds: bool
     detail: str
@@ -176,11 +180,23 @@ class Gate(Section):
         """Whether it failed because nothing decided it, and not because it was found untrue."""
         return not self.holds and self.detail.startswith(UNDECIDED)
 
+    @classmethod
+    def of(cls, judged: GateResult) -> Self:
+        """As a report says it."""
+        return cls(
+            gate=judged.gate.text,
+            claim=judged.gate.claim,
+            experiment=judged.experiment,
+            holds=judged.holds,
+            detail=judged.detail,
+        )
+
 
 class Unjudged(Section):
     """A claim of a spec that speaks of cases which were not selected."""
 
     gate: str
+    claim: Claim | None = None
     experiment: str
     needs: str
     """Which cases are missing."""

@@ -7,13 +7,13 @@ again: what is claimed is always judged anew from the results, never copied.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.claims.claims import Claims, unjudged
+from harness.claims.claims import Claims
 from harness.claims.gates import check_gates
 from harness.claims.saved import SavedRun
 from harness.files.portable import portable
@@ -134,25 +134,25 @@ def conclude(
     judging = claims
     if run.shard is not None:  # its part decides nothing about the whole
         judging = replace(claims, gates=())
-        shard = run.shard.model_copy(update={"gates": tuple(claims.gates)})
+        shard = run.shard.model_copy(update={"gates": tuple(map(str, claims.gates))})
         run = run.model_copy(update={"shard": shard})
-    gates = check_gates(judging.requested(results), results, invariants, claims.saved.find)
+    asked = judging.asked(results)
+    requested = [(each.experiment, each.gates) for each in asked]
+    gates = check_gates(requested, results, invariants, claims.saved.find)
     levels = sorted({result.isolation for result in results if result.isolation is not None})
     run = run.model_copy(update={"sandbox": "; ".join(levels) or None})
     report = build(run, results, invariants)
-    compared = claims.comparing.done(SavedRun.of(report, results), claims.saved)
+    compared = claims.compared(SavedRun.of(report, results))
     gates += compared.gates
-    judged = tuple(Gate(**asdict(gate)) for gate in gates)
-    named = {(gate.experiment, gate.gate) for gate in judged}
     waiting = tuple(
-        Unjudged(**asdict(each))
-        for each in unjudged(results)
-        if (each.experiment, each.gate) not in named
+        Unjudged(gate=gate.text, claim=gate.claim, experiment=each.experiment, needs=needs)
+        for each in asked
+        for gate, needs in each.waiting.items()
     )
-    report = report.model_copy(update={"gates": judged, "unjudged": waiting})
+    report = report.model_copy(update={"gates": tuple(map(Gate.of, gates)), "unjudged": waiting})
     report = _portable(report)
     write(report, results, directory)
-    kept = claims.comparing.keep(SavedRun.of(report, results), claims.saved)
+    kept = claims.keep(SavedRun.of(report, results))
     return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from harness.claims.claims import claims_of, findings_of
+from harness.claims.earlier import claims_of, findings_of
 from harness.errors import ReportError, StoreError
 from harness.report.load import load_report
 from harness.report.recorded import recorded_results

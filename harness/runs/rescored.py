@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.claims.claims import Claims, claims_of, findings_of
-from harness.claims.comparing import Comparing
+from harness.claims.claims import Claims
+from harness.claims.earlier import claims_of, findings_of
 from harness.errors import StoreError
 from harness.report.load import load_report
 from harness.report.recorded import recorded_results
@@ -77,7 +77,7 @@ def recorded(
     if run not in {"", ".", ".."} and "/" not in run and folder.directory.is_dir():
         manifest = folder.manifest()
         info = run_info(manifest, *folder.engines(), finished=None)
-        claims = Claims(manifest.gates, Comparing(manifest.compare, manifest.rules))
+        claims = Claims.read(manifest.gates, manifest.compare, manifest.rules)
         return info, folder.results(), folder.findings(), claims
     directory = Path(run)
     if not (directory / "report.json").is_file():

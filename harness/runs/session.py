@@ -302,9 +302,9 @@ class Session:
             command=self.command,
             report=str(self.report.absolute()),
             shard=self.shard,
-            gates=tuple(self.claims.gates),
-            compare=self.claims.comparing.name,
-            rules=tuple(self.claims.comparing.rules),
+            gates=tuple(map(str, self.claims.gates)),
+            compare=self.claims.compare,
+            rules=tuple(map(str, self.claims.rules)),
             git=git_state(),
             versions=versions(),
         )

@@ -27,7 +27,7 @@ from pydantic import (
 from harness import registry
 from harness.spec.dac import DacSettings
 from harness.spec.engine_kind import engine_named, takers
-from harness.spec.gate_expression import PATTERN, parse_gate
+from harness.spec.gates import Gate
 from harness.spec.registered import registered
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
@@ -38,11 +38,6 @@ from harness.spec.variants import variant
 
 def _usage(text: str) -> str:
     parse_usage(text)
-    return text
-
-
-def _gate(text: str) -> str:
-    parse_gate(text)
     return text
 
 
@@ -147,10 +142,6 @@ class RouterMaskSettings(Settings):
 
 InterventionSettings = Annotated[
     RouterMaskSettings | SteeringSettings | DacSettings, Field(discriminator="kind")
-]
-
-Gate = Annotated[
-    str, Field(max_length=400, json_schema_extra={"pattern": PATTERN}), AfterValidator(_gate)
 ]
 
 
@@ -264,9 +255,8 @@ class Experiment(Settings):
     """Numbers per generated token to keep in samples.jsonl and to show on the page, such as
     log_probability."""
     metric: str | None = None
-    """The metric that tables, plots and gates without one are about: any that the task, or
-    the forward passes, measure, such as tool_call, or a registered one. Their own first one when
-    left out."""
+    """The metric that tables, plots and gates without one are about: any that the task, or the
+    measure, has, such as tool_call, or a registered one. Their own first one when left out."""
     intervention: InterventionSettings | None = None
     sampling: SamplingSettings = SamplingSettings()
     engine: EngineSettings = EngineSettings()

@@ -17,7 +17,8 @@ from harness.spec.complaints import displayed, validated
 from harness.spec.dac import DacSettings
 from harness.spec.experiment import Experiment
 from harness.spec.form import FIELDS, resolved, suggestion
-from harness.spec.gate_checks import check_gates
+from harness.spec.gates import check_gates
+from harness.spec.gates.where import intervenes
 from harness.spec.ids import axis_parts, case_id, content
 from harness.spec.layers import put
 from harness.spec.measure import measure_named
@@ -98,7 +99,7 @@ def _cases(experiment: Experiment, source: Source) -> list[Case]:
         except FieldError as error:
             raise case.source.locate(error) from None
         if case.experiment.intervention is not None:
-            others = {axis: at for axis, at in chosen.items() if not _intervenes(axis)}
+            others = {axis: at for axis, at in chosen.items() if not intervenes(axis)}
             labels = (parts[axis][at] for axis, at in others.items())
             name = case_id(experiment.name, ("baseline", *labels))
             if name not in baselines:
@@ -131,10 +132,6 @@ def _folder(source: Source, axis: str) -> Path | None:
     """Where relative paths on an axis start."""
     place = source.place(f"axes.{axis}")
     return Path(place.folder) if place else None
-
-
-def _intervenes(axis: str) -> bool:
-    return axis.partition(".")[0] == "intervention"
 
 
 def _check(experiment: Experiment) -> None:

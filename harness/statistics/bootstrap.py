@@ -2,8 +2,9 @@
 
 Samples are drawn with replacement, a sample with its values on both sides of a difference, and the
 number is computed anew from each draw. Interval (percentile) and p come from the same draws, so
-that an interval at 95 % excludes 0 exactly where p is below 0.05. Seeded: the same for the same
-values in the same order. A spread that the draws do not show is None, and no interval of width 0.
+that from six samples on an interval at 95 % excludes 0 exactly where p is below 0.05. Seeded: the
+same for the same values in the same order. A spread that the draws do not show is None, and no
+interval of width 0.
 
 Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapters 13 and 15.
 """
@@ -57,7 +58,8 @@ def paired_bootstrap(
     """The difference of an aggregate, of which both sides have a value for each sample in order.
 
     p is two-sided: twice the smaller share of draws on one side of 0, those at 0 counting for
-    both, with the observed one among them. Equal sides give 0 with p = 1.
+    both, with the observed one among them; and never less than a sign test of so many samples
+    can show. Equal sides give 0 with p = 1.
 
     Raises:
         ReportError: the aggregate of some of the samples is not finite.
@@ -69,7 +71,10 @@ def paired_bootstrap(
     delta = difference(range(len(values)))
     drawn = _drawn(len(values), difference)
     fewest = min(int(np.sum(drawn <= 0)), int(np.sum(drawn >= 0)))
-    p = min(1.0, 2 * (fewest + 1) / (len(drawn) + 1))
+    # Few samples are drawn as if they were all there is: they convince nobody more than by all
+    # changing in one direction, of which the chance is this without an effect.
+    least = 2.0 ** (1 - len(values))
+    p = min(1.0, max(2 * (fewest + 1) / (len(drawn) + 1), least))
     return Difference(delta, _interval(drawn, confidence), p)
 
 

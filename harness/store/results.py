@@ -17,6 +17,7 @@ from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer, MetricEntry
 from harness.metrics.lookup import metric_of
 from harness.spec import Case
+from harness.spec.gates import Gate
 from harness.spec.measure import Measure, measure_named
 from harness.tasks.base import Score
 
@@ -98,6 +99,11 @@ class CaseResult:
     checks: tuple[InvariantResult, ...] = ()
     artefacts: str | None = None
     usage: UsageMap | None = None
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of what was measured, the primary metric first."""
+        return sorted(self.sample_metrics, key=lambda name: name != self.metric)
 
     @property
     def scored(self) -> int:
@@ -204,17 +210,7 @@ class GateResult:
     The detail of one that nothing decided begins with `UNDECIDED`.
     """
 
-    gate: str
+    gate: Gate
     experiment: str
     holds: bool
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class UnjudgedGate:
-    """A claim of a spec about cases that were not selected: no failure, and not to be forgotten."""
-
-    gate: str
-    experiment: str
-    needs: str
-    """Which cases are missing."""

@@ -6,20 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from harness.claims.claims import Claims, claims_of, findings_of, unjudged
-from harness.claims.comparing import Comparing
+from harness.claims.claims import Claims
 from harness.claims.saved import SavedRuns
-from harness.errors import SpecError
+from harness.errors import OptionError
 from harness.runs.conclude import conclude
-from harness.store.results import Departure, InvariantResult
+from harness.spec.gates import parse_gate
 from tests.report.small_run import sweep
 
 
 def judged(results):
     """The experiments whose own gate is judged, and those of which it is not."""
-    return [name for name, _ in Claims().requested(results)], [
-        each.experiment for each in unjudged(results)
+    found = Claims().asked(results)
+    return [each.experiment for each in found if each.gates], [
+        each.experiment for each in found for _ in each.waiting
     ]
+
+
+def requested(claims, results):
+    return {each.experiment: list(map(str, each.gates)) for each in claims.asked(results)}
 
 
 def without_neutral(results):
@@ -42,40 +46,23 @@ def test_two_files_of_one_name_are_one_experiment():
         for each in other
         if each.baseline is not None
     ]
-    (waiting,) = unjudged(without_neutral([*one, *moved]))
-    assert waiting.needs == "a neutral case (6 of 8 cases selected)"
+    (asked,) = Claims().asked(without_neutral([*one, *moved]))
+    (needs,) = asked.waiting.values()
+    assert needs == "a neutral case (6 of 8 cases selected)"
 
 
 def test_gates_of_the_command_line_are_asked_of_whatever_has_their_axes():
     results = [*sweep(), *sweep(name="other")]
-    claims = Claims(gates=["pass@1 >= 0", "pass@1 >= 0 where depth=3"])
-    requested = dict(claims.requested(results))
-    assert requested["other"][-1] == requested["keep_topk"][-1] == "pass@1 >= 0"
-    part = dict(claims.requested(without_neutral(results)))
+    claims = Claims.read(gates=["pass@1 >= 0", "pass@1 >= 0 where depth=3"])
+    whole = requested(claims, results)
+    assert whole["other"][-1] == whole["keep_topk"][-1] == "pass@1 >= 0"
+    part = requested(claims, without_neutral(results))
     assert part["other"] == ["pass@1 >= 0"], "its own gate waits for a neutral case"
 
 
-def test_what_a_report_was_judged_by_is_judged_again(run, results, directory):
-    gates = ["pass@1 > 1", "parsed >= 0"]
-    report = conclude(run, results, directory, claims=Claims(gates=gates)).report
-    again = claims_of([report, report], results)
-    assert list(again.gates) == gates
-    assert conclude(run, results, directory / "again", claims=again).report.gates == report.gates
-
-
-def test_a_rule_is_judged_again_with_the_run_that_it_names(run, results, directory, tmp_path):
-    saved, rule = SavedRuns(tmp_path / "saved"), "pass@1: different"
-    conclude(run, results, directory, claims=Claims(comparing=Comparing(save_as="a"), saved=saved))
-    asked = Claims(comparing=Comparing("a", [rule]), saved=saved)
-    report = conclude(run, results, directory, claims=asked).report
-    again = claims_of([report, report], results)
-    assert (again.gates, again.comparing) == ([], Comparing("0001_a", [rule]))
-    there = replace(again, saved=saved)
-    assert conclude(run, results, directory, claims=there).report.gates == report.gates
-
-
 def test_a_rule_whose_saved_run_is_gone_has_failed(run, results, directory, tmp_path):
-    asked = Claims(comparing=Comparing("a", ["pass@1: worse"]), saved=SavedRuns(tmp_path / "none"))
+    saved = SavedRuns(tmp_path / "none")
+    asked = Claims.read(compare="a", rules=["pass@1: worse"], saved=saved)
     finished = conclude(run, results, directory, claims=asked)
     gate = finished.report.gates[-1]
     assert (gate.gate, gate.holds) == ("compare a: pass@1: worse", False)
@@ -83,21 +70,33 @@ def test_a_rule_whose_saved_run_is_gone_has_failed(run, results, directory, tmp_
     assert finished.compared.startswith("not compared: a: no saved run")
 
 
-def test_findings_on_models_outlive_their_report_and_a_violated_one_stands(run, results, directory):
-    def report(*findings):
-        return conclude(run, results, directory, findings).report
-
-    holds = InvariantResult("law", "tiny, fast", holds=True, detail="")
-    broken = replace(holds, holds=False, departure=Departure("prompt 0", 1, 2, 3, 0.5))
-    other = replace(holds, name="other law")
-    assert findings_of([report(holds, other), report(broken), report(holds)], results) == (
-        broken,
-        other,
-    )
-    assert findings_of([report()], results) == ()
-
-
 def test_a_rule_without_a_case_to_judge_is_refused():
-    claims = Claims(comparing=Comparing("main", ["pass@1: worse"]))
-    with pytest.raises(SpecError, match="no case was selected that it could judge"):
+    claims = Claims.read(compare="main", rules=["pass@1: worse"])
+    with pytest.raises(OptionError, match="no case was selected that it could judge"):
         claims.check([])
+
+
+def test_a_gate_is_asked_of_the_experiments_that_measure_its_metric():
+    results = [*sweep(), *sweep(name="other")]
+    measured = [
+        replace(each, sample_metrics={**each.sample_metrics, "parsed": {"s/0": 1.0}})
+        if each.case.experiment.name == "other"
+        else each
+        for each in results
+    ]
+    for gate, asked in {"parsed >= 0": ["other"], "tool_call >= 0": ["keep_topk", "other"]}.items():
+        found = requested(Claims(gates=[parse_gate(gate)]), measured)
+        assert [name for name, gates in found.items() if gate in gates] == asked
+
+
+def test_an_option_is_known_by_its_name_and_what_would_help():
+    claims = Claims.read(rules=["pass@1: worse"])
+    with pytest.raises(OptionError) as caught:
+        claims.check_comparison()
+    error = caught.value
+    assert (error.option, error.add) == ("compare_fail", ("compare", "NAME"))
+    assert error.problem == "'pass@1: worse': nothing to compare with"
+    assert str(error) == (
+        "--titrate-compare-fail 'pass@1: worse': nothing to compare with; add --titrate-compare "
+        "NAME"
+    )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.claims.gates import check_gates
+from harness.spec.gates import parse_gate
 from harness.store.results import InvariantResult
 from tests.report.small_run import METRIC, cases_of, first, result_of, sweep
 
@@ -20,8 +21,8 @@ def checked(*holds):
 
 
 def judged(gate, results, invariants=()):
-    (verdict,) = check_gates([("keep_topk", [gate])], results, invariants)
-    assert verdict.gate == gate
+    (verdict,) = check_gates([("keep_topk", [parse_gate(gate)])], results, invariants)
+    assert str(verdict.gate) == gate
     return verdict
 
 
@@ -59,14 +60,15 @@ def test_invariants_of_other_experiments_and_names_do_not_count(results):
 
 def test_gates_are_judged_per_experiment_in_order():
     results = sweep() + sweep(name="other", doses=(1,))
-    requested = [("keep_topk", [NAME, NAME]), ("other", [NAME, "made_up"])]
+    name, other = parse_gate(NAME), parse_gate("made_up >= 0")
+    requested = [("keep_topk", [name, name]), ("other", [name, other])]
     gates = check_gates(requested, results, checked(True, True))
-    assert [(gate.experiment, gate.gate, gate.holds) for gate in gates] == [
+    assert [(gate.experiment, str(gate.gate), gate.holds) for gate in gates] == [
         ("keep_topk", NAME, True),
         ("other", NAME, False),
-        ("other", "made_up", False),
+        ("other", "made_up >= 0", False),
     ]
-    assert gates[2].detail.startswith("undecided: 'made_up' is no gate")
+    assert gates[2].detail.startswith("undecided: no metric 'made_up'")
 
 
 @pytest.mark.parametrize(

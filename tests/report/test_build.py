@@ -8,6 +8,7 @@ import pytest
 from harness.engines.contract import Completion
 from harness.errors import ReportError
 from harness.report.build import build
+from harness.spec.gates import parse_gate
 from harness.statistics.intervals import mean_interval
 from harness.statistics.paired import holm, paired, summarise
 from harness.store.results import DrawResult, GateResult, InvariantResult
@@ -60,7 +61,9 @@ def test_a_baseline_is_compared_with_nothing(run, results):
 
 def test_invariants_and_gates_are_carried_over(run, results):
     invariant = InvariantResult("neutral_equals_baseline", "x", holds=False, detail="at token 3")
-    gate = GateResult("neutral_equals_baseline", "keep_topk", holds=True, detail="1 of 1")
+    gate = GateResult(
+        parse_gate("neutral_equals_baseline"), "keep_topk", holds=True, detail="1 of 1"
+    )
     report = build(run, results, [invariant], [gate])
     assert report.invariants[0].detail == "at token 3"
     assert report.gates[0].holds

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from harness.claims.compare import compare
-from harness.claims.comparison_rules import check_directions, check_rules
 from harness.claims.comparison_table import comparison_table
 from harness.claims.gates import check_gates
+from harness.claims.no_change import check_directions, check_rules
 from harness.claims.saved import SavedRun, SavedRuns
-from harness.errors import ReportError, SpecError
+from harness.errors import OptionError, ReportError
 from harness.report.build import build
 from harness.report.tables.terminal import table
 from harness.report.write import RECORDS, write
+from harness.spec.gates import parse_gate, parse_rule
 from tests.report.small_run import measured
 
 N = 40
@@ -39,7 +40,7 @@ def before(run):
     ],
 )
 def test_a_loss_that_rises_is_worse(run, before, rule, shift, holds):
-    (verdict,) = check_rules([rule], before, saved(run, measured(shift), "after"))
+    (verdict,) = check_rules([parse_rule(rule)], before, saved(run, measured(shift), "after"))
     assert verdict.holds == holds
 
 
@@ -61,16 +62,18 @@ def test_counts_and_words_follow_the_direction(run, before):
 @pytest.mark.parametrize("change", ["worse", "better"])
 def test_a_metric_without_direction_cannot_be_asked_for_one(run, before, change):
     rule = f"delta_nll: {change}, p<0.05"
-    with pytest.raises(SpecError) as caught:
-        check_directions([rule], before, "--fail")
-    assert str(caught.value) == (
-        f"--fail '{rule}': delta_nll has no better or worse, only higher and lower (nll_agentic or "
+    with pytest.raises(OptionError) as caught:
+        check_directions([parse_rule(rule)], before, "fail")
+    assert caught.value.option == "fail"
+    assert caught.value.problem == (
+        f"'{rule}': delta_nll has no better or worse, only higher and lower (nll_agentic or "
         "nll_assisted has); write delta_nll: different"
     )
-    (verdict,) = check_rules([rule], before, saved(run, measured(0.2), "after"))
+    (verdict,) = check_rules([parse_rule(rule)], before, saved(run, measured(0.2), "after"))
     assert not verdict.holds
     assert "undecided: delta_nll has no better or worse" in verdict.detail
-    check_directions(["delta_nll: different", f"nll_agentic: {change}"], before, "--fail")
+    rules = map(parse_rule, ["delta_nll: different", f"nll_agentic: {change}"])
+    check_directions(rules, before, "fail")
 
 
 def test_values_between_0_and_1_do_not_make_a_share(run):
@@ -80,7 +83,7 @@ def test_values_between_0_and_1_do_not_make_a_share(run):
 
 
 def judged(gate, results, before):
-    (verdict,) = check_gates([("fwd", [gate])], results, [], lambda _: before)
+    (verdict,) = check_gates([("fwd", [parse_gate(gate)])], results, [], lambda _: before)
     return verdict
 
 

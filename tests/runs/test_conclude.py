@@ -80,10 +80,10 @@ def test_what_was_not_judged_is_said_beside_what_was(run, results, directory):
     ]
     (waiting,) = load_report(directory).unjudged
     assert (waiting.gate, waiting.experiment) == ("neutral_equals_baseline", "keep_topk")
-    asked = conclude(run, part, directory / "asked", claims=Claims(gates=["pass@1 >= 0"]))
+    asked = conclude(run, part, directory / "asked", claims=Claims.read(gates=["pass@1 >= 0"]))
     assert asked.verdicts[0].startswith("gates: 1 of 2 judged, 1 of 1 hold; neutral_equals_")
     named = conclude(
-        run, part, directory / "named", claims=Claims(gates=["neutral_equals_baseline"])
+        run, part, directory / "named", claims=Claims.read(gates=["neutral_equals_baseline"])
     )
     assert (named.verdicts, named.report.unjudged) == (["gates: 0 of 1 hold"], ())
 

@@ -237,7 +237,7 @@ def concluded(directory, findings=(), gates=()):
     """The same shard's report, of a run that has checked identities and has gates of its own."""
     report = load_report(directory)
     own = list(read_records(directory / RECORDS))
-    return conclude(report.run, own, directory, findings, Claims(gates))
+    return conclude(report.run, own, directory, findings, Claims.read(gates))
 
 
 def test_gates_of_the_command_line_are_left_to_the_whole(write_shard, tmp_path):

@@ -72,6 +72,13 @@ def test_interval_and_p_never_disagree():
         assert (versus.p < 0.05) == (versus.ci_low > 0 or versus.ci_high < 0), seed
 
 
+@pytest.mark.parametrize("n", [1, 2, 5, 8])
+def test_few_samples_convince_no_more_than_by_all_changing_one_way(n):
+    one = {f"s/{index}": 10.0 + index for index in range(n)}
+    other = {sample: value - 9 for sample, value in one.items()}
+    assert paired(one, other, MEDIAN_TOKENS).p == 2.0 ** (1 - n)
+
+
 def test_the_same_values_give_the_same_numbers_in_any_order_of_samples():
     one, other = lengths(30, 1), lengths(30, 2)
     turned = dict(reversed(one.items()))

@@ -6,6 +6,7 @@ from harness.report.build import build
 from harness.report.page.facts import attention, facts, verdicts
 from harness.report.report import Unjudged
 from harness.report.run_info import Git, Shard
+from harness.spec.gates import parse_gate
 from harness.store.results import GateResult, InvariantResult
 
 
@@ -24,15 +25,17 @@ def test_a_violated_check_is_told_first(run, results):
 
 
 def test_a_gate_that_failed_does_not_hold(run, results):
-    gate = GateResult("pass@1 >= 0.9", "keep_topk", holds=False, detail="0.4")
+    gate = GateResult(parse_gate("pass@1 >= 0.9"), "keep_topk", holds=False, detail="0.4")
     *_, gates = verdicts(build(run, results, (), [gate]))
     assert (gates.state, gates.lines[0].detail) == ("violated", "0.4")
 
 
 def test_what_nothing_decided_was_not_found_untrue(run, results):
     """A gate that has failed for want of samples, and one that waits for other cases."""
-    undecided = GateResult("pass@1 >= 0.9", "keep_topk", holds=False, detail="undecided: too few")
-    failed = GateResult("pass@1 >= 0.8", "keep_topk", holds=False, detail="0.4")
+    undecided = GateResult(
+        parse_gate("pass@1 >= 0.9"), "keep_topk", holds=False, detail="undecided: too few"
+    )
+    failed = GateResult(parse_gate("pass@1 >= 0.8"), "keep_topk", holds=False, detail="0.4")
     waiting = Unjudged(gate="pass@1 >= 0", experiment="keep_topk", needs="the whole grid")
 
     def told(*gates):

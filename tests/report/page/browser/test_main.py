@@ -7,6 +7,7 @@ from dataclasses import replace
 from harness.report.build import build
 from harness.report.load import load_report
 from harness.report.report import Unjudged
+from harness.spec.gates import parse_gate
 from harness.store.results import Departure, GateResult, InvariantResult
 from tests.report.large_run import large_run
 from tests.report.page.browser.parts import EXAMPLE, TABLE
@@ -41,7 +42,7 @@ def test_it_is_dark_when_the_system_is_and_when_the_reader_says_so(example):
 def test_what_was_violated_is_open_and_first(show, run, results):
     case = results[1].case.id
     invariant = InvariantResult("neutral_equals_baseline", case, holds=False, detail="at token 3")
-    gate = GateResult("pass@1 >= 0.9", "keep_topk", holds=False, detail="0.4")
+    gate = GateResult(parse_gate("pass@1 >= 0.9"), "keep_topk", holds=False, detail="0.4")
     results[2] = replace(results[2], status="failed", error="out of <b>memory</b>")
     browser = show(build(run, results, [invariant], [gate]), results)
     assert browser.texts(".verdicts .violated > summary strong") == ["Cases", "Invariants", "Gates"]
@@ -52,7 +53,9 @@ def test_what_was_violated_is_open_and_first(show, run, results):
 
 
 def test_what_nothing_decided_is_not_called_violated(show, run, results):
-    gate = GateResult("pass@1 >= 0.9", "keep_topk", holds=False, detail="undecided: too few")
+    gate = GateResult(
+        parse_gate("pass@1 >= 0.9"), "keep_topk", holds=False, detail="undecided: too few"
+    )
     law = InvariantResult("law.one", "tiny, fast", holds=False, detail="undecided: no tokens")
     waiting = Unjudged(gate="pass@1 > 0", experiment="keep_topk", needs="the whole grid")
     report = build(run, results, [law], [gate]).model_copy(update={"unjudged": (waiting,)})

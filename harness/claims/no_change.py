@@ -9,31 +9,30 @@ so few samples that no change could bring p below the bound.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.claims.compare import Comparison, Row, compare
-from harness.claims.gate_cases import Undecided, more
+from harness.claims.evidence import Measured, Undecided, more
 from harness.claims.saved import SavedRun
-from harness.errors import ReportError, SpecError
-from harness.metrics.lookup import directionless
-from harness.spec.gate_expression import Rule, parse_rule
+from harness.errors import OptionError, ReportError
+from harness.metrics.entry import MetricEntry
+from harness.metrics.lookup import directionless, metric_of
+from harness.spec.form import suggestion
+from harness.spec.gates import Gate, Rule
 from harness.statistics.bootstrap import LEAST_P
 from harness.store.results import UNDECIDED, GateResult
 
 #: Smallest p of the tests that draw at random.
 _LEAST_DRAWN = {"sign_flip": 1e-4, "paired_bootstrap": LEAST_P}
-# How a report's gate tells that it was a rule: the run compared with, and the rule.
-_STATED = re.compile(r"compare (.+): ([^:]+:[^:]+)")
 
 
 def check_rules(
-    rules: Sequence[str], before: SavedRun, after: SavedRun, cases: Sequence[str] = ()
+    rules: Sequence[Rule], before: SavedRun, after: SavedRun, cases: Sequence[str] = ()
 ) -> list[GateResult]:
     """Judge every rule, per experiment of the second run that has a case to compare."""
     verdicts = []
-    for text in dict.fromkeys(rules):
-        rule = parse_rule(text)
+    for rule in dict.fromkeys(rules):
+        gate = Gate(*rule.against(before.name))
         for experiment in after.report.experiments:
             ids = [case.id for case in after.report.experiment(experiment)]
             chosen = [id_ for id_ in ids if not cases or id_ in cases]
@@ -45,42 +44,59 @@ def check_rules(
                 )
             except (Undecided, ReportError) as reason:
                 holds, detail = False, f"{UNDECIDED}{reason}"
-            name = f"compare {before.name}: {text}"
-            verdicts.append(GateResult(name, experiment, holds=holds, detail=detail))
+            verdicts.append(GateResult(gate, experiment, holds=holds, detail=detail))
     return verdicts
 
 
-def undecided(rules: Sequence[str], name: str, after: SavedRun, reason: str) -> list[GateResult]:
+def undecided(rules: Sequence[Rule], name: str, after: SavedRun, reason: str) -> list[GateResult]:
     """Every rule as failed in every experiment, because the run to compare with is not there."""
     return [
         GateResult(
-            f"compare {name}: {text}", experiment, holds=False, detail=f"{UNDECIDED}{reason}"
+            Gate(*rule.against(name)), experiment, holds=False, detail=f"{UNDECIDED}{reason}"
         )
-        for text in dict.fromkeys(rules)
+        for rule in dict.fromkeys(rules)
         for experiment in after.report.experiments
     ]
 
 
-def check_directions(rules: Sequence[str], run: SavedRun, option: str) -> None:
-    """Find the first rule that asks for better or worse where a metric has neither.
+def check_rules_asked(rules: Iterable[Rule], cases: Iterable[Measured]) -> None:
+    """Find the first rule of a metric that none of these cases measures, or that has no worse.
 
     Raises:
-        SpecError: there is one.
+        OptionError: there is one.
     """
-    for text in rules:
-        rule = parse_rule(text)
-        if rule.change != "different" and any(
-            case.kind(rule.metric).good == "neither"
-            for case in run.report.cases
-            if rule.metric in case.metrics
-        ):
-            raise SpecError(f"{option} {text!r}: {_use_different(rule)}")
+    kinds = [
+        (name, metric_of(each.case.experiment.measure, name))
+        for each in cases
+        for name in each.metrics
+    ]
+    names = [name for name, _ in kinds]
+    for rule in rules:
+        _check_direction(rule, kinds, "compare_fail")
+        if rule.metric not in names:
+            raise OptionError(
+                "compare_fail",
+                f"{rule.text!r}: no metric {rule.metric!r};{suggestion(rule.metric, names)} the "
+                f"selected cases measure {', '.join(dict.fromkeys(names))}",
+            )
 
 
-def stated_rule(gate: str) -> tuple[str, str] | None:
-    """The saved run and the rule that a report's gate came from; None where it was no rule."""
-    found = _STATED.fullmatch(gate)
-    return None if found is None else (found[1], found[2])
+def check_directions(rules: Iterable[Rule], run: SavedRun, option: str) -> None:
+    """Find the first rule that asks for better or worse where a metric of a run has neither.
+
+    Raises:
+        OptionError: there is one, of this option.
+    """
+    kinds = [(name, case.kind(name)) for case in run.report.cases for name in case.metrics]
+    for rule in rules:
+        _check_direction(rule, kinds, option)
+
+
+def _check_direction(rule: Rule, kinds: Iterable[tuple[str, MetricEntry]], option: str) -> None:
+    if rule.change != "different" and any(
+        name == rule.metric and kind.good == "neither" for name, kind in kinds
+    ):
+        raise OptionError(option, f"{rule.text!r}: {_use_different(rule)}")
 
 
 def _verdict(rule: Rule, comparison: Comparison) -> tuple[bool, str]:

@@ -18,9 +18,9 @@ from itertools import combinations
 
 from scipy import stats
 
-from harness.claims.gate_cases import Undecided, chosen, values_of
+from harness.claims.evidence import Evidence, Undecided, chosen, values_of
 from harness.report.figures.labels import label, short_names
-from harness.spec.gate_expression import Monotone
+from harness.spec.gates import Monotone
 from harness.statistics.intervals import CONFIDENCE
 from harness.statistics.paired import paired_interval
 from harness.store.results import CaseResult
@@ -28,10 +28,10 @@ from harness.store.results import CaseResult
 Turn = tuple[CaseResult, CaseResult, float, float]
 
 
-def monotone(gate: Monotone, cases: Sequence[CaseResult]) -> tuple[bool, str]:
+def monotone(claim: Monotone, evidence: Evidence) -> tuple[bool, str]:
     """Whether every curve is monotone, and the turns that say it is not."""
     curves: dict[str, list[CaseResult]] = {}
-    for case in chosen(cases, gate.where):
+    for case in chosen(evidence.cases, claim.where):
         if case.case.dose is None:
             raise Undecided(f"{case.case.id} has no dose")
         others = {axis: value for axis, value in case.case.params.items() if axis != _axis(case)}
@@ -39,10 +39,10 @@ def monotone(gate: Monotone, cases: Sequence[CaseResult]) -> tuple[bool, str]:
     widest = 0.0
     for curve in curves.values():
         curve.sort(key=lambda case: case.case.dose or 0.0)
-        rises, falls, half = _turns(curve, gate)
+        rises, falls, half = _turns(curve, claim)
         widest = max(widest, half)
-        wrong = {"falling": rises, "rising": falls}.get(gate.direction or "", [])
-        if gate.direction is None and rises and falls:
+        wrong = {"falling": rises, "rising": falls}.get(claim.direction or "", [])
+        if claim.direction is None and rises and falls:
             wrong = [rises[0], falls[0]]
         if wrong:
             return False, _described(curve[0]) + ", and ".join(_told(turn) for turn in wrong[:2])
@@ -53,9 +53,9 @@ def monotone(gate: Monotone, cases: Sequence[CaseResult]) -> tuple[bool, str]:
     )
 
 
-def _turns(curve: Sequence[CaseResult], gate: Monotone) -> tuple[list[Turn], list[Turn], float]:
+def _turns(curve: Sequence[CaseResult], claim: Monotone) -> tuple[list[Turn], list[Turn], float]:
     """Rises and falls beyond their intervals, and half the width of the widest interval."""
-    needed = 2 if gate.direction else 3
+    needed = 2 if claim.direction else 3
     if len(curve) < needed:
         raise Undecided(f"{len(curve)} doses; at least {needed} are needed to see a turn")
     pairs = list(combinations(curve, 2))
@@ -64,7 +64,7 @@ def _turns(curve: Sequence[CaseResult], gate: Monotone) -> tuple[list[Turn], lis
     fewest = int(stats.norm.ppf((1 + confidence) / 2) ** 2) + 1
     rises, falls, widest = [], [], 0.0
     for low, high in pairs:
-        metric = gate.metric or high.metric
+        metric = claim.metric or high.metric
         before, after = values_of(low, metric), values_of(high, metric)
         if len(after) < fewest:
             raise Undecided(f"{len(after)} samples; at least {fewest} could show a turn")

@@ -8,6 +8,7 @@ from harness.claims.gates import check_gates
 from harness.claims.saved import SavedRun
 from harness.errors import ReportError
 from harness.report.build import build
+from harness.spec.gates import parse_gate
 from tests.report.small_run import METRIC, cases_of, first, result_of
 
 GATE = "no worse than main by more than 0.1 (paired, p < 0.05)"
@@ -29,7 +30,7 @@ def judged(results, saved, gate=GATE):
             raise ReportError(f"{name}: no saved run of this name")
         return saved
 
-    (verdict,) = check_gates([("keep_topk", [gate])], results, [], find)
+    (verdict,) = check_gates([("keep_topk", [parse_gate(gate)])], results, [], find)
     return verdict
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.claims.gates import check_gates
+from harness.spec.gates import parse_gate
 from tests.report.small_run import cases_of, first, result_of, sweep
 
 
@@ -18,7 +19,7 @@ def curve(rates, n=40, **axes):
 
 
 def judged(results, gate="monotone within CI"):
-    (verdict,) = check_gates([("keep_topk", [gate])], results, [])
+    (verdict,) = check_gates([("keep_topk", [parse_gate(gate)])], results, [])
     return verdict
 
 

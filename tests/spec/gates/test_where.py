@@ -4,8 +4,8 @@ import pytest
 
 from harness.errors import SpecError
 from harness.spec import Experiment, expand
-from harness.spec.gate_checks import same_value, selects
-from harness.spec.gate_expression import Selection
+from harness.spec.gates import Selection
+from harness.spec.gates.where import same_value
 
 CONTENT = {
     "name": "small",
@@ -95,8 +95,8 @@ def test_values_as_a_gate_writes_them(text, value, same):
 
 def test_selection_reads_a_cases_parameters():
     params = {"intervention.count": 4, "prompt.style": "agentic"}
-    assert selects(Selection((("count", "4"),)), params, baseline=False)
-    assert not selects(Selection((("count", "0"),)), params, baseline=False)
-    assert not selects(Selection((("seed", "0"),)), params, baseline=False)
-    assert not selects(Selection(), params, baseline=True)
-    assert selects(Selection((), baseline=True), {}, baseline=True)
+    assert Selection((("count", "4"),)).selects(params, baseline=False)
+    assert not Selection((("count", "0"),)).selects(params, baseline=False)
+    assert not Selection((("seed", "0"),)).selects(params, baseline=False)
+    assert not Selection().selects(params, baseline=True)
+    assert Selection((), baseline=True).selects({}, baseline=True)

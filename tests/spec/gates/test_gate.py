@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
-from harness.spec.gate_expression import (
+from harness.errors import FieldError, SpecError
+from harness.spec import Experiment, expand
+from harness.spec.complaints import validated
+from harness.spec.gates import (
     PATTERN,
+    Claim,
+    Gate,
     Monotone,
     NeutralEqualsBaseline,
     NoWorse,
@@ -16,6 +23,7 @@ from harness.spec.gate_expression import (
     Selection,
     Threshold,
     parse_gate,
+    parse_judged,
     parse_rule,
 )
 
@@ -64,8 +72,9 @@ ALL = Selection()
     ],
 )
 def test_what_is_accepted(text, gate):
-    assert parse_gate(text) == gate
-    assert parse_gate(f"  {text} ") == gate
+    assert parse_gate(text).claim == gate
+    assert parse_gate(f"  {text} ").claim == gate
+    assert str(parse_gate(text)) == text
     assert re.search(PATTERN, text)
 
 
@@ -108,6 +117,68 @@ def test_the_schemas_pattern_and_the_parser_accept_the_same_form(text):
         beyond = ("above 0", "between 0", "has no dose")
         accepted = any(reason in str(error) for reason in beyond)
     assert accepted == fits
+
+
+@given(st.from_regex(PATTERN, alphabet=st.characters(codec="ascii")))
+def test_a_claim_is_json_and_comes_back_from_it_and_a_spec_keeps_its_text(text):
+    with suppress(ValueError):  # of the form, and without sense
+        gate = parse_gate(text)
+        claims = TypeAdapter(Claim)
+        assert claims.validate_json(claims.dump_json(gate.claim)) == gate.claim
+        form = {"name": "small", "model": "zoo/moe", "task": {"name": "gsm8k"}, "gates": [text]}
+        experiment = Experiment.model_validate(form)
+        written = experiment.model_dump(mode="json")
+        assert (experiment.gates, written["gates"]) == ([gate], [text])
+        assert experiment.model_dump()["gates"] == [text]
+        assert Experiment.model_validate(written) == experiment
+        assert Experiment.model_validate({**form, "gates": [gate]}).gates[0] is gate
+
+
+def test_gates_are_equal_when_they_claim_the_same():
+    one, other = parse_gate("pass@1>=.9"), parse_gate("pass@1 >= 0.90")
+    assert one == other
+    assert len({one, other, parse_gate("pass@1 > 0.9")}) == 2
+
+
+@pytest.mark.parametrize(
+    ("gates", "says"),
+    [
+        ([3], r"gates\[0\]: 3 is not accepted; it should be text \(in quotes, or YAML reads it as"),
+        (["same across a", "x" * 401], r"gates\[1\]: .* it should have at most 400 characters"),
+        (["bogus"], r"gates\[0\]: 'bogus' is no gate; accepted: "),
+    ],
+)
+def test_what_is_no_text_of_a_gate_is_told_at_its_place(gates, says):
+    form = {"name": "small", "model": "zoo/moe", "task": {"name": "gsm8k"}, "gates": gates}
+    with pytest.raises(FieldError, match=says):
+        validated(form)
+
+
+def test_a_copy_with_the_texts_of_other_gates_is_a_form_too():
+    form = {
+        "name": "small",
+        "model": "zoo/moe",
+        "task": {"name": "gsm8k"},
+        "axes": {"seed": [0, 1]},
+    }
+    copy = Experiment.model_validate(form).model_copy(update={"gates": ["pass@1 > 0 where seed=1"]})
+    assert expand(copy)[0].experiment.gates == [parse_gate("pass@1 > 0 where seed=1")]
+    with pytest.raises(SpecError, match=r"gates\[0\]: 'pass@1 > 0 where seed=2': seed is never"):
+        expand(copy.model_copy(update={"gates": ["pass@1 > 0 where seed=2"]}))
+    with pytest.raises(SpecError, match=r"gates\[0\]: 'bogus' is no gate"):
+        expand(copy.model_copy(update={"gates": ["bogus"]}))
+
+
+@pytest.mark.parametrize(
+    "text", ["pass@1: worse, p<0.05", "parsed:different", " pass@1 : better , p < .01"]
+)
+@pytest.mark.parametrize("saved", ["0001_main", "reports/a: b", "a"])
+def test_a_rule_is_known_again_by_its_gate(text, saved):
+    rule = parse_rule(text)
+    gate = Gate(*rule.against(saved))
+    assert str(gate) == f"compare {saved}: {text}"
+    assert parse_judged(str(gate)) == gate
+    assert (Rule.of(gate.text, gate.claim), str(Rule.of(gate.text, gate.claim))) == (rule, text)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from harness.claims.fitting import check_rule_metrics, lacking, requested_gates, saved_runs_of
-from harness.errors import SpecError
+from harness.claims.applying import asked, by_experiment, check_gates_asked, lacking
+from harness.claims.claims import Claims
+from harness.claims.no_change import check_rules_asked
+from harness.claims.saved import SavedRuns
+from harness.errors import OptionError, SpecError
+from harness.spec.gates import parse_gate
 from tests.runs.small import cases
 
 AXES = {"intervention.count": [0, 4], "prompt.style": ["assisted", "agentic"]}
@@ -22,6 +26,18 @@ def sweep(name="small", gates=(), **fields):
         | {"gates": list(gates)}
         | fields,
     )
+
+
+def requested_gates(cases, extra=()):
+    """Experiments with the gates that they are asked, once none of these was refused."""
+    selected, gates = by_experiment(cases), Claims.read(extra).gates
+    check_gates_asked(selected, gates)
+    found = [(each.experiment, list(map(str, each.gates))) for each in asked(selected, gates)]
+    return [(name, gates) for name, gates in found if gates]
+
+
+def check_rule_metrics(cases, rules):
+    check_rules_asked(Claims.read(rules=rules).rules, by_experiment(cases))
 
 
 def test_a_specs_gates_are_asked_of_what_decides_them():
@@ -74,9 +90,9 @@ def test_a_gate_of_a_spec_needs_the_cases_that_it_speaks_of(gate, chosen, needs)
         for each in (planned.case for planned in sweep(gates=[gate]))
     }
     selected = [grid[name] for name in chosen.split()]
-    assert lacking(gate, selected) == needs
+    assert lacking(parse_gate(gate), selected) == needs
     older = [replace(each, sizes={}) for each in selected]  # records that do not know the axes
-    assert not lacking(gate, older) or needs or len(selected) < 4
+    assert not lacking(parse_gate(gate), older) or needs or len(selected) < 4
 
 
 @pytest.mark.parametrize(
@@ -103,7 +119,7 @@ def test_a_gate_of_a_spec_needs_the_cases_that_it_speaks_of(gate, chosen, needs)
     ],
 )
 def test_one_that_fits_nothing_is_refused_before_the_run(gate, says):
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(OptionError) as caught:
         requested_gates(sweep(), [gate])
     assert says in str(caught.value)
     assert str(caught.value).startswith("--titrate-gate ")
@@ -120,16 +136,17 @@ def test_more_draws_bring_more_metrics():
     assert requested_gates(sweep(gates=["pass@10 >= 0"], sampling=sampling))
 
 
-def test_saved_runs_are_told_with_the_gate_that_names_them():
+def test_saved_runs_are_told_with_the_gate_that_names_them(tmp_path):
     gate = "no worse than main by more than 0.1 (paired, p < 0.05)"
-    assert list(saved_runs_of([("small", [THRESHOLD, gate, gate])])) == [
-        ("main", f"gate {gate!r} of small")
-    ]
+    claims = Claims(saved=SavedRuns(tmp_path))
+    with pytest.raises(SpecError) as caught:
+        claims.check(sweep(gates=[THRESHOLD, gate, gate]))
+    assert str(caught.value).startswith(f"gate {gate!r} of small: main: no saved run of this name")
 
 
 def test_a_rule_of_a_metric_that_nothing_measures_is_refused_before_the_run():
     check_rule_metrics(sweep(), ["pass@1: worse", "parsed: different, p<0.05"])
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(OptionError) as caught:
         check_rule_metrics(sweep(), ["pass@1: worse", "pass@3: worse"])
     assert str(caught.value) == (
         "--titrate-compare-fail 'pass@3: worse': no metric 'pass@3'; did you mean pass@1? the "
@@ -176,7 +193,7 @@ def test_a_gate_that_forward_passes_cannot_decide_is_refused_before_the_run(gate
     with pytest.raises(SpecError, match=r"gates\[0\]: ") as caught:
         requested_gates(forward(gates=[gate]))
     assert says in str(caught.value)
-    with pytest.raises(SpecError, match=r"^--titrate-gate ") as caught:
+    with pytest.raises(OptionError, match=r"^--titrate-gate ") as caught:
         requested_gates(forward(), [gate])
     assert says in str(caught.value)
 
@@ -184,15 +201,15 @@ def test_a_gate_that_forward_passes_cannot_decide_is_refused_before_the_run(gate
 def test_a_model_without_routers_has_no_metrics_of_them():
     (dense,) = cases(model="zoo/base", measure="forward", intervention=None)
     assert requested_gates([dense], ["js <= 1"])
-    with pytest.raises(SpecError, match=r"it measures delta_nll, nll_agentic, nll_assisted, js$"):
+    with pytest.raises(OptionError, match=r"it measures delta_nll, nll_agentic, nll_assisted, js$"):
         requested_gates([dense], ["routing_tv <= 1"])
 
 
 def test_rules_of_forward_passes_are_known_before_the_run():
     check_rule_metrics(forward(), ["nll_agentic: worse, p<0.05", "js: different"])
-    with pytest.raises(SpecError, match=r"no metric 'pass@1'; the selected cases measure delta"):
+    with pytest.raises(OptionError, match=r"no metric 'pass@1'; the selected cases measure delta"):
         check_rule_metrics(forward(), ["pass@1: worse"])
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(OptionError) as caught:
         check_rule_metrics(forward(), ["routing_tv: better"])
     assert str(caught.value) == (
         "--titrate-compare-fail 'routing_tv: better': routing_tv has no better or worse, only "
@@ -202,6 +219,6 @@ def test_rules_of_forward_passes_are_known_before_the_run():
 
 def test_one_that_fits_nothing_of_a_part_says_that_it_is_a_part():
     part = [each for each in sweep() if each.case.params["intervention.count"] == 0]
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(OptionError) as caught:
         requested_gates(part, ["pass@1 >= 0 where count=4"])
     assert str(caught.value).endswith("its values are 0 (2 of 4 cases selected)")

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness.claims.comparison_rules import check_rules
+from harness.claims.no_change import check_rules
 from harness.claims.saved import SavedRun
 from harness.report.build import build
+from harness.spec.gates import parse_rule
 from tests.report.small_run import first, result_of, sweep
 
 
@@ -27,8 +28,8 @@ def changed(run, right, n=40):
 
 
 def judged(rule, before, after):
-    (verdict,) = check_rules([rule], before, after)
-    assert verdict.gate == f"compare before: {rule}"
+    (verdict,) = check_rules([parse_rule(rule)], before, after)
+    assert str(verdict.gate) == f"compare before: {rule}"
     return verdict
 
 
@@ -86,7 +87,7 @@ def test_few_samples_missing_cases_and_other_task_versions_fail(run, before):
 
 def test_every_experiment_is_judged(run):
     both = saved(run, sweep(n=40) + sweep(n=40, name="other"))
-    verdicts = check_rules(["pass@1: worse, p<0.05"], both, both)
+    verdicts = check_rules([parse_rule("pass@1: worse, p<0.05")], both, both)
     assert [(each.experiment, each.holds) for each in verdicts] == [
         ("keep_topk", True),
         ("other", True),

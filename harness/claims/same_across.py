@@ -16,16 +16,16 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
-from harness.claims.gate_cases import Undecided, chosen, more
-from harness.spec.gate_checks import axis_named
-from harness.spec.gate_expression import SameAcross, Selection
+from harness.claims.evidence import Evidence, Undecided, chosen, more
+from harness.spec.gates import SameAcross, Selection
+from harness.spec.gates.where import axis_named
 from harness.store.results import CaseResult, Departure
 
 LOG_PROBABILITIES = 1e-4
 MEASURED = 1e-3
 
 
-def same(gate: SameAcross, cases: Sequence[CaseResult]) -> tuple[bool, str]:
+def same_across(claim: SameAcross, evidence: Evidence) -> tuple[bool, str]:
     """Whether every case equals its matches along the axis, and the first that does not.
 
     Raises:
@@ -33,7 +33,7 @@ def same(gate: SameAcross, cases: Sequence[CaseResult]) -> tuple[bool, str]:
     """
     compared = equal = 0
     departed: list[str] = []
-    for one, *others in _groups(gate, cases):
+    for one, *others in _groups(claim, evidence.cases):
         for other in others:
             compared += 1
             found = list(_departures(one, other))
@@ -41,22 +41,22 @@ def same(gate: SameAcross, cases: Sequence[CaseResult]) -> tuple[bool, str]:
                 which = f"{other.case.id} and {one.case.id} differ, first in {found[0]}"
                 departed.append(which + more(found))
             equal += not found
-    detail = f"{equal} of {compared} cases equal their match along {gate.axis}"
+    detail = f"{equal} of {compared} cases equal their match along {claim.axis}"
     if departed:
         return False, f"{detail}; {departed[0]}" + more(departed)
     return True, detail
 
 
-def _groups(gate: SameAcross, cases: Sequence[CaseResult]) -> list[list[CaseResult]]:
+def _groups(claim: SameAcross, cases: Sequence[CaseResult]) -> list[list[CaseResult]]:
     """Cases that differ in the axis alone, in the order of the axis."""
-    wanted = chosen(cases, gate.where)
-    if gate.where == Selection():
+    wanted = chosen(cases, claim.where)
+    if claim.where == Selection():
         baselines = {each.baseline for each in cases}
         wanted = wanted + [each for each in cases if each.case.id in baselines]
     groups: dict[str, list[CaseResult]] = {}
     values: set[str] = set()
     for each in wanted:
-        axis = axis_named(gate.axis, each.case.params)
+        axis = axis_named(claim.axis, each.case.params)
         if axis is None:  # a baseline of cases that differ in what they intervene
             continue
         others = {name: value for name, value in each.case.params.items() if name != axis}
@@ -64,10 +64,10 @@ def _groups(gate: SameAcross, cases: Sequence[CaseResult]) -> list[list[CaseResu
         groups.setdefault(key, []).append(each)
         values.add(json.dumps(each.case.params[axis]))
     if len(values) < 2:
-        raise Undecided(f"{gate.axis} has one value in the cases that were run")
+        raise Undecided(f"{claim.axis} has one value in the cases that were run")
     for group in groups.values():
         if len(group) < len(values):
-            raise Undecided(f"{group[0].case.id} has no match for every value of {gate.axis}")
+            raise Undecided(f"{group[0].case.id} has no match for every value of {claim.axis}")
         unfinished = [each for each in group if each.status != "complete"]
         if unfinished:
             raise Undecided(f"{unfinished[0].case.id} is {unfinished[0].status}{more(unfinished)}")

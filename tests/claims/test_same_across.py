@@ -6,6 +6,7 @@ import pytest
 
 from harness.claims.gates import check_gates
 from harness.engines.contract import Completion
+from harness.spec.gates import parse_gate
 from tests.report.small_run import cases_of, first, result_of
 
 AXES = {"engine.drafts": [True, False], "intervention.count": [0, 4]}
@@ -20,7 +21,7 @@ def results():
 
 
 def judged(results, gate="same across engine.drafts"):
-    (verdict,) = check_gates([("keep_topk", [gate])], results, [])
+    (verdict,) = check_gates([("keep_topk", [parse_gate(gate)])], results, [])
     return verdict
 
 

@@ -11,29 +11,36 @@ intersection-union test: Berger 1982, Technometrics 24:295).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from harness.claims.gate_cases import Undecided, chosen, more, values_of
+from harness.claims.evidence import (
+    Evidence,
+    Measured,
+    Undecided,
+    chosen,
+    more,
+    unmeasured,
+    values_of,
+)
 from harness.claims.saved import SavedRun
 from harness.errors import ReportError
-from harness.metrics.lookup import directionless
-from harness.spec.gate_expression import NoWorse
+from harness.metrics.lookup import directionless, metric_of
+from harness.spec.gates import NoWorse
 from harness.statistics.paired import paired_interval
 from harness.store.results import CaseResult
 
 
-def no_worse(gate: NoWorse, cases: Sequence[CaseResult], saved: SavedRun) -> tuple[bool, str]:
+def no_worse(claim: NoWorse, evidence: Evidence) -> tuple[bool, str]:
     """Whether every case is no worse than its saved one, and the first that is not."""
+    saved = evidence.saved(claim.saved)
     worse, unclear, shown = [], [], 0
-    for case in chosen(cases, gate.where):
-        low, high = _interval(gate, case, saved)
+    for case in chosen(evidence.cases, claim.where):
+        low, high = _interval(claim, case, saved)
         told = f"{case.case.id}: [{low:+.3f}, {high:+.3f}] from {saved.name}"
-        loss = case.kind(gate.metric or case.metric).good == "lower"
+        loss = case.kind(claim.metric or case.metric).good == "lower"
         least, most = (-high, -low) if loss else (low, high)
-        if most < -gate.margin:
+        if most < -claim.margin:
             worse.append(told)
-        elif least <= -gate.margin:
-            excluded = f"{'+' if loss else '-'}{gate.margin:g}"
+        elif least <= -claim.margin:
+            excluded = f"{'+' if loss else '-'}{claim.margin:g}"
             unclear.append(f"{told}; {case.task_size} samples are too few to exclude {excluded}")
         else:
             shown += 1
@@ -44,7 +51,16 @@ def no_worse(gate: NoWorse, cases: Sequence[CaseResult], saved: SavedRun) -> tup
     return True, f"{shown} of {shown} cases, from {saved.name}"
 
 
-def _interval(gate: NoWorse, case: CaseResult, saved: SavedRun) -> tuple[float, float]:
+def undirected(claim: NoWorse, measured: Measured) -> str:
+    """That its metric is not measured, or that nothing in it is worse; or nothing."""
+    metric = claim.metric or measured.metrics[0]
+    problem = unmeasured(metric, measured)
+    if problem or metric_of(measured.case.experiment.measure, metric).good != "neither":
+        return problem
+    return f"{directionless(metric)}; bound it instead, such as {metric} <= 1"
+
+
+def _interval(claim: NoWorse, case: CaseResult, saved: SavedRun) -> tuple[float, float]:
     own_id = case.case.id
     theirs = saved.case(own_id)
     if theirs is None:
@@ -54,7 +70,7 @@ def _interval(gate: NoWorse, case: CaseResult, saved: SavedRun) -> tuple[float, 
             f"{own_id}: task {case.task_name} version {case.task_version}, but {saved.name} has "
             f"{theirs.task.name} version {theirs.task.version}"
         )
-    metric = gate.metric or case.metric
+    metric = claim.metric or case.metric
     kind = case.kind(metric)
     if kind.good == "neither":
         raise Undecided(directionless(metric))
@@ -63,7 +79,7 @@ def _interval(gate: NoWorse, case: CaseResult, saved: SavedRun) -> tuple[float, 
     if other is None:
         raise Undecided(f"{saved.name} has no {metric} of {own_id}")
     try:
-        low, high = paired_interval(own, other, 1 - 2 * gate.alpha, kind)
+        low, high = paired_interval(own, other, 1 - 2 * claim.alpha, kind)
     except ReportError as error:
         raise Undecided(f"{own_id}: {error}") from None
     if low is None and own == other and len(own) > 1:

@@ -1,0 +1,30 @@
+"""Gates as a spec or a command line writes them: text in, a frozen form out, its grid checked."""
+
+from harness.spec.gates.gate import PATTERN, Claim, Gate, check_gates, parse_gate, parse_judged
+from harness.spec.gates.monotone import Monotone
+from harness.spec.gates.neutral import NEUTRAL_EQUALS_BASELINE, NeutralEqualsBaseline
+from harness.spec.gates.no_change import NoChange, Rule, parse_rule
+from harness.spec.gates.no_worse import NoWorse
+from harness.spec.gates.same_across import SameAcross
+from harness.spec.gates.threshold import Threshold
+from harness.spec.gates.where import Grid, Selection
+
+__all__ = [
+    "NEUTRAL_EQUALS_BASELINE",
+    "PATTERN",
+    "Claim",
+    "Gate",
+    "Grid",
+    "Monotone",
+    "NeutralEqualsBaseline",
+    "NoChange",
+    "NoWorse",
+    "Rule",
+    "SameAcross",
+    "Selection",
+    "Threshold",
+    "check_gates",
+    "parse_gate",
+    "parse_judged",
+    "parse_rule",
+]
