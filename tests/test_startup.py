@@ -31,7 +31,7 @@ print(json.dumps(found))
 BENCHES = """
 import sys, pytest
 status = pytest.main(sys.argv[1:])
-slow = {"torch", "transformers", "scipy", "pandas", "optuna"}
+slow = {"torch", "transformers", "scipy", "pandas", "optuna", "hypothesis"}
 print(int(status), sorted(slow & set(sys.modules)))
 """
 

@@ -163,6 +163,7 @@ def _line(counts: Counts, width: int | None = None) -> str:
 
 def _duration(seconds: float) -> str:
     """Seconds in the unit that one would say them in."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
+    if seconds < 600:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes}:{rest:02d}"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ModelError
+from harness.models.written import WrittenConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -199,7 +200,8 @@ def _forward_is_replaced(module: nn.Module) -> bool:
 
 def _name(config: PreTrainedConfig) -> str:
     """What a configuration calls its model: the architecture's class, and the model_type."""
-    classes = getattr(config, "architectures", None) or [_class(config)]
+    own = "the model" if isinstance(config, WrittenConfig) else _class(config)
+    classes = getattr(config, "architectures", None) or [own]
     return f"{classes[0]} (model_type {config.model_type})"
 
 

@@ -3,6 +3,8 @@
 - *How long completions are*: a table of hazards, the chance to end within the next few tokens by
   the tokens so far. Sequences in flight count up to where they are (as censored observations, after
   Kaplan and Meier 1958): those that have ended are the short ones, and alone would mislead.
+  Where none waits, nobody has come further than those in flight: beyond them an end is taken to
+  be as likely between any two ages of the same ratio, until many have ended.
 - *What a pass costs*: the mean seconds of a pass by the rows in it, and of a token of a prompt.
 - *What is left*: sequences in flight age from pass to pass, end by their hazards, and give their
   slots to those that wait, until nothing is expected to run. Numbers of sequences are expectations.
@@ -23,6 +25,15 @@ from numpy.typing import NDArray
 _BINS = 64
 #: Every hazard is drawn towards the one before it by as much as so many sequences would.
 _PRIOR = 80.0
+#: Where none waits it is at most this share of the sequences: there may be no more than these.
+_PRIOR_SHARE = 0.5
+#: An age that a smaller share of all sequences has come to is one of which little is known.
+_FEW = 0.05
+#: What is known of the ages before it counts there by as many sequences as have ended, against so
+#: many that end as they please: at no age sooner than at another, by ratios of ages.
+_INDIFFERENT = 5.0
+#: How many end of those that have come to an age, before they come to 2.7 times of it.
+_STEEP = 0.75
 #: Before any sequence has ended, one is taken to have after this share of the length limit.
 _FIRST_GUESS = 0.5
 #: Weight of the newest pass; older ones fade, because an engine gets slower or faster on its way.
@@ -121,7 +132,7 @@ class Estimate:
         if not self._pass.seen:
             return None
         width = max(self.limit / _BINS, 1.0)
-        hazards = self._hazards(width)
+        hazards = self._hazards(width, alone=not waiting)
         last = len(hazards) - 1
         age = np.zeros(last + 1)
         for length in self.in_flight:
@@ -152,8 +163,11 @@ class Estimate:
             age[min(1, last)] += let_in / 2
         return seconds
 
-    def _hazards(self, width: float) -> NDArray[np.float64]:
-        """The chance to end within each bin of tokens, for a sequence that has come so far."""
+    def _hazards(self, width: float, *, alone: bool) -> NDArray[np.float64]:
+        """The chance to end within each bin of tokens, for a sequence that has come so far.
+
+        Those in flight are `alone` where none waits behind them.
+        """
         count = int(np.ceil(self.limit / width))
         exposed, ends = np.zeros(count), np.zeros(count)
         observed = [*self._ended, *((length, True) for length in self.in_flight)]
@@ -165,11 +179,28 @@ class Estimate:
                 ends[last] += 1
         guess = 1.0 / (_FIRST_GUESS * count)
         hazards, hazard = np.empty(count), (ends.sum() + guess) / (exposed.sum() + 1.0)
+        weight = min(_PRIOR, max(1.0, _PRIOR_SHARE * len(observed))) if alone else _PRIOR
         for each in range(count):
-            hazard = (ends[each] + _PRIOR * hazard) / (exposed[each] + _PRIOR)
+            if alone:
+                hazard = self._beyond(hazard, each, ends, exposed, len(observed))
+            hazard = (ends[each] + weight * hazard) / (exposed[each] + weight)
             hazards[each] = min(hazard, 1.0)
         hazards[-1] = 1.0
         return hazards
+
+    @staticmethod
+    def _beyond(
+        hazard: float,
+        at: int,
+        ends: NDArray[np.float64],
+        exposed: NDArray[np.float64],
+        observed: int,
+    ) -> float:
+        """The hazard of the bin before `at` where that says something of it, else any age's."""
+        ended = float(ends[:at].sum())
+        guess = (ended * hazard + _INDIFFERENT * _STEEP / (at + 1)) / (ended + _INDIFFERENT)
+        known = min(float(exposed[at]) / (_FEW * observed), 1.0) if observed else 0.0
+        return known * hazard + (1 - known) * guess
 
     def _lap(self) -> float:
         now = self.clock()

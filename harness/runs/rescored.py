@@ -88,7 +88,10 @@ def recorded(
         )
     report = load_report(directory)
     if not (directory / RECORDS).is_file():
-        raise StoreError(f"{directory}: has no {RECORDS}; run it again to have one")
+        raise StoreError(
+            f"{directory}: has no {RECORDS}, the recorded results that every run writes beside its "
+            f"report.json and that are scored again; to have it, run again: {report.run.command}"
+        )
     results = list(recorded_results(directory))
     return report.run, results, findings_of([report], results), claims_of([report], results)
 

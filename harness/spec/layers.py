@@ -46,11 +46,14 @@ def get(values: Mapping[str, Any], field: str) -> Any:
 
 
 def changed(values: Any, field: str, change: Callable[[str], str]) -> Any:
-    """`values` with the text at a dotted field changed, in every entry of a list on the way."""
-    if isinstance(values, list):
-        return [changed(each, field, change) for each in values]
+    """`values` with the text at a dotted field changed, in every entry of a list on the way.
+
+    A list at the field itself is left as it is: it is no text.
+    """
     if not field:
         return change(values) if isinstance(values, str) else values
+    if isinstance(values, list):
+        return [changed(each, field, change) for each in values]
     section, _, rest = field.partition(".")
     if not isinstance(values, Mapping) or section not in values:
         return values

@@ -71,6 +71,8 @@ def engine_settings(overrides: Sequence[str] = ()) -> EngineSettings:
 def _inherited(path: Path, children: tuple[str, ...]) -> Document:
     """The document with everything that it extends below it; `children` are the files above."""
     document = read(path)
+    if children:
+        _check_spec(document, children[-1])
     extends = document.values.pop("extends", None)
     own = Document(resolved(document.values, path.parent), document.places)
     if extends is None:
@@ -100,6 +102,16 @@ def _inherited(path: Path, children: tuple[str, ...]) -> Document:
     below = _inherited(base, chain)
     values = merge(below.values, own.values)
     return Document(values, _kept(values, below.places | own.places))
+
+
+def _check_spec(document: Document, child: str) -> None:
+    """Refuse what a spec extends and is none, without a word of it: its keys may be secrets."""
+    unknown = [key for key in document.values if key not in {"extends", *FIELDS}]
+    if unknown and 2 * len(unknown) >= len(document.values):
+        raise SpecError(
+            f"{document.places[unknown[0]].text}: {child} extends this file, which is no spec: "
+            "at least half of its keys are none that a spec has; name a spec"
+        )
 
 
 def _overridden(document: Document, assignment: str) -> Document:

@@ -71,6 +71,11 @@ def test_a_model_without_routers_is_excused_by_name():
     assert check_all(excused) == []
 
 
+def test_a_tiny_model_without_routers_is_excused_in_words_that_a_user_knows():
+    (excuse,) = {check.excuse for check in checks("tiny/linear") if check.name == "router_mask"}
+    assert excuse.startswith("the model (model_type llama) has no routers; ")
+
+
 def test_ones_own_model_and_settings_are_checked_alone():
     own = checks("zoo/oracle", EngineSettings(dtype="bfloat16", slots=64))
     assert {check.model for check in own} == {"zoo/oracle"}

@@ -59,7 +59,7 @@ def test_a_log_gets_a_line_every_ten_seconds_at_most(clock):
     assert at == [2, 12, 22, 32, 42, 52], "the first one comes soon"
     assert "\r" not in stream.getvalue()
     assert stream.getvalue().splitlines()[1] == (
-        "titrate: 0/4 cases, 12/200 requests, 360 tokens, 60 tokens/s, 3 min left"
+        "titrate: 0/4 cases, 12/200 requests, 360 tokens, 60 tokens/s, 3:08 left"
     )
 
 
@@ -105,11 +105,11 @@ def test_a_terminal_is_redrawn_in_place(clock):
     clock.seconds += 1
     line.update(counts(50))
     (shown,) = stream.screen()
-    assert shown == "titrate: 0/4 cases, 50/200 requests, 1,500 tokens, 60 tokens/s, 2 min left"
+    assert shown == "titrate: 0/4 cases, 50/200 requests, 1,500 tokens, 60 tokens/s, 2:30 left"
     clock.seconds += 1
     line.update(counts(100, cases_done=1))
     (shown,) = stream.screen()
-    assert shown == "titrate: 1/4 cases, 100/200 requests, 3,000 tokens, 60 tokens/s, 100 s left"
+    assert shown == "titrate: 1/4 cases, 100/200 requests, 3,000 tokens, 60 tokens/s, 1:40 left"
 
 
 def test_a_terminal_is_not_redrawn_for_every_request(clock):

@@ -123,7 +123,11 @@ def test_what_was_found_on_models_and_what_was_asked_of_a_comparison_stays(here,
     [
         ("unknown", StoreError, "20990101: is neither a run below .* nor the directory of a rep"),
         ("empty", StoreError, ": is neither a run below"),
-        ("no records", StoreError, r"out: has no records\.jsonl; run it again to have one"),
+        (
+            "no records",
+            StoreError,
+            r"out: has no records\.jsonl, .* to have it, run again: ",
+        ),
         ("torn records", StoreError, "is torn or altered; copy it again"),
         ("other schema", ReportError, "schema"),
         ("foreign target", ReportError, r"is no report: it holds thesis\.tex; choose a new or"),

@@ -60,6 +60,28 @@ def test_a_file_that_is_no_spec_is_not_repeated_by_what_extends_it(text, path):
     )
 
 
+@pytest.mark.parametrize(
+    "text", ["services: {db: {password: s3cret}}\n", "s3cret: 1\nname: ci\n", "s3cret:\n"]
+)
+def test_the_keys_of_a_yaml_file_that_is_no_spec_are_not_repeated(text):
+    write(text, "base.yaml")
+    said = message("name: x\nextends: base.yaml\n")
+    assert said.startswith("base.yaml:1: x.yaml extends this file, which is no spec: at least half")
+    assert "s3cret" not in said
+
+
+def test_a_misspelt_key_of_a_base_is_named():
+    write("modle: zoo/moe\ntask: {name: micro_gsm8k}\nseed: 1\n", "base.yaml")
+    said = message("name: x\nextends: base.yaml\n")
+    assert said.startswith("base.yaml:1 modle: unknown key; did you mean model?")
+
+
+@pytest.mark.parametrize("field", ["path", "only"])
+def test_a_list_where_one_path_is_wanted_is_told_as_it_is_written(field):
+    said = message(f"name: x\nmodel: zoo/moe\ntask: {{name: micro_gsm8k, {field}: [a, b]}}\n")
+    assert said == f'x.yaml:3 task.{field}: ["a", "b"] is not accepted; it should be text'
+
+
 def test_a_child_changes_only_what_it_names():
     write(SPEC, "base/base.yaml")
     write(

@@ -24,10 +24,8 @@ _HOLM = "p of the difference, paired by sample, Holm-corrected over the experime
 _RAW = "the same, not corrected"
 _PLAIN = "p of the difference, paired by sample, not corrected for the cases' number"
 MDE = "the smallest delta that this many samples show with a power of 80 %"
-_AGREE = (
-    "mean tokens before the first departure from the baseline (±: half its 95 % interval), "
-    "all where none departed"
-)
+_AGREE = "mean tokens before the first departure from the baseline, all where none departed"
+_AGREE_WITH_BOUNDS = _AGREE.replace(",", " (±: half its 95 % interval),", 1)
 _SAME = "samples all of whose completions equal the baseline's"
 _CHANGED = "routing decisions that the mask changed"
 _EMPTY = "routing decisions whose whole top-k was masked"
@@ -156,7 +154,8 @@ def _compared(cases: Sequence[CaseReport]) -> Iterator[Column]:
             tuple(NOTHING if each is None else agreement_text(each, bounds=b) for each in agreed)
             for b in (True, False)
         )
-        yield Column("agree", full, _AGREE, 60, shorter=bare)
+        meaning = _AGREE if full == bare else _AGREE_WITH_BOUNDS
+        yield Column("agree", full, meaning, 60, shorter=bare, shorter_meaning=_AGREE)
         same = (NOTHING if each is None else f"{percent(each.identical)}%" for each in agreed)
         yield Column("same", tuple(same), _SAME, 50)
 

@@ -34,6 +34,8 @@ class Column:
     shorter: tuple[str | Text, ...] = ()
     """Cells that say less, which take the place of the others when `shorter_rank` is the lowest."""
     shorter_rank: int = 0
+    shorter_meaning: str = ""
+    """What the legend says of these, where it is something else."""
     is_name: bool = False
     """Whether its cells name the row: left-aligned, and folded where they are long."""
 
@@ -51,7 +53,8 @@ def fitted(columns: Sequence[Column], width: int) -> tuple[list[Column], list[st
         at = min(range(len(shown)), key=lambda at: _next_rank(shown[at]))
         going = shown[at]
         if going.shorter:
-            shown[at] = replace(going, cells=going.shorter, shorter=())
+            meaning = going.shorter_meaning or going.meaning
+            shown[at] = replace(going, cells=going.shorter, meaning=meaning, shorter=())
         elif going.rank < STAYS:
             gone.append(going.title)
             del shown[at]

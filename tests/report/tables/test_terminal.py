@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from harness.report.build import build
 from harness.report.loaded import LoadedReport
+from harness.report.report import Agreement
 from harness.report.run_info import Shard
 from harness.report.tables.case_columns import interval
 from harness.report.tables.terminal import table, terminal_width
@@ -27,8 +28,7 @@ assisted  4         0.75 [0.47, 0.92]  -0.17  0/2   1.000  0.500  0.58    2.0   
 +/-: samples that got better and worse; p Holm: p of the difference, paired by sample,
 Holm-corrected over the experiment; p: the same, not corrected; mde: the smallest delta that this
 many samples show with a power of 80 %; agree: mean tokens before the first departure from the
-baseline (±: half its 95 % interval), all where none departed; same: samples all of whose
-completions equal the baseline's.
+baseline, all where none departed; same: samples all of whose completions equal the baseline's.
 """
 
 
@@ -38,6 +38,16 @@ def shown(report, **options):
 
 def test_the_table(run):
     assert shown(build(run, sweep(doses=(0, 4)))) == EXPECTED
+
+
+def test_the_legend_explains_no_interval_that_is_not_shown(run):
+    report = build(run, sweep(doses=(0, 4), n=40))
+    agreement = Agreement(tokens=21.7, ci_low=20.9, ci_high=22.5, identical=0.5)
+    cases = tuple(case.model_copy(update={"agreement": agreement}) for case in report.cases)
+    report = report.model_copy(update={"cases": cases})
+    texts = [shown(report, width=width) for width in range(60, 130, 5)]
+    assert [("21.7 ±0.8" in text) == ("(±: half" in text) for text in texts] == [True] * len(texts)
+    assert {"±" in text for text in texts if "agree:" in text} == {True, False}
 
 
 def test_series_stand_together_whatever_the_order_of_the_cases(run):
