@@ -21,12 +21,11 @@ from harness.runs.invariants import check_invariants
 from harness.runs.partition import expected_cost
 from harness.runs.plan import Plan
 from harness.runs.scored import scored_result
-from harness.spec import expand
 from harness.store.completions import CompletionStore
 from harness.store.records import from_json, to_json
 from harness.tasks.conversations import render
 from tests.engines.reference64 import Reference
-from tests.runs.small import cases, experiment, mask, run_on
+from tests.runs.small import cases, mask, run_on
 
 DOSES = {"intervention.count": [0, 30]}
 ONE_TOKEN = Choices(((1,),), (0,))
@@ -219,8 +218,3 @@ def test_prompts_that_leave_no_room_are_refused_with_their_length(loaded, monkey
 def test_what_likelihoods_cannot_be_is_refused_before_a_run(fields, message):
     with pytest.raises(SpecError, match=message):
         likelihood_cases(**fields)
-
-
-def test_the_gates_of_likelihoods_are_about_their_metrics():
-    (case, *_) = list(expand(experiment(measure="likelihood", gates=["reference_nll <= 9"])))
-    assert case.experiment.gates == ["reference_nll <= 9"]
