@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from harness.report.build import build
 from harness.report.report import Report
 from harness.report.run_info import RunInfo
 from harness.store.results import CaseResult
+from tests.prepared import Prepared
 from tests.report.small_run import sweep
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -36,6 +37,14 @@ def loaded() -> LoadedModel:
 def engine(loaded) -> TransformersEngine:
     """zoo/moe in an engine that a module's tests share."""
     return TransformersEngine(loaded)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> Iterator[Prepared]:
+    """Starts real runs, and workers of pytest-xdist, in a fraction of a second."""
+    process = Prepared(tmp_path_factory.mktemp("prepared"))
+    yield process
+    process.close()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from harness.report.write import check_writable, default_directory
 from harness.resolve.progress import Progress, Silent
 from harness.runs.conclude import Finished
 from harness.runs.forecast import Forecast, forecast
-from harness.runs.plan import PlannedCase, check_compatible, planned
+from harness.runs.plan import PlannedCase, check_compatible
 from harness.runs.requirements import unmet
 from harness.runs.session import Session, opened_session
 from harness.runs.shard import Shard
@@ -147,6 +147,8 @@ def _run(
     unsafe_code: bool,
 ) -> Finished:
     """All of it; `further` is what whoever interrupts is told behind where the report is."""
+    from harness.runs.checks import planned  # imports torch
+
     selected = [
         planned(case, unsafe_code=unsafe_code) for case in cases if reasons[case.id] is None
     ]
@@ -187,6 +189,8 @@ def forecast_specs(
     claims: Claims | None = None,
 ) -> list[Forecast]:
     """What `run_specs` would do with these specs here and now; refuses what it would refuse."""
+    from harness.runs.checks import planned  # imports torch
+
     cases = [
         planned(case, unsafe_code=unsafe_code)
         for case in _cases(specs, overrides)

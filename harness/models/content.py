@@ -16,6 +16,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from harness.files.atomic import write_file
+
 _BLOB_NAME = re.compile(r"[0-9a-f]{64}")
 _CONTENT = {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt"}
 #: Files from this size on are worth remembering: a tenth of a second of reading.
@@ -76,7 +78,4 @@ def _cache_file(file: Path) -> Path:
 def _keep(place: Path, entry: dict[str, object]) -> None:
     """Put an entry in place whole; without a writable cache the file is read again next time."""
     with suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f"{place.name}.{os.getpid()}.part")
-        part.write_text(json.dumps(entry), "utf-8")
-        part.replace(place)
+        write_file(place, json.dumps(entry))

@@ -6,11 +6,18 @@ from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.models.loading import load_config
 from harness.resolve.pair_files import pairs_of
 from harness.resolve.resolver import check_intervention
-from harness.runs.plan import PlannedCase
+from harness.runs.plan import PlannedCase, with_task
 from harness.runs.prompt_styles import check_styles
-from harness.spec import Experiment
+from harness.spec import Case, Experiment
 from harness.spec.engine_kind import engine_named
 from harness.spec.form import suggestion
+
+
+def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:
+    """A case with its task, checked; raises `SpecError` for what cannot run."""
+    ready = with_task(case, nodeid, unsafe_code=unsafe_code)
+    check_case(ready)
+    return ready
 
 
 def check_case(case: PlannedCase) -> None:

@@ -1,7 +1,7 @@
 """What must be run for the selected cases: checks before loading, requests without doubles.
 
-- `with_task` makes a case of a test item, and imports no torch; `planned` also finds everything
-  that can be wrong with it without its model's weights.
+- `with_task` makes a case of a test item, and imports no torch; `planned` (in `checks`) also finds
+  everything that can be wrong with it without its model's weights.
 - `Plan` maps every distinct request to the completions that wait for it: cases that ask the same
   (every sweep shares its baseline, every greedy draw its siblings) are computed once.
 """
@@ -111,15 +111,6 @@ def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = Fals
     except (TaskError, SandboxError) as error:
         raise case.source.locate(FieldError("task", str(error))) from error
     return PlannedCase(case, task, nodeid)
-
-
-def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:
-    """The same, checked short of its model's weights; raises `SpecError` for what cannot run."""
-    from harness.runs.checks import check_case  # imports torch
-
-    ready = with_task(case, nodeid, unsafe_code=unsafe_code)
-    check_case(ready)
-    return ready
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import yaml
 from pydantic import JsonValue
 
 from harness.runs.execute import ModelRun
-from harness.runs.plan import PlannedCase, planned
+from harness.runs.plan import PlannedCase
 from harness.search.evaluate import Evaluator
 from harness.search.treatment import control_axis, dose_field, treatment, without_control
 from harness.spec import Experiment, expand, load
@@ -63,6 +63,8 @@ def best_spec(experiment: Experiment, trial: int, metric: str) -> str:
 
 def final_cases(spec: Path, *, unsafe_code: bool) -> list[PlannedCase]:
     """The cases of the best configuration's spec."""
+    from harness.runs.checks import planned  # imports torch
+
     return [planned(case, unsafe_code=unsafe_code) for case in expand(*load(spec))]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StoreError
+from harness.files.atomic import replace_file
 from harness.store.completions import FORMAT, shards
 from harness.store.hidden_states import kept_states
 from harness.store.journal import Line, encoded, in_use, lines, unusable
@@ -271,19 +272,13 @@ def _rewrite(path: Path, keep: list[tuple[int, int]]) -> None:
     if not keep:
         path.unlink()
         return
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with path.open("rb") as source, part.open("wb") as target:
+        with replace_file(path) as part, path.open("rb") as source, part.open("wb") as target:
             target.write(encoded({"format": FORMAT.name, "version": FORMAT.version}))
             for start, end in keep:
                 source.seek(start)
                 target.write(source.read(end - start))
-            target.flush()
-            os.fsync(target.fileno())
-        part.replace(path)
     except OSError as error:
         raise StoreError(
             f"{path}: cannot be written anew: {error.strerror or error}; it is as it was"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

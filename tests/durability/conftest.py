@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.durability.prepared import Prepared, size
-from tests.durability.project import Reported, make_project
-
-
-@pytest.fixture(scope="session")
-def prepared() -> Iterator[Prepared]:
-    process = Prepared()
-    yield process
-    process.close()
+from tests.durability.project import Reported, make_project, size
 
 
 @pytest.fixture(scope="session")

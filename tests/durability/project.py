@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,19 @@ def make_project(folder: Path, spec: str = SPEC) -> Path:
     (folder / "specs" / "small.yaml").write_text(spec)
     (folder / "benches" / "bench_all.py").write_text(BENCH)
     return folder
+
+
+def size(folder: Path) -> int:
+    """Bytes of completions and case records below a project's folder."""
+    total = 0
+    for pattern in (".titrate/store/*.jsonl", ".titrate/runs/*/cases-*.jsonl"):
+        total += sum(path.stat().st_size for path in folder.glob(pattern))
+    return total
+
+
+def grown(folder: Path, written: float) -> Callable[[], bool]:
+    """Whether a run in a project's folder has written so many bytes."""
+    return lambda: size(folder) >= written
 
 
 @dataclass

@@ -28,7 +28,7 @@ def test_what_cannot_be_written_is_one_line_up_front(prepared, project, place, w
     (project / place).parent.mkdir(exist_ok=True)
     (project / place).write_text("mine")
     before = sorted(project.rglob("*"))
-    ended = prepared.run(project, *COMMAND, f"-n{workers}")
+    ended = prepared.run(project, *COMMAND, *prepared.workers(workers))
     assert ended.status == pytest.ExitCode.USAGE_ERROR, ended.output
     lines = [line for line in ended.output.splitlines() if str(project / place) in line]
     assert len(lines) == 1, ended.output

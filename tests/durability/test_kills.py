@@ -10,8 +10,7 @@ import pytest
 
 from harness.store.folder import RunFolder
 from harness.store.journal import encoded
-from tests.durability.prepared import Prepared
-from tests.durability.project import CASES, REQUESTS, Reported, make_project
+from tests.durability.project import CASES, REQUESTS, Reported, grown, make_project
 
 COMMAND = ("benches", "--titrate-report=out")
 
@@ -23,14 +22,16 @@ def summary(output: str) -> tuple[int, int, int]:
     return int(found[1]), int(found[2]), int(found[3] or 0)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))]
+)
 def test_killed_three_times_and_resumed(prepared, undisturbed, project, seed):
     """24 moments, spread over what an undisturbed run writes, and before its start and its end."""
     expected, total = undisturbed
     draw = random.Random(seed)
     moments = sorted(draw.uniform(-0.1, 1.1) for _ in range(3))
     for moment in moments:
-        prepared.run_until(int(moment * total), signal.SIGKILL, project, *COMMAND)
+        prepared.run_until(grown(project, moment * total), signal.SIGKILL, project, *COMMAND)
     ended = prepared.run(project, *COMMAND)
     assert ended.status == 0, ended.output
     assert "Traceback" not in ended.output
@@ -41,7 +42,7 @@ def test_killed_three_times_and_resumed(prepared, undisturbed, project, seed):
 def test_a_kill_costs_only_what_was_in_flight(prepared, undisturbed, project):
     """Everything that was in the store when the process died is used, and nothing is made twice."""
     _, total = undisturbed
-    killed = prepared.run_until(total // 2, signal.SIGKILL, project, *COMMAND)
+    killed = prepared.run_until(grown(project, total // 2), signal.SIGKILL, project, *COMMAND)
     assert killed.status == -signal.SIGKILL
     (shard,) = (project / ".titrate" / "store").iterdir()
     there = shard.read_bytes().count(b'"kind":"completion"')
@@ -70,6 +71,7 @@ def test_fresh_makes_everything_again(prepared, undisturbed, project):
     assert Reported.of(project / "out") == expected
 
 
+@pytest.mark.slow
 def test_what_is_stored_does_not_depend_on_the_selection(prepared, undisturbed, project):
     expected, _ = undisturbed
     first = prepared.run(project, *COMMAND, "-k", "agentic and 30")
@@ -92,7 +94,7 @@ def test_baselines_are_shared_by_spec_files(prepared, project):
 def test_an_interrupted_run_reports_what_is_there(prepared, undisturbed, project):
     """Ctrl-C: the report has what was complete; the rest is in it as incomplete."""
     expected, total = undisturbed
-    ended = prepared.run_until(total // 2, signal.SIGINT, project, *COMMAND)
+    ended = prepared.run_until(grown(project, total // 2), signal.SIGINT, project, *COMMAND)
     assert ended.status == 2, ended.output
     cases = Reported.of(project / "out").report["cases"]
     complete = [case for case in cases if case["status"] == "complete"]
@@ -107,7 +109,7 @@ def test_an_interrupted_run_reports_what_is_there(prepared, undisturbed, project
 
 def test_a_killed_run_leaves_its_records(prepared, undisturbed, project):
     expected, total = undisturbed
-    prepared.run_until(int(0.6 * total), signal.SIGKILL, project, *COMMAND)
+    prepared.run_until(grown(project, 0.6 * total), signal.SIGKILL, project, *COMMAND)
     (folder,) = (project / ".titrate" / "runs").iterdir()
     run = RunFolder(folder)
     assert run.manifest().id == folder.name
@@ -138,6 +140,7 @@ def test_a_torn_last_line_costs_one_completion(prepared, undisturbed, project):
     assert Reported.of(project / "out") == expected
 
 
+@pytest.mark.slow
 def test_a_store_of_another_version_is_not_read(prepared, undisturbed, project):
     expected, _ = undisturbed
     prepared.run(project, *COMMAND)
@@ -152,19 +155,15 @@ def test_a_store_of_another_version_is_not_read(prepared, undisturbed, project):
     assert Reported.of(project / "out") == expected
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_write_one_store(prepared, undisturbed, project, tmp_path_factory):
     """Another process runs the same sweep meanwhile, with a store that both share."""
     expected, _ = undisturbed
     store = tmp_path_factory.mktemp("shared") / "store"
     twin = make_project(tmp_path_factory.mktemp("twin"))
-    other = Prepared()
-    try:
-        arguments = (*COMMAND, f"--titrate-store={store}")
-        prepared.start(project, *arguments)
-        other.start(twin, *arguments)
-        assert prepared.wait().status == other.wait().status == 0
-    finally:
-        other.close()
+    arguments = (*COMMAND, f"--titrate-store={store}")
+    started = [prepared.start(folder, *arguments) for folder in (project, twin)]
+    assert [running.wait().status for running in started] == [0, 0]
     assert Reported.of(project / "out") == Reported.of(twin / "out") == expected
     assert 1 <= len(list(store.iterdir())) <= 2
     assert not (project / ".titrate" / "store").exists()

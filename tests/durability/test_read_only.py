@@ -75,16 +75,17 @@ def test_an_empty_store_that_is_read_only_is_refused_up_front(prepared, project,
     assert ended.output.count("Read-only file system") == 1
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("after", [3, REQUESTS])
+@pytest.mark.parametrize(
+    ("after", "workers"),
+    # No worker makes all requests.
+    [(3, 0), *(pytest.param(*each, marks=pytest.mark.slow) for each in [(3, 2), (REQUESTS, 0)])],
+)
 def test_a_store_deleted_meanwhile_is_told_and_costs_no_result(
     prepared, undisturbed, project, workers, after
 ):
-    if workers and after == REQUESTS:
-        pytest.skip("no worker makes all requests")
     expected, _ = undisturbed
     (project / "conftest.py").write_text(DELETING.format(str(project / ".titrate/store"), after))
-    ended = prepared.run(project, *COMMAND, f"-n{workers}")
+    ended = prepared.run(project, *COMMAND, *prepared.workers(workers))
     assert ended.status == 1, ended.output
     assert "Traceback" not in ended.output
     (line,) = [each for each in ended.output.splitlines() if "deleted from its store" in each]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.durability.postgres import Postgres, absent
-from tests.durability.prepared import Ended, Prepared, size
+from tests.durability.project import grown, size
+from tests.prepared import Ended
 
 # Strict: what is resumed runs in other batches, where a fast engine may break a tie differently.
 SPEC = """\
@@ -35,20 +36,6 @@ search:
 COMMAND = ("search", "small.yaml", "--report", "out")
 TRIALS = 6
 IN_THE_MIDDLE = (0.3, 0.6)
-
-
-@pytest.fixture(scope="module")
-def titrate() -> Iterator[Prepared]:
-    process = Prepared("titrate")
-    yield process
-    process.close()
-
-
-@pytest.fixture(scope="module")
-def twin() -> Iterator[Prepared]:
-    process = Prepared("titrate")
-    yield process
-    process.close()
 
 
 @pytest.fixture(scope="module")
@@ -80,25 +67,37 @@ def made(folder: Path, store: Path | None = None) -> int:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(titrate, tmp_path_factory) -> tuple[list[dict[str, str]], str, int, int]:
+def undisturbed(prepared, tmp_path_factory) -> tuple[list[dict[str, str]], str, int, int]:
     """Trials, results, completions and bytes of a search that nothing happened to."""
     folder = tmp_path_factory.mktemp("undisturbed")
     write_spec(folder)
-    ended = titrate.run(folder, *COMMAND)
+    ended = prepared.run(folder, *COMMAND, program="titrate")
     assert ended.status == 0, ended.output
     results = (folder / "out" / "search" / "results.json").read_text()
     return trials(folder), results, made(folder), size(folder)
 
 
-@pytest.mark.parametrize("moments", [(0.05,), IN_THE_MIDDLE, (0.8,)])
-def test_a_killed_search_goes_on_and_repeats_no_trial(titrate, undisturbed, tmp_path, moments):
+def killed_at(prepared, written: float, folder: Path) -> Ended:
+    """A search that was killed when it had written so many bytes."""
+    happened = grown(folder, written)
+    return prepared.run_until(happened, signal.SIGKILL, folder, *COMMAND, program="titrate")
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        IN_THE_MIDDLE,
+        *(pytest.param((moment,), marks=pytest.mark.slow) for moment in (0.05, 0.8)),
+    ],
+)
+def test_a_killed_search_goes_on_and_repeats_no_trial(prepared, undisturbed, tmp_path, moments):
     """What was finished is not run again, and what was begun keeps its number and parameters."""
     expected, results, completions, total = undisturbed
     write_spec(tmp_path)
     for moment in moments:
-        killed = titrate.run_until(int(moment * total), signal.SIGKILL, tmp_path, *COMMAND)
+        killed = killed_at(prepared, moment * total, tmp_path)
         assert killed.status == -signal.SIGKILL
-    ended = titrate.run(tmp_path, *COMMAND)
+    ended = prepared.run(tmp_path, *COMMAND, program="titrate")
     assert ended.status == 0, ended.output
     assert "Traceback" not in ended.output
     if moments == IN_THE_MIDDLE:
@@ -119,12 +118,9 @@ def shared(folder: Path, ends: list[Ended]) -> None:
     assert set(found) <= {"COMPLETE", "PRUNED"}
 
 
-def both(titrate, twin, one: Path, other: Path) -> list[Ended]:
-    for folder in (one, other):
-        folder.mkdir(exist_ok=True)
-    titrate.start(one, *COMMAND)
-    twin.start(other, *COMMAND)
-    return [titrate.wait(), twin.wait()]
+def both(prepared, *folders: Path) -> list[Ended]:
+    started = [prepared.start(folder, *COMMAND, program="titrate") for folder in folders]
+    return [running.wait() for running in started]
 
 
 def reported(*folders: Path) -> Path:
@@ -132,31 +128,34 @@ def reported(*folders: Path) -> Path:
     return next(folder for folder in folders if (folder / "out" / "search").exists())
 
 
-def test_two_processes_share_a_study_in_sqlite(titrate, twin, tmp_path):
+@pytest.mark.slow
+def test_two_processes_share_a_study_in_sqlite(prepared, tmp_path):
     one, other = tmp_path / "one", tmp_path / "other"
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     for folder in (one, other):
         folder.mkdir()
         write_spec(folder, storage=url, batch=2)
-    ends = both(titrate, twin, one, other)
+    ends = both(prepared, one, other)
     shared(reported(one, other), ends)
 
 
-def test_two_processes_share_a_study_in_postgresql(titrate, twin, tmp_path, postgres):
+@pytest.mark.slow
+def test_two_processes_share_a_study_in_postgresql(prepared, tmp_path, postgres):
     one, other = tmp_path / "one", tmp_path / "other"
     url = postgres.url("shared")
     for folder in (one, other):
         folder.mkdir()
         write_spec(folder, storage=url, batch=2)
-    ends = both(titrate, twin, one, other)
+    ends = both(prepared, one, other)
     shared(reported(one, other), ends)
 
 
-def test_a_killed_search_goes_on_in_postgresql(titrate, undisturbed, tmp_path, postgres):
+@pytest.mark.slow
+def test_a_killed_search_goes_on_in_postgresql(prepared, undisturbed, tmp_path, postgres):
     expected, _, _, total = undisturbed
     write_spec(tmp_path, storage=postgres.url("killed"))
-    killed = titrate.run_until(total // 2, signal.SIGKILL, tmp_path, *COMMAND)
+    killed = killed_at(prepared, total / 2, tmp_path)
     assert killed.status == -signal.SIGKILL
-    ended = titrate.run(tmp_path, *COMMAND)
+    ended = prepared.run(tmp_path, *COMMAND, program="titrate")
     assert ended.status == 0, ended.output
     assert trials(tmp_path) == expected

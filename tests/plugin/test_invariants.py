@@ -78,13 +78,13 @@ def test_a_violated_identity_fails_the_run_and_is_reported_with_its_departure(pr
     result.stdout.no_fnmatch_line("*def bench_invariants*")
 
 
-def test_findings_of_workers_are_in_the_report(project):
+def test_findings_of_workers_are_in_the_report(project, prepared):
     pytest.importorskip("xdist")
     project.makeconftest(DEFECT)
     some = "moe-unnormalised and fast and router_mask and (neutral_alone or every_dose)"
-    result = project.runpytest_subprocess("-k", some, "-n2")
-    result.stdout.fnmatch_lines(["2 model loads (gw0: 1, gw1: 1)"])
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    ended = prepared.run(project.path, "-k", some, *prepared.workers(2))
+    assert "\n2 model loads (gw0: 1, gw1: 1)\n" in ended.output
+    assert ended.status == pytest.ExitCode.TESTS_FAILED
     held = {each["name"]: each["holds"] for each in report_of(project)["invariants"]}
     assert held == {
         "router_mask.neutral_alone_equals_baseline": False,

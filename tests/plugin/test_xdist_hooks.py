@@ -98,9 +98,9 @@ def test_a_shard_that_there_is_not(project, shard, message):
     assert not (project.path / ".titrate").exists()
 
 
-def test_what_only_workers_can_find_out_is_told_once(project):
+def test_what_only_workers_can_find_out_is_told_once(project, prepared):
     (project.path / "store").write_text("")
-    done = project.run("benches", "-n2", "--titrate-store=store")
+    done = project.run("benches", *prepared.workers(2), "--titrate-store=store")
     assert refused(done).count("no completion store can be read here: ") == 1
     assert not (project.path / "reports").exists()
 
@@ -113,8 +113,8 @@ def test_a_run_that_cannot_be_recorded_is_told_once(project):
     assert not (project.path / "reports").exists()
 
 
-def test_too_many_shards_are_told_once_by_workers(project):
-    done = project.run("benches", "-n2", "--titrate-shard=1/99")
+def test_too_many_shards_are_told_once_by_workers(project, prepared):
+    done = project.run("benches", *prepared.workers(2), "--titrate-shard=1/99")
     assert refused(done).count("ERROR collecting titrate") == 1
     assert "shard 1/99: there is work for 8 of 99 shards only; use 1/8 to 8/8\n" in done.stdout
 
@@ -133,13 +133,13 @@ def test_a_plan_needs_no_workers(project):
     assert "prompt tokens" in done.stdout
 
 
-def test_a_bench_that_the_controller_could_not_find_says_so(project):
+def test_a_bench_that_the_controller_could_not_find_says_so(project, prepared):
     """Hidden behind an import, so that nobody knew of it when workers were started."""
     (project.path / "hidden.py").write_text("from harness.testing import experiments\n")
     (project.path / "tests" / "test_plain.py").write_text(
         BENCH.replace("harness.testing", "hidden").replace("bench_all", "test_all")
     )
     sys_path = os.pathsep.join([str(project.path), *sys.path])
-    done = project.run("tests", "-n1", PYTHONPATH=sys_path)
+    done = project.run("tests", *prepared.workers(1), PYTHONPATH=sys_path)
     expected = "no bench was found on the command line; name the file that imports harness.testing"
     assert expected in refused(done)

@@ -15,7 +15,7 @@ from harness.interventions.dac import DAC
 from harness.interventions.vector_file import SteeringVectors, write_vectors
 from harness.resolve.dac import DifferenceSource
 from harness.resolve.progress import Silent
-from harness.runs.plan import planned
+from harness.runs.checks import planned
 from harness.runs.session import opened_session
 from harness.spec import expand, load
 from harness.store.completions import CompletionStore

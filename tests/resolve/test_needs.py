@@ -10,8 +10,8 @@ from harness.engines.declared import Declared
 from harness.resolve.needs import needs_of
 from harness.resolve.progress import Silent
 from harness.resolve.resolver import Resolver
+from harness.runs.checks import planned
 from harness.runs.forward import measured_case
-from harness.runs.plan import planned
 from harness.spec import expand, load
 from tests.told import ToldEngine
 

@@ -25,7 +25,7 @@ from harness.report.tables.terminal import table
 from harness.resolve.contrast_pairs import pairs_for
 from harness.resolve.progress import Silent
 from harness.resolve.steering import VectorSource
-from harness.runs.plan import planned
+from harness.runs.checks import planned
 from harness.runs.session import opened_session
 from harness.spec import expand, load
 from harness.store.completions import CompletionStore

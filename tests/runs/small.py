@@ -9,8 +9,9 @@ from harness.engines.contract import Completion, Engine, Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.models.loading import LoadedModel
 from harness.resolve.progress import Counts, Silent
+from harness.runs.checks import planned
 from harness.runs.execute import ModelRun
-from harness.runs.plan import PlannedCase, planned
+from harness.runs.plan import PlannedCase
 from harness.spec import Case, Experiment, expand
 from harness.store.results import CaseResult, DrawResult
 from harness.tasks.base import Score

@@ -11,9 +11,9 @@ from harness.engines import engine_inputs, open_engine
 from harness.errors import ModelError
 from harness.models import zoo
 from harness.resolve.progress import Counts, Silent
+from harness.runs.checks import planned
 from harness.runs.deferred import DeferredEngine
 from harness.runs.execute import ModelRun
-from harness.runs.plan import planned
 from harness.spec import expand
 from harness.spec.experiment import EngineSettings
 from harness.store.completions import CompletionStore

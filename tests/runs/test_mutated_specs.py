@@ -14,7 +14,7 @@ import pytest
 
 from harness.errors import LONGEST_LINE, SpecError
 from harness.models.reference import is_local
-from harness.runs.plan import planned
+from harness.runs.checks import planned
 from harness.search.setup import set_up
 from harness.spec import expand, load
 from tests.runs.spec_mutants import mutant

@@ -113,7 +113,7 @@ def test_another_process_computes_the_same(monkeypatch):
     """String hashes differ between processes; the partition must not."""
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     code = (
-        "from harness.runs.partition import partition; from harness.runs.plan import planned;"
+        "from harness.runs.partition import partition; from harness.runs.checks import planned;"
         "from harness.spec import Experiment, expand;"
         f"experiment = Experiment.model_validate_json({experiment(axes=AXES).model_dump_json()!r});"
         "parts = partition([planned(case) for case in expand(experiment)], 3);"

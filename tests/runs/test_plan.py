@@ -14,7 +14,8 @@ from harness.engines.vllm import availability
 from harness.errors import FieldError, SpecError, TaskError
 from harness.interventions.router_mask import RouterMask
 from harness.models.loading import load
-from harness.runs.plan import Place, Plan, PlannedCase, by_model, check_compatible, planned
+from harness.runs.checks import planned
+from harness.runs.plan import Place, Plan, PlannedCase, by_model, check_compatible
 from harness.spec import expand
 from harness.tasks.micro_humaneval import MicroHumanEval
 from tests.runs.small import cases, experiment, mask

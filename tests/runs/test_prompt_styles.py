@@ -11,8 +11,8 @@ from harness.errors import SpecError
 from harness.models import zoo
 from harness.resolve.contrast_pairs import pairs_for
 from harness.resolve.tasks import full_task, task_of
+from harness.runs.checks import planned
 from harness.runs.forecast import forecast
-from harness.runs.plan import planned
 from harness.search.setup import set_up
 from harness.spec import expand, load
 from harness.tasks.base import Conversation

@@ -19,7 +19,7 @@ from harness.launch.local import run_specs
 from harness.models import zoo
 from harness.report.write import default_directory
 from harness.resolve.progress import Silent
-from harness.runs.plan import planned
+from harness.runs.checks import planned
 from harness.runs.session import Session
 from harness.spec import Experiment, expand
 from tests.told import open_told

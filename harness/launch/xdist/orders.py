@@ -7,7 +7,6 @@ comes back through pytest-xdist's `workeroutput`, which dies with its worker.
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from pydantic import TypeAdapter
 
 from harness.errors import StoreError
+from harness.files.atomic import write_file
 from harness.processes.parent import end_with
 from harness.store.folder import unwritable
 
@@ -59,7 +59,7 @@ class Orders:
         workerinput[_KEY] = asdict(self)
 
 
-class Place(NamedTuple):
+class Assignment(NamedTuple):
     """Where a test belongs: the part of the cases that its case is in, and the case's id."""
 
     part: int
@@ -67,11 +67,11 @@ class Place(NamedTuple):
 
 
 Said = TypeVar("Said")
-_PLACES_OF = TypeAdapter(dict[str, Place])
+_PLACES_OF = TypeAdapter(dict[str, Assignment])
 _REASONS = TypeAdapter(dict[str, str])
 
 
-def say_places(directory: Path, places: Mapping[str, Place]) -> None:
+def say_places(directory: Path, places: Mapping[str, Assignment]) -> None:
     """Tell the controller where each node id belongs; every worker says the same.
 
     Raises:
@@ -80,7 +80,7 @@ def say_places(directory: Path, places: Mapping[str, Place]) -> None:
     _put(directory / _PLACES, places)
 
 
-def told_places(directory: Path) -> dict[str, Place]:
+def told_places(directory: Path) -> dict[str, Assignment]:
     """Where every node id belongs; empty when no worker has a case."""
     return _get(directory / _PLACES, _PLACES_OF) or {}
 
@@ -101,11 +101,8 @@ def told_crashed(directory: Path) -> dict[str, str]:
 
 def _put(file: Path, document: Mapping[str, Any]) -> None:
     """Replace a file whole: whoever reads it finds the old one or the new one."""
-    part = file.with_suffix(f".{os.getpid()}.part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(document), "utf-8")
-        part.replace(file)
+        write_file(file, json.dumps(document))
     except OSError as error:
         raise unwritable(file.parent, error) from error
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.claims.claims import Claims
 from harness.launch.board import Pin
-from harness.launch.xdist.orders import Orders, Place, say_places, told_crashed
+from harness.launch.xdist.orders import Assignment, Orders, say_places, told_crashed
 from harness.runs.partition import partition
 from harness.runs.plan import PlannedCase
 from harness.runs.session import Session, opened_session
@@ -59,5 +59,5 @@ def plan_parts(
     part_of = {case.id: number for number, part in enumerate(parts) for case in part}
     orders = Orders.found_in(workerinput)
     assert orders is not None
-    places = {str(case.nodeid): Place(part_of[case.id], case.id) for case in cases}
+    places = {str(case.nodeid): Assignment(part_of[case.id], case.id) for case in cases}
     say_places(Path(orders.directory), places)

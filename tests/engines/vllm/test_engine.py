@@ -10,7 +10,7 @@ import torch
 
 from harness.engines.contract import Capture, Reading, Request, Stop
 from harness.engines.vllm.engine import VllmEngine
-from harness.engines.vllm.worker import model, plugin
+from harness.engines.vllm.worker import model, ours
 from harness.engines.vllm.worker.places import SteeredPlace
 from harness.errors import FieldError, ModelError, RequestError
 from harness.interventions.array import Array
@@ -213,7 +213,7 @@ def test_a_cancelled_run_leaves_nothing_running(served):
 
 def _held(vllm):
     """Requests of which workers keep something, and rows that somebody holds."""
-    return plugin.MODELS[_model_of(vllm)].kept, vllm._conditions.users
+    return ours.MODELS[_model_of(vllm)].kept, vllm._conditions.users
 
 
 def _left(vllm):
@@ -352,7 +352,7 @@ def test_a_place_that_a_model_lacks_is_refused_every_time_and_alone(served, monk
 
 
 def test_a_step_whose_layout_was_not_seen_raises(served, monkeypatch):
-    inside = plugin.MODELS[_model_of(served[0])]
+    inside = ours.MODELS[_model_of(served[0])]
     monkeypatch.setitem(inside.registry.requests, "somebody", None)
     monkeypatch.setattr(inside, "mapped", False)
     with pytest.raises(RuntimeError, match="which tokens belong to which request"):

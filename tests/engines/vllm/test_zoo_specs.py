@@ -8,7 +8,7 @@ import pytest
 
 from harness.engines import KINDS
 from harness.resolve.progress import Silent
-from harness.runs.plan import planned
+from harness.runs.checks import planned
 from harness.runs.session import opened_session
 from harness.spec import expand, load
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.prepared import inherited
+
 # Strict: what a request is batched with, and so who is killed when, can change no token.
 SPEC = """\
 name: small
@@ -98,14 +100,10 @@ class Project:
         """
         bounds = () if limit is None else ("prlimit", f"--fsize={limit}")
         command = [*bounds, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-        # Under CI pytest's summary repeats every message whole, and what is told once counts twice.
-        # A worker that runs these tests is none to the run that they start.
-        hidden = ("CI", "PYTEST_XDIST_")
-        inherited = {n: value for n, value in os.environ.items() if not n.startswith(hidden)}
         with subprocess.Popen(
             command,
             cwd=self.path,
-            env=inherited | environment,
+            env=inherited() | environment,
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,

@@ -7,8 +7,8 @@ import pytest
 
 from harness.errors import StoreError
 from harness.launch.xdist.orders import (
+    Assignment,
     Orders,
-    Place,
     say_crashed,
     say_places,
     told_crashed,
@@ -32,7 +32,7 @@ def test_places_and_deaths_are_told_through_the_runs_folder(tmp_path):
     folder = tmp_path / "runs" / "x"
     assert told_places(folder) == {}
     assert told_crashed(folder) == {}
-    places = {"benches/b.py::b[x[count=0]]": Place(1, "x[count=0]")}
+    places = {"benches/b.py::b[x[count=0]]": Assignment(1, "x[count=0]")}
     say_places(folder, places)
     say_places(folder, places)
     say_crashed(folder, {"x[count=0]": "worker gw0 died"})
@@ -52,5 +52,5 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_no_obstacle_to_a_death(
     folder = tmp_path / "runs" / "x"
     folder.parent.write_text("")
     with pytest.raises(StoreError, match="runs/x: the run's records cannot be written: Not a dir"):
-        say_places(folder, {"benches/b.py::b[x]": Place(0, "x")})
+        say_places(folder, {"benches/b.py::b[x]": Assignment(0, "x")})
     say_crashed(folder, {"x": "worker gw0 died"})

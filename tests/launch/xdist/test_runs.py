@@ -12,7 +12,6 @@ import termios
 import psutil
 import pytest
 
-from tests.launch.xdist.prepared import PreparedWorkers
 from tests.launch.xdist.runs import REQUESTS, Project, measured, statuses, wait_until
 from tests.screen import screen, written
 
@@ -25,11 +24,11 @@ def project(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(prepared, tmp_path_factory):
     """The report of one process that nobody disturbs."""
     project = Project.made(tmp_path_factory.mktemp("undisturbed"))
-    done = project.run("benches", "-n0", "--titrate-report=out")
-    assert done.returncode == 0, done.stdout
+    ended = prepared.run(project.path, "benches", "--titrate-report=out")
+    assert ended.status == 0, ended.output
     return project.report("out")
 
 
@@ -54,15 +53,12 @@ def test_two_workers_report_what_one_process_reports(project, undisturbed):
     assert (project.path / "gw1.txt").read_text() == "True 7", "without devices nothing is changed"
 
 
-def test_shards_merged_are_the_report_of_a_single_run(project, undisturbed):
-    shards = [
-        project.run("benches", "--titrate-shard=1/2", "--titrate-report=a", "-n2"),
-        project.run(
-            "benches", "--titrate-shard=2/2", "--titrate-report=b", "--titrate-store=other"
-        ),
-    ]
-    assert [done.returncode for done in shards] == [0, 0], shards[0].stdout + shards[1].stdout
-    assert ["4 passed" in done.stdout for done in shards] == [True, True]
+def test_shards_merged_are_the_report_of_a_single_run(project, prepared, undisturbed):
+    one = ("--titrate-shard=1/2", "--titrate-report=a", *prepared.workers(2))
+    two = ("--titrate-shard=2/2", "--titrate-report=b", "--titrate-store=other")
+    shards = [prepared.run(project.path, "benches", *options) for options in (one, two)]
+    assert [ended.status for ended in shards] == [0, 0], shards[0].output + shards[1].output
+    assert ["4 passed" in ended.output for ended in shards] == [True, True]
     judged, waiting = (project.report("a")[each] for each in ("gates", "unjudged"))
     assert len(judged) + len(waiting) == 1, "a shard judges the neutral cases that it has"
     assert all(gate["holds"] for gate in judged)
@@ -75,54 +71,56 @@ def test_shards_merged_are_the_report_of_a_single_run(project, undisturbed):
     assert sorted(samples[2].splitlines()) == sorted((samples[0] + samples[1]).splitlines())
 
 
-def test_two_runs_with_workers_use_one_store_at_once(project, workers, undisturbed, tmp_path):
+@pytest.mark.slow
+def test_two_runs_with_workers_use_one_store_at_once(project, prepared, undisturbed, tmp_path):
     """Neither loses a completion, and what both have made is found by a third."""
     other = Project.made(tmp_path / "other")
     arguments = (f"--titrate-store={tmp_path / 'shared'}", "--titrate-report=out")
     with (
-        project.started("benches", *workers.option(2), *arguments) as one,
-        other.started("benches", *workers.option(2), *arguments) as two,
+        project.started("benches", *prepared.workers(2), *arguments) as one,
+        other.started("benches", *prepared.workers(2), *arguments) as two,
     ):
         outputs = [process.communicate(timeout=300)[0] for process in (one, two)]
         assert (one.returncode, two.returncode) == (0, 0), "".join(outputs)
     assert measured(project.report("out")) == measured(undisturbed)
     assert measured(other.report("out")) == measured(undisturbed)
-    third = project.run("benches", *workers.option(2), *arguments)
+    third = project.run("benches", *prepared.workers(2), *arguments)
     assert f"{REQUESTS} requests ({REQUESTS} stored)" in third.stdout
     assert "loading" not in third.stdout
     assert measured(project.report("out")) == measured(undisturbed)
 
 
-def test_a_full_disk_costs_workers_nothing_that_is_finished(project):
+@pytest.mark.slow
+def test_a_full_disk_costs_workers_nothing_that_is_finished(project, prepared):
     """No file may grow beyond the limit: what cannot be kept fails, and a rerun goes on."""
     arguments = ("benches", "--titrate-limit=20", "--titrate-report=out")
-    full = project.run(*arguments, "-n2", limit=100_000)
+    full = project.run(*arguments, *prepared.workers(2), limit=100_000)
     assert full.returncode == pytest.ExitCode.TESTS_FAILED, full.stdout
     assert "the run's records cannot be written: File too large; free some space" in full.stdout
     assert "Traceback" not in full.stdout
     assert "INTERNALERROR" not in full.stdout
     kept = project.stored()
     assert kept > 0
-    again = project.run(*arguments, "-n2")
+    again = project.run(*arguments, *prepared.workers(2))
     assert again.returncode == 0, again.stdout
     assert f"{4 * REQUESTS} requests ({4 * REQUESTS - (project.stored() - kept)} s" in again.stdout
     resumed = measured(project.report("out"))
-    assert project.run(*arguments, "-n0", "--titrate-fresh").returncode == 0
+    assert prepared.run(project.path, *arguments, "--titrate-fresh").status == 0
     assert resumed == measured(project.report("out"))
 
 
-def test_a_disk_that_is_full_from_the_start_stops_workers_before_a_model(project):
-    full = project.run("benches", "-n2", "--titrate-report=out", limit=10_000)
+def test_a_disk_that_is_full_from_the_start_stops_workers_before_a_model(project, prepared):
+    full = project.run("benches", *prepared.workers(2), "--titrate-report=out", limit=10_000)
     assert full.returncode != 0
     assert full.stdout.count("cannot be written: File too large; free some space") == 1, full.stdout
     assert "loading" not in full.stdout
     assert not (project.path / "out").exists()
 
 
-def test_one_live_line_of_all_workers_on_a_real_terminal(project, workers):
+def test_one_live_line_of_all_workers_on_a_real_terminal(project, prepared):
     leader, follower = pty.openpty()
     termios.tcsetwinsize(follower, (40, 120))
-    arguments = ("benches", *workers.option(2), "--titrate-report=out")
+    arguments = ("benches", *prepared.workers(2), "--titrate-report=out")
     with project.started(*arguments, output=follower, TERM="xterm", NO_COLOR="1") as process:
         os.close(follower)
         text = written(leader)
@@ -140,24 +138,18 @@ def test_one_live_line_of_all_workers_on_a_real_terminal(project, workers):
 # What dies costs only itself ----------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def workers(tmp_path_factory):
-    prepared = PreparedWorkers(tmp_path_factory.mktemp("prepared"))
-    yield prepared
-    prepared.close()
-
-
-def kill_at(project, process, workers, moment, chosen=0):
+def kill_at(project, process, prepared, moment, chosen=0):
     """Kill a worker when so many completions are stored; whether there was one to be killed."""
-    if not wait_until(lambda: project.stored() >= moment and workers.alive(), process):
+    if not wait_until(lambda: project.stored() >= moment and prepared.alive(), process):
         return False
-    alive = workers.alive()
+    alive = prepared.alive()
     if alive:
         alive[chosen % len(alive)].kill()
     return bool(alive)
 
 
-def test_workers_killed_at_random_moments(project, workers, undisturbed):
+@pytest.mark.slow
+def test_workers_killed_at_random_moments(project, prepared, undisturbed):
     """Four in one run, each replaced; then a rerun on another number of workers.
 
     A case over which a worker died is not tried again, so that late moments may never come.
@@ -165,8 +157,8 @@ def test_workers_killed_at_random_moments(project, workers, undisturbed):
     draw = random.Random(4)
     moments = sorted((draw.randrange(1, REQUESTS // 2), draw.randrange(2)) for _ in range(4))
     arguments = ("benches", "--titrate-report=out")
-    with project.started(*arguments, *workers.option(2)) as process:
-        killed = sum(kill_at(project, process, workers, *moment) for moment in moments)
+    with project.started(*arguments, *prepared.workers(2)) as process:
+        killed = sum(kill_at(project, process, prepared, *moment) for moment in moments)
         output, _ = process.communicate(timeout=300)
     assert killed == 4, output
     assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
@@ -183,22 +175,23 @@ def test_workers_killed_at_random_moments(project, workers, undisturbed):
     died = [case["error"] for case in first["cases"] if "died while" in (case["error"] or "")]
     assert len(died) == output.count("crashed while running") > 0, output
     before = project.stored()
-    again = project.run(*arguments, *workers.option(1))
+    again = project.run(*arguments, *prepared.workers(1))
     assert again.returncode == 0, again.stdout
     assert measured(project.report("out")) == measured(undisturbed)
     assert f"{REQUESTS} requests ({REQUESTS - (project.stored() - before)} stored)" in again.stdout
 
 
-def test_a_controller_killed_at_random_moments(project, workers, undisturbed):
+@pytest.mark.slow
+def test_a_controller_killed_at_random_moments(project, prepared, undisturbed):
     """Six times, on changing numbers of workers. Workers whose controller is dead end, too."""
     draw = random.Random(5)
     for number, moment in enumerate(sorted(draw.sample(range(REQUESTS - 5), 6))):
-        arguments = ("benches", "--titrate-report=out", *workers.option(1 + number % 2))
+        arguments = ("benches", "--titrate-report=out", *prepared.workers(1 + number % 2))
         with project.started(*arguments) as process:
-            assert wait_until(lambda: project.stored() >= moment and workers.alive(), process)  # noqa: B023
+            assert wait_until(lambda: project.stored() >= moment and prepared.alive(), process)  # noqa: B023
             left = [
                 each
-                for worker in workers.alive()
+                for worker in prepared.alive()
                 for each in (worker, *worker.children(recursive=True))
             ]
             process.kill()
@@ -208,36 +201,36 @@ def test_a_controller_killed_at_random_moments(project, workers, undisturbed):
             assert not alive, "a worker, or a process of its own, goes on without its controller"
         assert not (project.path / "out").exists()
     before = project.stored()
-    done = project.run("benches", "--titrate-report=out", *workers.option(2))
+    done = project.run("benches", "--titrate-report=out", *prepared.workers(2))
     assert done.returncode == 0, done.stdout
     assert measured(project.report("out")) == measured(undisturbed)
     assert f"{REQUESTS} requests ({before} stored)" in done.stdout
 
 
-def test_a_sweep_killed_twice_reports_what_an_undisturbed_one_does(project, workers, undisturbed):
+def test_a_sweep_killed_twice_reports_what_an_undisturbed_one_does(project, prepared, undisturbed):
     """First everything at once, as a machine that loses power; then a worker that stays dead."""
     arguments = ("benches", "--titrate-report=out")
-    with project.started(*arguments, *workers.option(2)) as process:
+    with project.started(*arguments, *prepared.workers(2)) as process:
         assert wait_until(lambda: project.stored() >= 7, process)
         process.kill()
-        for worker in workers.alive():
+        for worker in prepared.alive():
             worker.kill()
-    with project.started(*arguments, *workers.option(2), "--max-worker-restart=0") as process:
-        assert kill_at(project, process, workers, 20)
+    with project.started(*arguments, *prepared.workers(2), "--max-worker-restart=0") as process:
+        assert kill_at(project, process, prepared, 20)
         output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert "worker restarting disabled" in output
     assert "incomplete" in statuses(project.report("out")).values()
-    done = project.run(*arguments, "-n0")
-    assert done.returncode == 0, done.stdout
+    done = prepared.run(project.path, *arguments)
+    assert done.status == 0, done.output
     assert measured(project.report("out")) == measured(undisturbed)
 
 
-def test_an_interrupted_run_reports_what_is_there(project, workers, undisturbed):
+def test_an_interrupted_run_reports_what_is_there(project, prepared, undisturbed):
     """Ctrl-C reaches the controller and its workers alike."""
-    with project.started("benches", "--titrate-report=out", *workers.option(2)) as process:
+    with project.started("benches", "--titrate-report=out", *prepared.workers(2)) as process:
         assert wait_until(lambda: project.stored() >= 25, process)
-        for each in [*workers.alive(), process]:
+        for each in [*prepared.alive(), process]:
             each.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=300)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output

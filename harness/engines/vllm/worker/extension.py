@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from harness.engines.declared import Declared
-from harness.engines.vllm.worker import plugin
 from harness.engines.vllm.worker.model import Column, ModelInterventions
+from harness.engines.vllm.worker.ours import MODELS
 from harness.errors import ModelError
 
 
@@ -27,7 +27,7 @@ class WorkerExtension:
         self, declared: Mapping[str, Any], columns: Sequence[Column]
     ) -> Mapping[str, Any]:
         """Put what is declared into the model; what this worker holds, or an error in words."""
-        interventions = plugin.MODELS.get(self.model_runner.get_model())
+        interventions = MODELS.get(self.model_runner.get_model())
         if interventions is None:
             return {"error": "the plugin of pytest-titrate was not loaded by vLLM's worker"}
         try:
@@ -75,4 +75,4 @@ class WorkerExtension:
 
     @property
     def _interventions(self) -> ModelInterventions:
-        return plugin.MODELS[self.model_runner.get_model()]
+        return MODELS[self.model_runner.get_model()]

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from harness.engines.vllm.worker import plugin
+from harness.engines.vllm.worker.ours import settings_of
 
 # Of the rotary kernel: how many bfloat16 numbers it moves at a time.
 _ROTATED_AT_A_TIME = 8
@@ -54,7 +54,7 @@ def follow() -> None:
     construct, compute = Attention.__init__, Attention.forward
 
     def init(self: Any, num_heads: int, head_size: int, *arguments: Any, **named: Any) -> None:
-        own = plugin.settings_of(get_current_vllm_config()) is not None
+        own = settings_of(get_current_vllm_config()) is not None
         size = padded_size(head_size) if own else head_size
         construct(self, num_heads, size, *arguments, **named)
         self.unpadded_head_size = head_size

@@ -9,21 +9,15 @@ from __future__ import annotations
 
 import multiprocessing
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from torch import nn
 
 from harness.engines.vllm.worker import shared_classes
 from harness.engines.vllm.worker.conformity import conform
 from harness.engines.vllm.worker.model import ModelInterventions
+from harness.engines.vllm.worker.ours import MODELS, settings_of
 from harness.engines.vllm.worker.structure import check_routers
 from harness.processes.parent import end_with
-
-#: Our key in `VllmConfig.additional_config`, which is part of the key of vLLM's compile cache.
-SETTINGS = "titrate"
-
-#: What is done to each model of this process that our engine asked for.
-MODELS: WeakKeyDictionary[nn.Module, ModelInterventions] = WeakKeyDictionary()
 
 _registered = False
 
@@ -44,12 +38,6 @@ def register() -> None:
     kernels.follow()
     runner_v1.follow()
     runner_v2.follow()
-
-
-def settings_of(config: Any) -> dict[str, Any] | None:
-    """What our engine asks of the model of a configuration; None for anybody else's."""
-    additional = getattr(config, "additional_config", None)
-    return additional.get(SETTINGS) if isinstance(additional, dict) else None
 
 
 def _follow_loading() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.engines.vllm.worker import plugin
+from harness.engines.vllm.worker.ours import MODELS
 
 
 def follow() -> None:
@@ -14,7 +14,7 @@ def follow() -> None:
     execute, prepare = GPUModelRunner.execute_model, GPUModelRunner._prepare_inputs  # noqa: SLF001
 
     def execute_model(self: Any, scheduler_output: Any, *arguments: Any, **named: Any) -> Any:
-        interventions = plugin.MODELS.get(self.get_model())
+        interventions = MODELS.get(self.get_model())
         if interventions is None:
             return execute(self, scheduler_output, *arguments, **named)
         interventions.scheduled(scheduler_output)
@@ -25,7 +25,7 @@ def follow() -> None:
 
     def prepare_inputs(self: Any, scheduler_output: Any, num_scheduled_tokens: Any) -> Any:
         result = prepare(self, scheduler_output, num_scheduled_tokens)
-        interventions = plugin.MODELS.get(self.get_model())
+        interventions = MODELS.get(self.get_model())
         if interventions is not None:
             running = self.input_batch.req_ids[: self.input_batch.num_reqs]
             interventions.begin(running, num_scheduled_tokens[: len(running)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.engines.vllm.worker import plugin
+from harness.engines.vllm.worker.ours import MODELS
 
 
 def follow() -> None:
@@ -24,7 +24,7 @@ def follow() -> None:
     execute, prepare = GPUModelRunner.execute_model, DefaultModelState.prepare_inputs
 
     def execute_model(self: Any, scheduler_output: Any, *arguments: Any, **named: Any) -> Any:
-        interventions = plugin.MODELS.get(self.model)
+        interventions = MODELS.get(self.model)
         if interventions is None or named.get("dummy_run"):
             return execute(self, scheduler_output, *arguments, **named)
         interventions.scheduled(scheduler_output)
@@ -34,7 +34,7 @@ def follow() -> None:
         return result
 
     def prepare_inputs(self: Any, input_batch: Any, req_states: Any) -> Any:
-        interventions = plugin.MODELS.get(self.model)
+        interventions = MODELS.get(self.model)
         if interventions is not None:
             interventions.begin(input_batch.req_ids, input_batch.num_scheduled_tokens)
         return prepare(self, input_batch, req_states)

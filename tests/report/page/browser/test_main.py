@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from harness.report.build import build
 from harness.report.load import load_report
 from harness.report.report import Unjudged
@@ -174,6 +176,7 @@ def test_a_report_without_samples_says_so(show, report):
     assert browser.texts("[data-part=samples]") == ["This report has no samples to compare."]
 
 
+@pytest.mark.slow
 def test_a_thousand_cases_and_a_hundred_thousand_samples(browser, show):
     report, lines = large_run()
     page = show(report, lines)

@@ -1,0 +1,50 @@
+"""The tree of docs/design.md is the one on disk, in the order that import-linter holds."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def drawn() -> dict[str, str]:
+    """The rooms of `harness/` as they are drawn, each with what is said of it."""
+    block = (ROOT / "docs" / "design.md").read_text().split("```\nharness/\n")[1].split("```")[0]
+    lines = [line for line in block.splitlines() if line.startswith("  ")]
+    pairs = [line.strip().split(maxsplit=1) for line in lines]
+    return {name.removesuffix("/").removesuffix(".py"): said for name, said in pairs}
+
+
+def on_disk() -> set[str]:
+    folder = ROOT / "harness"
+    files = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+    return files | {file.parent.name for file in folder.glob("*/__init__.py")}
+
+
+def contract() -> list[set[str]]:
+    """The layers of `harness/`, lowest first."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (
+        each["layers"] for each in settings["contracts"] if each.get("containers") == ["harness"]
+    )
+    return [set(layer.split(" | ")) for layer in reversed(layers)]
+
+
+def test_every_room_is_drawn_and_every_drawn_one_is_there():
+    assert set(drawn()) == on_disk() == set().union(*contract())
+
+
+def test_rooms_are_drawn_in_the_order_of_the_contract():
+    order = {room: level for level, rooms in enumerate(contract()) for room in rooms}
+    levels = [order[room] for room in drawn()]
+    assert levels == sorted(levels)
+
+
+@pytest.mark.parametrize(("room", "said"), drawn().items())
+def test_what_is_named_of_a_room_is_in_it(room, said):
+    for name in re.findall(r"[a-z_][a-z_/]*(?:\.py\b|/(?!\w))", said):
+        assert (ROOT / "harness" / room / name).exists(), f"{room}: {name}"
