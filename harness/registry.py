@@ -41,6 +41,11 @@ def load_object(reference: str) -> Any:
     return found
 
 
+def loaded(part: Any) -> Any:
+    """What a part of an entry is: the object of a reference, or the object that was given."""
+    return load_object(part) if isinstance(part, str) else part
+
+
 @dataclass(frozen=True)
 class _Entry:
     target: Any
@@ -76,8 +81,7 @@ class Registry(Generic[T]):
         if name not in self._loaded:
             entry = self._entry(name)
             try:
-                target = entry.target
-                self._loaded[name] = load_object(target) if isinstance(target, str) else target
+                self._loaded[name] = loaded(entry.target)
             except (ImportError, AttributeError, ValueError) as error:
                 raise RegistryError(
                     f"{self.noun} {name}: {entry} cannot be imported: {error}"

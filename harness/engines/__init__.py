@@ -15,7 +15,6 @@ from harness.spec.experiment import EngineSettings
 
 if TYPE_CHECKING:
     from harness.engines.declared import Declared
-    from harness.models.loading import LoadedModel
 
 # Distributions that may decide how a model is loaded and computed, beside the engine's own.
 _DECIDING = (
@@ -53,19 +52,6 @@ def open_engine(model: str, settings: EngineSettings, needs: Declared | None = N
     """
     engine: Engine = engine_named(settings.name).opened(model, settings, needs)
     return engine
-
-
-def engine_on(loaded: LoadedModel, settings: EngineSettings) -> Engine:
-    """A fresh engine on a model that is in memory already, and that engines may share in turn."""
-    from harness.engines.transformers.engine import TransformersEngine
-
-    return TransformersEngine(
-        loaded,
-        slots=settings.slots,
-        columns=settings.columns,
-        drafts=settings.drafts,
-        determinism=settings.determinism,
-    )
 
 
 def engine_inputs(model: str, settings: EngineSettings) -> str | None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.engines import engine_on
 from harness.engines.contract import (
     Activations,
     Capture,
@@ -153,6 +152,8 @@ class Bench:
         if self.settings.determinism == "strict":
             # Shapes would otherwise be fixed at the model's whole context.
             changes["columns"] = max(map(len, self.prompts)) + NEW_TOKENS
+        from harness.engines.transformers.opening import engine_on  # imports torch
+
         return engine_on(self.loaded, self.settings.model_copy(update=changes))
 
     @property

@@ -47,20 +47,20 @@ class EngineKind:
 
     def opened(self, model: str, settings: Any, needs: Any) -> Any:
         """The engine with a model loaded."""
-        return _function(self.open)(model, settings, needs)
+        return registry.loaded(self.open)(model, settings, needs)
 
     def check_machine(self, settings: Any) -> None:
         """Raise `FieldError` for settings that cannot be had here."""
-        _function(self.check)(settings)
+        registry.loaded(self.check)(settings)
 
     def check_experiment(self, experiment: Any) -> None:
         """Raise `FieldError` for an experiment that it cannot run on its model."""
         if self.fits is not None:
-            _function(self.fits)(experiment)
+            registry.loaded(self.fits)(experiment)
 
     def unfit_for(self, config: Any) -> str:
         """Why it cannot run a model of this configuration; empty where it can."""
-        return "" if self.unfit is None else str(_function(self.unfit)(config))
+        return "" if self.unfit is None else str(registry.loaded(self.unfit)(config))
 
 
 def engine_named(name: str) -> EngineKind:
@@ -72,8 +72,3 @@ def engine_named(name: str) -> EngineKind:
 def takers(field: str) -> list[str]:
     """The engines that take a field of `engine:`."""
     return [name for name in registry.engines.names() if field in engine_named(name).settings]
-
-
-def _function(part: Part) -> Callable[..., Any]:
-    found: Callable[..., Any] = registry.load_object(part) if isinstance(part, str) else part
-    return found

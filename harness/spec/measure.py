@@ -70,13 +70,14 @@ class Measure:
 
     def entries(self) -> tuple[Any, ...]:
         """Its metrics (`MetricEntry`), the primary one first; none where a task has them."""
-        found: tuple[Any, ...] = _loaded(self.metrics)
+        found: tuple[Any, ...] = registry.loaded(self.metrics)
         return found
 
     def runner(self) -> Callable[..., Any]:
         """What runs a case that reads."""
         assert self.run is not None
-        return _function(self.run)
+        found: Callable[..., Any] = registry.loaded(self.run)
+        return found
 
     def asked_of(self, tokenizer: Any, task: Any, sample: Any, style: Any) -> Any:
         """What is scored of a sample. Raises TaskError where there is nothing to score."""
@@ -91,28 +92,22 @@ class Measure:
 
     def styles_of(self, experiment: Any) -> Mapping[Any, str]:
         """The prompt styles that a case reads, with the field that asks for each."""
-        return {} if self.styles is None else _function(self.styles)(experiment)
+        found: Mapping[Any, str] = {}
+        if self.styles is not None:
+            found = registry.loaded(self.styles)(experiment)
+        return found
 
     def needs_of(self, experiment: Any) -> Any:
         """What an engine must be told of a case (`Declared`); None where it is nothing."""
-        return None if self.needs is None else _function(self.needs)(experiment)
+        return None if self.needs is None else registry.loaded(self.needs)(experiment)
 
     def figures_of(self, case: Any, folder: Any) -> Iterator[tuple[str, Any]]:
         """The figures of a case's files, by name."""
         if self.figures is not None:
-            yield from _function(self.figures)(case, folder)
+            yield from registry.loaded(self.figures)(case, folder)
 
 
 def measure_named(name: str) -> Measure:
     """The measure of this name. Raises RegistryError where none is registered."""
     found: Measure = registry.measures.get(name)
-    return found
-
-
-def _loaded(part: Any) -> Any:
-    return registry.load_object(part) if isinstance(part, str) else part
-
-
-def _function(part: Part) -> Callable[..., Any]:
-    found: Callable[..., Any] = _loaded(part)
     return found

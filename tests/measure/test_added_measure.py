@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.errors import SpecError
+from harness.errors import OptionError, SpecError
 from harness.registry import measures
+from harness.runs.checks import planned
 from harness.runs.forecast import forecast
-from harness.runs.plan import planned
 from harness.spec import expand, load
 
 SPEC = """\
@@ -75,7 +75,7 @@ def test_a_report_of_it_is_made_again_and_compared(spec, tmp_path):
         spec, directory=tmp_path / "two", compare="first", compare_fail=["surprise: worse, p<0.05"]
     )
     assert "surprise" in repr(again)
-    with pytest.raises(SpecError, match=r"surprized.*did you mean surprise\?"):
+    with pytest.raises(OptionError, match=r"surprized.*did you mean surprise\?"):
         harness.run(spec, compare=str(tmp_path / "one"), compare_fail=["surprized: worse"])
 
 

@@ -11,7 +11,7 @@ import harness
 from harness.errors import SpecError
 from harness.metrics.completions import MEDIAN_TOKENS, PERPLEXITY
 from harness.metrics.entry import Answer
-from harness.runs.plan import planned
+from harness.runs.checks import planned
 from harness.spec import expand, load
 
 SPEC = """\
@@ -82,6 +82,7 @@ def test_without_a_word_of_them_nothing_is_counted(spec):
             r"yaml:5 metrics\[0\]: 'answr_perplexity' is not accept",
         ),
         ("gates:", "measure: forward\ngates:", r"lengths\.yaml:\d+ metrics: answer_perplexity"),
+        ("median_tokens <= 48", "median_tokens <= -1", "is never below 0, and so never <= -1"),
         ("median_tokens <=", "median_token <=", r"did you mean median_tokens\?"),
     ],
 )

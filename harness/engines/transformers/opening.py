@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from harness.engines import engine_on
 from harness.engines.contract import Engine
 from harness.engines.declared import Declared
+from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import FieldError, ModelError
-from harness.models.loading import load, pick_device
+from harness.models.loading import LoadedModel, load, pick_device
 from harness.spec.experiment import EngineSettings
 
 
@@ -19,6 +19,17 @@ def opened(model: str, settings: EngineSettings, needs: Declared | None = None) 
         model, dtype=settings.dtype, device=settings.device, device_map=settings.device_map
     )
     return engine_on(loaded, settings)
+
+
+def engine_on(loaded: LoadedModel, settings: EngineSettings) -> Engine:
+    """A fresh engine on a model that is in memory already, and that engines may share in turn."""
+    return TransformersEngine(
+        loaded,
+        slots=settings.slots,
+        columns=settings.columns,
+        drafts=settings.drafts,
+        determinism=settings.determinism,
+    )
 
 
 def check_machine(settings: EngineSettings) -> None:
