@@ -82,12 +82,12 @@ class Measure:
     def asked_of(self, tokenizer: Any, task: Any, sample: Any, style: Any) -> Any:
         """What is scored of a sample. Raises TaskError where there is nothing to score."""
         assert self.asks is not None
-        return _function(self.asks)(tokenizer, task, sample, style)
+        return registry.loaded(self.asks)(tokenizer, task, sample, style)
 
     def values_of(self, asked: Any, scored: Any) -> Mapping[str, Any]:
         """A sample's metrics, from what was asked of it and what came back."""
         assert self.values is not None
-        found: Mapping[str, Any] = _function(self.values)(asked, scored)
+        found: Mapping[str, Any] = registry.loaded(self.values)(asked, scored)
         return found
 
     def styles_of(self, experiment: Any) -> Mapping[Any, str]:
