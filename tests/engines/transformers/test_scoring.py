@@ -223,3 +223,12 @@ def test_the_key_is_that_of_the_content():
     ]
     assert len({each.key() for each in [asked, *others]}) == 1 + len(others)
     assert asked.key() == replace(asked).key()
+
+
+def test_the_fingerprint_stays_in_the_middle_of_a_stream(moe):
+    engine = TransformersEngine(moe)
+    before = engine.fingerprint
+    stream = engine.score([Scoring(TEXT[:3], (TEXT[:2],))] * 2)
+    next(stream)
+    assert engine.fingerprint == before
+    stream.close()
