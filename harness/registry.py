@@ -182,6 +182,7 @@ measures: Registry[Any] = Registry(
     {
         "generate": "harness.measure.generate:MEASURE",
         "forward": "harness.measure.forward:MEASURE",
+        "likelihood": "harness.measure.likelihood:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.engines.contract import Activations, Completion, Reading, Request
+from harness.engines.contract import Activations, Completion, Reading, Request, Scored, Scoring
 from harness.engines.declared import Declared
 from harness.engines.transformers.engine import TransformersEngine
 from harness.engines.vllm.reading import needed
@@ -32,6 +32,11 @@ class ToldEngine(TransformersEngine):
         asked = list(requests)
         self._allow(Declared.of(request.intervention for request in asked))
         return super().generate(asked)
+
+    def score(self, scorings: Iterable[Scoring]) -> Iterator[tuple[int, Scored]]:
+        asked = list(scorings)
+        self._allow(Declared.of(scoring.intervention for scoring in asked))
+        return super().score(asked)
 
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
         asked = list(readings)

@@ -74,7 +74,9 @@ def contents_table(kept: Sequence[Kept]) -> str:
     """What is stored, a row per engine, its settings below the row."""
     from harness.cli.plain import plain, table
 
-    numbers = ("completions", "tokens", "size")
+    # Of scorings are told where there are any: few stores have them.
+    scorings = any(each.scorings for each in kept)
+    numbers = ("completions", "tokens", *["scorings"] * scorings, "size")
     rows = table("model", "fingerprint", "dtype", *numbers, "latest", right=frozenset(numbers))
     for each in kept:
         rows.add_row(
@@ -83,6 +85,7 @@ def contents_table(kept: Sequence[Kept]) -> str:
             each.settings.get("dtype", "-"),
             f"{each.completions:,}",
             f"{each.tokens:,}",
+            *[f"{each.scorings:,}"] * scorings,
             _size(each.size),
             f"{datetime.fromtimestamp(each.newest, UTC).astimezone():%Y-%m-%d %H:%M}",
         )

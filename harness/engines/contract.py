@@ -1,10 +1,13 @@
-"""What an engine is: requests in, completions out, in whatever order they finish.
+"""What an engine is: requests in, completions and scores out, in whatever order they finish.
 
 - `generate` takes requests that may all differ in prompt, intervention and sampling; they share
   batches. It yields `(index, completion)` as each finishes, so memory does not grow with the queue.
+- `score` takes contexts with given continuations, as different as those requests, and yields how
+  probable every token of the continuations is. A context is read once for all that follow it.
 - `forward` reads a model on given tokens (teacher forcing) and yields what was to be captured.
-- A request that cannot be run becomes a completion whose `finish_reason` is `"error"`; the
-  requests beside it go on. An engine raises only for what concerns all requests.
+- A request that cannot be run becomes a completion whose `finish_reason` is `"error"`, and a
+  scoring that cannot be run a `Scored` with an `error`; those beside it go on. An engine raises
+  only for what concerns all of them.
 - An engine knows token ids and nothing of tasks, specs or scores. `fingerprint` says everything
   that may change its numbers.
 """
@@ -196,6 +199,67 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Scoring:
+    """Continuations of one context, to be scored and not generated. Frozen and hashable.
+
+    Nothing of it is random, so that equal scorings have equal scores whoever asks. Interventions
+    treat the context as a prompt and a continuation as generated tokens; the last `continued`
+    tokens of the context are generated ones, too, as in a `Request`.
+    """
+
+    context: tuple[int, ...]
+    continuations: tuple[tuple[int, ...], ...]
+    intervention: Intervention | None = None
+    continued: int = 0
+
+    @property
+    def prompt_length(self) -> int:
+        """Tokens of the prompt proper."""
+        return len(self.context) - self.continued
+
+    def key(self) -> str:
+        """SHA-256 (hex) of the scoring's content, which is no request's."""
+        content = {
+            "context": self.context,
+            "continuations": self.continuations,
+            "intervention": self.intervention.fingerprint() if self.intervention else None,
+            "continued": self.continued,
+        }
+        return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What came back for a scoring: per continuation, in their order, one value per token.
+
+    `log_probabilities` are natural logarithms of the model's own probability (intervention
+    included) of each token given the context and the tokens before it. `greedy` says of each token
+    whether no other is more probable there, so that greedy decoding might have chosen it. The first
+    token behind an empty context is given rather than predicted: 0.0 and not greedy, as in
+    `Activations`. `counts` is what the intervention counted, summed over the continuations as if
+    each had been read alone, its last token left out as in a completion. With an `error` all of it
+    is empty.
+    """
+
+    log_probabilities: tuple[tuple[float, ...], ...] = ()
+    greedy: tuple[tuple[bool, ...], ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that were scored."""
+        return sum(map(len, self.log_probabilities))
+
+
+Asked: TypeAlias = Request | Scoring
+"""What has a key, is stored under it and is made once for all who ask it."""
+
+Reply: TypeAlias = Completion | Scored
+"""What comes back for it; both say by `error` why nothing does."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capture:
     """What `forward` brings back. `positions` are token indices; None means every position."""
 
@@ -274,6 +338,9 @@ class Engine(Protocol):
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield `(position in requests, completion)` as requests finish, in any order."""
+
+    def score(self, scorings: Iterable[Scoring]) -> Iterator[tuple[int, Scored]]:
+        """Yield `(position in scorings, scored)` as scorings finish, in any order."""
 
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
         """Yield `(position in readings, activations)` as readings finish, in any order."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import TaskError
-from harness.tasks.base import Sample, Style, Task
+from harness.tasks.base import Reference, Sample, Style, Task
 from harness.tasks.conversations import render
 from harness.tasks.pairs.aligned import AlignedPair
 from harness.tasks.pairs.pair import VARIANTS, Problem, Variant, pair_key
@@ -19,7 +19,7 @@ from harness.tasks.pairs.pair import VARIANTS, Problem, Variant, pair_key
 
 @dataclass(frozen=True, slots=True)
 class AnswerTokens:
-    """A prompt with its answer in tokens, and the indices of the answer's non-blank ones."""
+    """Text with an answer in it in tokens, and the indices of the answer's non-blank ones."""
 
     tokens: tuple[int, ...]
     positions: tuple[int, ...]
@@ -40,18 +40,24 @@ def answer_tokens(tokenizer: Any, task: Task, sample: Sample, style: Style) -> A
     Raises:
         TaskError: the style cannot be rendered, or the answer has no token that is not blank.
     """
-    prompt = render(tokenizer, task.prompt(sample, style))
-    reference = task.reference(sample)
+    prompt = tuple(render(tokenizer, task.prompt(sample, style)))
+    reference = reference_tokens(tokenizer, task.reference(sample))
+    if not reference.positions:
+        raise TaskError(f"{sample.id}: the reference answer has no tokens to measure")
+    positions = tuple(len(prompt) + position for position in reference.positions)
+    return AnswerTokens(prompt + reference.tokens, positions)
+
+
+def reference_tokens(tokenizer: Any, reference: Reference) -> AnswerTokens:
+    """A reference continuation without its prompt."""
     encoded = tokenizer(reference.text, add_special_tokens=False, return_offsets_mapping=True)
     start, end = len(reference.opening), len(reference.opening) + len(reference.answer)
     positions = tuple(
-        len(prompt) + index
+        index
         for index, (first, last) in enumerate(encoded["offset_mapping"])
         if first < end and last > start and reference.text[first:last].strip()
     )
-    if not positions:
-        raise TaskError(f"{sample.id}: the reference answer has no tokens to measure")
-    return AnswerTokens((*prompt, *encoded["input_ids"]), positions)
+    return AnswerTokens(tuple(encoded["input_ids"]), positions)
 
 
 def paired_answers(

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 Good = Literal["higher", "lower", "neither"]
 Kind = Literal["rate", "score", "count", "loss", "distance", "ratio"]
-Need = Literal["routers"]
+Need = Literal["routers", "choices"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class MetricEntry:
             the mean when left out, whose values are numbers.
         value: From a sample's answers, one per draw, to its value: a number, or the JSON that the
             aggregate takes. None for what a measure, or a task, counts by itself.
-        needs: What a model must have to be measured so.
+        needs: What a model (routers) or a task (wrong choices) must have to be measured so.
     """
 
     name: str

@@ -27,6 +27,7 @@ def check_case(case: PlannedCase) -> None:
         load_config(experiment.model)
         check_engine(experiment)
         pairs_of(experiment)
+        check_scored(case)
         check_intervention(experiment)
         check_styles(experiment, case.task)
         check_metric(case)
@@ -36,6 +37,16 @@ def check_case(case: PlannedCase) -> None:
         raise source.locate(FieldError("task", str(error))) from error
     except ModelError as error:
         raise source.locate(FieldError("model", str(error))) from error
+
+
+def check_scored(case: PlannedCase) -> None:
+    """Raise `FieldError` for prompts behind which nothing of a task's is scored."""
+    if case.measure.scores and case.experiment.prompt.pairs is not None:
+        raise FieldError(
+            "prompt.pairs",
+            f"{case.measure.noun} are those behind a task's own prompts; leave it out, or use "
+            "measure: forward, which reads the pairs' answers",
+        )
 
 
 def check_metric(case: PlannedCase) -> None:

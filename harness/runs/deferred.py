@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.engines import engine_inputs
-from harness.engines.contract import Activations, Completion, Engine, Reading, Request, Watch
+from harness.engines.contract import (
+    Activations,
+    Completion,
+    Engine,
+    Reading,
+    Request,
+    Scored,
+    Scoring,
+    Watch,
+)
 from harness.errors import ModelError
 from harness.models.loading import load_tokenizer
 from harness.spec.experiment import EngineSettings
@@ -107,6 +116,10 @@ class DeferredEngine:
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
         """As the engine does."""
         return self.load().generate(requests)
+
+    def score(self, scorings: Iterable[Scoring]) -> Iterator[tuple[int, Scored]]:
+        """As the engine does."""
+        return self.load().score(scorings)
 
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
         """As the engine does."""

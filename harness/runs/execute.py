@@ -15,19 +15,20 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-from harness.engines.contract import Completion, Engine, Request
+from harness.engines.contract import Asked, Completion, Engine, Reply, Request
 from harness.errors import FieldError, StoreError, TitrateError
 from harness.interventions.base import Intervention
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
+from harness.runs.asking import Asking, Done
 from harness.runs.plan import Place, Plan, PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
+from harness.runs.scored import scored_result
 from harness.runs.scoring import described, result_of, scored, without_completions
 from harness.runs.sharing import left_to_others
 from harness.runs.watching import StreamWatch
-from harness.store.completions import CompletionStore, key_of
+from harness.store.completions import CompletionStore
 from harness.store.results import CaseResult, UsageMap
 from harness.store.verdicts import Verdicts
 
@@ -36,14 +37,6 @@ INCOMPLETE = "the run ended before it"
 
 # Between so many completions of its own a process looks for those that others have made.
 _LOOK_EVERY = 16
-
-
-class _Done(NamedTuple):
-    """One request that is done, and whether it had been before."""
-
-    request: Request
-    completion: Completion
-    stored: bool
 
 
 class ModelRun:
@@ -80,12 +73,11 @@ class ModelRun:
         self._asked = {case.id for case in cases}
         self._progress = progress
         self._counts = counts
-        self._store = store
         self._verdicts = Verdicts(store)
         self._record = keep
         self._kept = kept
         self._results: dict[str, CaseResult] = {}
-        self._completions: dict[Place, Completion] = {}
+        self._replies: dict[Place, Reply] = {}
         self._made = Counter[str]()
         self._made_in_all = 0
         self._broken: Exception | None = None
@@ -96,22 +88,24 @@ class ModelRun:
         self._untouched, self._touched = self._add_requests(
             resolver or Resolver(engine, progress, store)
         )
-        self._awaited = dict.fromkeys(self._left_to_others(parts or {}, part))
+        shared = {} if store is None else dict(parts or {})
+        self._awaited = dict.fromkeys(self._left_to_others(shared, part))
         self._untouched = [each for each in self._untouched if each not in self._awaited]
-        self._first = frozenset(self._untouched)
         self._waiting = Counter(
             place.case for places in self._plan.places.values() for place in places
         )
-        self._completions |= {
+        self._replies |= {
             place: Completion((), "", "error", error=reason)
             for place, reason in self._plan.refused.items()
         }
-        self._stream = self._run()
-        self._read = [each for each in self._each() if each.measure.reads]
+        self._read = [each for each in self._each() if each.measure.run is not None]
         counts.requests_total += len(self._plan.places)
         counts.requests_total += sum(each.task.size for each in self._read)
-        longest = max((each.max_new_tokens for each in self._plan.places), default=1)
+        generated = [each for each in self._plan.places if isinstance(each, Request)]
+        longest = max((each.max_new_tokens for each in generated), default=1)
         self._watch = StreamWatch(counts, progress, longest, len(self._asked))
+        self._asking = Asking(engine, store, self._watch)
+        self._stream = self._run()
 
     @property
     def seconds(self) -> float:
@@ -121,10 +115,7 @@ class ModelRun:
     @property
     def missing(self) -> int:
         """Requests that are not stored at this moment: what the model is needed for."""
-        store = self._store
-        if store is None:
-            return len(self._plan.places)
-        return sum(self._key(request) not in store for request in self._plan.places)
+        return self._asking.missing(list(self._plan.places))
 
     def result(self, case: PlannedCase) -> CaseResult:
         """Run until this case is complete, and return what came of it.
@@ -214,7 +205,7 @@ class ModelRun:
 
     # Requests -------------------------------------------------------------------------------------
 
-    def _add_requests(self, resolver: Resolver) -> tuple[list[Request], list[Request]]:
+    def _add_requests(self, resolver: Resolver) -> tuple[list[Asked], list[Asked]]:
         """Plan all cases: the distinct requests of the baselines, and all the other ones.
 
         A case whose intervention turns out to be impossible fails here, alone.
@@ -242,14 +233,9 @@ class ModelRun:
                 self._keep(case, result_of(case, "failed", error=_located(case, error)))
         return untouched, list(self._plan.places)[len(untouched) :]
 
-    def _key(self, request: Request) -> str:
-        return key_of(self.engine.fingerprint, request.key())
-
-    def _left_to_others(
-        self, parts: Mapping[int, Sequence[PlannedCase]], part: int
-    ) -> list[Request]:
+    def _left_to_others(self, parts: Mapping[int, Sequence[PlannedCase]], part: int) -> list[Asked]:
         """The baselines that another part makes first; none where nothing is shared."""
-        if self._store is None or part not in parts:
+        if part not in parts:
             return []
         firsts = {
             number: {first.id: first for case in cases for first in [case.baseline or case]}
@@ -264,86 +250,26 @@ class ModelRun:
                     needed[number] += [request for _, request in self._plan.requests(first, None)]
         return left_to_others(needed, part)
 
-    def _run(self) -> Generator[_Done]:
+    def _run(self) -> Generator[Done]:
         """Every distinct request once, one stream after the other; first what is stored of it."""
-        yield from self._run_missing(self._untouched)
-        yield from self._run_missing(self._touched)
-        if self._awaited and self._store is not None:
-            self._store.refresh()
+        yield from self._asking.run(self._untouched, self._touched)
+        yield from self._asking.run(self._touched)
+        if self._awaited:
+            self._asking.refresh()
         missing = list(self._awaited)
         self._awaited.clear()
-        yield from self._run_missing(missing)
-
-    def _run_missing(self, requests: Sequence[Request]) -> Generator[_Done]:
-        missing = []
-        for request in requests:
-            found = None if self._store is None else self._store.get(self._key(request))
-            if found is None:
-                missing.append(request)
-            else:
-                yield _Done(request, found, stored=True)
-        if missing:
-            yield from self._make(missing)
+        yield from self._asking.run(missing)
 
     def _look_for_awaited(self) -> None:
         """Take what other workers have made meanwhile of the baselines that were left to them."""
-        assert self._store is not None
-        self._store.refresh()
+        self._asking.refresh()
         for request in list(self._awaited):
-            found = self._store.get(self._key(request))
+            found = self._asking.find(request)
             if found is not None:
-                self._take(_Done(request, found, stored=True))
-
-    def _make(self, requests: list[Request]) -> Generator[_Done]:
-        """Run requests, storing each completion before it is used.
-
-        One that cannot be stored any more is used all the same, and is the last one: a run of hours
-        whose completions nobody keeps would be lost with the first accident.
-        """
-        # Calling it loads a model that was deferred: that is not the time of any token.
-        self._watch.waiting = self._still_to_make(requests)
-        self.engine.watch = self._watch
-        stream = self.engine.generate(requests)
-        for position, completion in self._made_by(stream):
-            request = requests[position]
-            self._watch.ended(len(completion.tokens), cut=completion.finish_reason == "length")
-            full: StoreError | None = None
-            if self._store is not None and completion.finish_reason != "error":
-                try:
-                    self._store.put(self._key(request), completion, self.engine.fingerprint)
-                except StoreError as error:
-                    full = error
-            yield _Done(request, completion, stored=False)
-            if full is not None:
-                raise full
-
-    def _made_by(
-        self, stream: Iterator[tuple[int, Completion]]
-    ) -> Generator[tuple[int, Completion]]:
-        """The same, with the time that the engine takes for it counted as the engine's."""
-        try:
-            while True:
-                self._watch.resume()
-                try:
-                    made = next(stream, None)
-                finally:
-                    self._watch.pause()
-                if made is None:
-                    return
-                yield made
-        finally:
-            self._watch.close()
-
-    def _still_to_make(self, requests: Sequence[Request]) -> int:
-        """How many requests the engine makes from here on: these, and the streams that follow."""
-        following = self._touched if requests[0] in self._first else []
-        store = self._store
-        return len(requests) + sum(
-            store is None or self._key(each) not in store for each in following
-        )
+                self._take(found)
 
     def _advance(self) -> None:
-        """Take one completion from the stream to the places that wait for it."""
+        """Take one answer from the stream to the places that wait for it."""
         if self._broken is not None:
             raise self._broken
         try:
@@ -353,12 +279,12 @@ class ModelRun:
             raise
         self._take(done)
 
-    def _take(self, done: _Done) -> None:
-        """Bring one completion to the places that wait for it."""
-        self._awaited.pop(done.request, None)
-        tokens = 0 if done.stored else len(done.completion.tokens)
-        for place in self._plan.places[done.request]:
-            self._completions[place] = done.completion
+    def _take(self, done: Done) -> None:
+        """Bring one answer to the places that wait for it."""
+        self._awaited.pop(done.asked, None)
+        tokens = 0 if done.stored else done.tokens
+        for place in self._plan.places[done.asked]:
+            self._replies[place] = done.reply
             self._waiting[place.case] -= 1
             self._made[place.case] += tokens
             self._made_in_all += tokens
@@ -371,15 +297,31 @@ class ModelRun:
 
     def _assemble(self, case: PlannedCase, baseline: CaseResult | None) -> CaseResult:
         """The result of a case whose requests are done."""
-        completions = []
+        intervention = self._interventions.get(case.id)
+        if case.measure.scores:
+            answers = {
+                sample.id: (
+                    self._plan.scored(case, sample),
+                    self._replies.pop(Place(case.id, sample.id, 0)),
+                )
+                for sample in case.task.samples
+            }
+            dtype = self.engine.determinism["dtype"]
+            result = scored_result(case, answers, baseline, intervention, dtype)
+        else:
+            completions = list(self._completions(case))
+            result = scored(case, completions, baseline, intervention, self._verdicts)
+        return replace(result, usage=self._usages.get(case.id), warnings=self._warned(case, result))
+
+    def _completions(self, case: PlannedCase) -> Iterator[tuple[Place, str, Completion]]:
+        """A case's completions with their prompts, in the order of samples and draws."""
         for sample in case.task.samples:
             prompt = self._plan.prompt_text(case, sample)
             for draw in range(case.experiment.sampling.draws):
                 place = Place(case.id, sample.id, draw)
-                completions.append((place, prompt, self._completions.pop(place)))
-        intervention = self._interventions.get(case.id)
-        result = scored(case, completions, baseline, intervention, self._verdicts)
-        return replace(result, usage=self._usages.get(case.id), warnings=self._warned(case, result))
+                completion = self._replies.pop(place)
+                assert isinstance(completion, Completion), "requests are answered by completions"
+                yield place, prompt, completion
 
     def _warned(self, case: PlannedCase, result: CaseResult) -> tuple[str, ...]:
         """A result's warnings, and those about its prompts."""
@@ -398,7 +340,7 @@ class ModelRun:
 
     def _timed(self, result: CaseResult) -> CaseResult:
         """The result with its share of the engine's time, as far as it has run."""
-        if result.measure.reads:
+        if result.measure.run is not None:
             return result
         made = self._made[result.case.id]
         return replace(result, seconds=self.seconds * made / self._made_in_all if made else 0.0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal, Never, Self
 
-from harness.engines.contract import Request
+from harness.engines.contract import Asked, Completion, Request, Scoring
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
 from harness.resolve.progress import Silent
@@ -29,7 +29,8 @@ from harness.store.completions import CompletionStore, key_of
 class Forecast:
     """What the cases of one model would take.
 
-    `asked` counts completions that cases ask for, baselines included; `requests` those that differ.
+    `asked` counts completions and scorings that cases ask for, baselines included; `requests` those
+    that differ; `prompt_tokens` what is given of the missing ones, continuations to score included.
     `at_most` tokens are made if none of the missing ones ends early, `expected` if they are as long
     as the stored ones are on average: None where none is stored. `unmeasured` are the orderings
     and vectors that have to be measured first, and `unknown` the requests that depend on them;
@@ -109,16 +110,19 @@ def _counted(
     unmeasured: tuple[str, ...],
     impossible: tuple[str, ...],
 ) -> Forecast:
-    missing: list[Request] = []
+    missing: list[Asked] = []
+    stored = 0
     lengths: list[int] = []
     for request in plan.places:
         known = engine.known and not isinstance(request.intervention, _Unmeasured)
         key = key_of(engine.fingerprint, request.key()) if known else None
-        completion = None if store is None or key is None else store.get(key)
-        if completion is None:
+        answer = None if store is None or key is None else store.reply(key, request)
+        stored += answer is not None
+        if answer is None:
             missing.append(request)
-        else:
-            lengths.append(len(completion.tokens))
+        elif isinstance(answer, Completion):
+            lengths.append(len(answer.tokens))
+    generated = [request for request in missing if isinstance(request, Request)]
     # Readings are not in the store of completions: each is counted.
     each_once = {one.id: one for case in cases for one in (case.baseline, case) if one is not None}
     readings = sum(one.measure.readings * one.task.size for one in each_once.values())
@@ -127,16 +131,23 @@ def _counted(
         cases=len(cases),
         asked=sum(len(places) for places in plan.places.values()),
         requests=len(plan.places),
-        stored=len(lengths),
+        stored=stored,
         loads=bool(missing or unmeasured or readings),
         readings=readings,
-        prompt_tokens=sum(len(request.prompt) for request in missing),
-        at_most=sum(request.max_new_tokens for request in missing),
-        expected=round(fmean(lengths) * len(missing)) if lengths else None,
+        prompt_tokens=sum(map(_given, missing)),
+        at_most=sum(request.max_new_tokens for request in generated),
+        expected=round(fmean(lengths) * len(generated)) if lengths else None,
         unmeasured=unmeasured,
         unknown=sum(isinstance(request.intervention, _Unmeasured) for request in missing),
         impossible=impossible,
     )
+
+
+def _given(asked: Asked) -> int:
+    """Tokens that are given: of a prompt, or of a context and its continuations."""
+    if isinstance(asked, Scoring):
+        return len(asked.context) + sum(map(len, asked.continuations))
+    return len(asked.prompt)
 
 
 def _never() -> Never:

@@ -40,11 +40,15 @@ def partition(cases: Sequence[PlannedCase], count: int) -> list[list[PlannedCase
 
 
 def expected_cost(case: PlannedCase) -> int:
-    """Requests x tokens x weights per token: an upper bound, for comparison among cases only."""
+    """Passes x weights per token: an upper bound, for comparison among cases only.
+
+    A generated token is a pass; what is scored is one for all of its tokens.
+    """
     sampling = case.experiment.sampling
-    requests = case.task.size * sampling.draws
-    config = load_config(case.experiment.model)
-    return requests * sampling.max_new_tokens * weights_per_token(config)
+    passes = case.task.size
+    if not case.measure.scores:
+        passes *= sampling.draws * sampling.max_new_tokens
+    return passes * weights_per_token(load_config(case.experiment.model))
 
 
 def _by_baseline(cases: Sequence[PlannedCase]) -> list[PlannedCase]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from harness.engines.contract import Request, SamplingRules, Stop
+from harness.engines.contract import Asked, Request, SamplingRules, Scoring, Stop
 from harness.errors import FieldError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
 from harness.metrics.entry import MetricEntry
@@ -82,8 +82,12 @@ class PlannedCase:
 
         entries: Sequence[MetricEntry] = self.measure.entries()
         needed = {need for entry in entries for need in entry.needs}
-        routers = "routers" in needed and has_routers(load_config(self.experiment.model))
-        return [entry.name for entry in entries if routers or "routers" not in entry.needs]
+        had: set[str] = set()
+        if "routers" in needed and has_routers(load_config(self.experiment.model)):
+            had.add("routers")
+        if "choices" in needed and self.task.distractors(self.task.samples[0]):
+            had.add("choices")
+        return [entry.name for entry in entries if entry.needs <= had]
 
     @property
     def baseline(self) -> PlannedCase | None:
@@ -111,7 +115,7 @@ def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = Fals
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a completion belongs: a case's sample and draw."""
+    """Where a reply belongs: a case's sample and draw."""
 
     case: str
     sample: str
@@ -119,6 +123,7 @@ class Place:
 
 
 _PromptKey: TypeAlias = tuple[Task, Sample, Style, str | None]
+_ScoredKey: TypeAlias = tuple[str, Task, Sample, Style]
 
 
 @dataclass
@@ -126,9 +131,10 @@ class Plan:
     """Distinct requests in the order to run them, with the places that each one fills."""
 
     tokenizer: Any
-    places: dict[Request, list[Place]] = field(default_factory=dict)
+    places: dict[Asked, list[Place]] = field(default_factory=dict)
     refused: dict[Place, str] = field(default_factory=dict)
     _prompts: dict[_PromptKey, tuple[int, ...] | str] = field(default_factory=dict)
+    _scored: dict[_ScoredKey, Any] = field(default_factory=dict)
 
     def add(self, case: PlannedCase, intervention: Intervention | None) -> None:
         """Add all requests of a case, or none when one of its prompts cannot be rendered.
@@ -145,16 +151,18 @@ class Plan:
         case: PlannedCase,
         intervention: Intervention | None,
         refused: dict[Place, str] | None = None,
-    ) -> list[tuple[Place, Request]]:
+    ) -> list[tuple[Place, Asked]]:
         """All requests of a case, with the place that each one fills.
 
-        A case that reads given texts asks for no completion at all. Samples without a usable
-        pair are left out, and noted in `refused` with the reason.
+        A case that reads by itself asks for nothing at all. Samples without a usable pair, or
+        without anything to score, are left out, and noted in `refused` with the reason.
         """
+        if case.measure.scores:
+            return self._scorings(case, intervention, refused)
         if case.measure.reads:
             return []
         check_tokenizer(case.experiment, self.tokenizer)
-        found = []
+        found: list[tuple[Place, Asked]] = []
         for sample in case.task.samples:
             prompt = self._prompt(case, sample)
             for draw in range(case.experiment.sampling.draws):
@@ -163,6 +171,38 @@ class Plan:
                     found.append((place, _request(case, sample, prompt, draw, intervention)))
                 elif refused is not None:
                     refused[place] = prompt
+        return found
+
+    def scored(self, case: PlannedCase, sample: Sample) -> Any:
+        """What a case's measure asks of a sample, or in text why that is nothing; the conditions of
+        a sweep share it.
+        """
+        style = case.experiment.prompt.style
+        key = (case.measure.name, case.task, sample, style)
+        if key not in self._scored:
+            try:
+                asked = case.measure.asked_of(self.tokenizer, case.task, sample, style)
+            except TaskError as error:
+                asked = str(error).removeprefix(f"{sample.id}: ")
+            self._scored[key] = asked
+        return self._scored[key]
+
+    def _scorings(
+        self,
+        case: PlannedCase,
+        intervention: Intervention | None,
+        refused: dict[Place, str] | None,
+    ) -> list[tuple[Place, Asked]]:
+        """One scoring for every sample of a case."""
+        found: list[tuple[Place, Asked]] = []
+        for sample in case.task.samples:
+            place = Place(case.id, sample.id, 0)
+            prompt, asked = self._prompt(case, sample), self.scored(case, sample)
+            if isinstance(prompt, str) or isinstance(asked, str):
+                if refused is not None:
+                    refused[place] = prompt if isinstance(prompt, str) else asked
+            else:
+                found.append((place, Scoring(prompt, asked.continuations, intervention)))
         return found
 
     def prompt_text(self, case: PlannedCase, sample: Sample) -> str:

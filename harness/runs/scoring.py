@@ -196,6 +196,11 @@ def _warnings(
     if broken:
         yield f"{broken} of {len(draws)} completions ended in logits that are not finite"
     yield from _doubts(draws)
+    yield from did_nothing(counts)
+
+
+def did_nothing(counts: Mapping[str, int]) -> Iterator[str]:
+    """That a mask changed nothing, where it did not."""
     if counts.get("routed") and not counts["changed"]:
         yield f"the mask changed none of {counts['routed']} routing decisions: it did nothing"
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from harness.engines.contract import Request
+from harness.engines.contract import Asked
 
 
-def left_to_others(needed: Mapping[int, Sequence[Request]], part: int) -> list[Request]:
+def left_to_others(needed: Mapping[int, Sequence[Asked]], part: int) -> list[Asked]:
     """Which of the requests that a part needs are another part's to make first.
 
     Args:

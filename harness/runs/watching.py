@@ -34,6 +34,12 @@ class StreamWatch:
         self.seconds = 0.0
         self.waiting = 0
         """Requests of all streams that the engine has not completed."""
+        self.scorings = 0
+        """Scorings of all streams that it has not completed."""
+        self.scoring = False
+        """Whether it scores now, and does not generate."""
+        self._scored = 0
+        self._scoring_seconds = 0.0
         self._counts = counts
         self._progress = progress
         self._cases = cases
@@ -57,6 +63,7 @@ class StreamWatch:
         now = self._clock()
         self.seconds += now - self._mark
         self._counts.seconds += now - self._mark
+        self._scoring_seconds += (now - self._mark) * self.scoring
         self._mark = now
 
     def ended(self, length: int, *, cut: bool) -> None:
@@ -65,6 +72,11 @@ class StreamWatch:
         self._done += 1
         self._ending = max(0, self._ending - 1)
         self._estimate.ended(length, cut=cut)
+
+    def scored(self) -> None:
+        """A scoring is complete."""
+        self.scorings -= 1
+        self._scored += 1
 
     def read(self, tokens: int) -> None:
         """Tokens of prompts were read."""
@@ -100,6 +112,8 @@ class StreamWatch:
         # What ended in this very pass is no longer in flight, and was not handed on yet.
         begun = len(self._estimate.in_flight) + self._ending
         left = self._estimate.left(max(0, self.waiting - begun))
+        if self.scoring:  # each takes what those before took; what is generated comes elsewhere
+            left = self._scoring_seconds / self._scored * self.scorings if self._scored else None
         if left is None or self._begun is None:
             return None
         between = max(0.0, self._mark - self._begun - self.seconds)

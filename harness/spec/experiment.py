@@ -174,7 +174,7 @@ class Experiment(Settings):
     prompt: PromptSettings = PromptSettings()
     measure: Annotated[str, registered(registry.measures)] = "generate"
     """generate: answers that are scored; forward: forward passes over the reference answer in both
-    chat styles; or another registered measure."""
+    chat styles; likelihood: how likely it is behind its prompt; or another registered measure."""
     forward: ForwardSettings = ForwardSettings()
     metrics: list[Annotated[str, registered(registry.metrics)]] = []
     """Registered metrics that are counted beside the task's own, such as median_tokens."""

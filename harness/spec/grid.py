@@ -151,8 +151,10 @@ def _check(experiment: Experiment) -> None:
                 raise FieldError(
                     f"{name}[{position}]", f"{displayed(value)} is in the list twice; remove one"
                 )
-    for axis, why in measure_named(experiment.measure).fixed.items():
-        if axis in axes:
+    fixed = measure_named(experiment.measure).fixed
+    for axis in axes:
+        why = fixed.get(axis, fixed.get(axis.partition(".")[0]))
+        if why is not None:
             raise FieldError(f"axes.{axis}", why)
     total = prod(len(values) for values in axes.values())
     if total > MOST_CASES:

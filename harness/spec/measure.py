@@ -30,14 +30,18 @@ class Measure:
         run: `(engine, case, intervention, folder, told) -> CaseResult` for a case that reads given
             texts. `folder` is shared by all of its cases and runs; what lies in it and goes with
             the report is the folder that the result's `artefacts` names. `told` takes the number of
-            samples that are done. None: the case asks for completions, which its task scores.
+            samples that are done.
+        asks: `(tokenizer, task, sample, style) -> asked`: what is scored behind a sample's prompt;
+            `asked.continuations` are token ids. They are asked, stored and shared as completions.
+        values: `(asked, scored) -> {metric: value}` of such a sample. With neither `run` nor
+            `asks` a case asks for completions, which its task scores.
         metrics: The metrics (`MetricEntry`) of such a case, the primary one first; those that need
             what a model lacks are left out.
         styles: `(experiment) -> {style: field}`, the prompt styles that are read, with the field of
             the spec that asks for each; by default none.
         needs: `(experiment) -> Declared`, what an engine must be told before it starts.
         readings: Sequences that are read of each sample: what a case costs.
-        fixed: Fields that cannot be an axis, each with the reason and the remedy.
+        fixed: Fields that cannot be an axis, or whole sections, each with the reason and the remedy.
         figures: `(case of the report, folder) -> (name, figure), ...` of the files of a case.
     """
 
@@ -45,6 +49,8 @@ class Measure:
     noun: str
     summary: str
     run: Part | None = None
+    asks: Part | None = None
+    values: Part | None = None
     metrics: str | tuple[Any, ...] = ()
     styles: Part | None = None
     needs: Part | None = None
@@ -55,7 +61,12 @@ class Measure:
     @property
     def reads(self) -> bool:
         """Whether it reads given texts; what does not asks for completions."""
-        return self.run is not None
+        return self.run is not None or self.scores
+
+    @property
+    def scores(self) -> bool:
+        """Whether what it reads is asked for as completions are, and read by `Engine.score`."""
+        return self.asks is not None
 
     def entries(self) -> tuple[Any, ...]:
         """Its metrics (`MetricEntry`), the primary one first; none where a task has them."""
@@ -66,6 +77,17 @@ class Measure:
         """What runs a case that reads."""
         assert self.run is not None
         found: Callable[..., Any] = registry.loaded(self.run)
+        return found
+
+    def asked_of(self, tokenizer: Any, task: Any, sample: Any, style: Any) -> Any:
+        """What is scored of a sample. Raises TaskError where there is nothing to score."""
+        assert self.asks is not None
+        return registry.loaded(self.asks)(tokenizer, task, sample, style)
+
+    def values_of(self, asked: Any, scored: Any) -> Mapping[str, Any]:
+        """A sample's metrics, from what was asked of it and what came back."""
+        assert self.values is not None
+        found: Mapping[str, Any] = registry.loaded(self.values)(asked, scored)
         return found
 
     def styles_of(self, experiment: Any) -> Mapping[Any, str]:

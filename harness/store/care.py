@@ -18,7 +18,7 @@ from harness.store.completions import FORMAT, shards
 from harness.store.hidden_states import kept_states
 from harness.store.journal import Line, encoded, in_use, lines, unusable
 from harness.store.record_shapes import ENGINE, RECORD
-from harness.store.records import completion_from, usage_from
+from harness.store.records import completion_from, scored_from, usage_from
 from harness.store.verdicts import score_from
 
 Chosen = Callable[[dict[str, Any]], bool]
@@ -26,6 +26,7 @@ Chosen = Callable[[dict[str, Any]], bool]
 #: What can be told of a record by its kind alone; vectors are of several makes.
 _DECODERS: dict[str, Callable[[Any], object]] = {
     "completion": completion_from,
+    "scores": scored_from,
     "ordering": usage_from,
     "engine": ENGINE.validate_python,
     "verdict": score_from,
@@ -40,7 +41,9 @@ class Kept:
     fingerprint: str
     settings: dict[str, str] = field(default_factory=dict)
     completions: int = 0
+    scorings: int = 0
     tokens: int = 0
+    """Of completions."""
     size: int = 0
     newest: int = 0
 
@@ -100,6 +103,8 @@ def contents(directory: Path) -> list[Kept]:
             elif record["kind"] == "completion":
                 engine.completions += 1
                 engine.tokens += len(record["value"]["tokens"])
+            elif record["kind"] == "scores":
+                engine.scorings += 1
     return sorted(kept.values(), key=lambda each: -each.newest)
 
 

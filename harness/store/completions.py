@@ -4,9 +4,10 @@
   write at once. Later files win over earlier ones; names sort by time.
 - A key is the SHA-256 of the engine's fingerprint (content of the weights, settings that may change
   numbers, library versions) and the request's content. What was changed in place is another key.
-- Completions are not the only records: the orderings that were measured on a model are kept under
-  the same rule, and so is which fingerprint an engine turned out to have (`deferred.py`). Verdicts
-  have keys of their own kind, without an engine (`verdicts.py`).
+- Scores of given continuations are kept as completions are. Nor are these the only records: the
+  orderings that were measured on a model are kept under the same rule, and so is which fingerprint
+  an engine turned out to have (`deferred.py`). Verdicts have keys of their own kind, without an
+  engine (`verdicts.py`).
 - Memory holds one offset per key; what is stored is read when it is asked for.
 """
 
@@ -25,18 +26,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from harness.engines.contract import Completion
+from harness.engines.contract import Asked, Completion, Reply, Scored, Scoring
 from harness.errors import ReadOnlyError, StoreError
 from harness.files.atomic import READ_ONLY, check_writable
 from harness.options import spelled
 from harness.store.journal import Format, Journal, in_use, line_at, lines, unusable
 from harness.store.record_shapes import RECORD
-from harness.store.records import completion_from, completion_json
+from harness.store.records import completion_from, completion_json, scored_from, scored_json
 
 FORMAT = Format("titrate completions", 1)
 PATTERN = "completions-*.jsonl"
 
-Kind = Literal["completion", "ordering", "vectors", "engine", "verdict"]
+Kind = Literal["completion", "scores", "ordering", "vectors", "engine", "verdict"]
 
 Value = TypeVar("Value")
 
@@ -102,6 +103,17 @@ class CompletionStore:
             StoreError: it cannot be written; what was stored before is not harmed.
         """
         self.put_value(key, completion_json(completion), "completion", engine)
+
+    def reply(self, key: str, asked: Asked) -> Reply | None:
+        """What is stored for a request or a scoring with this key, or None."""
+        return self.value(key, scored_from) if isinstance(asked, Scoring) else self.get(key)
+
+    def put_reply(self, key: str, reply: Reply, engine: str) -> None:
+        """Store a completion, or scores, as `put` does."""
+        if isinstance(reply, Scored):
+            self.put_value(key, scored_json(reply), "scores", engine)
+        else:
+            self.put(key, reply, engine)
 
     def value(self, key: str, decode: Callable[[Any], Value] = _plain) -> Value | None:
         """What is stored under a key, or None.

@@ -29,6 +29,8 @@ _List = Strict(strict=False)
 Tokens: TypeAlias = Annotated[tuple[Natural, ...], _List]
 Floats: TypeAlias = Annotated[tuple[float, ...], _List]
 Texts: TypeAlias = Annotated[tuple[Text, ...], _List]
+Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @with_config(_STRICT)
@@ -43,6 +45,15 @@ class CompletionShape(TypedDict):
     error: Text | None
     traces: NotRequired[dict[Text, Floats]]
     states: NotRequired[dict[Text, Floats]]
+
+
+@with_config(_STRICT)
+class ScoredShape(TypedDict):
+    """The scores of continuations; only scorings without an error are kept."""
+
+    log_probabilities: Annotated[tuple[Annotated[tuple[Finite, ...], _List], ...], _List]
+    greedy: Annotated[tuple[Annotated[tuple[bool, ...], _List], ...], _List]
+    counts: dict[Text, int]
 
 
 @with_config(_STRICT)
@@ -92,10 +103,6 @@ class UsageShape(TypedDict):
     expression: Text
     layers: Annotated[tuple[Natural, ...], _List]
     values: Annotated[tuple[Floats, ...], _List]
-
-
-Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
-Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @with_config(_STRICT)
@@ -233,6 +240,7 @@ class MachineShape(TypedDict):
 
 
 COMPLETION = TypeAdapter(CompletionShape)
+SCORED = TypeAdapter(ScoredShape)
 RESULT = TypeAdapter(ResultShape)
 FINDING = TypeAdapter(FindingShape)
 USAGE = TypeAdapter(UsageShape)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.engines.contract import Completion
+from harness.engines.contract import Completion, Scored
 from harness.errors import StoreError, TitrateError
 from harness.files.portable import local, portable
 from harness.interventions.kind import intervention_from
@@ -226,6 +226,24 @@ def _completion(shape: shapes.CompletionShape) -> Completion:
         traces=shape.get("traces", {}),
         states=shape.get("states", {}),
     )
+
+
+def scored_json(scored: Scored) -> dict[str, Any]:
+    """Scores as JSON values."""
+    return {
+        "log_probabilities": scored.log_probabilities,
+        "greedy": scored.greedy,
+        "counts": dict(scored.counts),
+    }
+
+
+def scored_from(document: Any) -> Scored:
+    """The scores that `scored_json` described. Raises ValueError for anything else."""
+    shape = shapes.SCORED.validate_python(document)
+    lengths = ([len(each) for each in shape[name]] for name in ("log_probabilities", "greedy"))
+    if len({tuple(each) for each in lengths}) != 1:
+        raise ValueError("scores have a log-probability and a flag for every token")
+    return Scored(shape["log_probabilities"], shape["greedy"], shape["counts"])
 
 
 def _draw_json(draw: DrawResult) -> dict[str, Any]:

@@ -134,6 +134,14 @@ class Task(ABC):
     def reference(self, sample: Sample) -> Reference:
         """The ideal continuation of the sample's prompt in the chat styles."""
 
+    def distractors(self, sample: Sample) -> tuple[str, ...]:
+        """Wrong answers to choose from beside the reference's: each in the place of its `answer`.
+
+        All samples of a task have some, or none has any.
+        """
+        del sample
+        return ()
+
     def scored_here(self, *, unsafe_code: bool) -> Task:
         """This task, found to be scorable on this machine before any answer is asked for.
 

@@ -161,6 +161,15 @@ class MicroHumanEval(CodeTask):
         """The evaluation problems, the same on every machine."""
         return cls(_samples())
 
+    def distractors(self, sample: Sample) -> tuple[str, ...]:
+        """Mutants of the solution in one constant, all of which the sample's tests tell from it;
+        where it has no constant, the function that gives back what it is given.
+        """
+        body = self.reference(sample).answer
+        parameter = sample.record["prompt"].partition("(")[2].partition(")")[0]
+        found = dict.fromkeys(single_constant_mutants(body))
+        return tuple(found) or (f"    return {parameter}",)
+
 
 def _draw_operation(random: Random, kind: Kind, program: Program, *, last: bool) -> Operation:
     """An operation on `kind`; no operation twice in a row, and a truth value only at the end."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from harness.engines.contract import Capture, Reading, Request, SamplingRules, Stop
+from harness.engines.contract import Capture, Reading, Request, SamplingRules, Scoring, Stop
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.residual import Condition, Term
@@ -192,6 +192,32 @@ def readings(config: Any, seed: int = 1) -> list[Reading]:
         )
         found.append(Reading(tokens, capture, each, len(tokens) - number % 3))
     return found
+
+
+def scorings(config: Any, seed: int = 2) -> list[Scoring]:
+    """Every intervention on several continuations, some alike, of one token or of none.
+
+    Contexts are empty, part of each other, partly generated; some are asked again with other
+    continuations.
+    """
+    draw = random.Random(seed)
+    texts = [(), *prompts(config.vocab_size, seed)]
+    found = []
+    for number, each in enumerate(interventions(config, seed)):
+        context = texts[number % len(texts)]
+        shared = tuple(draw.randrange(1, config.vocab_size) for _ in range(9))
+        continuations = (
+            shared,
+            shared[:1],
+            (),
+            (*shared[:4], draw.randrange(1, config.vocab_size)),
+            (draw.randrange(config.vocab_size),),
+        )
+        continued = draw.choice((0, 0, min(2, len(context))))
+        found.append(Scoring(context, continuations[: 1 + number % 5], each, continued))
+        if number % 4 == 0:
+            found.append(Scoring(context, (*continuations[::-2], shared), each, continued))
+    return draw.sample(found, len(found))
 
 
 def _points(chosen: dict[int, list[int]]) -> tuple[tuple[int, int], ...]:

@@ -18,7 +18,15 @@ from typing import Any
 
 import torch
 
-from harness.engines.contract import Activations, Completion, Engine, Reading, Request
+from harness.engines.contract import (
+    Activations,
+    Completion,
+    Engine,
+    Reading,
+    Request,
+    Scored,
+    Scoring,
+)
 from harness.engines.decoding.noise import noise_key
 from harness.engines.decoding.rules import RowRules, choose
 from harness.interventions.residual import Term
@@ -49,6 +57,12 @@ class Reference:
         """What is wrong with what an engine reads, by position."""
         read = dict(engine.forward(readings))
         found = {at: self.complaint_of(each, read[at]) for at, each in enumerate(readings)}
+        return {at: complaint for at, complaint in found.items() if complaint}
+
+    def complaints_of_scores(self, engine: Engine, scorings: Sequence[Scoring]) -> dict[int, str]:
+        """What is wrong with an engine's scores, by position."""
+        scored = dict(engine.score(scorings))
+        found = {at: self.complaint_of_scores(each, scored[at]) for at, each in enumerate(scorings)}
         return {at: complaint for at, complaint in found.items() if complaint}
 
     def complaint(self, request: Request, completion: Completion) -> str | None:
@@ -113,6 +127,31 @@ class Reference:
             gap = float((values.double() - expected).abs().max())
             if not gap < CLOSE:
                 return f"{name} are {gap:.2g} away"
+        return None
+
+    def complaint_of_scores(self, scoring: Scoring, found: Scored) -> str | None:
+        """What is wrong with the scores of a scoring; None if nothing is."""
+        context, counts = scoring.context, Counter[str]()
+        if found.error is not None or len(found.greedy) != len(scoring.continuations):
+            return f"failed: {found.error}"
+        for index, continuation in enumerate(scoring.continuations):
+            fed = (*context, *continuation[:-1])
+            expected = [(0.0, False)] * (not context and len(continuation) > 0)
+            if continuation and fed:
+                seen = self._read(fed, scoring.intervention, scoring.prompt_length)
+                counts.update(seen.counts(scoring.intervention, len(fed)))
+                for at in range(len(context) + len(expected), len(context) + len(continuation)):
+                    scores = seen.logits[at - 1].log_softmax(-1)
+                    token = continuation[at - len(context)]
+                    expected.append((float(scores[token]), bool(scores[token] == scores.max())))
+            own = [*zip(found.log_probabilities[index], found.greedy[index], strict=True)]
+            if len(own) != len(expected):
+                return f"continuation {index} has {len(own)} scores of {len(expected)}"
+            for at, ((mine, best), (theirs, greedy)) in enumerate(zip(own, expected, strict=True)):
+                if not abs(mine - theirs) < CLOSE or best != greedy:
+                    return f"continuation {index} at {at}: {mine}, {best}, not {theirs}, {greedy}"
+        if dict(found.counts) != dict(counts):
+            return f"counts {dict(found.counts)}, and not {dict(counts)}"
         return None
 
     @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.metrics.forward import METRICS
+from harness.metrics.likelihood import METRICS as LIKELIHOOD
 from harness.metrics.lookup import directionless, metric_of
 
 FORWARD = [entry.name for entry in METRICS]
@@ -15,6 +16,16 @@ def test_only_a_loss_of_forward_passes_has_a_direction_and_none_is_a_share(metri
     kind = metric_of("forward", metric)
     assert kind.good == ("lower" if metric.startswith("nll_") else "neither")
     assert not kind.share
+
+
+def test_a_likelihood_is_better_the_likelier_the_reference_is():
+    kinds = {entry.name: metric_of("likelihood", entry.name) for entry in LIKELIHOOD}
+    assert {name: kind.good for name, kind in kinds.items()} == {
+        "reference_nll": "lower",
+        "reference_greedy": "higher",
+        "choice_accuracy": "higher",
+    }
+    assert [name for name, kind in kinds.items() if not kind.share] == ["reference_nll"]
 
 
 def test_a_tasks_metric_is_a_share_and_higher_is_better_whatever_it_is_called():

@@ -72,3 +72,19 @@ def test_models_that_were_not_met_yet_are_taken_to_be_as_slow(clock):
         stream.step([2])
         left.append(told.left[-1])
     assert left[1] == pytest.approx(3 * left[0] + 20.0)
+
+
+def test_scorings_take_what_those_before_took(clock):
+    counts, told = Counts(cases_total=2, cases_met=2), Told()
+    stream = watch(clock, counts, told, 0)
+    stream.scoring, stream.scorings = True, 30
+    clock.now = 4.0
+    stream.read(100)
+    assert told.left[-1] is None
+    for _ in range(10):
+        stream.scored()
+    clock.now = 5.0
+    stream.read(100)
+    assert told.left[-1] == pytest.approx(5.0 / 10 * 20)
+    stream.close()
+    assert counts.left is None

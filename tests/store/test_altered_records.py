@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness.engines.contract import Completion
+from harness.engines.contract import Completion, Scored, Scoring
 from harness.errors import TitrateError
 from harness.interventions.array import Array
 from harness.interventions.router_mask.description import RouterMask
@@ -27,7 +28,14 @@ from harness.store.completions import CompletionStore
 from harness.store.folder import Manifest, RunFolder, runs_below
 from harness.store.journal import encoded
 from harness.store.record_shapes import ENGINE
-from harness.store.records import completion_json, from_json, record_lines, to_json, usage_from
+from harness.store.records import (
+    completion_json,
+    from_json,
+    record_lines,
+    scored_json,
+    to_json,
+    usage_from,
+)
 from harness.store.results import CaseResult, Departure, InvariantResult, UsageMap
 from tests.runs.small import experiment, mask, result_of
 from tests.store.altered import JSON, altered
@@ -117,6 +125,32 @@ def test_a_completion_that_is_none_is_as_if_it_had_not_been_stored(shard, record
     else:
         assert hash((found.tokens, found.text, found.finish_reason, found.log_probabilities))
         assert all(type(token) is int and token >= 0 for token in found.tokens)
+        assert warnings == []
+
+
+SCORED = Scored(((-0.5, -1.0), ()), ((True, False), ()), {"changed": 3})
+SCORES = {**RECORD, "kind": "scores", "value": plain(scored_json(SCORED))}
+
+
+@LESS
+@given(altered(SCORES))
+@example(SCORES)
+@example({**SCORES, "value": {**SCORES["value"], "greedy": [[True], []]}})
+@example({**SCORES, "value": {**SCORES["value"], "log_probabilities": [[-0.5, math.nan], []]}})
+def test_scores_that_are_none_are_as_if_they_had_not_been_stored(shard, record):
+    head = encoded({"format": STORED.name, "version": STORED.version})
+    shard.write_bytes(head + encoded(record))
+    warnings = []
+    store = CompletionStore(shard.parent, warn=warnings.append)
+    found = store.reply(KEY, Scoring((), ()))
+    whole, damages = verify(shard.parent)
+    assert whole + len(damages) == 1
+    if found is None:
+        assert len(warnings) == len(damages) or whole
+    else:
+        assert [*map(len, found.greedy)] == [*map(len, found.log_probabilities)]
+        assert all(math.isfinite(value) for each in found.log_probabilities for value in each)
+        assert found != SCORED or record["value"] == SCORES["value"]
         assert warnings == []
 
 

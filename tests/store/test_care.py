@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import main
-from harness.engines.contract import Completion
+from harness.engines.contract import Completion, Scored, Scoring
 from harness.errors import StoreError
 from harness.store import completions as store_module
 from harness.store.care import by_age_and_model, contents, existing_shards, prune, verify
@@ -65,6 +65,16 @@ def test_contents_are_told_by_engine_the_latest_first(folder):
     assert contents(folder)[0].newest == 3 * DAY
     heads = 2 * len(encoded({"format": "titrate completions", "version": 1}))
     assert a.size + b.size + heads == sum(path.stat().st_size for path in shards(folder))
+
+
+def test_scorings_are_counted_beside_completions_and_are_whole(folder):
+    store = CompletionStore(folder)
+    scored = Scored(((-0.5,),), ((True,),))
+    store.put_reply(key(8), scored, contents(folder)[0].fingerprint)
+    assert store.reply(key(8), Scoring((), ())) == scored
+    store.close()
+    assert [each.scorings for each in contents(folder)] == [1, 0]
+    assert verify(folder)[1] == []
 
 
 def test_a_whole_store_has_no_damage(folder):

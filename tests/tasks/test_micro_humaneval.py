@@ -45,6 +45,14 @@ def test_references_pass_in_both_chat_styles(style):
     assert details == {"passed [the fence continues the prompt]"}
 
 
+def test_every_problem_has_wrong_choices_and_none_of_them_passes():
+    wrong = [(sample, body) for sample in TASK.samples for body in TASK.distractors(sample)]
+    assert {sample.id for sample, _ in wrong} == set(TASK.by_id)
+    constant = [pair for pair in wrong if len(TASK.distractors(pair[0])) == 1]
+    assert len(constant) == 2
+    assert not any(score.correct for score in scores(constant))
+
+
 def test_no_single_constant_mutant_passes():
     mutants = [
         (sample, mutant)

@@ -1,9 +1,9 @@
 """The embedded engine: one transformers model, requests of any mixture in one stream.
 
 `generate` keeps a fixed number of slots busy: as sequences end, waiting ones take their slots, so
-that a sweep's conditions share every forward pass. `forward` reads given tokens in padded batches.
-See `slots.py` for the cache, `decoding.py` for the loop, `row_interventions.py` for what is done to
-the rows.
+that a sweep's conditions share every forward pass. `score` and `forward` read given tokens, in
+padded batches. See `slots.py` for the cache, `decoding.py` for the loop, `scoring.py` for scores,
+`row_interventions.py` for what is done to the rows.
 """
 
 from __future__ import annotations
@@ -20,15 +20,26 @@ import psutil
 import torch
 import transformers
 
-from harness.engines.contract import Activations, Completion, Reading, Request, Watch
+from harness.engines.contract import (
+    Activations,
+    Completion,
+    Reading,
+    Request,
+    Scored,
+    Scoring,
+    Watch,
+)
 from harness.engines.decoding.rounds import in_rounds, policy_of, rows_of
 from harness.engines.decoding.rules import initial_states
+from harness.engines.scoring import check_scoring
 from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.passes import Work
 from harness.engines.transformers.prefixes import BLOCK, prefix_key
 from harness.engines.transformers.reading import read
 from harness.engines.transformers.readout import Readout
+from harness.engines.transformers.row_interventions import InterventionSet
+from harness.engines.transformers.scoring import score
 from harness.engines.transformers.slots import rounded_columns
 from harness.engines.transformers.stage import Stage
 from harness.engines.transformers.trial import check_model
@@ -174,6 +185,21 @@ class TransformersEngine:
             context=self._context,
             watch=self.watch,
         )
+
+    def score(self, scorings: Iterable[Scoring]) -> Iterator[tuple[int, Scored]]:
+        """Yield `(position, scored)` as scorings finish; refused ones come first."""
+        interventions = InterventionSet(self.loaded.model, slots=1, columns=1)
+        accepted: list[tuple[int, Scoring]] = []
+        for position, scoring in enumerate(scorings):
+            try:
+                check_scoring(scoring, self._context, self._vocabulary)
+                interventions.check(scoring.intervention)
+            except (RequestError, FieldError, ModelError) as error:
+                yield position, Scored(error=str(error))
+            else:
+                accepted.append((position, scoring))
+        with experts_as(self.loaded.model, strict=self._strict):
+            yield from score(self.loaded, accepted, apart=self._strict, watch=self.watch)
 
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
         """Yield `(position, activations)`; an impossible reading raises `RequestError`."""

@@ -53,9 +53,10 @@ def experts_implementation(model: Any, *, strict: bool) -> str | None:
     """How products of experts are made: None for a model without, or without a choice.
 
     Grouped products change shape with what the other rows route where, so `strict` makes every
-    token's own.
+    token's own. What a stream has put in place while it runs is the model's own in other words.
     """
     own: str | None = getattr(model.config, "_experts_implementation", None)
+    own = "grouped_mm" if own == NAME else own
     return "batched_mm" if strict and own else own
 
 

@@ -58,7 +58,7 @@ class LogitRows:
         """Exchange two slots' rows."""
         self._tables.swap(one, other)
 
-    def begin(self, slots: slice, positions: torch.Tensor) -> None:
+    def begin(self, slots: slice, positions: torch.Tensor, columns: torch.Tensor) -> None:
         """Nothing."""
 
     def end(self) -> None:

@@ -35,7 +35,11 @@ class AttentionMasks:
             )
 
     def build(
-        self, queries: torch.Tensor, keys: torch.Tensor, dtype: torch.dtype
+        self,
+        queries: torch.Tensor,
+        keys: torch.Tensor,
+        dtype: torch.dtype,
+        branches: torch.Tensor | None = None,
     ) -> torch.Tensor | dict[str, torch.Tensor]:
         """Masks for queries at positions [R, T] over keys at positions [R, K] or [K].
 
@@ -43,10 +47,16 @@ class AttentionMasks:
         seen by nobody. A padding query (position -1) sees itself or column 0, because a row of
         zeros in a softmax would be NaN. Additive, 0 or the lowest finite value: every kernel takes
         that, while a boolean mask would be turned into it anew in every layer.
+
+        Where queries are keys, `branches` [R, T] makes trees of rows: tokens of branch 0 are seen
+        by all, those of another branch within it alone.
         """
         keys = keys.expand(queries.shape[0], keys.shape[-1])
         distance = queries[:, :, None] - keys[:, None, :]
         seen = (distance >= 0) & (keys[:, None, :] >= 0)
+        if branches is not None:
+            trunk = branches[:, None, :] == 0
+            seen &= trunk | (branches[:, None, :] == branches[:, :, None])
         nothing = queries < 0
         fallback = torch.eye(
             queries.shape[1], keys.shape[-1], dtype=torch.bool, device=queries.device

@@ -31,6 +31,7 @@ class PlaceTables:
         self._made = torch.zeros(slots, columns + 1, dtype=torch.int16, device=self._device)
         self._slots_of_pass: slice | None = None
         self._positions = torch.empty(0)
+        self._columns = torch.empty(0)
         self._doses: list[torch.Tensor] = []
 
     def widen(self, terms: Sequence[Term]) -> None:
@@ -66,13 +67,13 @@ class PlaceTables:
         for layer in self._layers:
             layer.swap(one, other)
 
-    def begin(self, slots: slice, positions: torch.Tensor) -> None:
+    def begin(self, slots: slice, positions: torch.Tensor, columns: torch.Tensor) -> None:
         """Compute the doses of the coming pass; places where no row has any stay out of it."""
         layers = [layer for layer in self._layers if any(layer.used[slots])]
         if not layers:
             return
         self._slots_of_pass = slots
-        self._positions = positions.to(self._device)
+        self._positions, self._columns = positions.to(self._device), columns.to(self._device)
         self._made_in_pass = torch.zeros_like(self._positions, dtype=torch.int16)
         self._in_pass = layers
         self._doses = [layer.doses(slots, self._positions) for layer in layers]
@@ -83,7 +84,7 @@ class PlaceTables:
         if slots is None:
             return
         spare = self._made.shape[1] - 1
-        columns = torch.where(self._positions < 0, spare, self._positions)
+        columns = torch.where(self._columns < 0, spare, self._columns)
         self._made[slots].scatter_(1, columns, self._made_in_pass)
 
     def count(self, slot: int, columns: int) -> int:

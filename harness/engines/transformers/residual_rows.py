@@ -81,11 +81,11 @@ class ResidualRows:
             tables.swap(one, other, columns)
         self._steered[one], self._steered[other] = self._steered[other], self._steered[one]
 
-    def begin(self, slots: slice, positions: torch.Tensor) -> None:
+    def begin(self, slots: slice, positions: torch.Tensor, columns: torch.Tensor) -> None:
         """Lay out every place's doses for the coming pass, once."""
         if any(self._steered[slots]):
             for tables in self._places.values():
-                tables.begin(slots, positions)
+                tables.begin(slots, positions, columns)
 
     def end(self) -> None:
         """The pass is over: write what it counted to the columns of its tokens."""

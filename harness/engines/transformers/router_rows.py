@@ -24,7 +24,7 @@ class _Pass:
     """The pass that is running: R rows x T columns, N = R x T tokens."""
 
     slots: slice
-    positions: torch.Tensor
+    columns: torch.Tensor
     rows: Mapping[str, torch.Tensor | None]  # [N, routers, ...], None where all rows are 0
     counts: torch.Tensor  # [2, N]: routing decisions changed, and emptied
 
@@ -92,7 +92,7 @@ class RouterRows:
             table[[one, other], :columns] = table[[other, one], :columns]
         self._tables.swap(one, other)
 
-    def begin(self, slots: slice, positions: torch.Tensor) -> None:
+    def begin(self, slots: slice, positions: torch.Tensor, columns: torch.Tensor) -> None:
         """Lay out the rows token by token, once for all layers of the coming pass."""
         if not any(self._tables.used[slots]):
             self._pass = None
@@ -100,7 +100,7 @@ class RouterRows:
         width = positions.shape[1]
         self._pass = _Pass(
             slots,
-            positions,
+            columns,
             {
                 name: None if rows is None else rows.repeat_interleave(width, dim=0)
                 for name, rows in self._tables.rows(slots).items()
@@ -114,7 +114,7 @@ class RouterRows:
         if current is None:
             return
         spare = self._changed.shape[1] - 1
-        columns = torch.where(current.positions < 0, spare, current.positions)
+        columns = torch.where(current.columns < 0, spare, current.columns)
         for table, counts in zip((self._changed, self._emptied), current.counts, strict=True):
             table[current.slots].scatter_(1, columns, counts.view_as(columns))
 

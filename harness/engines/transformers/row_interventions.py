@@ -53,8 +53,8 @@ class RowInterventions(Protocol):
     def swap(self, one: int, other: int, columns: int) -> None:
         """Two sequences changed places."""
 
-    def begin(self, slots: slice, positions: torch.Tensor) -> None:
-        """Announce a pass over tokens at positions [R, T]; -1 marks padding."""
+    def begin(self, slots: slice, positions: torch.Tensor, columns: torch.Tensor) -> None:
+        """Announce a pass over tokens at positions [R, T], counted at `columns`; -1: padding."""
 
     def end(self) -> None:
         """The pass is over, or has failed."""
@@ -127,11 +127,17 @@ class InterventionSet:
                 rows.detach()
 
     @contextmanager
-    def applied(self, slots: slice, positions: torch.Tensor) -> Iterator[None]:
-        """The pass inside is over neighbouring slots, at positions [R, T] (-1: padding)."""
+    def applied(
+        self, slots: slice, positions: torch.Tensor, columns: torch.Tensor | None = None
+    ) -> Iterator[None]:
+        """The pass inside is over neighbouring slots, at positions [R, T] (-1: padding).
+
+        `columns` [R, T] are where its tokens are counted, if these are not their positions.
+        """
+        columns = positions if columns is None else columns
         try:
             for rows in self._kinds.values():
-                rows.begin(slots, positions)
+                rows.begin(slots, positions, columns)
             yield
         finally:
             for rows in self._kinds.values():

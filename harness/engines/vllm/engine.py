@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,11 +21,14 @@ from harness.engines.contract import (
     FinishReason,
     Reading,
     Request,
+    Scored,
+    Scoring,
     Watch,
 )
 from harness.engines.declared import Declared
 from harness.engines.decoding.endings import Endings
-from harness.engines.vllm import deaths, reading
+from harness.engines.scoring import check_scoring
+from harness.engines.vllm import deaths, reading, scoring
 from harness.engines.vllm.availability import check_served
 from harness.engines.vllm.canary import check_reached
 from harness.engines.vllm.conditions import Conditions, Lease
@@ -34,6 +37,7 @@ from harness.engines.vllm.ignored import check_ignored
 from harness.engines.vllm.layout import check_layout
 from harness.engines.vllm.requests import Refusals, parameters, prompt_of, rejections
 from harness.engines.vllm.running import Running
+from harness.engines.vllm.scoring import Branch, ScoringRun
 from harness.engines.vllm.self_test import check_untouched
 from harness.engines.vllm.start import described, is_eager, prepare, sequences, start
 from harness.engines.vllm.workers import Workers
@@ -125,6 +129,30 @@ class VllmEngine:
             else:
                 waiting.append((position, request))
         yield from self._run(waiting)
+
+    def score(self, scorings: Iterable[Scoring]) -> Iterator[tuple[int, Scored]]:
+        """Yield `(position, scored)` as scorings finish; refused ones come first."""
+        run = ScoringRun()
+        for position, each in enumerate(scorings):
+            try:
+                check_scoring(each, self._columns - 1, self._facts.vocabulary)
+                self._refusals.check_intervention(each.intervention)
+                self._allow(Declared.of([each.intervention]))
+            except (RequestError, FieldError, ModelError) as error:
+                yield position, Scored(error=str(error))
+            else:
+                run.add(position, each)
+        try:
+            while run.waiting or run.running:
+                self._admit_branches(run)
+                for output in self._steps() if run.running else ():
+                    branch = run.ended(output)
+                    if branch is not None:
+                        run.take(branch, output, self._counted(branch), self._refusals.passed)
+                yield from run.scored()
+            yield from run.scored()
+        finally:
+            self._abandon(run.running)
 
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
         """Yield `(position, activations)`; an impossible reading raises `RequestError`."""
@@ -271,15 +299,36 @@ class VllmEngine:
                 lease.payload["captured"] = True
             prompt = prompt_of(each.tokens, each.intervention, each.prompt)
             try:
-                self._workers.write(lease.writes)
-                self._add(lease, prompt, reading.parameters(each, lease))
+                self._hand_in(lease, prompt, reading.parameters(each, lease))
             except rejections() as error:
-                lease.release(written=False)
                 raise RequestError(f"reading {position}: {error}") from error
-            except BaseException:  # interrupted: nobody else knows of this lease yet
-                lease.release(written=False)
-                raise
             running[lease.name] = position, each, lease
+
+    def _admit_branches(self, run: ScoringRun) -> None:
+        """Hand vLLM as many continuations as have room; what it rejects fails alone."""
+        while run.waiting and len(run.running) < self._window:
+            branch, asked = run.waiting[0], run.waiting[0].scoring
+            try:
+                lease = self._conditions.lease(asked.intervention, asked.prompt_length)
+                if lease is None:
+                    return
+                branch.lease = lease
+                prompt = prompt_of(branch.tokens, asked.intervention, asked.prompt_length)
+                self._hand_in(lease, prompt, scoring.parameters(branch))
+            except (RequestError, *rejections()) as error:  # type: ignore[misc]  # a tuple of types
+                run.reject(error)
+            else:
+                run.begin()
+
+    def _counted(self, branch: Branch) -> Sequence[int]:
+        """What the workers counted of a continuation that has ended; its rows are free then."""
+        counts: Sequence[int] = (0, 0, 0)
+        if branch.lease.payload.get("counted"):
+            counts = self._workers.counted({branch.lease.id: branch.length})[branch.lease.id]
+        branch.lease.release()
+        if self.watch is not None:
+            self.watch.read(branch.length)
+        return counts
 
     def _steps(self) -> list[Any]:
         with deaths.told():
@@ -293,11 +342,20 @@ class VllmEngine:
         with deaths.told():
             lease.id = self._engine.add_request(lease.name, prompt, given)
 
+    def _hand_in(self, lease: Lease, prompt: Any, given: Any) -> None:
+        """Write what a lease needs and hand its request to vLLM; it holds nothing if that fails."""
+        try:
+            self._workers.write(lease.writes)
+            self._add(lease, prompt, given)
+        except BaseException:  # interrupted, too: nobody else knows of this lease yet
+            lease.release(written=False)
+            raise
+
     def _abandon(self, running: Mapping[str, Any]) -> None:
         """Take what is still running out of vLLM; nothing is kept of it, and its rows are free."""
         if not running:
             return
-        leases = [each.lease if isinstance(each, Running) else each[2] for each in running.values()]
+        leases = [each[2] if isinstance(each, tuple) else each.lease for each in running.values()]
         for lease in leases:
             lease.release()
         self._engine.abort_request(list(running))

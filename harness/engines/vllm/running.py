@@ -69,11 +69,12 @@ class Running:
             text=endings.text(self),
             finish_reason=reason,
             log_probabilities=tuple(self.log_probabilities),
-            counts=self._counts(counted, routers),
+            counts=self.counted(counted, routers),
             distribution=self.distribution,
         )
 
-    def _counts(self, counted: Sequence[int], routers: int) -> dict[str, int]:
+    def counted(self, counted: Sequence[int], routers: int) -> dict[str, int]:
+        """What its intervention counted by name; the arguments are those of `completion`."""
         intervention, length = self.request.intervention, self.length
         mask = intervention.masked() if isinstance(intervention, RouterLogits) else None
         if mask is not None and mask.points:

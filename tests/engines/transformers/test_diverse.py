@@ -6,7 +6,7 @@ import pytest
 
 from harness.engines.transformers.engine import TransformersEngine
 from harness.invariants.tiny_models import tiny_model
-from tests.engines.diverse import readings, requests
+from tests.engines.diverse import readings, requests, scorings
 from tests.engines.reference64 import Reference
 
 
@@ -37,3 +37,10 @@ def test_diverse_requests_of_fixed_shapes_give_what_is_defined(loaded, reference
 def test_diverse_readings_give_what_is_defined(loaded, reference):
     asked = readings(loaded.model.config)
     assert reference.complaints_of(TransformersEngine(loaded), asked) == {}
+
+
+@pytest.mark.parametrize("determinism", ["fast", "strict"])
+def test_diverse_scorings_give_what_is_defined(loaded, reference, determinism):
+    asked = scorings(loaded.model.config)
+    engine = TransformersEngine(loaded, determinism=determinism)
+    assert reference.complaints_of_scores(engine, asked) == {}

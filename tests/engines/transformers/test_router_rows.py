@@ -40,7 +40,8 @@ def test_every_row_is_routed_and_counted_under_its_own_mask(moe, masks_, width, 
     plain = [site.module(states.flatten(0, 1)) for site in sites]
     rows.attach()
     try:
-        rows.begin(slots, torch.arange(width).expand(len(own), width))
+        positions = torch.arange(width).expand(len(own), width)
+        rows.begin(slots, positions, positions)
         routed = [site.module(states.flatten(0, 1)) for site in sites]
         rows.end()
     finally:
@@ -81,7 +82,8 @@ def test_masks_and_counts_follow_their_sequences(moe, masks_):
     (site, _) = router_sites(moe.model)
     rows.attach()
     try:
-        rows.begin(slice(0, 3), torch.arange(2).expand(3, 2))
+        positions = torch.arange(2).expand(3, 2)
+        rows.begin(slice(0, 3), positions, positions)
         site.module(hidden(3, 2).flatten(0, 1))
         rows.end()
     finally:
@@ -109,10 +111,10 @@ def test_a_pass_in_which_nobody_is_masked_gets_the_routers_own_output(moe, untou
     first = site.module.register_forward_hook(lambda module, args, output: own.append(output))
     rows.attach()
     try:
-        rows.begin(slice(1, 2), torch.zeros(1, 1, dtype=torch.long))
+        rows.begin(slice(1, 2), *[torch.zeros(1, 1, dtype=torch.long)] * 2)
         seen = site.module(hidden(1, 1)[0])
         assert all(a is b for a, b in zip(seen, own[0], strict=True))
-        rows.begin(slice(0, 2), torch.zeros(2, 1, dtype=torch.long))
+        rows.begin(slice(0, 2), *[torch.zeros(2, 1, dtype=torch.long)] * 2)
         assert site.module(hidden(2, 1)[:, 0])[1] is not own[1][1]
     finally:
         first.remove()

@@ -7,7 +7,7 @@ import pytest
 from harness.engines.vllm.engine import VllmEngine
 from harness.invariants.tiny_models import tiny_model
 from harness.spec import EngineSettings
-from tests.engines.diverse import readings, requests
+from tests.engines.diverse import readings, requests, scorings
 from tests.engines.reference64 import Reference
 
 
@@ -36,3 +36,9 @@ def test_diverse_requests_give_what_is_defined(engine, reference):
 
 def test_diverse_readings_give_what_is_defined(engine, reference):
     assert reference.complaints_of(engine, readings(reference.model.config)) == {}
+
+
+def test_diverse_scorings_give_what_is_defined(engine, reference):
+    asked = scorings(reference.model.config)
+    assert reference.complaints_of_scores(engine, asked) == {}
+    assert reference.complaints_of_scores(engine, asked) == {}  # with prefixes that are there
