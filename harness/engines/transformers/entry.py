@@ -15,5 +15,5 @@ ENGINE = EngineKind(
     ),
     in_process=True,
     open="harness.engines.transformers.opening:opened",
-    check="harness.engines.transformers.opening:check_machine",
+    check="harness.engines.transformers.machine:check_machine",
 )
