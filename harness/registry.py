@@ -140,8 +140,9 @@ class Registry(Generic[T]):
             known = self.names()
             close = difflib.get_close_matches(name, known, n=1)
             meant = f" did you mean {close[0]}?" if close else ""
+            article = "an" if self.noun[0] in "aeiou" else "a"
             listed = f"use one of {', '.join(known)}" if known else "none is registered"
-            raise RegistryError(f"{name!r} is not a {self.noun};{meant} {listed}")
+            raise RegistryError(f"{name!r} is not {article} {self.noun};{meant} {listed}")
         return self._entries[name]
 
     def _install(self) -> None:

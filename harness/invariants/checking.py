@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness import registry
 from harness.engines import runs
 from harness.errors import TitrateError
-from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench
+from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench, Restartable
 from harness.invariants.decoding import cached_equals_uncached
 from harness.invariants.family import Family, Identity
 from harness.invariants.finding import CheckName
@@ -22,17 +22,16 @@ from harness.invariants.tiny_models import CONFIGS, POSITIONS, tiny_model
 from harness.models import zoo
 from harness.models.written import WrittenConfig
 from harness.spec import EngineSettings
-from harness.spec.engine_kind import engine_named
+from harness.spec.engine_kind import EngineKind, engine_named
 from harness.store.results import InvariantResult
 
 if TYPE_CHECKING:
-    from harness.engines.vllm.engine import VllmEngine
     from harness.invariants.started import StartedEngine
     from harness.models.loading import LoadedModel
 
 _TINY = "tiny/"
 
-#: Every engine under every setting that may change its numbers, by the name in a check's id.
+#: Our engines under every setting that may change its numbers, by the name in a check's id.
 ENGINES: dict[str, dict[str, Any]] = {
     "fast": {"name": "transformers", "determinism": "fast", "slots": SLOTS},
     "strict": {"name": "transformers", "determinism": "strict", "slots": SLOTS_OF_FIXED_SHAPES},
@@ -95,7 +94,8 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
     watched = kind.in_process
     if not watched:  # an engine in this process is here, and its device is found when it is used
         kind.check_machine(settings)
-    engines = {name: each for name, each in ENGINES.items() if each["name"] == settings.name}
+    engines = {name: each for name, each in ENGINES.items() if each["name"] == kind.name}
+    engines = engines or {kind.name: _registered(kind)}
     found = []
     for reference in models:
         config = _config(reference)
@@ -112,6 +112,11 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
                     why = _OUT_OF_REACH if watches else _untrue(identity, config)
                     found.append(replace(bare, identity=identity, excuse=why))
     return found
+
+
+def _registered(kind: EngineKind) -> dict[str, Any]:
+    """Under which settings an engine is checked that another package brings."""
+    return {"name": kind.name, **({"slots": SLOTS} if "slots" in kind.settings else {})}
 
 
 def _untrue(identity: Identity, config: Any) -> str | None:
@@ -216,7 +221,7 @@ class Checker:
             self.determinism[name] = bench.engine().fingerprint
         return bench
 
-    def _start(self, loaded: LoadedModel, settings: EngineSettings) -> VllmEngine | None:
+    def _start(self, loaded: LoadedModel, settings: EngineSettings) -> Restartable | None:
         """The engine of its own processes that the settings ask for, started once for a model.
 
         What was wrong with one that did not start is raised again for every identity.

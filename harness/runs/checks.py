@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.models.loading import load_config
+from harness.registry import engines
+from harness.resolve.needs import needs_of
 from harness.resolve.pair_files import pairs_of
 from harness.resolve.resolver import check_intervention
 from harness.runs.plan import PlannedCase, with_task
 from harness.runs.prompt_styles import check_styles
 from harness.spec import Case, Experiment
-from harness.spec.engine_kind import engine_named
+from harness.spec.engine_kind import Captured, engine_named
 from harness.spec.form import suggestion
 
 
@@ -30,6 +34,7 @@ def check_case(case: PlannedCase) -> None:
         check_scored(case)
         check_intervention(experiment)
         check_styles(experiment, case.task)
+        check_captures(experiment)
         check_metric(case)
     except FieldError as error:
         raise source.locate(error) from error
@@ -63,6 +68,22 @@ def check_metric(case: PlannedCase) -> None:
             "metric",
             f"{chosen} is not measured here;{suggestion(chosen, names)} accepted: "
             f"{', '.join(names)}",
+        )
+
+
+def check_captures(experiment: Experiment) -> None:
+    """Raise `FieldError` for what is read inside the model and its engine does not bring back."""
+    engine = engine_named(experiment.engine.name)
+    if engine.captures >= set(get_args(Captured)):
+        return
+    needs = needs_of([experiment])
+    read: dict[Captured, bool] = {"router_logits": needs.router_logits, "hidden": bool(needs.read)}
+    for what in (what for what, asked in read.items() if asked and what not in engine.captures):
+        able = [name for name in engines.names() if what in engine_named(name).captures]
+        raise FieldError(
+            "engine.name",
+            f"{engine.name} does not read {what}, which this experiment is measured by; "
+            f"use {' or '.join(able)}",
         )
 
 

@@ -8,24 +8,24 @@ from typing import get_args
 import pytest
 
 from harness import registry
-from harness.engines import MECHANISMS
 from harness.engines.vllm import availability
 from harness.errors import ModelError
 from harness.interventions.kind import kind_of
 from harness.invariants import check_all, checks, families
 from harness.invariants.checking import ENGINES
 from harness.invariants.tiny_models import CONFIGS, tiny_config
-from harness.models.routers import _ARCHITECTURES, router_shape
+from harness.models.routers import ARCHITECTURES, router_shape
 from harness.models.written import WrittenConfig
 from harness.registry import engines
 from harness.spec import EngineSettings
+from harness.spec.engine_kind import engine_named
 
 
 def test_every_intervention_that_an_engine_applies_owes_identities():
     kinds = {family.name for family in families()} - {"engine", "sampling"}
     assert kinds == set(registry.interventions.names())
     acting = {kind_of(kind).mechanism for kind in kinds}
-    assert acting <= set().union(*MECHANISMS.values())
+    assert acting <= {by for name in engines.names() for by in engine_named(name).mechanisms}
 
 
 def test_every_engine_is_checked_under_every_policy():
@@ -52,7 +52,7 @@ def test_every_identity_is_checked_on_vllm_but_those_that_watch_modules(monkeypa
 
 
 def test_every_architecture_with_known_routers_has_a_tiny_model():
-    assert {config["model_type"] for config in CONFIGS.values()} == set(_ARCHITECTURES)
+    assert {config["model_type"] for config in CONFIGS.values()} == set(ARCHITECTURES)
 
 
 def test_identities_say_what_they_hold_and_where_from():

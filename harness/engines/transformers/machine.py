@@ -1,4 +1,4 @@
-"""Whether the device of an engine's settings is here; imports no engine, and none of its kernels."""
+"""Whether the device of an engine's settings is here, found without importing an engine."""
 
 from __future__ import annotations
 
