@@ -58,7 +58,8 @@ pytestmark = pytest.mark.usefixtures("folder")
             "",
             (
                 "x.yaml:5 intervention.count: missing; it is required: "
-                "Mask the first so many points. The dose; 0 is neutral."
+                "How many points are masked, the first ones of the list. "
+                "It is the dose; 0 is neutral."
             ),
         ),
         (
@@ -66,7 +67,8 @@ pytestmark = pytest.mark.usefixtures("folder")
             "",
             (
                 "x.yaml:1 model: missing; it is required: "
-                "A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."
+                "What is measured: a zoo member (zoo/moe), a local folder (./x or /x), "
+                "or a Hugging Face id."
             ),
         ),
         (
