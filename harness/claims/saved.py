@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from harness.errors import ReportError, StoreError
 from harness.files.atomic import write_file
 from harness.registry import measures
 from harness.report.load import load_report, sample_records
 from harness.report.report import CaseReport, Report
-from harness.report.schema import validate
+from harness.report.schema import report_of
 from harness.report.write import RECORDS
 from harness.spec.form import suggestion
 from harness.spec.measure import measure_named
@@ -167,9 +167,8 @@ def _read(path: Path, name: str) -> SavedRun:
             f"{path}: schema {version!r} of saved runs cannot be read; this version reads "
             f"{SCHEMA_VERSION}: save the run again"
         )
-    validate(document.get("report"), str(path))
+    report = report_of(document.get("report"), str(path))
     try:
-        report = Report.model_validate(document["report"])
         values = {
             case: {
                 metric: dict(zip(document["samples"][entry["samples"]], numbers, strict=True))
@@ -177,7 +176,7 @@ def _read(path: Path, name: str) -> SavedRun:
             }
             for case, entry in document["values"].items()
         }
-    except (ValidationError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ReportError(f"{path}: damaged: {type(error).__name__}: save the run again") from error
     return SavedRun(name, report, values)
 

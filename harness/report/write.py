@@ -25,7 +25,7 @@ from harness.report.load import load_report, sample_records
 from harness.report.measured_files import folders, measured_files
 from harness.report.page import page
 from harness.report.report import Report
-from harness.report.schema import validate
+from harness.report.schema import report_of
 from harness.report.tables.paired_summary import summary_files
 from harness.store.records import record_lines
 from harness.store.results import CaseResult, answer_of
@@ -50,7 +50,7 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
     """
     folder = Path(directory)
     document = report.model_dump(mode="json")
-    validate(document, str(folder / "report.json"))
+    report_of(document, str(folder / "report.json"))
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
         write_file(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
