@@ -26,7 +26,7 @@ from harness.errors import ReportError, StoreError
 from harness.files.atomic import write_file
 from harness.registry import measures
 from harness.report.load import load_report, sample_records
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 from harness.report.schema import report_of
 from harness.report.write import RECORDS
 from harness.spec.form import suggestion
@@ -50,11 +50,13 @@ class SavedRun:
     """A run to compare with: its report, and the values that are paired."""
 
     name: str
-    report: Report
+    report: RunReport
     values: Values
 
     @classmethod
-    def of(cls, report: Report, results: Sequence[CaseResult], name: str = "this run") -> SavedRun:
+    def of(
+        cls, report: RunReport, results: Sequence[CaseResult], name: str = "this run"
+    ) -> SavedRun:
         """A run that has just ended."""
         values = {
             result.case.id: result.sample_metrics
@@ -196,7 +198,7 @@ def _of_directory(directory: Path) -> SavedRun:
     return SavedRun(str(directory), report, {**values, **_read_values(directory, report)})
 
 
-def _read_values(directory: Path, report: Report) -> Values:
+def _read_values(directory: Path, report: RunReport) -> Values:
     """What cases that read given texts have of each sample: samples.jsonl has no line of them."""
     read = {
         name: measure_named(name).noun for name in measures.names() if measure_named(name).reads

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ReportError
-from harness.report.report import Report
+from harness.report.report import RunReport
 from harness.report.schema import report_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NEEDED = ("case", "sample", "prompt", "completion")
 
 
-def load_report(path: Path | str) -> Report:
+def load_report(path: Path | str) -> RunReport:
     """Read a report from its directory, or from the report.json itself.
 
     Raises:

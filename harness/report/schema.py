@@ -14,19 +14,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import ReportError
-from harness.report.report import SCHEMA_VERSION, Report
+from harness.report.report import SCHEMA_VERSION, RunReport
 
 _LONGEST = 100
 
 
 def json_schema() -> str:
     """The text of `report.schema.json`, as the models in this version say it."""
-    schema = Report.model_json_schema(mode="serialization", by_alias=True)
+    schema = RunReport.model_json_schema(mode="serialization", by_alias=True)
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def report_of(document: Any, place: str = "report") -> Report:
+def report_of(document: Any, place: str = "report") -> RunReport:
     """The report that a parsed report.json is.
 
     Args:
@@ -52,7 +52,7 @@ def report_of(document: Any, place: str = "report") -> Report:
         ) from error
     try:
         # From text, because only there strict types allow a list to be a tuple.
-        return Report.model_validate_json(text, strict=True)
+        return RunReport.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise ReportError(f"{place}: {_first(error)}") from error
 

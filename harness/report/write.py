@@ -24,7 +24,7 @@ from harness.report.figures.traces import trace_images
 from harness.report.load import load_report, sample_records
 from harness.report.measured_files import folders, measured_files
 from harness.report.page import page
-from harness.report.report import Report
+from harness.report.report import RunReport
 from harness.report.schema import report_of
 from harness.report.tables.paired_summary import summary_files
 from harness.store.records import record_lines
@@ -38,7 +38,7 @@ _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.ht
 _OWN |= {"paired", "search"}
 
 
-def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
+def write(report: RunReport, results: Sequence[CaseResult], directory: Path | str) -> Path:
     """Write a report and the samples behind it; existing files of the same names are replaced.
 
     Returns:
