@@ -124,7 +124,7 @@ def check_writable(directory: Path | str) -> bool:
     foreign = [name for name in held if name not in own and not name.startswith(".")]
     if foreign and "report.json" not in held:
         raise ReportError(
-            f"{folder}: is no report: it holds {foreign[0]}; choose a new or an empty directory"
+            f"{folder}: is not a report: it holds {foreign[0]}; choose a new or an empty directory"
         )
     return "report.json" in held
 

@@ -225,7 +225,7 @@ class _Reader:
 
     def _text(self, text: str, dotted: str) -> str:
         if found := _NOT_TEXT.search(text):
-            problem = f"holds {found.group()!r}, which is no text; remove it"
+            problem = f"holds {found.group()!r}, which is not text; remove it"
             raise self._refusal(dotted, problem)
         return text
 

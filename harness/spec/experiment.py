@@ -40,7 +40,7 @@ def _day(text: str) -> str:
             return text
     except ValueError:
         pass
-    raise ValueError(f"{text[:40]!r} is no day; write it as 2026-01-31")
+    raise ValueError(f"{text[:40]!r} is not a day; write it as 2026-01-31")
 
 
 class TaskSettings(Settings):

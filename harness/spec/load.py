@@ -110,7 +110,7 @@ def _check_spec(document: Document, child: str) -> None:
     unknown = [key for key in document.values if key not in {"extends", *form_fields()}]
     if unknown and 2 * len(unknown) >= len(document.values):
         raise SpecError(
-            f"{document.origins[unknown[0]].text}: {child} extends this file, which is no spec: "
+            f"{document.origins[unknown[0]].text}: {child} extends this file, which is not a spec: "
             "at least half of its keys are none that a spec has; name a spec"
         )
 

@@ -50,7 +50,8 @@ class Dimension(Settings):
         if abs(steps - round(steps)) > 1e-9:
             last = self.low + int(steps) * self.step
             raise ValueError(
-                f"high {self.high:g} is no multiple of step {self.step:g} above low {self.low:g}; "
+                f"high {self.high:g} is not a multiple of step {self.step:g} above low "
+                f"{self.low:g}; "
                 f"the last below it is {last:g}"
             )
         return self

@@ -160,7 +160,7 @@ def _result_in(line: Line, path: Path) -> CaseResult:
         return from_json(line.record)
     except ValueError as error:
         raise StoreError(
-            f"{path}: the record at byte {line.offset} is no case's, or of another version of "
+            f"{path}: the record at byte {line.offset} is not a case's, or of another version of "
             "titrate; use the one that wrote it"
         ) from error
 

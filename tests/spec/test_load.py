@@ -67,7 +67,9 @@ def test_a_file_that_is_no_spec_is_not_repeated_by_what_extends_it(text, path):
 def test_the_keys_of_a_yaml_file_that_is_no_spec_are_not_repeated(text):
     write(text, "base.yaml")
     said = message("name: x\nextends: base.yaml\n")
-    assert said.startswith("base.yaml:1: x.yaml extends this file, which is no spec: at least half")
+    assert said.startswith(
+        "base.yaml:1: x.yaml extends this file, which is not a spec: at least half"
+    )
     assert "s3cret" not in said
 
 

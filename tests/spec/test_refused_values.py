@@ -154,7 +154,7 @@ pytestmark = pytest.mark.usefixtures("folder")
             "{usage: avg_last_agentic}",
             "\n    usage: avg_lst",
             (
-                "x.yaml:8 intervention.points.usage: 'avg_lst' is no usage; it should be "
+                "x.yaml:8 intervention.points.usage: 'avg_lst' is not a usage; it should be "
                 "avg_{all,last}_{assisted,agentic,completion}, or a difference of two of these"
             ),
         ),
@@ -162,7 +162,7 @@ pytestmark = pytest.mark.usefixtures("folder")
             "dose:",
             "gates: [neutral_equals_basline]\ndose:",
             (
-                "x.yaml:14 gates[0]: 'neutral_equals_basline' is no gate; "
+                "x.yaml:14 gates[0]: 'neutral_equals_basline' is not a gate; "
                 "did you mean neutral_equals_baseline?"
             ),
         ),

@@ -152,5 +152,5 @@ def test_a_record_of_another_form_is_one_line(tmp_path):
     path = tmp_path / "records.jsonl"
     head = next(iter(record_lines([])))
     path.write_bytes(head + encoded({"case": {}}))
-    with pytest.raises(StoreError, match="is no case's, or of another version of titrate; "):
+    with pytest.raises(StoreError, match="is not a case's, or of another version of titrate; "):
         list(read_records(path))

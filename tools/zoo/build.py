@@ -52,7 +52,9 @@ def build(name: str, output: Path) -> Path:
         known = ", ".join(RECIPES)
         raise ModelError(f"the zoo has no recipe for {name}; use one of {known}")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ModelError(f"{output} exists and is no empty folder; give a new one with --output")
+        raise ModelError(
+            f"{output} exists and is not an empty folder; give a new one with --output"
+        )
     sandbox.choose()  # refused before the training, not after it
     print(f"training {name}", file=sys.stderr)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
