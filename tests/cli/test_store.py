@@ -88,7 +88,7 @@ def test_prune_says_what_would_go_before_it_goes(store, capsys):
         (["store", "prune"], "titrate: store prune: nothing is chosen; give --older-than DAYS, "),
         (
             ["store", "prune", "--older-than", "x"],
-            "titrate store prune: argument --older-than: x is no ",
+            "titrate store prune: argument --older-than: x is not ",
         ),
         (["store", "prune", "--older-than", "-1"], "titrate store prune: argument --older-than: "),
         (["store", "prune", "--model", "zoo/x"], "titrate: zoo/x: nothing is stored of this mod"),
