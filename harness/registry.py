@@ -35,7 +35,7 @@ def load_object(reference: str) -> Any:
     """
     module, colon, path = reference.partition(":")
     if not (module and colon and path):
-        raise ValueError(f'{reference!r} is no reference; write "module:object"')
+        raise ValueError(f'{reference!r} is not a reference; write "module:object"')
     found: Any = import_module(module)
     for name in path.split("."):
         found = getattr(found, name)

@@ -43,7 +43,7 @@ _VARIED = {"determinism", "slots", "columns", "drafts"}
 
 
 @dataclass(frozen=True)
-class Check:
+class IdentityCheck:
     """One identity of a family, on a model, under an engine; what a bench gets as `check`.
 
     One with an `excuse` stands for a family that does not apply to its model.
@@ -80,7 +80,7 @@ class Check:
         return CheckName(self.name, self.case)
 
 
-def checks(model: str | None = None, settings: EngineSettings | None = None) -> list[Check]:
+def checks(model: str | None = None, settings: EngineSettings | None = None) -> list[IdentityCheck]:
     """All checks, those of a model and an engine side by side; on one's own model if one is named.
 
     The engine is the one that the settings name; slots and determinism are what the checks vary.
@@ -103,7 +103,7 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
             under = EngineSettings.model_validate({**given, **varied})
             for family in families():
                 excuse = family.excuse(config) or _out_of_scope(reference, config, family, settings)
-                bare = Check(reference, engine, under, family, None, excuse)
+                bare = IdentityCheck(reference, engine, under, family, None, excuse)
                 if excuse is not None:
                     found.append(bare)
                     continue
@@ -172,7 +172,7 @@ class Checker:
         #: Fingerprint of every model and engine that was checked, by its name in a report.
         self.determinism: dict[str, str] = {}
 
-    def check(self, check: Check) -> InvariantResult:
+    def check(self, check: IdentityCheck) -> InvariantResult:
         """Check an identity. Whatever it raises makes it undecided, which is a violation."""
         assert check.identity is not None
         bench = self._bench(check)
@@ -186,13 +186,13 @@ class Checker:
             detail += self._under_strict(check)
         return InvariantResult(check.name, check.case, finding.holds, detail, finding.departure)
 
-    def _is_rounded(self, check: Check) -> bool:
+    def _is_rounded(self, check: IdentityCheck) -> bool:
         """Whether a violation may be no more than half types in batches of other shapes."""
         assert self._loaded is not None
         return check.engine == "fast" and self._loaded.model.dtype.itemsize < _FLOAT32
 
     @staticmethod
-    def _under_strict(check: Check) -> str:
+    def _under_strict(check: IdentityCheck) -> str:
         """Whether the identity holds where every pass has the same shape, found out by checking."""
         settings = check.settings.model_copy(update=_POLICY_OF_STRICT)
         other = Checker()
@@ -210,7 +210,7 @@ class Checker:
             self._started.close()
         self._started = None
 
-    def _bench(self, check: Check) -> Bench:
+    def _bench(self, check: IdentityCheck) -> Bench:
         loaded = self._load(check)
         memory = self._memories.setdefault(check.engine, {})
         doses = check.family.doses(loaded.model.config)
@@ -239,7 +239,7 @@ class Checker:
             raise self._started
         return self._started.engine
 
-    def _load(self, check: Check) -> LoadedModel:
+    def _load(self, check: IdentityCheck) -> LoadedModel:
         from harness.models.loading import load
 
         settings = check.settings
@@ -262,7 +262,7 @@ class Checker:
         return self._loaded
 
 
-def check_all(selected: Sequence[Check]) -> list[InvariantResult]:
+def check_all(selected: Sequence[IdentityCheck]) -> list[InvariantResult]:
     """Make checks one after the other; those with an excuse are left out.
 
     Raises `TitrateError` for a model that cannot be loaded.

@@ -43,7 +43,7 @@ def check_reference(reference: str) -> None:
     if isinstance(source, Path):
         try:
             readable = isinstance(json.loads((source / "config.json").read_text("utf-8")), dict)
-            why = "is no JSON object"
+            why = "is not a JSON object"
         except (OSError, ValueError) as error:
             readable, why = False, f"cannot be read as JSON: {error}"
         if not readable:

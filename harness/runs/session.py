@@ -16,7 +16,7 @@ from harness.claims.claims import Claims
 from harness.engines import open_engine
 from harness.engines.contract import Engine
 from harness.errors import ReadOnlyError, StoreError
-from harness.invariants.checking import Check, Checker
+from harness.invariants.checking import Checker, IdentityCheck
 from harness.resolve.needs import needs_of
 from harness.resolve.progress import Counts, Progress, Silent
 from harness.resolve.resolver import Resolver
@@ -150,7 +150,7 @@ class Session:
         pair = [run.result(each) for each in (case.baseline, case) if each is not None]
         return [check for check in check_invariants(pair) if not check.holds]
 
-    def check(self, check: Check) -> InvariantResult:
+    def check(self, check: IdentityCheck) -> InvariantResult:
         """Check an identity on its model, which is loaded unless the last check was on it too."""
         self.begin()
         self._close_done()

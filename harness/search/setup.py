@@ -219,8 +219,8 @@ def _warnings(space: Space) -> list[str]:
         return []
     dose = space.dose
     where = f"search.space.{dose}" if dose in space.distributions else str(dose)
-    place = space.source.place(where)
-    located = f"{place.text} {where}" if place else where
+    origin = space.source.origin(where)
+    located = f"{origin.text} {where}" if origin else where
     return [
         f"{located}: the neutral dose 0 is not in the space; no trial can find that it is the best"
     ]
