@@ -29,7 +29,8 @@ from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.scored import scored_result
 from harness.runs.scoring import described, result_of, scored, without_completions
 from harness.runs.sharing import left_to_others
-from harness.runs.source import CaseSource, Source
+from harness.runs.source import CaseSource
+from harness.runs.waiting import Waiting
 from harness.runs.watching import StreamWatch
 from harness.store.completions import CompletionStore
 from harness.store.results import CaseResult, UsageMap
@@ -83,10 +84,7 @@ class ModelRun:
         self._record = keep
         self._kept = kept
         self._results: dict[str, CaseResult] = {}
-        self._replies: dict[str, dict[Place, Reply]] = {}
-        self._sources: dict[str, Source] = {}
-        self._steps = Counter[str]()
-        self._grown: list[Asked] = []
+        self._waiting = Waiting()
         self._made = Counter[str]()
         self._made_in_all = 0
         self._broken: Exception | None = None
@@ -100,13 +98,7 @@ class ModelRun:
         shared = {} if store is None else dict(parts or {})
         self._awaited = dict.fromkeys(self._left_to_others(shared, part))
         self._untouched = [each for each in self._untouched if each not in self._awaited]
-        self._waiting = Counter(
-            place.case for places in self._plan.places.values() for place in places
-        )
-        self._pending = dict(self._plan.places)
-        for place, reason in self._plan.refused.items():
-            refused = Completion((), "", "error", error=reason)
-            self._replies.setdefault(place.case, {})[place] = refused
+        self._waiting.refuse(self._plan.refused)
         self._read = [each for each in self._each() if each.measure.run is not None]
         counts.requests_total += len(self._plan.places)
         counts.requests_total += sum(each.task.size for each in self._read)
@@ -245,8 +237,7 @@ class ModelRun:
     def _begin(self, case: PlannedCase, intervention: Intervention | None) -> None:
         """Plan what a case asks first, or nothing when one of its prompts cannot be rendered."""
         source = CaseSource(case, self._plan, intervention)
-        self._plan.put(source.next(0, {}))
-        self._sources[case.id] = source
+        self._plan.put(self._waiting.begin(case.id, source))
 
     def _left_to_others(self, parts: Mapping[int, Sequence[PlannedCase]], part: int) -> list[Asked]:
         """The baselines that another part makes first; none where nothing is shared."""
@@ -280,24 +271,10 @@ class ModelRun:
 
     def _ask_grown(self) -> Generator[Done]:
         """What cases have come to ask by now; other workers may have had the same replies."""
-        while self._grown:
-            if self._awaited:
-                self._asking.refresh()
-            grown, self._grown = self._grown, []
+        while grown := self._waiting.grown:
+            self._waiting.grown = []
+            self._asking.refresh()
             yield from self._asking.run(grown)
-
-    def _grow(self, case: str) -> None:
-        """Let a case that has all replies to a step ask for more."""
-        step = self._steps[case]
-        replies = {at: reply for at, reply in self._replies[case].items() if at.step == step}
-        self._steps[case] += 1
-        for place, asked in self._sources[case].next(step + 1, replies):
-            if asked not in self._pending:
-                self._pending[asked] = []
-                self._grown.append(asked)
-                self._counts.requests_total += 1
-            self._pending[asked].append(place)
-            self._waiting[case] += 1
 
     def _look_for_awaited(self) -> None:
         """Take what other workers have made meanwhile of the baselines that were left to them."""
@@ -322,15 +299,11 @@ class ModelRun:
         """Bring one answer to the places that wait for it."""
         self._awaited.pop(done.asked, None)
         tokens = 0 if done.stored else done.tokens
-        places = self._pending.pop(done.asked)
-        for place in places:
-            self._replies.setdefault(place.case, {})[place] = done.reply
-            self._waiting[place.case] -= 1
+        grown = len(self._waiting.grown)
+        for place in self._waiting.take(done.asked, done.reply):
             self._made[place.case] += tokens
             self._made_in_all += tokens
-        for case in dict.fromkeys(place.case for place in places):
-            if not self._waiting[case]:
-                self._grow(case)
+        self._counts.requests_total += len(self._waiting.grown) - grown
         self._counts.requests_done += 1
         self._counts.requests_stored += done.stored
         self._counts.tokens += tokens
@@ -341,7 +314,7 @@ class ModelRun:
     def _assemble(self, case: PlannedCase, baseline: CaseResult | None) -> CaseResult:
         """The result of a case whose requests are done."""
         intervention = self._interventions.get(case.id)
-        replies = self._replies.pop(case.id)
+        replies = self._waiting.replies(case.id)
         if case.measure.scores:
             answers = {
                 sample.id: (
