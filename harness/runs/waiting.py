@@ -1,6 +1,7 @@
 """Who waits for which reply: what cases have asked, what they got, and what they ask because of it.
 
-What several places ask is asked once, also where one of them comes to ask it later than another.
+What several places ask is asked once: together, and what cases come to ask late also where another
+one had it answered before.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Waiting:
         self._places: dict[Asked, list[Place]] = {}
         self._missing = Counter[str]()
         self._replies: dict[str, dict[Place, Reply]] = {}
+        self._answered: dict[Asked, Reply] = {}
 
     def __getitem__(self, case: str) -> int:
         """How many replies a case waits for."""
@@ -47,6 +49,8 @@ class Waiting:
         for place in places:
             self._note(place, reply)
             self._missing[place.case] -= 1
+        if any(place.step for place in places):
+            self._answered[asked] = reply
         for case in dict.fromkeys(place.case for place in places):
             if not self._missing[case]:
                 self._grow(case)
@@ -57,15 +61,22 @@ class Waiting:
         return self._replies.pop(case)
 
     def _grow(self, case: str) -> None:
-        step = self._steps[case]
-        self._steps[case] += 1
-        seen = {place: reply for place, reply in self._replies[case].items() if place.step == step}
-        self.grown += self._expect(self._sources[case].next(step + 1, seen))
+        while not self._missing[case]:
+            step = self._steps[case]
+            self._steps[case] += 1
+            seen = {at: reply for at, reply in self._replies[case].items() if at.step == step}
+            placed = self._sources[case].next(step + 1, seen)
+            if not placed:
+                return
+            self.grown += self._expect(placed)
 
     def _expect(self, placed: Iterable[Placed]) -> list[Asked]:
         """Note who waits for what; what nobody waited for."""
         new = []
         for place, asked in placed:
+            if asked in self._answered:
+                self._note(place, self._answered[asked])
+                continue
             if asked not in self._places:
                 self._places[asked] = []
                 new.append(asked)

@@ -89,12 +89,12 @@ def test_what_a_case_asks_later_changes_nothing_else(loaded):
 
 
 def test_equal_completions_are_read_once(loaded, store):
-    """The neutral dose says what the baseline has said, and finds that in the store."""
+    """The neutral dose says what the baseline has said."""
     counts, results = run(cases(**FLUENCY), store)
     said = [{(draw.sample, draw.completion.tokens) for draw in each.draws} for each in results]
     assert said[0] == said[1]
-    assert counts.requests_total == counts.requests_done == 9 + 3 + len(said[1] | said[2])
-    assert counts.requests_stored == len(said[0])
+    assert counts.requests_total == counts.requests_done == 9 + len(set.union(*said))
+    assert counts.requests_stored == 0
 
 
 def test_a_reference_leaves_what_is_stored_and_a_rerun_makes_nothing(store):
@@ -116,7 +116,7 @@ def test_a_model_reads_its_own_completions_without_a_second_one(store):
     assert named[0].sample_metrics == itself[0].sample_metrics
 
 
-@pytest.mark.parametrize("ended", [1, 5, 10, 11, 14])
+@pytest.mark.parametrize("ended", [1, 5, 10, 12])
 def test_a_run_that_was_cut_off_is_resumed(loaded, store, ended):
     """After so many replies, whatever they are to."""
     asked = cases(**FLUENCY)
