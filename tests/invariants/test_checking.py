@@ -15,7 +15,7 @@ from harness.interventions.kind import kind_of
 from harness.invariants import check_all, checks, families
 from harness.invariants.checking import ENGINES
 from harness.invariants.tiny_models import CONFIGS, tiny_config
-from harness.models.routers import _ARCHITECTURES, router_shape
+from harness.models.routers import ARCHITECTURES, router_shape
 from harness.models.written import WrittenConfig
 from harness.registry import engines
 from harness.spec import EngineSettings
@@ -52,7 +52,7 @@ def test_every_identity_is_checked_on_vllm_but_those_that_watch_modules(monkeypa
 
 
 def test_every_architecture_with_known_routers_has_a_tiny_model():
-    assert {config["model_type"] for config in CONFIGS.values()} == set(_ARCHITECTURES)
+    assert {config["model_type"] for config in CONFIGS.values()} == set(ARCHITECTURES)
 
 
 def test_identities_say_what_they_hold_and_where_from():
