@@ -218,6 +218,9 @@ class Experiment(Settings):
     """The metric that tables, plots and gates without one are about: one of the task or of the
     measure, such as tool_call, or a registered one. The first of the task or of the measure when
     left out."""
+    reference: ModelReference | None = None
+    """The model that reads completions for metrics such as fluency; it has the same tokenizer. The
+    experiment's own model, untouched, when left out."""
     intervention: AnyIntervention | None = None
     """What is done to the model while it runs, by a registered `kind`. Nothing, the baseline alone,
     when left out."""
