@@ -96,8 +96,10 @@ def test_a_control_that_is_left_open_runs_beside_its_dose(kinds, written):
 
 
 def test_an_engine_without_the_mechanism_refuses_by_name(kinds, written):
-    experiment, _ = load(spec(written, "ban"), {"engine.name": "vllm"})
-    with pytest.raises(FieldError, match="vllm does not run interventions of kind ban; use transf"):
+    experiment, _ = load(spec(written, "doubt"), {"engine.name": "vllm"})
+    with pytest.raises(
+        FieldError, match="vllm does not run interventions of kind doubt; use trans"
+    ):
         check_intervention(experiment)
 
 

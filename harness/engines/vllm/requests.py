@@ -13,6 +13,7 @@ from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.worker.scheduled import KEY
 from harness.errors import ModelError, RequestError
 from harness.interventions.base import Intervention
+from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.residual import Residual, check_terms
 from harness.interventions.router_logits import RouterLogits, check_points
 from harness.models.routers import RouterShape, router_shape
@@ -85,6 +86,13 @@ class Refusals:
         elif isinstance(intervention, Residual):
             layers, width = hidden_shape(config)
             check_terms(intervention.additions(), layers=layers, width=width)
+        elif isinstance(intervention, NextTokenLogits):
+            if self._speculation is not None:
+                raise RequestError(
+                    f"intervention {intervention.kind} with engine.speculation: "
+                    f"{self._speculation}: drafts are not told apart by row; leave speculation out"
+                )
+            intervention.rows(self._facts.vocabulary)
         else:
             raise RequestError(
                 f"intervention {intervention.kind} is not applied by vllm, which applies those by "
@@ -130,7 +138,9 @@ def prompt_of(tokens: tuple[int, ...], intervention: Intervention | None, prompt
     """
     given: dict[str, Any] = {"prompt_token_ids": list(tokens)}
     if intervention is not None and not intervention.is_neutral:
-        given["cache_salt"] = intervention.prefix_key(_ENDLESS, prompt)
+        salt = intervention.prefix_key(_ENDLESS, prompt)
+        if salt:
+            given["cache_salt"] = salt
     return given
 
 
