@@ -34,7 +34,7 @@ _DECIDING = (
 #: `policy` needs an engine whose completions bring back distributions.
 MECHANISMS: Mapping[str, frozenset[Mechanism]] = {
     "transformers": frozenset({"router_logits", "residual", "next_token_logits", "policy"}),
-    "vllm": frozenset({"router_logits", "residual", "next_token_logits"}),
+    "vllm": frozenset({"router_logits", "residual", "next_token_logits", "policy"}),
 }
 
 

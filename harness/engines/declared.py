@@ -14,6 +14,7 @@ from typing import Any, Self, TypeAlias
 
 from harness.interventions.base import Intervention
 from harness.interventions.next_token_logits import NextTokenLogits
+from harness.interventions.policy import Policy
 from harness.interventions.residual import Residual, Term
 from harness.interventions.router_logits import RouterLogits
 from harness.spec.steering_terms import Site
@@ -50,7 +51,7 @@ class Declared:
 
     @classmethod
     def of(cls, interventions: Iterable[Intervention | None]) -> Self:
-        """What these interventions need; neutral ones, and other mechanisms, need nothing."""
+        """What these interventions need; neutral ones need nothing."""
         declared = cls()
         for intervention in interventions:
             if intervention is None or intervention.is_neutral:
@@ -61,6 +62,8 @@ class Declared:
                 declared |= cls(steered=_steered(intervention.additions()))
             elif isinstance(intervention, NextTokenLogits):
                 declared |= cls(logits=True)
+            elif isinstance(intervention, Policy):
+                declared |= cls.of(intervention.rows(1))
         return declared
 
     def __or__(self, other: Declared) -> Self:

@@ -12,6 +12,7 @@ import pytest
 
 import harness
 from harness import registry
+from harness.engines import MECHANISMS
 from harness.errors import FieldError, SpecError
 from harness.interventions.kind import kind_of
 from harness.invariants import check_all, checks
@@ -95,11 +96,10 @@ def test_a_control_that_is_left_open_runs_beside_its_dose(kinds, written):
     assert controls == ["none", "random"] * 2
 
 
-def test_an_engine_without_the_mechanism_refuses_by_name(kinds, written):
-    experiment, _ = load(spec(written, "doubt"), {"engine.name": "vllm"})
-    with pytest.raises(
-        FieldError, match="vllm does not run interventions of kind doubt; use trans"
-    ):
+def test_an_engine_without_the_mechanism_refuses_by_name(kinds, written, monkeypatch):
+    monkeypatch.setitem(MECHANISMS, "vllm", frozenset({"residual"}))
+    experiment, _ = load(spec(written, "ban"), {"engine.name": "vllm"})
+    with pytest.raises(FieldError, match="vllm does not run interventions of kind ban; use transf"):
         check_intervention(experiment)
 
 

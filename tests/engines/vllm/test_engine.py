@@ -316,7 +316,7 @@ def test_an_intervention_that_does_not_reach_the_model_is_noticed_at_once(served
     width = transformers.loaded.model.config.hidden_size
     place = Term(layer=2, site="mlp", vector=vector(width, 0), alpha=1.0)
     with pytest.raises(ModelError, match="steering at layer 2, mlp, does not reach the model"):
-        vllm._grow(type(vllm._conditions.declared).of([Steering(terms=(place,))]))
+        vllm._abilities.grow(type(vllm._conditions.declared).of([Steering(terms=(place,))]))
 
 
 def test_what_does_not_reach_the_model_is_refused_every_time(served, monkeypatch):

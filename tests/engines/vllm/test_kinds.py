@@ -13,10 +13,12 @@ from harness.interventions.array import Array
 from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.router_logits import ExpertMask, RouterLogits, Routing, route
 from harness.invariants import check_all, checks
+from harness.invariants.dac import doses
 from harness.models.sites import hidden_shape
 from harness.spec import EngineSettings
 from tests.engines.vllm.requests_of import masks, prompts, steerings
 from tests.kinds.ban import Ban
+from tests.kinds.doubt import Doubt
 from tests.kinds.flatten import Flatten
 from tests.kinds.nudge import Nudge
 
@@ -179,6 +181,38 @@ def registered():
     registry.interventions.register("ban", "tests.kinds.ban:KIND")
     yield
     registry.interventions.unregister("ban")
+
+
+def test_policies_are_followed_as_on_transformers(served):
+    vllm, transformers = served
+    config = transformers.loaded.model.config
+    layers, width = hidden_shape(config)
+    nudge = Nudge(layer=layers - 1, amount=2.0, signs=Array([1.0] * width))
+    one, two = doses(config)
+    own = [one, two, two.neutral(), Doubt(nudge=nudge), Doubt(nudge=nudge.neutral())]
+    queue = [
+        Request(prompt, 5, each, SamplingRules(temperature=warmth), sample=str(number))
+        for number, prompt in enumerate(prompts(vllm.tokenizer))
+        for each in (*own, None)
+        for warmth in (0.0, 1.0)
+    ]
+    theirs = all_of(transformers, queue)
+    assert any(any(trace) for each in theirs for trace in each.traces.values())
+    for mine, other in zip(all_of(vllm, queue), theirs, strict=True):
+        assert (mine.tokens, mine.text, mine.counts) == (other.tokens, other.text, other.counts)
+        assert mine.finish_reason == other.finish_reason
+        assert mine.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-4)
+        assert mine.traces.keys() == other.traces.keys()
+        for name, trace in mine.traces.items():
+            assert trace == pytest.approx(other.traces[name], abs=1e-3)
+
+
+def test_a_policy_that_cannot_be_drawn_under_is_refused_alone(served):
+    vllm, _ = served
+    far = Nudge(layer=99, amount=2.0, signs=Array([1.0]))
+    plain, refused = all_of(vllm, [Request((5, 6), 2), Request((5, 6), 2, Doubt(nudge=far))])
+    assert plain.finish_reason != "error"
+    assert "there is no layer 99" in refused.error
 
 
 def test_identities_of_changed_logits_hold(vllm_installed, registered):
