@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness import registry
+
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """State the arguments of `titrate export`."""
     parser.add_argument("report", type=Path, metavar="REPORT", help="its folder or report.json")
-    parser.add_argument("--format", required=True, choices=["csv", "parquet", "latex", "inspect"])
+    parser.add_argument("--format", required=True, choices=registry.exports.names())
     parser.add_argument(
         "-o",
         "--output",

@@ -80,6 +80,8 @@ KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "rules": _registered("rules"),
     "measures": _registered("measures"),
     "metrics": _registered("metrics"),
+    "columns": _registered("columns"),
+    "exports": _registered("exports"),
     "models": _models,
     "engines": _engines,
     "gates": _gates,

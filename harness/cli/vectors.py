@@ -111,7 +111,7 @@ def _build(parsed: argparse.Namespace) -> int:
 def _described(parsed: argparse.Namespace) -> Experiment:
     """What says which vector is built: either a spec or the options. Imports no torch."""
     from harness.models.reference import check_models, check_reference
-    from harness.resolve.asked_vectors import asked_in
+    from harness.resolve.steering_asked import asked_in
     from harness.spec import expand, load
 
     if parsed.spec is None:
@@ -202,7 +202,7 @@ def _show(parsed: argparse.Namespace) -> int:
 
 def _experiment(parsed: argparse.Namespace, layers: list[int] | None, site: str) -> Experiment:
     """What a vector of the command line's settings would steer."""
-    from harness.resolve.asked_vectors import asked_by
+    from harness.resolve.steering_asked import asked_by
     from harness.spec import engine_settings
 
     foreign = next((each for each in parsed.set if not each.startswith("engine.")), None)

@@ -33,9 +33,13 @@ class Resolution(ABC, Generic[S]):
         self.progress = progress
         self.store = store
 
-    @staticmethod
-    def check(experiment: Experiment, settings: S) -> None:
-        """Raise `FieldError` or `ModelError` for what cannot be done."""
+    @classmethod
+    def check(cls, experiment: Experiment, settings: S) -> None:
+        """Raise `FieldError` or `ModelError` for what cannot be done.
+
+        Unless a kind says otherwise: what `resolve` refuses, where nothing is measured for it.
+        """
+        cls.needs(experiment, settings)
 
     @staticmethod
     def measured(experiment: Experiment, settings: S) -> str | None:  # noqa: ARG004 - for kinds

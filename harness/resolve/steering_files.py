@@ -1,7 +1,7 @@
 """Steering vectors as files of their own: what `titrate vectors build` and `import` do.
 
 A vector that a spec asks for is built by its run and kept in the store; these functions build the
-same vectors (`asked_vectors` says which) to be kept as a file.
+same vectors (`steering_asked` says which) to be kept as a file.
 """
 
 from __future__ import annotations

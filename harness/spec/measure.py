@@ -41,7 +41,7 @@ class Measure:
             the spec that asks for each; by default none.
         needs: `(experiment) -> Declared`, what an engine must be told before it starts.
         readings: Sequences that are read of each sample: what a case costs.
-        fixed: Fields that cannot be an axis, or whole sections, each with its reason and remedy.
+        fixed: Fields, or whole sections, that cannot be an axis, each with reason and remedy.
         figures: `(case of the report, folder) -> (name, figure), ...` of the files of a case.
     """
 

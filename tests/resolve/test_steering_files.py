@@ -6,8 +6,8 @@ import pytest
 
 from harness.interventions.array import Array
 from harness.interventions.vector_file import SteeringVectors
-from harness.resolve.asked_vectors import asked_by
 from harness.resolve.progress import Silent
+from harness.resolve.steering_asked import asked_by
 from harness.resolve.steering_files import build, measured
 from tests.told import open_told
 

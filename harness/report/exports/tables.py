@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import ReportError
 from harness.report.loaded import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_csv(report: Report, folder: Path) -> list[Path]:
@@ -43,6 +44,8 @@ def _written(frame: pd.DataFrame, folder: Path, name: str, method: str, **option
 
 def _uniform(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with every column of one type, as Parquet wants it."""
+    import pandas as pd
+
     frame = frame.copy()
     for name in frame.columns:
         kinds = {type(value) for value in frame[name].dropna()}
