@@ -1,4 +1,4 @@
-"""What a started engine can do to its model: where hidden states are steered or read, and routing.
+"""What a started engine can do to its model: hidden states steered or read, routing, and logits.
 
 A compiled or captured forward pass cannot be changed any more, so what requests will need is said
 when the engine starts; an eager one takes more at any time. Everything here is plain data, because
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
 from harness.interventions.base import Intervention
+from harness.interventions.next_token_logits import NextTokenLogits
+from harness.interventions.policy import Policy
 from harness.interventions.residual import Residual, Term
 from harness.interventions.router_logits import RouterLogits
 from harness.spec.steering_terms import Site
@@ -36,19 +38,20 @@ class Steered:
 
 @dataclass(frozen=True)
 class Declared:
-    """Masks of routers, steered places, and places whose hidden states are read."""
+    """Masks of routers, steered places, places whose hidden states are read, changed logits."""
 
     masks: bool = False
     router_logits: bool = False
     steered: Mapping[Place, Steered] = ()  # type: ignore[assignment]
     read: frozenset[Place] = frozenset()
+    logits: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steered", dict(self.steered))
 
     @classmethod
     def of(cls, interventions: Iterable[Intervention | None]) -> Self:
-        """What these interventions need; neutral ones, and other mechanisms, need nothing."""
+        """What these interventions need; neutral ones need nothing."""
         declared = cls()
         for intervention in interventions:
             if intervention is None or intervention.is_neutral:
@@ -57,6 +60,10 @@ class Declared:
                 declared |= cls(masks=True)
             elif isinstance(intervention, Residual):
                 declared |= cls(steered=_steered(intervention.additions()))
+            elif isinstance(intervention, NextTokenLogits):
+                declared |= cls(logits=True)
+            elif isinstance(intervention, Policy):
+                declared |= cls.of(intervention.rows(1))
         return declared
 
     def __or__(self, other: Declared) -> Self:
@@ -71,6 +78,7 @@ class Declared:
             self.router_logits or other.router_logits,
             steered,
             self.read | other.read,
+            self.logits or other.logits,
         )
 
     def lacks(self, other: Declared) -> str | None:
@@ -79,6 +87,8 @@ class Declared:
             return "router masks"
         if other.router_logits and not self.router_logits:
             return "reading router logits"
+        if other.logits and not self.logits:
+            return "changing next-token logits"
         for (layer, site), needed in other.steered.items():
             have = self.steered.get((layer, site), Steered())
             if have.terms < needed.terms:
@@ -98,6 +108,7 @@ class Declared:
                 for (layer, site), needed in sorted(self.steered.items())
             ],
             "read": [list(place) for place in sorted(self.read)],
+            "logits": self.logits,
         }
 
     @classmethod
@@ -111,6 +122,7 @@ class Declared:
                 for layer, site, terms, conditional in document["steered"]
             },
             frozenset((layer, site) for layer, site in document["read"]),
+            bool(document["logits"]),
         )
 
 

@@ -41,11 +41,13 @@ class StartedEngine:
 def needs_of_identities(config: Any) -> Declared:
     """What the identities of all families ask of an engine on a model of this configuration.
 
-    Their doses; and of their own every block's output read, steered, and steered by two terms.
+    Their doses; and of their own every block's output read, and it and the attention's steered by
+    two terms.
     """
     layers, _ = hidden_shape(config)
     blocks = places(range(layers))
-    needs = Declared(steered=dict.fromkeys(blocks, Steered(2)), read=blocks)
+    steered = blocks | places(range(layers), "attention")
+    needs = Declared(steered=dict.fromkeys(steered, Steered(2)), read=blocks)
     for family in families():
         if family.excuse(config) is None:
             needs |= Declared.of(family.doses(config))

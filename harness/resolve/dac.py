@@ -7,12 +7,13 @@ completion store under every token that was read for them; those of a file are r
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
 
 from harness.engines.contract import Engine
-from harness.engines.declared import Declared
+from harness.engines.declared import Declared, Place, Steered, places
 from harness.errors import FieldError, TaskError
 from harness.interventions.array import Array
 from harness.interventions.dac.description import DAC, Difference, Property
@@ -56,9 +57,21 @@ class DacResolution(Resolution[DacSettings]):
         return f"differences of {', '.join(named)}" if named and settings.strongest else None
 
     @classmethod
-    def needs(cls, experiment: Experiment, settings: DacSettings) -> Declared:  # noqa: ARG003 - below
-        """Nothing that is said beforehand: engines that follow policies take more at any time."""
-        return Declared()
+    def needs(cls, experiment: Experiment, settings: DacSettings) -> Declared:
+        """Every property at all of its layers, and those of pairs read there."""
+        if not settings.strongest:
+            return Declared()
+        steered: Counter[Place] = Counter()
+        read: frozenset[Place] = frozenset()
+        for each in settings.properties:
+            if isinstance(each, PairProperty):
+                own = places(_layers(experiment, each), each.site)
+                read |= own
+            else:
+                found = _from_file(each, settings)
+                own = places((one.layer for one in found.differences), found.site)
+            steered.update(own)
+        return Declared(steered={place: Steered(n) for place, n in steered.items()}, read=read)
 
     def resolve(self, experiment: Experiment, settings: DacSettings) -> DAC:
         """The properties, and how they are composed.

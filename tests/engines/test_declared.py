@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from harness.engines.declared import Declared, Steered
 from tests.engines.vllm.requests_of import masks, steerings
+from tests.kinds.ban import Ban
 
 places = st.tuples(st.integers(0, 2), st.sampled_from(["block", "attention", "mlp"]))
 declarations = st.builds(
@@ -19,6 +20,7 @@ declarations = st.builds(
         places, st.builds(Steered, terms=st.integers(1, 3), conditional=st.booleans())
     ),
     read=st.frozensets(places),
+    logits=st.booleans(),
 )
 
 
@@ -34,19 +36,22 @@ def test_what_interventions_need():
     needed = Declared.of([None, *masks(), *steerings(8)])
     assert needed.masks
     assert not needed.router_logits
+    assert not needed.logits
+    assert Declared.of([Ban(strength=1.0)]) == Declared(logits=True)
     assert needed.steered == {
         (0, "block"): Steered(1),
         (0, "mlp"): Steered(1),
         (1, "attention"): Steered(1),
         (1, "block"): Steered(2, conditional=True),
     }
-    assert Declared.of([each.neutral() for each in (*masks(), *steerings(8))]) == Declared()
+    assert Declared.of([each.neutral() for each in (*masks(), *steerings(8), Ban())]) == Declared()
 
 
 def test_what_is_missing_is_said():
     have = Declared(steered={(1, "block"): Steered(1)})
     assert have.lacks(Declared(masks=True)) == "router masks"
     assert have.lacks(Declared(router_logits=True)) == "reading router logits"
+    assert have.lacks(Declared(logits=True)) == "changing next-token logits"
     two = Declared(steered={(1, "block"): Steered(2)})
     assert have.lacks(two) == "2 steering term(s) at layer 1, block"
     conditional = Declared(steered={(1, "block"): Steered(1, conditional=True)})

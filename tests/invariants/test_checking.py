@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -40,15 +41,20 @@ def test_every_identity_is_checked_on_vllm_but_those_that_watch_modules(monkeypa
     monkeypatch.setattr(availability, "check_machine", lambda settings: None)
     found = checks("zoo/moe", EngineSettings(name="vllm"))
     assert {check.engine for check in found} == {"vllm"}
-    (dac,) = [check for check in found if check.family.name == "dac"]
-    assert dac.excuse == "vllm does not run interventions of kind dac"
-    found.remove(dac)
     excused = {check.identity for check in found if check.excuse is not None}
     watching = {i for family in families() for i in family.identities if family.watches(i)}
     assert excused == watching
     assert len(watching) == 10
-    own = {check.name for check in checks("zoo/moe") if check.family.name != "dac"}
-    assert {check.name for check in found} == own
+    assert {check.name for check in found} == {check.name for check in checks("zoo/moe")}
+
+
+def test_families_that_an_engine_does_not_run_are_excused_by_name(monkeypatch):
+    monkeypatch.setattr(availability, "check_machine", lambda settings: None)
+    without = replace(engine_named("vllm"), mechanisms=frozenset({"residual"}))
+    monkeypatch.setitem(registry.engines._loaded, "vllm", without)
+    found = checks("zoo/moe", EngineSettings(name="vllm"))
+    (dac,) = [check for check in found if check.family.name == "dac"]
+    assert dac.excuse == "vllm does not run interventions of kind dac"
 
 
 def test_every_architecture_with_known_routers_has_a_tiny_model():

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from harness.interventions.kind import kind_of
 from harness.invariants import check_all, checks
 from harness.resolve.resolver import check_intervention
 from harness.spec import expand, experiment_schema, load
+from harness.spec.engine_kind import engine_named
 from harness.spec.form import fields
 
 ROOT = Path(harness.__file__).parents[1]
@@ -95,7 +97,9 @@ def test_a_control_that_is_left_open_runs_beside_its_dose(kinds, written):
     assert controls == ["none", "random"] * 2
 
 
-def test_an_engine_without_the_mechanism_refuses_by_name(kinds, written):
+def test_an_engine_without_the_mechanism_refuses_by_name(kinds, written, monkeypatch):
+    able = replace(engine_named("vllm"), mechanisms=frozenset({"residual"}))
+    monkeypatch.setitem(registry.engines._loaded, "vllm", able)
     experiment, _ = load(spec(written, "ban"), {"engine.name": "vllm"})
     with pytest.raises(FieldError, match="vllm does not run interventions of kind ban; use transf"):
         check_intervention(experiment)

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from harness.engines import MECHANISMS
 from harness.models.loading import load
 
 SPEC = """\
@@ -529,8 +530,9 @@ def test_a_folder_with_other_things_is_left_alone(project, option):
     assert not (project.path / ".titrate").exists()
 
 
-def test_a_spec_that_the_chosen_engine_does_not_run_is_skipped_by_name(project):
+def test_a_spec_that_the_chosen_engine_does_not_run_is_skipped_by_name(project, monkeypatch):
     """One engine is chosen for all specs that are there; the others must still run."""
+    monkeypatch.setitem(MECHANISMS, "vllm", frozenset({"residual"}))
     write_spec(
         project,
         "name: small\nmodel: zoo/moe\ntask: {name: micro_humaneval, limit: 1}\n"

@@ -43,6 +43,10 @@ INTERVENTIONS = {
         "only_if: {kind: cosine, threshold: 0.1}}"
     ),
     "random-mask": "{kind: router_mask, count: 2, points: {random: 1}}",
+    "dac": (
+        "{kind: dac, top_p: 0.5, strongest: 1, properties: [{pairs: styles, samples: 2}, "
+        "{pairs: styles, samples: 2, name: other, layers: [1]}]}"
+    ),
     "usage-mask": "{kind: router_mask, count: 2, points: {usage: avg_all_assisted}}",
 }
 

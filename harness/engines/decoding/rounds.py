@@ -130,8 +130,27 @@ def in_rounds(
         yield from ended
 
 
-def policy_of(request: Request) -> Policy | None:
-    """What decides about a request token by token; None for one that is run as it is."""
+def parted(
+    requests: Iterable[Request],
+) -> tuple[list[tuple[int, Request]], list[tuple[int, Request]]]:
+    """Requests that are run as they are, and those whose policies decide token by token.
+
+    Each with its position. A neutral policy decides nothing: its request is run at rest.
+    """
+    at_once: list[tuple[int, Request]] = []
+    composed: list[tuple[int, Request]] = []
+    for position, request in enumerate(requests):
+        policy = _policy_of(request)
+        if policy is None:
+            at_once.append((position, request))
+        elif policy.is_neutral:
+            at_once.append((position, replace(request, intervention=policy.at_rest())))
+        else:
+            composed.append((position, request))
+    return at_once, composed
+
+
+def _policy_of(request: Request) -> Policy | None:
     intervention = request.intervention
     return intervention if isinstance(intervention, Policy) else None
 
@@ -141,14 +160,14 @@ def rows_of(request: Request) -> list[Request]:
 
     An engine that can run the first one of these can run the request.
     """
-    policy = policy_of(request)
+    policy = _policy_of(request)
     assert policy is not None
     rows = policy.rows(request.max_new_tokens)
     return [replace(request, intervention=each) for each in rows]
 
 
 def _sequence(position: int, request: Request, context: int) -> _Sequence:
-    policy = policy_of(request)
+    policy = _policy_of(request)
     assert policy is not None
     limit = min(request.max_new_tokens, context - len(request.prompt))
     rows = len(policy.rows(1))

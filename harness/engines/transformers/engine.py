@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -29,7 +28,7 @@ from harness.engines.contract import (
     Scoring,
     Watch,
 )
-from harness.engines.decoding.rounds import in_rounds, policy_of, rows_of
+from harness.engines.decoding.rounds import in_rounds, parted, rows_of
 from harness.engines.decoding.rules import initial_states
 from harness.engines.scoring import check_scoring
 from harness.engines.transformers.attention import attention_implementation
@@ -130,16 +129,7 @@ class TransformersEngine:
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield `(position, completion)` as requests finish; refused ones come first."""
         self.work = Work(watch=self.watch)
-        at_once: list[tuple[int, Request]] = []
-        composed: list[tuple[int, Request]] = []
-        for position, request in enumerate(requests):
-            policy = policy_of(request)
-            if policy is None:
-                at_once.append((position, request))
-            elif policy.is_neutral:
-                at_once.append((position, replace(request, intervention=policy.at_rest())))
-            else:
-                composed.append((position, request))
+        at_once, composed = parted(requests)
         yield from self._decode(at_once)
         if composed:
             self.work.watch = None  # whole rounds are what is watched

@@ -7,7 +7,7 @@ token is generated with and without a heavy dose of everything that was installe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, Self
 
 import torch
@@ -18,6 +18,7 @@ from harness.engines.declared import Declared
 from harness.errors import ModelError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
+from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.residual import Residual, Term
 from harness.interventions.router_logits import ExpertMask, Point, RouterLogits, TokenRows
 from harness.models.routers import RouterShape
@@ -60,6 +61,8 @@ def _doses(declared: Declared, width: int, routers: RouterShape | None) -> dict[
         half = range(0, routers.experts, 2)
         points = tuple((layer, expert) for layer in routers.layers for expert in half)
         doses["a router mask"] = _Mask(points=points)
+    if declared.logits:
+        doses["a change of next-token logits"] = _Reversal(acts=True)
     return doses
 
 
@@ -74,6 +77,23 @@ class _Addition(Residual):
 
     def additions(self) -> tuple[Term, ...]:
         return () if self.term is None else (self.term,)
+
+
+class _Reversal(NextTokenLogits):
+    """What was most probable is least probable."""
+
+    kind: str = "canary"
+    acts: bool
+
+    def neutral(self) -> Self:
+        return self.model_copy(update={"acts": False})
+
+    def rows(self, vocabulary: int) -> Mapping[str, Tensor]:  # noqa: ARG002 - of any size
+        return {"acts": torch.tensor(float(self.acts))}
+
+    @staticmethod
+    def changed(logits: Tensor, rows: Mapping[str, Tensor], steps: Tensor) -> Tensor:  # noqa: ARG004
+        return logits * (1 - 2 * rows["acts"])[:, None]
 
 
 class _Mask(RouterLogits):

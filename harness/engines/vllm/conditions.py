@@ -1,7 +1,8 @@
 """From interventions to rows of the workers' tables: what a request carries, and what is uploaded.
 
-A condition (a mask, a vector, a gate) is uploaded once and shared by every request with the same
-content. A request itself carries numbers only: rows, doses, and when they act.
+A condition (a mask, a vector, a gate, a change of logits) is uploaded once and shared by every
+request with the same content. A request itself carries numbers only: rows, doses, and when they
+act.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from harness.engines.declared import Declared, Place
 from harness.engines.vllm.row_pool import RowPool
 from harness.errors import RequestError
 from harness.interventions.base import Intervention
+from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.residual import Condition, Doses, Residual, Term, doses_at, timing
 from harness.interventions.router_logits import RouterLogits
 
@@ -53,6 +55,7 @@ class Conditions:
         self.declared = Declared()
         self.columns: list[Column] = []
         self._masks = RowPool(rows)
+        self._logits = RowPool(rows)
         self._vectors: dict[Place, RowPool] = {}
         self._gates: dict[Place, RowPool] = {}
 
@@ -91,6 +94,8 @@ class Conditions:
                 fits = self._lease_mask(lease, intervention)
             elif isinstance(intervention, Residual):
                 fits = self._lease_terms(lease, intervention.additions(), prompt)
+            elif isinstance(intervention, NextTokenLogits):
+                fits = self._lease_logits(lease, intervention, prompt)
         finally:
             if not fits:
                 lease.release(written=False)
@@ -103,7 +108,7 @@ class Conditions:
 
     @property
     def _pools(self) -> list[RowPool]:
-        return [self._masks, *self._vectors.values(), *self._gates.values()]
+        return [self._masks, self._logits, *self._vectors.values(), *self._gates.values()]
 
     def _lease_mask(self, lease: Lease, intervention: RouterLogits) -> bool:
         taken = self._take(lease, self._masks, intervention.fingerprint())
@@ -116,6 +121,18 @@ class Conditions:
             points = [list(point) for point in mask.points]
             lease.writes.append(["mask", row, points, mask.replace, mask.zero])
         lease.payload |= {"mask": row, "counted": True}
+        return True
+
+    def _lease_logits(self, lease: Lease, intervention: NextTokenLogits, prompt: int) -> bool:
+        taken = self._take(lease, self._logits, intervention.fingerprint())
+        if taken is None:
+            return False
+        row, fresh = taken
+        if fresh:
+            kind = type(intervention)
+            reference = f"{kind.__module__}:{kind.__qualname__}"
+            lease.writes.append(["logits", row, reference, intervention.model_dump(mode="json")])
+        lease.payload |= {"logits": row, "prompt": prompt}
         return True
 
     def _lease_terms(self, lease: Lease, additions: Sequence[Term], prompt: int) -> bool:

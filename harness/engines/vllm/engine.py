@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -27,15 +28,16 @@ from harness.engines.contract import (
 )
 from harness.engines.declared import Declared
 from harness.engines.decoding.endings import Endings
+from harness.engines.decoding.rounds import in_rounds, parted, rows_of
 from harness.engines.scoring import check_scoring
 from harness.engines.vllm import deaths, reading, scoring
+from harness.engines.vllm.abilities import Abilities
 from harness.engines.vllm.availability import check_served
-from harness.engines.vllm.canary import check_reached
 from harness.engines.vllm.conditions import Conditions, Lease
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.ignored import check_ignored
 from harness.engines.vllm.layout import check_layout
-from harness.engines.vllm.requests import Refusals, parameters, prompt_of, rejections
+from harness.engines.vllm.requests import Refusals, parameters, prompt_of, refused, rejections
 from harness.engines.vllm.running import Running
 from harness.engines.vllm.scoring import Branch, ScoringRun
 from harness.engines.vllm.self_test import check_untouched
@@ -47,6 +49,7 @@ from harness.models.sites import hidden_shape
 from harness.spec.experiment import EngineSettings
 
 _Ended = tuple[int, Completion]
+_Asked = tuple[int, Request]
 
 
 class VllmEngine:
@@ -73,7 +76,6 @@ class VllmEngine:
         self._settings = settings
         self._endings = Endings(self._facts)
         self.watch: Watch | None = None
-        self._eager = is_eager(settings)
         self._ids = 0
         #: Prompt tokens that the latest `generate` found in the prefix cache.
         self.reused = 0
@@ -83,20 +85,25 @@ class VllmEngine:
         self._conditions = Conditions(rows=self._window + 1)
         first = declared or Declared()
         self._conditions.declare(first)
-        # What was installed and felt; what was only asked for may be missing from the model.
-        self._able = Declared()
         self._engine = start(self._facts, settings, self._conditions)
         # Tokens of the longest sequence that the cache holds.
         self._columns = int(self._engine.vllm_config.model_config.max_model_len)
         deaths.watch(self._engine.engine_core)
         self._workers = Workers(self._engine)
         self._refusals = Refusals(self._facts, settings, self._columns)
+        self._abilities = Abilities(
+            self._workers,
+            self._conditions,
+            self._refusals,
+            self._answered,
+            eager=is_eager(settings),
+        )
         self._determinism = described(self._engine, settings)
         try:
             dtype = self._determinism["dtype"]
             check_untouched(self._facts, self._scores, self.fingerprint, dtype, self._columns - 1)
             if first != Declared():
-                self._grow(first)
+                self._abilities.grow(first)
         except BaseException:
             self.close()  # and its processes with it
             raise
@@ -119,16 +126,22 @@ class VllmEngine:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[_Ended]:
         """Yield `(position, completion)` as requests finish; refused ones come first."""
-        waiting: deque[tuple[int, Request]] = deque()
-        for position, request in enumerate(requests):
-            try:
-                self._refusals.check(request)
-                self._allow(Declared.of([request.intervention]))
-            except (RequestError, FieldError, ModelError) as error:
-                yield position, _refused(request, error)
+        at_once, composed = parted(requests)
+        yield from self._generate(at_once, self.watch)
+        accepted: list[_Asked] = []
+        for position, request in composed:
+            rows = [replace(row, distribution=True) for row in rows_of(request)]
+            if refusal := self._refusal(rows):
+                yield position, refusal
             else:
-                waiting.append((position, request))
-        yield from self._run(waiting)
+                accepted.append((position, request))
+        yield from in_rounds(
+            accepted,
+            lambda requests: self._generate(enumerate(requests), None),
+            rows=self._window,
+            context=self._columns,
+            watch=self.watch,
+        )
 
     def score(self, scorings: Iterable[Scoring]) -> Iterator[tuple[int, Scored]]:
         """Yield `(position, scored)` as scorings finish; refused ones come first."""
@@ -137,7 +150,7 @@ class VllmEngine:
             try:
                 check_scoring(each, self._columns - 1, self._facts.vocabulary)
                 self._refusals.check_intervention(each.intervention)
-                self._allow(Declared.of([each.intervention]))
+                self._abilities.allow(Declared.of([each.intervention]))
             except (RequestError, FieldError, ModelError) as error:
                 yield position, Scored(error=str(error))
             else:
@@ -161,7 +174,7 @@ class VllmEngine:
         for position, each in enumerate(asked):
             reading.check(position, each, self._columns, layers, self._facts.vocabulary)
             self._refusals.check_intervention(each.intervention)
-        self._allow(reading.needed(asked))
+        self._abilities.allow(reading.needed(asked))
         waiting = deque(enumerate(asked))
         running: dict[str, tuple[int, Reading, Lease]] = {}
         try:
@@ -198,30 +211,44 @@ class VllmEngine:
 
     # Requests ------------------------------------------------------------------------------------
 
-    def _run(self, waiting: deque[tuple[int, Request]]) -> Iterator[_Ended]:
+    def _generate(self, queue: Iterable[_Asked], watch: Watch | None) -> Iterator[_Ended]:
+        """Run requests as they are, in one stream."""
+        waiting: deque[_Asked] = deque()
+        for position, request in queue:
+            if refusal := self._refusal([request]):
+                yield position, refusal
+            else:
+                waiting.append((position, request))
+        yield from self._run(waiting, watch)
+
+    def _refusal(self, rows: Sequence[Request]) -> Completion | None:
+        """What comes of a request that needs these rows, if one of them cannot be run."""
+        try:
+            for row in rows:
+                self._refusals.check(row)
+            self._abilities.allow(Declared.of(row.intervention for row in rows))
+        except (RequestError, FieldError, ModelError) as error:
+            return refused(rows[0], error)
+        return None
+
+    def _run(self, waiting: deque[_Asked], watch: Watch | None = None) -> Iterator[_Ended]:
         self.reused = 0
         running: dict[str, Running] = {}
         try:
             while waiting or running:
                 yield from self._admit(waiting, running)
                 if running:
-                    self._tell(running, stepped=False)
+                    if watch is not None:
+                        watch.flying([len(each.tokens) for each in running.values()])
                     ended = self._step(running)
-                    self._tell(running, stepped=True)
+                    if watch is not None:
+                        watch.step([len(each.tokens) for each in running.values()])
                     yield from ended
         finally:
             # Cancelled in the middle: what is running is neither complete nor wanted.
             self._abandon(running)
 
-    def _tell(self, running: Mapping[str, Running], *, stepped: bool) -> None:
-        """Say who is in flight, to whoever watches."""
-        if self.watch is not None:
-            lengths = [len(each.tokens) for each in running.values()]
-            (self.watch.step if stepped else self.watch.flying)(lengths)
-
-    def _admit(
-        self, waiting: deque[tuple[int, Request]], running: dict[str, Running]
-    ) -> list[_Ended]:
+    def _admit(self, waiting: deque[_Asked], running: dict[str, Running]) -> list[_Ended]:
         """Hand vLLM as many requests as have room; what it rejects fails alone."""
         rejected: list[_Ended] = []
         admitted: deque[Running] = deque()
@@ -231,7 +258,7 @@ class VllmEngine:
                 try:
                     lease = self._conditions.lease(request.intervention, request.prompt_length)
                 except RequestError as error:
-                    rejected.append((position, _refused(request, error)))
+                    rejected.append((position, refused(request, error)))
                     waiting.popleft()
                     continue
                 if lease is None:
@@ -246,7 +273,7 @@ class VllmEngine:
                     self._add(each.lease, prompt, parameters(request, each.lease, self._facts))
                 except rejections() as error:
                     each.lease.release()
-                    rejected.append((each.position, _refused(request, error)))
+                    rejected.append((each.position, refused(request, error)))
                 else:
                     running[each.lease.name] = each
                 admitted.popleft()
@@ -277,7 +304,7 @@ class VllmEngine:
         for each, reason in ended:
             each.lease.release()
             if reason == "error":
-                completions.append((each.position, _refused(each.request, "vLLM gave it up")))
+                completions.append((each.position, refused(each.request, "vLLM gave it up")))
             else:
                 counted = counts.get(each.lease.id, (0, 0, 0))
                 completion = each.completion(reason, self._endings, counted, self._refusals.passed)
@@ -361,28 +388,6 @@ class VllmEngine:
         self._engine.abort_request(list(running))
         self._workers.forget([lease.id for lease in leases if lease.payload])
 
-    # What the workers can do ---------------------------------------------------------------------
-
-    def _allow(self, needed: Declared) -> None:
-        """Make sure that the workers can do this; an eager engine's learn it now."""
-        lacking = self._able.lacks(needed)
-        if lacking is None:
-            return
-        if not self._eager:
-            raise RequestError(
-                f"{lacking} was not declared when the engine started, and a compiled model cannot "
-                "learn it; set engine.enforce_eager: true"
-            )
-        self._grow(needed)
-
-    def _grow(self, needed: Declared) -> None:
-        """Put what is needed into the models, and see that it is felt there."""
-        self._workers.install(needed, self._conditions)
-        _, width = hidden_shape(self._facts.config)
-        shape = self._refusals.routers if needed.masks else None
-        check_reached(needed, self._answered, self._facts.vocabulary, width, shape)
-        self._able |= needed
-
     def _scores(self, tokens: tuple[int, ...]) -> torch.Tensor:
         reading = Reading(tokens, Capture(token_log_probabilities=True))
         ((_, found),) = self.forward([reading])
@@ -392,7 +397,3 @@ class VllmEngine:
     def _answered(self, requests: list[Request]) -> list[Completion]:
         completions = dict(self._run(deque(enumerate(requests))))
         return [completions[position] for position in range(len(requests))]
-
-
-def _refused(request: Request, why: object) -> Completion:
-    return Completion((), "", "error", error=f"{request.sample}: {why}")

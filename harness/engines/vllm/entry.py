@@ -23,7 +23,7 @@ ENGINE = EngineKind(
             "speculation",
         }
     ),
-    mechanisms=frozenset({"router_logits", "residual"}),
+    mechanisms=frozenset({"router_logits", "residual", "next_token_logits", "policy"}),
     captures=frozenset({"router_logits", "hidden"}),
     open="harness.engines.vllm.engine:VllmEngine",
     check="harness.engines.vllm.availability:check_machine",

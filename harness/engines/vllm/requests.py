@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from harness.engines.contract import Request
+from harness.engines.contract import Completion, Request
 from harness.engines.vllm import drawing
 from harness.engines.vllm.conditions import Lease
 from harness.engines.vllm.entry import ENGINE
@@ -13,6 +13,7 @@ from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.worker.scheduled import KEY
 from harness.errors import ModelError, RequestError
 from harness.interventions.base import Intervention
+from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.residual import Residual, check_terms
 from harness.interventions.router_logits import RouterLogits, check_points
 from harness.models.routers import RouterShape, router_shape
@@ -24,7 +25,7 @@ class Refusals:
     """What a model in vLLM cannot run, told by a request alone; `longest` is in tokens."""
 
     def __init__(self, facts: ModelFacts, settings: EngineSettings, longest: int) -> None:
-        self._facts = facts
+        self.facts = facts
         self._speculation = settings.speculation
         self._longest = longest
         self._known: set[Intervention] = set()
@@ -32,7 +33,7 @@ class Refusals:
     @cached_property
     def routers(self) -> RouterShape:
         """The model's routers. Raises `ModelError` where there are none."""
-        return router_shape(self._facts.config)
+        return router_shape(self.facts.config)
 
     @cached_property
     def passed(self) -> int:
@@ -44,7 +45,7 @@ class Refusals:
 
     def check(self, request: Request) -> None:
         """Raise `RequestError`, `FieldError` or `ModelError` for what cannot be run."""
-        prompt, vocabulary = request.prompt, self._facts.vocabulary
+        prompt, vocabulary = request.prompt, self.facts.vocabulary
         if not prompt:
             raise RequestError("the prompt is empty")
         outside = next((token for token in prompt if not 0 <= token < vocabulary), None)
@@ -52,20 +53,24 @@ class Refusals:
             raise RequestError(f"token id {outside} of the prompt is outside 0..{vocabulary - 1}")
         if request.max_new_tokens < 1:
             raise RequestError(f"max_new_tokens is {request.max_new_tokens}; it must be at least 1")
-        if len(prompt) >= self._facts.context:
+        if len(prompt) >= self.facts.context:
             raise RequestError(
                 f"the prompt has {len(prompt)} tokens, which leaves no room in the model's "
-                f"context of {self._facts.context}"
+                f"context of {self.facts.context}"
             )
-        needed = min(len(prompt) + request.max_new_tokens, self._facts.context)
+        needed = min(len(prompt) + request.max_new_tokens, self.facts.context)
         if needed > self._longest:
             raise RequestError(
                 f"prompt and new tokens are up to {needed} tokens, but the cache holds "
                 f"{self._longest}; raise engine.columns or lower sampling.max_new_tokens"
             )
-        refused = drawing.refused(request.sampling, self._speculation)
-        if refused is not None:
-            rule, problem = refused
+        if request.distribution and self._speculation is not None:
+            raise RequestError(
+                f"distributions with engine.speculation: {self._speculation}; leave speculation out"
+            )
+        unfit = drawing.refused(request.sampling, self._speculation)
+        if unfit is not None:
+            rule, problem = unfit
             raise RequestError(f"{rule} {problem}")
         self.check_intervention(request.intervention)
 
@@ -73,7 +78,7 @@ class Refusals:
         """Raise a `TitrateError` for an intervention that this model cannot take."""
         if intervention is None or intervention in self._known:
             return
-        config = self._facts.config
+        config = self.facts.config
         if isinstance(intervention, RouterLogits):
             mask, shape = intervention.masked(), self.routers
             if mask is None:
@@ -85,12 +90,24 @@ class Refusals:
         elif isinstance(intervention, Residual):
             layers, width = hidden_shape(config)
             check_terms(intervention.additions(), layers=layers, width=width)
+        elif isinstance(intervention, NextTokenLogits):
+            if self._speculation is not None:
+                raise RequestError(
+                    f"intervention {intervention.kind} with engine.speculation: "
+                    f"{self._speculation}: drafts are not told apart by row; leave speculation out"
+                )
+            intervention.rows(self.facts.vocabulary)
         else:
             raise RequestError(
                 f"intervention {intervention.kind} is not applied by vllm, which applies those by "
                 f"{', '.join(sorted(ENGINE.mechanisms))}"
             )
         self._known.add(intervention)
+
+
+def refused(request: Request, why: object) -> Completion:
+    """What comes of a request that cannot be run."""
+    return Completion((), "", "error", error=f"{request.sample}: {why}")
 
 
 def rejections() -> tuple[type[Exception], ...]:
@@ -130,7 +147,9 @@ def prompt_of(tokens: tuple[int, ...], intervention: Intervention | None, prompt
     """
     given: dict[str, Any] = {"prompt_token_ids": list(tokens)}
     if intervention is not None and not intervention.is_neutral:
-        given["cache_salt"] = intervention.prefix_key(_ENDLESS, prompt)
+        salt = intervention.prefix_key(_ENDLESS, prompt)
+        if salt:
+            given["cache_salt"] = salt
     return given
 
 

@@ -40,8 +40,9 @@ def main(model: str, settings: str) -> None:
     )
     expected = open_engine(model, EngineSettings(dtype="float32"))
     one, other = prompts(expected.tokenizer)
-    readings = [Reading(one + other, capture, each, len(one)) for each in interventions(config)]
-    needs = Declared.of(interventions(config)) | needed(readings)
+    every = interventions(config, logits="speculation" not in given)
+    readings = [Reading(one + other, capture, each, len(one)) for each in every]
+    needs = Declared.of(every) | needed(readings)
     engine = VllmEngine(model, EngineSettings.model_validate(given), needs)
     queue = requests(engine.tokenizer, config, draws="speculation" not in given)
     theirs = dict(expected.generate(queue))

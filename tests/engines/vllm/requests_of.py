@@ -10,6 +10,7 @@ from harness.interventions.base import Intervention
 from harness.interventions.residual import Condition, Term
 from harness.interventions.router_mask.description import RouterMask
 from harness.interventions.steering.description import Steering
+from tests.kinds.ban import Ban
 
 GREEDY = SamplingRules()
 DRAWS = (
@@ -61,10 +62,11 @@ def masks() -> list[Intervention]:
     ]
 
 
-def interventions(config: object) -> list[Intervention | None]:
+def interventions(config: object, *, logits: bool = True) -> list[Intervention | None]:
     width: int = config.hidden_size  # type: ignore[attr-defined]
     own = masks() if hasattr(config, "num_experts") else []
-    return [None, Steering(), *steerings(width), *own]
+    changes = [Ban(strength=0.5), Ban(first=1, strength=4.0)] if logits else []
+    return [None, Steering(), *steerings(width), *own, *changes]
 
 
 def prompts(tokenizer: object) -> list[tuple[int, ...]]:
@@ -72,10 +74,10 @@ def prompts(tokenizer: object) -> list[tuple[int, ...]]:
 
 
 def requests(tokenizer: object, config: object, *, draws: bool = True) -> list[Request]:
-    """Every intervention, prompt and rule, in one queue."""
+    """Every intervention, prompt and rule, in one queue; `draws` or as speculation takes them."""
     return [
         Request(prompt, 12 - 3 * number, each, sampling=rules, sample=str(number))
-        for each in interventions(config)
+        for each in interventions(config, logits=draws)
         for number, prompt in enumerate(prompts(tokenizer))
         for rules in (GREEDY, *(DRAWS if draws else ()))
     ]

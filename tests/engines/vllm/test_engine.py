@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from harness.engines.contract import Capture, Reading, Request, Stop
+from harness.engines.declared import Declared
 from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.worker import model, ours
+from harness.engines.vllm.worker.logits import ChangedLogits
 from harness.engines.vllm.worker.places import SteeredPlace
 from harness.errors import FieldError, ModelError, RequestError
 from harness.interventions.array import Array
@@ -316,7 +318,14 @@ def test_an_intervention_that_does_not_reach_the_model_is_noticed_at_once(served
     width = transformers.loaded.model.config.hidden_size
     place = Term(layer=2, site="mlp", vector=vector(width, 0), alpha=1.0)
     with pytest.raises(ModelError, match="steering at layer 2, mlp, does not reach the model"):
-        vllm._grow(type(vllm._conditions.declared).of([Steering(terms=(place,))]))
+        vllm._abilities.grow(type(vllm._conditions.declared).of([Steering(terms=(place,))]))
+
+
+def test_logits_that_are_left_as_they_are_are_noticed_at_once(served, monkeypatch):
+    vllm, _ = served
+    monkeypatch.setattr(ChangedLogits, "_changed", lambda self, logits, tokens: logits)
+    with pytest.raises(ModelError, match="a change of next-token logits does not reach the model"):
+        vllm._abilities.grow(Declared(logits=True))
 
 
 def test_what_does_not_reach_the_model_is_refused_every_time(served, monkeypatch):

@@ -7,11 +7,18 @@ from typing import Literal
 import pytest
 import torch
 
-from harness.engines.contract import Capture, Reading, Request, SamplingRules
+from harness import registry
+from harness.engines.contract import Capture, Reading, Request, SamplingRules, Scoring
 from harness.interventions.array import Array
+from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.router_logits import ExpertMask, RouterLogits, Routing, route
+from harness.invariants import check_all, checks
+from harness.invariants.dac import doses
 from harness.models.sites import hidden_shape
-from tests.engines.vllm.requests_of import prompts
+from harness.spec import EngineSettings
+from tests.engines.vllm.requests_of import masks, prompts, steerings
+from tests.kinds.ban import Ban
+from tests.kinds.doubt import Doubt
 from tests.kinds.flatten import Flatten
 from tests.kinds.nudge import Nudge
 
@@ -41,6 +48,28 @@ class Mute(RouterLogits):
         layers = () if self.expert is None else range(4)
         points = tuple((layer, self.expert) for layer in layers)
         return ExpertMask(points, replace=False, zero=False)
+
+
+class Favour(NextTokenLogits):
+    """One token is more probable while the first three are generated."""
+
+    kind: Literal["favour"] = "favour"
+    token: int = 0
+    amount: float = 0.0
+
+    def neutral(self):
+        return Favour()
+
+    def rows(self, vocabulary):
+        return {
+            "favoured": torch.nn.functional.one_hot(torch.tensor(self.token), vocabulary)
+            * self.amount
+        }
+
+    @staticmethod
+    def changed(logits, rows, steps):
+        early = (steps >= 0) & (steps < 3)
+        return logits + rows["favoured"] * early[:, None]
 
 
 def all_of(engine, queue):
@@ -91,3 +120,106 @@ def test_routings_that_are_a_mask_are_applied_and_others_refused(served):
     (refused,) = all_of(vllm, [Request(prompt, 4, Flatten(share=0.5))])
     assert refused.finish_reason == "error"
     assert "flatten changes routings by more than a mask of experts" in refused.error
+
+
+def test_changed_logits_give_what_transformers_gives_in_a_mixture(served):
+    vllm, transformers = served
+    config = transformers.loaded.model.config
+    others = [None, masks()[0], steerings(config.hidden_size)[2], Ban()]
+    own = [Ban(strength=0.5), Ban(first=1, strength=4.0), Favour(token=7, amount=3.0)]
+    one, two = prompts(vllm.tokenizer)
+    queue = [
+        Request(prompt, 6, each, SamplingRules(temperature=warmth), sample="s", continued=continued)
+        for prompt, continued in ((one, 0), (one, 2), (two, 0))
+        for each in (*own, *others)
+        for warmth in (0.0, 1.0)
+    ]
+    theirs = all_of(transformers, queue)
+    assert len({each.log_probabilities for each in theirs}) > 30
+    for _ in range(2):  # prefixes are resident at the second time
+        for mine, other in zip(all_of(vllm, queue), theirs, strict=True):
+            assert mine.tokens == other.tokens
+            assert mine.counts == other.counts
+            assert mine.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-4)
+    assert vllm.reused
+
+
+def test_given_texts_have_the_changed_probabilities(served):
+    one, two = prompts(served[0].tokenizer)
+    ban = Ban(strength=1.0)
+    readings = [
+        Reading(text, Capture(token_log_probabilities=True, top_log_probabilities=2), each, 3)
+        for text in (one, two)
+        for each in (None, ban)
+    ]
+    scorings = [
+        Scoring(context, (one[4:7], two[2:9]), each)
+        for context in (one[:4], two)
+        for each in (ban, None, Favour(token=7, amount=3.0))
+    ]
+    mine, theirs = (dict(each.forward(readings)) for each in served)
+    for place, other in theirs.items():
+        own = mine[place]
+        near = {"atol": 1e-4, "rtol": 0}
+        torch.testing.assert_close(
+            own.token_log_probabilities, other.token_log_probabilities, **near
+        )
+        torch.testing.assert_close(own.top_log_probabilities, other.top_log_probabilities, **near)
+        assert torch.equal(own.top_tokens, other.top_tokens)
+    scores, expected = (dict(each.score(scorings)) for each in served)
+    for place, other in expected.items():
+        assert scores[place].error is None
+        assert scores[place].greedy == other.greedy
+        for own, given in zip(
+            scores[place].log_probabilities, other.log_probabilities, strict=True
+        ):
+            assert own == pytest.approx(given, abs=1e-4)
+
+
+@pytest.fixture
+def registered():
+    registry.interventions.register("ban", "tests.kinds.ban:KIND")
+    yield
+    registry.interventions.unregister("ban")
+
+
+def test_policies_are_followed_as_on_transformers(served):
+    vllm, transformers = served
+    config = transformers.loaded.model.config
+    layers, width = hidden_shape(config)
+    nudge = Nudge(layer=layers - 1, amount=2.0, signs=Array([1.0] * width))
+    one, two = doses(config)
+    own = [one, two, two.neutral(), Doubt(nudge=nudge), Doubt(nudge=nudge.neutral())]
+    queue = [
+        Request(prompt, 5, each, SamplingRules(temperature=warmth), sample=str(number))
+        for number, prompt in enumerate(prompts(vllm.tokenizer))
+        for each in (*own, None)
+        for warmth in (0.0, 1.0)
+    ]
+    theirs = all_of(transformers, queue)
+    assert any(any(trace) for each in theirs for trace in each.traces.values())
+    for mine, other in zip(all_of(vllm, queue), theirs, strict=True):
+        assert (mine.tokens, mine.text, mine.counts) == (other.tokens, other.text, other.counts)
+        assert mine.finish_reason == other.finish_reason
+        assert mine.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-4)
+        assert mine.traces.keys() == other.traces.keys()
+        for name, trace in mine.traces.items():
+            assert trace == pytest.approx(other.traces[name], abs=1e-3)
+
+
+def test_a_policy_that_cannot_be_drawn_under_is_refused_alone(served):
+    vllm, _ = served
+    far = Nudge(layer=99, amount=2.0, signs=Array([1.0]))
+    plain, refused = all_of(vllm, [Request((5, 6), 2), Request((5, 6), 2, Doubt(nudge=far))])
+    assert plain.finish_reason != "error"
+    assert "there is no layer 99" in refused.error
+
+
+def test_identities_of_changed_logits_hold(vllm_installed, registered):
+    own = [
+        check
+        for check in checks("zoo/moe", EngineSettings(name="vllm"))
+        if check.family.name == "ban" and check.excuse is None
+    ]
+    assert len(own) >= 5
+    assert [found for found in check_all(own) if not found.holds] == []

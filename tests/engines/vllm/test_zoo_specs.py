@@ -62,4 +62,4 @@ def test_there_are_specs_of_every_kind():
         load(_SPECS / spec)[0].intervention and load(_SPECS / spec)[0].intervention.kind
         for spec in ZOO
     }
-    assert kinds >= {"router_mask", "steering"}
+    assert kinds >= {"router_mask", "steering", "dac"}

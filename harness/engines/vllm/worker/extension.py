@@ -37,7 +37,7 @@ class WorkerExtension:
         return {"layers": interventions.layers, "routers": interventions.routers}
 
     def titrate_write(self, conditions: Sequence[Sequence[Any]]) -> None:
-        """Write conditions to their rows: ("mask" | "vectors" | "gate", arguments...)."""
+        """Write conditions to their rows: (what, arguments...)."""
         interventions = self._interventions
         for kind, *arguments in conditions:
             if kind == "mask":
@@ -46,6 +46,8 @@ class WorkerExtension:
             elif kind == "vectors":
                 layer, site, row, values = arguments
                 interventions.write_vectors((layer, site), row, values)
+            elif kind == "logits":
+                interventions.write_logits(*arguments)
             else:
                 layer, site, row, gate, direction = arguments
                 interventions.write_gate((layer, site), row, gate, direction)

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from harness.engines.declared import Declared, Place
+from harness.engines.vllm.worker.logits import ChangedLogits
 from harness.engines.vllm.worker.places import SteeredPlace
 from harness.engines.vllm.worker.routing import MaskedRouter
 from harness.engines.vllm.worker.rows import RowMap
@@ -53,6 +54,8 @@ class ModelInterventions:
         self._layers = decoder_layers(model)
         self._places: dict[Place, SteeredPlace] = {}
         self._routers: dict[int, MaskedRouter] = {}
+        self._logits: ChangedLogits | None = None
+        self._vocabulary = int(config.model_config.get_vocab_size())
         self._declared = Declared()
         self._columns = 0
         self._history = torch.zeros(3, 0, dtype=torch.int16, device=self.tables.device)
@@ -86,6 +89,8 @@ class ModelInterventions:
                 place.allow_reading(self._dtype)
         if declared.masks or declared.router_logits:
             self._install_routers(masks=declared.masks, reads=declared.router_logits)
+        if declared.logits and self._logits is None:
+            self._logits = ChangedLogits(self._model, self._vocabulary, self.tables.device)
 
     def _place(self, where: Place) -> SteeredPlace | None:
         """The place, put into its module when it is new; None where another worker has it."""
@@ -151,6 +156,11 @@ class ModelInterventions:
             place.directions[row] = self._array(direction)[0]
             place.gates[row] = torch.tensor(gate)
 
+    def write_logits(self, row: int, reference: str, description: Mapping[str, Any]) -> None:
+        """Write a row of what changes next-token logits; see `ChangedLogits.write`."""
+        assert self._logits is not None, "it was installed"
+        self._logits.write(row, reference, description)
+
     def _array(self, values: bytes) -> torch.Tensor:
         array = np.frombuffer(values, np.float32).reshape(-1, self._width)
         return torch.from_numpy(array.copy()).to(self.tables.device)
@@ -168,9 +178,17 @@ class ModelInterventions:
         """The coming pass is over these requests in this order, with so many tokens of each."""
         self.mapped = True
         self._order, self._counts = list(order), np.asarray(counts, np.int64)
+        if self._logits is not None:
+            requests = [self.registry.requests.get(id_) for id_ in self._order]
+            self._logits.begin(requests, self._counts)
         if not self.registry.requests and not self.tables.masked and not self.tables.dosed:
             return
         self._rows.begin(self._order, self._counts)
+
+    def reads_prompts(self, states: torch.Tensor) -> None:
+        """What follows are logits of slices of the pass's states [n, H], in its own order."""
+        if self._logits is not None:
+            self._logits.read(states)
 
     def ended(self) -> None:
         """The pass is over: keep what it counted, and what it was asked to read."""
@@ -256,7 +274,8 @@ class ModelInterventions:
         if norm is None or not hasattr(model, "compute_logits"):
             raise ModelError(f"{type(model).__name__} has no final norm under a known name")
         states: torch.Tensor = norm(hidden.to(self.tables.device, self._dtype))
-        logits: torch.Tensor | None = model.compute_logits(states)
+        head = model.compute_logits if self._logits is None else self._logits.original
+        logits: torch.Tensor | None = head(states)
         return None if logits is None else logits.float().log_softmax(dim=-1)
 
     def _end(self, request: str) -> None:

@@ -1,4 +1,4 @@
-"""Adapter to vLLM's V1 model runner: when a step begins, how it is laid out, when it is over."""
+"""Adapter to vLLM's V1 model runner: when a step begins, how it is laid out, its end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def follow() -> None:
     from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
     execute, prepare = GPUModelRunner.execute_model, GPUModelRunner._prepare_inputs  # noqa: SLF001
+    score = GPUModelRunner._get_prompt_logprobs_dict  # noqa: SLF001
 
     def execute_model(self: Any, scheduler_output: Any, *arguments: Any, **named: Any) -> Any:
         interventions = MODELS.get(self.get_model())
@@ -31,5 +32,12 @@ def follow() -> None:
             interventions.begin(running, num_scheduled_tokens[: len(running)])
         return result
 
+    def prompt_scores(self: Any, hidden_states: Any, *arguments: Any, **named: Any) -> Any:
+        interventions = MODELS.get(self.get_model())
+        if interventions is not None:
+            interventions.reads_prompts(hidden_states)
+        return score(self, hidden_states, *arguments, **named)
+
     GPUModelRunner.execute_model = execute_model
     GPUModelRunner._prepare_inputs = prepare_inputs  # noqa: SLF001 - the only seam before a pass
+    GPUModelRunner._get_prompt_logprobs_dict = prompt_scores  # noqa: SLF001 - as above

@@ -22,6 +22,7 @@ def follow() -> None:
     from vllm.v1.worker.gpu.model_states.default import DefaultModelState
 
     execute, prepare = GPUModelRunner.execute_model, DefaultModelState.prepare_inputs
+    sample = GPUModelRunner.sample
 
     def execute_model(self: Any, scheduler_output: Any, *arguments: Any, **named: Any) -> Any:
         interventions = MODELS.get(self.model)
@@ -39,5 +40,13 @@ def follow() -> None:
             interventions.begin(input_batch.req_ids, input_batch.num_scheduled_tokens)
         return prepare(self, input_batch, req_states)
 
+    def sample_tokens(self: Any, hidden_states: Any, *arguments: Any, **named: Any) -> Any:
+        result = sample(self, hidden_states, *arguments, **named)
+        interventions = MODELS.get(self.model)
+        if interventions is not None:
+            interventions.reads_prompts(hidden_states)  # which comes next
+        return result
+
     GPUModelRunner.execute_model = execute_model
+    GPUModelRunner.sample = sample_tokens
     DefaultModelState.prepare_inputs = prepare_inputs

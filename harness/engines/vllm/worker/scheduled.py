@@ -18,14 +18,16 @@ KEY = "titrate"
 
 @dataclass
 class Scheduled:
-    """One running request: its mask's row, its terms, and where it stands.
+    """One running request: rows of its mask and its logits, its terms, and where it stands.
 
     `terms` [k, 8] are (column, alpha, first, last, origin, over, vector row, gate row), and `given`
     the doses of steps, or None, of each. `blocks` are those of the cache; `start` is the position
-    of the first token of the coming pass.
+    of the first token of the coming pass, and `prompt` how many tokens the prompt proper has.
     """
 
     mask: int
+    logits: int
+    prompt: int
     terms: np.ndarray
     given: list[list[float] | None]
     vectors: list[int]
@@ -84,6 +86,8 @@ def _scheduled(payload: dict[str, Any]) -> Scheduled:
     terms = payload.get("terms") or []
     return Scheduled(
         mask=int(payload.get("mask", 0)),
+        logits=int(payload.get("logits", 0)),
+        prompt=int(payload.get("prompt", 0)),
         terms=np.array([term[:8] for term in terms], dtype=np.float64).reshape(-1, 8),
         given=[term[8] for term in terms],
         vectors=[int(term[9]) for term in terms],
