@@ -191,6 +191,7 @@ metrics: Registry[Any] = Registry(
     {
         "median_tokens": "harness.metrics.completions:MEDIAN_TOKENS",
         "answer_perplexity": "harness.metrics.completions:PERPLEXITY",
+        "fluency": "harness.metrics.completions:FLUENCY",
     },
 )
 tasks: Registry[Any] = Registry(

@@ -7,7 +7,7 @@ from harness.models.loading import load_config
 from harness.resolve.pair_files import pairs_of
 from harness.resolve.resolver import check_intervention
 from harness.runs.plan import PlannedCase, with_task
-from harness.runs.prompt_styles import check_styles
+from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.spec import Case, Experiment
 from harness.spec.engine_kind import engine_named
 from harness.spec.form import suggestion
@@ -25,6 +25,7 @@ def check_case(case: PlannedCase) -> None:
     experiment, source = case.experiment, case.case.source
     try:
         load_config(experiment.model)
+        check_reader(case)
         check_engine(experiment)
         pairs_of(experiment)
         check_scored(case)
@@ -46,6 +47,30 @@ def check_scored(case: PlannedCase) -> None:
             "prompt.pairs",
             f"{case.measure.noun} are those behind a task's own prompts; leave it out, or use "
             "measure: forward, which reads the pairs' answers",
+        )
+
+
+def check_reader(case: PlannedCase) -> None:
+    """Raise `FieldError` for a reference that nobody asks, or that knows other tokens."""
+    model, named = case.experiment.model, case.experiment.reference
+    if named is None:
+        return
+    if case.reader is None:
+        raise FieldError(
+            "reference",
+            f"{named} reads completions, and no metric here asks for that; leave it out, or add "
+            "metrics: [fluency]",
+        )
+    try:
+        load_config(named)
+        own, other = tokenizer_of(model), tokenizer_of(named)
+    except ModelError as error:
+        raise FieldError("reference", str(error)) from error
+    if own.get_vocab() != other.get_vocab():
+        raise FieldError(
+            "reference",
+            f"{named} has another tokenizer than {model}, whose tokens it would misread; use a "
+            "model of the same family",
         )
 
 

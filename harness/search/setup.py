@@ -140,6 +140,12 @@ def _check_form(experiment: Experiment) -> None:
     treatment(experiment)
     if experiment.axes:
         raise FieldError("axes", "a search has none; write their values as choices of search.space")
+    if experiment.reference not in (None, experiment.model):
+        raise FieldError(
+            "reference",
+            f"a search has one model in memory, and {experiment.reference} is a second; leave it "
+            "out: completions are read by the model itself, untouched",
+        )
     if measure_named(experiment.measure).reads:
         raise FieldError(
             "measure", f"{experiment.measure} has no metric to search by; leave it out"

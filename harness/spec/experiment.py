@@ -184,6 +184,9 @@ class Experiment(Settings):
     metric: str | None = None
     """The metric that tables, plots and gates without one are about: any that the task, or the
     measure, has, such as tool_call, or a registered one. Their own first one when left out."""
+    reference: ModelReference | None = None
+    """The model that reads completions for metrics such as fluency, with the same tokenizer; the
+    experiment's own model, untouched, when left out."""
     intervention: AnyIntervention | None = None
     sampling: Sampling = Field(default_factory=unsaid)
     engine: EngineSettings = EngineSettings()

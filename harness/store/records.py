@@ -260,6 +260,7 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
             draw.score.doubt,
         ],
         "agreement": draw.agreement,
+        **({"reference": draw.reference} if draw.reference else {}),
     }
 
 
@@ -271,6 +272,7 @@ def _draw_from(value: shapes.DrawShape) -> DrawResult:
         completion=_completion(value["completion"]),
         score=Score(*value["score"]),
         agreement=value["agreement"],
+        reference=value.get("reference", ()),
     )
 
 
