@@ -228,3 +228,8 @@ def test_a_spec_without_a_search_is_named(tmp_path):
     load(path)
     with pytest.raises(SpecError, match="search: missing; this spec is run by `titrate run`"):
         read_search(path)
+
+
+def test_a_search_has_no_room_for_a_second_model(tmp_path):
+    with pytest.raises(SpecError, match="reference: a search has one model in memory"):
+        ready(tmp_path, reference="zoo/moe")
