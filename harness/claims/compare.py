@@ -16,7 +16,7 @@ from typing import Any
 from harness.claims.saved import SavedRun
 from harness.errors import ReportError
 from harness.report.report import CaseReport
-from harness.spec.form import suggestion
+from harness.spec.suggestion import suggestion
 from harness.statistics.estimates import Versus
 from harness.statistics.paired import corrected, paired
 

@@ -10,9 +10,9 @@ from pydantic import JsonValue
 
 from harness.claims.saved import SavedRun
 from harness.spec import Case
-from harness.spec.form import suggestion
 from harness.spec.gates import Selection
 from harness.spec.measure import measure_named
+from harness.spec.suggestion import suggestion
 from harness.store.results import CaseResult, InvariantResult
 
 

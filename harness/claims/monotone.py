@@ -19,7 +19,7 @@ from itertools import combinations
 from scipy import stats
 
 from harness.claims.evidence import Evidence, Undecided, chosen, values_of
-from harness.report.figures.labels import label, short_names
+from harness.report.labels import label, short_names
 from harness.spec.gates import Monotone
 from harness.statistics.intervals import CONFIDENCE
 from harness.statistics.paired import paired_interval

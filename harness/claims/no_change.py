@@ -17,8 +17,8 @@ from harness.claims.saved import SavedRun
 from harness.errors import OptionError, ReportError
 from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import directionless, metric_of
-from harness.spec.form import suggestion
 from harness.spec.gates import Gate, Rule
+from harness.spec.suggestion import suggestion
 from harness.statistics.bootstrap import LEAST_P
 from harness.store.results import UNDECIDED, GateResult
 

@@ -29,8 +29,8 @@ from harness.report.load import load_report, sample_records
 from harness.report.report import CaseReport, RunReport
 from harness.report.schema import report_of
 from harness.report.write import RECORDS
-from harness.spec.form import suggestion
 from harness.spec.measure import measure_named
+from harness.spec.suggestion import suggestion
 from harness.store.records import read_records
 from harness.store.results import CaseResult, SampleMetrics
 

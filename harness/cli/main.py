@@ -68,7 +68,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Never:
         """Say what is wrong, and what was probably meant; exit with status 2."""
         if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            from harness.spec.form import suggestion
+            from harness.spec.suggestion import suggestion
 
             meant = suggestion(found[1], re.findall(r"[\w-]+", found[2]))
             message = message.replace(" (", f";{meant} (", 1) if meant else message

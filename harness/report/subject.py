@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.report.figures.labels import label, short_names, varying
+from harness.report.labels import label, short_names, varying
 from harness.report.report import CaseReport, RunReport
 
 

@@ -14,7 +14,7 @@ from harness.runs.plan import PlannedCase, with_task
 from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.spec import Case, Experiment
 from harness.spec.engine_kind import Captured, engine_named
-from harness.spec.form import suggestion
+from harness.spec.suggestion import suggestion
 
 
 def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:

@@ -21,8 +21,8 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.report.figures.figure import GREY, HEIGHT, INK, RULE, canvas, surround, untangle
-from harness.report.figures.labels import short_names
 from harness.report.figures.palette import COLOURS
+from harness.report.labels import short_names
 
 _CELLS = 10
 #: Values of a column that are all written beside it; of more, both ends and the middle.

@@ -22,9 +22,9 @@ from harness.search.study import default_storage, pruner_of, sampler_for
 from harness.search.training import PairSet, check_train, joined, pair_sets
 from harness.search.treatment import treatment, with_pairs
 from harness.spec import Experiment, Source, load
-from harness.spec.form import suggestion
 from harness.spec.measure import measure_named
 from harness.spec.search import SearchSettings, SplitSettings
+from harness.spec.suggestion import suggestion
 from harness.tasks.base import Score, Task
 
 

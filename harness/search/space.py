@@ -27,9 +27,10 @@ from harness.runs.checks import check_engine
 from harness.search.treatment import dose_field, pair_sections, treatment, with_at_most
 from harness.spec import Experiment, Source
 from harness.spec.complaints import displayed, validated
-from harness.spec.form import fields, members, resolved, suggestion
+from harness.spec.form import fields, members, resolved
 from harness.spec.layers import get, put
 from harness.spec.search import Dimension
+from harness.spec.suggestion import suggestion
 
 _SEARCHED = ("intervention", "prompt", "sampling")
 _DAY = "prompt.date"  # of the task's prompts, which all trials share

@@ -22,8 +22,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from harness.errors import FieldError
-from harness.spec.form import suggestion
 from harness.spec.search import SearchSettings
+from harness.spec.suggestion import suggestion
 
 _IDENTITY = "titrate identity"
 _SAMPLERS = {

@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 
 from harness.errors import FieldError
 from harness.spec.experiment import Experiment
-from harness.spec.form import sections, suggestion
+from harness.spec.form import sections
+from harness.spec.suggestion import suggestion
 from harness.spec.variants import ONE, SEVERAL
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -81,12 +80,3 @@ def resolved(values: Mapping[str, Any], folder: Path, under: str = "") -> dict[s
 
 def _resolving(marker: Resolved, folder: Path) -> Callable[[str], str]:
     return lambda text: marker.resolve(text, folder)
-
-
-def suggestion(name: str, names: Iterable[str], also: Mapping[str, str] | None = None) -> str:
-    """` did you mean x?`, or nothing where no name is close; `also` says what other words mean."""
-    candidates = list(names)
-    close = [other for other in candidates if other.endswith(f".{name}")]
-    close = close or difflib.get_close_matches(name, candidates, n=1)
-    close = close or [meant for meant in [(also or {}).get(name)] if meant in candidates]
-    return f" did you mean {' or '.join(close)}?" if close else ""

@@ -15,13 +15,14 @@ from harness.errors import FieldError
 from harness.spec.case import Case
 from harness.spec.complaints import displayed, validated
 from harness.spec.experiment import Experiment
-from harness.spec.form import fields, resolved, suggestion
-from harness.spec.gates import check_gates
+from harness.spec.form import fields, resolved
+from harness.spec.gates import Gate, Grid, parse_gate
 from harness.spec.gates.where import intervenes
 from harness.spec.ids import axis_parts, case_id, content
 from harness.spec.layers import put
 from harness.spec.measure import measure_named
 from harness.spec.source import Source
+from harness.spec.suggestion import suggestion
 
 MOST_CASES = 100_000
 """A larger grid is a slip of the pen: even planning it would take minutes."""
@@ -188,3 +189,19 @@ def _number(value: JsonValue) -> float:
 
 def _plain(value: Any) -> Any:
     return value.model_dump() if isinstance(value, BaseModel) else value
+
+
+def check_gates(experiment: Experiment) -> None:
+    """Find the first gate of a spec that no case of its grid can decide.
+
+    Raises:
+        FieldError: of `gates[i]`: an axis or a value that the grid does not have, or a monotone
+            claim about an experiment without a dose.
+    """
+    grid = Grid.of(experiment, experiment.axes)
+    for position, gate in enumerate(experiment.gates):
+        try:
+            # A copy with other gates (`model_copy`) has their texts: pydantic reads none of it.
+            (gate if isinstance(gate, Gate) else parse_gate(gate)).check(grid)
+        except ValueError as error:
+            raise FieldError(f"gates[{position}]", str(error)) from None

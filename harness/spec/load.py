@@ -13,9 +13,10 @@ from harness.spec.complaints import displayed, validated
 from harness.spec.document import Document, read, read_value, shown
 from harness.spec.experiment import EngineSettings, Experiment
 from harness.spec.form import fields as form_fields
-from harness.spec.form import resolved, suggestion
+from harness.spec.form import resolved
 from harness.spec.layers import fields, get, merge, put
 from harness.spec.source import Origin, Source
+from harness.spec.suggestion import suggestion
 
 #: What may be extended. Messages quote what a spec says, and so must not be of any other file.
 _SUFFIXES = (".yaml", ".yml")

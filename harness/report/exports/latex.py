@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.report import loaded
-from harness.report.figures.labels import by_series, varying, worded
+from harness.report.labels import by_series, varying, worded
 from harness.report.report import CaseReport, RunReport
 from harness.report.tables.case_columns import agreement_text, change_words, changed, interval
 from harness.report.tables.rounding import ceiling, fixed, percent

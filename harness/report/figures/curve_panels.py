@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from harness.report.figures.curves import Dosed, curves, is_control
-from harness.report.figures.labels import CONTROL, label, varying
 from harness.report.figures.palette import HUES, MARKERS, Hue, ordered
+from harness.report.labels import CONTROL, label, varying
 
 #: Axes whose numbers are names: they start random numbers.
 _SEEDS = ("seed", "points.random")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from harness.report.figures.labels import CONTROL, label, varying
+from harness.report.labels import CONTROL, label, varying
 from harness.report.report import CaseReport, RunReport
 from harness.tasks.base import TOOL_CALL
 

@@ -24,9 +24,9 @@ from harness.report.figures.figure import (
     surround,
     untangle,
 )
-from harness.report.figures.labels import text
 from harness.report.figures.palette import MARKERS, faded
 from harness.report.figures.plotted import Point, are_rates, caption, complete, subtitle
+from harness.report.labels import text
 from harness.report.report import CaseReport, RunReport
 
 #: Of baselines, and of controls.

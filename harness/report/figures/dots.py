@@ -7,9 +7,9 @@ import textwrap
 from matplotlib.figure import Figure
 
 from harness.report.figures.figure import GREY, RULE, canvas, surround
-from harness.report.figures.labels import label, varying
 from harness.report.figures.palette import COLOURS
 from harness.report.figures.plotted import Point, are_rates, caption, complete, subtitle
+from harness.report.labels import label, varying
 from harness.report.report import RunReport
 
 

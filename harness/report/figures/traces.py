@@ -21,8 +21,8 @@ from matplotlib.ticker import MaxNLocator
 from harness.metrics.column import column_of
 from harness.report.figures.curves import by_dose, curves
 from harness.report.figures.figure import RULE, panels, surround
-from harness.report.figures.labels import label, varying
 from harness.report.figures.palette import HUES, MARKERS, ordered
+from harness.report.labels import label, varying
 from harness.report.report import CaseReport, RunReport
 from harness.statistics.intervals import mean_interval
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from harness.report.figures.labels import text
+from harness.report.labels import text
 from harness.report.page.identities import on_models
 from harness.report.page.states import State, rank, state_of, summary, worst
 from harness.report.report import CaseReport, RunReport

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from harness import registry
 from harness.interventions.kind import kind_of
-from harness.report.figures.labels import label, short_names, text, varying
+from harness.report.labels import label, short_names, text, varying
 from harness.report.report import CaseReport, RunReport
 
 

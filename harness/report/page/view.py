@@ -14,8 +14,8 @@ from pydantic import JsonValue
 
 from harness.report.figures.curve_panels import Curve, arranged
 from harness.report.figures.curves import by_dose, places_of, shown_metrics
-from harness.report.figures.labels import by_series, label, varying, worded
 from harness.report.figures.plotted import SIGNIFICANT
+from harness.report.labels import by_series, label, varying, worded
 from harness.report.page.findings import findings
 from harness.report.page.grids import grids
 from harness.report.report import CaseReport, RunReport

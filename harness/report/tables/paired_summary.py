@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from harness.report.figures.labels import label, varying
+from harness.report.labels import label, varying
 from harness.report.report import CaseReport, RunReport
 
 COUNT, STYLE = "intervention.count", "prompt.style"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from harness.report.figures.labels import by_series
+from harness.report.labels import by_series
 from harness.report.report import RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import case_columns

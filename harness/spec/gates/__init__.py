@@ -1,6 +1,6 @@
 """Gates as a spec or a command line writes them: text in, a frozen form out, its grid checked."""
 
-from harness.spec.gates.gate import PATTERN, Claim, Gate, check_gates, parse_gate, parse_judged
+from harness.spec.gates.gate import PATTERN, Claim, Gate, parse_gate, parse_judged
 from harness.spec.gates.monotone import Monotone
 from harness.spec.gates.neutral import NEUTRAL_EQUALS_BASELINE, NeutralEqualsBaseline
 from harness.spec.gates.no_change import NoChange, Rule, parse_rule
@@ -23,7 +23,6 @@ __all__ = [
     "SameAcross",
     "Selection",
     "Threshold",
-    "check_gates",
     "parse_gate",
     "parse_judged",
     "parse_rule",

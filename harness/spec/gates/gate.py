@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidatorFunctionWrapHandler
 from pydantic_core import CoreSchema, core_schema
 
-from harness.errors import FieldError
 from harness.spec.gates import where as selection
 from harness.spec.gates.grammar import NUMBER, ClaimKind, close
 from harness.spec.gates.monotone import Monotone
@@ -30,9 +29,6 @@ from harness.spec.gates.no_worse import NoWorse
 from harness.spec.gates.same_across import SameAcross
 from harness.spec.gates.threshold import Threshold
 from harness.spec.gates.where import WHERE, Grid, Selection
-
-if TYPE_CHECKING:
-    from harness.spec.experiment import Experiment
 
 #: What a report's JSON tells apart by `kind`.
 Claim: TypeAlias = Annotated[
@@ -118,22 +114,6 @@ def parse_judged(text: str) -> Gate:
     """The same of a gate of a report that has its text alone, as those of version 0.1.0 do."""
     claim = judged_rule(text)
     return parse_gate(text) if claim is None else Gate(text, claim)
-
-
-def check_gates(experiment: Experiment) -> None:
-    """Find the first gate of a spec that no case of its grid can decide.
-
-    Raises:
-        FieldError: of `gates[i]`: an axis or a value that the grid does not have, or a monotone
-            claim about an experiment without a dose.
-    """
-    grid = Grid.of(experiment, experiment.axes)
-    for position, gate in enumerate(experiment.gates):
-        try:
-            # A copy with other gates (`model_copy`) has their texts: pydantic reads none of it.
-            (gate if isinstance(gate, Gate) else parse_gate(gate)).check(grid)
-        except ValueError as error:
-            raise FieldError(f"gates[{position}]", str(error)) from None
 
 
 def _wanted(text: str) -> str:

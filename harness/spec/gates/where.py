@@ -5,18 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 from pydantic import JsonValue
 
 from harness.spec.ids import called, content
-
-if TYPE_CHECKING:
-    from harness.spec.experiment import Experiment
+from harness.spec.suggestion import suggestion
 
 _CONDITION = r"(?:baseline|[A-Za-z_][A-Za-z0-9_.]*\s*=\s*[^\s=]+)"
 WHERE = rf"(?:\s+where\s+({_CONDITION}(?:\s+and\s+{_CONDITION})*))?"
 FORM = "where AXIS=VALUE [and ...], or where baseline"
+
+
+class Swept(Protocol):
+    """What a grid is taken from: an `Experiment`, whose gates this module is a part of."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def dose(self) -> str | None:
+        """Its dose axis."""
+
+    @property
+    def intervention(self) -> object | None:
+        """What is done to its model, if anything is."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +44,13 @@ class Grid:
     has_baselines: bool
 
     @classmethod
-    def of(cls, experiment: Experiment, axes: Mapping[str, Sequence[JsonValue]]) -> Self:
+    def of(cls, experiment: Swept, axes: Mapping[str, Sequence[JsonValue]]) -> Self:
         """The grid of these axes of an experiment."""
         has_baselines = experiment.intervention is not None or any(map(intervenes, axes))
         return cls(experiment.name, axes, experiment.dose, has_baselines)
 
     def axis(self, name: str) -> str:
         """The dotted field of an axis that a claim names; raises ValueError where there is none."""
-        from harness.spec.form import suggestion  # which needs the form, and the form needs gates
-
         axis = axis_named(name, self.axes)
         if axis is None:
             has = f"its axes are {', '.join(self.axes)}" if self.axes else "it has none"
