@@ -12,7 +12,6 @@ from harness import registry
 from harness.interventions.base import Intervention
 from harness.interventions.kind import intervention_from, kind_of
 from harness.interventions.router_mask.description import RouterMask
-from harness.runs.forecast import _Unmeasured
 
 POINTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 200)), max_size=5).map(tuple)
 
@@ -33,9 +32,10 @@ def test_every_kind_is_known():
     while waiting:
         kind = waiting.pop()
         waiting += kind.__subclasses__()
-        if kind.__module__.startswith("harness.") and not isabstract(kind):
+        private = kind.__name__.startswith("_")  # a canary's, or a stand-in for what is unmeasured
+        if kind.__module__.startswith("harness.") and not isabstract(kind) and not private:
             ours.add(kind)
-    assert known == ours - {_Unmeasured}
+    assert known == ours
 
 
 def test_a_copy_has_a_fingerprint_of_its_own():

@@ -11,7 +11,7 @@ import torch
 from harness.engines.contract import Scored
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import SpecError
-from harness.interventions.router_mask import RouterMask
+from harness.interventions.router_mask.description import RouterMask
 from harness.measure.likelihood import Choices
 from harness.metrics.likelihood import METRICS
 from harness.resolve.progress import Counts, Silent

@@ -71,7 +71,7 @@ class ShiftRows:
         for table in (self.amount, self.start):
             table[[one, other]] = table[[other, one]]
 
-    def begin(self, slots, positions):
+    def begin(self, slots, positions, columns):
         self.now = (slots, positions)
 
     def end(self):

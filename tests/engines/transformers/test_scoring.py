@@ -15,8 +15,9 @@ from harness.engines.contract import Capture, Reading, Request, Scoring
 from harness.engines.transformers import scoring as scoring_module
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.array import Array
-from harness.interventions.router_mask import RouterMask
-from harness.interventions.steering import Steering, Term
+from harness.interventions.residual import Term
+from harness.interventions.router_mask.description import RouterMask
+from harness.interventions.steering.description import Steering
 from tests.engines.conftest import LENGTH_DEPENDENT, VOCABULARY, tiny
 from tests.engines.transformers.small_requests import PROPERTY, prompts, run
 
