@@ -35,7 +35,7 @@ def load_object(reference: str) -> Any:
     """
     module, colon, path = reference.partition(":")
     if not (module and colon and path):
-        raise ValueError(f'{reference!r} is no reference; write "module:object"')
+        raise ValueError(f'{reference!r} is not a reference; write "module:object"')
     found: Any = import_module(module)
     for name in path.split("."):
         found = getattr(found, name)
@@ -140,8 +140,9 @@ class Registry(Generic[T]):
             known = self.names()
             close = difflib.get_close_matches(name, known, n=1)
             meant = f" did you mean {close[0]}?" if close else ""
+            article = "an" if self.noun[0] in "aeiou" else "a"
             listed = f"use one of {', '.join(known)}" if known else "none is registered"
-            raise RegistryError(f"{name!r} is not a {self.noun};{meant} {listed}")
+            raise RegistryError(f"{name!r} is not {article} {self.noun};{meant} {listed}")
         return self._entries[name]
 
     def _install(self) -> None:
@@ -191,6 +192,7 @@ metrics: Registry[Any] = Registry(
     {
         "median_tokens": "harness.metrics.completions:MEDIAN_TOKENS",
         "answer_perplexity": "harness.metrics.completions:PERPLEXITY",
+        "fluency": "harness.metrics.completions:FLUENCY",
     },
 )
 tasks: Registry[Any] = Registry(

@@ -49,6 +49,6 @@ invariants = pytest.mark.titrate_invariants
     def bench_invariants(check, finding):
         assert finding.holds
 
-`check` is a `harness.invariants.Check`; asking for `finding` makes it and gives a
+`check` is a `harness.invariants.IdentityCheck`; asking for `finding` makes it and gives a
 `harness.store.results.InvariantResult`, which goes into the run's report.
 """

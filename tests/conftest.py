@@ -16,7 +16,7 @@ from hypothesis import settings
 from harness.engines.transformers.engine import TransformersEngine
 from harness.models.loading import LoadedModel, load
 from harness.report.build import build
-from harness.report.report import Report
+from harness.report.report import RunReport
 from harness.report.run_info import RunInfo
 from harness.sampling import rules
 from harness.store.results import CaseResult
@@ -99,5 +99,5 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def report(run: RunInfo, results: list[CaseResult]) -> Report:
+def report(run: RunInfo, results: list[CaseResult]) -> RunReport:
     return build(run, results)

@@ -30,7 +30,6 @@ IMPORTED = (
     "matplotlib",
     "pandas",
     "scipy.stats",
-    "statsmodels.api",
     "xdist",
     "execnet",
     "harness.plugin.hooks",

@@ -34,6 +34,10 @@ def contract() -> list[set[str]]:
     return [set(layer.split(" | ")) for layer in reversed(layers)]
 
 
+def _pages() -> list[str]:
+    return sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))
+
+
 def test_every_room_is_drawn_and_every_drawn_one_is_there():
     assert set(drawn()) == on_disk() == set().union(*contract())
 
@@ -48,3 +52,15 @@ def test_rooms_are_drawn_in_the_order_of_the_contract():
 def test_what_is_named_of_a_room_is_in_it(room, said):
     for name in re.findall(r"[a-z_][a-z_/]*(?:\.py\b|/(?!\w))", said):
         assert (ROOT / "harness" / room / name).exists(), f"{room}: {name}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *_pages()])
+def test_modules_that_a_page_names_are_there(page):
+    named = re.findall(r"`([a-z_0-9/]+\.py)(?::\w+)?`", (ROOT / page).read_text("utf-8"))
+    known = {
+        "/" + "/".join(path.parts[index:])
+        for folder in ("harness", "benches", "tests", "tools", "examples")
+        for path in (file.relative_to(ROOT) for file in (ROOT / folder).rglob("*.py"))
+        for index in range(len(path.parts))
+    }
+    assert [name for name in named if "/" + name not in known] == []

@@ -10,18 +10,18 @@ from harness import options
 from harness.errors import OptionError
 
 SPELLINGS = [
-    (options.as_pytest, "--titrate-compare-fail 'x' is no rule"),
-    (options.as_titrate, "--compare-fail 'x' is no rule"),
-    (options.as_argument, "compare_fail='x' is no rule"),
+    (options.as_pytest, "--titrate-compare-fail 'x' is not a rule"),
+    (options.as_titrate, "--compare-fail 'x' is not a rule"),
+    (options.as_argument, "compare_fail='x' is not a rule"),
 ]
 
 
 @pytest.mark.parametrize(("caller", "told"), SPELLINGS)
 def test_an_error_names_the_option_as_the_caller_writes_it(caller, told):
     with options.spelling(caller):
-        error = OptionError("compare_fail", "'x' is no rule")
+        error = OptionError("compare_fail", "'x' is not a rule")
     assert str(error) == told
-    assert (error.option, error.problem) == ("compare_fail", "'x' is no rule")
+    assert (error.option, error.problem) == ("compare_fail", "'x' is not a rule")
 
 
 def test_without_a_caller_options_are_those_of_pytest():

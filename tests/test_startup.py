@@ -37,6 +37,14 @@ status = pytest.main(sys.argv[1:])
 slow = {"torch", "transformers", "scipy", "pandas", "optuna", "hypothesis"}
 print(int(status), sorted(slow & set(sys.modules)))
 """
+CHECK = """
+import sys
+from harness.spec import EngineSettings
+from harness.spec.engine_kind import engine_named
+engine_named("transformers").check_machine(EngineSettings())
+engines = {"harness.engines.transformers.engine", "torch._dynamo", "torch.distributed.tensor"}
+print(sorted(engines & set(sys.modules)))
+"""
 
 
 def run(program: str, *arguments: str, cwd: Path) -> str:
@@ -85,3 +93,15 @@ def test_verbs_that_run_no_model_import_no_torch(tmp_path):
 def test_benches_of_which_none_is_selected_import_no_torch():
     last = run(BENCHES, "benches", "-q", "-k", "no_such_case", "-p", "no:cacheprovider", cwd=ROOT)
     assert last.splitlines()[-1] == f"{int(pytest.ExitCode.NO_TESTS_COLLECTED)} []"
+
+
+def test_whether_a_machine_has_an_engines_device_is_asked_without_the_engine():
+    last = run(CHECK, cwd=ROOT)
+    assert last == "[]\n"
+
+
+def test_the_first_command_of_the_readme_selects_its_sweep_alone():
+    listed = run(BENCHES, "benches", "--collect-only", "-qk", "keep_topk", cwd=ROOT).splitlines()
+    cases = [line for line in listed if "::" in line]
+    assert len(cases) == 14
+    assert all("[keep_topk[count=" in case for case in cases)

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from harness.claims.claims import Claims, read_gates
 from harness.errors import ReportError
 from harness.report.report import Gate as JudgedGate
-from harness.report.report import Report
+from harness.report.report import RunReport
 from harness.spec.gates import Gate, NoChange, Rule, parse_judged
 from harness.store.records import finding_from
 from harness.store.results import CaseResult, InvariantResult
 
 
-def claims_of(reports: Sequence[Report], results: Sequence[CaseResult]) -> Claims:
+def claims_of(reports: Sequence[RunReport], results: Sequence[CaseResult]) -> Claims:
     """The gates and rules that earlier reports of these results were, or left to be, judged by.
 
     Raises:
@@ -40,7 +40,7 @@ def _judged(gate: JudgedGate) -> Gate:
 
 
 def findings_of(
-    reports: Iterable[Report], results: Sequence[CaseResult]
+    reports: Iterable[RunReport], results: Sequence[CaseResult]
 ) -> tuple[InvariantResult, ...]:
     """What earlier reports of these results found on whole models, which no record can say again.
 

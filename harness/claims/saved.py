@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from harness.errors import ReportError, StoreError
 from harness.files.atomic import write_file
 from harness.registry import measures
 from harness.report.load import load_report, sample_records
-from harness.report.report import CaseReport, Report
-from harness.report.schema import validate
+from harness.report.report import CaseReport, RunReport
+from harness.report.schema import report_of
 from harness.report.write import RECORDS
 from harness.spec.form import suggestion
 from harness.spec.measure import measure_named
@@ -50,11 +50,13 @@ class SavedRun:
     """A run to compare with: its report, and the values that are paired."""
 
     name: str
-    report: Report
+    report: RunReport
     values: Values
 
     @classmethod
-    def of(cls, report: Report, results: Sequence[CaseResult], name: str = "this run") -> SavedRun:
+    def of(
+        cls, report: RunReport, results: Sequence[CaseResult], name: str = "this run"
+    ) -> SavedRun:
         """A run that has just ended."""
         values = {
             result.case.id: result.sample_metrics
@@ -167,9 +169,8 @@ def _read(path: Path, name: str) -> SavedRun:
             f"{path}: schema {version!r} of saved runs cannot be read; this version reads "
             f"{SCHEMA_VERSION}: save the run again"
         )
-    validate(document.get("report"), str(path))
+    report = report_of(document.get("report"), str(path))
     try:
-        report = Report.model_validate(document["report"])
         values = {
             case: {
                 metric: dict(zip(document["samples"][entry["samples"]], numbers, strict=True))
@@ -177,7 +178,7 @@ def _read(path: Path, name: str) -> SavedRun:
             }
             for case, entry in document["values"].items()
         }
-    except (ValidationError, KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ReportError(f"{path}: damaged: {type(error).__name__}: save the run again") from error
     return SavedRun(name, report, values)
 
@@ -197,7 +198,7 @@ def _of_directory(directory: Path) -> SavedRun:
     return SavedRun(str(directory), report, {**values, **_read_values(directory, report)})
 
 
-def _read_values(directory: Path, report: Report) -> Values:
+def _read_values(directory: Path, report: RunReport) -> Values:
     """What cases that read given texts have of each sample: samples.jsonl has no line of them."""
     read = {
         name: measure_named(name).noun for name in measures.names() if measure_named(name).reads

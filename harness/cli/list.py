@@ -1,9 +1,12 @@
-"""`titrate list KIND`: everything of one kind that a spec can name, a line each."""
+"""`titrate list KIND`: everything of one kind that a spec can name, and what it is."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
 from collections.abc import Callable, Mapping
+from textwrap import wrap
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -15,12 +18,32 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Print a line for each: its name, and what it is."""
     found = KINDS[parsed.kind]()
-    width = max(map(len, found), default=0)
-    for name, meaning in found.items():
-        print(f"{name:<{width}}  {meaning}".rstrip())
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(*lines(found, columns), sep="\n", end="\n" if found else "")
     if not found:
         print(f"no {parsed.kind} are registered")
     return 0
+
+
+def lines(found: Mapping[str, str], columns: int | None) -> list[str]:
+    """Names and their meanings side by side: wrapped to a terminal's columns, else a line each."""
+    width = max(map(len, found), default=0)
+    if columns is None:
+        return [f"{name:<{width}}  {meaning}".rstrip() for name, meaning in found.items()]
+    room = min(width, columns // 3)
+    under = " " * (room + 2)
+    told = []
+    for name, meaning in found.items():
+        if len(name) > room:
+            told.append(name)
+            name = ""
+        told += wrap(
+            f"{name:<{room}}  {meaning}",
+            columns,
+            subsequent_indent=under,
+            break_on_hyphens=False,
+        )
+    return told
 
 
 def _registered(name: str) -> Callable[[], Mapping[str, str]]:
@@ -48,17 +71,6 @@ def _models() -> Mapping[str, str]:
     }
 
 
-def _engines() -> Mapping[str, str]:
-    from harness import registry
-    from harness.engines import MECHANISMS, runs
-
-    kinds = registry.interventions.names()
-    own = {
-        name: f"runs {', '.join(kind for kind in kinds if runs(name, kind))}" for name in MECHANISMS
-    }
-    return {**own, **registry.engines.summaries()}
-
-
 def _gates() -> Mapping[str, str]:
     from inspect import getdoc
 
@@ -83,7 +95,7 @@ KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "columns": _registered("columns"),
     "exports": _registered("exports"),
     "models": _models,
-    "engines": _engines,
+    "engines": _registered("engines"),
     "gates": _gates,
 }
 """What can be listed, and who knows it."""

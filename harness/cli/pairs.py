@@ -104,7 +104,7 @@ def _day(text: str | None) -> date | None:
     try:
         return PromptSettings(date=text).day
     except ValueError:
-        raise TaskError(f"--date {text} is no day; write it as 2026-01-31") from None
+        raise TaskError(f"--date {text} is not a day; write it as 2026-01-31") from None
 
 
 def _align(parsed: argparse.Namespace) -> int:

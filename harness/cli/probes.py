@@ -140,5 +140,5 @@ def _table(found: Sequence[LayerProbe]) -> str:
 
 def _folds(text: str) -> int:
     if not text.isdecimal() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text} is no number of folds; use 2 or more")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of folds; use 2 or more")
     return int(text)

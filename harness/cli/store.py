@@ -176,7 +176,7 @@ def _days(text: str) -> float:
     except ValueError:
         days = math.nan
     if not days >= 0:
-        raise argparse.ArgumentTypeError(f"{text} is no number of days; use 0 or more")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of days; use 0 or more")
     return days
 
 

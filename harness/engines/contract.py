@@ -123,6 +123,7 @@ class Request:
     no prompt, and the completion's text begins with theirs.
     With `distribution`, the completion brings back what its last token was drawn from. `state` is
     what stateful sampling rules keep after the tokens that are continued: `Completion.state`.
+    `engine` says who is asked, where a run has several (`company.py`).
     """
 
     prompt: tuple[int, ...]
@@ -136,6 +137,7 @@ class Request:
     continued: int = 0
     distribution: bool = False
     state: State = ()
+    engine: str = ""
 
     @property
     def prompt_length(self) -> int:
@@ -153,7 +155,7 @@ class Request:
         )
 
     def key(self) -> str:
-        """SHA-256 (hex) of the request's content."""
+        """SHA-256 (hex) of the request's content, whoever is asked."""
         content = {
             "prompt": self.prompt,
             "max_new_tokens": self.max_new_tokens,
@@ -204,13 +206,14 @@ class Scoring:
 
     Nothing of it is random, so that equal scorings have equal scores whoever asks. Interventions
     treat the context as a prompt and a continuation as generated tokens; the last `continued`
-    tokens of the context are generated ones, too, as in a `Request`.
+    tokens of the context are generated ones, too, as in a `Request`. `engine` says who is asked.
     """
 
     context: tuple[int, ...]
     continuations: tuple[tuple[int, ...], ...]
     intervention: Intervention | None = None
     continued: int = 0
+    engine: str = ""
 
     @property
     def prompt_length(self) -> int:
@@ -218,7 +221,7 @@ class Scoring:
         return len(self.context) - self.continued
 
     def key(self) -> str:
-        """SHA-256 (hex) of the scoring's content, which is no request's."""
+        """SHA-256 (hex) of the scoring's content, which is no request's, whoever is asked."""
         content = {
             "context": self.context,
             "continuations": self.continuations,

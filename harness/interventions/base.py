@@ -16,14 +16,12 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-#: By what an intervention acts. `adapted_weights` has no engine yet.
-Mechanism: TypeAlias = Literal[
-    "router_logits", "residual", "next_token_logits", "policy", "adapted_weights"
-]
+from harness.spec.engine_kind import Mechanism
+
 MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)
 
 

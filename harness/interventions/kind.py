@@ -12,8 +12,9 @@ from typing import Any
 
 from harness import registry
 from harness.errors import RegistryError
-from harness.interventions.base import Intervention, Mechanism
+from harness.interventions.base import Intervention
 from harness.registry import load_object
+from harness.spec.engine_kind import Mechanism
 from harness.spec.intervention import InterventionSettings
 
 

@@ -11,7 +11,8 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.interventions.base import Intervention, Mechanism
+from harness.interventions.base import Intervention
+from harness.spec.engine_kind import Mechanism
 
 if TYPE_CHECKING:
     from torch import Tensor

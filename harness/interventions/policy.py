@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
-from harness.interventions.base import Intervention, Mechanism
+from harness.interventions.base import Intervention
+from harness.spec.engine_kind import Mechanism
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
 from harness.errors import FieldError
-from harness.interventions.base import Intervention, Mechanism
+from harness.interventions.base import Intervention
+from harness.spec.engine_kind import Mechanism
 
 if TYPE_CHECKING:
     from torch import Tensor  # what reads descriptions back, as reports do, needs no torch

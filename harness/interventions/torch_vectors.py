@@ -98,7 +98,8 @@ def _content(path: Path) -> Any:
         refused = _REFUSED.search(str(error))
         if refused is not None:
             raise VectorError(
-                f"{path}: holds {refused.group(1)}, which is no tensor, and was not executed; save "
+                f"{path}: holds {refused.group(1)}, which is not a tensor, and was not executed; "
+                "save "
                 "the vectors as tensors (of a SteeringVector, its layer_activations)"
             ) from error
         problem = (str(error).splitlines() or [type(error).__name__])[0]

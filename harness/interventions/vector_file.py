@@ -108,7 +108,7 @@ def _vectors(metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -
         match = _LAYER.fullmatch(name)
         if match is None or tensor.ndim != 1:
             shape = list(tensor.shape)
-            raise _problem(f"tensor {name} of shape {shape} is no vector `layer.N` of shape [H]")
+            raise _problem(f"tensor {name} of shape {shape} is not a vector `layer.N` of shape [H]")
         layer = int(match.group(1))
         vectors[layer] = _finite(tensor, name)
         norm = metadata.get(f"residual_norm.{layer}")

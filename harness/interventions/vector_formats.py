@@ -39,7 +39,7 @@ def read_any(path: Path, layer: int | None = None) -> SteeringVectors:
     if path.suffix in _BY_SUFFIX:
         return read_torch(path, layer)
     known = ", ".join((".safetensors", *_BY_SUFFIX))
-    raise VectorError(f"{path}: is no known kind of file; expected one of {known}")
+    raise VectorError(f"{path}: is not a known kind of file; expected one of {known}")
 
 
 def write_as(vectors: SteeringVectors, path: Path, form: Format | None) -> None:

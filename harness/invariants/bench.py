@@ -28,6 +28,7 @@ from harness.interventions.base import Intervention
 from harness.models.routers import RouterShape, router_shape
 from harness.resolve.tasks import task_of
 from harness.spec import EngineSettings, TaskSettings
+from harness.spec.engine_kind import engine_named
 from harness.tasks.base import Style
 from harness.tasks.conversations import render
 
@@ -150,9 +151,9 @@ class Bench:
         if self.settings.determinism == "strict":
             # Shapes would otherwise be fixed at the model's whole context.
             changes["columns"] = max(map(len, self.prompts)) + NEW_TOKENS
-        from harness.engines.transformers.opening import engine_on  # imports torch
-
-        return engine_on(self.loaded, self.settings.model_copy(update=changes))
+        settings = self.settings.model_copy(update=changes)
+        engine: Engine = engine_named(settings.name).opened_on(self.loaded, settings)
+        return engine
 
     @property
     def watched(self) -> Bench:

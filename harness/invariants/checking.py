@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness import registry
 from harness.engines import runs
 from harness.errors import TitrateError
-from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench
+from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench, Restartable
 from harness.invariants.decoding import cached_equals_uncached
 from harness.invariants.family import Family, Identity
 from harness.invariants.finding import CheckName
@@ -22,17 +22,16 @@ from harness.invariants.tiny_models import CONFIGS, POSITIONS, tiny_model
 from harness.models import zoo
 from harness.models.written import WrittenConfig
 from harness.spec import EngineSettings
-from harness.spec.engine_kind import engine_named
+from harness.spec.engine_kind import EngineKind, engine_named
 from harness.store.results import InvariantResult
 
 if TYPE_CHECKING:
-    from harness.engines.vllm.engine import VllmEngine
     from harness.invariants.started import StartedEngine
     from harness.models.loading import LoadedModel
 
 _TINY = "tiny/"
 
-#: Every engine under every setting that may change its numbers, by the name in a check's id.
+#: Our engines under every setting that may change its numbers, by the name in a check's id.
 ENGINES: dict[str, dict[str, Any]] = {
     "fast": {"name": "transformers", "determinism": "fast", "slots": SLOTS},
     "strict": {"name": "transformers", "determinism": "strict", "slots": SLOTS_OF_FIXED_SHAPES},
@@ -44,7 +43,7 @@ _VARIED = {"determinism", "slots", "columns", "drafts"}
 
 
 @dataclass(frozen=True)
-class Check:
+class IdentityCheck:
     """One identity of a family, on a model, under an engine; what a bench gets as `check`.
 
     One with an `excuse` stands for a family that does not apply to its model.
@@ -81,7 +80,7 @@ class Check:
         return CheckName(self.name, self.case)
 
 
-def checks(model: str | None = None, settings: EngineSettings | None = None) -> list[Check]:
+def checks(model: str | None = None, settings: EngineSettings | None = None) -> list[IdentityCheck]:
     """All checks, those of a model and an engine side by side; on one's own model if one is named.
 
     The engine is the one that the settings name; slots and determinism are what the checks vary.
@@ -95,7 +94,8 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
     watched = kind.in_process
     if not watched:  # an engine in this process is here, and its device is found when it is used
         kind.check_machine(settings)
-    engines = {name: each for name, each in ENGINES.items() if each["name"] == settings.name}
+    engines = {name: each for name, each in ENGINES.items() if each["name"] == kind.name}
+    engines = engines or {kind.name: _registered(kind)}
     found = []
     for reference in models:
         config = _config(reference)
@@ -103,7 +103,7 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
             under = EngineSettings.model_validate({**given, **varied})
             for family in families():
                 excuse = family.excuse(config) or _out_of_scope(reference, config, family, settings)
-                bare = Check(reference, engine, under, family, None, excuse)
+                bare = IdentityCheck(reference, engine, under, family, None, excuse)
                 if excuse is not None:
                     found.append(bare)
                     continue
@@ -112,6 +112,11 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
                     why = _OUT_OF_REACH if watches else _untrue(identity, config)
                     found.append(replace(bare, identity=identity, excuse=why))
     return found
+
+
+def _registered(kind: EngineKind) -> dict[str, Any]:
+    """Under which settings an engine is checked that another package brings."""
+    return {"name": kind.name, **({"slots": SLOTS} if "slots" in kind.settings else {})}
 
 
 def _untrue(identity: Identity, config: Any) -> str | None:
@@ -167,7 +172,7 @@ class Checker:
         #: Fingerprint of every model and engine that was checked, by its name in a report.
         self.determinism: dict[str, str] = {}
 
-    def check(self, check: Check) -> InvariantResult:
+    def check(self, check: IdentityCheck) -> InvariantResult:
         """Check an identity. Whatever it raises makes it undecided, which is a violation."""
         assert check.identity is not None
         bench = self._bench(check)
@@ -181,13 +186,13 @@ class Checker:
             detail += self._under_strict(check)
         return InvariantResult(check.name, check.case, finding.holds, detail, finding.departure)
 
-    def _is_rounded(self, check: Check) -> bool:
+    def _is_rounded(self, check: IdentityCheck) -> bool:
         """Whether a violation may be no more than half types in batches of other shapes."""
         assert self._loaded is not None
         return check.engine == "fast" and self._loaded.model.dtype.itemsize < _FLOAT32
 
     @staticmethod
-    def _under_strict(check: Check) -> str:
+    def _under_strict(check: IdentityCheck) -> str:
         """Whether the identity holds where every pass has the same shape, found out by checking."""
         settings = check.settings.model_copy(update=_POLICY_OF_STRICT)
         other = Checker()
@@ -205,7 +210,7 @@ class Checker:
             self._started.close()
         self._started = None
 
-    def _bench(self, check: Check) -> Bench:
+    def _bench(self, check: IdentityCheck) -> Bench:
         loaded = self._load(check)
         memory = self._memories.setdefault(check.engine, {})
         doses = check.family.doses(loaded.model.config)
@@ -216,7 +221,7 @@ class Checker:
             self.determinism[name] = bench.engine().fingerprint
         return bench
 
-    def _start(self, loaded: LoadedModel, settings: EngineSettings) -> VllmEngine | None:
+    def _start(self, loaded: LoadedModel, settings: EngineSettings) -> Restartable | None:
         """The engine of its own processes that the settings ask for, started once for a model.
 
         What was wrong with one that did not start is raised again for every identity.
@@ -234,7 +239,7 @@ class Checker:
             raise self._started
         return self._started.engine
 
-    def _load(self, check: Check) -> LoadedModel:
+    def _load(self, check: IdentityCheck) -> LoadedModel:
         from harness.models.loading import load
 
         settings = check.settings
@@ -257,7 +262,7 @@ class Checker:
         return self._loaded
 
 
-def check_all(selected: Sequence[Check]) -> list[InvariantResult]:
+def check_all(selected: Sequence[IdentityCheck]) -> list[InvariantResult]:
     """Make checks one after the other; those with an excuse are left out.
 
     Raises `TitrateError` for a model that cannot be loaded.

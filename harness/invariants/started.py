@@ -6,18 +6,19 @@ import tempfile
 from typing import Any
 
 from harness.engines.declared import Declared, Steered, places
-from harness.engines.vllm.engine import VllmEngine
+from harness.invariants.bench import Restartable
 from harness.invariants.registry import families
 from harness.models.loading import LoadedModel
 from harness.models.reference import is_local
 from harness.models.sites import hidden_shape
 from harness.spec import EngineSettings
+from harness.spec.engine_kind import engine_named
 
 _TINY = "tiny/"
 
 
 class StartedEngine:
-    """vLLM on a model; one that is in memory only is written to a folder for as long."""
+    """On a model; one that is in memory only is written to a folder for as long."""
 
     def __init__(self, loaded: LoadedModel, settings: EngineSettings) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -28,7 +29,7 @@ class StartedEngine:
             loaded.model.save_pretrained(reference)
             loaded.tokenizer.save_pretrained(reference)
         needs = needs_of_identities(loaded.model.config)
-        self.engine = VllmEngine(reference, settings, needs)
+        self.engine: Restartable = engine_named(settings.name).opened(reference, settings, needs)
 
     def close(self) -> None:
         """Stop the engine."""

@@ -30,7 +30,7 @@ from harness.models.loading import load_config
 from harness.models.routers import RouterShape, has_routers
 from harness.models.sites import hidden_shape
 from harness.spec import Experiment
-from harness.tasks.pairs.pair import VARIANTS, Problem, Variant
+from harness.tasks.pairs.pair import VARIANTS, Unpaired, Variant
 
 #: Captured activations of one chunk, and predictions of one layer that are held at a time.
 _CHUNK_BYTES = 256 * 2**20
@@ -67,7 +67,7 @@ def measure_pairs(
     plan: ForwardPlan,
     files: SampleFiles,
     measured: Callable[[int], None] = lambda _: None,
-) -> Iterator[SampleForward | Problem]:
+) -> Iterator[SampleForward | Unpaired]:
     """Yield every pair's numbers in order, from its file where they are on disk already.
 
     `measured` is told how many pairs are done, chunk by chunk.
@@ -106,7 +106,7 @@ def _captured(answer: AnswerTokens, plan: ForwardPlan) -> tuple[int, ...]:
 
 def _measure(
     engine: Engine, chunk: Sequence[PairedAnswer], plan: ForwardPlan, files: SampleFiles
-) -> Iterator[SampleForward | Problem]:
+) -> Iterator[SampleForward | Unpaired]:
     readings = [
         Reading(
             answer.variants[variant].tokens,
@@ -133,7 +133,7 @@ def _measure(
                 states = {variant: seen[variant].states() for variant in VARIANTS}
                 files.write_hidden(answer.key, states, _about(answer, plan))
         except TaskError as error:
-            yield Problem(answer.key, str(error))
+            yield Unpaired(answer.key, str(error))
             continue
         files.write(result)
         yield result

@@ -14,7 +14,7 @@ from harness.errors import TaskError
 from harness.tasks.base import Reference, Sample, Style, Task
 from harness.tasks.conversations import render
 from harness.tasks.pairs.aligned import AlignedPair
-from harness.tasks.pairs.pair import VARIANTS, Problem, Variant, pair_key
+from harness.tasks.pairs.pair import VARIANTS, Unpaired, Variant, pair_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,13 @@ def paired_answers(
     samples: Sequence[Sample],
     pairs: Mapping[str, AlignedPair] | None,
     context: int,
-) -> Iterator[PairedAnswer | Problem]:
+) -> Iterator[PairedAnswer | Unpaired]:
     """Each sample's pair, from a file's aligned pairs or else from the task, or why it has none."""
     named: dict[str, str] = {}
     for sample in samples:
         key = pair_key(sample.id)
         if (other := named.setdefault(key, sample.id)) != sample.id:
-            yield Problem(key, f"{sample.id} has the key of {other}; name them less alike")
+            yield Unpaired(key, f"{sample.id} has the key of {other}; name them less alike")
             continue
         try:
             if pairs is None:
@@ -80,11 +80,11 @@ def paired_answers(
             else:
                 variants = aligned_answers(key, pairs)
         except TaskError as error:
-            yield Problem(key, str(error))
+            yield Unpaired(key, str(error))
             continue
         longest = max(len(answer.tokens) for answer in variants.values())
         if longest > context:
-            yield Problem(key, f"{longest} tokens, but the model takes {context}")
+            yield Unpaired(key, f"{longest} tokens, but the model takes {context}")
         else:
             yield PairedAnswer(key, sample.id, variants)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 from typing import Any
 
@@ -19,17 +19,29 @@ def _tokens(answers: Sequence[Answer]) -> JsonValue:
 
 def _surprise(answers: Sequence[Answer]) -> JsonValue:
     """`[nats, tokens]` of all that was generated for a sample."""
-    return [
-        -math.fsum(value for answer in answers for value in answer.log_probabilities),
-        sum(len(answer.log_probabilities) for answer in answers),
-    ]
+    return _nats(answer.log_probabilities for answer in answers)
+
+
+def _strangeness(answers: Sequence[Answer]) -> JsonValue:
+    """`[nats, tokens]` of the same under the model that reads it."""
+    return _nats(answer.reference for answer in answers)
+
+
+def _nats(read: Iterable[Sequence[float]]) -> JsonValue:
+    values = [value for one in read for value in one]
+    return [-math.fsum(values), len(values)]
+
+
+def _per_token(values: Sequence[Any]) -> float:
+    """Nats per token over all samples; 0 where there is no token."""
+    nats = math.fsum(nats for nats, _ in values)
+    tokens = sum(tokens for _, tokens in values)
+    return nats / tokens if tokens else 0.0
 
 
 def _perplexity(values: Sequence[Any]) -> float:
     """Exp of nats per token over all samples; 1 where no token was generated."""
-    nats = math.fsum(nats for nats, _ in values)
-    tokens = sum(tokens for _, tokens in values)
-    return math.exp(nats / tokens) if tokens else 1.0
+    return math.exp(_per_token(values))
 
 
 def _median(values: Sequence[Any]) -> float:
@@ -53,4 +65,15 @@ PERPLEXITY = MetricEntry(
     bounds=(1, None),
     aggregate=_perplexity,
     value=_surprise,
+)
+#: What an intervention does to the language: a model that nothing is done to reads the answers.
+FLUENCY = MetricEntry(
+    "fluency",
+    "nats per token of the answers under the untouched model, or the spec's reference",
+    "lower",
+    "loss",
+    (0, None),
+    aggregate=_per_token,
+    value=_strangeness,
+    needs=frozenset({"reference"}),
 )

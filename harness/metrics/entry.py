@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 Good = Literal["higher", "lower", "neither"]
 Kind = Literal["rate", "score", "count", "loss", "distance", "ratio"]
-Need = Literal["routers", "choices"]
+Need = Literal["routers", "choices", "reference"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Answer:
     """What a metric sees of one completion of a sample.
 
     `log_probabilities` are natural, one per token; empty for a request that was refused.
+    `reference` are those of the same tokens under the untouched model that a spec names (its own,
+    or `reference:`), for a metric that needs them; empty where that model could not read them.
     """
 
     tokens: tuple[int, ...]
@@ -33,6 +35,7 @@ class Answer:
     log_probabilities: tuple[float, ...] = ()
     correct: bool = False
     parsed: bool = False
+    reference: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class MetricEntry:
             the mean when left out, whose values are numbers.
         value: From a sample's answers, one per draw, to its value: a number, or the JSON that the
             aggregate takes. None for what a measure, or a task, counts by itself.
-        needs: What a model (routers) or a task (wrong choices) must have to be measured so.
+        needs: What a model (routers) or a task (wrong choices) must have to be measured so; or
+            that a second model reads every completion (reference).
     """
 
     name: str

@@ -276,7 +276,8 @@ def pick_device(device: str) -> torch.device:
             place = torch.device(device)
         except RuntimeError as error:
             raise ModelError(
-                f"engine.device {device!r} is no torch device; use auto, cpu, cuda, cuda:1 or mps"
+                f"engine.device {device!r} is not a torch device; use auto, cpu, cuda, cuda:1 or "
+                "mps"
             ) from error
         try:
             torch.empty(0, device=place)

@@ -43,7 +43,7 @@ def check_reference(reference: str) -> None:
     if isinstance(source, Path):
         try:
             readable = isinstance(json.loads((source / "config.json").read_text("utf-8")), dict)
-            why = "is no JSON object"
+            why = "is not a JSON object"
         except (OSError, ValueError) as error:
             readable, why = False, f"cannot be read as JSON: {error}"
         if not readable:
@@ -62,16 +62,21 @@ def check_reference(reference: str) -> None:
 
 def check_models(cases: Iterable[Case]) -> None:
     """Raise `SpecError`, with its line, for the first case whose model is not there."""
-    for case in {case.experiment.model: case for case in reversed([*cases])}.values():
+    models = {
+        (case.experiment.model, case.experiment.reference): case for case in reversed([*cases])
+    }
+    for case in models.values():
         check_model(case.experiment, case.source)
 
 
 def check_model(experiment: Experiment, source: Source) -> None:
     """Raise `SpecError`, with its line, for an experiment whose model is not there."""
-    try:
-        check_reference(experiment.model)
-    except ModelError as error:
-        raise source.locate(FieldError("model", str(error))) from error
+    for field, model in (("model", experiment.model), ("reference", experiment.reference)):
+        try:
+            if model is not None:
+                check_reference(model)
+        except ModelError as error:
+            raise source.locate(FieldError(field, str(error))) from error
 
 
 UNREACHABLE = "it is not in the local cache and the Hugging Face hub cannot be reached"

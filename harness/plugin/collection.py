@@ -15,7 +15,7 @@ from harness.plugin.fixtures import fail_unless_trusted, outcome_of
 from harness.testing import INVARIANTS_MARKER, MARKER
 
 if TYPE_CHECKING:
-    from harness.invariants import Check
+    from harness.invariants import IdentityCheck
     from harness.runs.plan import PlannedCase
     from harness.spec import Experiment
 
@@ -114,21 +114,21 @@ def checks_of(config: pytest.Config) -> list[Any]:
     ]
 
 
-def problems_of(items: Sequence[pytest.Item]) -> dict[pytest.Item, invocation.Problem]:
+def problems_of(items: Sequence[pytest.Item]) -> dict[pytest.Item, invocation.Refusal]:
     """The items whose case cannot run, and the first thing that is wrong in their spec file."""
     cases = {item: case for item in items if (case := case_of(item)) is not None}
     if not cases:
         return {}
     from harness.runs.checks import check_case
 
-    problems: dict[pytest.Item, invocation.Problem] = {}
+    problems: dict[pytest.Item, invocation.Refusal] = {}
     first: dict[str, str] = {}
     for item, case in cases.items():
         try:
             check_case(case)
         except TitrateError as error:
             said = first.setdefault(case.case.source.file, str(error))
-            problems[item] = invocation.Problem(case.experiment.name, said)
+            problems[item] = invocation.Refusal(case.experiment.name, said)
     return problems
 
 
@@ -166,11 +166,11 @@ def case_of(item: pytest.Item) -> PlannedCase | None:
     return case
 
 
-def check_of(item: pytest.Item) -> Check | None:
+def check_of(item: pytest.Item) -> IdentityCheck | None:
     """The identity that an item checks; None for other tests, and for skips."""
     callspec = getattr(item, "callspec", None)
     skipped = item.get_closest_marker("skip") is not None
     if callspec is None or skipped or item.get_closest_marker(INVARIANTS_MARKER) is None:
         return None
-    check: Check = callspec.params["check"]
+    check: IdentityCheck = callspec.params["check"]
     return check

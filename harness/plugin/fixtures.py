@@ -12,7 +12,7 @@ import pytest
 from harness.errors import TitrateError
 
 if TYPE_CHECKING:
-    from harness.invariants import Check
+    from harness.invariants import IdentityCheck
     from harness.runs.plan import PlannedCase
     from harness.runs.session import Session
     from harness.store.results import CaseResult, InvariantResult
@@ -27,7 +27,7 @@ def outcome(case: PlannedCase, pytestconfig: pytest.Config) -> CaseResult:
 
 
 @pytest.fixture
-def finding(check: Check, request: pytest.FixtureRequest) -> InvariantResult:
+def finding(check: IdentityCheck, request: pytest.FixtureRequest) -> InvariantResult:
     """What came of the bench's identity; the bench fails when it is violated."""
     run = session_of(request.config)
     try:

@@ -45,7 +45,7 @@ _LOADED: pytest.StashKey[dict[Path, Loaded | TitrateError]] = pytest.StashKey()
 _TOLD: pytest.StashKey[set[str]] = pytest.StashKey()
 
 
-class Problem(NamedTuple):
+class Refusal(NamedTuple):
     """Why an experiment cannot run."""
 
     experiment: str
@@ -110,18 +110,18 @@ def is_news(config: pytest.Config, said: str) -> bool:
     return True
 
 
-def mistaken(items: Sequence[pytest.Item]) -> dict[pytest.Item, Problem]:
+def mistaken(items: Sequence[pytest.Item]) -> dict[pytest.Item, Refusal]:
     """Those whose spec the options of the command line do not fit."""
     markers = {item: item.get_closest_marker(MISTAKEN_MARKER) for item in items}
     return {
-        item: Problem(item.name, marker.args[0])
+        item: Refusal(item.name, marker.args[0])
         for item, marker in markers.items()
         if marker is not None
     }
 
 
 def leave_out(
-    session: pytest.Session, problems: Mapping[pytest.Item, Problem], *, always: bool = False
+    session: pytest.Session, problems: Mapping[pytest.Item, Refusal], *, always: bool = False
 ) -> None:
     """Take out items that cannot run: their files' collection has failed, and this is why.
 

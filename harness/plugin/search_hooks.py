@@ -144,7 +144,7 @@ def _searched_file(item: pytest.Item) -> Path | None:
     return file
 
 
-def _problem(config: pytest.Config, file: Path) -> invocation.Problem | None:
+def _problem(config: pytest.Config, file: Path) -> invocation.Refusal | None:
     """What is wrong with a search, short of its model's weights; None for one that can begin."""
     from harness.search.quiet import quiet
     from harness.search.setup import read_search, set_up
@@ -157,7 +157,7 @@ def _problem(config: pytest.Config, file: Path) -> invocation.Problem | None:
             unsafe = config.option.titrate_unsafe_code
             set_up(experiment, source, config.rootpath, unsafe_code=unsafe)
     except TitrateError as error:
-        return invocation.Problem(name, str(error))
+        return invocation.Refusal(name, str(error))
     return None
 
 

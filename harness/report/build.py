@@ -15,8 +15,8 @@ from harness.report.report import (
     CaseReport,
     Gate,
     Invariant,
-    Report,
     RouterUsage,
+    RunReport,
     TaskInfo,
 )
 from harness.report.run_info import RunInfo
@@ -35,7 +35,7 @@ def build(
     results: Sequence[CaseResult],
     invariants: Sequence[InvariantResult] = (),
     gates: Sequence[GateResult] = (),
-) -> Report:
+) -> RunReport:
     """Compute a report: one case in it per result, in the same order.
 
     A complete case whose values are not finite, or whose samples are not as many as its task's, is
@@ -49,7 +49,7 @@ def build(
     by_id = {result.case.id: result for result, _ in measured}
     axes, grids = _dose_axes(results), _grids(results)
     try:
-        return Report(
+        return RunReport(
             run=run,
             cases=_corrected(
                 [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from harness.errors import ReportError
-from harness.report.report import Report
-from harness.report.schema import validate
+from harness.report.report import RunReport
+from harness.report.schema import report_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,21 +18,14 @@ if TYPE_CHECKING:
 _NEEDED = ("case", "sample", "prompt", "completion")
 
 
-def load_report(path: Path | str) -> Report:
+def load_report(path: Path | str) -> RunReport:
     """Read a report from its directory, or from the report.json itself.
 
     Raises:
         ReportError: the file is missing, no JSON, of another schema, or does not fit the schema.
     """
     file = _inside(path, "report.json")
-    document = _json(_text(file), str(file))
-    validate(document, str(file))
-    try:
-        return Report.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ReportError(f"{file}: {where}: {first['msg']}") from error
+    return report_of(_json(_text(file), str(file)), str(file))
 
 
 def samples(path: Path | str) -> pd.DataFrame:

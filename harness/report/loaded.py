@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.report import load
 from harness.report.page_link import page_line
-from harness.report.report import Report as Document
+from harness.report.report import RunReport
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ class Report:
     693
     """
 
-    report: Document
+    report: RunReport
     """The whole of report.json, as checked models."""
     directory: Path
     """Where it lies, with `samples.jsonl`, `cases.csv`, plots and the page."""
@@ -41,7 +41,7 @@ class Report:
 
     @cached_property
     def cases(self) -> pd.DataFrame:
-        """One row per case; columns are named by their path in report.json (`Report.frame`)."""
+        """One row per case; columns are named by their path in report.json (`RunReport.frame`)."""
         return self.report.frame()
 
     @cached_property

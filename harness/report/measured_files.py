@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.registry import measures
-from harness.report.report import Report
+from harness.report.report import RunReport
 from harness.store.results import CaseResult
 
 
-def measured_files(report: Report, results: Sequence[CaseResult]) -> Iterator[tuple[str, bytes]]:
+def measured_files(report: RunReport, results: Sequence[CaseResult]) -> Iterator[tuple[str, bytes]]:
     """Yield `(path below the report, content)` for every case that has files."""
     cases = {case.id: case for case in report.cases}
     for result in results:

@@ -6,12 +6,12 @@ from html import escape
 
 import pandas as pd
 
-from harness.report.report import Report
+from harness.report.report import RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import case_columns
 
 
-def html(report: Report) -> str:
+def html(report: RunReport) -> str:
     """A heading and a table for each experiment."""
     parts = []
     for name in report.experiments:

@@ -204,7 +204,7 @@ class Unjudged(Section):
     """Which cases are missing."""
 
 
-class Report(Section):
+class RunReport(Section):
     """A whole report.json."""
 
     version: Literal[1] = Field(default=1, alias="schema")

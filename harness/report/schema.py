@@ -1,42 +1,41 @@
 """The JSON Schema of report.json, and the check that every written and loaded report passes.
 
 The schema is generated from the models and published with the package as `report.schema.json`;
-`json_schema()` is what that file must hold.
+`json_schema()` is what that file must hold. Documents are checked by the models themselves, which
+say the same and more: a JSON Schema does not know whether a text is a date.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
-from importlib import resources
 from typing import Any
 
-import jsonschema
+from pydantic import ValidationError
 
 from harness.errors import ReportError
-from harness.report.report import SCHEMA_VERSION, Report
+from harness.report.report import SCHEMA_VERSION, RunReport
 
-_LONGEST = 200
+_LONGEST = 100
 
 
 def json_schema() -> str:
     """The text of `report.schema.json`, as the models in this version say it."""
-    schema = Report.model_json_schema(mode="serialization", by_alias=True)
+    schema = RunReport.model_json_schema(mode="serialization", by_alias=True)
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def validate(document: Any, place: str = "report") -> None:
-    """Check a parsed report.json against the published schema.
+def report_of(document: Any, place: str = "report") -> RunReport:
+    """The report that a parsed report.json is.
 
     Args:
         document: What `json.load` returned, or what is about to be written.
         place: Where it is, for the message; usually a path.
 
     Raises:
-        ReportError: another schema version, a part that does not fit (the most relevant one is
-            named by its path), or a number that JSON cannot hold.
+        ReportError: another schema version, a part that does not fit (the first one is named by
+            its path), or a number that JSON cannot hold.
     """
     if not isinstance(document, Mapping):
         raise ReportError(f"{place}: not a report; expected an object with a key 'schema'")
@@ -45,26 +44,25 @@ def validate(document: Any, place: str = "report") -> None:
         raise ReportError(
             f"{place}: schema {version!r} cannot be read; this version reads {SCHEMA_VERSION}"
         )
-    error = jsonschema.exceptions.best_match(_validator().iter_errors(document))
-    if error is not None:
-        where = error.json_path.removeprefix("$").removeprefix(".") or "report"
-        raise ReportError(f"{place}: {where}: {_one_line(error.message)}")
     try:
-        json.dumps(document, allow_nan=False)
-    except ValueError as problem:
+        text = json.dumps(document, allow_nan=False)
+    except ValueError as error:
         raise ReportError(
             f"{place}: holds NaN or infinity, which JSON cannot; only finite numbers are reported"
-        ) from problem
+        ) from error
+    try:
+        # From text, because only there strict types allow a list to be a tuple.
+        return RunReport.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise ReportError(f"{place}: {_first(error)}") from error
 
 
-@cache
-def _validator() -> jsonschema.Draft202012Validator:
-    text = resources.files(__package__).joinpath("report.schema.json").read_text("utf-8")
-    return jsonschema.Draft202012Validator(json.loads(text))
-
-
-def _one_line(message: str) -> str:
-    line = " ".join(message.split())
-    return (
-        line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+def _first(error: ValidationError) -> str:
+    """The first part that does not fit, in one line: its path, its value and what is expected."""
+    found = error.errors()[0]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"])
+    value = (
+        "" if found["type"] == "missing" else f" {found['input']!r:.{_LONGEST}} is not accepted;"
     )
+    message = " ".join(found["msg"].split())
+    return f"{where.removeprefix('.')}:{value} {message[:1].lower()}{message[1:]}"

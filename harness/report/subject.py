@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.report.figures.labels import label, short_names, varying
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 
 
-def subject(report: Report, experiment: str, *, versions: bool = False) -> list[str]:
+def subject(report: RunReport, experiment: str, *, versions: bool = False) -> list[str]:
     """Models, tasks (with their `versions`), samples and what was selected, a part each."""
     cases = report.experiment(experiment)
     sampling = cases[0].settings.get("sampling")
@@ -31,7 +31,7 @@ def subject(report: Report, experiment: str, *, versions: bool = False) -> list[
     ]
 
 
-def selection(report: Report, experiment: str) -> Iterator[str]:
+def selection(report: RunReport, experiment: str) -> Iterator[str]:
     """Of a part of the grid: the axes that have one value in it, and how much it is."""
     cases = report.experiment(experiment)
     own = [case for case in cases if case.id not in report.baselines]

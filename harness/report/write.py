@@ -24,8 +24,8 @@ from harness.report.figures.traces import trace_images
 from harness.report.load import load_report, sample_records
 from harness.report.measured_files import folders, measured_files
 from harness.report.page import page
-from harness.report.report import Report
-from harness.report.schema import validate
+from harness.report.report import RunReport
+from harness.report.schema import report_of
 from harness.report.tables.paired_summary import summary_files
 from harness.store.records import record_lines
 from harness.store.results import CaseResult, answer_of
@@ -38,7 +38,7 @@ _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.ht
 _OWN |= {"paired", "search"}
 
 
-def write(report: Report, results: Sequence[CaseResult], directory: Path | str) -> Path:
+def write(report: RunReport, results: Sequence[CaseResult], directory: Path | str) -> Path:
     """Write a report and the samples behind it; existing files of the same names are replaced.
 
     Returns:
@@ -50,7 +50,7 @@ def write(report: Report, results: Sequence[CaseResult], directory: Path | str) 
     """
     folder = Path(directory)
     document = report.model_dump(mode="json")
-    validate(document, str(folder / "report.json"))
+    report_of(document, str(folder / "report.json"))
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
         write_file(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
@@ -124,7 +124,7 @@ def check_writable(directory: Path | str) -> bool:
     foreign = [name for name in held if name not in own and not name.startswith(".")]
     if foreign and "report.json" not in held:
         raise ReportError(
-            f"{folder}: is no report: it holds {foreign[0]}; choose a new or an empty directory"
+            f"{folder}: is not a report: it holds {foreign[0]}; choose a new or an empty directory"
         )
     return "report.json" in held
 

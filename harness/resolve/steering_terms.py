@@ -100,7 +100,8 @@ def _condition(settings: ConditionSettings, vectors: SteeringVectors, layer: int
         if layer not in vectors.probes:
             raise FieldError(
                 "intervention.only_if.kind",
-                f"probe, but the vector of layer {layer} is no probe's: its file does not say how "
+                f"probe, but the vector of layer {layer} is not a probe's: its file does not say "
+                "how "
                 "probable a state is; build it with method: probe, or use kind: cosine",
             )
         probe = vectors.probes[layer]

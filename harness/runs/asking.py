@@ -1,7 +1,7 @@
-"""From requests and scorings to replies: those in the store first, then what the engine makes.
+"""From requests and scorings to replies: those in the store first, then what engines make.
 
-What the engine makes is stored before anybody sees it, under the engine's fingerprint and the
-content of what was asked. Refusals are not stored: what is refused may fit another time.
+What an engine makes is stored before anybody sees it, under its fingerprint and the content of
+what was asked. Refusals are not stored: what is refused may fit another time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
-from harness.engines.contract import Asked, Completion, Engine, Reply, Request, Scoring
+from harness.engines.company import Company
+from harness.engines.contract import Asked, Completion, Reply, Request, Scoring
 from harness.errors import StoreError
 from harness.runs.watching import StreamWatch
 from harness.store.completions import CompletionStore, key_of
@@ -31,16 +32,16 @@ class Done(NamedTuple):
 
 
 class Asking:
-    """Answers what one engine is asked.
+    """Answers what the engines of a run are asked.
 
     Args:
-        engine: What makes the replies that are not stored.
+        engines: What makes the replies that are not stored.
         store: Where they are looked for and kept; none are without it.
-        watch: Told of what the engine does.
+        watch: Told of what they do.
     """
 
-    def __init__(self, engine: Engine, store: CompletionStore | None, watch: StreamWatch) -> None:
-        self._engine = engine
+    def __init__(self, engines: Company, store: CompletionStore | None, watch: StreamWatch) -> None:
+        self._engines = engines
         self._store = store
         self._watch = watch
 
@@ -78,17 +79,17 @@ class Asking:
         self._watch.waiting = len(generated) + self.missing(later)
         later = [each for each in following if isinstance(each, Scoring)]
         self._watch.scorings = len(scored) + self.missing(later)
-        self._engine.watch = self._watch
+        self._engines.tell(self._watch)
         # Calling the engine loads a model that was deferred: that is not the time of any token.
         self._watch.scoring = False
         if generated:
-            yield from self._keep(generated, self._engine.generate(generated))
+            yield from self._keep(generated, self._engines.generate(generated))
         self._watch.scoring = True
         if scored:
-            yield from self._keep(scored, self._engine.score(scored))
+            yield from self._keep(scored, self._engines.score(scored))
 
     def _key(self, asked: Asked) -> str:
-        return key_of(self._engine.fingerprint, asked.key())
+        return key_of(self._engines.fingerprint(asked), asked.key())
 
     def _keep(self, asked: Sequence[Asked], stream: Iterator[tuple[int, Reply]]) -> Generator[Done]:
         """Store every reply of a stream before it is used.
@@ -104,8 +105,9 @@ class Asking:
                 self._watch.scored()
             full: StoreError | None = None
             if self._store is not None and reply.error is None:
+                made_by = self._engines.fingerprint(done.asked)
                 try:
-                    self._store.put_reply(self._key(done.asked), reply, self._engine.fingerprint)
+                    self._store.put_reply(self._key(done.asked), reply, made_by)
                 except StoreError as error:
                     full = error
             yield done

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.models.loading import load_config
+from harness.registry import engines
+from harness.resolve.needs import needs_of
 from harness.resolve.pair_files import pairs_of
 from harness.resolve.resolver import check_intervention
 from harness.runs.plan import PlannedCase, with_task
-from harness.runs.prompt_styles import check_styles
+from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.spec import Case, Experiment
-from harness.spec.engine_kind import engine_named
+from harness.spec.engine_kind import Captured, engine_named
 from harness.spec.form import suggestion
 
 
@@ -25,11 +29,13 @@ def check_case(case: PlannedCase) -> None:
     experiment, source = case.experiment, case.case.source
     try:
         load_config(experiment.model)
+        check_reader(case)
         check_engine(experiment)
         pairs_of(experiment)
         check_scored(case)
         check_intervention(experiment)
         check_styles(experiment, case.task)
+        check_captures(experiment)
         check_metric(case)
     except FieldError as error:
         raise source.locate(error) from error
@@ -49,6 +55,30 @@ def check_scored(case: PlannedCase) -> None:
         )
 
 
+def check_reader(case: PlannedCase) -> None:
+    """Raise `FieldError` for a reference that nobody asks, or that knows other tokens."""
+    model, named = case.experiment.model, case.experiment.reference
+    if named is None:
+        return
+    if case.reader is None:
+        raise FieldError(
+            "reference",
+            f"{named} reads completions, and no metric here asks for that; leave it out, or add "
+            "metrics: [fluency]",
+        )
+    try:
+        load_config(named)
+        own, other = tokenizer_of(model), tokenizer_of(named)
+    except ModelError as error:
+        raise FieldError("reference", str(error)) from error
+    if own.get_vocab() != other.get_vocab():
+        raise FieldError(
+            "reference",
+            f"{named} has another tokenizer than {model}, whose tokens it would misread; use a "
+            "model of the same family",
+        )
+
+
 def check_metric(case: PlannedCase) -> None:
     """Raise `FieldError` for a metric that the case does not measure."""
     if case.measure.reads and case.experiment.metrics:
@@ -63,6 +93,22 @@ def check_metric(case: PlannedCase) -> None:
             "metric",
             f"{chosen} is not measured here;{suggestion(chosen, names)} accepted: "
             f"{', '.join(names)}",
+        )
+
+
+def check_captures(experiment: Experiment) -> None:
+    """Raise `FieldError` for what is read inside the model and its engine does not bring back."""
+    engine = engine_named(experiment.engine.name)
+    if engine.captures >= set(get_args(Captured)):
+        return
+    needs = needs_of([experiment])
+    read: dict[Captured, bool] = {"router_logits": needs.router_logits, "hidden": bool(needs.read)}
+    for what in (what for what, asked in read.items() if asked and what not in engine.captures):
+        able = [name for name in engines.names() if what in engine_named(name).captures]
+        raise FieldError(
+            "engine.name",
+            f"{engine.name} does not read {what}, which this experiment is measured by; "
+            f"use {' or '.join(able)}",
         )
 
 

@@ -18,7 +18,7 @@ from harness.claims.gates import check_gates
 from harness.claims.saved import SavedRun
 from harness.files.portable import portable
 from harness.report.build import build
-from harness.report.report import Gate, Report, Unjudged
+from harness.report.report import Gate, RunReport, Unjudged
 from harness.report.run_info import Cost, Git, RunInfo, Shard
 from harness.report.write import write
 from harness.resolve.progress import Counts
@@ -33,7 +33,7 @@ from harness.store.results import CaseResult, GateResult, InvariantResult
 class Finished:
     """A run's report, what was checked, where it lies, and which cases were left out and why."""
 
-    report: Report
+    report: RunReport
     invariants: Sequence[InvariantResult]
     gates: Sequence[GateResult]
     directory: Path
@@ -156,11 +156,11 @@ def conclude(
     return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)
 
 
-def _portable(report: Report) -> Report:
+def _portable(report: RunReport) -> RunReport:
     """The report without the paths of this machine, as it is written and returned."""
     document = report.model_dump(mode="json")
     try:
-        return Report.model_validate(portable(document))
+        return RunReport.model_validate(portable(document))
     except ValidationError:  # a number that no report can hold: whoever writes it says which
         return report
 

@@ -5,7 +5,8 @@ where it stands, so that the next case continues. What the completion store hold
 costs the engine nothing; what the engine makes is stored before anybody sees it. All baselines run
 before the first intervention, in a stream of their own: no hook exists on the model while it is
 measured untouched. Baselines that another worker makes come from the store when they are there, and
-at the very end, in a stream of their own again, when they are not (`sharing.py`).
+at the very end, in a stream of their own again, when they are not (`sharing.py`). What a case asks
+because of replies that it got (`source.py`) is asked when the stream of these has ended.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from harness.engines.contract import Asked, Completion, Engine, Reply, Request
+from harness.engines.company import Company
+from harness.engines.contract import Asked, Completion, Engine, Reply, Request, Scored
 from harness.errors import FieldError, StoreError, TitrateError
 from harness.interventions.base import Intervention
 from harness.resolve.progress import Counts, Progress
@@ -27,6 +29,8 @@ from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.scored import scored_result
 from harness.runs.scoring import described, result_of, scored, without_completions
 from harness.runs.sharing import left_to_others
+from harness.runs.source import CaseSource
+from harness.runs.waiting import Waiting
 from harness.runs.watching import StreamWatch
 from harness.store.completions import CompletionStore
 from harness.store.results import CaseResult, UsageMap
@@ -43,7 +47,7 @@ class ModelRun:
     """The cases of one model. `result` may be asked for in any order, more than once.
 
     Args:
-        engine: What makes the completions that are not stored.
+        engine: What makes the completions that are not stored: the engine of the cases' own model.
         cases: The cases, all of this engine's model, as one part of it.
         progress: Told of every request and case that is done.
         counts: Where the whole run stands; added to.
@@ -53,6 +57,7 @@ class ModelRun:
         parts: The cases of every part of this model, where workers share it by a common store.
         part: Which of them these cases are.
         kept: Where readings are kept, sample by sample, by the name of their measure.
+        others: Engines of other models that cases ask, by the names that they ask by.
     """
 
     def __init__(
@@ -67,8 +72,10 @@ class ModelRun:
         parts: Mapping[int, Sequence[PlannedCase]] | None = None,
         part: int = 0,
         kept: Callable[[str], Path] = lambda measure: Path(".titrate", measure),
+        others: Mapping[str, Engine] | None = None,
     ) -> None:
         self.engine = engine
+        self._engines = Company(engine, others)
         self._cases = list(cases)
         self._asked = {case.id for case in cases}
         self._progress = progress
@@ -77,7 +84,7 @@ class ModelRun:
         self._record = keep
         self._kept = kept
         self._results: dict[str, CaseResult] = {}
-        self._replies: dict[Place, Reply] = {}
+        self._waiting = Waiting()
         self._made = Counter[str]()
         self._made_in_all = 0
         self._broken: Exception | None = None
@@ -91,20 +98,14 @@ class ModelRun:
         shared = {} if store is None else dict(parts or {})
         self._awaited = dict.fromkeys(self._left_to_others(shared, part))
         self._untouched = [each for each in self._untouched if each not in self._awaited]
-        self._waiting = Counter(
-            place.case for places in self._plan.places.values() for place in places
-        )
-        self._replies |= {
-            place: Completion((), "", "error", error=reason)
-            for place, reason in self._plan.refused.items()
-        }
+        self._waiting.refuse(self._plan.refused)
         self._read = [each for each in self._each() if each.measure.run is not None]
         counts.requests_total += len(self._plan.places)
         counts.requests_total += sum(each.task.size for each in self._read)
         generated = [each for each in self._plan.places if isinstance(each, Request)]
         longest = max((each.max_new_tokens for each in generated), default=1)
         self._watch = StreamWatch(counts, progress, longest, len(self._asked))
-        self._asking = Asking(engine, store, self._watch)
+        self._asking = Asking(self._engines, store, self._watch)
         self._stream = self._run()
 
     @property
@@ -114,7 +115,7 @@ class ModelRun:
 
     @property
     def missing(self) -> int:
-        """Requests that are not stored at this moment: what the model is needed for."""
+        """Requests that are not stored at this moment, of those that are known from the start."""
         return self._asking.missing(list(self._plan.places))
 
     def result(self, case: PlannedCase) -> CaseResult:
@@ -160,15 +161,15 @@ class ModelRun:
         return [self._timed(result) for result in results]
 
     def leave(self) -> None:
-        """End the stream; results stay, and so does the engine, for whoever uses it next."""
+        """End the stream; results stay, and so do the engines, for whoever uses them next."""
         self._stream.close()
 
     def close(self) -> None:
-        """Give the model's memory back; results stay. Closing twice is closing once."""
+        """Give the models' memory back; results stay. Closing twice is closing once."""
         if not self._closed:
             self._closed = True
             self.leave()
-            self.engine.close()
+            self._engines.close()
 
     def _each(self) -> list[PlannedCase]:
         """Every case after its baseline, each once."""
@@ -213,7 +214,7 @@ class ModelRun:
         firsts = {first.id: first for case in self._cases for first in [case.baseline or case]}
         for first in firsts.values():
             try:
-                self._plan.add(first, None)
+                self._begin(first, None)
             except TitrateError as error:
                 self._keep(first, result_of(first, "failed", error=_located(first, error)))
         untouched = list(self._plan.places)
@@ -223,7 +224,7 @@ class ModelRun:
                 continue
             try:
                 intervention = resolver.resolve(case.experiment)
-                self._plan.add(case, intervention)
+                self._begin(case, intervention)
                 self._interventions[case.id] = intervention
                 usage = resolver.usage(case.experiment)
                 if usage is not None and (case.experiment.name, usage) not in shown:
@@ -232,6 +233,11 @@ class ModelRun:
             except TitrateError as error:
                 self._keep(case, result_of(case, "failed", error=_located(case, error)))
         return untouched, list(self._plan.places)[len(untouched) :]
+
+    def _begin(self, case: PlannedCase, intervention: Intervention | None) -> None:
+        """Plan what a case asks first, or nothing when one of its prompts cannot be rendered."""
+        source = CaseSource(case, self._plan, intervention)
+        self._plan.put(self._waiting.begin(case.id, source))
 
     def _left_to_others(self, parts: Mapping[int, Sequence[PlannedCase]], part: int) -> list[Asked]:
         """The baselines that another part makes first; none where nothing is shared."""
@@ -253,12 +259,22 @@ class ModelRun:
     def _run(self) -> Generator[Done]:
         """Every distinct request once, one stream after the other; first what is stored of it."""
         yield from self._asking.run(self._untouched, self._touched)
+        yield from self._ask_grown()
         yield from self._asking.run(self._touched)
+        yield from self._ask_grown()
         if self._awaited:
             self._asking.refresh()
         missing = list(self._awaited)
         self._awaited.clear()
         yield from self._asking.run(missing)
+        yield from self._ask_grown()
+
+    def _ask_grown(self) -> Generator[Done]:
+        """What cases have come to ask by now; other workers may have had the same replies."""
+        while grown := self._waiting.grown:
+            self._waiting.grown = []
+            self._asking.refresh()
+            yield from self._asking.run(grown)
 
     def _look_for_awaited(self) -> None:
         """Take what other workers have made meanwhile of the baselines that were left to them."""
@@ -283,11 +299,11 @@ class ModelRun:
         """Bring one answer to the places that wait for it."""
         self._awaited.pop(done.asked, None)
         tokens = 0 if done.stored else done.tokens
-        for place in self._plan.places[done.asked]:
-            self._replies[place] = done.reply
-            self._waiting[place.case] -= 1
+        grown = len(self._waiting.grown)
+        for place in self._waiting.take(done.asked, done.reply):
             self._made[place.case] += tokens
             self._made_in_all += tokens
+        self._counts.requests_total += len(self._waiting.grown) - grown
         self._counts.requests_done += 1
         self._counts.requests_stored += done.stored
         self._counts.tokens += tokens
@@ -298,28 +314,36 @@ class ModelRun:
     def _assemble(self, case: PlannedCase, baseline: CaseResult | None) -> CaseResult:
         """The result of a case whose requests are done."""
         intervention = self._interventions.get(case.id)
+        replies = self._waiting.replies(case.id)
         if case.measure.scores:
             answers = {
                 sample.id: (
                     self._plan.scored(case, sample),
-                    self._replies.pop(Place(case.id, sample.id, 0)),
+                    replies[Place(case.id, sample.id, 0)],
                 )
                 for sample in case.task.samples
             }
             dtype = self.engine.determinism["dtype"]
             result = scored_result(case, answers, baseline, intervention, dtype)
         else:
-            completions = list(self._completions(case))
-            result = scored(case, completions, baseline, intervention, self._verdicts)
+            completions = list(self._completions(case, replies))
+            read = {
+                (place.sample, place.draw): reply
+                for place, reply in replies.items()
+                if isinstance(reply, Scored)
+            }
+            result = scored(case, completions, baseline, intervention, self._verdicts, read)
         return replace(result, usage=self._usages.get(case.id), warnings=self._warned(case, result))
 
-    def _completions(self, case: PlannedCase) -> Iterator[tuple[Place, str, Completion]]:
+    def _completions(
+        self, case: PlannedCase, replies: Mapping[Place, Reply]
+    ) -> Iterator[tuple[Place, str, Completion]]:
         """A case's completions with their prompts, in the order of samples and draws."""
         for sample in case.task.samples:
             prompt = self._plan.prompt_text(case, sample)
             for draw in range(case.experiment.sampling.draws):
                 place = Place(case.id, sample.id, draw)
-                completion = self._replies.pop(place)
+                completion = replies[place]
                 assert isinstance(completion, Completion), "requests are answered by completions"
                 yield place, prompt, completion
 

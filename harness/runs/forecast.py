@@ -35,6 +35,8 @@ class Forecast:
     as the stored ones are on average: None where none is stored. `unmeasured` are the orderings
     and vectors that have to be measured first, and `unknown` the requests that depend on them;
     `readings` are the given texts that measures read, those kept by earlier runs included;
+    `dependent` are the scorings that completions bring about, one for each that has tokens: how
+    many differ, how long and whether stored is known when there are completions;
     `warnings` what is to be known of the prompts.
     """
 
@@ -52,6 +54,7 @@ class Forecast:
     impossible: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     readings: int = 0
+    dependent: int = 0
 
 
 def forecast(cases: Sequence[PlannedCase], store: CompletionStore | None) -> list[Forecast]:
@@ -126,6 +129,11 @@ def _counted(
     # Readings are not in the store of completions: each is counted.
     each_once = {one.id: one for case in cases for one in (case.baseline, case) if one is not None}
     readings = sum(one.measure.readings * one.task.size for one in each_once.values())
+    dependent = [
+        one.task.size * one.experiment.sampling.draws
+        for one in each_once.values()
+        if one.reader is not None
+    ]
     return Forecast(
         model=cases[0].experiment.model,
         cases=len(cases),
@@ -134,6 +142,7 @@ def _counted(
         stored=stored,
         loads=bool(missing or unmeasured or readings),
         readings=readings,
+        dependent=sum(dependent),
         prompt_tokens=sum(map(_given, missing)),
         at_most=sum(request.max_new_tokens for request in generated),
         expected=round(fmean(lengths) * len(generated)) if lengths else None,

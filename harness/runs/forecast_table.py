@@ -44,6 +44,11 @@ def _parts(forecasts: Sequence[Forecast], width: int) -> Iterator[RenderableType
     for each in forecasts:
         if each.readings:
             yield Text(f"{each.model}: {each.readings:,} given texts are read, but for those kept")
+        if each.dependent:
+            yield Text(
+                f"{each.model}: up to {each.dependent:,} completions are read once more; until "
+                "they are made it is not known what of that is stored"
+            )
         for measured in each.unmeasured:
             yield Text(
                 f"{each.model}: {measured}: measured first; until then it is not known whether "

@@ -39,7 +39,7 @@ from harness.runs.scoring import result_of
 from harness.spec import Experiment
 from harness.spec.usage_expression import parse
 from harness.store.results import CaseResult, InvariantResult
-from harness.tasks.pairs.pair import Problem
+from harness.tasks.pairs.pair import Unpaired
 
 LENS_EQUALS_MODEL = "lens_equals_model"
 
@@ -77,7 +77,7 @@ def measured_case(
         )
     )
     answers = [each for each in found if isinstance(each, PairedAnswer)]
-    problems = [each for each in found if isinstance(each, Problem)]
+    problems = [each for each in found if isinstance(each, Unpaired)]
     plan = ForwardPlan(
         layers=int(config.num_hidden_layers),
         width=int(config.hidden_size),
@@ -89,7 +89,7 @@ def measured_case(
     folder = root / _fingerprint(engine, answers, plan)
     samples: list[SampleForward] = []
     for each in measure_pairs(engine, answers, plan, SampleFiles(folder, plan.hidden), measured):
-        if isinstance(each, Problem):
+        if isinstance(each, Unpaired):
             problems.append(each)
         else:
             samples.append(each)
@@ -139,7 +139,7 @@ def _fingerprint(engine: Engine, answers: Sequence[PairedAnswer], plan: ForwardP
 def _write_tables(
     folder: Path,
     samples: Sequence[SampleForward],
-    problems: Sequence[Problem],
+    problems: Sequence[Unpaired],
     plan: ForwardPlan,
     experiment: Experiment,
 ) -> None:

@@ -15,7 +15,7 @@ from harness.errors import ReportError, StoreError
 from harness.options import spelled
 from harness.report.load import load_report
 from harness.report.recorded import recorded_results
-from harness.report.report import Report
+from harness.report.report import RunReport
 from harness.report.run_info import Cost, RunInfo, Shard
 from harness.report.write import check_writable
 from harness.runs.agreement import with_one_baseline
@@ -58,7 +58,7 @@ def joined(directories: Sequence[Path]) -> tuple[RunInfo, list[CaseResult]]:
     return _run_info([report for _, report in reports]), with_one_baseline(results)
 
 
-def _shard(directory: Path, report: Report) -> Shard:
+def _shard(directory: Path, report: RunReport) -> Shard:
     if report.run.shard is None:
         raise ReportError(
             f"{directory}: is the report of a whole run; merge takes those of "
@@ -68,7 +68,12 @@ def _shard(directory: Path, report: Report) -> Shard:
 
 
 def _check_same_run(
-    first: Path, reference: Report, whole: Shard, directory: Path, report: Report, shard: Shard
+    first: Path,
+    reference: RunReport,
+    whole: Shard,
+    directory: Path,
+    report: RunReport,
+    shard: Shard,
 ) -> None:
     """Raise `ReportError` unless two reports are shares of the same run on the same models."""
 
@@ -153,7 +158,7 @@ def _in_order(whole: Shard, results: Iterable[CaseResult]) -> list[CaseResult]:
 
 
 def _findings_in_order(
-    reports: Sequence[Report], findings: Iterable[InvariantResult]
+    reports: Sequence[RunReport], findings: Iterable[InvariantResult]
 ) -> list[InvariantResult]:
     """What was checked on whole models, as a single run orders it.
 
@@ -169,7 +174,7 @@ def _findings_in_order(
     return [found[each] for each in order | found if each in found]
 
 
-def _run_info(reports: Sequence[Report]) -> RunInfo:
+def _run_info(reports: Sequence[RunReport]) -> RunInfo:
     """From the first start to the last end, with the shards' commands as one would type them."""
     runs = [report.run for report in reports]
     finished = [run.finished for run in runs]

@@ -75,6 +75,14 @@ class PlannedCase:
         found = [registered(name) for name in names]
         return [] if self.measure.reads else [entry for entry in found if entry is not None]
 
+    @property
+    def reader(self) -> str | None:
+        """The engine, as a scoring names it, that reads completions again for a metric; or None."""
+        if not any("reference" in entry.needs for entry in self.counted):
+            return None
+        named = self.experiment.reference
+        return "" if named is None or named == self.experiment.model else named
+
     def _read_metrics(self) -> list[str]:
         # Here, because they import torch: who starts workers does without.
         from harness.models.loading import load_config
@@ -115,11 +123,12 @@ def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = Fals
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a reply belongs: a case's sample and draw."""
+    """Where a reply belongs: a case's sample and draw, and the step at which it is asked for."""
 
     case: str
     sample: str
     draw: int
+    step: int = 0
 
 
 _PromptKey: TypeAlias = tuple[Task, Sample, Style, str | None]
@@ -142,9 +151,13 @@ class Plan:
         A sample without a usable pair has no request; `refused` says why.
         """
         refused: dict[Place, str] = {}
-        for place, request in self.requests(case, intervention, refused):
-            self.places.setdefault(request, []).append(place)
+        self.put(self.requests(case, intervention, refused))
         self.refused |= refused
+
+    def put(self, placed: Iterable[tuple[Place, Asked]]) -> None:
+        """Add what is asked for these places."""
+        for place, asked in placed:
+            self.places.setdefault(asked, []).append(place)
 
     def requests(
         self,

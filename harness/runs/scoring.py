@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from harness.engines.contract import Completion, SamplingRules
+from harness.engines.contract import Completion, SamplingRules, Scored
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer
@@ -37,14 +37,16 @@ def scored(
     baseline: CaseResult | None,
     intervention: Intervention | None,
     verdicts: Verdicts | None = None,
+    read: Mapping[tuple[str, int], Scored] | None = None,
 ) -> CaseResult:
     """Score a complete case and compare its tokens with the baseline's.
 
     `completions` are `(place, prompt, completion)` in the order of samples and draws. What
-    `verdicts` know is not judged again; by default nothing is known. A scorer that breaks, a case
-    whose every request was refused, and one whose every completion ended in logits that are not
-    finite, come back as a failed result; its completions stay in it, so that they can be scored
-    again.
+    `verdicts` know is not judged again; by default nothing is known. `read` is how probable the
+    model that a metric has read them finds completions, by sample and draw. A scorer that breaks,
+    a case whose every request was refused, and one whose every completion ended in logits that are
+    not finite, come back as a failed result; its completions stay in it, so that they can be
+    scored again.
     """
     style = case.experiment.prompt.style
     failure: str | None = None
@@ -60,6 +62,7 @@ def scored(
         failure = f"scoring: {described(error)}"
         scores = [Score(correct=False, parsed=False, detail=failure)] * len(completions)
     reference = {} if baseline is None else _tokens_by_place(baseline)
+    read = read or {}
     draws = tuple(
         DrawResult(
             sample=place.sample,
@@ -72,6 +75,7 @@ def scored(
                 if (place.sample, place.draw) not in reference
                 else agreed(completion.tokens, reference[place.sample, place.draw])
             ),
+            reference=_only(read.get((place.sample, place.draw), Scored())),
         )
         for (place, prompt, completion), score in zip(completions, scores, strict=True)
     )
@@ -96,7 +100,7 @@ def scored(
         sample_metrics=_sample_metrics(case, draws),
         counts=dict(counts),
         intervention=intervention,
-        warnings=tuple(_warnings(case, draws, counts)),
+        warnings=(*_warnings(case, draws, counts), *_unread(case, draws, read)),
     )
 
 
@@ -197,6 +201,27 @@ def _warnings(
         yield f"{broken} of {len(draws)} completions ended in logits that are not finite"
     yield from _doubts(draws)
     yield from did_nothing(counts)
+
+
+def _only(read: Scored) -> tuple[float, ...]:
+    """The log-probabilities of the one continuation; empty where there is none, or no score."""
+    return next(iter(read.log_probabilities), ())
+
+
+def _unread(
+    case: PlannedCase, draws: Sequence[DrawResult], read: Mapping[tuple[str, int], Scored]
+) -> Iterator[str]:
+    """That completions have tokens, and nothing said how probable these are."""
+    if case.reader is None:
+        return
+    unread = [draw for draw in draws if draw.completion.tokens and not draw.reference]
+    for first in unread[:1]:
+        why = read.get((first.sample, first.draw), Scored()).error
+        yield (
+            f"{len(unread)} of {len(draws)} completions could not be read by "
+            f"{case.reader or case.experiment.model} and are left out of what it says of them"
+            f"{f': {why}' if why else ''}"
+        )
 
 
 def did_nothing(counts: Mapping[str, int]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from harness.claims.claims import Claims
 from harness.engines import open_engine
 from harness.engines.contract import Engine
 from harness.errors import ReadOnlyError, StoreError
-from harness.invariants.checking import Check, Checker
+from harness.invariants.checking import Checker, IdentityCheck
 from harness.resolve.needs import needs_of
 from harness.resolve.progress import Counts, Progress, Silent
 from harness.resolve.resolver import Resolver
@@ -150,7 +150,7 @@ class Session:
         pair = [run.result(each) for each in (case.baseline, case) if each is not None]
         return [check for check in check_invariants(pair) if not check.holds]
 
-    def check(self, check: Check) -> InvariantResult:
+    def check(self, check: IdentityCheck) -> InvariantResult:
         """Check an identity on its model, which is loaded unless the last check was on it too."""
         self.begin()
         self._close_done()
@@ -240,20 +240,28 @@ class Session:
         parts = {part: cases for (model, part), cases in self._groups.items() if model == key[0]}
         model, settings = case.experiment.model, case.experiment.engine
 
-        def opening() -> Engine:
-            if self._read_only is not None:
-                raise self._read_only
-            self.progress.note(f"loading {model}")
-            needs = needs_of(each.experiment for each in group)
-            engine = open_engine(model, settings, needs)
-            self.counts.loads += 1
-            return engine
+        def deferred(name: str, cases: Sequence[PlannedCase]) -> DeferredEngine:
+            def opening() -> Engine:
+                if self._read_only is not None:
+                    raise self._read_only
+                self.progress.note(f"loading {name}")
+                needs = needs_of(each.experiment for each in cases)
+                engine = open_engine(name, settings, needs)
+                self.counts.loads += 1
+                return engine
 
-        engine = DeferredEngine(model, settings, opening, self.store)
+            return DeferredEngine(name, settings, opening, self.store)
+
+        engine = deferred(model, group)
+        others = {each.reader: deferred(each.reader, ()) for each in group if each.reader}
+        every = [engine, *others.values()]
         try:
             resolver = Resolver(engine, self.progress, self.store)
             if not engine.known or any(resolver.needs_model(each.experiment) for each in group):
                 engine.load()
+            for other in others.values():
+                if not other.known:
+                    other.load()
             run = ModelRun(
                 engine,
                 group,
@@ -265,13 +273,19 @@ class Session:
                 parts=parts,
                 part=key[1],
                 kept=self._kept_folder,
+                others=others,
             )
-            if run.missing:
-                engine.load()
+            if run.missing:  # all weights, before the first cache takes its share of what is free
+                for each in every:
+                    each.load()
         except Exception:
-            engine.close()
+            for each in every:
+                each.close()
             raise
-        self._note({**engine.determinism, f"fingerprint of {model}": engine.fingerprint})
+        fingerprints = {model: engine.fingerprint}
+        fingerprints |= {name: other.fingerprint for name, other in others.items()}
+        named = {f"fingerprint of {name}": known for name, known in fingerprints.items()}
+        self._note({**engine.determinism, **named})
         return run
 
     def _kept_folder(self, measure: str) -> Path:

@@ -37,7 +37,7 @@ class Shard:
         """Read `I/N`; raises `OptionError` unless 1 <= I <= N."""
         found = re.fullmatch(r"(\d+)/(\d+)", text)
         if found is None:
-            raise OptionError("shard", f"{text}: is no shard; use I/N, such as 1/2 and 2/2")
+            raise OptionError("shard", f"{text}: is not a shard; use I/N, such as 1/2 and 2/2")
         index, of = int(found[1]), int(found[2])
         if of == 0:
             raise OptionError("shard", f"{text}: there are no shards; use 1/1 for a whole run")

@@ -197,7 +197,7 @@ class Reader:
 
     def _at(self, number: int) -> Any:
         if type(number) is not int or number < 0:
-            raise ValueError(f"{shown(number)} is no number of an object")
+            raise ValueError(f"{shown(number)} is not a number of an object")
         return self.objects[number]
 
 

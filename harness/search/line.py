@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Never, TextIO
+from typing import TextIO
 
 import optuna
 from optuna.trial import TrialState
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.resolve.progress import Counts
 
@@ -24,7 +25,7 @@ class SearchLine:
     stream: TextIO
     trials: int = 0
     exposed: Callable[[], AbstractContextManager[None]] = nullcontext
-    _bar: tqdm[Never] | None = None
+    _bar: Progress | None = None
     _told: str = ""
     _speed: str = ""
     _done: int = 0
@@ -32,8 +33,8 @@ class SearchLine:
     def note(self, text: str) -> None:
         """Say what begins. On a terminal the next redraw replaces it."""
         with self.exposed():
-            if self.stream.isatty():
-                self._line().set_description_str(f"titrate: {text}")
+            if self._redraws():
+                self._redraw(text)
             else:
                 self._say(text)
 
@@ -47,7 +48,7 @@ class SearchLine:
         """The speed, as requests are done."""
         self._speed = counts.speed
         with self.exposed():
-            if self.stream.isatty():
+            if self._redraws():
                 self._redraw()
 
     def trials_done(self, study: optuna.Study) -> None:
@@ -61,7 +62,7 @@ class SearchLine:
             parts.insert(0, f"best {best.value:.4g} (trial {best.number})")
         self._told = ", ".join(parts)
         with self.exposed():
-            if self.stream.isatty():
+            if self._redraws():
                 self._redraw()
             else:
                 self._say(f"{self._done}/{self.trials} trials, {self._told}")
@@ -70,26 +71,45 @@ class SearchLine:
         """Remove the line."""
         if self._bar is not None:
             with self.exposed():
-                self._bar.close()
+                self._bar.stop()
             self._bar = None
+
+    def _redraws(self) -> bool:
+        """Whether a line can be drawn over. Asked while exposed: a captured stream is no screen."""
+        return self.stream.isatty() and not Console(file=self.stream).is_dumb_terminal
 
     def _say(self, text: str) -> None:
         self.stream.write(f"titrate: {text}\n")
         self.stream.flush()
 
-    def _redraw(self) -> None:
-        bar = self._line()
-        bar.n = self._done
-        bar.set_description_str("titrate: trials", refresh=False)
-        bar.set_postfix_str(", ".join(filter(None, (self._told, self._speed))))
-
-    def _line(self) -> tqdm[Never]:
+    def _redraw(self, text: str = "trials") -> None:
+        told = ", ".join(filter(None, (f"{self._done}/{self.trials}", self._told, self._speed)))
         if self._bar is None:
-            self._bar = tqdm(
-                file=self.stream,
-                total=self.trials,
-                leave=False,
-                dynamic_ncols=True,
-                bar_format="{desc} {bar} {n_fmt}/{total_fmt}{postfix}, {remaining} left",
-            )
-        return self._bar
+            self._bar = _progress(self.stream)
+            self._bar.add_task(f"titrate: {text}", told=told)
+            self._bar.start()
+        self._bar.update(
+            self._bar.task_ids[0],
+            description=f"titrate: {text}",
+            completed=self._done,
+            total=self.trials,
+            told=told,
+            refresh=True,
+        )
+
+
+def _progress(stream: TextIO) -> Progress:
+    """A bar that is drawn when it is told to, in one line, and taken away in the end."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[told]},", markup=False),
+        TimeRemainingColumn(compact=True),
+        TextColumn("left"),
+        console=Console(file=stream, force_terminal=True),
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        expand=True,
+    )

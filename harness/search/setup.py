@@ -140,6 +140,12 @@ def _check_form(experiment: Experiment) -> None:
     treatment(experiment)
     if experiment.axes:
         raise FieldError("axes", "a search has none; write their values as choices of search.space")
+    if experiment.reference not in (None, experiment.model):
+        raise FieldError(
+            "reference",
+            f"a search has one model in memory, and {experiment.reference} is a second; leave it "
+            "out: completions are read by the model itself, untouched",
+        )
     if measure_named(experiment.measure).reads:
         raise FieldError(
             "measure", f"{experiment.measure} has no metric to search by; leave it out"
@@ -219,8 +225,8 @@ def _warnings(space: Space) -> list[str]:
         return []
     dose = space.dose
     where = f"search.space.{dose}" if dose in space.distributions else str(dose)
-    place = space.source.place(where)
-    located = f"{place.text} {where}" if place else where
+    origin = space.source.origin(where)
+    located = f"{origin.text} {where}" if origin else where
     return [
         f"{located}: the neutral dose 0 is not in the space; no trial can find that it is the best"
     ]

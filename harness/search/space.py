@@ -74,10 +74,10 @@ class Space:
 
         The study has them as they are written: the same choices on every machine.
         """
-        place = self.source.place(f"search.space.{field}")
-        if place is None:
+        origin = self.source.origin(f"search.space.{field}")
+        if origin is None:
             return value
-        found: JsonValue = get(resolved(put({}, field, value), Path(place.folder), field), field)
+        found: JsonValue = get(resolved(put({}, field, value), Path(origin.folder), field), field)
         return found
 
     @property

@@ -14,7 +14,7 @@ from harness.spec.intervention import InterventionSettings
 from harness.spec.load import engine_settings, load
 from harness.spec.sampling import SamplingSettings
 from harness.spec.schema import experiment_schema
-from harness.spec.source import Place, Source
+from harness.spec.source import Origin, Source
 
 __all__ = [
     "Case",
@@ -22,7 +22,7 @@ __all__ = [
     "Experiment",
     "ForwardSettings",
     "InterventionSettings",
-    "Place",
+    "Origin",
     "PromptSettings",
     "Requirements",
     "SamplingSettings",

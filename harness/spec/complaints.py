@@ -76,7 +76,7 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
         close = suggestion(key, keys, _OTHER_NAMES)
         return field, f"unknown key;{close} accepted: {', '.join(keys)}"
     if kind == "missing":
-        meaning = spot.info.description if spot.info else None
+        meaning = " ".join((spot.info.description or "").split()) if spot.info else ""
         return field, "missing; it is required" + (f": {meaning}" if meaning else "")
     if kind == "value_error":
         return field, str(error["ctx"]["error"])

@@ -19,7 +19,7 @@ import yaml
 
 from harness.errors import SpecError
 from harness.files.given import content
-from harness.spec.source import Place
+from harness.spec.source import Origin
 
 MOST_BYTES = 1 << 20
 """The longest shipped spec has 3 KB; PyYAML takes 4 s for a megabyte."""
@@ -87,10 +87,10 @@ _Loader.add_implicit_resolver(
 
 @dataclass(frozen=True)
 class Document:
-    """A mapping and the places of all its dotted fields; the empty name is the whole of it."""
+    """A mapping and the origins of all its dotted fields; the empty name is the whole of it."""
 
     values: dict[str, Any]
-    places: dict[str, Place]
+    origins: dict[str, Origin]
 
 
 def shown(path: Path) -> str:
@@ -122,7 +122,7 @@ def read(path: Path) -> Document:
     if not isinstance(values, dict):
         what = "is empty" if values is None else f"holds {_kind(values)}"
         raise SpecError(f"{name}:1: {what}; a spec is a mapping such as `name: ...`")
-    return Document(values, reader.places)
+    return Document(values, reader.origins)
 
 
 def _line(data: bytes, position: int) -> int:
@@ -141,7 +141,7 @@ class _Reader:
     name: str
     folder: str
     has_lines: bool = True
-    places: dict[str, Place] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
     _open: list[yaml.Node] = field(default_factory=list)
     _read: int = 0
 
@@ -167,7 +167,7 @@ class _Reader:
 
     def _value(self, node: yaml.Node, dotted: str, at: yaml.Node) -> Any:
         """The value of `node`, whose place is the line of `at`: its key, or itself in a list."""
-        self.places[dotted] = Place(self._at(at.start_mark.line), self.folder)
+        self.origins[dotted] = Origin(self._at(at.start_mark.line), self.folder)
         if isinstance(node, yaml.ScalarNode):
             self._count(dotted)
             return self._scalar(node, dotted)
@@ -200,7 +200,7 @@ class _Reader:
             raise self._refusal(dotted, f"more than {MOST_VALUES:,} values, by aliases of aliases")
 
     def _refusal(self, dotted: str, problem: str) -> SpecError:
-        return SpecError(f"{f'{self.places[dotted].text} {dotted}'.rstrip()}: {problem}")
+        return SpecError(f"{f'{self.origins[dotted].text} {dotted}'.rstrip()}: {problem}")
 
     def _scalar(self, node: yaml.ScalarNode, dotted: str) -> Any:
         text = self._text(node.value, dotted)
@@ -225,12 +225,12 @@ class _Reader:
 
     def _text(self, text: str, dotted: str) -> str:
         if found := _NOT_TEXT.search(text):
-            problem = f"holds {found.group()!r}, which is no text; remove it"
+            problem = f"holds {found.group()!r}, which is not text; remove it"
             raise self._refusal(dotted, problem)
         return text
 
     def _mapping(self, node: yaml.MappingNode, dotted: str) -> dict[str, Any]:
-        """Own keys over those of merged sections (`<<`), whose places they take as well."""
+        """Own keys over those of merged sections (`<<`), whose origins they take as well."""
         keys = dict(self._keys(node, dotted))
         merged: dict[str, Any] = {}
         for key, value in node.value:

@@ -1,4 +1,4 @@
-"""What an engine says of itself before it is loaded: its settings, what it reads, how it is opened.
+"""What an engine says of itself before it is loaded: what it takes, does and reads, how it opens.
 
 Whoever plans or checks asks the engine's entry and knows none by name. A part is a reference
 `"module:object"`, imported when it is needed, or the object itself.
@@ -13,8 +13,10 @@ from typing import Any, Literal, TypeAlias
 from harness import registry
 
 Part: TypeAlias = str | Callable[..., Any]
-Captured: TypeAlias = Literal[
-    "router_logits", "hidden", "attention", "token_log_probabilities", "top_log_probabilities"
+Captured: TypeAlias = Literal["router_logits", "hidden"]
+#: By what an intervention acts. `adapted_weights` has no engine yet.
+Mechanism: TypeAlias = Literal[
+    "router_logits", "residual", "next_token_logits", "policy", "adapted_weights"
 ]
 
 
@@ -26,28 +28,43 @@ class EngineKind:
         name: As a spec calls it (`engine.name`).
         summary: What it is, in a line.
         settings: The fields of `engine:` that it takes; another one that is set is refused.
-        captures: What its readings bring back (`Capture`).
-        in_process: Whether a model's modules are at hand in this process.
+        mechanisms: Those by which it applies interventions; a kind that acts by another is refused.
+            `policy` needs completions that bring back distributions.
+        captures: What its readings bring back from inside a model (`Capture`); an experiment that
+            reads something else is refused. Log-probabilities of tokens every engine has.
         open: `(model, settings, needs) -> Engine`, which loads the model.
         check: `(settings)`, raises `FieldError` for what this machine does not have.
         fits: `(experiment)`, raises `FieldError` for what it cannot do with a model it may read the
             configuration of; after `check`.
         unfit: `(configuration) -> str`, why it cannot run a model at all; empty where it can.
+        onto: `(loaded, settings) -> Engine`, a fresh engine on a model that is in memory; only for
+            an engine of this process, where a model's modules are at hand.
     """
 
     name: str
     summary: str
     settings: frozenset[str]
+    mechanisms: frozenset[Mechanism]
     captures: frozenset[Captured]
-    in_process: bool
     open: Part
     check: Part
     fits: Part | None = None
     unfit: Part | None = None
+    onto: Part | None = None
+
+    @property
+    def in_process(self) -> bool:
+        """Whether a model's modules are at hand in this process."""
+        return self.onto is not None
 
     def opened(self, model: str, settings: Any, needs: Any) -> Any:
         """The engine with a model loaded."""
         return registry.loaded(self.open)(model, settings, needs)
+
+    def opened_on(self, loaded: Any, settings: Any) -> Any:
+        """A fresh engine of this process on a model that is in memory."""
+        assert self.onto is not None
+        return registry.loaded(self.onto)(loaded, settings)
 
     def check_machine(self, settings: Any) -> None:
         """Raise `FieldError` for settings that cannot be had here."""

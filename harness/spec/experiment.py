@@ -40,33 +40,40 @@ def _day(text: str) -> str:
             return text
     except ValueError:
         pass
-    raise ValueError(f"{text[:40]!r} is no day; write it as 2026-01-31")
+    raise ValueError(f"{text[:40]!r} is not a day; write it as 2026-01-31")
 
 
 class TaskSettings(Settings):
     """What is asked."""
 
     name: str
-    """A registered task: micro_humaneval, micro_gsm8k, humaneval, gsm8k."""
+    """The registered task whose samples are asked, such as micro_humaneval, micro_gsm8k, humaneval
+    or gsm8k; `titrate list` names all."""
     limit: PositiveInt | None = None
-    """Use only the first so many samples."""
+    """How many samples are used, the first ones in the task's order. All of them when left out."""
     path: SpecPath | None = None
-    """A local data file in the task's own format, instead of its usual source."""
+    """A data file in the task's own format, read in place of its usual source; relative to the
+    folder of the spec. The usual source when left out."""
     only: SpecPath | None = None
-    """A JSON file with a list of sample ids: only these samples, in this order."""
+    """A JSON file with a list of sample ids: only these samples are used, in this order; relative
+    to the folder of the spec. All samples when left out."""
 
 
 class PromptSettings(Settings):
     """How a sample is put to the model."""
 
     style: Literal["assisted", "agentic", "completion"] = "assisted"
-    """One user turn; a tool call that reads a file; or bare text for a model without a template."""
+    """How a sample reaches the model. assisted, the default: the user pastes it into one turn.
+    agentic: it lies in a file, which a tool call of the assistant has read. completion: bare text
+    without a chat template, for a base model."""
     pairs: SpecPath | None = None
-    """A pair_tokens.json (`titrate pairs align`) whose prompts replace the task's own."""
+    """A pair_tokens.json (written by `titrate pairs align`) whose prompts, token by token, replace
+    the task's own; relative to the folder of the spec. The task's own prompts when left out."""
     date: (
         Annotated[str, Field(json_schema_extra={"format": "date"}), AfterValidator(_day)] | None
     ) = None
-    """The day (2026-01-31) that a chat template which prints one is told; today when left out."""
+    """The day, written as 2026-01-31, that a chat template which prints the date is told. The day
+    of the run when left out."""
 
     @property
     def day(self) -> dt.date | None:
@@ -86,52 +93,67 @@ class ForwardSettings(Settings):
     """What a forward measurement keeps, beside the numbers in its report."""
 
     hidden: Literal["none", "full", "canonical", "pooled"] = "none"
-    """Hidden states: of every token, of the answer's non-blank tokens, or their mean."""
+    """Which hidden states are stored. none, the default; full: of every token; canonical: of the
+    answer's non-blank tokens; pooled: the mean over these."""
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
-    """The type that hidden states are stored in."""
+    """The type of number that hidden states are stored in; float16 by default."""
     orderings: list[UsageText] = []
-    """Usage expressions to write points files for, beside the study's own."""
+    """Usage expressions, such as avg_last_agentic, for each of which a points file is written
+    beside the study's own. No further ones by default."""
 
 
 class EngineSettings(Settings):
     """What makes the tokens, and at which precision. Each engine takes the fields that name it."""
 
     name: Annotated[str, registered(registry.engines)] = "transformers"
-    """transformers, or vllm (an installation of its own; docs/vllm.md)."""
+    """The engine that makes tokens: transformers, the default, or vllm, which has an installation
+    of its own (docs/vllm.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """auto: float32 on a CPU, the checkpoint's own type elsewhere."""
+    """The type of the weights and activations. auto, the default, is float32 on a CPU and the
+    checkpoint's own type elsewhere."""
     device: str = "auto"
-    """auto (CUDA, then MPS, then CPU), or a torch device such as cuda:1."""
+    """transformers: the device that the model runs on, such as cuda:1. auto, the default, takes
+    CUDA, else MPS, else the CPU."""
     device_map: Literal["auto"] | None = None
-    """auto: spread the model over all devices, and the CPU if need be (needs accelerate)."""
+    """transformers: auto spreads the layers over all devices, and the CPU if need be (needs
+    accelerate). One device holds the model when left out."""
     slots: PositiveInt | None = None
-    """Sequences decoded at once; sized from free memory when left out."""
+    """How many sequences are decoded at once; more are faster and need more memory. When left out,
+    transformers sizes it by free memory, and vllm takes 64 on a CPU and 256 on a GPU."""
     columns: PositiveInt | None = None
-    """Tokens per sequence that the cache holds; sized from the requests when left out."""
+    """How many tokens of a sequence, prompt and completion, the cache holds; longer requests are
+    refused. When left out, transformers sizes it by the requests, and vllm by the model's
+    context."""
     drafts: bool = True
-    """transformers: propose what other conditions of the sample said; never changes what is
-    generated."""
+    """transformers: propose tokens that other conditions of the same sample have said, which is
+    faster and never changes what is generated. true by default."""
     determinism: Literal["fast", "strict"] = "fast"
-    """strict: fixed shapes, so that tokens do not depend on what a request is batched with."""
+    """transformers: fast, the default, shapes its passes by what runs together. strict gives every
+    pass one fixed shape, so that tokens do not depend on a request's company; it is slower."""
     tensor_parallel_size: PositiveInt | None = None
-    """vllm: devices that share every layer."""
+    """vllm: how many devices share every layer. 1 when left out."""
     pipeline_parallel_size: PositiveInt | None = None
-    """vllm: groups of devices that each hold a part of the layers."""
+    """vllm: how many groups of devices hold a part of the layers each. 1 when left out."""
     distributed_executor: Literal["mp", "ray"] | None = None
-    """vllm: how its workers are started; ray for several machines."""
+    """vllm: what starts its workers, mp (processes of this machine) or ray (several machines). vLLM
+    chooses when left out."""
     separate_process: bool | None = None
-    """vllm: schedule in a process of its own, and not in this one (the default)."""
+    """vllm: true schedules in a process of its own. It schedules in this process when left out."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
-    """vllm: share of a GPU's memory for weights and the cache."""
+    """vllm: the share (0 to 1) of a GPU's memory that weights and cache may take. vLLM's own
+    default when left out; refused on a CPU."""
     max_num_batched_tokens: PositiveInt | None = None
-    """vllm: tokens of one pass."""
+    """vllm: the most tokens that one pass reads. When left out, 2048, or as many as the cache's
+    columns if these are more."""
     enforce_eager: bool | None = None
-    """vllm: neither compile nor capture the forward pass; the default on a CPU."""
+    """vllm: true neither compiles nor captures the forward pass. When left out, true on a CPU and
+    false on a GPU."""
     model_runner: Literal["v1", "v2"] | None = None
-    """vllm: which of its model runners; v1 by default. v2 needs Triton, and so a GPU."""
+    """vllm: which of its model runners is used, v1 or v2, which needs Triton and so a GPU. v1 when
+    left out."""
     speculation: Literal["ngram", "suffix"] | None = None
-    """vllm: propose tokens that followed the same ones before, in the sequence (ngram) or in any
-    (suffix, needs arctic-inference); greedy requests only."""
+    """vllm: propose the tokens that followed the same ones before, in the sequence (ngram) or in
+    any sequence (suffix, needs arctic-inference); greedy cases only. Off when left out."""
 
     @model_validator(mode="after")
     def _one_engine(self) -> Self:
@@ -150,9 +172,11 @@ class Requirements(Settings):
     """What the machine must offer; a case skips, by name, where it does not."""
 
     gpu_memory_gib: PositiveFloat | None = None
-    """Memory of the largest visible accelerator."""
+    """How much memory, in GiB, the largest visible accelerator must have; cases are skipped where
+    it has less. Any machine will do when left out."""
     network: bool = False
-    """The model or the data must be fetched from the Hugging Face hub."""
+    """Whether the model or the data must be fetched from the Hugging Face hub; cases are skipped
+    where it is out of reach. false by default."""
 
 
 class Experiment(Settings):
@@ -166,36 +190,61 @@ class Experiment(Settings):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=100)]
-    """First part of every case's id, and of the names of the report's files."""
+    """The first part of every case's id and of the names of the report's files: at most 100
+    letters, digits and _ . + -."""
     description: str = ""
+    """What the experiment is for, in your own words; nothing depends on it. Empty by default."""
     model: ModelReference
-    """A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."""
+    """What is measured: a zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face
+    id."""
     task: TaskSettings
+    """What is asked: a registered task, and which of its samples."""
     prompt: PromptSettings = PromptSettings()
+    """How a sample is put to the model; assisted by default."""
     measure: Annotated[str, registered(registry.measures)] = "generate"
-    """generate: answers that are scored; forward: forward passes over the reference answer in both
-    chat styles; likelihood: how likely it is behind its prompt; or another registered measure."""
+    """What is read of the model. generate, the default: answers, which are scored. forward: forward
+    passes over the reference answer in both chat styles. likelihood: how likely the reference
+    answer is behind its prompt. Other packages may register more."""
     forward: ForwardSettings = ForwardSettings()
+    """What `measure: forward` keeps beside the numbers in its report; no hidden states by
+    default."""
     metrics: list[Annotated[str, registered(registry.metrics)]] = []
-    """Registered metrics that are counted beside the task's own, such as median_tokens."""
+    """Registered metrics, such as median_tokens, that are counted beside the task's own. No further
+    ones by default."""
     columns: list[Annotated[str, registered(registry.columns)]] = []
-    """Numbers per generated token to keep in samples.jsonl and to show on the page, such as
-    log_probability."""
+    """Numbers per generated token, such as log_probability, that samples.jsonl keeps and the page
+    shows. None are kept by default."""
     metric: str | None = None
-    """The metric that tables, plots and gates without one are about: any that the task, or the
-    measure, has, such as tool_call, or a registered one. Their own first one when left out."""
+    """The metric that tables, plots and gates without one are about: one of the task or of the
+    measure, such as tool_call, or a registered one. The first of the task or of the measure when
+    left out."""
+    reference: ModelReference | None = None
+    """The model that reads completions for metrics such as fluency; it has the same tokenizer. The
+    experiment's own model, untouched, when left out."""
     intervention: AnyIntervention | None = None
+    """What is done to the model while it runs, by a registered `kind`. Nothing, the baseline alone,
+    when left out."""
     sampling: Sampling = Field(default_factory=unsaid)
+    """How tokens are drawn: a field for each registered rule, and how much is drawn. Decoding is
+    greedy by default."""
     engine: EngineSettings = EngineSettings()
+    """What makes the tokens, and at which precision. Each engine takes the fields that name it, and
+    those that name none; transformers by default."""
     seed: NonNegativeInt = 0
+    """The seed of the draws, which greedy decoding does not use; 0 by default. Conditions of a
+    sweep share their randomness."""
     axes: dict[str, list[JsonValue]] = {}
-    """Dotted fields with the values they take; the cases are their product."""
+    """Dotted fields, such as intervention.count, with the list of values that each takes; the cases
+    are the product. One case by default."""
     dose: str | None = None
-    """The axis along which the intervention grows stronger: x of the dose-response plot."""
+    """The axis along which the intervention grows stronger: x of the dose-response plot. No such
+    plot is drawn when left out."""
     gates: list[Gate] = []
-    """Claims that fail the run when they do not hold: neutral_equals_baseline,
-    pass@1 >= 0.9 where count=0, monotone within CI,
-    no worse than SAVED by more than 0.02 (paired, p < 0.05), same across engine.name."""
+    """Claims that fail the run when they do not hold: neutral_equals_baseline, pass@1 >= 0.9 where
+    count=0, monotone within CI, no worse than SAVED by more than 0.02 (paired, p < 0.05), same
+    across engine.name. No claims by default."""
     requires: Requirements = Requirements()
+    """What the machine must offer; cases are skipped where it does not. Nothing by default."""
     search: SearchSettings | None = None
-    """Search for the best values of some fields (titrate search) instead of running cases."""
+    """A search for the best values of some fields, which `titrate search` runs. The spec has cases
+    to run, and no search, when left out."""

@@ -128,8 +128,8 @@ def _filled(
 
 def _folder(source: Source, axis: str) -> Path | None:
     """Where relative paths on an axis start."""
-    place = source.place(f"axes.{axis}")
-    return Path(place.folder) if place else None
+    origin = source.origin(f"axes.{axis}")
+    return Path(origin.folder) if origin else None
 
 
 def _check(experiment: Experiment) -> None:

@@ -15,7 +15,7 @@ from harness.spec.experiment import EngineSettings, Experiment
 from harness.spec.form import fields as form_fields
 from harness.spec.form import resolved, suggestion
 from harness.spec.layers import fields, get, merge, put
-from harness.spec.source import Place, Source
+from harness.spec.source import Origin, Source
 
 #: What may be extended. Messages quote what a spec says, and so must not be of any other file.
 _SUFFIXES = (".yaml", ".yml")
@@ -41,7 +41,7 @@ def load(
         overrides = [f"{key}={value}" for key, value in overrides.items()]
     for assignment in overrides:
         document = _overridden(document, assignment)
-    source = Source(shown(Path(path)), tuple(document.places.items()))
+    source = Source(shown(Path(path)), tuple(document.origins.items()))
     try:
         return validated(document.values), source
     except FieldError as error:
@@ -66,7 +66,7 @@ def engine_settings(overrides: Sequence[str] = ()) -> EngineSettings:
     try:
         return validated(document.values).engine
     except FieldError as error:
-        raise Source("", tuple(document.places.items())).locate(error) from None
+        raise Source("", tuple(document.origins.items())).locate(error) from None
 
 
 def _inherited(path: Path, children: tuple[str, ...]) -> Document:
@@ -75,10 +75,10 @@ def _inherited(path: Path, children: tuple[str, ...]) -> Document:
     if children:
         _check_spec(document, children[-1])
     extends = document.values.pop("extends", None)
-    own = Document(resolved(document.values, path.parent), document.places)
+    own = Document(resolved(document.values, path.parent), document.origins)
     if extends is None:
         return own
-    place = document.places["extends"].text
+    place = document.origins["extends"].text
     if not isinstance(extends, str):
         raise SpecError(f"{place} extends: {displayed(extends)} is not accepted; name one file")
     base = path.parent / extends
@@ -102,7 +102,7 @@ def _inherited(path: Path, children: tuple[str, ...]) -> Document:
         raise SpecError(f"{place} extends: {extends!r} is not accepted; {why}") from None
     below = _inherited(base, chain)
     values = merge(below.values, own.values)
-    return Document(values, _kept(values, below.places | own.places))
+    return Document(values, _kept(values, below.origins | own.origins))
 
 
 def _check_spec(document: Document, child: str) -> None:
@@ -110,7 +110,7 @@ def _check_spec(document: Document, child: str) -> None:
     unknown = [key for key in document.values if key not in {"extends", *form_fields()}]
     if unknown and 2 * len(unknown) >= len(document.values):
         raise SpecError(
-            f"{document.places[unknown[0]].text}: {child} extends this file, which is no spec: "
+            f"{document.origins[unknown[0]].text}: {child} extends this file, which is not a spec: "
             "at least half of its keys are none that a spec has; name a spec"
         )
 
@@ -118,7 +118,7 @@ def _check_spec(document: Document, child: str) -> None:
 def _overridden(document: Document, assignment: str) -> Document:
     """The document with one `key=value` set, and the axes over that field narrowed to it."""
     field, text, typed = _target(assignment)
-    place = Place(typed, str(Path.cwd()))
+    origin = Origin(typed, str(Path.cwd()))
     axis, value = _set_value(field, text, typed)
     values = put(document.values, field, value)
     if axis != field:
@@ -128,13 +128,13 @@ def _overridden(document: Document, assignment: str) -> Document:
         changed = [field]
         axes = values.get("axes")
         if isinstance(axes, Mapping) and field != "axes":
-            values, narrowed = _narrowed(values, axes, field, place)
+            values, narrowed = _narrowed(values, axes, field, origin)
             changed += narrowed
     beneath = tuple(f"{name}{mark}" for name in changed for mark in ".[")
     written = {
-        name: place for name in _names(values) if name in changed or name.startswith(beneath)
+        name: origin for name in _names(values) if name in changed or name.startswith(beneath)
     }
-    return Document(values, _kept(values, document.places | written))
+    return Document(values, _kept(values, document.origins | written))
 
 
 def _set_value(field: str, text: str | None, typed: str) -> tuple[str, Any]:
@@ -165,7 +165,7 @@ def _target(assignment: str) -> tuple[str, str | None, str]:
 
 
 def _narrowed(
-    values: dict[str, Any], axes: Mapping[str, Any], field: str, place: Place
+    values: dict[str, Any], axes: Mapping[str, Any], field: str, origin: Origin
 ) -> tuple[dict[str, Any], list[str]]:
     """`values` without the axes that an override of `field` has fixed, and the axis it kept."""
     left: dict[str, Any] = {}
@@ -173,7 +173,7 @@ def _narrowed(
     for axis, options in axes.items():
         if field.startswith(f"{axis}."):
             raise SpecError(
-                f"{place.text}: the axis {axis} sets the whole section; "
+                f"{origin.text}: the axis {axis} sets the whole section; "
                 f"override {axis} or axes.{axis}"
             )
         if axis != field and not axis.startswith(f"{field}."):
@@ -191,7 +191,7 @@ def _names(values: Mapping[str, Any]) -> set[str]:
     return set(fields(values))
 
 
-def _kept(values: Mapping[str, Any], places: Mapping[str, Place]) -> dict[str, Place]:
-    """The places of what is still there after something was replaced."""
+def _kept(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> dict[str, Origin]:
+    """The origins of what is still there after something was replaced."""
     names = _names(values)
-    return {name: place for name, place in places.items() if name in names}
+    return {name: origin for name, origin in origins.items() if name in names}

@@ -25,7 +25,7 @@ class SamplingSettings(Settings):
     """How tokens are drawn. Without any rule decoding is greedy."""
 
     max_new_tokens: PositiveInt = 512
-    """The most tokens of a completion; 512 by default."""
+    """How many tokens a completion has at most; 512 by default."""
     draws: PositiveInt = 1
     """How many completions are drawn of every sample; 1 by default."""
 

@@ -34,13 +34,20 @@ def experiment_schema() -> dict[str, Any]:
 
 
 def _optional(node: Any) -> Any:
-    """A schema in which no key is required, so that several variants of a union may fit."""
+    """A schema in which no key is required, so that several variants of a union may fit.
+
+    Descriptions lose their line breaks, which are those of the code.
+    """
     if isinstance(node, list):
         return [_optional(item) for item in node]
     if not isinstance(node, dict):
         return node
     return {
-        {"oneOf": "anyOf"}.get(key, key): _optional(value)
+        {"oneOf": "anyOf"}.get(key, key): (
+            " ".join(value.split())
+            if key == "description" and isinstance(value, str)
+            else _optional(value)
+        )
         for key, value in node.items()
         if not (key == "required" and isinstance(value, list))
     }

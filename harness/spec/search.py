@@ -13,15 +13,20 @@ class Dimension(Settings):
     """The values that a searched field may take: a range, or a list of choices."""
 
     low: float | None = None
-    """Smallest value of a range."""
+    """The smallest value of a range, in the unit of the field. Give it with `high`, or leave it out
+    beside `choices`."""
     high: float | None = None
-    """Largest value of a range."""
+    """The largest value of a range, in the unit of the field. Give it with `low`, or leave it out
+    beside `choices`."""
     log: bool = False
-    """Search the range on a logarithmic scale."""
+    """Whether the range is searched on a logarithmic scale, which needs a `low` above 0. false by
+    default."""
     step: Annotated[float, Field(gt=0)] | None = None
-    """Only multiples of this above `low`."""
+    """The distance between the values that are tried: multiples of it above `low`. Every value of
+    the range may be tried when left out."""
     choices: Annotated[list[JsonValue], Field(min_length=1)] | None = None
-    """The values themselves; a plain list in the spec is the same."""
+    """The values that are tried, in place of a range; a plain list in the spec is the same. Left
+    out beside `low` and `high`."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -45,7 +50,8 @@ class Dimension(Settings):
         if abs(steps - round(steps)) > 1e-9:
             last = self.low + int(steps) * self.step
             raise ValueError(
-                f"high {self.high:g} is no multiple of step {self.step:g} above low {self.low:g}; "
+                f"high {self.high:g} is not a multiple of step {self.step:g} above low "
+                f"{self.low:g}; "
                 f"the last below it is {last:g}"
             )
         return self
@@ -64,42 +70,47 @@ class SplitSettings(Settings):
     """How many samples of each split; `task.limit` caps every one of them."""
 
     train: PositiveInt | None = None
-    """Pairs that every vector is built from (its `samples`), of which a choice in the space may ask
-    for fewer; what the intervention says otherwise."""
+    """How many pairs every vector is built from (its `samples`); a choice in the space may ask for
+    fewer. As many as the intervention says when left out."""
     validation: PositiveInt
-    """Samples that trials are compared on."""
+    """How many samples the trials are compared on."""
     test: PositiveInt
-    """Samples that the best configuration alone is scored on, once."""
+    """How many samples the best configuration alone is scored on, once."""
 
 
 class SearchSettings(Settings):
     """A search for the best values of some fields, by trials on validation samples."""
 
     space: Annotated[dict[str, Values], Field(min_length=1)]
-    """Dotted fields with a range {low, high} or a list of choices each."""
+    """Dotted fields, such as intervention.alpha, with the values that each may take: a range {low,
+    high} or a list of choices."""
     splits: SplitSettings
-    """Sizes of the splits, which are disjoint by content."""
+    """How many samples each split has. Splits are disjoint by content."""
     metric: str | None = None
-    """What is compared, and what the report of the test samples leads with; the spec's `metric`, or
-    the task's own, when left out."""
+    """The metric that trials are compared by, which also leads the report of the test samples. The
+    spec's `metric`, or the task's own, when left out."""
     direction: Literal["maximize", "minimize"] = "maximize"
-    """Whether more or less of the metric is better."""
+    """Whether more (maximize, the default) or less (minimize) of the metric is better."""
     trials: PositiveInt = 50
-    """How many trials the study has in the end, over all workers and repetitions."""
+    """How many trials the study has in the end, over all workers and repetitions; 50 by default."""
     batch: PositiveInt = 8
-    """Trials that are asked for together and run in one stream of requests."""
+    """How many trials are asked for together and run in one stream of requests; 8 by default. More
+    are faster, and each learns from fewer."""
     chunk: PositiveInt = 16
-    """Validation samples between two intermediate values, after which a trial may be pruned."""
+    """How many validation samples lie between two intermediate values, after each of which a trial
+    may be pruned; 16 by default."""
     sampler: str = "tpe"
-    """tpe, random, qmc, gp, cmaes, nsgaii, or the name of a class in optuna.samplers."""
+    """What proposes trials: tpe (the default), random, qmc, gp, cmaes, nsgaii, or the name of a
+    class in optuna.samplers."""
     sampler_options: dict[str, JsonValue] = {}
-    """Arguments of the sampler, as Optuna names them."""
+    """Arguments of the sampler, as Optuna names them. Optuna's own values by default."""
     pruner: str = "median"
-    """median, none, or the name of a class in optuna.pruners."""
+    """What ends hopeless trials early: median (the default), none, or the name of a class in
+    optuna.pruners."""
     pruner_options: dict[str, JsonValue] = {}
-    """Arguments of the pruner, as Optuna names them."""
+    """Arguments of the pruner, as Optuna names them. Optuna's own values by default."""
     seed: NonNegativeInt = 0
-    """Of the splits and of the sampler."""
+    """The seed of the splits and of the sampler; 0 by default."""
     storage: str | None = None
-    """An Optuna storage URL for several workers or machines (postgresql+psycopg://...); a SQLite
+    """An Optuna storage URL (postgresql+psycopg://...) for several workers or machines. A SQLite
     file below .titrate/search when left out."""

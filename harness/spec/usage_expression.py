@@ -45,7 +45,8 @@ def parse(text: str) -> UsageExpression:
     match = _EXPRESSION.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"{text!r} is no usage; it should be avg_{{all,last}}_{{assisted,agentic,completion}}, "
+            f"{text!r} is not a usage; it should be "
+            f"avg_{{all,last}}_{{assisted,agentic,completion}}, "
             "or a difference of two of these"
         )
     averages = [

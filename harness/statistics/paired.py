@@ -159,7 +159,7 @@ def check_test(test: str | None, kind: MetricEntry) -> None:
         return
     if kind.aggregate is not None:
         raise ReportError(
-            f"{test}: compares sample by sample, but {kind.name} is no mean over samples; use "
+            f"{test}: compares sample by sample, but {kind.name} is not a mean over samples; use "
             "paired_bootstrap"
         )
     raise ReportError(f"{test}: {kind.name} is a mean over samples; use mcnemar_exact or sign_flip")

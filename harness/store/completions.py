@@ -314,7 +314,7 @@ def shards(directory: Path) -> list[Path]:
     for entry in entries:
         if not entry.match(PATTERN) and not entry.name.startswith("."):
             raise StoreError(
-                f"{directory}: is no completion store: it holds {entry.name}; "
+                f"{directory}: is not a completion store: it holds {entry.name}; "
                 f"give a new folder or a store with {spelled('store')}"
             )
     return [entry for entry in entries if entry.match(PATTERN)]

@@ -178,7 +178,7 @@ class RunFolder:
             started = datetime.fromisoformat(shape["started"])
         except ValueError as error:
             raise StoreError(
-                f"{path}: {_first(error)}; it is no run's, run the same command again"
+                f"{path}: {_first(error)}; it is not a run's, run the same command again"
             ) from error
         return Manifest(
             id=shape["id"],

@@ -60,7 +60,7 @@ class ScoredShape(TypedDict):
 class DrawShape(TypedDict):
     """A scored completion; `score` is correct, parsed, detail, tool_call, doubt.
 
-    Records of earlier versions have no doubt.
+    Records of earlier versions have no doubt; only what a second model read has a reference.
     """
 
     sample: Text
@@ -72,6 +72,7 @@ class DrawShape(TypedDict):
         | Annotated[tuple[bool, bool, Text, bool], _List]
     )
     agreement: Natural | None
+    reference: NotRequired[Floats]
 
 
 @with_config(_STRICT)

@@ -18,7 +18,7 @@ from harness.files.portable import local, portable
 from harness.interventions.kind import intervention_from
 from harness.spec import Case, Experiment, Source
 from harness.spec.form import resolved
-from harness.spec.source import Place
+from harness.spec.source import Origin
 from harness.store import record_shapes as shapes
 from harness.store.journal import Format, Line, encoded, lines, unusable
 from harness.store.results import CaseResult, Departure, DrawResult, InvariantResult, UsageMap
@@ -160,7 +160,7 @@ def _result_in(line: Line, path: Path) -> CaseResult:
         return from_json(line.record)
     except ValueError as error:
         raise StoreError(
-            f"{path}: the record at byte {line.offset} is no case's, or of another version of "
+            f"{path}: the record at byte {line.offset} is not a case's, or of another version of "
             "titrate; use the one that wrote it"
         ) from error
 
@@ -260,6 +260,7 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
             draw.score.doubt,
         ],
         "agreement": draw.agreement,
+        **({"reference": draw.reference} if draw.reference else {}),
     }
 
 
@@ -271,6 +272,7 @@ def _draw_from(value: shapes.DrawShape) -> DrawResult:
         completion=_completion(value["completion"]),
         score=Score(*value["score"]),
         agreement=value["agreement"],
+        reference=value.get("reference", ()),
     )
 
 
@@ -286,7 +288,7 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
         "places": (
             None
             if shared
-            else [[name, place.text, place.folder] for name, place in case.source.places]
+            else [[name, origin.text, origin.folder] for name, origin in case.source.origins]
         ),
         "choices": case.source.choices,
         "of": case.of,
@@ -298,8 +300,10 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
 def _case_from(value: shapes.CaseShape, around: Source | None = None) -> Case:
     choices = value["choices"]
     if value["places"] is not None:
-        places = tuple((name, Place(text, local(folder))) for name, text, folder in value["places"])
-        source = Source(value["file"], places, choices)
+        origins = tuple(
+            (name, Origin(text, local(folder))) for name, text, folder in value["places"]
+        )
+        source = Source(value["file"], origins, choices)
     elif around is None:
         raise ValueError("a case without its places in a spec")
     else:

@@ -34,7 +34,8 @@ SampleMetrics: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
 class DrawResult:
     """One scored completion. `agreement` counts the tokens before the first departure from the
     baseline's completion of the same sample and draw: the whole length when they are equal, None
-    for a baseline itself.
+    for a baseline itself. `reference` are the log-probabilities (natural) of its tokens under the
+    model that a metric has it read by; empty where none does, or it could not be read.
     """
 
     sample: str
@@ -43,12 +44,20 @@ class DrawResult:
     completion: Completion
     score: Score
     agreement: int | None = None
+    reference: tuple[float, ...] = ()
 
 
 def answer_of(draw: DrawResult) -> Answer:
     """What metrics and columns see of a completion."""
     made, score = draw.completion, draw.score
-    return Answer(made.tokens, made.text, made.log_probabilities, score.correct, score.parsed)
+    return Answer(
+        made.tokens,
+        made.text,
+        made.log_probabilities,
+        score.correct,
+        score.parsed,
+        draw.reference,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def fault(record: Mapping[str, Any]) -> str | None:
     if not prompt.strip():
         return "prompt is empty; expected the head of a function"
     if not name.isidentifier():
-        return f"entry_point {name[:60]!r} is no name of a function"
+        return f"entry_point {name[:60]!r} is not the name of a function"
     return None
 
 

@@ -12,11 +12,11 @@ from harness.errors import TaskError
 from harness.files.given import check_file, parsed, text
 
 #: What a task finds wrong with a record whose fields are there; None where it is fine.
-Check: TypeAlias = Callable[[Mapping[str, Any]], str | None]
+RecordCheck: TypeAlias = Callable[[Mapping[str, Any]], str | None]
 
 
 def read_records(
-    path: str | Path, fields: tuple[str, ...], *, check: Check | None = None, unique: str = ""
+    path: str | Path, fields: tuple[str, ...], *, check: RecordCheck | None = None, unique: str = ""
 ) -> list[dict[str, Any]]:
     """Every record of a .jsonl, .jsonl.gz or .parquet file; each must hold text in all `fields`.
 

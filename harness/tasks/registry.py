@@ -62,7 +62,7 @@ def _first(task: Task, limit: int) -> Task:
 def _only(task: Task, ids: Sequence[str]) -> Task:
     for each in ids:
         if each not in task.by_id:
-            problem = f"{each!r} is no sample of {task.name}"
+            problem = f"{each!r} is not a sample of {task.name}"
             raise FieldError("task.only", f"{problem}, whose first is {task.samples[0].id!r}")
     return replace(task, samples=tuple(task.by_id[each] for each in ids))
 
@@ -75,7 +75,9 @@ def read_ids(path: str) -> tuple[str, ...]:
         why = getattr(error, "strerror", None) or error
         raise FieldError("task.only", f"{path}: cannot be read as JSON: {why}") from error
     if not isinstance(ids, list) or not ids or not all(isinstance(each, str) for each in ids):
-        raise FieldError("task.only", f'{path}: is no list of sample ids; write ["GSM8K/0", ...]')
+        raise FieldError(
+            "task.only", f'{path}: is not a list of sample ids; write ["GSM8K/0", ...]'
+        )
     if len(set(ids)) != len(ids):
         twice = next(each for each in ids if ids.count(each) > 1)
         raise FieldError("task.only", f"{path}: {twice!r} is in the list twice; remove one")

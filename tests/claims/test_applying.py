@@ -98,7 +98,7 @@ def test_a_gate_of_a_spec_needs_the_cases_that_it_speaks_of(gate, chosen, needs)
 @pytest.mark.parametrize(
     ("gate", "says"),
     [
-        ("pass@1 >= x", "--titrate-gate 'pass@1 >= x' is no gate; 'x' is not a number"),
+        ("pass@1 >= x", "--titrate-gate 'pass@1 >= x' is not a gate; 'x' is not a number"),
         ("pass@1 >= 0 where count=5", "intervention.count is never '5' in small"),
         ("pass@1 >= 0 where cuont=4", "'cuont' is not an axis of small"),
         (

@@ -62,5 +62,5 @@ def test_the_gates_of_an_older_report_are_read_from_their_text(run, results, dir
     assert found == expected
     assert list(map(str, found.gates + found.rules)) == gates + rules
     unknown = older.gates[0].model_copy(update={"gate": "made_up"})
-    with pytest.raises(ReportError, match=r"of keep_topk cannot be read: 'made_up' is no gate"):
+    with pytest.raises(ReportError, match=r"of keep_topk cannot be read: 'made_up' is not a gate"):
         claims_of([older.model_copy(update={"gates": (unknown,)})], results)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import registry
-from harness.cli.list import KINDS
+from harness.cli.list import KINDS, lines
 from harness.cli.main import main
 
 
@@ -26,6 +26,16 @@ def test_everything_has_a_name_and_a_meaning_on_one_line(kind, capsys):
         assert line.startswith(name)
         assert line.endswith(meaning)
         assert meaning
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_terminal_gets_the_same_words_within_its_columns(kind, columns):
+    known = KINDS[kind]()
+    told = lines(known, columns)
+    assert all(len(line) <= columns for line in told if line not in known)
+    expected = [word for pair in known.items() for text in pair for word in text.split()]
+    assert " ".join(told).split() == expected
 
 
 @pytest.mark.parametrize(

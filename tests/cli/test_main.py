@@ -439,7 +439,7 @@ def test_a_plan_refuses_a_gate_that_the_run_would_refuse(spec, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--gate", "bogus"], "--gate 'bogus' is no gate; accepted: "),
+        (["--gate", "bogus"], "--gate 'bogus' is not a gate; accepted: "),
         (["--gate", "pass@1 >= 0.9 where count=77"], "count is never '77' in "),
         (["--compare", "nothing"], "nothing: no saved run of this name or number"),
         (["--compare-fail", "pass@1: worse"], "nothing to compare with; add --compare NAME"),

@@ -148,11 +148,11 @@ def test_decode_files_are_scored(study, capsys):
         (["build", *FILES, "--task", "humaneval"], "--task humaneval is for pairs without files"),
         (["build", "--task", "micro_gsm8k"], "no pair could be built, first microgsm8k_0: the ma"),
         (["build", "--task", "nothing"], "task.name: 'nothing' is not a task"),
-        (["build", "--date", "31.1.2026"], "--date 31.1.2026 is no day; write it as 2026-01-31"),
+        (["build", "--date", "31.1.2026"], "--date 31.1.2026 is not a day; write it as 2026-01-31"),
         (["build", "--model", "zoo/none"], "none"),
         (["align", "assisted.json"], "assisted.json: humaneval_0 has no assisted text"),
         (["align", "nowhere.json"], "nowhere.json: cannot be read"),
-        (["points", "assisted.json"], "is no point of a mask"),
+        (["points", "assisted.json"], "is not a point of a mask"),
         (["evaluate", "."], ".: holds no decode file of humaneval"),
     ],
 )

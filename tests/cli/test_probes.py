@@ -110,4 +110,4 @@ def test_wrong_input_is_one_line_before_a_model_is_loaded(capsys, monkeypatch, c
 
 def test_a_fold_alone_is_refused(capsys):
     status, _, err = titrate(capsys, "probes", "probed.yaml", "--folds", "1")
-    assert (status, "1 is no number of folds; use 2 or more" in err) == (2, True)
+    assert (status, "1 is not a number of folds; use 2 or more" in err) == (2, True)

@@ -88,18 +88,30 @@ def test_prune_says_what_would_go_before_it_goes(store, capsys):
         (["store", "prune"], "titrate: store prune: nothing is chosen; give --older-than DAYS, "),
         (
             ["store", "prune", "--older-than", "x"],
-            "titrate store prune: argument --older-than: x is no ",
+            "titrate store prune: argument --older-than: x is not ",
         ),
         (["store", "prune", "--older-than", "-1"], "titrate store prune: argument --older-than: "),
         (["store", "prune", "--model", "zoo/x"], "titrate: zoo/x: nothing is stored of this mod"),
         (["store", "list", "--store", "nowhere"], "titrate: nowhere: there is no completion sto"),
-        (["store", "list", "--store", "."], "titrate: .: is no completion store: it holds small"),
+        (
+            ["store", "list", "--store", "."],
+            "titrate: .: is not a completion store: it holds small",
+        ),
         (["store"], "titrate store: the following arguments are required: VERB"),
         (["rescore", "nothing"], "titrate: nothing: is neither a run below "),
         (["run", "small.yaml", "--store", "small.yaml"], "titrate: small.yaml: no completion st"),
-        (["run", "small.yaml", "--store", "."], "titrate: .: is no completion store: it holds s"),
-        (["run", "small.yaml", "--plan", "--store", "."], "titrate: .: is no completion store: "),
-        (["run", "small.yaml", "--report", "."], "titrate: .: is no report: it holds small.yaml"),
+        (
+            ["run", "small.yaml", "--store", "."],
+            "titrate: .: is not a completion store: it holds s",
+        ),
+        (
+            ["run", "small.yaml", "--plan", "--store", "."],
+            "titrate: .: is not a completion store: ",
+        ),
+        (
+            ["run", "small.yaml", "--report", "."],
+            "titrate: .: is not a report: it holds small.yaml",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

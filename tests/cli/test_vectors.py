@@ -215,7 +215,7 @@ def test_an_import_measures_the_hidden_states_of_a_model(here, capsys):
         ),
         (["build", *QUICK, "--set", "engine.slot=2"], "--set engine.slot=2: no such field; did"),
         (["build", *QUICK, "--set", "seed=2"], "--set seed=2: without a SPEC only engine.FIELD=V"),
-        (["export", "steer.yaml", "-o", "v.pt"], "steer.yaml: is no known kind of file"),
+        (["export", "steer.yaml", "-o", "v.pt"], "steer.yaml: is not a known kind of file"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(capsys, arguments, message):

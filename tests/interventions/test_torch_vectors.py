@@ -64,7 +64,9 @@ def test_a_hostile_pickle_is_refused_and_never_executed(tmp_path, protocol):
     else:
         file.write_bytes(pickle.dumps(Trap(mark), protocol=protocol))
     # torch's unpickler stops at the first opcode of recent protocols, before any name.
-    told = "cannot be read as tensors" if protocol == 4 else "holds posix.mkdir, which is no tensor"
+    told = (
+        "cannot be read as tensors" if protocol == 4 else "holds posix.mkdir, which is not a tensor"
+    )
     with pytest.raises(VectorError, match=told) as raised:
         read_torch(file)
     assert "\n" not in str(raised.value)
@@ -76,7 +78,7 @@ def test_a_hostile_pickle_is_refused_and_never_executed(tmp_path, protocol):
 
 def test_an_object_of_a_class_is_refused_by_its_name(tmp_path):
     torch.save(VECTORS, tmp_path / "v.pt")
-    with pytest.raises(VectorError, match=r"holds harness.*SteeringVectors, which is no tensor"):
+    with pytest.raises(VectorError, match=r"holds harness.*SteeringVectors, which is not a tensor"):
         read_torch(tmp_path / "v.pt")
 
 

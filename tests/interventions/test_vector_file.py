@@ -42,7 +42,7 @@ def test_what_is_written_is_read(tmp_path):
     [
         ({"layer.3": torch.ones(2)}, {}, "its format is 'none', not"),
         ({"layer.3": torch.ones(2)}, {**GOOD, "site": "gate"}, "its site is 'gate'; known are"),
-        ({"layer.3": torch.ones(2, 2)}, GOOD, r"layer.3 of shape \[2, 2\] is no vector"),
+        ({"layer.3": torch.ones(2, 2)}, GOOD, r"layer.3 of shape \[2, 2\] is not a vector"),
         ({"layer3": torch.ones(2)}, GOOD, "tensor layer3 of shape"),
         ({"layer.3": torch.ones(2)}, {**GOOD, "residual_norm.3": "-1"}, "residual_norm.3 is '-1'"),
         ({"layer.3": torch.ones(2)}, {**GOOD, "probe.3": "[1]"}, r"probe.3 is '\[1\]'; expected"),

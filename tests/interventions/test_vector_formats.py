@@ -64,7 +64,7 @@ def test_names_say_the_format(tmp_path):
     vectors = SteeringVectors("block", {5: Array([1.0, 2.0])}, {})
     with pytest.raises(VectorError, match="its name says no format"):
         write_as(vectors, tmp_path / "v.bin", None)
-    with pytest.raises(VectorError, match=r"v.bin: is no known kind of file"):
+    with pytest.raises(VectorError, match=r"v.bin: is not a known kind of file"):
         read_any(tmp_path / "v.bin")
     with pytest.raises(VectorError, match=r"end it in .safetensors"):
         write_own(vectors, tmp_path / "v.pt")

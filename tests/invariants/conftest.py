@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from harness.invariants import Check, Checker, checking, checks
+from harness.invariants import Checker, IdentityCheck, checking, checks
 from harness.invariants.tiny_models import tiny_model
 
 MODEL = "tiny/qwen3_moe-unnormalised"
@@ -21,7 +21,7 @@ _kept = cache(tiny_model)
 
 
 @pytest.fixture(scope="session")
-def by_name() -> dict[str, Check]:
+def by_name() -> dict[str, IdentityCheck]:
     """The checks of one tiny model under the fast engine."""
     return {c.name: c for c in checks() if (c.model, c.engine) == (MODEL, "fast")}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.invariants import Check, Checker
+from harness.invariants import Checker, IdentityCheck
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]
@@ -23,7 +23,9 @@ class Defects(dict[str, tuple[str, Plant]]):
 
         return register
 
-    def check(self, name: str, by_name: dict[str, Check], checker: Checker, patch: Patch) -> None:
+    def check(
+        self, name: str, by_name: dict[str, IdentityCheck], checker: Checker, patch: Patch
+    ) -> None:
         """Plant a defect, and hold that its identity is violated and says how."""
         identity, plant = self[name]
         plant(patch)

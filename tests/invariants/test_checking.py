@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from harness import registry
-from harness.engines import MECHANISMS
 from harness.engines.vllm import availability
 from harness.errors import ModelError
 from harness.interventions.kind import kind_of
@@ -19,13 +19,14 @@ from harness.models.routers import ARCHITECTURES, router_shape
 from harness.models.written import WrittenConfig
 from harness.registry import engines
 from harness.spec import EngineSettings
+from harness.spec.engine_kind import engine_named
 
 
 def test_every_intervention_that_an_engine_applies_owes_identities():
     kinds = {family.name for family in families()} - {"engine", "sampling"}
     assert kinds == set(registry.interventions.names())
     acting = {kind_of(kind).mechanism for kind in kinds}
-    assert acting <= set().union(*MECHANISMS.values())
+    assert acting <= {by for name in engines.names() for by in engine_named(name).mechanisms}
 
 
 def test_every_engine_is_checked_under_every_policy():
@@ -49,7 +50,8 @@ def test_every_identity_is_checked_on_vllm_but_those_that_watch_modules(monkeypa
 
 def test_families_that_an_engine_does_not_run_are_excused_by_name(monkeypatch):
     monkeypatch.setattr(availability, "check_machine", lambda settings: None)
-    monkeypatch.setitem(MECHANISMS, "vllm", frozenset({"residual"}))
+    without = replace(engine_named("vllm"), mechanisms=frozenset({"residual"}))
+    monkeypatch.setitem(registry.engines._loaded, "vllm", without)
     found = checks("zoo/moe", EngineSettings(name="vllm"))
     (dac,) = [check for check in found if check.family.name == "dac"]
     assert dac.excuse == "vllm does not run interventions of kind dac"

@@ -6,7 +6,7 @@ import pytest
 
 from harness.engines.declared import Declared
 from harness.engines.vllm import availability
-from harness.invariants import checks, started
+from harness.invariants import checks
 from harness.spec import EngineSettings
 from tests.told import ToldEngine
 
@@ -25,7 +25,7 @@ class Started(ToldEngine):
 @pytest.mark.parametrize("model", ["tiny/qwen2_moe", "zoo/oracle"])
 def test_identities_ask_for_nothing_that_was_not_declared(model, checker, monkeypatch):
     monkeypatch.setattr(availability, "check_machine", lambda settings: None)
-    monkeypatch.setattr(started, "VllmEngine", Started)
+    monkeypatch.setattr("harness.engines.vllm.engine.VllmEngine", Started)
     found = [
         checker.check(check)
         for check in checks(model, EngineSettings(name="vllm"))

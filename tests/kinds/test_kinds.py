@@ -6,18 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import harness
 from harness import registry
-from harness.engines import MECHANISMS
 from harness.errors import FieldError, SpecError
 from harness.interventions.kind import kind_of
 from harness.invariants import check_all, checks
 from harness.resolve.resolver import check_intervention
 from harness.spec import expand, experiment_schema, load
+from harness.spec.engine_kind import engine_named
 from harness.spec.form import fields
 
 ROOT = Path(harness.__file__).parents[1]
@@ -97,7 +98,8 @@ def test_a_control_that_is_left_open_runs_beside_its_dose(kinds, written):
 
 
 def test_an_engine_without_the_mechanism_refuses_by_name(kinds, written, monkeypatch):
-    monkeypatch.setitem(MECHANISMS, "vllm", frozenset({"residual"}))
+    able = replace(engine_named("vllm"), mechanisms=frozenset({"residual"}))
+    monkeypatch.setitem(registry.engines._loaded, "vllm", able)
     experiment, _ = load(spec(written, "ban"), {"engine.name": "vllm"})
     with pytest.raises(FieldError, match="vllm does not run interventions of kind ban; use transf"):
         check_intervention(experiment)

@@ -21,7 +21,7 @@ from harness.measure.readings import paired_answers
 from harness.measure.sample_files import SampleFiles
 from harness.models.loading import load
 from harness.models.routers import router_shape
-from harness.tasks.pairs.pair import Problem
+from harness.tasks.pairs.pair import Unpaired
 from harness.tasks.registry import load as load_task
 
 LAYERS = 4
@@ -200,9 +200,9 @@ def test_states_that_do_not_fit_their_type_are_a_problem_of_their_sample(
 
     monkeypatch.setattr(engine, "forward", grown)
     found = measure(engine, tmp_path, plan(hidden="canonical"))
-    assert isinstance(found[0], Problem)
+    assert isinstance(found[0], Unpaired)
     assert "does not fit float16; set forward.dtype: bfloat16" in found[0].reason
-    assert not any(isinstance(each, Problem) for each in found[1:])
+    assert not any(isinstance(each, Unpaired) for each in found[1:])
     assert not (tmp_path / "statistics" / f"{answers()[0].key}.safetensors").exists()
 
 
@@ -223,7 +223,7 @@ def test_activations_that_are_not_finite_are_a_problem_of_their_sample(
         str(found[1])
         == f"{answers()[1].key}: layer 1 is not finite; run the model in a wider dtype"
     )
-    assert sum(isinstance(each, Problem) for each in found) == 1
+    assert sum(isinstance(each, Unpaired) for each in found) == 1
 
 
 # Chunks and resuming ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from harness.measure.readings import PairedAnswer, paired_answers
 from harness.models.loading import load_tokenizer
 from harness.tasks.pairs.align import Aligner
 from harness.tasks.pairs.build import pairs_from_task
-from harness.tasks.pairs.pair import Problem
+from harness.tasks.pairs.pair import Unpaired
 from harness.tasks.registry import load
 
 TOKENIZER = load_tokenizer("zoo/moe")
@@ -47,7 +47,7 @@ def test_what_cannot_be_read_is_a_problem_with_its_key_and_reason(pairs):
     pairs[keys[2]] = pairs[keys[2]].model_copy(update=bad)
     pairs[keys[3]] = pairs[keys[3]].model_copy(update={"canonical_non_ws_positions": ()})
     found = answers(pairs)
-    assert [type(each) for each in found] == [PairedAnswer, *[Problem] * 3, *[PairedAnswer] * 2]
+    assert [type(each) for each in found] == [PairedAnswer, *[Unpaired] * 3, *[PairedAnswer] * 2]
     assert [str(each) for each in found[1:4]] == [
         f"{keys[1]}: not in the file of aligned pairs",
         f"{keys[2]}: not aligned: user_prompt: gone; and more",
@@ -58,7 +58,7 @@ def test_what_cannot_be_read_is_a_problem_with_its_key_and_reason(pairs):
 def test_a_pair_longer_than_the_context_is_a_problem():
     longest = max(len(answer.variants["agentic"].tokens) for answer in answers())
     found = answers(context=longest - 1)
-    problems = [each for each in found if isinstance(each, Problem)]
+    problems = [each for each in found if isinstance(each, Unpaired)]
     assert problems
     assert problems[0].reason == f"{longest} tokens, but the model takes {longest - 1}"
 
@@ -78,7 +78,7 @@ def test_a_style_that_cannot_be_rendered_is_a_problem_of_every_sample():
     bare = load_tokenizer("zoo/moe")
     bare.chat_template = None
     found = list(paired_answers(bare, TASK, TASK.samples, None, 2048))
-    assert all(isinstance(each, Problem) for each in found)
+    assert all(isinstance(each, Unpaired) for each in found)
     assert "chat template" in found[0].reason
 
 
@@ -93,7 +93,7 @@ def test_samples_of_one_key_are_not_taken_for_each_other():
     alike = replace(TASK, samples=(replace(first, id="A/1"), replace(second, id="a_1")))
     own, other = answers(task=alike)
     assert isinstance(own, PairedAnswer)
-    assert other == Problem("a_1", "a_1 has the key of A/1; name them less alike")
+    assert other == Unpaired("a_1", "a_1 has the key of A/1; name them less alike")
     built = pairs_from_task(alike, TOKENIZER)
     assert [pair.key for pair in built.pairs] == ["a_1"]
     assert [problem.key for problem in built.problems] == ["a_1"]

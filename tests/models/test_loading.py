@@ -197,7 +197,9 @@ def test_quantised_weights_whose_library_is_missing_are_refused_in_one_line(chec
 
 
 def test_a_device_that_does_not_exist_is_named():
-    with pytest.raises(ModelError, match=r"engine\.device 'gpu' is no torch device; use auto, cpu"):
+    with pytest.raises(
+        ModelError, match=r"engine\.device 'gpu' is not a torch device; use auto, cpu"
+    ):
         pick_device("gpu")
 
 

@@ -461,7 +461,7 @@ def test_a_run_is_saved_and_a_later_one_compared_with_it(project):
     [
         (
             ["--titrate-gate", "pass@1 >= x"],
-            "*--titrate-gate 'pass@1 >= x' is no gate; 'x' is not*",
+            "*--titrate-gate 'pass@1 >= x' is not a gate; 'x' is not*",
         ),
         (["--titrate-gate", "pass@7 >= 0"], "*has no metric 'pass@7'; did you mean pass@1?*"),
         (["--titrate-compare", "nothing"], "*nothing: no saved run of this name*"),

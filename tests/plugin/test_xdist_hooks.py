@@ -89,7 +89,7 @@ def test_more_workers_than_devices(project, devices):
     ("shard", "message"),
     [
         ("0/2", "ERROR: --titrate-shard 0/2: there is no such shard; use 1/2 to 2/2\n"),
-        ("half", "ERROR: --titrate-shard half: is no shard; use I/N, such as 1/2 and 2/2\n"),
+        ("half", "ERROR: --titrate-shard half: is not a shard; use I/N, such as 1/2 and 2/2\n"),
     ],
 )
 def test_a_shard_that_there_is_not(project, shard, message):
@@ -122,7 +122,7 @@ def test_too_many_shards_are_told_once_by_workers(project, prepared):
 def test_a_report_directory_in_use_is_refused_before_workers_start(project):
     done = project.run("benches", "-n2", "--titrate-report=tests")
     assert "ERROR: " in refused(done)
-    assert "is no report: it holds test_plain.py; choose" in done.stdout
+    assert "is not a report: it holds test_plain.py; choose" in done.stdout
     assert not (project.path / ".titrate").exists()
 
 

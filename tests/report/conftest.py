@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.report.page import page
-from harness.report.report import Report
+from harness.report.report import RunReport
 from harness.report.write import records
 from harness.store.results import CaseResult
 from tests.report.chromium import Browser, program
@@ -34,7 +34,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
     """Open the page of a report; the test fails if the page complained of anything."""
 
     def open_page(
-        report: Report, samples: Iterable[CaseResult | Mapping[str, Any]], fragment: str = ""
+        report: RunReport, samples: Iterable[CaseResult | Mapping[str, Any]], fragment: str = ""
     ) -> Browser:
         file = tmp_path / "index.html"
         lines = [

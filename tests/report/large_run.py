@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.engines.contract import Completion
 from harness.report.build import build
-from harness.report.report import Report
+from harness.report.report import RunReport
 from harness.report.run_info import RunInfo
 from harness.report.write import records
 from harness.spec import Experiment, expand
@@ -24,7 +24,7 @@ _POOL = random.Random(0).choices(_WORDS, k=400_000)
 
 def large_run(
     doses: int = 40, seeds: int = 25, samples: int = 100, words: int = 120
-) -> tuple[Report, Iterator[dict[str, Any]]]:
+) -> tuple[RunReport, Iterator[dict[str, Any]]]:
     """A report of `doses * seeds` cases and `seeds` baselines, and its samples' records.
 
     A completion follows its baseline for a while that shrinks as the dose grows, then goes on with

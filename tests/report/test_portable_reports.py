@@ -73,6 +73,6 @@ def test_its_records_can_be_followed_where_the_run_was_started(project):
     for result in recorded_results(project / "out"):
         experiment = result.case.experiment
         assert experiment.model == str(project / "project" / "models" / "own")
-        assert result.case.source.place("model").folder == str(project / "project")
+        assert result.case.source.origin("model").folder == str(project / "project")
         if experiment.intervention is not None:
             assert experiment.intervention.points.file == str(project / "project" / "points.json")

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.report.build import build
-from harness.report.report import Report
+from harness.report.report import RunReport
 from harness.statistics.estimates import Metric
 from tests.report.small_run import sweep
 
@@ -18,7 +18,7 @@ def test_json_names_the_version_schema(report):
 
 
 def test_json_round_trip(report):
-    assert Report.model_validate_json(report.model_dump_json()) == report
+    assert RunReport.model_validate_json(report.model_dump_json()) == report
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -55,6 +55,6 @@ def test_columns_do_not_depend_on_the_order_of_experiments_kinds(run):
 
 
 def test_an_empty_report_has_the_fixed_columns(run):
-    frame = Report(run=run).frame()
+    frame = RunReport(run=run).frame()
     assert len(frame) == 0
     assert frame.columns[0] == "id"

@@ -176,7 +176,9 @@ def test_only_a_report_may_be_replaced(report, results, directory):
     (directory / "notes.md").write_text("")
     assert check_writable(directory) is True
     (directory / "report.json").unlink()
-    with pytest.raises(ReportError, match=r"is no report: it holds notes\.md; choose a new or an "):
+    with pytest.raises(
+        ReportError, match=r"is not a report: it holds notes\.md; choose a new or an "
+    ):
         check_writable(directory)
     (directory / "notes.md").unlink()
     assert check_writable(directory) is False  # what an interrupted write has left

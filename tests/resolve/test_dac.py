@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 import harness
-from harness.engines import MECHANISMS, check_kind
+from harness.engines import check_kind
 from harness.errors import FieldError, SpecError
 from harness.interventions.array import Array
 from harness.interventions.dac.description import DAC
 from harness.interventions.vector_file import SteeringVectors, write_vectors
+from harness.registry import engines
 from harness.resolve.dac import DacResolution
 from harness.resolve.progress import Silent
 from harness.runs.checks import planned
 from harness.runs.session import opened_session
 from harness.spec import expand, load
+from harness.spec.engine_kind import engine_named
 from harness.store.completions import CompletionStore
 
 SPEC = """\
@@ -193,9 +196,12 @@ def test_vectors_of_another_width_are_refused(spec, tmp_path):
         cases(spec((PROPERTY, "{file: narrow.safetensors}")))
 
 
-def test_an_engine_that_cannot_is_refused_by_name(monkeypatch, spec):
-    monkeypatch.setitem(MECHANISMS, "transformers", frozenset({"router_logits", "residual"}))
-    monkeypatch.setitem(MECHANISMS, "able", frozenset({"policy"}))
+def test_an_engine_that_cannot_is_refused_by_name(monkeypatch, request, spec):
+    own = engine_named("transformers")
+    short = replace(own, mechanisms=frozenset({"router_logits", "residual"}))
+    monkeypatch.setitem(engines._loaded, "transformers", short)
+    engines.register("able", replace(own, name="able"))
+    request.addfinalizer(lambda: engines.unregister("able"))
     with pytest.raises(FieldError, match="transformers does not run interventions of kind dac"):
         check_kind("transformers", "dac")
     with pytest.raises(SpecError, match=r"engine.name: transformers does not .* use able"):

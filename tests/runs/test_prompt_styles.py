@@ -151,5 +151,7 @@ def test_room_that_prompts_do_not_leave_is_told_of(model):
 )
 def test_what_is_no_day_is_refused(model, day):
     model(lambda own: own)
-    with pytest.raises(SpecError, match=r"^x\.yaml:5 prompt\.date: .* is no day; write it as 2026"):
+    with pytest.raises(
+        SpecError, match=r"^x\.yaml:5 prompt\.date: .* is not a day; write it as 2026"
+    ):
         cases(f"prompt: {{date: {day}}}")

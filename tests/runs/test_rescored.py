@@ -130,7 +130,7 @@ def test_what_was_found_on_models_and_what_was_asked_of_a_comparison_stays(here,
         ),
         ("torn records", StoreError, "is torn or altered; copy it again"),
         ("other schema", ReportError, "schema"),
-        ("foreign target", ReportError, r"is no report: it holds thesis\.tex; choose a new or"),
+        ("foreign target", ReportError, r"is not a report: it holds thesis\.tex; choose a new or"),
     ],
 )
 def test_what_cannot_be_scored_again_is_one_line(here, spoil, error, message):

@@ -19,7 +19,9 @@ def test_a_shard_reads_back_as_it_is_written(index, more):
 
 @pytest.mark.parametrize("text", ["", "1", "a/b", "1/2/3", "-1/2", "1.0/2", "1/ 2"])
 def test_what_is_no_shard_is_one_line(text):
-    with pytest.raises(TitrateError, match=rf"--titrate-shard {text}: is no shard; use I/N, such"):
+    with pytest.raises(
+        TitrateError, match=rf"--titrate-shard {text}: is not a shard; use I/N, such"
+    ):
         Shard.parse(text)
 
 

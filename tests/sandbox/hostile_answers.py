@@ -73,7 +73,7 @@ ANSWERS = {
     "an object without a number": _returned(["own", [], {}]),
     "an object that is not there": _returned(["at", 1]),
     "an object from behind": _returned(["at", -1], [["list", [1]]]),
-    "an object that is no number": _returned(["at", True]),
+    "an object that is not a number": _returned(["at", True]),
     "an argument that becomes a dict": _returned(["at", 0], [], [[0, ["dict", [1, 1]]]]),
     "an argument that becomes a text": _returned(["at", 0], [], [[0, ["list", "11"]]]),
     "an argument that is not there": _returned(["at", 0], [], [[1, ["list", [1, 1]]]]),

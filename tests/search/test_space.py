@@ -112,7 +112,7 @@ def test_a_layer_search_at_dose_nothing_holds_the_neutral_dose(tmp_path):
         ),
         (
             {"space": {"intervention.alpha": {"low": 0, "high": 1, "step": 0.4}}},
-            "high 1 is no multiple of step 0.4 above low 0; the last below it is 0.8",
+            "high 1 is not a multiple of step 0.4 above low 0; the last below it is 0.8",
         ),
         ({"space": {"intervention.layer": [0, 0]}}, "a choice is in the list twice; remove one"),
         ({"space": {}}, "search.space: {} is not accepted"),
@@ -228,3 +228,8 @@ def test_a_spec_without_a_search_is_named(tmp_path):
     load(path)
     with pytest.raises(SpecError, match="search: missing; this spec is run by `titrate run`"):
         read_search(path)
+
+
+def test_a_search_has_no_room_for_a_second_model(tmp_path):
+    with pytest.raises(SpecError, match="reference: a search has one model in memory"):
+        ready(tmp_path, reference="zoo/moe")

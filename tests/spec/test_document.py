@@ -59,8 +59,8 @@ pytestmark = pytest.mark.usefixtures("folder")
                 ("9" * 400, "a number of 400 characters is not accepted; it should fit 64 bits"),
                 ("9" * 5000, "a number of 5000 characters is not accepted; it should fit 64 bits"),
                 (2**63, "a number of 19 characters is not accepted; it should fit 64 bits"),
-                ('"\\e[2J"', r"holds '\x1b', which is no text; remove it"),
-                ('"\\ud83d"', r"holds '\ud83d', which is no text; remove it"),
+                ('"\\e[2J"', r"holds '\x1b', which is not text; remove it"),
+                ('"\\ud83d"', r"holds '\ud83d', which is not text; remove it"),
                 ("{<<: 1}", "<< takes a section, or a list of sections"),
                 (
                     '{"": 1}',

@@ -271,8 +271,8 @@ def test_a_case_locates_what_later_rooms_refuse(folder):
     first, second = loaded(text)
     assert str(first.source.locate(error)) == "x.yaml:7 intervention.count: 70 is too many"
     assert str(second.source.locate(error)) == "x.yaml:8 intervention.count: 70 is too many"
-    assert second.baseline.source.place("intervention.count").text == "x.yaml:4"
-    assert second.source.place("intervention.points.samples").text == "x.yaml:4"
+    assert second.baseline.source.origin("intervention.count").text == "x.yaml:4"
+    assert second.source.origin("intervention.points.samples").text == "x.yaml:4"
     (only,) = loaded(text, "intervention.count=70")
     assert (only.id, only.dose) == ("x[count=70]", 70.0)
     assert str(only.source.locate(error)) == ("--titrate-set intervention.count=70: 70 is too many")

@@ -67,7 +67,9 @@ def test_a_file_that_is_no_spec_is_not_repeated_by_what_extends_it(text, path):
 def test_the_keys_of_a_yaml_file_that_is_no_spec_are_not_repeated(text):
     write(text, "base.yaml")
     said = message("name: x\nextends: base.yaml\n")
-    assert said.startswith("base.yaml:1: x.yaml extends this file, which is no spec: at least half")
+    assert said.startswith(
+        "base.yaml:1: x.yaml extends this file, which is not a spec: at least half"
+    )
     assert "s3cret" not in said
 
 
@@ -105,7 +107,7 @@ def test_a_child_changes_only_what_it_names():
         "task.limit": "base/base.yaml:3",
         "engine.slots": "x.yaml:1",
     }
-    assert {field: source.place(field).text for field in where} == where
+    assert {field: source.origin(field).text for field in where} == where
 
 
 def test_another_variant_replaces_the_inherited_one():
@@ -157,7 +159,7 @@ intervention: {{kind: steering, vector: {{pairs: {written}}}, layer: 2, alpha: 1
 def test_every_field_has_a_place():
     _, source = load(write(SPEC), ["seed=3"])
     for field in fields():
-        assert source.place(field).text.startswith(("x.yaml:", "--titrate-set seed=3"))
+        assert source.origin(field).text.startswith(("x.yaml:", "--titrate-set seed=3"))
 
 
 def test_a_source_locates_what_later_rooms_refuse():

@@ -69,7 +69,7 @@ def test_overriding_the_dose_keeps_its_axis_with_one_value():
     experiment, source = load(write(SPEC), {"intervention.count": "9"})
     assert experiment.axes == {"intervention.count": [9], "seed": [0, 1]}
     assert experiment.dose == "intervention.count"
-    assert source.place("axes.intervention.count[0]").text == "--titrate-set intervention.count=9"
+    assert source.origin("axes.intervention.count[0]").text == "--titrate-set intervention.count=9"
 
 
 def test_overriding_the_section_of_the_dose():

@@ -58,7 +58,8 @@ pytestmark = pytest.mark.usefixtures("folder")
             "",
             (
                 "x.yaml:5 intervention.count: missing; it is required: "
-                "Mask the first so many points. The dose; 0 is neutral."
+                "How many points are masked, the first ones of the list. "
+                "It is the dose; 0 is neutral."
             ),
         ),
         (
@@ -66,7 +67,8 @@ pytestmark = pytest.mark.usefixtures("folder")
             "",
             (
                 "x.yaml:1 model: missing; it is required: "
-                "A zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face id."
+                "What is measured: a zoo member (zoo/moe), a local folder (./x or /x), "
+                "or a Hugging Face id."
             ),
         ),
         (
@@ -152,7 +154,7 @@ pytestmark = pytest.mark.usefixtures("folder")
             "{usage: avg_last_agentic}",
             "\n    usage: avg_lst",
             (
-                "x.yaml:8 intervention.points.usage: 'avg_lst' is no usage; it should be "
+                "x.yaml:8 intervention.points.usage: 'avg_lst' is not a usage; it should be "
                 "avg_{all,last}_{assisted,agentic,completion}, or a difference of two of these"
             ),
         ),
@@ -160,7 +162,7 @@ pytestmark = pytest.mark.usefixtures("folder")
             "dose:",
             "gates: [neutral_equals_basline]\ndose:",
             (
-                "x.yaml:14 gates[0]: 'neutral_equals_basline' is no gate; "
+                "x.yaml:14 gates[0]: 'neutral_equals_basline' is not a gate; "
                 "did you mean neutral_equals_baseline?"
             ),
         ),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -25,6 +28,42 @@ def test_the_published_file_is_current():
     written = (SPECS / "experiment.schema.json").read_text(encoding="utf-8")
     current = json.dumps(experiment_schema(), indent=2) + "\n"
     assert written == current, "run `titrate schema experiment`"
+
+
+def properties(node: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every property that a schema has anywhere, by where it is; not what defaults look like."""
+    if isinstance(node, list):
+        for position, item in enumerate(node):
+            yield from properties(item, f"{at}/{position}")
+    if not isinstance(node, dict):
+        return
+    for name, found in node.get("properties", {}).items():
+        yield f"{at}/{name}", found
+        yield from properties(found, f"{at}/{name}")
+    for key, value in node.items():
+        if key not in ("properties", "default", "const", "enum"):
+            yield from properties(value, f"{at}/{key}")
+
+
+PROPERTIES = dict(properties(experiment_schema()))
+
+
+@pytest.mark.parametrize("at", PROPERTIES)
+def test_an_editor_shows_sentences(at):
+    found = PROPERTIES[at]
+    text = found["description"]
+    words = text.split()
+    assert text == " ".join(words), "one line"
+    assert len(words) >= 5
+    assert words[0][0].isupper() or words[0] in ("vllm:", "transformers:")
+    assert text.endswith(".")
+    default = found.get("default", [])
+    if default is None:
+        assert re.search("left out|leave it out|default", text.lower()), "what if there is none?"
+    elif not isinstance(default, list | dict):
+        shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
+        assert shown in text, f"the default is {shown}"
+        assert "default" in text
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

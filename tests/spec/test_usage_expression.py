@@ -38,7 +38,7 @@ def test_anything_else_is_refused_with_what_is_accepted(text):
     with pytest.raises(ValueError) as error:
         parse(text)
     assert str(error.value) == (
-        f"{text!r} is no usage; it should be avg_{{all,last}}_{{assisted,agentic,completion}}, "
+        f"{text!r} is not a usage; it should be avg_{{all,last}}_{{assisted,agentic,completion}}, "
         "or a difference of two of these"
     )
 

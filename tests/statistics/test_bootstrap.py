@@ -111,7 +111,7 @@ def test_values_may_be_json_that_the_aggregate_reads():
 def test_a_test_of_single_samples_is_refused_by_name():
     one, other = lengths(10, 1), lengths(10, 2)
     for test in ("mcnemar_exact", "sign_flip"):
-        told = f"^{test}: compares sample by sample, but median_tokens is no mean over samples"
+        told = f"^{test}: compares sample by sample, but median_tokens is not a mean over samples"
         with pytest.raises(ReportError, match=told):
             paired(one, other, MEDIAN_TOKENS, test)
     assert paired(one, other, MEDIAN_TOKENS, "paired_bootstrap").test == "paired_bootstrap"

@@ -63,10 +63,25 @@ def test_nothing_changed_needs_six_one_sided_changes_with_80_percent():
     assert stats.binom.sf(5, 164, effect) == pytest.approx(0.8, abs=1e-3)
 
 
-def test_means_are_statsmodels():
-    differences = np.random.default_rng(0).normal(0.2, 0.7, 50)
-    effect = detectable_mean_difference(differences)
-    power = TTestPower().power(effect / differences.std(ddof=1), 50, 0.05)
-    assert power == pytest.approx(0.8, abs=1e-6)
+@pytest.mark.parametrize("n", [3, 4, 5, 8, 20, 50, 164, 1319, 20_000])
+def test_the_effect_of_a_mean_has_the_power_that_statsmodels_gives_it(n):
+    differences = np.linspace(-1.0, 1.0, n)
+    effect = detectable_mean_difference(differences) / differences.std(ddof=1)
+    assert TTestPower().power(effect, n, 0.05) == pytest.approx(0.8, abs=1e-12)
+    # Its own search ends where the power is right to a hundred-thousandth.
+    assert effect == pytest.approx(
+        TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8), rel=1e-4
+    )
+
+
+def test_two_samples_have_an_effect_too():
+    effect = detectable_mean_difference(np.array([-1.0, 1.0])) / np.sqrt(2)
+    found = stats.ttest_1samp(
+        np.random.default_rng(0).normal(effect, 1.0, (20_000, 2)), 0.0, axis=1
+    ).pvalue
+    assert np.mean(found < 0.05) == pytest.approx(0.8, abs=0.01)
+
+
+def test_without_spread_there_is_nothing_to_go_by():
     assert detectable_mean_difference(np.array([0.5, 0.5])) is None
     assert detectable_mean_difference(np.array([0.5])) is None

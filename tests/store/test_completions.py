@@ -295,7 +295,7 @@ def test_later_files_win(folder):
 
 def test_a_folder_with_other_things_is_no_store(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(StoreError, match=r"is no completion store: it holds thesis\.tex; give "):
+    with pytest.raises(StoreError, match=r"is not a completion store: it holds thesis\.tex; give "):
         CompletionStore(tmp_path, fresh=True)
 
 

@@ -83,7 +83,7 @@ def test_a_case_of_a_spec_file_comes_back_with_the_places_of_its_values(tmp_path
         read = from_json(json.loads(json.dumps(to_json(made))))
         assert read == made
         for field in ("task.limit", "intervention.count", "intervention.points", "gates"):
-            assert read.case.source.place(field) == case.source.place(field)
+            assert read.case.source.origin(field) == case.source.origin(field)
         assert read.case.baseline.source == case.baseline.source
 
 
@@ -97,7 +97,9 @@ def test_a_record_does_not_grow_with_the_axes_of_its_experiment(tmp_path):
         cases = expand(*load(path, ["task.limit=2"]))
         document = to_json(CaseResult(cases[-1], "t", 1, 2, "m", "complete"))
         size[values] = len(json.dumps(document))
-        assert cases[-1].source.place("seed") == cases[-1].source.place(f"axes.seed[{values - 1}]")
+        assert cases[-1].source.origin("seed") == cases[-1].source.origin(
+            f"axes.seed[{values - 1}]"
+        )
     assert size[1000] < size[10] + 50
 
 
@@ -150,5 +152,5 @@ def test_a_record_of_another_form_is_one_line(tmp_path):
     path = tmp_path / "records.jsonl"
     head = next(iter(record_lines([])))
     path.write_bytes(head + encoded({"case": {}}))
-    with pytest.raises(StoreError, match="is no case's, or of another version of titrate; "):
+    with pytest.raises(StoreError, match="is not a case's, or of another version of titrate; "):
         list(read_records(path))

@@ -45,7 +45,9 @@ def test_only_takes_the_named_samples_in_their_order_before_the_limit():
 
 
 def test_a_sample_that_the_task_does_not_have_is_named():
-    with pytest.raises(FieldError, match=r"task\.only: 'GSM8K/0' is no sample of micro_gsm8k, who"):
+    with pytest.raises(
+        FieldError, match=r"task\.only: 'GSM8K/0' is not a sample of micro_gsm8k, who"
+    ):
         load("micro_gsm8k", only=["GSM8K/0"])
 
 
@@ -53,9 +55,9 @@ def test_a_sample_that_the_task_does_not_have_is_named():
     ("content", "said"),
     [
         ("", "cannot be read as JSON"),
-        ("[]", "is no list of sample ids"),
-        ('{"a": 1}', "is no list of sample ids"),
-        ("[1]", "is no list of sample ids"),
+        ("[]", "is not a list of sample ids"),
+        ('{"a": 1}', "is not a list of sample ids"),
+        ("[1]", "is not a list of sample ids"),
         ('["a", "b", "a"]', "'a' is in the list twice; remove one"),
     ],
 )

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if __name__ == "__main__":  # a script finds what lies beside it, and not the project around it
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -51,19 +52,21 @@ def build(name: str, output: Path) -> Path:
         known = ", ".join(RECIPES)
         raise ModelError(f"the zoo has no recipe for {name}; use one of {known}")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ModelError(f"{output} exists and is no empty folder; give a new one with --output")
+        raise ModelError(
+            f"{output} exists and is not an empty folder; give a new one with --output"
+        )
     sandbox.choose()  # refused before the training, not after it
-    with tqdm(desc=f"training {name}", unit=" steps", leave=False) as bar:
+    print(f"training {name}", file=sys.stderr)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        bar.add_task("training", total=None)
         return build_member(RECIPES[name], output, partial(_show, bar))
 
 
-def _show(bar: tqdm[Never], step: Step) -> None:
+def _show(bar: Progress, step: Step) -> None:
     """One more step on the bar. The last one is followed by the measurement, without a bar."""
-    bar.total = step.of
-    bar.set_postfix_str(f"loss {step.target_loss:.2f}", refresh=False)
-    bar.update()
-    if step.number == step.of:
-        bar.set_description("measuring")
+    doing = "measuring" if step.number == step.of else f"loss {step.target_loss:.2f}"
+    bar.update(bar.task_ids[0], description=doing, total=step.of, advance=1)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,12 @@ AttentionInterface.register(NAME, grouped_sdpa)
 AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
+def attention_implementation(model: Any) -> str:
+    """Which attention a model has; what a stream has put in place while it runs is `sdpa`."""
+    own = str(model.config._attn_implementation)  # noqa: SLF001 - no public reader
+    return "sdpa" if own == NAME else own
+
+
 @contextmanager
 def grouped_attention(model: Any) -> Iterator[None]:
     """Use `grouped_sdpa` inside, where the model would use `sdpa`; afterwards what was there."""

@@ -31,6 +31,7 @@ from harness.engines.contract import (
 from harness.engines.decoding.rounds import in_rounds, parted, rows_of
 from harness.engines.decoding.rules import initial_states
 from harness.engines.scoring import check_scoring
+from harness.engines.transformers.attention import attention_implementation
 from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.passes import Work
@@ -100,13 +101,12 @@ class TransformersEngine:
     @property
     def determinism(self) -> Mapping[str, str]:
         """What may change numerics."""
-        config = self.loaded.model.config
         settings = {
             "engine": "transformers",
             "policy": "strict" if self._strict else "fast",
             "device": _device_name(self.loaded.device),
             "dtype": str(self.loaded.model.dtype).removeprefix("torch."),
-            "attention": str(config._attn_implementation),  # noqa: SLF001 - no public reader
+            "attention": attention_implementation(self.loaded.model),
             "experts": experts_implementation(self.loaded.model, strict=self._strict) or "none",
             "precision": torch.get_float32_matmul_precision(),
             "kernels": torch.backends.cpu.get_cpu_capability(),

@@ -10,10 +10,9 @@ ENGINE = EngineKind(
     settings=frozenset(
         {"dtype", "slots", "columns", "device", "device_map", "drafts", "determinism"}
     ),
-    captures=frozenset(
-        {"router_logits", "hidden", "attention", "token_log_probabilities", "top_log_probabilities"}
-    ),
-    in_process=True,
+    mechanisms=frozenset({"router_logits", "residual", "next_token_logits", "policy"}),
+    captures=frozenset({"router_logits", "hidden"}),
     open="harness.engines.transformers.opening:opened",
-    check="harness.engines.transformers.opening:check_machine",
+    check="harness.engines.transformers.machine:check_machine",
+    onto="harness.engines.transformers.opening:engine_on",
 )

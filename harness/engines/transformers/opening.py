@@ -1,14 +1,11 @@
-"""From settings to an engine: whether its device is here, and the model loaded onto it."""
+"""From settings to an engine: the model is loaded onto its device."""
 
 from __future__ import annotations
-
-from functools import cache
 
 from harness.engines.contract import Engine
 from harness.engines.declared import Declared
 from harness.engines.transformers.engine import TransformersEngine
-from harness.errors import FieldError, ModelError
-from harness.models.loading import LoadedModel, load, pick_device
+from harness.models.loading import LoadedModel, load
 from harness.spec.experiment import EngineSettings
 
 
@@ -30,17 +27,3 @@ def engine_on(loaded: LoadedModel, settings: EngineSettings) -> Engine:
         drafts=settings.drafts,
         determinism=settings.determinism,
     )
-
-
-def check_machine(settings: EngineSettings) -> None:
-    """Raise `FieldError` for a device that is not here."""
-    _check_device(settings.device)
-
-
-@cache
-def _check_device(device: str) -> None:
-    try:
-        pick_device(device)
-    except ModelError as error:
-        problem = str(error).removeprefix("engine.device ")
-        raise FieldError("engine.device", problem) from error

@@ -23,7 +23,8 @@ from harness.engines.transformers.logit_rows import LogitRows
 from harness.engines.transformers.residual_rows import ResidualRows
 from harness.engines.transformers.router_rows import RouterRows
 from harness.errors import RequestError
-from harness.interventions.base import Intervention, Mechanism
+from harness.interventions.base import Intervention
+from harness.spec.engine_kind import Mechanism
 
 
 class RowInterventions(Protocol):

@@ -23,10 +23,8 @@ ENGINE = EngineKind(
             "speculation",
         }
     ),
-    captures=frozenset(
-        {"router_logits", "hidden", "token_log_probabilities", "top_log_probabilities"}
-    ),
-    in_process=False,
+    mechanisms=frozenset({"router_logits", "residual", "next_token_logits", "policy"}),
+    captures=frozenset({"router_logits", "hidden"}),
     open="harness.engines.vllm.engine:VllmEngine",
     check="harness.engines.vllm.availability:check_machine",
     fits="harness.engines.vllm.fitting:check_experiment",

@@ -15,6 +15,12 @@ from harness.spec.experiment import Experiment
 def check_experiment(experiment: Experiment) -> None:
     """Raise `FieldError` for a layout that the model cannot take, and for draws it would alter."""
     engine = experiment.engine
+    if experiment.reference not in (None, experiment.model):
+        raise FieldError(
+            "reference",
+            f"vllm gives a device's memory to one model, and {experiment.reference} is a second; "
+            "leave it out, or use engine.name: transformers",
+        )
     check_layout(load_config(experiment.model), engine)
     refused = drawing.refused(SamplingRules(**experiment.sampling.rules), engine.speculation)
     if refused is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from harness.engines import MECHANISMS
 from harness.engines.contract import Completion, Request
 from harness.engines.vllm import drawing
 from harness.engines.vllm.conditions import Lease
+from harness.engines.vllm.entry import ENGINE
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.worker.scheduled import KEY
 from harness.errors import ModelError, RequestError
@@ -100,7 +100,7 @@ class Refusals:
         else:
             raise RequestError(
                 f"intervention {intervention.kind} is not applied by vllm, which applies those by "
-                f"{', '.join(sorted(MECHANISMS['vllm']))}"
+                f"{', '.join(sorted(ENGINE.mechanisms))}"
             )
         self._known.add(intervention)
 

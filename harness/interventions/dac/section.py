@@ -18,20 +18,23 @@ class PairProperty(PairSection):
     """A property whose differences are measured on this model, step by step, from pairs."""
 
     pairs: PairsReference
-    """styles, answers, or a JSON-lines file (./pairs.jsonl) of {prompt, positive, negative}."""
+    """The contrastive pairs: the built-in styles or answers, or a JSON-lines file (./pairs.jsonl)
+    of {prompt, positive, negative}."""
     data: SpecPath | None = None
-    """Training problems that built-in pairs are made of, in the task's format, in place of its
-    usual ones."""
+    """A file of training problems, in the task's format, that built-in pairs are made of; relative
+    to the folder of the spec. The task's usual training problems when left out."""
     samples: PositiveInt = 30
-    """How many pairs; built-in ones come from training problems, never from the evaluation's."""
+    """How many pairs are used; 30 by default. Built-in ones come from training problems, never from
+    the evaluation's."""
     steps: PositiveInt = 30
-    """Generated tokens that are steered, each by its own difference."""
+    """How many generated tokens are steered, each by its own difference; 30 by default."""
     site: Site = "attention"
-    """Of a layer: the attention's output, the block's, or the MLP's."""
+    """What is steered in a layer: the attention's output (attention, the default), the residual
+    stream after it (block), or the MLP's output (mlp)."""
     layers: LayerList | None = None
-    """All layers when left out."""
+    """The layers that are steered, counted from 0. All layers when left out."""
     name: str | None = None
-    """What its doses are called; by default the name of the pairs."""
+    """What the property's doses are called. The name of the pairs when left out."""
 
     @property
     def called(self) -> str:
@@ -43,9 +46,9 @@ class FileProperty(Settings):
     """A property whose differences are the vectors of a file, the same at every step."""
 
     file: SpecPath
-    """A .safetensors file, relative to the spec that names it."""
+    """A .safetensors file of vectors; relative to the folder of the spec."""
     name: str | None = None
-    """What its doses are called; by default the name of the file."""
+    """What the property's doses are called. The name of the file when left out."""
 
     @property
     def called(self) -> str:
@@ -63,22 +66,27 @@ class DacSettings(InterventionSettings):
     """Adds every property's difference at a dose that each token's distributions decide."""
 
     kind: Literal["dac"]
-    """What is done: dac."""
+    """Which kind of intervention this is: dac, dynamic activation composition."""
     properties: Annotated[list[PropertySettings], Field(min_length=1)]
-    """What steering should bring about; their edits add up, each at its own dose."""
+    """What steering should bring about: one property or more. Their edits add up, each at its own
+    dose."""
     strongest: NonNegativeFloat = 2.0
-    """Dose of the fully steered model, and the largest one chosen; 0 is neutral."""
+    """The dose of the fully steered model, and the largest that is chosen, in multiples of the
+    differences; 2.0 by default. 0 is neutral."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Divergences are taken over the union of both distributions' nuclei of this mass."""
+    """The probability mass (above 0, up to 1) of both distributions' nuclei, over the union of
+    which divergences are taken; 0.5 by default."""
     direction: Direction = "unsteered_to_steered"
-    """KL(unsteered || steered), or steered_to_unsteered: KL(steered || unsteered)."""
+    """Which divergence decides the dose: unsteered_to_steered, the default, is KL(unsteered ||
+    steered), and steered_to_unsteered is KL(steered || unsteered)."""
     mean_divergence: bool = False
-    """Divide the divergence by the size of the union, as the method's published code does."""
+    """Whether the divergence is divided by the size of the union, as the method's published code
+    does; false by default."""
     control: Literal["none", "random"] | None = None
-    """random: differences turned to random directions in their place. When left out, every case is
-    run with the differences (none) and beside it with their control (random)."""
+    """Whether the differences (none) or random directions in their place (random) are added. When
+    left out, every case is run with both, side by side."""
     control_seed: NonNegativeInt = 0
-    """Of the random directions."""
+    """The seed of the control's random directions; 0 by default."""
 
     def neutral(self) -> Self:
         """The same properties, never steered."""

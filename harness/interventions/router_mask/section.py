@@ -17,23 +17,26 @@ class UsagePoints(Settings):
     """Router points ordered by usage measured on this model and task, most used first."""
 
     usage: UsageText
-    """An average, or a difference of two: avg_last_agentic, avg_all_agentic - avg_all_assisted."""
+    """What points are ordered by: an average usage, or a difference of two, such as
+    avg_last_agentic or avg_all_agentic - avg_all_assisted."""
     samples: PositiveInt = 164
-    """Measure on the first so many samples of the task; independent of `task.limit`."""
+    """How many samples of the task, the first ones, usage is measured on; 164 by default.
+    `task.limit` does not change it."""
 
 
 class FilePoints(Settings):
     """Router points from a JSON file `[{"layer": 0, "router": 3}, ...]`, in the file's order."""
 
     file: SpecPath
-    """Relative to the spec that names it."""
+    """A JSON file of points, [{"layer": 0, "router": 3}, ...]; relative to the folder of the
+    spec."""
 
 
 class RandomPoints(Settings):
     """All router points of the model in a seeded random order."""
 
     random: NonNegativeInt
-    """The seed."""
+    """The seed of the random order in which all points of the model are masked."""
 
 
 Points = Annotated[
@@ -48,15 +51,18 @@ class RouterMaskSettings(InterventionSettings):
     """Masks experts in the routers of a mixture-of-experts model."""
 
     kind: Literal["router_mask"]
-    """What is done: router_mask."""
+    """Which kind of intervention this is: router_mask, masked experts."""
     mode: Literal["keep_topk", "replace_topk"] = "keep_topk"
-    """keep_topk: masked experts drop out of a token's top-k. replace_topk: the next fill in."""
+    """What becomes of a token's masked experts. keep_topk, the default: they drop out of its top-k.
+    replace_topk: the next best experts take their places."""
     on_empty: Literal["fallback", "zero"] = "fallback"
-    """A token whose whole top-k is masked keeps its unmasked routing, or gets no expert at all."""
+    """What a token gets whose whole top-k is masked. fallback, the default: its unmasked routing.
+    zero: no expert at all."""
     points: Points
-    """Where the ordered list of (layer, expert) points comes from."""
+    """Where the ordered list of (layer, expert) points comes from: {usage: ...}, {file: ...} or
+    {random: SEED}."""
     count: NonNegativeInt
-    """Mask the first so many points. The dose; 0 is neutral."""
+    """How many points are masked, the first ones of the list. It is the dose; 0 is neutral."""
 
     def neutral(self) -> Self:
         """The same mask with no points."""

@@ -29,34 +29,40 @@ class AnyVector(Settings):
     """What vectors of every source have: how much of them is added, and where."""
 
     weight: float = 1.0
-    """Times the dose. Several vectors are added, each with its own weight."""
+    """What the dose is multiplied by for this vector; 1.0 by default. Several vectors are added,
+    each with its own weight."""
     layer: Layers | None = None
-    """Its own layer or layers, in place of the section's."""
+    """The layer or layers that this vector steers, counted from 0. The section's when left out."""
     site: Site | None = None
-    """Its own site, in place of the section's."""
+    """What this vector steers in a layer: block, attention or mlp. The section's when left out."""
 
 
 class PairVector(PairSection, AnyVector):
     """A vector built on this model from contrastive pairs, before the first case that needs it."""
 
     pairs: PairsReference
-    """styles, answers, or a JSON-lines file (./pairs.jsonl) of {prompt, positive, negative}."""
+    """The contrastive pairs: the built-in styles or answers, or a JSON-lines file (./pairs.jsonl)
+    of {prompt, positive, negative}."""
     data: SpecPath | None = None
-    """Training problems that built-in pairs are made of, in the task's format, in place of its
-    usual ones."""
+    """A file of training problems, in the task's format, that built-in pairs are made of; relative
+    to the folder of the spec. The task's usual training problems when left out."""
     samples: PositiveInt = 64
-    """How many pairs; built-in ones come from training problems, never from the evaluation's."""
+    """How many pairs are used; 64 by default. Built-in ones come from training problems, never from
+    the evaluation's."""
     position: PositionRule = "last"
-    """Whose state is read: last, answer (its first token), mean (over the answer), -2, ..."""
+    """Which token's state is read: last (the default), answer (its first token), mean (over the
+    answer), or a position such as -2."""
     method: Method = "mean"
-    """mean (contrastive activation addition), mean_centred, pca, pca_centred or probe."""
+    """What makes a vector of the pairs' states: mean (the default, contrastive activation
+    addition), mean_centred, pca, pca_centred or probe."""
 
 
 class FileVector(AnyVector):
     """Vectors from a file that `titrate vectors` wrote, one for each layer in it."""
 
     file: SpecPath
-    """A .safetensors file, relative to the spec that names it."""
+    """A .safetensors file of vectors, one for each layer in it; relative to the folder of the
+    spec."""
 
 
 Vector: TypeAlias = PairVector | FileVector
@@ -74,38 +80,45 @@ class ConditionSettings(Settings):
     """Steer only tokens whose hidden state at the same place lies towards the vector."""
 
     kind: Literal["cosine", "probe"]
-    """cosine: of the state with the vector. probe: a logistic regression of the vector's pairs."""
+    """What is compared with the threshold. cosine: the cosine of the state with the vector. probe:
+    the probability by a logistic regression of the vector's pairs."""
     threshold: float
-    """Above which the token is steered."""
+    """The value above which a token is steered: a cosine (-1 to 1) or a probability (0 to 1)."""
 
 
 class SteeringSettings(InterventionSettings):
     """Adds alpha times a vector to the hidden states at one place of one or more layers."""
 
     kind: Literal["steering"]
-    """What is done: steering."""
+    """Which kind of intervention this is: steering, a vector added to hidden states."""
     vector: Vectors
-    """Where the vector comes from, or several in a list, which are added."""
+    """Where the vector comes from, {pairs: ...} or {file: ...}; several in a list are added."""
     layer: Layers
-    """The layer, or several, each of which gets its own vector at the same dose."""
+    """The layer or layers that are steered, counted from 0, each by its own vector at the same
+    dose."""
     site: Site = "block"
-    """Of a layer: the block's output, the attention's, or the MLP's (before they are added)."""
+    """What is steered in a layer: the residual stream after it (block, the default), or the output
+    of its attention or mlp before that is added."""
     alpha: Float32
-    """The dose; 0 is neutral, and a negative one steers the other way."""
+    """How much of the vector is added, in `units`. It is the dose; 0 is neutral, and below 0 steers
+    the other way."""
     units: Literal["residual", "raw"] = "residual"
-    """residual: 1 is the mean length of the residual stream after the layer. raw: 1 is the vector
-    as it is."""
+    """What an alpha of 1 is. residual, the default: the mean length of the residual stream after
+    the layer. raw: the vector as it is."""
     positions: Positions = "from_last_prompt_token"
-    """Which positions are steered: all, prompt, generated, or from_last_prompt_token."""
+    """Which positions are steered: all, prompt, generated, or from_last_prompt_token (the default),
+    on which every generated token depends."""
     schedule: Literal["constant", "start_only", "diminishing"] = "constant"
-    """How the dose changes over the generated tokens; diminishing reaches 0 at max_new_tokens."""
+    """How the dose changes over the generated tokens. constant, the default; start_only: the first
+    one only; diminishing: evenly down to 0 at max_new_tokens."""
     control: Literal["none", "random"] | None = None
-    """random: a random direction as long as the vector in its place. When left out, every case is
-    run with the vector (none) and beside it with its control (random)."""
+    """Whether the vector (none) or a random direction of its length (random) is added. When left
+    out, every case is run with both, side by side."""
     control_seed: NonNegativeInt = 0
-    """Of the random direction."""
+    """The seed of the control's random direction; 0 by default."""
     only_if: ConditionSettings | None = None
-    """Steer only where a condition on the hidden state holds."""
+    """A condition on the hidden state; only tokens where it holds are steered. Every token is
+    steered when left out."""
 
     @property
     def vectors(self) -> tuple[Vector, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.report import loaded
 from harness.report.figures.labels import by_series, varying, worded
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 from harness.report.tables.case_columns import agreement_text, change_words, changed, interval
 from harness.report.tables.rounding import ceiling, fixed, percent
 from harness.statistics.estimates import Versus
@@ -37,7 +37,7 @@ def write_latex(report: loaded.Report, file: Path) -> list[Path]:
     return [file]
 
 
-def tables(report: Report) -> str:
+def tables(report: RunReport) -> str:
     """All experiments of a report as LaTeX."""
     command = " ".join(report.run.command.split())
     head = f"% {command} ({report.run.started:%Y-%m-%d}). Needs \\usepackage{{booktabs}}."
@@ -50,7 +50,7 @@ def escaped(value: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in " ".join(value.split()))
 
 
-def _table(report: Report, name: str) -> str:
+def _table(report: RunReport, name: str) -> str:
     cases = by_series(report.experiment(name))
     first = cases[0]
     axes = varying(cases, always=next((case.dose_axis for case in cases if case.dose_axis), None))
@@ -74,7 +74,7 @@ def _table(report: Report, name: str) -> str:
     return "\n".join(lines)
 
 
-def _row(report: Report, case: CaseReport, axes: dict[str, str], *, holm: bool) -> Iterator[str]:
+def _row(report: RunReport, case: CaseReport, axes: dict[str, str], *, holm: bool) -> Iterator[str]:
     is_baseline = case.id in report.baselines
     for axis in axes:
         if axis in case.params:

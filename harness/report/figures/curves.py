@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from harness.report.figures.labels import CONTROL, label, varying
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 from harness.tasks.base import TOOL_CALL
 
 #: A case with its dose.
@@ -31,7 +31,7 @@ def shown_metrics(cases: Sequence[CaseReport]) -> list[str]:
     return list(dict.fromkeys([*primary, *own, *([TOOL_CALL] if called else [])]))
 
 
-def by_dose(report: Report, cases: Sequence[CaseReport]) -> list[Dosed]:
+def by_dose(report: RunReport, cases: Sequence[CaseReport]) -> list[Dosed]:
     """The cases on the curves with their doses, ascending: all that are nobody's baseline."""
     baselines = report.baselines
     found = [

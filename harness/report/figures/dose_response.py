@@ -27,7 +27,7 @@ from harness.report.figures.figure import (
 from harness.report.figures.labels import text
 from harness.report.figures.palette import MARKERS, faded
 from harness.report.figures.plotted import Point, are_rates, caption, complete, subtitle
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 
 #: Of baselines, and of controls.
 _DASHED, _DOTTED = (0, (5, 3)), (0, (1.2, 1.6))
@@ -39,7 +39,7 @@ _PANEL = 2.4
 _MOST_TICKS = 9
 
 
-def dose_response(report: Report, experiment: str) -> Figure:
+def dose_response(report: RunReport, experiment: str) -> Figure:
     """The metrics that are shown over the dose, one line per combination of the other axes.
 
     `curve_panels` says which hue and panel each line has. Each has its baseline as a dashed line of

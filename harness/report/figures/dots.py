@@ -10,10 +10,10 @@ from harness.report.figures.figure import GREY, RULE, canvas, surround
 from harness.report.figures.labels import label, varying
 from harness.report.figures.palette import COLOURS
 from harness.report.figures.plotted import Point, are_rates, caption, complete, subtitle
-from harness.report.report import Report
+from harness.report.report import RunReport
 
 
-def dots(report: Report, experiment: str) -> Figure:
+def dots(report: RunReport, experiment: str) -> Figure:
     """The primary metric of every complete case, one below the other; baselines are diamonds."""
     cases = complete(report, experiment)
     names = varying(cases)

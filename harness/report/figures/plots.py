@@ -10,10 +10,10 @@ from harness.report.figures.curves import by_dose
 from harness.report.figures.dose_response import dose_response
 from harness.report.figures.dots import dots
 from harness.report.figures.plotted import complete
-from harness.report.report import Report
+from harness.report.report import RunReport
 
 
-def plots(report: Report) -> Iterator[tuple[str, Figure]]:
+def plots(report: RunReport) -> Iterator[tuple[str, Figure]]:
     """Yield `(experiment, figure)` for every experiment that has a complete case.
 
     An experiment with a dose gets dose-response curves, any other a dot for every case.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.figures.curves import is_control
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 from harness.report.subject import subject
 from harness.statistics.estimates import Metric
 
@@ -49,7 +49,7 @@ class Point:
         return versus is not None and versus.deciding_p < SIGNIFICANT
 
 
-def complete(report: Report, experiment: str) -> list[CaseReport]:
+def complete(report: RunReport, experiment: str) -> list[CaseReport]:
     """The cases to draw: those that have their primary metric."""
     return [case for case in report.experiment(experiment) if case.metric in case.metrics]
 
@@ -60,13 +60,13 @@ def are_rates(cases: Sequence[CaseReport], metric: str) -> bool:
     return all(point.low >= 0 and point.high <= 1 for point in points)
 
 
-def subtitle(report: Report, experiment: str) -> str:
+def subtitle(report: RunReport, experiment: str) -> str:
     """Models, tasks, number of samples and selection of an experiment."""
     return "  \N{MIDDLE DOT}  ".join(subject(report, experiment))
 
 
 def caption(
-    report: Report, experiment: str, *, baseline: str, control: str = "", several: str = ""
+    report: RunReport, experiment: str, *, baseline: str, control: str = "", several: str = ""
 ) -> str:
     """How to read the figure, and what is not in it.
 

@@ -23,7 +23,7 @@ from harness.report.figures.curves import by_dose, curves
 from harness.report.figures.figure import RULE, panels, surround
 from harness.report.figures.labels import label, varying
 from harness.report.figures.palette import HUES, MARKERS, ordered
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 from harness.statistics.intervals import mean_interval
 
 #: Inches of a panel.
@@ -54,7 +54,7 @@ def profiles(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Profil
     }
 
 
-def trace_images(report: Report, records: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
+def trace_images(report: RunReport, records: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
     """PNG by experiment, for those that have traces."""
     found = profiles(records)
     images = {}
@@ -68,7 +68,7 @@ def trace_images(report: Report, records: Iterable[Mapping[str, Any]]) -> dict[s
 
 
 def trace_figure(
-    report: Report, experiment: str, found: Mapping[str, Mapping[str, Profile]]
+    report: RunReport, experiment: str, found: Mapping[str, Mapping[str, Profile]]
 ) -> Figure:
     """The profiles of an experiment's cases; a dose has the same colour in every panel."""
     cases = [case for case in report.experiment(experiment) if found.get(case.id)]

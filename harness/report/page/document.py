@@ -26,7 +26,7 @@ from harness.report.page.findings import findings, is_significant
 from harness.report.page.identities import identities
 from harness.report.page.samples import ROW, embed
 from harness.report.page.view import labels, view
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.rounding import ceiling, fixed
@@ -59,7 +59,7 @@ _ATTENTION = 12
 
 
 def page(
-    report: Report,
+    report: RunReport,
     records: Iterable[Mapping[str, Any]],
     pictures: Mapping[str, bytes] = MappingProxyType({}),
 ) -> str:
@@ -115,7 +115,7 @@ def _column(name: str) -> dict[str, str]:
     return {"summary": column.summary, "unit": column.unit}
 
 
-def _experiment(report: Report, name: str, pictures: Mapping[str, bytes]) -> dict[str, Any]:
+def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> dict[str, Any]:
     cases = report.experiment(name)
     return {
         "name": name,

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from harness.report.figures.labels import text
 from harness.report.page.identities import on_models
 from harness.report.page.states import State, rank, state_of, summary, worst
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 from harness.report.run_info import Cost
 
 _SHORT_COMMIT = 10
@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
-class Check:
+class VerdictLine:
     """One thing that was to be checked: `what` of `where`, what came of it, and why."""
 
     state: State
@@ -38,7 +38,7 @@ class Verdict:
     name: str
     state: State
     summary: str
-    lines: tuple[Check, ...] = ()
+    lines: tuple[VerdictLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,20 @@ class Concern:
     """Whether the cases have no numbers for it."""
 
 
-def verdicts(report: Report) -> list[Verdict]:
+def verdicts(report: RunReport) -> list[Verdict]:
     """What was checked: cases that ended, invariants, gates.
 
     Identities on whole models are counted; they have a table of their own.
     """
     tabled = on_models(report)
     own = [each for each in report.invariants if each not in tabled]
-    told = [Check(state_of(each), each.name, each.case, each.detail) for each in own]
+    told = [VerdictLine(state_of(each), each.name, each.case, each.detail) for each in own]
     gates = [
-        Check(state_of(gate), gate.gate, gate.experiment, gate.detail) for gate in report.gates
+        VerdictLine(state_of(gate), gate.gate, gate.experiment, gate.detail)
+        for gate in report.gates
     ]
     gates += [
-        Check("unchecked", each.gate, each.experiment, f"not judged: needs {each.needs}")
+        VerdictLine("unchecked", each.gate, each.experiment, f"not judged: needs {each.needs}")
         for each in report.unjudged
     ]
     return [
@@ -74,7 +75,7 @@ def verdicts(report: Report) -> list[Verdict]:
     ]
 
 
-def facts(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
+def facts(report: RunReport) -> list[tuple[str, list[tuple[str, str]]]]:
     """Everything the report says of the run, in groups of (name, value)."""
     run = report.run
     made = [
@@ -114,7 +115,7 @@ def _cost(cost: Cost | None) -> list[tuple[str, str]]:
     return [*lines, ("peak memory", ", ".join(peaks))] if peaks else lines
 
 
-def attention(report: Report) -> list[Concern]:
+def attention(report: RunReport) -> list[Concern]:
     """Why cases have no numbers, then warnings; each once, with the cases it concerns.
 
     Of warnings that differ in their numbers only, the one with the largest stands for all.
@@ -146,7 +147,7 @@ def _cases(cases: Sequence[CaseReport]) -> Verdict:
     return Verdict("Cases", "violated", f"{complete} of {len(cases)} complete")
 
 
-def _verdict(name: str, lines: Sequence[Check], elsewhere: Sequence[State] = ()) -> Verdict:
+def _verdict(name: str, lines: Sequence[VerdictLine], elsewhere: Sequence[State] = ()) -> Verdict:
     states = [*(line.state for line in lines), *elsewhere]
     ordered = tuple(sorted(lines, key=lambda line: rank(line.state)))
     return Verdict(name, worst(states), summary(states) or "none checked", ordered)

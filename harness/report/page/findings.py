@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.report.figures.curves import Dosed, by_dose, curves
 from harness.report.figures.plotted import SIGNIFICANT
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 
 _NEUTRAL = "neutral_equals_baseline"
 
@@ -35,7 +35,7 @@ class Finding:
     """Cases of the curve that could be compared with their baseline."""
 
 
-def findings(report: Report, experiment: str) -> list[Finding]:
+def findings(report: RunReport, experiment: str) -> list[Finding]:
     """One finding per curve and side of the neutral dose; none in an experiment without a dose."""
     treated = by_dose(report, report.experiment(experiment))
     if not treated:
@@ -80,7 +80,7 @@ def _closeness(case: CaseReport) -> tuple[float, float]:
     return versus.deciding_p, versus.p
 
 
-def _neutral_dose(report: Report, treated: Sequence[Dosed]) -> float:
+def _neutral_dose(report: RunReport, treated: Sequence[Dosed]) -> float:
     """The dose that was held against the baseline as neutral; else 0, or the dose nearest to it."""
     checked = {each.case for each in report.invariants if each.name == _NEUTRAL}
     neutral = next((dose for dose, case in treated if case.id in checked), None)

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from harness import registry
 from harness.interventions.kind import kind_of
 from harness.report.figures.labels import label, short_names, text, varying
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class Grid:
     steps: tuple[str, ...] = ()
 
 
-Reader = Callable[[Report, str], list[Grid]]
+Reader = Callable[[RunReport, str], list[Grid]]
 
 
-def grids(report: Report, experiment: str) -> list[Grid]:
+def grids(report: RunReport, experiment: str) -> list[Grid]:
     """Every grid of an experiment."""
     kinds = map(kind_of, registry.interventions.names())
     readers: list[Reader] = [reader for kind in kinds for reader in kind.grids]
@@ -55,7 +55,7 @@ def grids(report: Report, experiment: str) -> list[Grid]:
     return [grid for read in readers for grid in read(report, experiment)]
 
 
-def router_usage(report: Report, experiment: str) -> list[Grid]:
+def router_usage(report: RunReport, experiment: str) -> list[Grid]:
     """The measured usage behind an experiment's orderings of routers, layer by expert."""
     usages = [case.usage for case in report.experiment(experiment) if case.usage is not None]
     if not usages:
@@ -87,7 +87,7 @@ def router_usage(report: Report, experiment: str) -> list[Grid]:
     ]
 
 
-def two_axes(report: Report, experiment: str) -> list[Grid]:
+def two_axes(report: RunReport, experiment: str) -> list[Grid]:
     """The primary metric over two numeric axes of the intervention, such as bin x rank."""
     baselines = report.baselines
     treated = [

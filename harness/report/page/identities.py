@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.report.page.states import State, rank, state_of, summary, worst
-from harness.report.report import Departure, Invariant, Report
+from harness.report.report import Departure, Invariant, RunReport
 
 _MINUS = "\N{MINUS SIGN}"
 
@@ -44,7 +44,7 @@ class Family:
         return summary([row.status for row in self.rows])
 
 
-def identities(report: Report) -> list[Family]:
+def identities(report: RunReport) -> list[Family]:
     """Families in the order of their first check, those with a violated identity in front.
 
     What was checked on the report's own cases is told where these are.
@@ -60,7 +60,7 @@ def identities(report: Report) -> list[Family]:
     return sorted(found, key=lambda family: rank(family.status))
 
 
-def on_models(report: Report) -> list[Invariant]:
+def on_models(report: RunReport) -> list[Invariant]:
     """The invariants that are no case's."""
     cases = {case.id for case in report.cases}
     return [each for each in report.invariants if each.case not in cases]

@@ -6,10 +6,10 @@ from typing import Any
 
 from harness.report.figures.curves import by_dose, curves
 from harness.report.page.grids import Grid, Layer, distinct, filled
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 
 
-def router_masks(report: Report, experiment: str) -> list[Grid]:
+def router_masks(report: RunReport, experiment: str) -> list[Grid]:
     """Which routers were masked, per curve of the experiment: the first dose at which each was.
 
     With masks that grow from dose to dose, as orderings by usage make them, this picture is the

@@ -18,7 +18,7 @@ from harness.report.figures.labels import by_series, label, varying, worded
 from harness.report.figures.plotted import SIGNIFICANT
 from harness.report.page.findings import findings
 from harness.report.page.grids import grids
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 
 #: Significant digits of numbers on the page, which shows at most four.
 _DIGITS = 6
@@ -26,7 +26,7 @@ _DIGITS = 6
 _HALVES = 2000
 
 
-def view(report: Report) -> dict[str, Any]:
+def view(report: RunReport) -> dict[str, Any]:
     """The document that the scripts read, as JSON values."""
     positions = {case.id: position for position, case in enumerate(report.cases)}
     return {
@@ -36,7 +36,7 @@ def view(report: Report) -> dict[str, Any]:
     }
 
 
-def labels(report: Report, experiment: str) -> dict[str, str]:
+def labels(report: RunReport, experiment: str) -> dict[str, str]:
     """What tells each case from the others of its experiment, by its id."""
     cases = report.experiment(experiment)
     axes = varying(cases, always=_dose_axis(cases))
@@ -49,7 +49,7 @@ def labels(report: Report, experiment: str) -> dict[str, str]:
     return found
 
 
-def _experiment(report: Report, name: str, positions: Mapping[str, int]) -> dict[str, Any]:
+def _experiment(report: RunReport, name: str, positions: Mapping[str, int]) -> dict[str, Any]:
     cases = report.experiment(name)
     treated = by_dose(report, cases)
     dose_axis = _dose_axis(cases)
@@ -100,7 +100,7 @@ def _case(case: CaseReport, axes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _series(
-    report: Report, cases: Sequence[CaseReport], positions: Mapping[str, int]
+    report: RunReport, cases: Sequence[CaseReport], positions: Mapping[str, int]
 ) -> dict[str, Any]:
     """What is read side by side: the cases of a curve, or those that share a baseline."""
     treated = by_dose(report, cases)

@@ -14,7 +14,7 @@ from rich.text import Text
 from harness.metrics.entry import Good
 from harness.report.figures.curves import shown_metrics
 from harness.report.figures.labels import by_series, varying, worded
-from harness.report.report import Agreement, CaseReport, Report
+from harness.report.report import Agreement, CaseReport, RunReport
 from harness.report.tables.columns import Column
 from harness.report.tables.rounding import ceiling, fixed, percent, readable, significant
 from harness.statistics.estimates import Metric, Versus
@@ -31,7 +31,7 @@ _CHANGED = "routing decisions that the mask changed"
 _EMPTY = "routing decisions whose whole top-k was masked"
 
 
-def case_columns(report: Report, experiment: str) -> list[Column]:
+def case_columns(report: RunReport, experiment: str) -> list[Column]:
     """The table of an experiment: a row for each case, those of a curve below each other."""
     cases = by_series(report.experiment(experiment))
     compared = any(case.metric in case.versus_baseline for case in cases)
@@ -104,7 +104,7 @@ def agreement_text(agreement: Agreement, *, bounds: bool = True) -> str:
     return f"{mean} ±{fixed((agreement.ci_high - agreement.ci_low) / 2, 1)}"
 
 
-def _names(report: Report, experiment: str, cases: Sequence[CaseReport]) -> Iterator[Column]:
+def _names(report: RunReport, experiment: str, cases: Sequence[CaseReport]) -> Iterator[Column]:
     """What tells the cases apart."""
     dose = next((case.dose_axis for case in cases if case.dose_axis), None)
     axes = varying(cases, always=dose)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from harness.report.figures.labels import label, varying
-from harness.report.report import CaseReport, Report
+from harness.report.report import CaseReport, RunReport
 
 COUNT, STYLE = "intervention.count", "prompt.style"
 VARIANTS = ("agentic", "assisted")
@@ -22,7 +22,7 @@ _METRIC = "pass@1"
 COLUMNS = ("top_n", *(f"{v}_{verdict}" for v in VARIANTS for verdict in ("pass", "fail")))
 
 
-def paired_summaries(report: Report) -> Iterator[tuple[str, pd.DataFrame]]:
+def paired_summaries(report: RunReport) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield `(name, table)` for every sweep over both styles; tables have `COLUMNS`.
 
     A count at which a style has no result is left out: half a row could not be compared.
@@ -40,7 +40,7 @@ def paired_summaries(report: Report) -> Iterator[tuple[str, pd.DataFrame]]:
                 yield name, pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def summary_files(report: Report) -> Iterator[tuple[str, str]]:
+def summary_files(report: RunReport) -> Iterator[tuple[str, str]]:
     """Yield `(path below the report, content)`: every table as CSV and as JSON records."""
     for name, table in paired_summaries(report):
         yield f"paired/{name}.csv", table.to_csv(index=False, lineterminator="\n")

@@ -11,7 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from harness.report.figures.labels import by_series
-from harness.report.report import Report
+from harness.report.report import RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import case_columns
 from harness.report.tables.columns import Column, as_table, fitted
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 def table(
-    report: Report, *, colour: bool = False, width: int | None = None, legend: bool = True
+    report: RunReport, *, colour: bool = False, width: int | None = None, legend: bool = True
 ) -> str:
     """A report as text of at most `width` columns, ending in a newline.
 
@@ -86,7 +86,9 @@ def left_out(titles: Sequence[str]) -> str:
     return f"not shown for want of room: {', '.join(titles)}" if titles else ""
 
 
-def _experiment(report: Report, name: str, shown: Sequence[Column], gone: Sequence[str]) -> Group:
+def _experiment(
+    report: RunReport, name: str, shown: Sequence[Column], gone: Sequence[str]
+) -> Group:
     cases = by_series(report.experiment(name))
     styles = ["dim" if case.id in report.baselines else "" for case in cases]
     heading = Text.assemble((name, "bold"), f"  {', '.join(subject(report, name))}")
@@ -95,7 +97,7 @@ def _experiment(report: Report, name: str, shown: Sequence[Column], gone: Sequen
     return Group(heading, as_table(shown, styles), *below, Text(""))
 
 
-def _attention(report: Report) -> Iterator[Text]:
+def _attention(report: RunReport) -> Iterator[Text]:
     """Why cases have no numbers, then warnings; each once, with the cases it concerns.
 
     Of warnings that differ in their numbers only, the one with the largest stands for all.

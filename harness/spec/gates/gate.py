@@ -111,7 +111,7 @@ def parse_gate(text: str) -> Gate:
                 return Gate(text, kind.read(groups, Selection.read(where)))
             except ValueError as error:
                 raise ValueError(f"{text!r}: {error}") from None
-    raise ValueError(f"{text!r} is no gate; {_wanted(text)}")
+    raise ValueError(f"{text!r} is not a gate; {_wanted(text)}")
 
 
 def parse_judged(text: str) -> Gate:

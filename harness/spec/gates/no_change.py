@@ -60,7 +60,7 @@ def parse_rule(text: str) -> Rule:
         first = re.split(r"[\s,]", after.strip(), maxsplit=1)[0]
         meant = close(first, ("worse", "better", "different")) if colon else ""
         raise ValueError(
-            f"{text!r} is no rule;{meant} it should be METRIC: worse|better|different[, p<A], "
+            f"{text!r} is not a rule;{meant} it should be METRIC: worse|better|different[, p<A], "
             "such as 'pass@1: worse, p<0.05'"
         )
     metric, change, alpha = found.groups()

@@ -14,7 +14,7 @@ from typing import Any
 from harness.errors import TaskError
 from harness.tasks.base import Conversation, Task
 from harness.tasks.conversations import CODE_MARKER, code_reference, render_text
-from harness.tasks.pairs.pair import Pair, Problem, pair_key
+from harness.tasks.pairs.pair import Pair, Unpaired, pair_key
 from harness.tasks.pairs.trace import conversation
 
 _PLAIN_MARKER = CODE_MARKER.removeprefix("#")
@@ -25,7 +25,7 @@ class Built:
     """The pairs that could be made, and why the others could not."""
 
     pairs: tuple[Pair, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Unpaired, ...]
 
 
 def pairs_from_files(
@@ -50,7 +50,7 @@ def pairs_from_files(
     for record in records:
         key = pair_key(record["task_id"])
         if (other := named.setdefault(key, record["task_id"])) != record["task_id"]:
-            problems.append(Problem(key, f"{record['task_id']} has the key of {other}"))
+            problems.append(Unpaired(key, f"{record['task_id']} has the key of {other}"))
             continue
         lacking = [
             what
@@ -63,7 +63,7 @@ def pairs_from_files(
                     f"{key}: the files hold no {' and no '.join(lacking)} for {record['task_id']}; "
                     "add it, or leave such samples out with --skip-missing"
                 )
-            problems.append(Problem(key, f"no {' and no '.join(lacking)}", missing=True))
+            problems.append(Unpaired(key, f"no {' and no '.join(lacking)}", missing=True))
             continue
         try:
             pairs.append(
@@ -75,19 +75,19 @@ def pairs_from_files(
                 )
             )
         except TaskError as error:
-            problems.append(Problem(key, str(error)))
+            problems.append(Unpaired(key, str(error)))
     return Built(tuple(pairs), tuple(problems))
 
 
 def pairs_from_task(task: Task, tokenizer: Any) -> Built:
     """Pair the assisted and the agentic prompt of every sample of a task."""
     pairs: list[Pair] = []
-    problems: list[Problem] = []
+    problems: list[Unpaired] = []
     named: dict[str, str] = {}
     for sample in task.samples:
         key = pair_key(sample.id)
         if (other := named.setdefault(key, sample.id)) != sample.id:
-            problems.append(Problem(key, f"{sample.id} has the key of {other}"))
+            problems.append(Unpaired(key, f"{sample.id} has the key of {other}"))
             continue
         answer = task.reference(sample).text
         try:
@@ -97,10 +97,10 @@ def pairs_from_task(task: Task, tokenizer: Any) -> Built:
                 assert isinstance(prompt, Conversation)
                 texts[style] = render_text(tokenizer, prompt)
         except TaskError as error:
-            problems.append(Problem(key, str(error)))
+            problems.append(Unpaired(key, str(error)))
             continue
         if CODE_MARKER not in texts["assisted"]:
-            problems.append(Problem(key, _no_marker(f"the assisted prompt of {task.name}")))
+            problems.append(Unpaired(key, _no_marker(f"the assisted prompt of {task.name}")))
             continue
         pairs.append(
             Pair(key, texts["assisted"] + answer, texts["agentic"] + answer, _shared(texts))
@@ -131,8 +131,8 @@ def _no_marker(where: str) -> str:
     return f"the marker {_PLAIN_MARKER.strip()!r} is missing in {where}"
 
 
-def _unknown(records: Sequence[Mapping[str, Any]], *sides: Mapping[str, Any]) -> Iterator[Problem]:
+def _unknown(records: Sequence[Mapping[str, Any]], *sides: Mapping[str, Any]) -> Iterator[Unpaired]:
     """Keys of the files that no record has."""
     known = {pair_key(record["task_id"]) for record in records}
     for key in sorted({key for side in sides for key in side} - known):
-        yield Problem(key, "no record of the data file has this key")
+        yield Unpaired(key, "no record of the data file has this key")

@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.errors import TaskError
 from harness.tasks.base import Sample, Score, Task
-from harness.tasks.pairs.pair import VARIANTS, Problem, Variant, pair_key
+from harness.tasks.pairs.pair import VARIANTS, Unpaired, Variant, pair_key
 from harness.tasks.pairs.sources import read_document
 
 _FORM = '{"key": "humaneval_0", "variant": "agentic", "generated": "...", ...}'
@@ -29,7 +29,7 @@ class Evaluation:
 
     scores: Mapping[tuple[str, Variant], Score]
     samples: Mapping[str, str]
-    problems: tuple[Problem, ...]
+    problems: tuple[Unpaired, ...]
 
     @property
     def counts(self) -> dict[Variant, dict[str, int]]:
@@ -68,12 +68,12 @@ def evaluate(folder: Path | str, task: Task) -> Evaluation:
             f"{folder}: holds no decode file of {task.name}; expected {first.name} and so on"
         )
     answers: dict[tuple[str, Variant], tuple[Sample, str]] = {}
-    problems: dict[tuple[str, Variant], Problem] = {}
+    problems: dict[tuple[str, Variant], Unpaired] = {}
     for (key, variant), file in files.items():
         try:
             answers[key, variant] = (keys[key], _generated(file, key, variant))
         except TaskError as error:
-            problems[key, variant] = Problem(f"{key} {variant}", str(error))
+            problems[key, variant] = Unpaired(f"{key} {variant}", str(error))
     # Both variants are chat answers; how they are read does not depend on the style.
     scored = task.score([(sample, "assisted", text) for sample, text in answers.values()])
     scores = dict(zip(answers, scored, strict=True))

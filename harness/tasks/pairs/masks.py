@@ -66,7 +66,7 @@ def _document(path: Path | str) -> Any:
         # An assignment, as it stands in a script, or its value alone.
         return ast.literal_eval(document.partition("=")[2].strip() or document.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-        raise TaskError(f"{path}: is no mask; expected {_FORMS}") from error
+        raise TaskError(f"{path}: is not a mask; expected {_FORMS}") from error
 
 
 def _by_layer(path: Path | str, document: dict[Any, Any]) -> list[Point]:
@@ -87,4 +87,4 @@ def _point(path: Path | str, entry: Any) -> Point:
 
 
 def _unusable(path: Path | str, value: Any) -> TaskError:
-    return TaskError(f"{path}: {str(value)[:60]!r} is no point of a mask; expected {_FORMS}")
+    return TaskError(f"{path}: {str(value)[:60]!r} is not a point of a mask; expected {_FORMS}")

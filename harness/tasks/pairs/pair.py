@@ -25,7 +25,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Unpaired:
     """Why a sample has no pair. `missing`: one of its two sides is not in the files at all."""
 
     key: str

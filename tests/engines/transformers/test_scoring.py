@@ -229,7 +229,9 @@ def test_the_key_is_that_of_the_content():
 def test_the_fingerprint_stays_in_the_middle_of_a_stream(moe):
     engine = TransformersEngine(moe)
     before = engine.fingerprint
-    stream = engine.score([Scoring(TEXT[:3], (TEXT[:2],))] * 2)
-    next(stream)
-    assert engine.fingerprint == before
-    stream.close()
+    scored = engine.score([Scoring(TEXT[:3], (TEXT[:2],))] * 2)
+    made = engine.generate([Request(TEXT[:3], 2), Request(TEXT[:2], 9)])
+    for stream in (scored, made):
+        next(stream)
+        assert engine.fingerprint == before
+        stream.close()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
 import torch
 
-from harness.engines import MECHANISMS, check_kind
+from harness import registry
+from harness.engines import check_kind
 from harness.engines.vllm import availability
 from harness.engines.vllm.availability import check_installed, check_machine, check_suffixes
 from harness.errors import FieldError
 from harness.spec import EngineSettings
+from harness.spec.engine_kind import engine_named
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,8 @@ def test_drafts_from_suffixes_are_refused_where_their_package_is_missing():
 
 
 def test_an_intervention_that_is_not_applied_inside_vllm_is_refused(monkeypatch):
-    monkeypatch.setitem(MECHANISMS, "vllm", frozenset({"router_logits"}))
+    able = replace(engine_named("vllm"), mechanisms=frozenset({"router_logits"}))
+    monkeypatch.setitem(registry.engines._loaded, "vllm", able)
     check_kind("vllm", "router_mask")
     with pytest.raises(FieldError, match="vllm does not run interventions of kind dac; use trans"):
         check_kind("vllm", "dac")

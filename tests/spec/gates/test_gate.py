@@ -145,7 +145,7 @@ def test_gates_are_equal_when_they_claim_the_same():
     [
         ([3], r"gates\[0\]: 3 is not accepted; it should be text \(in quotes, or YAML reads it as"),
         (["same across a", "x" * 401], r"gates\[1\]: .* it should have at most 400 characters"),
-        (["bogus"], r"gates\[0\]: 'bogus' is no gate; accepted: "),
+        (["bogus"], r"gates\[0\]: 'bogus' is not a gate; accepted: "),
     ],
 )
 def test_what_is_no_text_of_a_gate_is_told_at_its_place(gates, says):
@@ -165,7 +165,7 @@ def test_a_copy_with_the_texts_of_other_gates_is_a_form_too():
     assert expand(copy)[0].experiment.gates == [parse_gate("pass@1 > 0 where seed=1")]
     with pytest.raises(SpecError, match=r"gates\[0\]: 'pass@1 > 0 where seed=2': seed is never"):
         expand(copy.model_copy(update={"gates": ["pass@1 > 0 where seed=2"]}))
-    with pytest.raises(SpecError, match=r"gates\[0\]: 'bogus' is no gate"):
+    with pytest.raises(SpecError, match=r"gates\[0\]: 'bogus' is not a gate"):
         expand(copy.model_copy(update={"gates": ["bogus"]}))
 
 
@@ -199,7 +199,7 @@ def test_rules(text, rule):
         ("pass@1: wrose, p<0.05", "did you mean worse?"),
         ("pass@1", "it should be METRIC: worse|better|different[, p<A]"),
         ("pass@1: worse, p<0", "between 0 and 0.5"),
-        ("pass@1: worse p<0.05", "is no rule"),
+        ("pass@1: worse p<0.05", "is not a rule"),
     ],
 )
 def test_rules_that_are_refused(text, says):

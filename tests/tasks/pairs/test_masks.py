@@ -44,18 +44,18 @@ def test_a_list_keeps_its_order(write):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("hello", "is no mask"),
+        ("hello", "is not a mask"),
         ("[]", "holds no point"),
         ("{}", "holds no point"),
-        ("7", "'7' is no point of a mask"),
-        ("[[1, -2]]", r"'\[1, -2\]' is no point of a mask"),
-        ("[[1]]", r"'\[1\]' is no point of a mask"),
-        ("[[1, true]]", "is no point of a mask"),
-        ('{"a": [1]}', "is no point of a mask"),
-        ('{"1": 2}', "'2' is no point of a mask"),
+        ("7", "'7' is not a point of a mask"),
+        ("[[1, -2]]", r"'\[1, -2\]' is not a point of a mask"),
+        ("[[1]]", r"'\[1\]' is not a point of a mask"),
+        ("[[1, true]]", "is not a point of a mask"),
+        ('{"a": [1]}', "is not a point of a mask"),
+        ('{"1": 2}', "'2' is not a point of a mask"),
         ("[[1, 2], [1, 2]]", "layer 1, router 2 occurs twice"),
         ('[{"layer": 0}]', "has no 'router'"),
-        ("__import__('os')", "is no mask"),
+        ("__import__('os')", "is not a mask"),
     ],
 )
 def test_anything_else_is_refused_in_one_line(write, text, problem):

@@ -53,7 +53,7 @@ def test_it_refuses_to_overwrite_before_it_trains(here, capsys, monkeypatch, kin
         target.write_text("")
     for arguments in (["moe"], ["base", "--output", "moe"]):
         error = refused(capsys, *arguments)
-        assert error.startswith("build.py: moe exists and is no empty folder; ")
+        assert error.startswith("build.py: moe exists and is not an empty folder; ")
 
 
 def test_an_unknown_member_is_one_line(here, capsys):
