@@ -112,7 +112,7 @@ def test_settings_that_vllm_itself_refuses_are_told_in_its_words(vllm_installed)
 
 
 def test_an_engine_whose_canary_fails_is_stopped(vllm_installed, monkeypatch):
-    from harness.engines.vllm import engine
+    from harness.engines.vllm import abilities
 
     stopped = []
     close = VllmEngine.close
@@ -120,7 +120,7 @@ def test_an_engine_whose_canary_fails_is_stopped(vllm_installed, monkeypatch):
     def refusing(*_):
         raise ModelError("not felt")
 
-    monkeypatch.setattr(engine, "check_reached", refusing)
+    monkeypatch.setattr(abilities, "check_reached", refusing)
     monkeypatch.setattr(VllmEngine, "close", lambda self: (stopped.append(self), close(self)))
     with pytest.raises(ModelError, match="not felt"):
         VllmEngine("zoo/moe", EngineSettings(name="vllm", slots=2), Declared(masks=True))

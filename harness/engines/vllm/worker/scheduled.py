@@ -26,13 +26,13 @@ class Scheduled:
     """
 
     mask: int
-    logits: int
-    prompt: int
     terms: np.ndarray
     given: list[list[float] | None]
     vectors: list[int]
     counted: bool
     captured: bool
+    logits: int = 0
+    prompt: int = 0
     blocks: list[int] = field(default_factory=list)
     start: int = 0
 
