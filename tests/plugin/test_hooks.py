@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.engines import MECHANISMS
+from harness import registry
 from harness.models.loading import load
+from harness.spec.engine_kind import engine_named
 
 SPEC = """\
 name: small
@@ -532,7 +534,8 @@ def test_a_folder_with_other_things_is_left_alone(project, option):
 
 def test_a_spec_that_the_chosen_engine_does_not_run_is_skipped_by_name(project, monkeypatch):
     """One engine is chosen for all specs that are there; the others must still run."""
-    monkeypatch.setitem(MECHANISMS, "vllm", frozenset({"residual"}))
+    able = replace(engine_named("vllm"), mechanisms=frozenset({"residual"}))
+    monkeypatch.setitem(registry.engines._loaded, "vllm", able)
     write_spec(
         project,
         "name: small\nmodel: zoo/moe\ntask: {name: micro_humaneval, limit: 1}\n"
