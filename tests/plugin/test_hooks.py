@@ -526,7 +526,7 @@ def test_a_folder_with_other_things_is_left_alone(project, option):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     kind = option.removeprefix("--titrate-")
     name = {"store": "completion store", "report": "report"}[kind]
-    result.stderr.fnmatch_lines([f"ERROR: *benches: is no {name}: it holds *; *"])
+    result.stderr.fnmatch_lines([f"ERROR: *benches: is not a {name}: it holds *; *"])
     held = {path.name for path in (project.path / "benches").iterdir()}
     assert held - {"__pycache__"} == {"bench_all.py"}
     assert not (project.path / ".titrate").exists()
