@@ -93,4 +93,4 @@ class Reported:
 def _placeless(case: Any) -> Any:
     """Without the folder that the spec lies in, which differs between the projects of tests."""
     baseline = None if case.baseline is None else _placeless(case.baseline)
-    return replace(case, source=replace(case.source, places=()), baseline=baseline)
+    return replace(case, source=replace(case.source, origins=()), baseline=baseline)

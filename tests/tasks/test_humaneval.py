@@ -65,7 +65,10 @@ def test_a_wrong_file_is_named_with_line_and_field(tmp_path):
         ({}, r"mine\.jsonl:3: its task_id 'HumanEval/0' is that of .*mine\.jsonl:1; give"),
         ({"task_id": " "}, r"mine\.jsonl:3: task_id is empty"),
         ({"task_id": "x", "prompt": "\n"}, r"mine\.jsonl:3: prompt is empty"),
-        ({"task_id": "x", "entry_point": "f()"}, r"mine\.jsonl:3: entry_point 'f\(\)' is no name"),
+        (
+            {"task_id": "x", "entry_point": "f()"},
+            r"mine\.jsonl:3: entry_point 'f\(\)' is not the name of a function",
+        ),
     ],
 )
 def test_a_record_that_cannot_be_asked_or_told_apart_is_refused_with_its_line(
