@@ -24,6 +24,7 @@ from pydantic import JsonValue
 
 from harness.errors import ReportError, StoreError
 from harness.files.atomic import write_file
+from harness.files.given import is_file, is_folder
 from harness.registry import measures
 from harness.report.load import load_report, sample_records
 from harness.report.report import CaseReport, RunReport
@@ -107,9 +108,9 @@ class SavedRuns:
             if text in {name, path.stem, path.name} or (text.isdigit() and int(text) == number):
                 return _read(path, path.stem)
         given = Path(text)
-        if given.is_dir():
+        if is_folder(given):
             return _of_directory(given)
-        if given.is_file():
+        if is_file(given):
             return _read(given, given.stem)
         names = list(dict.fromkeys(name for _, name, _ in files))
         there = f"saved: {', '.join(names)}" if names else f"nothing is saved in {self.folder} yet"

@@ -12,6 +12,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from harness.errors import OutputError
+from harness.files.given import exists
 
 #: How writing fails where reading may well work.
 READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -61,7 +62,7 @@ def check_writable(folder: Path) -> None:
     Leaves nothing behind.
     """
     absolute = folder.absolute()
-    there = next(path for path in (absolute, *absolute.parents) if path.exists())
+    there = next(path for path in (absolute, *absolute.parents) if exists(path))
     with TemporaryFile(dir=there, prefix="."):
         pass
 

@@ -76,6 +76,21 @@ def parsed(document: str) -> Any:
     return value
 
 
+def is_file(path: Path | str) -> bool:
+    """As pathlib's; False for a name that no file can have, such as one that is too long."""
+    return os.path.isfile(path)  # noqa: PTH113 - pathlib raises OSError for such names
+
+
+def is_folder(path: Path | str) -> bool:
+    """Whether a folder has this name; False, too, for a name that none can have."""
+    return os.path.isdir(path)  # noqa: PTH112 - as above
+
+
+def exists(path: Path | str) -> bool:
+    """Whether anything has this name; False, too, for a name that nothing can have."""
+    return os.path.exists(path)  # noqa: PTH110 - as above
+
+
 def _check(found: os.stat_result, path: Path | str, most: int) -> None:
     for is_kind, number, what in _KINDS:
         if is_kind(found.st_mode):

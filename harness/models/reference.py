@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.errors import FieldError, ModelError
+from harness.files.given import is_file, is_folder
 from harness.models import zoo
 from harness.spec import Case, Experiment, Source
 
@@ -27,8 +28,8 @@ def locate(reference: str) -> Path | str:
     if not is_local(reference):
         return reference
     folder = Path(reference).expanduser()
-    if not (folder / "config.json").is_file():
-        what = "holds no config.json" if folder.is_dir() else "does not exist"
+    if not is_file(folder / "config.json"):
+        what = "holds no config.json" if is_folder(folder) else "does not exist"
         raise ModelError(f"model folder {reference} {what}; give a Hugging Face checkpoint folder")
     return folder
 

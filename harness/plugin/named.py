@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
+from harness.files.given import is_file
+
 _MODULE = "harness.testing"
 _SPECS = (".yaml", ".yml")
 
@@ -35,7 +37,7 @@ def names_benches(paths: Sequence[Path], specs: Path, ignored: Sequence[str] = (
 
 
 def _files(path: Path, ignored: Sequence[str]) -> Iterator[Path]:
-    if path.is_file():
+    if is_file(path):
         yield path
     for folder, below, names in os.walk(path):
         below[:] = sorted(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ReportError
+from harness.files.given import is_folder
 from harness.report.report import RunReport
 from harness.report.schema import report_of
 
@@ -58,7 +59,7 @@ def sample_records(path: Path | str) -> Iterator[dict[str, Any]]:
 
 def _inside(path: Path | str, name: str) -> Path:
     given = Path(path)
-    return given / name if given.is_dir() else given
+    return given / name if is_folder(given) else given
 
 
 def _text(file: Path) -> str:

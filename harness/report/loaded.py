@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.files.given import is_folder
 from harness.report import load
 from harness.report.page_link import page_line
 from harness.report.report import RunReport
@@ -76,4 +77,4 @@ def load_report(path: Path | str) -> Report:
     """
     given = Path(path)
     report = load.load_report(given)
-    return Report(report, given if given.is_dir() else given.parent)
+    return Report(report, given if is_folder(given) else given.parent)

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from harness.errors import ReportError
 from harness.files import atomic
 from harness.files.atomic import write_file
+from harness.files.given import is_folder
 from harness.metrics.column import columns_of
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
@@ -89,7 +90,7 @@ def write_page(path: Path | str) -> Path:
         ReportError: the report or its samples cannot be read, or the page cannot be written.
     """
     given = Path(path)
-    folder = given if given.is_dir() else given.parent
+    folder = given if is_folder(given) else given.parent
     target = folder / "index.html"
     report = load_report(given)
     content = page(report, sample_records(folder), trace_images(report, sample_records(folder)))
@@ -114,7 +115,7 @@ def check_writable(directory: Path | str) -> bool:
     """
     folder = Path(directory)
     try:
-        held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        held = sorted(path.name for path in folder.iterdir()) if is_folder(folder) else []
         atomic.check_writable(folder)
     except OSError as error:
         raise ReportError(

@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 from harness.errors import FieldError, TaskError
+from harness.files.given import exists
 from harness.interventions.steering.section import PairVector
 from harness.measure.steering_vectors import check_difference, readings_of_pairs
 from harness.models.loading import load_tokenizer
@@ -42,12 +43,12 @@ def pairs_for(experiment: Experiment, vector: PairSection) -> tuple[ContrastPair
     if vector.pairs not in BUILT_IN:
         if vector.data is not None:
             raise TaskError(f"{vector.data}: data is for built-in pairs; {vector.pairs} is a file")
-        if not Path(vector.pairs).suffix and not Path(vector.pairs).exists():
+        if not Path(vector.pairs).suffix and not exists(vector.pairs):
             raise TaskError(
                 f"{vector.pairs} is neither {' nor '.join(BUILT_IN)}, nor a file of pairs "
                 "(./pairs.jsonl)"
             )
-        if not Path(vector.pairs).expanduser().exists():
+        if not exists(Path(vector.pairs).expanduser()):
             raise TaskError(
                 f"{vector.pairs}: there is no such file; use {' or '.join(BUILT_IN)}, or a file of "
                 "pairs, in a spec relative to its folder"

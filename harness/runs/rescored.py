@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.claims.claims import Claims
 from harness.claims.earlier import claims_of, findings_of
 from harness.errors import StoreError
+from harness.files.given import is_file
 from harness.report.load import load_report
 from harness.report.recorded import recorded_results
 from harness.report.run_info import RunInfo
@@ -80,7 +81,7 @@ def recorded(
         claims = Claims.read(manifest.gates, manifest.compare, manifest.rules)
         return info, folder.results(), folder.findings(), claims
     directory = Path(run)
-    if not (directory / "report.json").is_file():
+    if not is_file(directory / "report.json"):
         known = sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
         latest = f"the latest run is {known[-1]}" if known else "no run is recorded there"
         raise StoreError(

@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.errors import StoreError
 from harness.files.atomic import replace_file
+from harness.files.given import is_folder
 from harness.store.completions import FORMAT, shards
 from harness.store.hidden_states import kept_states
 from harness.store.journal import Line, encoded, in_use, lines, unusable
@@ -82,7 +83,7 @@ def existing_shards(directory: Path) -> list[Path]:
     Raises:
         StoreError: there is no store.
     """
-    if not directory.is_dir():
+    if not is_folder(directory):
         raise StoreError(f"{directory}: there is no completion store; give one with --store")
     return shards(directory)
 

@@ -29,6 +29,7 @@ from typing import Any, Literal, TypeVar
 from harness.engines.contract import Asked, Completion, Reply, Scored, Scoring
 from harness.errors import ReadOnlyError, StoreError
 from harness.files.atomic import READ_ONLY, check_writable
+from harness.files.given import exists
 from harness.options import spelled
 from harness.store.journal import Format, Journal, in_use, line_at, lines, unusable
 from harness.store.record_shapes import RECORD
@@ -305,7 +306,7 @@ def shards(directory: Path) -> list[Path]:
         StoreError: `directory` is a file, or holds something that is not a store's.
     """
     try:
-        entries = sorted(directory.iterdir()) if directory.exists() else []
+        entries = sorted(directory.iterdir()) if exists(directory) else []
     except OSError as error:
         raise StoreError(
             f"{directory}: no completion store can be read here: {error.strerror or error}; "

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.errors import TitrateError
-from harness.files.given import content
+from harness.files.given import content, exists, is_file, is_folder
 from harness.interventions.router_mask.points import read_points
 from harness.interventions.vector_formats import read_any
 from harness.spec import load
@@ -71,3 +71,19 @@ def test_a_file_is_read_through_a_link(tmp_path):
     (tmp_path / "file").write_bytes(b"a")
     (tmp_path / "link").symlink_to("file")
     assert content(tmp_path / "link") == b"a"
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path, name):
+    too_long = tmp_path / ("é" * 200 + name)
+    with pytest.raises(TitrateError) as refused:
+        READERS[name](too_long)
+    assert "\n" not in str(refused.value)
+
+
+def test_names_that_nothing_can_have_are_of_nothing(tmp_path):
+    (tmp_path / "file").write_text("")
+    for name, here in (("é" * 200, False), ("a\0b", False), ("file", True)):
+        assert exists(tmp_path / name) == is_file(tmp_path / name) == here
+    assert is_folder(tmp_path)
+    assert not is_folder(tmp_path / ("é" * 200))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import TaskError
+from harness.files.given import exists
 from harness.tasks.base import Sample, Score, Task
 from harness.tasks.pairs.pair import VARIANTS, Unpaired, Variant, pair_key
 from harness.tasks.pairs.sources import read_document
@@ -62,7 +63,7 @@ def evaluate(folder: Path | str, task: Task) -> Evaluation:
     files = {
         (key, variant): place / f"{key}_{variant}.json" for key in keys for variant in VARIANTS
     }
-    if not any(file.exists() for file in files.values()):
+    if not any(exists(file) for file in files.values()):
         first = next(iter(files.values()))
         raise TaskError(
             f"{folder}: holds no decode file of {task.name}; expected {first.name} and so on"
@@ -91,7 +92,7 @@ def evaluate(folder: Path | str, task: Task) -> Evaluation:
 
 def _generated(file: Path, key: str, variant: Variant) -> str:
     """What was decoded; a TaskError says why there is nothing to score."""
-    if not file.exists():
+    if not exists(file):
         raise TaskError(f"no decode file {file.name}")
     entry = read_document(file, _FORM)
     if not isinstance(entry, dict) or (entry.get("key"), entry.get("variant")) != (key, variant):

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from harness.errors import TaskError
 from harness.files.atomic import replace_file
+from harness.files.given import exists
 from harness.tasks.pairs.aligned import AlignedPair
 from harness.tasks.pairs.pair import Pair
 from harness.tasks.pairs.sources import read_document
@@ -115,7 +116,7 @@ def _cache(path: Path) -> Path:
 def _cached(path: Path) -> dict[str, Any] | None:
     """The content of a cache that was made from this very file; None without one."""
     cache = _cache(path)
-    if not cache.exists():
+    if not exists(cache):
         return None
     try:
         with np.load(cache, allow_pickle=False) as arrays:
