@@ -29,7 +29,7 @@ from harness.options import spelled
 LONGEST_LINE = 400
 """Characters of a line about a spec; its middle is left out, place and remedy are at its ends."""
 MOST_LINES = 20
-"""Lines about one spec; whoever made more mistakes than that is helped by the first of them."""
+"""Lines about one spec at most; of more mistakes than that only the first are shown."""
 
 
 def printable(text: str) -> str:
@@ -52,7 +52,7 @@ def one_line(text: str) -> str:
 
 
 def _is_hidden(character: str) -> bool:
-    """Whether a character is none that is seen: Unicode's categories C*, and line separators."""
+    """Whether a character is invisible: Unicode's categories C*, and line separators."""
     category = unicodedata.category(character)
     return character != "\n" and (category[0] == "C" or category in {"Zl", "Zp"})
 

@@ -57,7 +57,7 @@ def run(
         model: Run on this model instead: `zoo/NAME`, `./folder` or a Hugging Face id.
         engine: Run on this engine instead; on each of several: `"transformers,vllm"`.
         directory: Where the report goes; by default a new folder below `reports/`.
-        progress: Who is told how far the run is; nobody by default.
+        progress: Is told how far the run is; None, the default, reports nothing.
         store: Where completions are looked for and kept; by default `.titrate/store`.
         fresh: Make all completions again instead of using stored ones.
         shard: `"I/N"` runs the I-th of N equal shares of the cases; `merge` joins their reports.

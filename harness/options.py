@@ -3,7 +3,7 @@
 - Each `Option` is stated once; whatever declares it to a parser, or takes it as an argument, reads
   it here.
 - Each caller writes options its own way: `--titrate-limit 3`, `--limit 3`, `limit=3`. Messages name
-  them by `spelled`, which knows who has called.
+  them by `spelled`, which knows the caller.
 """
 
 from __future__ import annotations

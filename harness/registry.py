@@ -82,7 +82,7 @@ class Registry(Generic[T]):
         self._installed = False
 
     def get(self, name: str) -> T:
-        """The object of a name, imported now if nobody asked for it before.
+        """The object of a name, imported when it is first asked for.
 
         Raises RegistryError for a name that nothing has, and for one that cannot be imported.
         """

@@ -1,7 +1,7 @@
 """What a run is judged by when it ends, beside what its specs say: gates, and other runs.
 
-Whoever writes a report judges it by the same claims: a single process, a controller of workers,
-and whoever joins or scores again what others have run. Their texts are read here, once.
+Every process that writes a report judges it by the same claims: a single run, a controller of
+workers, and the commands that join reports or score a run again. Their texts are read here, once.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Claims:
         """Claims as a command line states them, or the record of one.
 
         Raises:
-            OptionError: a text that is no gate (`gate`), or no rule (`compare_fail`).
+            OptionError: a text that is not a gate (`gate`), or not a rule (`compare_fail`).
         """
         claimed = tuple(read_gates(gates, "gate"))
         unwanted = tuple(read_rules(rules, "compare_fail"))
@@ -133,12 +133,12 @@ class Claims:
 
 
 def read_gates(texts: Iterable[str], option: str) -> Iterator[Gate]:
-    """The gates that an option states; raises OptionError for the first that is none."""
+    """The gates that an option states; raises OptionError for the first text that is not a gate."""
     yield from _read(texts, parse_gate, option)
 
 
 def read_rules(texts: Iterable[str], option: str) -> Iterator[Rule]:
-    """The rules that an option states; raises OptionError for the first that is none."""
+    """The rules that an option states; raises OptionError for the first text that is not a rule."""
     yield from _read(texts, parse_rule, option)
 
 

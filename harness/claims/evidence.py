@@ -46,7 +46,7 @@ def chosen(results: Sequence[CaseResult], where: Selection) -> list[CaseResult]:
     """The complete cases of one experiment that a gate speaks of.
 
     Raises:
-        Undecided: there is none, or one of them has no numbers.
+        Undecided: there is no such case, or one of them has no numbers.
     """
     baselines = {result.baseline for result in results}
     cases = [
@@ -73,7 +73,7 @@ def values_of(result: CaseResult, metric: str) -> Mapping[str, JsonValue]:
 
 
 def unmeasured(metric: str | None, measured: Measured) -> str:
-    """That a claim's metric is none of a case's, or nothing."""
+    """Why a case does not measure a claim's metric; empty if it does."""
     names = measured.metrics
     if metric is None or metric in names:
         return ""

@@ -81,7 +81,7 @@ class SavedRuns:
         """Keep a run under the next number and this name; returns its file.
 
         Raises:
-            ReportError: the name is no name, or the folder cannot be written.
+            ReportError: the name is not allowed, or the folder cannot be written.
         """
         check_name(name)
         document = _document(run, name)

@@ -89,7 +89,7 @@ def unreachable(claim: Threshold, measured: Measured) -> str:
 
 
 def _out_of_bounds(claim: Threshold, bounds: tuple[float | None, float | None]) -> str:
-    """That a number which is no share never gets there; or nothing."""
+    """Why the metric, a number and not a share, can never reach the value; empty if it can."""
     low, high = bounds
     if low is not None and claim.value < low and claim.operator not in {">", ">="}:
         return (

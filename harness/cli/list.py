@@ -98,4 +98,4 @@ KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "engines": _registered("engines"),
     "gates": _gates,
 }
-"""What can be listed, and who knows it."""
+"""What can be listed, each with the function that lists it."""

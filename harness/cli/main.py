@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with spelling(as_titrate):
             parsed = _parser(given).parse_args(given, argparse.Namespace(command=command))
             status: int = parsed.run(parsed)
-        sys.stdout.flush()  # here, where a reader that has gone is no error
+        sys.stdout.flush()  # here, where a closed pipe is not an error
     except TitrateError as error:
         for line in str(error).splitlines():
             print(f"titrate: {line}", file=sys.stderr)

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 WIDTH = 80
-"""Columns of what verbs print: those of a terminal that nobody has made wider."""
+"""Columns of what verbs print: the default width of a terminal."""
 
 
 def plain(*parts: RenderableType, width: int = WIDTH) -> str:

@@ -57,7 +57,7 @@ def output(path: Path) -> Iterator[None]:
 def check_writable(folder: Path) -> None:
     """Raise `OSError` unless files could be made in a folder, or where it would be made.
 
-    Whoever writes makes the folders that are missing: every verb does.
+    Missing folders are not an error, because every verb makes them when it writes.
 
     Leaves nothing behind.
     """

@@ -54,7 +54,7 @@ def text(path: Path | str, most: int = MOST_BYTES) -> str:
 
 
 def json_value(path: Path | str) -> Any:
-    """What a JSON file holds; raises `ValueError` for a file that is no JSON."""
+    """What a JSON file holds; raises `ValueError` for a file that is not JSON."""
     return parsed(text(path))
 
 
@@ -62,7 +62,7 @@ def parsed(document: str) -> Any:
     r"""What a JSON text holds.
 
     Raises `ValueError` also where it is nested too deep to be read, and for half a surrogate pair,
-    which JSON can write (`"\ud83d"`), though it is no character and no tokenizer takes it.
+    which JSON can write (`"\ud83d"`), though it is not a character: no tokenizer takes it.
     """
     try:
         value = json.loads(document)

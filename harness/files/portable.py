@@ -1,7 +1,7 @@
 """Paths as reports carry them: relative to where the run was started, or to the user's home.
 
 A report is given away. It says `./specs/x.yaml` and `~/models/x` where the run has read
-`/home/name/project/specs/x.yaml`: whoever reads it elsewhere can follow, and nobody learns how the
+`/home/name/project/specs/x.yaml`: readers elsewhere can follow it, and it does not reveal how the
 machine is laid out. Paths beyond both stay as they are.
 """
 
@@ -36,7 +36,7 @@ def _rules(root: Path, home: Path) -> tuple[tuple[re.Pattern[str], str], ...]:
     for each in (home, home.resolve()):
         places.setdefault(str(each), "~")
     return tuple(
-        # A whole path, or the head of one: /home/me is no part of /home/me2 or of /srv/home/me.
+        # A whole path, or the head of one: /home/me is not in /home/me2 or /srv/home/me.
         (re.compile(rf"(?<![\w./~-]){re.escape(place)}(?![\w.-])"), sign)
         for place, sign in sorted(places.items(), key=lambda each: -len(each[0]))
         if place != "/"

@@ -30,7 +30,7 @@ class Array:
     __slots__ = ("__dict__", "_values")
 
     def __init__(self, values: ArrayLike | torch.Tensor) -> None:
-        if hasattr(values, "detach"):  # a tensor; whoever only reads descriptions needs no torch
+        if hasattr(values, "detach"):  # a tensor; reading descriptions does not import torch
             values = values.detach().float().cpu().numpy()
         with np.errstate(over="ignore"):  # said below, as an error
             array = np.array(values, dtype="<f4", order="C", copy=True)

@@ -65,7 +65,7 @@ class Intervention(BaseModel, ABC):
         return self.model_dump(mode="json")
 
     def in_words(self) -> str:
-        """What it does, in a few words for the names of requests; empty where nothing is told."""
+        """What it does, in a few words for the names of requests; empty by default."""
         return ""
 
     def prefix_key(self, length: int, prompt: int) -> str:  # noqa: ARG002 - for subclasses

@@ -75,9 +75,9 @@ class RouterLogits(Intervention):
         """
 
     def masked(self) -> ExpertMask | None:
-        """The same effect as a mask of experts; None where it is none.
+        """The same effect as a mask of experts; None where no mask has that effect.
 
-        Engines whose forward pass is compiled apply masks, and refuse what is none.
+        Engines whose forward pass is compiled apply masks, and refuse everything else.
         """
         return None
 

@@ -34,7 +34,7 @@ _NAMED_LAYER = re.compile(r"layer[_-]?(\d+)")
 def read_torch(path: Path, layer: int | None = None) -> SteeringVectors:
     """The vectors of a file; `layer` says which a bare tensor is of, if its name does not.
 
-    Raises VectorError for whatever is none, and for a pickle that holds more than tensors.
+    Raises VectorError for a file of anything else, and for a pickle that holds more than tensors.
     """
     content = _content(path)
     if isinstance(content, torch.Tensor):

@@ -167,7 +167,7 @@ def doses_are_nested(bench: Bench) -> Finding:
 
     Identity 11: what a spec's `count` is resolved to.
     """
-    from harness.resolve.router_mask import fixed_ordering, mask_of  # more than whoever lists needs
+    from harness.resolve.router_mask import fixed_ordering, mask_of  # listing does not need it
 
     shape = bench.shape
     ordering = fixed_ordering(RandomPoints(random=0), shape)

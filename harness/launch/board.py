@@ -1,8 +1,8 @@
-"""Progress of several processes: each pins its counters to a board, whoever watches adds them up.
+"""Progress of several processes: each pins its counters to a board, the watcher adds them up.
 
 A board is the run's folder. A process keeps one small file there, `progress-PROCESS.json`, which it
 replaces whole, a few times per second at most. What a killed process had pinned stays: its cases
-are done. What it had still to do is somebody else's now, and is told again by whoever takes it.
+are done. Another process takes over what was left to do, and counts it again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Pinned:
     notes: tuple[str, ...] = ()
 
 
-#: Counters that are no numbers, or fields of another version, are a ValueError.
+#: Counters that are not numbers, or fields of another version, are a ValueError.
 _PINNED = TypeAdapter(Pinned)
 
 

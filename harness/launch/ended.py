@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    # Not at run time: it imports torch, and the controller of workers does without.
+    # Not at run time: it imports torch, which the controller of workers does not need.
     from harness.runs.conclude import Finished
 
 

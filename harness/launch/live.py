@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from harness.resolve.progress import Counts
 
 # A terminal is redrawn this often, a log file gets a line this often (seconds); the first one comes
-# soon, so that nobody wonders whether anything happens.
+# soon, so that users see that something happens.
 _REDRAW = 0.2
 _LOG = 10.0
 _FIRST_LOG = 1.5
@@ -76,7 +76,7 @@ class LiveLine:
                     self._draw(_line(counts, self._width()))
 
     def clear(self) -> None:
-        """Take the line away, because somebody else is about to write; the next redraw is new."""
+        """Take the line away before other output is written; the next redraw is new."""
         with self._lock:
             if self._shown:
                 with self._exposed():
@@ -99,7 +99,7 @@ class LiveLine:
             sys.stdout, sys.stderr = streams
 
     def _on_terminal(self) -> bool:
-        """Whether lines can be redrawn. Asked while exposed: a captured stream is no terminal."""
+        """Whether lines can be redrawn. Asked while exposed: captured streams are not terminals."""
         if self._terminal is None:
             self._terminal = self._stream.isatty()
         return self._terminal

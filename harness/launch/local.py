@@ -92,7 +92,7 @@ def _run(
     *,
     unsafe_code: bool,
 ) -> Finished:
-    """All of it; `further` is what whoever interrupts is told behind where the report is."""
+    """All of it; an interrupt prints `further` behind the place of the report."""
     from harness.runs.checks import planned  # imports torch
 
     selected = [
@@ -109,7 +109,7 @@ def _run(
     if stopped is not None and not session.opened:
         raise stopped
     if isinstance(stopped, KeyboardInterrupt):
-        finished = session.finish(session.report)  # whoever insists gets none
+        finished = session.finish(session.report)  # a second interrupt ends it without a report
         stopped.add_note(f"report: {finished.directory}; {further}")
         raise stopped
     with held() as late:

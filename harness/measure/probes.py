@@ -44,7 +44,8 @@ class LayerProbe:
     def selectivity(self) -> float:
         """The probe's score minus that of its control task.
 
-        Above 0.5 it is no credit to the probe (`below_chance`).
+        Above 0.5 the control task scored below chance, which is no merit of the probe
+        (`below_chance`).
         """
         return self.probe.auc - self.control.auc
 

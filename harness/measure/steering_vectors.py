@@ -95,8 +95,8 @@ def build_vectors(
 
     A layer that is named twice has one vector all the same.
 
-    Raises TaskError for pairs that are none, whose sides are the same tokens, in which the
-    position rule matches no token, or whose sides are all alike up to there; FieldError for no
+    Raises TaskError where there are no pairs, for pairs whose sides are the same tokens, in which
+    the position rule matches no token, or whose sides are all alike up to there; FieldError for no
     layer at all.
     """
     layers = distinct(layers)

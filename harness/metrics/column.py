@@ -45,7 +45,7 @@ LOG_PROBABILITY = TokenColumn(
 
 
 def column_of(name: str) -> TokenColumn:
-    """The column of this name; one that nobody registered has no description."""
+    """The column of this name; an unregistered one has no description."""
     first = name.partition(" ")[0]
     known = next((each for each in (name, first) if each in registry.columns), None)
     found: TokenColumn = TokenColumn(name, "") if known is None else registry.columns.get(known)

@@ -34,7 +34,7 @@ from harness.models.written import WrittenConfig
 
 # What configurations call the longest sequence: MPT says max_seq_len, Bloom seq_length.
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
-#: A checkpoint's own code is never executed, and nobody is asked whether it may be.
+#: A checkpoint's own code is never executed, and users are not asked to allow it.
 _OWN_CODE: Mapping[str, bool] = {"trust_remote_code": False}
 #: What files that are missing, broken or impossible raise inside transformers.
 _FAILURES = (
@@ -133,7 +133,7 @@ def load_tokenizer(reference: str) -> Any:
         if "instantiate the backend tokenizer" in str(error):
             raise ModelError(none) from error
         raise _missing(reference, error) from error
-    # Some classes make do without files: they know their special tokens, and no other.
+    # Some classes load without files, but then know only their special tokens.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise ModelError(none)
     return tokenizer
@@ -180,7 +180,7 @@ def load(
     kind: Any = getattr(torch, dtype) if dtype != "auto" else "auto"
     if kind == "auto" and place.type == "cpu":
         kind = torch.float32
-    # With it come generation, compilation and distribution: seconds, for who only reads.
+    # Imported here, because it brings generation, compilation and distribution, for seconds.
     from transformers import AutoModelForCausalLM
 
     source = locate(reference)
@@ -254,7 +254,7 @@ def _report_unless_refused() -> Iterator[None]:
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """Let transformers draw no bars: whoever loads says so on a line of its own.
+    """Let transformers draw no bars: our callers print a line of their own about loading.
 
     Its warnings are logged and come through, and a download keeps the hub's bars.
     """

@@ -6,7 +6,7 @@
 
 Each module is found by the names that decoder layers in transformers give it. A module that is not
 there, or is not called in a forward pass, would make a hook that does nothing, in silence: so a
-missing one is an error here, and whoever hooks it counts that it ran.
+missing one is an error here, and callers that hook a module check that the hook ran.
 """
 
 from __future__ import annotations

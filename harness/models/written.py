@@ -13,8 +13,8 @@ from typing import Any
 class WrittenConfig:
     """The values of a config.json as attributes, those of a language model and nothing else.
 
-    What is not written has a default, which `whole`, the configuration as transformers makes it,
-    is asked for; without it there is no such attribute.
+    A value that is not written is the default of `whole`, the configuration as transformers makes
+    it; without `whole` it raises AttributeError.
     """
 
     def __init__(self, document: Mapping[str, Any], whole: Callable[[], Any] | None = None) -> None:

@@ -60,7 +60,7 @@ def cases_of(config: pytest.Config, file: Path) -> list[Any]:
     from harness.spec import expand
 
     found = invocation.loaded(config, file)
-    if found is None or found.experiment.search is not None:  # a search is no cases
+    if found is None or found.experiment.search is not None:  # a search has no cases
         return []
     params = []
     try:

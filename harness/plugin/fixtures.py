@@ -1,6 +1,6 @@
 """What benches ask for, `outcome` and `finding`, and how a bench fails that cannot have it.
 
-Every failure here is one line: there is no code of the user's to look at.
+Every failure here is one line, because no code of the user's is involved.
 """
 
 from __future__ import annotations

@@ -125,8 +125,8 @@ def leave_out(
 ) -> None:
     """Take out items that cannot run: their files' collection has failed, and this is why.
 
-    As if it had been found out when the files were collected; only nobody had to, for items that
-    are not selected. Where one model was chosen for all specs that are there, those that it cannot
+    It looks as if collection had found this out, but is checked later and only for items that
+    are selected. Where one model was chosen for all specs that are there, those that it cannot
     run are skipped by name, unless their own file was asked for, or this is to be told `always`.
     """
     config = session.config
@@ -251,7 +251,7 @@ def end(session: pytest.Session, ending: Callable[[], Ended | None]) -> None:
     """End a run: write its report, keep what it took for the summary, fail on what must not be."""
     interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
     try:
-        # Whoever has interrupted the run and does so again wants no report.
+        # A second interrupt ends the run without a report.
         with nullcontext(Held()) if interrupted else held() as late:
             ended = ending()
     except TitrateError as error:
@@ -330,7 +330,7 @@ def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
 
 
 def say_interrupted(reporter: pytest.TerminalReporter, ended: Ended | None) -> None:
-    """One line to whoever pressed Ctrl-C: where the report is, and how to go on."""
+    """Print one line after Ctrl-C: where the report is, and how to go on."""
     from harness.report.page_link import shown
 
     reporter.ensure_newline()

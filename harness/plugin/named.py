@@ -1,7 +1,7 @@
 """Whether a pytest command line names benches: only then may workers be handled differently.
 
 The plugin is loaded wherever the package is installed. What `-n auto` means for other people's
-tests, how these are dealt out and which devices they see is none of its business, so it looks at
+tests, how these are dealt out and which devices they see must not change, so it looks at
 the named files before anything is collected.
 """
 

@@ -27,7 +27,7 @@ _CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """`-n auto` is one worker per accelerator, at least one; whoever sets a number keeps it."""
+    """`-n auto` is one worker per accelerator, at least one; a number set by the user is kept."""
     if config.option.numprocesses != "auto" or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     return max(1, len(visible())) if _names_benches(config) else None

@@ -1,1 +1,1 @@
-"""Processes that end in order: with whom they work for, and on Ctrl-C."""
+"""Processes that end in order: with the process that they work for, and on Ctrl-C."""

@@ -10,7 +10,7 @@ from types import FrameType
 
 
 def go_on(*, fresh: bool) -> str:
-    """What is said to whoever has interrupted a run, behind where its report is."""
+    """What an interrupted run prints behind the place of its report: how to go on."""
     command = "the same command, but not fresh," if fresh else "the same command"
     return f"{command} goes on: what is stored is not made again"
 

@@ -1,7 +1,7 @@
 """A process that ends when the one that it works for is gone, however that one ended.
 
-Nobody is told of a kill: pipes close, and who reads none of them at the time goes on. On Linux the
-kernel wakes a thread that waits for the other process (a pidfd); elsewhere it is looked at.
+A kill notifies no other process: pipes close, and a process that is not reading one goes on. On
+Linux the kernel wakes a thread that waits for the other process (a pidfd); elsewhere we poll it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 import psutil
 
 _LOOK = 0.2
-"""Seconds between two looks where nobody wakes us."""
+"""Seconds between two looks where the kernel cannot wake us."""
 
 
 def end_with(process: int) -> None:

@@ -104,7 +104,7 @@ def _dose_axes(results: Sequence[CaseResult]) -> dict[str, str]:
 
 
 def _grids(results: Sequence[CaseResult]) -> dict[str, int]:
-    """By the ids of cases that are no baselines, the size of their experiment's whole grid.
+    """By the ids of cases that are not baselines, the size of their experiment's whole grid.
 
     Spec files that share a name are one experiment.
     """

@@ -13,7 +13,7 @@ from harness.spec.ids import called
 
 #: The axis that is added to experiments whose vector has a random control.
 CONTROL = "intervention.control"
-#: What its values are, in words: `none` is no control, but the vector itself.
+#: What its values are, in words: `none` is the vector itself, not a control.
 _DIRECTIONS = {"none": "vector", "random": "random control"}
 
 

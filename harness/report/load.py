@@ -33,7 +33,7 @@ def samples(path: Path | str) -> pd.DataFrame:
     """The samples of a report, one row per case, sample and draw, as `samples.jsonl` has them.
 
     Raises:
-        ReportError: the file is missing, or a line of it is no JSON.
+        ReportError: the file is missing, or a line of it is not JSON.
     """
     import pandas as pd
 
@@ -44,7 +44,7 @@ def sample_records(path: Path | str) -> Iterator[dict[str, Any]]:
     """The lines of a report's `samples.jsonl`, one by one.
 
     Raises:
-        ReportError: the file is missing, or a line of it is no JSON or no record of a sample.
+        ReportError: the file is missing, or a line of it is not JSON or not a sample's record.
     """
     file = _inside(path, "samples.jsonl")
     # Not splitlines: a prompt may hold other line separators than the one between records.

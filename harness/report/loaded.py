@@ -49,7 +49,7 @@ class Report:
     def samples(self) -> pd.DataFrame:
         """One row per case, sample and draw, as samples.jsonl has them: read when asked for.
 
-        Raises `ReportError` when the file is missing or a line of it is no JSON.
+        Raises `ReportError` when the file is missing or a line of it is not JSON.
         """
         return load.samples(self.directory)
 

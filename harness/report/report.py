@@ -252,7 +252,7 @@ class RunReport(Section):
         in the order of their first appearance. Lists and mappings are JSON text; whole numbers
         stay whole where some are missing.
         """
-        import pandas as pd  # which costs whoever prints a table half a second
+        import pandas as pd  # here: it takes half a second, and tables do not need it
 
         rows = [_flat(case) for case in self.cases]
         names = list(dict.fromkeys(name for row in rows for name in row))

@@ -28,7 +28,7 @@ from harness.tasks.base import Style, Task
 from harness.tasks.contrast import ContrastPair, answer_pairs, read_pairs, style_pairs
 from harness.tasks.records import read_records
 
-#: A name that is no path: each has a table row in docs/steering.md.
+#: Names that are not paths: each has a table row in docs/steering.md.
 BUILT_IN = ("styles", "answers")
 _SEED = 0
 _CODE = ("micro_humaneval", "humaneval")
@@ -63,7 +63,7 @@ def pairs_for(experiment: Experiment, vector: PairSection) -> tuple[ContrastPair
 
 
 def check_pairs(experiment: Experiment, vector: PairVector, where: str) -> None:
-    """Raise FieldError for pairs that are none, differ in no token, or lack the position's token.
+    """Raise FieldError for pairs that are missing, have equal tokens, or lack the position's token.
 
     Needs the model's tokenizer, not its weights. `where` is the vector's field in the spec.
     """

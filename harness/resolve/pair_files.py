@@ -20,7 +20,7 @@ def pairs_of(experiment: Experiment) -> Mapping[str, AlignedPair] | None:
     """The pairs that an experiment names, or None where it puts the task's own prompts.
 
     Raises:
-        FieldError: the file is no pair_tokens.json, or the style is not one of a pair.
+        FieldError: the file is not a pair_tokens.json, or the style is not one of a pair.
     """
     path = experiment.prompt.pairs
     if path is None:
@@ -39,7 +39,7 @@ def check_tokenizer(experiment: Experiment, tokenizer: Any) -> None:
     """Refuse pairs that were aligned with another tokenizer: their ids are other words here.
 
     Raises:
-        FieldError: a token of the file is none or another text for this tokenizer.
+        FieldError: a token of the file is unknown to this tokenizer, or another text.
     """
     pairs = pairs_of(experiment) or {}
     for key, pair in pairs.items():

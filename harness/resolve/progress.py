@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it. Reporting progress never changes results."""
+"""What a run tells its watcher. Reporting progress never changes results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Counts:
     loads: int = 0
     seconds: float = 0.0
     deleted: int = 0
-    """Records that were stored in this run, and whose file somebody has deleted since."""
+    """Records that were stored in this run, and whose file was deleted since."""
 
     @property
     def speed(self) -> str:

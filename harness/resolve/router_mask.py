@@ -157,7 +157,7 @@ class RouterMaskResolution(Resolution[RouterMaskSettings]):
 
 
 def _usage_of(shape: RouterShape, document: Any) -> UsageMap:
-    """A stored measurement; raises ValueError for what is none, or of another model's shape."""
+    """A stored measurement; raises ValueError for anything else, and for another model's shape."""
     usage = usage_from(document)
     if usage.layers != tuple(shape.layers) or len(usage.values[0]) != shape.experts:
         raise ValueError("usage of other routers")

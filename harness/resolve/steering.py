@@ -248,7 +248,7 @@ def _from_json(document: Any) -> SteeringVectors:
 
 
 def arrays_from(shape: LayerArrays) -> dict[int, Array]:
-    """Vectors by layer; raises ValueError for what is none."""
+    """Vectors by layer; raises ValueError for what is not a vector."""
     try:
         return {layer: Array.from_json(vector) for layer, vector in shape}
     except FieldError as error:

@@ -94,7 +94,7 @@ def _direction(vectors: SteeringVectors, layer: int, where: str, *, own: bool) -
 
 
 def _condition(settings: ConditionSettings, vectors: SteeringVectors, layer: int) -> Condition:
-    """When a token is steered; raises FieldError for a probe where the vector is none's."""
+    """When a token is steered; raises FieldError for a probe if the vector has none."""
     direction, bias = vectors.vectors[layer], 0.0
     if settings.kind == "probe":
         if layer not in vectors.probes:

@@ -1,6 +1,6 @@
 """From requests and scorings to replies: those in the store first, then what engines make.
 
-What an engine makes is stored before anybody sees it, under its fingerprint and the content of
+What an engine makes is stored before it is used, under its fingerprint and the content of
 what was asked. Refusals are not stored: what is refused may fit another time.
 """
 
@@ -95,7 +95,7 @@ class Asking:
         """Store every reply of a stream before it is used.
 
         One that cannot be stored any more is used all the same, and is the last one: a run of hours
-        whose replies nobody keeps would be lost with the first accident.
+        whose replies are not kept would be lost with the first accident.
         """
         for position, reply in self._timed(stream):
             done = Done(asked[position], reply, stored=False)

@@ -56,7 +56,7 @@ def check_scored(case: PlannedCase) -> None:
 
 
 def check_reader(case: PlannedCase) -> None:
-    """Raise `FieldError` for a reference that nobody asks, or that knows other tokens."""
+    """Raise `FieldError` for an unused reference, or one with another tokenizer."""
     model, named = case.experiment.model, case.experiment.reference
     if named is None:
         return

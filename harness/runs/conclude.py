@@ -43,7 +43,7 @@ class Finished:
     kept: Path | None = None
     """Where the run was saved to compare later ones with."""
     deleted: int = 0
-    """Records of this run that somebody deleted from its store while it went on."""
+    """Records of this run that were deleted from its store while it went on."""
 
     @property
     def failed(self) -> list[str]:
@@ -161,7 +161,7 @@ def _portable(report: RunReport) -> RunReport:
     document = report.model_dump(mode="json")
     try:
         return RunReport.model_validate(portable(document))
-    except ValidationError:  # a number that no report can hold: whoever writes it says which
+    except ValidationError:  # a number that no report can hold: `write` says which
         return report
 
 

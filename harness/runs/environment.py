@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 def hardware() -> dict[str, str | int | float | list[str] | None]:
     """Processor, cores that this process may use, memory, and the accelerators it can see.
 
-    `devices` is what CUDA_VISIBLE_DEVICES says they are, None where nobody says anything.
+    `devices` is what CUDA_VISIBLE_DEVICES says they are, None where it is not set.
     """
     import torch
 

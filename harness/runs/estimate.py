@@ -3,7 +3,7 @@
 - *How long completions are*: a table of hazards, the chance to end within the next few tokens by
   the tokens so far. Sequences in flight count up to where they are (as censored observations, after
   Kaplan and Meier 1958): those that have ended are the short ones, and alone would mislead.
-  Where none waits, nobody has come further than those in flight: beyond them an end is taken to
+  If none waits, no sequence has come further than those in flight: beyond them an end is taken to
   be as likely between any two ages of the same ratio, until many have ended.
 - *What a pass costs*: the mean seconds of a pass by the rows in it, and of a token of a prompt.
 - *What is left*: sequences in flight age from pass to pass, end by their hazards, and give their

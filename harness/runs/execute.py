@@ -2,7 +2,7 @@
 
 A case is asked for its result; the stream runs until that case's requests are done and is left
 where it stands, so that the next case continues. What the completion store holds comes first and
-costs the engine nothing; what the engine makes is stored before anybody sees it. All baselines run
+costs the engine nothing; what the engine makes is stored before it is used. All baselines run
 before the first intervention, in a stream of their own: no hook exists on the model while it is
 measured untouched. Baselines that another worker makes come from the store when they are there, and
 at the very end, in a stream of their own again, when they are not (`sharing.py`). What a case asks
@@ -161,7 +161,7 @@ class ModelRun:
         return [self._timed(result) for result in results]
 
     def leave(self) -> None:
-        """End the stream; results stay, and so do the engines, for whoever uses them next."""
+        """End the stream; results stay, and so do the engines, for their next use."""
         self._stream.close()
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ def joined(directories: Sequence[Path]) -> tuple[RunInfo, list[CaseResult]]:
     """The results of all shards in the order of a single run, and what is to be said of their run.
 
     Raises:
-        ReportError: a report cannot be read or is no shard's, or these are not the shards of one
+        ReportError: a report cannot be read or is not a shard's, or these are not the shards of one
             run: one is missing or there twice, or they differ in specs, models or versions.
     """
     reports = [(directory, load_report(directory)) for directory in directories]
@@ -139,7 +139,7 @@ def _in_order(whole: Shard, results: Iterable[CaseResult]) -> list[CaseResult]:
     Of a baseline that several shards have run, a complete result is preferred, then the first.
 
     Raises:
-        ReportError: a case of the selection is in nobody's records.
+        ReportError: a case of the selection is in no shard's records.
     """
     found: dict[str, CaseResult] = {}
     for result in results:
@@ -163,7 +163,7 @@ def _findings_in_order(
     """What was checked on whole models, as a single run orders it.
 
     Raises:
-        ReportError: nobody has checked an identity of the selection.
+        ReportError: no shard has checked an identity of the selection.
     """
     assert reports[0].run.shard is not None
     found = {(each.name, each.case): each for each in findings}

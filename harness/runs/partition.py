@@ -1,7 +1,7 @@
 """Which worker runs which cases: the same answer in every process, on every machine.
 
-Nobody deals the cases out. Every worker collects the same ones, computes this partition and takes
-its own part of it, and so does every machine of a run that is split by shards. Only the cases
+No process deals the cases out. Every worker collects the same ones, computes this partition and
+takes its own part of it, and so does every machine of a run that is split by shards. Only the cases
 themselves go in: neither what is downloaded nor what is stored may change the answer.
 """
 

@@ -84,7 +84,7 @@ class PlannedCase:
         return "" if named is None or named == self.experiment.model else named
 
     def _read_metrics(self) -> list[str]:
-        # Here, because they import torch: who starts workers does without.
+        # Here, because they import torch, which starting workers does not need.
         from harness.models.loading import load_config
         from harness.models.routers import has_routers
 

@@ -2,7 +2,7 @@
 
 Baselines are what the parts of a cut model have in common. Every worker makes its share of them,
 then all of its own requests, and takes the others' shares from the store as they appear there. At
-its end it makes whatever is still missing: nobody waits for anybody who may be dead.
+its end it makes whatever is still missing: no worker waits for one that may be dead.
 """
 
 from __future__ import annotations

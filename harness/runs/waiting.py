@@ -19,7 +19,7 @@ class Waiting:
 
     def __init__(self) -> None:
         self.grown: list[Asked] = []
-        """What cases have come to ask by now; whoever has it answered empties the list."""
+        """What cases have come to ask by now; `execute.py` has it answered and empties the list."""
         self._sources: dict[str, Source] = {}
         self._steps = Counter[str]()
         self._places: dict[Asked, list[Place]] = {}
@@ -71,7 +71,7 @@ class Waiting:
             self.grown += self._expect(placed)
 
     def _expect(self, placed: Iterable[Placed]) -> list[Asked]:
-        """Note who waits for what; what nobody waited for."""
+        """Note which case waits for what; return what no case had asked before."""
         new = []
         for place, asked in placed:
             if asked in self._answered:

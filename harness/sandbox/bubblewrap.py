@@ -1,4 +1,4 @@
-"""The same root by bubblewrap, for machines that let `bwrap` make namespaces and nobody else.
+"""The same root by bubblewrap, for machines that let only `bwrap` make namespaces.
 
 Such machines (a setuid `bwrap`, or an AppArmor profile for it) leave nothing inside the right to
 make more of them, so that checks share one process tree; there the system call filter is what keeps

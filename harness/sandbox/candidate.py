@@ -137,7 +137,7 @@ def _failed(
     error.__traceback__ = None  # lets go of the program's own values: memory may be short
     try:
         raised["message"] = str(error)[:LONGEST_MESSAGE]
-        # A file's name is no argument of the exception, but of its constructor.
+        # A file's name is not in the exception's args, but its constructor takes it.
         arguments = OSError.__reduce__(error)[1] if isinstance(error, OSError) else error.args
         raised["args"] = writer.many(arguments)
         raised["state"] = {

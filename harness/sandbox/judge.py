@@ -28,7 +28,7 @@ _LONGEST_DETAIL = 400
 def run(connection: int, announce: int, time: Time, confinement: Confinement) -> Never:
     """Answer one request on the connection: `{"verdict": [...]}`, or `{"error": "..."}`.
 
-    The candidate's process id goes to `announce`, for whoever has to end it if this process hangs.
+    The candidate's process id goes to `announce`, so that it can be ended if this process hangs.
     """
     function = None
     reply: dict[str, Any]

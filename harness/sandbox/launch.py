@@ -120,7 +120,7 @@ def _built(wanted: dict[str, Any], cleanup: ExitStack) -> Confinement:
 
 
 def _forget_the_host() -> None:
-    """Where this interpreter was started from, and how, is none of a check's business.
+    """Remove where and how this interpreter was started, which checks must not see.
 
     What its library needs stays: `base_prefix`, whose `lib` is there to be read.
     """

@@ -2,7 +2,7 @@
 
 An ordinary user gains the right to mount from a user namespace of their own. Root mounts first, so
 that an interpreter below a home that only root may enter can be shown, and is then mapped to a user
-id that nobody has: the kernel exempts the real root from limits on processes.
+id that no user has: the kernel exempts the real root from limits on processes.
 """
 
 from __future__ import annotations

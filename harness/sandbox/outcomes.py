@@ -17,7 +17,7 @@ from harness.sandbox.verdicts import Outcome, Verdict
 _REFUSALS = frozenset({errno.EPERM, errno.EACCES, errno.EROFS})
 #: Raised by a function, these would end a loop of the tests' over its calls instead of failing it.
 _ENDS_OF_ITERATION = (StopIteration, StopAsyncIteration)
-#: Raised by a function under tests of unittest's, it would have them skipped, which is no failure.
+#: Raised by a function under unittest's tests, it would skip them, and a skip is not a failure.
 _SKIPS = ("unittest.case", "SkipTest")
 #: How a process ends that has used up its processor time.
 _OUT_OF_TIME = ("SIGPROF", "SIGXCPU")

@@ -94,7 +94,7 @@ def _rules(process: int) -> dict[str, Sequence[Instruction]]:
         "tgkill": tuple(_only(0, [process])),
         "prlimit64": tuple(_only(0, [0])),  # of this process
         "socketpair": tuple(_only(0, [_AF_UNIX])),
-        # To whom it is connected: an address would reach other sockets. Both halves of a pointer.
+        # Only to its peer: an address would reach other sockets. Both halves of a pointer.
         "sendto": (
             (_LOAD, 0, 0, _argument(4)),
             (_EQUAL, 1, 0, 0),

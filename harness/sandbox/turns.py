@@ -1,4 +1,4 @@
-"""Who runs beside whom: many checks at a time, or one alone while the others wait."""
+"""Which checks run together: many at a time, or one alone while the others wait."""
 
 from __future__ import annotations
 

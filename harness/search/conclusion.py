@@ -63,7 +63,7 @@ class Searched:
 
     @property
     def problems(self) -> list[str]:
-        """What must fail whoever runs this."""
+        """Why the command or test that runs this must fail."""
         if self.finished is None:
             return []
         failed = [f"{case} has no result" for case in self.finished.failed]

@@ -1,7 +1,7 @@
 """The test split, scored once: the best configuration beside its neutral dose and its control.
 
 The best configuration is written as an ordinary spec, with the ids of the test samples beside it,
-and run as one: whoever runs that file again makes the same report.
+and run as one: running that file again makes the same report.
 """
 
 from __future__ import annotations

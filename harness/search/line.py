@@ -75,7 +75,7 @@ class SearchLine:
             self._bar = None
 
     def _redraws(self) -> bool:
-        """Whether a line can be drawn over. Asked while exposed: a captured stream is no screen."""
+        """Whether a line can be redrawn. Asked while exposed: captured streams are not screens."""
         return self.stream.isatty() and not Console(file=self.stream).is_dumb_terminal
 
     def _say(self, text: str) -> None:

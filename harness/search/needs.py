@@ -1,7 +1,7 @@
 """What a search may ask of its engine: the union over every configuration of its space.
 
 A forward pass that is compiled cannot learn later what a trial turns out to need
-(`engines/declared.py`), and nobody knows beforehand which configurations are drawn.
+(`engines/declared.py`), and it is not known beforehand which configurations are drawn.
 """
 
 from __future__ import annotations

@@ -253,7 +253,7 @@ def _parameters(trials: Sequence[FrozenTrial]) -> list[str]:
 
 
 def _scaled(values: Sequence[Any]) -> list[float]:
-    """Values between 0 and 1; what is no number by its place among the sorted texts."""
+    """Values between 0 and 1; a text by its place among the sorted texts."""
     if not _are_numbers(values):
         places = {text: place for place, text in enumerate(sorted(set(map(str, values))))}
         values = [places[str(value)] for value in values]

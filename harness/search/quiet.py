@@ -12,7 +12,7 @@ from optuna.exceptions import ExperimentalWarning
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let nobody hear of single trials, nor that parts of Optuna are young."""
+    """Silence Optuna's lines on single trials and its warnings of experimental features."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():

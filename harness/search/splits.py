@@ -1,8 +1,8 @@
 """Which samples are for what: train, validation and test, disjoint by content.
 
 Content is the text of what is asked, whatever its id, its place in the data or the style in which
-it is put: two samples of the same text are one, and a sample that a vector was built from is none
-to evaluate on. Order comes from the hash of seed and content, so that the splits are the same on
+it is put: two samples of the same text are one, and a sample that a vector was built from is not
+evaluated on. Order comes from the hash of seed and content, so that the splits are the same on
 every machine and do not depend on the order of the data.
 """
 
@@ -108,8 +108,8 @@ def chunks(task: Task, size: int) -> list[Task]:
 def sample_contents(task: Task) -> dict[str, frozenset[str]]:
     """Sample id -> hashes of the texts that ask for it, in all styles.
 
-    What all samples share (the user's request to read a file) is none of theirs, unless it is all
-    that they ask.
+    A text that all samples share (the user's request to read a file) does not count, unless it is
+    all that they ask.
     """
     found = {
         sample.id: frozenset(

@@ -1,6 +1,6 @@
 """What the vectors of a search may be built from: the pairs of every configuration of its space.
 
-Nobody knows beforehand which configurations are drawn, so that the pairs of all of them are the
+It is not known beforehand which configurations are drawn, so that the pairs of all of them are the
 train split, which shares no text with the others. Values are looked at before the form is filled
 in: which pairs are read must not depend on whether the rest of a configuration is possible.
 """

@@ -40,7 +40,7 @@ class _Running:
 
     @property
     def worker(self) -> str | None:
-        """Who has signed it."""
+        """The worker that has signed it."""
         signed: str | None = self.trial.user_attrs.get(WORKER)
         return signed
 

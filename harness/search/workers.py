@@ -1,9 +1,10 @@
-"""Who works on which trial, and what becomes of the trials of a worker that died.
+"""Which worker has which trial, and what becomes of the trials of a worker that died.
 
 Every worker beats: it counts up an attribute of the study while it lives. A trial that a worker was
 killed over is put back into the queue under its own number, with the parameters it had, so that it
 is run once and counted once. Dead is a process of this machine that is gone, or a worker elsewhere
-whose count stood still for longer than `LEASE` while somebody watched: clocks are never compared.
+whose count stood still for longer than `LEASE` while another worker watched: clocks are
+never compared.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class Heart:
         count = 0
         while not self._end.wait(self._every):
             count += 1
-            with suppress(SQLAlchemyError, StorageInternalError):  # one beat less is no death
+            with suppress(SQLAlchemyError, StorageInternalError):  # one missed beat is harmless
                 self._study.set_user_attr(self._name, count)
 
 

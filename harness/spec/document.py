@@ -2,7 +2,7 @@
 
 YAML 1.1 as PyYAML's safe loader reads it, but for what surprises people who write specs: keys are
 always text (`on:`), `1e-3` is a number, a date is text, and a key that is given twice is an error.
-What is no spec anyway is refused before it costs time or memory: large files, deep nesting, aliases
+What cannot be a spec is refused before it costs time or memory: large files, deep nesting, aliases
 that multiply, tags beyond the plain ones, numbers beyond 64 bits, control characters.
 """
 
@@ -45,7 +45,7 @@ _SCALARS = {
         "str": "text",
     }.items()
 }
-#: A terminal would obey them, and half a surrogate pair is no character at all.
+#: A terminal would obey them, and half a surrogate pair is not a character.
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 

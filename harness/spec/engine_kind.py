@@ -1,6 +1,6 @@
 """What an engine says of itself before it is loaded: what it takes, does and reads, how it opens.
 
-Whoever plans or checks asks the engine's entry and knows none by name. A part is a reference
+Planning and checks ask the engine's entry and know none by name. A part is a reference
 `"module:object"`, imported when it is needed, or the object itself.
 """
 

@@ -48,7 +48,7 @@ def get(values: Mapping[str, Any], field: str) -> Any:
 def changed(values: Any, field: str, change: Callable[[str], str]) -> Any:
     """`values` with the text at a dotted field changed, in every entry of a list on the way.
 
-    A list at the field itself is left as it is: it is no text.
+    A list at the field itself is left as it is: it is not a text.
     """
     if not field:
         return change(values) if isinstance(values, str) else values

@@ -107,7 +107,7 @@ def _inherited(path: Path, children: tuple[str, ...]) -> Document:
 
 
 def _check_spec(document: Document, child: str) -> None:
-    """Refuse what a spec extends and is none, without a word of it: its keys may be secrets."""
+    """Refuse to extend a file that is not a spec, without quoting it: its keys may be secrets."""
     unknown = [key for key in document.values if key not in {"extends", *form_fields()}]
     if unknown and 2 * len(unknown) >= len(document.values):
         raise SpecError(

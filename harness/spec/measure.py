@@ -1,6 +1,6 @@
 """What a measure says of itself: what it asks of a model, what a case yields, and what it costs.
 
-Whoever plans, runs, judges or shows a case asks its measure and knows none by name. A part is a
+Code that plans, runs, judges or shows a case asks its measure and knows none by name. A part is a
 reference `"module:object"`, imported when it is needed, or the object itself:
 
     MEASURE = Measure("surprise", "surprise at the reference answer", "nats per token of it",

@@ -55,7 +55,7 @@ class SamplingSettings(Settings):
         return {name: value for name, value in handler(self).items() if name not in idle}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _validated, (self.model_dump(),)  # the class is made anew by whoever reads it
+        return _validated, (self.model_dump(),)  # unpickling makes the class anew
 
 
 def unsaid() -> SamplingSettings:

@@ -1,4 +1,4 @@
-"""What somebody probably meant who wrote a name that is not there."""
+"""Suggests the known name that was probably meant by an unknown one."""
 
 from __future__ import annotations
 

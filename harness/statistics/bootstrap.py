@@ -1,4 +1,4 @@
-"""Intervals and a test of numbers that are no mean over samples: a bootstrap of the aggregate.
+"""Intervals and a test of numbers that are not means over samples: a bootstrap of the aggregate.
 
 Samples are drawn with replacement, a sample with its values on both sides of a difference, and the
 number is computed anew from each draw. Interval (percentile) and p come from the same draws, so
@@ -71,8 +71,8 @@ def paired_bootstrap(
     delta = difference(range(len(values)))
     drawn = _drawn(len(values), difference)
     fewest = min(int(np.sum(drawn <= 0)), int(np.sum(drawn >= 0)))
-    # Few samples are drawn as if they were all there is: they convince nobody more than by all
-    # changing in one direction, of which the chance is this without an effect.
+    # Draws of few samples can make p too small: it is at least the chance, without an effect,
+    # that all samples change in one direction.
     least = 2.0 ** (1 - len(values))
     p = min(1.0, max(2 * (fewest + 1) / (len(drawn) + 1), least))
     return Difference(delta, _interval(drawn, confidence), p)

@@ -1,6 +1,6 @@
 """What is said of a metric: its value with an interval, and a comparison with a baseline.
 
-`paired` computes them; whoever only reads them needs neither scipy nor numpy.
+`paired` computes them; reading them imports neither scipy nor numpy.
 """
 
 from __future__ import annotations

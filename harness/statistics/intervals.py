@@ -57,7 +57,7 @@ def share_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:
         informative = n * min(mean, 1 - mean)
         part += (1 - part) * _PRIOR_CLUSTERS / (_PRIOR_CLUSTERS + informative)
         effective = n / part
-    # Wilson (1927), for a number of samples that is no whole one, which scipy's takes alone.
+    # Wilson (1927), for a fractional number of samples; scipy's takes whole numbers only.
     z2 = float(stats.norm.isf((1 - confidence) / 2)) ** 2
     centre = (mean + z2 / (2 * effective)) / (1 + z2 / effective)
     half = math.sqrt(mean * (1 - mean) * z2 / effective + (z2 / (2 * effective)) ** 2)

@@ -194,8 +194,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     0.1 s with torch loaded.
 
     Raises:
-        ReportError: one is no probability. A test without a result is no member of its family, and
-            whoever counted it would correct the others too much.
+        ReportError: one is not a probability. A test without a result does not belong to its
+            family; counting it would correct the others too much.
     """
     for position, p in enumerate(p_values):
         if not 0 <= p <= 1:  # also of NaN, which is in no order

@@ -164,7 +164,7 @@ def prune(
     pruned = []
     for path in existing_shards(directory):
         if unusable(path, FORMAT) is not None:
-            # What is no file at all was put there by somebody, who may take it away.
+            # What is not a file was put there by a user, and is left for them to remove.
             if other_formats and path.is_file() and os.access(path, os.R_OK):
                 pruned.append(Pruned(path, 0, size_of(path), whole=True, in_use=False))
                 if really:

@@ -201,7 +201,7 @@ class CompletionStore:
 
     @property
     def deleted(self) -> int:
-        """How many records of this process are gone, because somebody took their file away."""
+        """How many records of this process are gone, because their file was deleted."""
         return self._deleted + (self._put if self._journal and self._journal.deleted else 0)
 
     def close(self) -> None:
@@ -273,7 +273,7 @@ def _begun(path: Path) -> str:
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Keep other processes out that come the same way; on file systems without locks, nobody."""
+    """Keep other processes out that take this lock; without effect where files cannot be locked."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / ".lock").open("w")

@@ -7,8 +7,8 @@
     findings-PROCESS.jsonl identities that were checked on models, without cases
     engine-PROCESS.json   the settings of the engines that were opened, and the process's hardware
 
-PROCESS is one writer's name: `main`, or a worker's. Whoever opens the folder, the run itself, a
-controller of workers, or somebody after a crash, reads the same results from it.
+PROCESS is one writer's name: `main`, or a worker's. The run itself, a controller of workers and
+a reader after a crash find the same results in the folder.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ class RunFolder:
     def engines(self) -> tuple[dict[str, str], dict[str, Any]]:
         """The settings of all engines of all processes, and what they ran on.
 
-        Workers see a device each. The same one is counted once, whoever had it.
+        Workers see a device each. A device that several had is counted once.
         """
         determinism: dict[str, str] = {}
         hardware: dict[str, Any] = {}

@@ -54,7 +54,7 @@ class Line:
         """The record itself, of a whole line: any JSON at all, for its sum tells nothing of it.
 
         Raises:
-            ValueError: it is no JSON, or none that Python reads.
+            ValueError: it is not JSON, or is JSON that Python cannot read.
         """
         assert self.body is not None
         try:

@@ -13,12 +13,12 @@ Value = TypeVar("Value")
 
 
 class KeptVectors(Generic[Value]):
-    """Vectors, or sets of them, by their keys; whoever measured first, all processes have the same.
+    """Vectors, or sets of them, by their keys; all processes use those that were measured first.
 
     Args:
         engine: What they were measured on.
         store: Where they are kept; without one they last as long as this object.
-        decode: A value from what `json` read of it; raises ValueError where it is no value.
+        decode: A value from what `json` read of it; raises ValueError where it is not one.
     """
 
     def __init__(

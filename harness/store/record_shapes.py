@@ -1,8 +1,8 @@
 """What records must look like as JSON, before anything is made of them.
 
 A sum that fits says that a line is as it was written, not by whom. pydantic checks every field of
-a document, however deep, in one pass of compiled code; types are strict, so that "1" is no number.
-Extra keys are those of later versions, and are left alone.
+a document, however deep, in one pass of compiled code; types are strict, so that "1" is not a
+number. Extra keys are those of later versions, and are left alone.
 """
 
 from __future__ import annotations

@@ -66,9 +66,9 @@ class Reference:
 class Score:
     """One completion's verdict: right or wrong, whether it could be read at all, and why.
 
-    `tool_call` says whether it calls a tool, which is no part of being right. `doubt`: it counts as
-    wrong for a reason that need not be the answer's. A verdict that might turn when it is tried
-    again, such as a time-out, is not `settled`: it holds for its own run only.
+    `tool_call` says whether it calls a tool, which does not make it right or wrong. `doubt`: it
+    counts as wrong for a reason that need not be the answer's. A verdict that might turn when it is
+    tried again, such as a time-out, is not `settled`: it holds for its own run only.
     """
 
     correct: bool

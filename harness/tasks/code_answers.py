@@ -11,7 +11,7 @@ without a fence:
 
 A piece whose end does not parse counts up to its last whole statement at the margin: what was cut
 at the length limit there, or is prose, stands behind the function. A function that does not parse
-itself is no Python.
+itself does not count as Python.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class _Question:
         return cls(prompt + gap, gap, _body_indent(prompt), entry_point)
 
     def continued(self, source: str) -> tuple[str, Function] | None:
-        """A source as the body of the prompt's function, and that function; None if it is none."""
+        """A source as the prompt's function's body, and that function; None if it is not a body."""
         above = self.prompt.count("\n")
         for body in indentation.forms(source, self.indent):
             tree = python_source.parsed(self.prompt + body)

@@ -32,7 +32,7 @@ _PYTHON = ("py", "ipy", "ipython", "sage")
 class Block:
     """A piece of an answer; `place` names it to a reader, `language` is what its fence says.
 
-    `apart`: nothing that is no Python touches it, as the rest of a broken function would.
+    `apart`: no text that is not Python touches it, such as the rest of a broken function.
     """
 
     source: str
@@ -67,7 +67,7 @@ def bare_stretches(text: str) -> list[Block]:
 
 
 def bare_runs(stretch: Block) -> list[Block]:
-    """The runs of whole statements between lines that are no Python, each at the margin."""
+    """The runs of whole statements between lines that are not Python, each at the margin."""
     return list(_runs(stretch.source.split("\n")))
 
 

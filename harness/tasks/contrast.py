@@ -34,7 +34,7 @@ _NUMBER = re.compile(r"-?\d+")
 
 @dataclass(frozen=True)
 class Side:
-    """One text of a pair: a prompt, and how it is answered; an empty answer is none."""
+    """One text of a pair: a prompt and its answer; an empty answer means no answer."""
 
     prompt: Conversation | str
     answer: str = ""

@@ -8,7 +8,7 @@ Behind the model's reasoning, the first of these that holds a number:
 4. the last number
 
 `####` is a Markdown heading too: what begins with a word, or is numbered (`#### 2. Money`) with
-text below, is no marker. Of an equation the last side counts that is one number.
+text below, is not a marker. Of an equation the last side counts that is one number.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _of_equation(content: str) -> Found | None:
 
 
 def _last(part: str) -> Found | None:
-    """The last number of a text, rather one that is no part of a word, nor counts list items."""
+    """The last number of a text, rather one that is not part of a word and counts no list items."""
     found = [*numbers_in(part)]
     own = [number for number in found if not number.attached and not _counts(part, number)]
     return next(reversed(own or found), None)

@@ -48,7 +48,7 @@ _LATEX = (
     (re.compile(r"\\(?:pounds|textsterling|euro|texteuro)(?![a-zA-Z])(?:\{\})?"), "$"),
     (re.compile(r"\\(?:textdollar|dollar)(?![a-zA-Z])(?:\{\})?"), "$"),
 )
-#: Commands around text, innermost first; `\boxed` keeps its name for whoever looks for it.
+#: Commands around text, innermost first; `\boxed` stays, because answers are found by it.
 _WRAPPED = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|bf|bm|boldsymbol|underline"
     r"|emph|operatorname|num|color|fbox)\s*\{([^{}]*)\}"

@@ -46,7 +46,7 @@ _SUFFIXES: tuple[tuple[re.Pattern[str], _Suffix], ...] = (
 )
 _FIRST_DIGIT = re.compile(r"\.?\d")
 _ALL_DIGITS = re.compile(r"\.?\d+")
-#: A dash after an amount or a word stands between two things and is no sign.
+#: A dash after an amount or a word stands between two things and is not a sign.
 _BEFORE = re.compile(
     r"(?:(?<![\w)%.\]}])(?P<outer>-)|(?P<word>(?i:\bnegative\s)))?"
     r"(?:(?:(?:\b(?:US|AU|CA))?[$€£¥₹]+|\b(?:USD|EUR|GBP|Rs\.?))\s?(?P<inner>-)?)?$"

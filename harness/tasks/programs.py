@@ -38,7 +38,7 @@ def helpers(program: str, others: Iterable[str]) -> str:
 
 
 def without_examples(program: str, entry_point: str, start: int) -> str:
-    """A program without the statements behind its function that are no part of it.
+    """A program without the statements behind its function that do not belong to it.
 
     From line `start` (from 0) on, expressions without effect are left out, and behind the last
     definition of the function everything that is neither a definition nor touches, without calling

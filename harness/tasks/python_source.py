@@ -18,7 +18,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def parsed(source: str) -> ast.Module | None:
-    """The module that a source is; None where it is none."""
+    """The module that a source is; None where it does not parse."""
     tree = _tree_or_line(source)
     return tree if isinstance(tree, ast.Module) else None
 

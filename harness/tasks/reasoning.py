@@ -1,9 +1,9 @@
 """What a model thinks aloud before it answers, told from the answer by the markers of its template.
 
-A draft and a number inside reasoning are no answer. Reasoning ends at its closing marker; one that
-never ends reaches to the end of the text, and a closing marker whose opening stands in the prompt
-ends what was there from the start. A marker inside a fence of code, in quotes or in backticks is
-text about a marker.
+Drafts and numbers inside reasoning do not count as answers. Reasoning ends at its closing marker;
+one that never ends reaches to the end of the text, and a closing marker whose opening stands in the
+prompt ends what was there from the start. A marker inside a fence of code, in quotes or in
+backticks is text about a marker.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def initial_states(request: Request) -> dict[str, tuple[float, ...]]:
     """What stateful rules keep before a request's first token: what it carries, or what they say.
 
     Raises:
-        RequestError: the request carries a state that is none of its rules'.
+        RequestError: the request carries a state that belongs to none of its rules.
     """
     stateful = {rule.name: rule for rule in request.sampling.stateful}
     carried = dict(request.state)

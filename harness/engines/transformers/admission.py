@@ -1,4 +1,4 @@
-"""Who waits, and who is let in next: the queue of a run, and the waves that fill free slots."""
+"""Which requests wait and which start next: the queue of a run, and waves that fill free slots."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class Drawing:
     def _stacked(
         self, states: SequenceOf[Mapping[str, tuple[float, ...]]], device: torch.device
     ) -> States:
-        """Rows' states as tensors; of rows without a rule, numbers that nobody reads."""
+        """Rows' states as tensors; rows without a rule hold unused numbers."""
         return {
             rule.name: torch.tensor(
                 [own.get(rule.name, (0.0,) * rule.width) for own in states],

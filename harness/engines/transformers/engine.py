@@ -232,7 +232,7 @@ class TransformersEngine:
                 f"prompt and new tokens are up to {needed} tokens, but the cache holds {columns}; "
                 "raise engine.columns or lower sampling.max_new_tokens"
             )
-        initial_states(request)  # refuses a state that is none of its rules'
+        initial_states(request)  # refuses a state that no rule of it has
         stage.interventions.check(request.intervention)
 
     def _stage_for(self, requests: list[Request]) -> Stage:

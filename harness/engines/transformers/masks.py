@@ -44,7 +44,7 @@ class AttentionMasks:
         """Masks for queries at positions [R, T] over keys at positions [R, K] or [K].
 
         A query sees the keys at its own position and before; padding has key position -1 and is
-        seen by nobody. A padding query (position -1) sees itself or column 0, because a row of
+        seen by no query. A padding query (position -1) sees itself or column 0, because a row of
         zeros in a softmax would be NaN. Additive, 0 or the lowest finite value: every kernel takes
         that, while a boolean mask would be turned into it anew in every layer.
 

@@ -85,7 +85,7 @@ class Passes:
         return logits
 
     def _regimes(self, slots: slice, positions: torch.Tensor) -> torch.Tensor | None:
-        """The rotary regimes of tokens [R, T]; rows behind the running ones hold nobody."""
+        """The rotary regimes of tokens [R, T]; rows behind the running ones are empty."""
         rotary = self._stage.rotary
         lengths = [rotary.read_at(row) for row in self._stage.running[slots]]
         return rotary.regimes(lengths + [0] * (len(positions) - len(lengths)), positions)

@@ -90,7 +90,7 @@ class Residents:
         slot = len(self.running)
         if slot in self._ended and self._ended[slot] is not source:
             if source is not None and source.slot in self._ended and shared == source.length:
-                # Whoever could share with the source can share with its continuation: it moves.
+                # What shares columns with the source can share with its continuation, so it moves.
                 self._exchange(slot, source.slot)
             else:
                 self._make_room(slot, source)

@@ -3,7 +3,7 @@
     columns    0 ........ C-1  |  C ................. C+K-1
     a row      (padding) context  branch 1  branch 2  (padding)
 
-A branch is a continuation without its last token, whose own prediction nobody asks for. Its tokens
+A branch is a continuation without its last token, after which nothing is predicted. Its tokens
 see the context and their own branch, at the positions that they have behind the context alone. So
 the context is computed once for all continuations, those of one token add no column, and nothing
 is kept between passes. Contexts end in the same column, behind which logits are computed.

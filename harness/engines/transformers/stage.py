@@ -1,4 +1,4 @@
-"""What an engine keeps between calls: the cache, who lives in it, and what is done to whom.
+"""What an engine keeps between calls: the cache, the sequences in it and their interventions.
 
 A stage has room for `slots` running sequences, and `spare` slots more for ended ones. It is
 rebuilt, and forgets, when requests need more columns or slots than it has.

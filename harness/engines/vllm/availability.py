@@ -31,7 +31,7 @@ def built_for_cpu() -> bool:
 
 
 def cores() -> list[int]:
-    """The cores that this process may use; all of them where nobody can bind it (macOS)."""
+    """The cores that this process may use; all of them where binding is impossible (macOS)."""
     if not hasattr(os, "sched_getaffinity"):
         return list(range(os.cpu_count() or 1))
     return sorted(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""A canary after start: an intervention that nobody could miss must be felt where it was installed.
+"""A canary after start: a very strong intervention must have an effect where it was installed.
 
 What a model is compiled to is kept and found again by keys; a stale artefact, a kernel that was
 swapped or a hook that is not called would make every intervention do nothing, in silence. So one

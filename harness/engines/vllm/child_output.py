@@ -100,7 +100,7 @@ class ChildOutput:
         return text[end:]
 
     def _pass_on(self, text: bytes) -> None:
-        with suppress(OSError):  # whoever read stderr has left; children must not wait for that
+        with suppress(OSError):  # stderr was closed by its reader; children must not block on it
             os.write(self._own[1], text)
 
     @staticmethod

@@ -74,7 +74,7 @@ class Conditions:
         """
         lease = self._leased(intervention, prompt)
         if lease is None and not self.users:
-            # Nobody will make room: only rows kept for later can be in the way.
+            # No running request will free rows: only rows kept for later can be in the way.
             for pool in self._pools:
                 pool.clear()
             lease = self._leased(intervention, prompt)

@@ -1,4 +1,4 @@
-"""A process of vLLM that dies while somebody waits for it: told in one line, and told at all.
+"""Reports in one line that a process of vLLM died while a caller waits for it.
 
 vLLM (0.32, `v1/engine/core_client.py`) notices that its engine's process has ended, and leaves
 those who wait for an answer of it waiting for ever. An out-of-memory kill ends it so. While it
@@ -27,7 +27,7 @@ _LOOK = 0.5
 
 
 def watch(client: Any) -> None:
-    """Wake whoever waits for an answer when the process that owes it has died."""
+    """Wake the callers that wait for an answer when the process that owes it has died."""
     if hasattr(client, "outputs_queue"):  # only a client of another process has one
         threading.Thread(target=_watch, args=(weakref.ref(client),), daemon=True).start()
 
@@ -52,8 +52,8 @@ def interruptible() -> Iterator[None]:
 
     It is raised as `KeyboardInterrupt` when the block ends, whatever became of it inside: vLLM
     drops one at some points, and then waits up to ten minutes for a process that is dead. So it is
-    raised again until the block ends. Only the main thread is interrupted; where somebody ignores
-    interrupts, or handles them in C, this does nothing.
+    raised again until the block ends. Only the main thread is interrupted; where interrupts
+    are ignored, or handled in C, this does nothing.
     """
     handle = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handle):
@@ -117,7 +117,7 @@ def cause_of_end(message: str) -> str | None:
 
 
 def _started_processes() -> set[psutil.Process]:
-    """This process's descendants, without the helper that outlives whoever it was started for."""
+    """This process's descendants, without the helper that outlives the process it serves."""
     found = set()
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
@@ -137,4 +137,4 @@ def _watch(reference: weakref.ref[Any]) -> None:
                     future.set_exception(EngineDeadError())
             return
         del client
-        time.sleep(_LOOK)  # vLLM calls nobody back
+        time.sleep(_LOOK)  # vLLM has no callback for this

@@ -278,7 +278,7 @@ class VllmEngine:
                     running[each.lease.name] = each
                 admitted.popleft()
         finally:
-            for each in reversed(admitted):  # whoever took a row first gives it back last
+            for each in reversed(admitted):  # the first to take a row gives it back last
                 each.lease.release(written=False)
         return rejected
 
@@ -374,7 +374,7 @@ class VllmEngine:
         try:
             self._workers.write(lease.writes)
             self._add(lease, prompt, given)
-        except BaseException:  # interrupted, too: nobody else knows of this lease yet
+        except BaseException:  # interrupts too: no other code holds this lease yet
             lease.release(written=False)
             raise
 

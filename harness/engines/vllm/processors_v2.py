@@ -22,7 +22,7 @@ class SamplingProcessor(LogitsProcessor):
         self._slots: dict[int, Drawn] = {}
 
     def add_request(self, req_idx: int, sampling_params: Any) -> bool:
-        """Take over a slot, whoever had it before."""
+        """Take over a slot, also one that another request used before."""
         drawn = drawn_of(sampling_params.extra_args)
         self._slots.pop(req_idx, None)
         if drawn is not None:

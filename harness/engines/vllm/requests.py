@@ -37,7 +37,7 @@ class Refusals:
 
     @cached_property
     def passed(self) -> int:
-        """Routers that every token passes; none in a dense model, of which nobody asks."""
+        """Routers that every token passes; 0 in a dense model, where the number is not used."""
         try:
             return len(self.routers.layers)
         except ModelError:
@@ -111,7 +111,7 @@ def refused(request: Request, why: object) -> Completion:
 
 
 def rejections() -> tuple[type[Exception], ...]:
-    """What vLLM raises for a request that it rejects; its own errors are no `ValueError`s."""
+    """What vLLM raises for a request that it rejects; its own errors are not `ValueError`s."""
     from vllm.exceptions import VLLMValidationError
 
     return ValueError, VLLMValidationError

@@ -14,7 +14,7 @@ class _Held:
 
 
 class RowPool:
-    """Gives neighbouring rows of a table of `rows` to keys. Row 0 belongs to nobody."""
+    """Gives neighbouring rows of a table of `rows` to keys. Row 0 has no owner."""
 
     def __init__(self, rows: int) -> None:
         self._owners: list[str | None] = [""] + [None] * (rows - 1)
@@ -34,7 +34,7 @@ class RowPool:
     def take(self, key: str, length: int = 1) -> tuple[int, bool] | None:
         """The first row of a key, and whether it must be written; None while there is no room.
 
-        Rows that nobody uses any more make room, those used longest ago first.
+        Unused rows make room, those used longest ago first.
         """
         held = self._held.get(key)
         fresh = held is None
@@ -60,7 +60,7 @@ class RowPool:
             self._owners[held.first : held.first + held.length] = [None] * held.length
 
     def clear(self) -> None:
-        """Give up every row that nobody uses."""
+        """Give up every unused row."""
         for key in list(self._held):
             self.forget(key)
 

@@ -101,7 +101,7 @@ class ScoringRun:
         self._note(branch.position)
 
     def ended(self, output: Any) -> Branch | None:
-        """Whose last output this is, if it is anybody's."""
+        """The branch that this output ends; None if it ends none."""
         return self.running.pop(output.request_id, None) if output.finished else None
 
     def take(self, branch: Branch, output: Any, counted: Sequence[int], routers: int) -> None:
@@ -127,7 +127,7 @@ class ScoringRun:
 
 
 def parameters(branch: Branch) -> Any:
-    """The `SamplingParams` of a branch: one token that nobody reads."""
+    """The `SamplingParams` of a branch: one token, which is not read."""
     from vllm import SamplingParams
 
     return SamplingParams(

@@ -15,7 +15,7 @@ from harness.interventions.residual import Residual, Term
 class Steering(Residual):
     """Any number of additions; their order means nothing, and their effects add up.
 
-    A term whose alpha is 0 is no term: requests that differ in it alone are the same request.
+    A term whose alpha is 0 is dropped: requests that differ in it alone are the same request.
     """
 
     kind: Literal["steering"] = "steering"

@@ -31,7 +31,7 @@ def check_enough(workers: int, devices: Sequence[str]) -> None:
 def share_out(devices: Sequence[str], workers: Sequence[WorkerSpec]) -> None:
     """Show each worker its own devices and no others; without devices, nothing is changed.
 
-    Neighbouring ones, as many as there are for everybody, so that an engine may spread over them.
+    Neighbouring ones, the same number for every worker, so that an engine may spread over them.
     The variable is in place before the worker's Python has imported anything of ours, and a worker
     that replaces a killed one is started from the same specification, so on the same device.
     """

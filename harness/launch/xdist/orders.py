@@ -100,7 +100,7 @@ def told_crashed(directory: Path) -> dict[str, str]:
 
 
 def _put(file: Path, document: Mapping[str, Any]) -> None:
-    """Replace a file whole: whoever reads it finds the old one or the new one."""
+    """Replace a file whole: a reader finds the old one or the new one."""
     try:
         write_file(file, json.dumps(document))
     except OSError as error:

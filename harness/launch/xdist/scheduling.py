@@ -106,7 +106,7 @@ class PartScheduling:
         return self.collection[running]
 
     def _give_to_all(self) -> None:
-        """One unit to everybody before anybody has two."""
+        """Give every worker one unit before any worker gets two."""
         for enough in (1, 2):
             for node in self._collected:
                 self._give(node, enough)

@@ -23,7 +23,7 @@ _SEEDS = ("seed", "points.random")
 _LEAST_ORDERED = 3
 #: More curves than this are one bundle of thin lines: a legend would be longer than the plot.
 _MOST_CURVES = 40
-#: More panels than this are a bundle, too: nobody compares them.
+#: More panels than this are a bundle, too: they are too many to compare.
 _MOST_PANELS = 6
 
 

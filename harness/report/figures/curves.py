@@ -32,7 +32,7 @@ def shown_metrics(cases: Sequence[CaseReport]) -> list[str]:
 
 
 def by_dose(report: RunReport, cases: Sequence[CaseReport]) -> list[Dosed]:
-    """The cases on the curves with their doses, ascending: all that are nobody's baseline."""
+    """The cases on the curves with their doses, ascending: all that are not baselines."""
     baselines = report.baselines
     found = [
         (case.dose, case) for case in cases if case.dose is not None and case.id not in baselines

@@ -61,7 +61,7 @@ def identities(report: RunReport) -> list[Family]:
 
 
 def on_models(report: RunReport) -> list[Invariant]:
-    """The invariants that are no case's."""
+    """The invariants that belong to no case."""
     cases = {case.id for case in report.cases}
     return [each for each in report.invariants if each.case not in cases]
 

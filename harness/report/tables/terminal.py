@@ -17,7 +17,7 @@ from harness.report.tables.case_columns import case_columns
 from harness.report.tables.columns import Column, as_table, fitted
 from harness.report.tables.vector_norms import norms_text
 
-#: Columns where nobody says how many there are: a pipe, a file.
+#: Columns where the width is unknown: a pipe, a file.
 WIDTH = 100
 _NUMBER = re.compile(r"\d+")
 

@@ -24,7 +24,7 @@ class ClaimKind:
     __slots__ = ()
 
     FORM: ClassVar[str]
-    """As an error shows to those who wrote it otherwise."""
+    """How it is written, as an error message shows it."""
     PATTERN: ClassVar[str]
     """A regular expression of its text, without `where`."""
     WORDS: ClassVar[tuple[str, ...]] = ()
@@ -41,7 +41,7 @@ class ClaimKind:
 
 
 def level(text: str) -> float:
-    """A level of significance; raises ValueError for what is none."""
+    """A level of significance; raises ValueError for a number that cannot be one."""
     if not 0 < float(text) < 0.5:
         raise ValueError(f"p < {text}; it should lie between 0 and 0.5")
     return float(text)

@@ -2,7 +2,7 @@
 
 Assisted: `{"humaneval_0": {"prompt": "..."}}`. Agentic: `{"humaneval_0": {"message_trace": [...]}}`
 (`trace.py`). Other keys of an entry are not read. A file that is something else is refused whole;
-an entry that lacks its side is left out, to be told by whoever asks for its key.
+an entry that lacks its side is left out, and looking up its key reports that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def read_assisted(path: Path | str) -> dict[str, str]:
     """The user prompt of every assisted sample.
 
     Raises:
-        TaskError: the file cannot be read, is no such file, or is one of agentic traces.
+        TaskError: the file cannot be read, has another form, or is one of agentic traces.
     """
     entries = _entries(path, ASSISTED_FORM)
     traced = next((key for key, entry in entries.items() if "message_trace" in entry), None)
@@ -63,7 +63,7 @@ def read_document(path: Path | str, form: str) -> Any:
     """A JSON file's content.
 
     Raises:
-        TaskError: it cannot be read or is no JSON; `form` says what was expected.
+        TaskError: it cannot be read or is not JSON; `form` says what was expected.
     """
     try:
         return json_value(Path(path).expanduser())

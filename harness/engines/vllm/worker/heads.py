@@ -3,7 +3,7 @@
 A dimension in which queries and keys are 0 adds nothing to a score, and one in which values are 0
 gives 0: padding is exact, whatever the scale, which vLLM is given separately. The rotary kernel
 (0.32, `csrc/cpu/pos_encoding.cpp`) moves bfloat16 numbers eight at a time and ends the process with
-SIGSEGV where half of what is rotated is no multiple of eight; vLLM's own code in torch does the
+SIGSEGV where half of what is rotated is not a multiple of 8; vLLM's own code in torch does the
 same without it. Kernels for GPUs take these sizes as they are. The zoo's heads have 16, 24 and 32
 dimensions.
 """

@@ -3,7 +3,7 @@
 Where there is no Triton for the CPU, every worker looks through the attributes of all modules for
 kernels to exchange (0.32, `triton_utils/dispatcher.py`). It takes `vars(...)` of whatever claims a
 `__dict__`, and llvmlite's `ffi.lib` claims every name: once numba was imported in a process, by
-vLLM's own n-gram speculation or by anybody, no engine started in it any more.
+vLLM's own n-gram speculation or by other code, no engine could start in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def follow() -> None:
-    """Let the search see nothing where an object's `vars` are no mapping; only on a CPU."""
+    """Let the search skip objects whose `vars` are not a mapping; only on a CPU."""
     from vllm.platforms import current_platform
 
     if not current_platform.is_cpu():

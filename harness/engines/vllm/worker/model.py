@@ -254,7 +254,7 @@ class ModelInterventions:
         return {name: torch.cat([part[name] for part in parts]) for name in names}
 
     def forget(self, request: str) -> None:
-        """A request was cancelled: nobody will ask what came of it."""
+        """A request was cancelled: its results will not be asked for."""
         self.registry.forget(request)
         self._ended.pop(request, None)
         self._captured.pop(request, None)

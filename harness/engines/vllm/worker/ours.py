@@ -17,6 +17,6 @@ MODELS: WeakKeyDictionary[nn.Module, ModelInterventions] = WeakKeyDictionary()
 
 
 def settings_of(config: Any) -> dict[str, Any] | None:
-    """What our engine asks of the model of a configuration; None for anybody else's."""
+    """What our engine asks of the model of a configuration; None for a model that is not ours."""
     additional = getattr(config, "additional_config", None)
     return additional.get(SETTINGS) if isinstance(additional, dict) else None

@@ -1,4 +1,4 @@
-"""Classes of transformers that vLLM has changed for itself, made usable again for everybody else.
+"""Classes of transformers that vLLM has changed for itself, made usable again for all other code.
 
 Architectures without code of its own vLLM (0.32) runs through transformers' own modules, whose
 class it decorates for compilation, in place: from then on no instance can be made in this process
