@@ -156,7 +156,11 @@ def requests(config: Any, seed: int = 0) -> list[Request]:
             )
     shuffled = draw.sample(queue, len(queue))
     steered = [each for each in shuffled if isinstance(each.intervention, Steering)]
-    again = [replace(each, draw=7) for each in steered[::4] for _ in range(2)]
+    routed = [each for each in shuffled if isinstance(each.intervention, RouterMask)]
+    again, masked_again = (
+        [replace(each, draw=7) for each in some[::4] for _ in range(2)]
+        for some in (steered, routed)
+    )
     given = sorted(
         (each.intervention for each in steered if each.intervention.terms[0:1]),
         key=lambda intervention: len(intervention.terms[0].given),
@@ -172,7 +176,7 @@ def requests(config: Any, seed: int = 0) -> list[Request]:
         Request((number,), 2 + number % 3, each)
         for number, each in enumerate([*masked, None, *masked, None], start=1)
     ]
-    return [*shuffled, *again, *stepped, *single]
+    return [*shuffled, *again, *stepped, *single, *masked_again]
 
 
 def readings(config: Any, seed: int = 1) -> list[Reading]:
