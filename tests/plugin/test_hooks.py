@@ -532,10 +532,16 @@ def test_a_folder_with_other_things_is_left_alone(project, option):
     assert not (project.path / ".titrate").exists()
 
 
-def test_a_spec_that_the_chosen_engine_does_not_run_is_skipped_by_name(project, monkeypatch):
-    """One engine is chosen for all specs that are there; the others must still run."""
+@pytest.fixture
+def limited(monkeypatch):
+    """An engine that does not run every kind: vLLM, as it would be without policies."""
     able = replace(engine_named("vllm"), mechanisms=frozenset({"residual"}))
     monkeypatch.setitem(registry.engines._loaded, "vllm", able)
+
+
+@pytest.mark.usefixtures("limited")
+def test_a_spec_that_the_chosen_engine_does_not_run_is_skipped_by_name(project):
+    """One engine is chosen for all specs that are there; the others must still run."""
     write_spec(
         project,
         "name: small\nmodel: zoo/moe\ntask: {name: micro_humaneval, limit: 1}\n"
@@ -547,6 +553,7 @@ def test_a_spec_that_the_chosen_engine_does_not_run_is_skipped_by_name(project, 
     assert reason in " ".join(result.outlines).replace("\n", " ")
 
 
+@pytest.mark.usefixtures("limited")
 def test_several_engines_are_an_axis_of_every_spec(project):
     """Collected without an engine: each says for itself what it does not run, or is not here."""
     write_spec(
