@@ -82,6 +82,11 @@ def scored(
     errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
     if len(errors) == len(draws):
         failure = f"every request was refused, first {errors[0]}"
+    elif failed := [draw for draw in draws if draw.completion.finish_reason == "failed"]:
+        failure = (
+            f"{len(failed)} of {len(draws)} requests failed, of which nothing is known, first "
+            f"{failed[0].completion.error}; run again, what is stored is not made again"
+        )
     elif all(draw.completion.finish_reason in ("error", "non_finite") for draw in draws):
         untouched = intervention is None or (baseline is not None and baseline.status == "failed")
         failure = (
