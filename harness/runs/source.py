@@ -11,21 +11,21 @@ from typing import Protocol, TypeAlias
 
 from harness.engines.contract import Asked, Completion, Reply, Request, Scoring
 from harness.interventions.base import Intervention
-from harness.runs.plan import Place, Plan, PlannedCase
+from harness.runs.plan import Address, Plan, PlannedCase
 
-Placed: TypeAlias = tuple[Place, Asked]
+Addressed: TypeAlias = tuple[Address, Asked]
 
 
 class Source(Protocol):
     """A growing source of what is asked, with all that it remembers."""
 
-    def next(self, step: int, observations: Mapping[Place, Reply]) -> Sequence[Placed]:
-        """What to ask at a step, with the places of the replies; nothing where it is finished.
+    def next(self, step: int, observations: Mapping[Address, Reply]) -> Sequence[Addressed]:
+        """What to ask at a step, with the addresses of the replies; nothing where it is finished.
 
         Args:
-            step: 0 for the first one; it stands in the places, too.
-            observations: The replies to the step before by their places, refusals included; empty
-                at step 0.
+            step: 0 for the first one; it stands in the addresses, too.
+            observations: The replies to the step before by their addresses, refusals included;
+                empty at step 0.
         """
 
 
@@ -36,9 +36,9 @@ class CaseSource:
         self._case = case
         self._plan = plan
         self._intervention = intervention
-        self._first: dict[Place, Asked] = {}
+        self._first: dict[Address, Asked] = {}
 
-    def next(self, step: int, observations: Mapping[Place, Reply]) -> Sequence[Placed]:
+    def next(self, step: int, observations: Mapping[Address, Reply]) -> Sequence[Addressed]:
         """As every source."""
         if step == 0:
             self._first = dict(
@@ -49,12 +49,12 @@ class CaseSource:
             return self._read_again(self._case.reader, observations)
         return []
 
-    def _read_again(self, reader: str, observations: Mapping[Place, Reply]) -> list[Placed]:
+    def _read_again(self, reader: str, observations: Mapping[Address, Reply]) -> list[Addressed]:
         """A scoring, by the untouched model of this name, of every completion that has tokens."""
-        found: list[Placed] = []
-        for place, reply in observations.items():
-            request = self._first.get(place)
+        found: list[Addressed] = []
+        for address, reply in observations.items():
+            request = self._first.get(address)
             if isinstance(request, Request) and isinstance(reply, Completion) and reply.tokens:
                 scoring = Scoring(request.prompt, (reply.tokens,), engine=reader)
-                found.append((Place(place.case, place.sample, place.draw, step=1), scoring))
+                found.append((Address(address.case, address.sample, address.draw, step=1), scoring))
         return found
