@@ -9,7 +9,6 @@ from pathlib import Path
 
 from harness.claims.claims import Claims
 from harness.claims.earlier import claims_of, findings_of
-from harness.engines.contract import Scored
 from harness.errors import FieldError, StoreError, TaskError
 from harness.files.given import is_file
 from harness.report.load import load_report
@@ -173,14 +172,8 @@ def _again(result: CaseResult, again: dict[str, CaseResult], verdicts: Verdicts)
         raise StoreError(
             f"{case.id}: its answers are to other samples than {task.name} has now; run it again"
         )
-    read = {
-        (draw.sample, draw.draw): Scored((draw.reference,))
-        for draw in result.draws
-        if draw.reference
-    }
-    new = scored(
-        case, addresses, again.get(result.baseline or ""), result.intervention, verdicts, read
-    )
+    baseline = again.get(result.baseline or "")
+    new = scored(case, addresses, baseline, result.intervention, verdicts, result.replies)
     about_prompts = (each for each in result.warnings if each.startswith(BEGINNINGS))
     new = replace(new, warnings=(*new.warnings, *about_prompts))
     if task.version != result.task_version:
