@@ -63,27 +63,39 @@ def test_every_answer_is_stored_as_it_came_and_found_without_a_server(project):
     assert len(server.asked) == asked
 
 
-def test_a_request_that_failed_is_not_a_wrong_answer_and_the_rest_is_not_asked_again(project):
+def test_a_request_that_failed_is_no_wrong_answer_and_is_asked_again_alone(project):
     with faulty.running(key=KEY) as server:
         server.faults = [lambda *_: False, lambda *_: False, status(500)]
         case = run(experiment(server, concurrency=1))
-        assert (case.status, case.metrics) == ("failed", {})
-        assert "1 of 4 requests failed, of which nothing is known" in case.error
-        assert "the server answered 500: not now; run again" in case.error
+        assert case.status == "complete"
+        assert {metric.n for metric in case.metrics.values()} == {3}
+        (told,) = (each for each in case.warnings if "failed" in each)
+        assert told.startswith("1 of 4 requests failed, and their samples are left out; run again")
+        assert told.endswith("the server answered 500: not now")
         assert len(stored(project)) == 3
         server.asked.clear()
-        assert run(experiment(server)).status == "complete"
+        whole = run(experiment(server))
+        assert {metric.n for metric in whole.metrics.values()} == {4}
         assert len(server.asked) == 2  # the one, and the first question
+
+
+def test_a_case_of_which_every_request_failed_has_failed(project):
+    with faulty.running(key=KEY) as server:
+        server.faults = [lambda *_: False]
+        server.always = status(500)
+        case = run(experiment(server))
+    assert (case.status, case.metrics) == ("failed", {})
+    assert case.error.startswith("every sample has a request that failed, first ")
 
 
 def test_a_spent_budget_keeps_what_was_made(project):
     with faulty.running(key=KEY) as server:
         case = run(experiment(server, concurrency=1, token_limit=150))
-        assert case.status == "failed"
-        assert "engine.token_limit 150" in case.error
         kept = len(stored(project))
         assert 0 < kept < 4
-        assert run(experiment(server, token_limit=2000)).status == "complete"
+        assert case.metrics["exact_match"].n == kept
+        assert any("engine.token_limit 150" in each for each in case.warnings)
+        assert run(experiment(server, token_limit=2000)).metrics["exact_match"].n == 4
 
 
 def test_a_server_that_is_not_there_is_one_line_before_any_sample(project):
