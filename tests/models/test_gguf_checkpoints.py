@@ -19,7 +19,7 @@ from harness.models import gguf_checkpoints
 from harness.models.loading import load, load_config, load_tokenizer, local_files
 from harness.models.reference import check_models, check_reference, hub_file, locate
 from harness.models.routers import router_sites
-from harness.spec import EngineSettings, Experiment, Source, expand
+from harness.spec import EngineSettings, Experiment, SpecSource, expand
 from tests.models.gguf_files import gguf_of
 
 Q8_0 = gguf.GGMLQuantizationType.Q8_0
@@ -210,7 +210,7 @@ def test_a_file_of_another_kind_is_told_with_the_line_of_the_spec(elsewhere):
     (elsewhere / "x.gguf").write_bytes(b"<html>not found")
     experiment = Experiment(name="x", model="./x.gguf", task={"name": "micro_gsm8k"})
     with pytest.raises(SpecError, match=r"model: .*x.gguf: is not a GGUF file, it begins"):
-        check_models(expand(experiment, Source.of(experiment)))
+        check_models(expand(experiment, SpecSource.of(experiment)))
     with pytest.raises(ModelError, match=r"model file ./y.gguf does not exist; give a GGUF file"):
         check_reference("./y.gguf")
     os.mkfifo(elsewhere / "z.gguf")
