@@ -26,14 +26,15 @@ class Answer:
     """What a metric sees of one completion of a sample.
 
     `log_probabilities` are natural, one per token; empty for a request that was refused.
-    `reference` are those of the same tokens under the untouched model that a spec names (its own,
-    or `reference:`), for a metric that needs them; empty where that model could not read them.
+    `correct` is None where the task has no answer to hold it against. `reference` are those of the
+    same tokens under the untouched model that a spec names (its own, or `reference:`), for a metric
+    that needs them; empty where that model could not read them.
     """
 
     tokens: tuple[int, ...]
     text: str
     log_probabilities: tuple[float, ...] = ()
-    correct: bool = False
+    correct: bool | None = False
     parsed: bool = False
     reference: tuple[float, ...] = ()
 

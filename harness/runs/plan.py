@@ -55,7 +55,9 @@ class PlannedCase:
         """The primary metric: the spec's choice, or else the first that the case measures."""
         if self.experiment.metric is not None:
             return self.experiment.metric
-        return self.measure.entries()[0].name if self.measure.reads else self.task.metric
+        if self.measure.reads:
+            return str(self.measure.entries()[0].name)
+        return self.task.metric or next(iter(self.experiment.metrics), "")
 
     @property
     def metrics(self) -> list[str]:
@@ -113,7 +115,7 @@ def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = Fals
     """
     try:
         experiment = case.experiment
-        task = task_of(experiment.task, experiment.prompt.day, unsafe_code=unsafe_code)
+        task = task_of(experiment.task, experiment.prompt, unsafe_code=unsafe_code)
     except FieldError as error:
         raise case.source.locate(error) from error
     except (TaskError, SandboxError) as error:

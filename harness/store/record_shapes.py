@@ -60,7 +60,8 @@ class ScoredShape(TypedDict):
 class DrawShape(TypedDict):
     """A scored completion; `score` is correct, parsed, detail, tool_call, doubt.
 
-    Records of earlier versions have no doubt; only what a second model read has a reference.
+    It is correct, wrong, or None where there was no answer to hold it against. Records of earlier
+    versions have no doubt; only what a second model read has a reference.
     """
 
     sample: Text
@@ -68,7 +69,7 @@ class DrawShape(TypedDict):
     prompt: Text
     completion: CompletionShape
     score: (
-        Annotated[tuple[bool, bool, Text, bool, Doubt], _List]
+        Annotated[tuple[bool | None, bool, Text, bool, Doubt], _List]
         | Annotated[tuple[bool, bool, Text, bool], _List]
     )
     agreement: Natural | None
