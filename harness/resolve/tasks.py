@@ -9,8 +9,8 @@ from functools import cache
 from harness.errors import FieldError
 from harness.spec import Experiment, PromptSettings, TaskSettings
 from harness.tasks.base import Task
+from harness.tasks.by_name import limited, load, read_ids
 from harness.tasks.data.task import own_task
-from harness.tasks.registry import limited, load, read_ids
 
 _USUAL = PromptSettings()
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.tasks.base import Sample
+from harness.tasks.data_files import read_records
 from harness.tasks.hub import hub_records
 from harness.tasks.maths import FIELDS, MathsTask, fault
-from harness.tasks.records import read_records
 
 _HUB_NAME = "openai/gsm8k"
 

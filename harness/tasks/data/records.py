@@ -17,8 +17,8 @@ from harness.errors import FieldError, TaskError
 from harness.spec import TaskSettings
 from harness.spec.task import RecordFields
 from harness.tasks.answers.kind import AnswerKind
+from harness.tasks.data_files import rows_of
 from harness.tasks.hub import hub_records
-from harness.tasks.records import rows_of
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 

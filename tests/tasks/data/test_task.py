@@ -8,8 +8,8 @@ from harness.errors import FieldError, TaskError
 from harness.spec import PromptSettings, TaskSettings
 from harness.tasks.answers import pattern
 from harness.tasks.base import Score
+from harness.tasks.by_name import limited
 from harness.tasks.data.task import own_task
-from harness.tasks.registry import limited
 
 CAPITALS = [
     {"id": "fr", "prompt": "Capital of France?", "answer": "Paris", "level": 1},
