@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from transformers import GenerationConfig
 
-from harness.models.reference import locate
 
-
-def end_tokens(reference: str, config: Any, tokenizer: Any) -> frozenset[int]:
-    """Ids that end a sequence of a model, found without its weights."""
+def end_tokens(source: Path | str, config: Any, tokenizer: Any) -> frozenset[int]:
+    """Ids that end a sequence of a model, whose folder or Hugging Face id is `source`."""
     try:
-        configured = GenerationConfig.from_pretrained(str(locate(reference))).eos_token_id
+        configured = GenerationConfig.from_pretrained(source).eos_token_id
     except OSError:  # a checkpoint without generation_config.json
         configured = GenerationConfig.from_model_config(config).eos_token_id
     ids = [configured] if isinstance(configured, int) else list(configured or [])

@@ -11,7 +11,7 @@ from harness.engines.served.answers import Answer
 from harness.engines.served.client import Call
 from harness.errors import ModelError, RequestError
 from harness.models.end_tokens import end_tokens
-from harness.models.loading import context_of, load_config, load_tokenizer
+from harness.models.loading import context_of, descriptions, load_config, load_tokenizer
 
 #: What a server is asked before anything else, to see that it reads what we read.
 PROBE = "How many legs do 3 cats and 2 birds have?"
@@ -63,7 +63,7 @@ class Known:
         context = context_of(config)
         return cls(
             tokenizer,
-            end_tokens(reference, config, tokenizer),
+            end_tokens(descriptions(reference), config, tokenizer),
             context if longest is None else min(context, longest),
             int(config.get_text_config().vocab_size),
         )
