@@ -106,6 +106,8 @@ class Asks:
             its `engine` names, "" being the run's own model.
         most: How many these are, of each completion (of each sample, if early) at most.
         early: Whether it needs no completions: it is asked together with them then.
+        again: The same, once more, because of the replies, which `seen` has then. What comes of it
+            stands behind them. Not for what is early.
         reference: Whether it asks the model that the spec names as its `reference:`.
         engines: Further engines by the names that its requests give; such a name says what the
             engine is, as two metrics may ask the same one.
@@ -114,6 +116,7 @@ class Asks:
     ask: Callable[[Seen, Asker], Sequence[Asked]]
     most: int = 1
     early: bool = False
+    again: Callable[[Seen, Asker], Sequence[Asked]] | None = None
     reference: bool = False
     engines: Mapping[str, Opening] = field(default_factory=dict)
 

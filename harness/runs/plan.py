@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from harness import registry
-from harness.engines.contract import Asked, Request, SamplingRules, Scoring, Stop
+from harness.engines.contract import Asked, Reply, Request, SamplingRules, Scoring, Stop
 from harness.errors import FieldError, MetricError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer, Asker, MetricEntry, Opening, Seen
@@ -237,8 +237,10 @@ class Plan:
         answers: Sequence[Answer] = (),
         *,
         early: bool = False,
+        replies: Mapping[str, Sequence[Reply]] | None = None,
     ) -> Iterator[tuple[Address, Asked]]:
-        """What a case's metrics ask of a sample, together with its completions or because of them.
+        """What a case's metrics ask of a sample: together with its completions, because of them, or
+        because of the `replies` to that, by the metrics' names.
 
         A metric that finds nothing to ask of it says so when its value is wanted.
         """
@@ -246,12 +248,17 @@ class Plan:
         for entry in case.counted:
             if entry.asks is None or entry.asks.early != early or isinstance(prompt, str):
                 continue
+            came = tuple((replies or {}).get(entry.name, ()))
+            ask = entry.asks.ask if replies is None else entry.asks.again
+            if ask is None:
+                continue
+            step = 0 if early else 1 if replies is None else 2
             asker = Asker(self.tokenizer, prompt, intervention, case.reference)
-            seen = case.seen(sample, self.prompt_text(case, sample), answers=tuple(answers))
+            text = self.prompt_text(case, sample)
+            seen = case.seen(sample, text, answers=tuple(answers), replies=came)
             with suppress(MetricError):
-                for number, asked in enumerate(entry.asks.ask(seen, asker)):
-                    address = Address(case.id, sample.id, number, int(not early), entry.name)
-                    yield address, asked
+                for number, asked in enumerate(ask(seen, asker), start=len(came)):
+                    yield Address(case.id, sample.id, number, step, entry.name), asked
 
     def scored(self, case: PlannedCase, sample: Sample) -> Any:
         """What a case's measure asks of a sample, or in text why that is nothing; the conditions of
