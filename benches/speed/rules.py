@@ -37,7 +37,7 @@ ROWS = 64
 CONTEXT = 64
 LAYERS = 28
 REPETITIONS = 3
-DRAWING = 16
+DRAWING = 3
 """Rows that are drawn at once, as the engine does with a vocabulary of this size on a CPU."""
 
 

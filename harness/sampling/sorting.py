@@ -1,4 +1,4 @@
-"""Sorting a vocabulary. On a CPU numpy sorts floats without their indices 30 times faster."""
+"""Sorting a vocabulary. On a CPU numpy sorts numbers without indices 15 to 30 times as fast."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_INDEX_BITS = 32
 
 
 def descending(values: Tensor) -> Tensor:
@@ -20,6 +22,13 @@ def descending(values: Tensor) -> Tensor:
 
 def order(values: Tensor) -> Tensor:
     """For every row of [R, V] the indices of its values in ascending order, the first of equals
-    first.
+    first. The values are float32 and not negative, so that their bits are ordered as they are.
     """
-    return values.sort(dim=-1, stable=True).indices
+    if values.device.type != "cpu":
+        return values.sort(dim=-1, stable=True).indices
+    import numpy as np
+    import torch
+
+    bits = values.view(torch.int32).long() << _INDEX_BITS
+    sorted_ = np.sort((bits | torch.arange(values.shape[-1])).numpy(), axis=-1)
+    return torch.from_numpy(sorted_) & (2**_INDEX_BITS - 1)

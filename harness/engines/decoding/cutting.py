@@ -76,6 +76,11 @@ def _index(rows: Sequence[int], like: torch.Tensor) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.int64, device=like.device)
 
 
+def _only(kept: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Logits with -inf for tokens that are not kept."""
+    return torch.where(kept, logits, -torch.inf)
+
+
 def _changed(logits: torch.Tensor, acting: Acting, states: dict[str, torch.Tensor]) -> torch.Tensor:
     """Logits under one rule that does not count."""
     rule, rows = acting.rule, acting.rows
@@ -85,7 +90,7 @@ def _changed(logits: torch.Tensor, acting: Acting, states: dict[str, torch.Tenso
         own, new = rule.apply(own, acting.values, rows_of(kept, rows))
         states[rule.name] = put(kept.clone(), rows, new)
     elif isinstance(rule, MaskRule):
-        own = own.masked_fill(~rule.apply(own, acting.values), -torch.inf)
+        own = _only(rule.apply(own, acting.values), own)
     else:
         assert isinstance(rule, LogitsRule)
         own = rule.apply(own, acting.values)
@@ -101,14 +106,14 @@ def _counted(logits: torch.Tensor, group: Sequence[Acting]) -> torch.Tensor:
     own = rows_of(logits, rows)
     ordered = descending(own)
     kept = torch.full((len(rows),), own.shape[-1], device=own.device)
-    left, ranks = ordered, torch.arange(own.shape[-1], device=own.device)
+    left, ranks = ordered, torch.arange(own.shape[-1], dtype=torch.int32, device=own.device)
     for position, each in enumerate(group):
         within = [bisect_left(rows, row) for row in each.rows]
         counts = _count(each, rows_of(left, within))
         kept = put(kept, within, counts.minimum(rows_of(kept, within)))
         if position + 1 < len(group):
-            left = left.masked_fill(ranks >= kept[:, None], -torch.inf)
-    return put(logits, rows, own.masked_fill(~_first(own, ordered, kept), -torch.inf))
+            left = _only(ranks < kept.int()[:, None], left)
+    return put(logits, rows, _only(_first(own, ordered, kept), own))
 
 
 def _cut_together(logits: torch.Tensor, cuts: Sequence[Acting]) -> torch.Tensor:
@@ -132,7 +137,7 @@ def _cut_together(logits: torch.Tensor, cuts: Sequence[Acting]) -> torch.Tensor:
     # Typical may leave what others cut: then nothing is left but the best.
     empty = ~kept.any(dim=-1)
     kept |= empty[:, None] & (own == own.amax(dim=-1, keepdim=True))
-    return put(logits, rows, own.masked_fill(~kept, -torch.inf))
+    return put(logits, rows, _only(kept, own))
 
 
 def _count(acting: Acting, ordered: torch.Tensor) -> torch.Tensor:
