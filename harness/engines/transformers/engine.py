@@ -2,7 +2,7 @@
 
 `generate` keeps a fixed number of slots busy: as sequences end, waiting ones take their slots, so
 that a sweep's conditions share every forward pass. `score` and `forward` read given tokens, in
-padded batches. See `slots.py` for the cache, `decoding.py` for the loop, `scoring.py` for scores,
+padded batches. See `slots.py` for the cache, `loop.py` for the loop, `scoring.py` for scores,
 `row_interventions.py` for what is done to the rows.
 """
 
@@ -32,10 +32,11 @@ from harness.engines.decoding.rounds import in_rounds, parted, rows_of
 from harness.engines.decoding.rules import initial_states
 from harness.engines.scoring import check_scoring
 from harness.engines.transformers.attention import attention_implementation
-from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.experts import experts_as, experts_implementation
+from harness.engines.transformers.loop import DecodingRun
 from harness.engines.transformers.passes import Work
 from harness.engines.transformers.prefixes import BLOCK, prefix_key
+from harness.engines.transformers.products import packed_products, products_implementation
 from harness.engines.transformers.reading import read
 from harness.engines.transformers.readout import Readout
 from harness.engines.transformers.row_interventions import InterventionSet
@@ -108,6 +109,7 @@ class TransformersEngine:
             "dtype": str(self.loaded.model.dtype).removeprefix("torch."),
             "attention": attention_implementation(self.loaded.model),
             "experts": experts_implementation(self.loaded.model, strict=self._strict) or "none",
+            "products": products_implementation(self.loaded.model),
             "precision": torch.get_float32_matmul_precision(),
             "kernels": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
@@ -118,6 +120,8 @@ class TransformersEngine:
         if self._strict:
             slots, columns = self._fixed_shape()
             settings["geometry"] = f"{slots} rows, {columns} columns"
+        if self.loaded.quantisation:
+            settings["quantisation"] = f"{self.loaded.quantisation}, dequantised"
         return settings
 
     @property
@@ -188,12 +192,12 @@ class TransformersEngine:
                 yield position, Scored(error=str(error))
             else:
                 accepted.append((position, scoring))
-        with experts_as(self.loaded.model, strict=self._strict):
+        with experts_as(self.loaded.model, strict=self._strict), packed_products(self.loaded.model):
             yield from score(self.loaded, accepted, apart=self._strict, watch=self.watch)
 
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
         """Yield `(position, activations)`; an impossible reading raises `RequestError`."""
-        with experts_as(self.loaded.model, strict=self._strict):
+        with experts_as(self.loaded.model, strict=self._strict), packed_products(self.loaded.model):
             yield from read(self.loaded, list(readings))
 
     def readout(self, hidden: torch.Tensor) -> torch.Tensor:
