@@ -30,5 +30,6 @@ def order(values: Tensor) -> Tensor:
     import torch
 
     bits = values.view(torch.int32).long() << _INDEX_BITS
-    sorted_ = np.sort((bits | torch.arange(values.shape[-1])).numpy(), axis=-1)
-    return torch.from_numpy(sorted_) & (2**_INDEX_BITS - 1)
+    packed = (bits | torch.arange(values.shape[-1])).numpy()
+    sorted_: Tensor = torch.from_numpy(np.sort(packed, axis=-1))
+    return sorted_ & (2**_INDEX_BITS - 1)
