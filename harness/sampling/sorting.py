@@ -31,5 +31,5 @@ def order(values: Tensor) -> Tensor:
 
     bits = values.view(torch.int32).long() << _INDEX_BITS
     packed = (bits | torch.arange(values.shape[-1])).numpy()
-    sorted_: Tensor = torch.from_numpy(np.sort(packed, axis=-1))
-    return sorted_ & (2**_INDEX_BITS - 1)
+    indices: Tensor = torch.from_numpy(np.sort(packed, axis=-1)) & (2**_INDEX_BITS - 1)
+    return indices
