@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.errors import FieldError, ModelError
 from harness.files.given import is_file, is_folder
 from harness.models import zoo
-from harness.spec import Case, Experiment, Source
+from harness.spec import Case, Experiment, SpecSource
 
 
 def is_local(reference: str) -> bool:
@@ -70,7 +70,7 @@ def check_models(cases: Iterable[Case]) -> None:
         check_model(case.experiment, case.source)
 
 
-def check_model(experiment: Experiment, source: Source) -> None:
+def check_model(experiment: Experiment, source: SpecSource) -> None:
     """Raise `SpecError`, with its line, for an experiment whose model is not there."""
     for field, model in (("model", experiment.model), ("reference", experiment.reference)):
         try:

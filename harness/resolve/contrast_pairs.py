@@ -26,7 +26,7 @@ from harness.spec.intervention import PairSection
 from harness.tasks import code, gsm8k, maths, micro_gsm8k, micro_humaneval
 from harness.tasks.base import Style, Task
 from harness.tasks.contrast import ContrastPair, answer_pairs, read_pairs, style_pairs
-from harness.tasks.records import read_records
+from harness.tasks.data_files import read_records
 
 #: Names that are not paths: each has a table row in docs/steering.md.
 BUILT_IN = ("styles", "answers")

@@ -8,7 +8,7 @@ from functools import cache
 
 from harness.spec import TaskSettings
 from harness.tasks.base import Task
-from harness.tasks.registry import load, read_ids
+from harness.tasks.by_name import load, read_ids
 
 
 def task_of(settings: TaskSettings, day: date | None = None, *, unsafe_code: bool = False) -> Task:

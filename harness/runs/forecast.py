@@ -116,7 +116,7 @@ def _counted(
     missing: list[Asked] = []
     stored = 0
     lengths: list[int] = []
-    for request in plan.places:
+    for request in plan.addresses:
         known = engine.known and not isinstance(request.intervention, _Unmeasured)
         key = key_of(engine.fingerprint, request.key()) if known else None
         answer = None if store is None or key is None else store.reply(key, request)
@@ -138,8 +138,8 @@ def _counted(
     return Forecast(
         model=cases[0].experiment.model,
         cases=len(cases),
-        asked=sum(len(places) for places in plan.places.values()),
-        requests=len(plan.places),
+        asked=sum(len(addresses) for addresses in plan.addresses.values()),
+        requests=len(plan.addresses),
         stored=stored,
         loads=bool(missing or unmeasured or readings),
         readings=readings,

@@ -23,7 +23,7 @@ from harness.search.splits import Splits, split
 from harness.search.study import default_storage, pruner_of, sampler_for
 from harness.search.training import PairSet, check_train, joined, pair_sets
 from harness.search.treatment import treatment, with_pairs
-from harness.spec import Case, Experiment, Source, load
+from harness.spec import Case, Experiment, SpecSource, load
 from harness.spec.measure import measure_named
 from harness.spec.search import SearchSettings, SplitSettings
 from harness.spec.suggestion import suggestion
@@ -54,7 +54,7 @@ class Setup:
         return self.space.base.name
 
 
-def read_search(spec: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Source]:
+def read_search(spec: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, SpecSource]:
     """A spec that has a section `search`; raises `SpecError` for one that cannot be searched."""
     experiment, source = load(spec, overrides)
     try:
@@ -71,7 +71,7 @@ def unmet_by(spec: Path, overrides: Sequence[str] = ()) -> str | None:
 
 
 def set_up(
-    experiment: Experiment, source: Source, root: Path, *, unsafe_code: bool = False
+    experiment: Experiment, source: SpecSource, root: Path, *, unsafe_code: bool = False
 ) -> Setup:
     """Check a search and deal its samples out; loads no weights.
 
@@ -88,7 +88,7 @@ def set_up(
         raise source.locate(FieldError("model", str(error))) from error
 
 
-def _set_up(experiment: Experiment, source: Source, root: Path, *, unsafe_code: bool) -> Setup:
+def _set_up(experiment: Experiment, source: SpecSource, root: Path, *, unsafe_code: bool) -> Setup:
     settings = experiment.search
     assert settings is not None
     load_config(experiment.model)
@@ -167,7 +167,7 @@ def _capped(sizes: SplitSettings, limit: int | None) -> SplitSettings:
 def _metric(
     settings: SearchSettings,
     experiment: Experiment,
-    source: Source,
+    source: SpecSource,
     task: Task,
     *,
     unsafe_code: bool,

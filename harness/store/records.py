@@ -16,9 +16,9 @@ from harness.engines.contract import Completion, Reply, Scored
 from harness.errors import StoreError, TitrateError
 from harness.files.portable import local, portable
 from harness.interventions.kind import intervention_from
-from harness.spec import Case, Experiment, Source
+from harness.spec import Case, Experiment, SpecSource
 from harness.spec.form import resolved
-from harness.spec.source import Origin
+from harness.spec.origins import Origin
 from harness.store import record_shapes as shapes
 from harness.store.journal import Format, Line, encoded, lines, unusable
 from harness.store.results import (
@@ -345,13 +345,13 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
     }
 
 
-def _case_from(value: shapes.CaseShape, around: Source | None = None) -> Case:
+def _case_from(value: shapes.CaseShape, around: SpecSource | None = None) -> Case:
     choices = value["choices"]
     if value["places"] is not None:
         origins = tuple(
             (name, Origin(text, local(folder))) for name, text, folder in value["places"]
         )
-        source = Source(value["file"], origins, choices)
+        source = SpecSource(value["file"], origins, choices)
     elif around is None:
         raise ValueError("a case without its places in a spec")
     else:

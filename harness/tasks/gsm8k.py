@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from harness.errors import TaskError
 from harness.tasks.base import Sample
+from harness.tasks.data_files import read_records
 from harness.tasks.maths import FIELDS, MathsTask, fault
-from harness.tasks.records import read_records
 
 _HUB_NAME = "openai/gsm8k"
 

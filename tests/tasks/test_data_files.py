@@ -3,7 +3,7 @@ import gzip
 import pytest
 
 from harness.errors import TaskError
-from harness.tasks.records import read_records
+from harness.tasks.data_files import read_records
 
 GOOD = '{"question": "a\u2028b", "answer": "c", "extra": 1}'
 
@@ -81,6 +81,6 @@ def test_a_file_that_only_claims_to_be_parquet_is_refused(tmp_path):
 
 
 def test_parquet_without_its_library_names_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.tasks.records.find_spec", lambda _: None)
+    monkeypatch.setattr("harness.tasks.data_files.find_spec", lambda _: None)
     with pytest.raises(TaskError, match=r"pip install 'pytest-titrate\[parquet\]'"):
         read_records(tmp_path / "a.parquet", ("question",))

@@ -98,7 +98,7 @@ class Heart:
 
 
 @dataclass
-class Watch:
+class Orphans:
     """Finds the running trials of dead workers, and puts them back into the queue.
 
     Args:

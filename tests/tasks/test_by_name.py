@@ -2,7 +2,7 @@ import pytest
 
 from harness import registry
 from harness.errors import FieldError
-from harness.tasks.registry import load, read_ids
+from harness.tasks.by_name import load, read_ids
 
 
 @pytest.mark.parametrize("name", ["micro_humaneval", "micro_gsm8k", "humaneval"])

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from harness.errors import TaskError
 from harness.models.loading import load_tokenizer
+from harness.tasks.by_name import load
 from harness.tasks.conversations import code_reference
 from harness.tasks.pairs.align import Aligner
-from harness.tasks.pairs.build import pairs_from_files, pairs_from_task
-from harness.tasks.registry import load
+from harness.tasks.pairs.making import pairs_from_files, pairs_from_task
 from tests.tasks.pairs.small import MARKER, assisted_prompt, record, trace
 
 TOKENIZER = load_tokenizer("zoo/moe")

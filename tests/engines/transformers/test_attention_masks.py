@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.transformers.masks import AttentionMasks
+from harness.engines.transformers.attention_masks import AttentionMasks
 
 
 def masks(**text) -> AttentionMasks:

@@ -21,8 +21,8 @@ from markupsafe import Markup
 
 from harness.metrics.column import column_of
 from harness.report.figures.plotted import SIGNIFICANT
-from harness.report.page.facts import attention, facts, verdicts
 from harness.report.page.findings import findings, is_significant
+from harness.report.page.head import attention, facts, verdicts
 from harness.report.page.identities import identities
 from harness.report.page.samples import ROW, embed
 from harness.report.page.view import labels, view

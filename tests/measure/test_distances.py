@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.measure.divergence import jensen_shannon, total_variation
+from harness.measure.distances import jensen_shannon, total_variation
 
 LOGITS = st.lists(st.floats(-300, 300, width=32), min_size=6, max_size=6)
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 
 from harness.report.page import page
-from harness.report.page.document import _SCRIPTS
+from harness.report.page.html import _SCRIPTS
 from harness.report.tables.case_columns import interval
 from harness.report.write import records
 from tests.report.small_run import METRIC, sweep

@@ -15,7 +15,7 @@ from harness.engines.contract import Completion, SamplingRules
 from harness.interventions.base import Intervention
 from harness.runs.agreement import agreed
 from harness.runs.counting import Counted, count, described
-from harness.runs.plan import Place, PlannedCase
+from harness.runs.plan import Address, PlannedCase
 from harness.store.results import CaseResult, CaseStatus, DrawResult, Replies, SampleMetrics
 from harness.store.verdicts import Verdicts
 from harness.tasks.base import Score
@@ -33,7 +33,7 @@ _SHOWN = 3
 
 def scored(
     case: PlannedCase,
-    completions: Sequence[tuple[Place, str, Completion]],
+    completions: Sequence[tuple[Address, str, Completion]],
     baseline: CaseResult | None,
     intervention: Intervention | None,
     verdicts: Verdicts | None = None,
@@ -41,7 +41,7 @@ def scored(
 ) -> CaseResult:
     """Score a complete case and compare its tokens with the baseline's.
 
-    `completions` are `(place, prompt, completion)` in the order of samples and draws. What
+    `completions` are `(address, prompt, completion)` in the order of samples and draws. What
     `verdicts` know is not judged again; by default nothing is known. `replies` are what came back
     for what metrics have asked. A scorer that breaks, a case whose every request was refused, one
     whose every completion ended in logits that are not finite, and one of whose primary metric no
@@ -54,28 +54,28 @@ def scored(
         scores = (verdicts or Verdicts()).score(
             case.task,
             [
-                (case.task.by_id[place.sample], style, opened_by(prompt) + completion.text)
-                for place, prompt, completion in completions
+                (case.task.by_id[address.sample], style, opened_by(prompt) + completion.text)
+                for address, prompt, completion in completions
             ],
         )
     except Exception as error:
         failure = f"scoring: {described(error)}"
         scores = [Score(correct=False, parsed=False, detail=failure)] * len(completions)
-    reference = {} if baseline is None else _tokens_by_place(baseline)
+    reference = {} if baseline is None else _tokens_by_address(baseline)
     draws = tuple(
         DrawResult(
-            sample=place.sample,
-            draw=place.draw,
+            sample=address.sample,
+            draw=address.draw,
             prompt=prompt,
             completion=completion,
             score=score if completion.error is None else _unanswered(completion.error),
             agreement=(
                 None
-                if (place.sample, place.draw) not in reference
-                else agreed(completion.tokens, reference[place.sample, place.draw])
+                if (address.sample, address.draw) not in reference
+                else agreed(completion.tokens, reference[address.sample, address.draw])
             ),
         )
-        for (place, prompt, completion), score in zip(completions, scores, strict=True)
+        for (address, prompt, completion), score in zip(completions, scores, strict=True)
     )
     errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
     if len(errors) == len(draws):
@@ -209,7 +209,7 @@ def _doubts(draws: Sequence[DrawResult]) -> Iterator[str]:
             )
 
 
-def _tokens_by_place(result: CaseResult) -> dict[tuple[str, int], tuple[int, ...]]:
+def _tokens_by_address(result: CaseResult) -> dict[tuple[str, int], tuple[int, ...]]:
     return {(draw.sample, draw.draw): draw.completion.tokens for draw in result.draws}
 
 

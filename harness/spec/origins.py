@@ -24,7 +24,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SpecSource:
     """Places by dotted field, `axes.intervention.count[2]` being the third value of an axis.
 
     A tuple rather than a mapping: it is hashed, pickled to workers and shared by all cases, and
@@ -37,11 +37,11 @@ class Source:
     """Axes that a case has fixed, with the position of the chosen value."""
 
     @classmethod
-    def of(cls, experiment: Experiment) -> Source:
+    def of(cls, experiment: Experiment) -> SpecSource:
         """The source of an experiment that was written in Python: its name stands for a file."""
         return cls("", (("", Origin(f"experiment {experiment.name}", str(Path.cwd()))),))
 
-    def choosing(self) -> Callable[[tuple[tuple[str, int], ...]], Source]:
+    def choosing(self) -> Callable[[tuple[tuple[str, int], ...]], SpecSource]:
         """What gives the source of the case in which axes have their values at some positions.
 
         The origins of all other values of axes are left out of it: every case is recorded with its
@@ -57,7 +57,7 @@ class Source:
             else:
                 chosen[value["axis"], int(value["position"])].append((name, origin))
 
-        def source(choices: tuple[tuple[str, int], ...]) -> Source:
+        def source(choices: tuple[tuple[str, int], ...]) -> SpecSource:
             own = (each for choice in choices for each in chosen.get(choice, ()))
             return replace(self, origins=(*everywhere, *own), choices=choices)
 

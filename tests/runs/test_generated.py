@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from harness.engines.contract import Completion
-from harness.runs.plan import Place
-from harness.runs.scoring import scored
+from harness.runs.generated import scored
+from harness.runs.plan import Address
 from harness.sandbox import limits
 from harness.tasks.micro_humaneval import MicroHumanEval
 from tests.runs.small import cases
@@ -15,7 +15,7 @@ from tests.runs.small import cases
 def result_of(case, texts):
     completions = [
         (
-            Place(case.id, sample.id, 0),
+            Address(case.id, sample.id, 0),
             "prompt",
             Completion(tokens=(1,), text=text, finish_reason="stop"),
         )

@@ -12,9 +12,9 @@ from harness.engines.declared import Declared, Steered
 from harness.errors import FieldError
 from harness.resolve.needs import needs_of
 from harness.search.final import best_spec
-from harness.search.needs import needs_of_space
 from harness.search.space import Space, space_of
-from harness.spec import Experiment, Source, expand, load
+from harness.search.space_needs import needs_of_space
+from harness.spec import Experiment, SpecSource, expand, load
 
 SITES = ["block", "attention", "mlp"]
 CONDITION = {"kind": "cosine", "threshold": 0.5}
@@ -100,7 +100,7 @@ def space_over(intervention, dimensions):
         "intervention": intervention,
         "search": {"space": dimensions, "splits": {"validation": 1, "test": 1}},
     }
-    return space_of(Experiment.model_validate(values), Source())
+    return space_of(Experiment.model_validate(values), SpecSource())
 
 
 def everything(space: Space) -> list[Experiment]:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from harness.errors import TaskError
-from harness.tasks.pairs.masks import read_mask
+from harness.tasks.pairs.points import read_mask
 
 POINTS = ((45, 3), (46, 3), (46, 17))
 

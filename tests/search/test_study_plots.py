@@ -10,7 +10,13 @@ import pytest
 from matplotlib.image import imread
 
 from harness.search.artefacts import trials_frame
-from harness.search.plots import heatmap, history, importance, parallel_coordinates, plot_files
+from harness.search.study_plots import (
+    heatmap,
+    history,
+    importance,
+    parallel_coordinates,
+    plot_files,
+)
 
 
 def study_of(trials, direction="maximize"):

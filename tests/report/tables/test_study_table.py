@@ -8,7 +8,7 @@ import json
 import pandas as pd
 
 from harness.report.build import build
-from harness.report.tables.paired_summary import COLUMNS, paired_summaries, summary_files
+from harness.report.tables.study_table import COLUMNS, paired_summaries, summary_files
 from tests.report.small_run import cases_of, first, result_of, sweep
 
 

@@ -10,8 +10,7 @@ import math
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -26,7 +25,7 @@ from harness.engines.transformers.ordering import Queued
 from harness.engines.transformers.passes import Passes, Work, padded
 from harness.engines.transformers.products import packed_products
 from harness.engines.transformers.prompts import read_prompts
-from harness.engines.transformers.residents import Sequence
+from harness.engines.transformers.residents import Resident
 from harness.engines.transformers.stage import Stage
 from harness.models.loading import LoadedModel
 
@@ -43,7 +42,7 @@ class DecodingRun:
     def __init__(
         self,
         loaded: LoadedModel,
-        queue: SequenceOf[Queued],
+        queue: Sequence[Queued],
         stage: Stage,
         work: Work,
         *,
@@ -136,14 +135,14 @@ class DecodingRun:
         logits = read_prompts(self._passes, fresh, strict=self._strict)
         return self._advance_readers(fresh, logits)
 
-    def _read_anew(self, outgrown: list[Sequence]) -> _Ended:
+    def _read_anew(self, outgrown: list[Resident]) -> _Ended:
         """Compute all columns of running sequences again, under the rotary regime they are in."""
         for sequence in outgrown:
             self._stage.residents.restart(sequence, self._stage.rotary.regime_of(sequence))
         parts = [read_prompts(self._passes, [each], strict=self._strict) for each in outgrown]
         return self._advance_readers(outgrown, torch.cat(parts))
 
-    def _advance_readers(self, sequences: list[Sequence], logits: torch.Tensor) -> _Ended:
+    def _advance_readers(self, sequences: list[Resident], logits: torch.Tensor) -> _Ended:
         """Let others share what was read, and draw the tokens after it."""
         for sequence in sequences:
             sequence.length = sequence.total
@@ -175,7 +174,7 @@ class DecodingRun:
         self._draft_length.observe_pass(tokens.numel(), time.perf_counter() - started)
         return ended
 
-    def _drafts(self, running: list[Sequence]) -> list[tuple[int, ...]]:
+    def _drafts(self, running: list[Resident]) -> list[tuple[int, ...]]:
         """What to propose for each row; nothing where a wider step costs more than it saves."""
         nothing: list[tuple[int, ...]] = [()] * len(running)
         if self._siblings is None:
@@ -201,14 +200,14 @@ class DecodingRun:
         most = _MOST_LOGITS.get(self._device.type, _MOST_LOGITS_ELSEWHERE)
         return max(0, min(LONGEST, most // (len(self._stage.running) * self._vocabulary) - 1))
 
-    def _fitting(self, sequence: Sequence) -> int:
+    def _fitting(self, sequence: Resident) -> int:
         """Tokens that may be drafted before a sequence has to be read anew."""
         return self._stage.rotary.room(sequence) - 1
 
     def _advance(
         self,
-        sequences: SequenceOf[Sequence],
-        drafts: SequenceOf[SequenceOf[int]],
+        sequences: Sequence[Resident],
+        drafts: Sequence[Sequence[int]],
         logits: torch.Tensor,
         drawing: Drawing,
     ) -> _Ended:
@@ -223,7 +222,7 @@ class DecodingRun:
             logits, slots, lambda: torch.tensor(generated)[:, None] + columns
         )
         drawn = drawing.draw(logits, generated, [sequence.states for sequence in sequences])
-        ended: list[tuple[Sequence, FinishReason]] = []
+        ended: list[tuple[Resident, FinishReason]] = []
         for row, (sequence, draft) in enumerate(zip(sequences, drafts, strict=True)):
             before = len(sequence.tokens)
             reason = self._take(sequence, draft, drawn.tokens[row], drawn.log_probabilities[row])
@@ -246,10 +245,10 @@ class DecodingRun:
 
     def _take(
         self,
-        sequence: Sequence,
-        draft: SequenceOf[int],
-        tokens: SequenceOf[int],
-        scores: SequenceOf[float],
+        sequence: Resident,
+        draft: Sequence[int],
+        tokens: Sequence[int],
+        scores: Sequence[float],
     ) -> FinishReason | None:
         """Append chosen tokens as far as the draft was right; the reason if the sequence ends."""
         for index in range(len(draft) + 1):
@@ -264,7 +263,7 @@ class DecodingRun:
                 break
         return None
 
-    def _end(self, sequence: Sequence, reason: FinishReason) -> Completion:
+    def _end(self, sequence: Resident, reason: FinishReason) -> Completion:
         """Free a sequence's slot and say what came of it."""
         stage = self._stage
         counts = stage.interventions.counts(sequence.slot, sequence.length)

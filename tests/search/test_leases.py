@@ -8,8 +8,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from harness.search.leases import WORKER, Heart, Orphans, Worker
 from harness.search.study import open_storage
-from harness.search.workers import WORKER, Heart, Watch, Worker
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_worker_is_told_from_one_of_the_same_number():
 def test_a_dead_workers_trial_is_queued_again_as_it_was(study, storage):
     drawn = begun(study, killed())
     mine = begun(study, Worker.this())
-    assert Watch(study, storage).queue_again() == [0]
+    assert Orphans(study, storage).queue_again() == [0]
     assert states(study) == [TrialState.WAITING, TrialState.RUNNING]
     again = study.ask()
     assert (again.number, again.suggest_float("x", 0, 1)) == (0, drawn)
@@ -73,14 +73,14 @@ def test_a_dead_workers_trial_is_queued_again_as_it_was(study, storage):
 def test_a_finished_trial_is_left_alone(study, storage):
     begun(study, killed())
     study.tell(0, 1.0)
-    assert Watch(study, storage).queue_again() == []
+    assert Orphans(study, storage).queue_again() == []
     assert states(study) == [TrialState.COMPLETE]
 
 
 def test_a_worker_elsewhere_is_dead_when_its_count_stands_still(study, storage):
     elsewhere = Worker("elsewhere", 1, 1)
     begun(study, elsewhere)
-    patient, hasty = Watch(study, storage, lease=3600), Watch(study, storage, lease=-1)
+    patient, hasty = Orphans(study, storage, lease=3600), Orphans(study, storage, lease=-1)
     study.set_user_attr(f"beats of {elsewhere}", 1)
     assert patient.queue_again() == []
     assert patient.queue_again() == []
@@ -90,7 +90,7 @@ def test_a_worker_elsewhere_is_dead_when_its_count_stands_still(study, storage):
 def test_a_worker_elsewhere_that_beats_is_alive(study, storage):
     elsewhere = Worker("elsewhere", 1, 1)
     begun(study, elsewhere)
-    watch = Watch(study, storage, lease=1e-9)
+    watch = Orphans(study, storage, lease=1e-9)
     for count in range(4):
         study.set_user_attr(f"beats of {elsewhere}", count)
         assert watch.queue_again() == []
@@ -99,15 +99,15 @@ def test_a_worker_elsewhere_that_beats_is_alive(study, storage):
 
 def test_an_unsigned_trial_is_given_time(study, storage):
     begun(study, None)
-    assert Watch(study, storage, lease=3600).queue_again() == []
-    assert Watch(study, storage, lease=-1).queue_again() == [0]
+    assert Orphans(study, storage, lease=3600).queue_again() == []
+    assert Orphans(study, storage, lease=-1).queue_again() == [0]
 
 
 def test_what_is_released_is_queued_and_what_is_done_stays(study, storage):
     for _ in range(2):
         begun(study, Worker.this())
     study.tell(0, 1.0)
-    Watch(study, storage).release([0, 1])
+    Orphans(study, storage).release([0, 1])
     assert states(study) == [TrialState.COMPLETE, TrialState.WAITING]
 
 

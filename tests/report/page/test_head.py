@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.report.build import build
-from harness.report.page.facts import attention, facts, verdicts
+from harness.report.page.head import attention, facts, verdicts
 from harness.report.report import Unjudged
-from harness.report.run_info import Git, Shard
+from harness.report.run_info import Git, ShardInfo
 from harness.spec.gates import parse_gate
 from harness.store.results import GateResult, InvariantResult
 
@@ -89,7 +89,7 @@ def test_the_worst_of_like_warnings_stands_for_all_after_the_errors(run, results
 
 
 def test_a_shard_says_what_it_leaves_to_the_merge(report):
-    shard = Shard(index=1, of=2, cases=(), selection="", gates=("pass@1 >= 0.5",))
+    shard = ShardInfo(index=1, of=2, cases=(), selection="", gates=("pass@1 >= 0.5",))
     changed = report.model_copy(update={"run": report.run.model_copy(update={"shard": shard})})
     made = dict(dict(facts(changed))["Run"])
     assert (made["shard"], made["left to titrate merge"]) == ("1 of 2", "pass@1 >= 0.5")

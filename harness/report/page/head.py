@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
-class VerdictLine:
+class TallyLine:
     """One thing that was to be checked: `what` of `where`, what came of it, and why."""
 
     state: State
@@ -29,7 +29,7 @@ class VerdictLine:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Tally:
     """Checks of one kind: how many held, and each of them, violated ones first.
 
     `state` is that of the worst of them; `unchecked` where there was nothing of this kind to check.
@@ -38,7 +38,7 @@ class Verdict:
     name: str
     state: State
     summary: str
-    lines: tuple[VerdictLine, ...] = ()
+    lines: tuple[TallyLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,19 @@ class Concern:
     """Whether the cases have no numbers for it."""
 
 
-def verdicts(report: RunReport) -> list[Verdict]:
+def verdicts(report: RunReport) -> list[Tally]:
     """What was checked: cases that ended, invariants, gates.
 
     Identities on whole models are counted; they have a table of their own.
     """
     tabled = on_models(report)
     own = [each for each in report.invariants if each not in tabled]
-    told = [VerdictLine(state_of(each), each.name, each.case, each.detail) for each in own]
+    told = [TallyLine(state_of(each), each.name, each.case, each.detail) for each in own]
     gates = [
-        VerdictLine(state_of(gate), gate.gate, gate.experiment, gate.detail)
-        for gate in report.gates
+        TallyLine(state_of(gate), gate.gate, gate.experiment, gate.detail) for gate in report.gates
     ]
     gates += [
-        VerdictLine("unchecked", each.gate, each.experiment, f"not judged: needs {each.needs}")
+        TallyLine("unchecked", each.gate, each.experiment, f"not judged: needs {each.needs}")
         for each in report.unjudged
     ]
     return [
@@ -137,20 +136,20 @@ def attention(report: RunReport) -> list[Concern]:
     return concerns
 
 
-def _cases(cases: Sequence[CaseReport]) -> Verdict:
+def _cases(cases: Sequence[CaseReport]) -> Tally:
     """How many cases are complete; what became of the others is told by `attention`."""
     complete = sum(case.status == "complete" for case in cases)
     if not cases:
-        return Verdict("Cases", "unchecked", "none")
+        return Tally("Cases", "unchecked", "none")
     if complete == len(cases):
-        return Verdict("Cases", "holds", f"all {len(cases)} complete")
-    return Verdict("Cases", "violated", f"{complete} of {len(cases)} complete")
+        return Tally("Cases", "holds", f"all {len(cases)} complete")
+    return Tally("Cases", "violated", f"{complete} of {len(cases)} complete")
 
 
-def _verdict(name: str, lines: Sequence[VerdictLine], elsewhere: Sequence[State] = ()) -> Verdict:
+def _verdict(name: str, lines: Sequence[TallyLine], elsewhere: Sequence[State] = ()) -> Tally:
     states = [*(line.state for line in lines), *elsewhere]
     ordered = tuple(sorted(lines, key=lambda line: rank(line.state)))
-    return Verdict(name, worst(states), summary(states) or "none checked", ordered)
+    return Tally(name, worst(states), summary(states) or "none checked", ordered)
 
 
 def _lines(values: Mapping[str, JsonValue]) -> list[tuple[str, str]]:
