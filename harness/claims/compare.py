@@ -155,7 +155,7 @@ def _row(before: SavedRun, after: SavedRun, case: CaseReport, metric: str) -> Co
         if metric not in run.values.get(each.id, {}):
             names = run.values.get(each.id, {})
             raise ReportError(f"no metric {metric} in {run.name};{suggestion(metric, names)}")
-    if theirs.contents.get(metric, "") != case.contents.get(metric, ""):
+    if theirs.contents.get(metric) not in (None, case.contents.get(metric)):
         raise ReportError(f"{metric} was counted by other settings or files in {before.name}")
     own, other = after.values[case.id][metric], before.values[case.id][metric]
     sizes = len(other), len(own)
