@@ -28,13 +28,28 @@ def shown_metrics(cases: Sequence[CaseReport]) -> list[str]:
     A model that is steered from answering to calling a tool gets worse at answering: one curve
     without the other would not say how. So tool calls stand beside the primary metric, if any were
     made, with all that the spec asks for, and the task's own beside one that was put in its place.
+    One that no sample changes is told once, and is shown where it is the primary one.
     """
+    called = any(TOOL_CALL in case.metrics and case.metrics[TOOL_CALL].value for case in cases)
+    same = constants(cases)
+    others = [*_told_metrics(cases), *([TOOL_CALL] if called else [])]
     primary = [case.metric for case in cases][:1]
+    return list(dict.fromkeys([*primary, *(name for name in others if name not in same)]))
+
+
+def told_constants(cases: Sequence[CaseReport]) -> dict[str, float]:
+    """Of the metrics that the cases are about, those that are constant."""
+    same = constants(cases)
+    return {name: same[name] for name in _told_metrics(cases) if name in same}
+
+
+def _told_metrics(cases: Sequence[CaseReport]) -> list[str]:
+    """What cases are about: the primary metric, those that a spec asks for, the task's own."""
     measured = {name: None for case in cases for name in case.metrics}
+    primary = [case.metric for case in cases if case.metric in measured][:1]
     asked = [name for case in cases[:1] for name in case.asked_metrics if name in measured]
     own = [name for name in measured if name not in _OF_EVERY_TASK][:1]
-    called = any(TOOL_CALL in case.metrics and case.metrics[TOOL_CALL].value for case in cases)
-    return list(dict.fromkeys([*primary, *asked, *own, *([TOOL_CALL] if called else [])]))
+    return list(dict.fromkeys([*primary, *asked, *own]))
 
 
 def constants(cases: Sequence[CaseReport]) -> dict[str, float]:

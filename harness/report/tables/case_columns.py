@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rich.text import Text
 
-from harness.report.figures.curves import constants, shown_metrics
+from harness.report.figures.curves import constants, shown_metrics, told_constants
 from harness.report.labels import by_series, varying, worded
 from harness.report.report import Agreement, CaseReport, RunReport
 from harness.report.tables.columns import Column
@@ -36,12 +36,11 @@ def case_columns(report: RunReport, experiment: str) -> list[Column]:
     cases = by_series(report.experiment(experiment))
     compared = any(case.metric in case.versus_baseline for case in cases)
     columns = [*_names(report, experiment, cases), _primary(cases)]
-    same = constants(cases)
-    if compared and cases[0].metric not in same:
+    if compared and cases[0].metric not in constants(cases):
         columns += _compared(cases)
     columns += _agreed(cases)
     masked = any(case.counts.get("routed") for case in cases)
-    for metric in [name for name in shown_metrics(cases)[1:] if name not in same]:
+    for metric in shown_metrics(cases)[1:]:
         cells = tuple(_alone(case, metric) for case in cases)
         columns.append(Column(metric, cells, rank=5 if masked else 40))
     if masked:
@@ -53,16 +52,12 @@ def case_columns(report: RunReport, experiment: str) -> list[Column]:
 
 
 def constants_text(cases: Sequence[CaseReport]) -> str:
-    """Of metrics that the table is about and that nothing has changed, that it has not."""
-    same, shown = constants(cases), shown_metrics(cases)
+    """What is told once of metrics that are constant; empty where none is."""
     told = [
-        f"{name} is {_value(next(case.metrics[name] for case in cases if name in case.metrics))}"
-        for name in shown
-        if name in same
+        f"{name} {_value(next(case.metrics[name] for case in cases if name in case.metrics))}"
+        for name in told_constants(cases)
     ]
-    if not told:
-        return ""
-    return f"{', '.join(told)} in every case, and in no sample other than in its baseline"
+    return f"the same in every case, sample by sample: {', '.join(told)}" if told else ""
 
 
 def p_columns(compared: Sequence[Versus | None], holm: str, *, rank: int) -> list[Column]:

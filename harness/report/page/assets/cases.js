@@ -166,7 +166,7 @@ function constantsShown(experiment) {
   const names = Object.keys(experiment.constant);
   if (names.length === 0) return null;
   const said = names.map((name) => `${name} ${decimal(experiment.constant[name])}`).join(", ");
-  return element("p", { class: "caption constant" }, `The same in every case, and in every sample as in its baseline: ${said}.`);
+  return element("p", { class: "caption constant" }, `The same in every case, sample by sample: ${said}.`);
 }
 
 function searchText(one) {

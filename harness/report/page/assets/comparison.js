@@ -67,7 +67,7 @@ function card(one, own, base, prompts, marked, column, range, values) {
   const style = ["card", one.isBaseline ? "baseline" : "", found?.kind === "equal" ? "equal" : "", marked ? "marked" : ""];
   return element("article", { class: style.filter(Boolean).join(" "), "aria-label": one.label, "data-case": one.id }, head,
     ...lines.filter(Boolean).map((said, at) => element("p", { class: at === 0 && found ? "departs" : "said" }, visible(said))),
-    values.length === 0 ? null : element("dl", { class: "values" }, ...values.flatMap(([name, said]) => [element("dt", {}, name), element("dd", {}, said)])),
+    values.length === 0 ? null : element("dl", { class: "values" }, ...values.map(([name, said]) => element("div", {}, element("dt", {}, name), element("dd", {}, said)))),
     own.traces?.[column] ? columnShown(column, own.traces[column], range) : null,
     completionShown(own.completion, found));
 }

@@ -102,7 +102,7 @@ function sampleBrowser(experiment, index, number) {
     list.replaceChildren(...listed.slice(0, MOST_ROWS).map((sample, at) => item(sample, at, cases)));
     if (listed.length === 0) list.append(element("li", { class: "empty" }, "No sample matches."));
     if (listed.length > MOST_ROWS) list.append(element("li", { class: "empty" }, `The first ${MOST_ROWS}; filter to see others.`));
-    if (!listed.includes(place.sample)) place.sample = listed.find(isBroken) ?? listed[0] ?? null;
+    if (!listed.includes(place.sample)) place.sample = (place.sort ? listed[0] : listed.find(isBroken) ?? listed[0]) ?? null;
     return choose(place.sample, false);
   }
 
