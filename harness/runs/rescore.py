@@ -261,7 +261,7 @@ def _check_told(case: PlannedCase, result: CaseResult) -> None:
 def _task(result: CaseResult, *, unsafe_code: bool) -> Task:
     try:
         experiment = result.case.experiment
-        return task_of(experiment.task, experiment.prompt.day, unsafe_code=unsafe_code)
+        return task_of(experiment.task, experiment.prompt, unsafe_code=unsafe_code)
     except FieldError as error:
         raise result.case.source.locate(error) from error
     except (TaskError, SandboxError) as error:

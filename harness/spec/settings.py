@@ -45,6 +45,7 @@ def _function(text: str, folder: Path) -> str:
 
 SpecPath = Annotated[str, Resolved(_path)]
 ModelReference = Annotated[str, Field(min_length=1), Resolved(_model)]
+DatasetReference = Annotated[str, Field(min_length=1), Resolved(_model)]
 FunctionReference = Annotated[str, Resolved(_function)]
 PairsReference = Annotated[str, Field(min_length=1), Resolved(_pairs)]
 
