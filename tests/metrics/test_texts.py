@@ -106,7 +106,7 @@ def test_a_refused_request_has_no_text_to_say_anything_of():
         entry_of(item(kind="contains", text="a")).value(Seen("s", {}, "", (refused,)))
 
 
-@pytest.mark.parametrize("by", ["rouge1", "rouge2", "rougeL", "chrf", "bleu"])
+@pytest.mark.parametrize("by", ["rouge1", "rouge2", "rouge_l", "chrf", "bleu"])
 def test_a_text_is_as_similar_as_can_be_to_itself_and_less_to_another(by):
     record = {"answer": "the cat sat on the mat today"}
     settings = {"kind": "similarity", "by": by}

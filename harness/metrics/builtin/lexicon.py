@@ -37,7 +37,7 @@ class LexiconSettings(MetricSettings):
     """Words and phrases with their weights: CSV or TSV (word, weight, with or without a header), or
     a JSON object; relative to the folder of the spec."""
     per: Literal["text", "100_words"] = "text"
-    """text, the default: the sum over a completion. 100_words: the same per 100 of its words."""
+    """What the sum is of: text, the default, a whole completion; or 100_words of it."""
 
 
 def weights_of(name: str, content: str) -> dict[tuple[str, ...], float]:

@@ -24,7 +24,7 @@ class RegexSettings(MetricSettings):
     pattern: Annotated[str, Field(min_length=1, max_length=2000)]
     """A regular expression of the Python library regex, looked for anywhere in a completion."""
     of: Literal["share", "matches"] = "share"
-    """share, the default: the share of completions that match. matches: how often one does."""
+    """What is counted: share, the default, of completions that match; matches, in each of them."""
     ignore_case: bool = False
     """Whether capitals and small letters are the same; false by default."""
 

@@ -24,8 +24,9 @@ class RepetitionSettings(MetricSettings):
     kind: Literal["repetition"]
     """Which kind of metric this is: repetition, within a completion."""
     of: Literal["distinct", "longest"] = "distinct"
-    """distinct, the default: the share of n-grams of words that differ. longest: the words of the
-    longest stretch that occurs at least twice, where the second may begin within the first."""
+    """What is counted: distinct, the default, is the share of n-grams of words that differ;
+    longest, the words of the longest stretch that occurs twice, where the second may begin within
+    the first."""
     n: Annotated[int, Field(ge=1, le=20)] | None = None
     """The words of an n-gram, for distinct; 2 when left out."""
 

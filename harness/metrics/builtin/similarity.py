@@ -16,7 +16,7 @@ from harness.metrics.extra import check_installed
 from harness.metrics.kind import Checking, MetricKind
 from harness.spec.metric import MetricSettings
 
-Measure: TypeAlias = Literal["rouge1", "rouge2", "rougeL", "chrf", "bleu"]
+Measure: TypeAlias = Literal["rouge1", "rouge2", "rouge_l", "chrf", "bleu"]
 
 
 class SimilaritySettings(MetricSettings):
@@ -26,9 +26,9 @@ class SimilaritySettings(MetricSettings):
     """Which kind of metric this is: similarity, of a completion to a text of its record."""
     to: str = "answer"
     """The field of a record that holds the text; answer by default."""
-    by: Measure = "rougeL"
-    """rouge1, rouge2 or rougeL (the default), of words; chrf, of characters; or bleu, of a
-    sentence. All are from 0 to 1."""
+    by: Measure = "rouge_l"
+    """How alike they are by: rouge1, rouge2 or rouge_l (the default), of words; chrf, of characters;
+    or bleu, of a sentence. All are from 0 to 1."""
 
 
 @cache
@@ -41,8 +41,9 @@ def _measure(by: Measure) -> Callable[[str, str], float]:
         return lambda said, wanted: float(chosen.sentence_score(said, [wanted]).score) / 100
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = RougeScorer([by])
-    return lambda said, wanted: float(scorer.score(wanted, said)[by].fmeasure)
+    kind = by.replace("_l", "L")
+    scorer = RougeScorer([kind])
+    return lambda said, wanted: float(scorer.score(wanted, said)[kind].fmeasure)
 
 
 def _check(settings: SimilaritySettings, checking: Checking) -> None:
