@@ -27,8 +27,8 @@ class SimilaritySettings(MetricSettings):
     to: str = "answer"
     """The field of a record that holds the text; answer by default."""
     by: Measure = "rouge_l"
-    """How alike they are by: rouge1, rouge2 or rouge_l (the default), of words; chrf, of characters;
-    or bleu, of a sentence. All are from 0 to 1."""
+    """What says how alike they are: rouge1, rouge2 or rouge_l (the default), of words; chrf, of
+    characters; or bleu, of a sentence. All are from 0 to 1."""
 
 
 @cache
