@@ -7,6 +7,7 @@ checks documents against them, `write` and `load` move them to and from a direct
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -22,6 +23,7 @@ from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import metric_of
 from harness.report.run_info import RunInfo, Section
 from harness.spec.gates import Claim
+from harness.spec.metric import MetricSettings, items_of
 from harness.statistics.estimates import Metric, Versus
 from harness.store.results import UNDECIDED, CaseStatus, GateResult
 
@@ -112,6 +114,8 @@ class CaseReport(Section):
     """Name of the primary metric, the one in tables and plots."""
     metrics: dict[str, Metric] = {}
     versus_baseline: dict[str, Versus] = {}
+    contents: dict[str, str] = {}
+    """Hashes of what decides the values of the metrics that the spec adds, by their names."""
     agreement: Agreement | None = None
     """Null for a baseline, and where there is no complete baseline to compare with."""
     usage: RouterUsage | None = None
@@ -132,10 +136,17 @@ class CaseReport(Section):
 
     def kind(self, metric: str) -> MetricEntry:
         """What one of its metrics is: which way is better, how its values become one number."""
-        return metric_of(self.measure, metric)
+        return metric_of(self.measure, metric, self._asked_metrics)
+
+    @cached_property
+    def _asked_metrics(self) -> list[str | MetricSettings]:
+        """Those that the spec has added; none where what they need is not installed here."""
+        with suppress(ValueError):
+            return items_of(self.settings.get("metrics", []))
+        return []
 
 
-class Departure(Section):
+class DepartureReport(Section):
     """Where a completion first departs from the one that it must equal."""
 
     request: str
@@ -149,14 +160,14 @@ class Departure(Section):
     """Own minus expected, in nats; null where one had ended or is not finite."""
 
 
-class Invariant(Section):
+class InvariantReport(Section):
     """An identity that was checked in this run."""
 
     name: str
     case: str
     holds: bool
     detail: str
-    departure: Departure | None = None
+    departure: DepartureReport | None = None
     """Null where it holds, and for an identity that compares no completions."""
 
     @property
@@ -165,7 +176,7 @@ class Invariant(Section):
         return not self.holds and self.detail.startswith(UNDECIDED)
 
 
-class Gate(Section):
+class GateReport(Section):
     """A claim of a spec and whether it held."""
 
     gate: str
@@ -211,8 +222,8 @@ class RunReport(Section):
     """Version of this format."""
     run: RunInfo
     cases: tuple[CaseReport, ...] = ()
-    invariants: tuple[Invariant, ...] = ()
-    gates: tuple[Gate, ...] = ()
+    invariants: tuple[InvariantReport, ...] = ()
+    gates: tuple[GateReport, ...] = ()
     unjudged: tuple[Unjudged, ...] = ()
     """Gates of specs that wait for cases which were not selected; they fail nothing."""
 
@@ -241,9 +252,9 @@ class RunReport(Section):
 
     def _repr_html_(self) -> str:
         """The same for notebooks."""
-        from harness.report.notebook import html
+        from harness.report.tables.terminal import table_html  # which needs this module
 
-        return html(self)
+        return table_html(self)
 
     def frame(self) -> pd.DataFrame:
         """One row per case; columns are named by their path in report.json.

@@ -18,22 +18,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.engines.company import Company
-from harness.engines.contract import Asked, Completion, Engine, Reply, Request, Scored
+from harness.engines.contract import Asked, Completion, Engine, Reply, Request
 from harness.errors import FieldError, StoreError, TitrateError
 from harness.interventions.base import Intervention
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
 from harness.runs.asking import Asking, Done
-from harness.runs.plan import Place, Plan, PlannedCase
+from harness.runs.counting import described
+from harness.runs.generated import result_of, scored, without_completions
+from harness.runs.plan import Address, Plan, PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.scored import scored_result
-from harness.runs.scoring import described, result_of, scored, without_completions
 from harness.runs.sharing import left_to_others
 from harness.runs.source import CaseSource
 from harness.runs.waiting import Waiting
 from harness.runs.watching import StreamWatch
 from harness.store.completions import CompletionStore
-from harness.store.results import CaseResult, UsageMap
+from harness.store.results import CaseResult, Replies, UsageMap
 from harness.store.verdicts import Verdicts
 
 #: Why a case has no result when nothing went wrong with it.
@@ -100,9 +101,9 @@ class ModelRun:
         self._untouched = [each for each in self._untouched if each not in self._awaited]
         self._waiting.refuse(self._plan.refused)
         self._read = [each for each in self._each() if each.measure.run is not None]
-        counts.requests_total += len(self._plan.places)
+        counts.requests_total += len(self._plan.addresses)
         counts.requests_total += sum(each.task.size for each in self._read)
-        generated = [each for each in self._plan.places if isinstance(each, Request)]
+        generated = [each for each in self._plan.addresses if isinstance(each, Request)]
         longest = max((each.max_new_tokens for each in generated), default=1)
         self._watch = StreamWatch(counts, progress, longest, len(self._asked))
         self._asking = Asking(self._engines, store, self._watch)
@@ -116,7 +117,7 @@ class ModelRun:
     @property
     def missing(self) -> int:
         """Requests that are not stored at this moment, of those that are known from the start."""
-        return self._asking.missing(list(self._plan.places))
+        return self._asking.missing(list(self._plan.addresses))
 
     def result(self, case: PlannedCase) -> CaseResult:
         """Run until this case is complete, and return what came of it.
@@ -217,7 +218,7 @@ class ModelRun:
                 self._begin(first, None)
             except TitrateError as error:
                 self._keep(first, result_of(first, "failed", error=_located(first, error)))
-        untouched = list(self._plan.places)
+        untouched = list(self._plan.addresses)
         shown: set[tuple[str, UsageMap]] = set()
         for case in self._cases:
             if case.id in firsts:
@@ -232,7 +233,7 @@ class ModelRun:
                     self._usages[case.id] = usage
             except TitrateError as error:
                 self._keep(case, result_of(case, "failed", error=_located(case, error)))
-        return untouched, list(self._plan.places)[len(untouched) :]
+        return untouched, list(self._plan.addresses)[len(untouched) :]
 
     def _begin(self, case: PlannedCase, intervention: Intervention | None) -> None:
         """Plan what a case asks first, or nothing when one of its prompts cannot be rendered."""
@@ -285,7 +286,7 @@ class ModelRun:
                 self._take(found)
 
     def _advance(self) -> None:
-        """Take one answer from the stream to the places that wait for it."""
+        """Take one answer from the stream to the addresses that wait for it."""
         if self._broken is not None:
             raise self._broken
         try:
@@ -296,12 +297,12 @@ class ModelRun:
         self._take(done)
 
     def _take(self, done: Done) -> None:
-        """Bring one answer to the places that wait for it."""
+        """Bring one answer to the addresses that wait for it."""
         self._awaited.pop(done.asked, None)
         tokens = 0 if done.stored else done.tokens
         grown = len(self._waiting.grown)
-        for place in self._waiting.take(done.asked, done.reply):
-            self._made[place.case] += tokens
+        for address in self._waiting.take(done.asked, done.reply):
+            self._made[address.case] += tokens
             self._made_in_all += tokens
         self._counts.requests_total += len(self._waiting.grown) - grown
         self._counts.requests_done += 1
@@ -319,7 +320,7 @@ class ModelRun:
             answers = {
                 sample.id: (
                     self._plan.scored(case, sample),
-                    replies[Place(case.id, sample.id, 0)],
+                    replies[Address(case.id, sample.id, 0)],
                 )
                 for sample in case.task.samples
             }
@@ -327,25 +328,21 @@ class ModelRun:
             result = scored_result(case, answers, baseline, intervention, dtype)
         else:
             completions = list(self._completions(case, replies))
-            read = {
-                (place.sample, place.draw): reply
-                for place, reply in replies.items()
-                if isinstance(reply, Scored)
-            }
-            result = scored(case, completions, baseline, intervention, self._verdicts, read)
+            told = _replies_to_metrics(replies)
+            result = scored(case, completions, baseline, intervention, self._verdicts, told)
         return replace(result, usage=self._usages.get(case.id), warnings=self._warned(case, result))
 
     def _completions(
-        self, case: PlannedCase, replies: Mapping[Place, Reply]
-    ) -> Iterator[tuple[Place, str, Completion]]:
+        self, case: PlannedCase, replies: Mapping[Address, Reply]
+    ) -> Iterator[tuple[Address, str, Completion]]:
         """A case's completions with their prompts, in the order of samples and draws."""
         for sample in case.task.samples:
             prompt = self._plan.prompt_text(case, sample)
             for draw in range(case.experiment.sampling.draws):
-                place = Place(case.id, sample.id, draw)
-                completion = replies[place]
+                address = Address(case.id, sample.id, draw)
+                completion = replies[address]
                 assert isinstance(completion, Completion), "requests are answered by completions"
-                yield place, prompt, completion
+                yield address, prompt, completion
 
     def _warned(self, case: PlannedCase, result: CaseResult) -> tuple[str, ...]:
         """A result's warnings, and those about its prompts."""
@@ -368,6 +365,16 @@ class ModelRun:
             return result
         made = self._made[result.case.id]
         return replace(result, seconds=self.seconds * made / self._made_in_all if made else 0.0)
+
+
+def _replies_to_metrics(replies: Mapping[Address, Reply]) -> Replies:
+    """What came back for what metrics asked: metric -> sample -> replies in its order."""
+    found: dict[str, dict[str, tuple[Reply, ...]]] = {}
+    for address in sorted(replies, key=lambda address: address.draw):
+        if address.metric:
+            own = found.setdefault(address.metric, {})
+            own[address.sample] = (*own.get(address.sample, ()), replies[address])
+    return found
 
 
 def _located(case: PlannedCase, error: TitrateError) -> str:

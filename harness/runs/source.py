@@ -1,7 +1,8 @@
 """What a case asks, step after step: a later step may depend on the replies to an earlier one.
 
-The completions, or scorings, of a case are the first step. What a metric needs to know of
-completions (`reference`: how probable another model finds their tokens) is the second.
+The completions, or scorings, of a case are the first step, and with them what its metrics ask that
+needs no completions. What metrics ask because of completions (how probable another model finds
+their tokens, what a judge says of them) is the second.
 """
 
 from __future__ import annotations
@@ -9,23 +10,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-from harness.engines.contract import Asked, Completion, Reply, Request, Scoring
+from harness.engines.contract import Asked, Completion, Reply
 from harness.interventions.base import Intervention
-from harness.runs.plan import Place, Plan, PlannedCase
+from harness.metrics.entry import Answer
+from harness.runs.plan import Address, Plan, PlannedCase
+from harness.store.results import answer_to
 
-Placed: TypeAlias = tuple[Place, Asked]
+Addressed: TypeAlias = tuple[Address, Asked]
 
 
 class Source(Protocol):
     """A growing source of what is asked, with all that it remembers."""
 
-    def next(self, step: int, observations: Mapping[Place, Reply]) -> Sequence[Placed]:
-        """What to ask at a step, with the places of the replies; nothing where it is finished.
+    def next(self, step: int, observations: Mapping[Address, Reply]) -> Sequence[Addressed]:
+        """What to ask at a step, with the addresses of the replies; nothing where it is finished.
 
         Args:
-            step: 0 for the first one; it stands in the places, too.
-            observations: The replies to the step before by their places, refusals included; empty
-                at step 0.
+            step: 0 for the first one; it stands in the addresses, too.
+            observations: The replies to the step before by their addresses, refusals included;
+                empty at step 0.
         """
 
 
@@ -36,25 +39,26 @@ class CaseSource:
         self._case = case
         self._plan = plan
         self._intervention = intervention
-        self._first: dict[Place, Asked] = {}
 
-    def next(self, step: int, observations: Mapping[Place, Reply]) -> Sequence[Placed]:
+    def next(self, step: int, observations: Mapping[Address, Reply]) -> Sequence[Addressed]:
         """As every source."""
         if step == 0:
-            self._first = dict(
-                self._plan.requests(self._case, self._intervention, self._plan.refused)
-            )
-            return list(self._first.items())
-        if step == 1 and self._case.reader is not None:
-            return self._read_again(self._case.reader, observations)
+            return self._plan.requests(self._case, self._intervention, self._plan.refused)
+        if step == 1 and any(entry.asks for entry in self._case.counted):
+            return self._because_of(observations)
         return []
 
-    def _read_again(self, reader: str, observations: Mapping[Place, Reply]) -> list[Placed]:
-        """A scoring, by the untouched model of this name, of every completion that has tokens."""
-        found: list[Placed] = []
-        for place, reply in observations.items():
-            request = self._first.get(place)
-            if isinstance(request, Request) and isinstance(reply, Completion) and reply.tokens:
-                scoring = Scoring(request.prompt, (reply.tokens,), engine=reader)
-                found.append((Place(place.case, place.sample, place.draw, step=1), scoring))
-        return found
+    def _because_of(self, observations: Mapping[Address, Reply]) -> list[Addressed]:
+        """What metrics ask about completions, sample by sample."""
+        answers: dict[str, list[Answer]] = {}
+        for address in sorted(observations, key=lambda address: address.draw):
+            reply = observations[address]
+            if isinstance(reply, Completion) and not address.metric:
+                answers.setdefault(address.sample, []).append(answer_to(reply))
+        return [
+            addressed
+            for sample, own in answers.items()
+            for addressed in self._plan.asked_by_metrics(
+                self._case, self._case.task.by_id[sample], self._intervention, own
+            )
+        ]

@@ -83,7 +83,9 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
         return field, str(error["ctx"]["error"])
     if kind.startswith("union_tag") and "kind" in spot.inner[0].model_fields:
         field, value = f"{field}.kind", value.get("kind")
-        wanted = f"be one of {', '.join(name for each in spot.inner for name in _kinds(each))}"
+        names = [name for each in spot.inner for name in _kinds(each)]
+        close = suggestion(value, names).rstrip(";") if isinstance(value, str) else ""
+        wanted = f"be one of {', '.join(names)}" + (close and f";{close}")
     elif kind.startswith("union_tag"):
         names = [name for each in spot.inner for name in _required(each)]
         wanted = f"be a mapping with one of the keys {', '.join(names)}"
@@ -96,17 +98,15 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
     return field, f"{displayed(value)} is not accepted; it should {wanted}"
 
 
-#: How other tools call a key of ours, where the two words are not alike.
+#: How other tools call a key of ours, which may be more like another key of ours.
 _OTHER_NAMES = {
     "data": "path",
-    "dataset": "name",
     "file": "path",
     "max_length": "max_new_tokens",
     "n": "draws",
     "num_samples": "limit",
     "samples": "limit",
     "strength": "alpha",
-    "template": "style",
     "type": "kind",
 }
 

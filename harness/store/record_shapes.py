@@ -35,7 +35,10 @@ Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @with_config(_STRICT)
 class CompletionShape(TypedDict):
-    """A completion; records of earlier versions have no traces, and states only where there are."""
+    """A completion; records of earlier versions have no traces, and states only where there are.
+
+    Only what a server was asked has its answer.
+    """
 
     tokens: Tokens
     text: Text
@@ -45,6 +48,7 @@ class CompletionShape(TypedDict):
     error: Text | None
     traces: NotRequired[dict[Text, Floats]]
     states: NotRequired[dict[Text, Floats]]
+    answer: NotRequired[Any]
 
 
 @with_config(_STRICT)
@@ -54,13 +58,23 @@ class ScoredShape(TypedDict):
     log_probabilities: Annotated[tuple[Annotated[tuple[Finite, ...], _List], ...], _List]
     greedy: Annotated[tuple[Annotated[tuple[bool, ...], _List], ...], _List]
     counts: dict[Text, int]
+    answers: NotRequired[Annotated[tuple[Any, ...], _List]]
+
+
+@with_config(_STRICT)
+class ScoredReplyShape(ScoredShape):
+    """What a metric was told for a scoring, which may be that nothing came of it."""
+
+    error: NotRequired[Text]
 
 
 @with_config(_STRICT)
 class DrawShape(TypedDict):
     """A scored completion; `score` is correct, parsed, detail, tool_call, doubt.
 
-    Records of earlier versions have no doubt; only what a second model read has a reference.
+    It is correct, wrong, or None where there was no answer to hold it against. Records of earlier
+    versions have no doubt, and where fluency was asked for, a reference: the log-probabilities of
+    its tokens under the model that read them.
     """
 
     sample: Text
@@ -68,7 +82,7 @@ class DrawShape(TypedDict):
     prompt: Text
     completion: CompletionShape
     score: (
-        Annotated[tuple[bool, bool, Text, bool, Doubt], _List]
+        Annotated[tuple[bool | None, bool, Text, bool, Doubt], _List]
         | Annotated[tuple[bool, bool, Text, bool], _List]
     )
     agreement: Natural | None
@@ -154,7 +168,11 @@ class CaseShape(TypedDict):
 
 @with_config(_STRICT)
 class ResultShape(TypedDict):
-    """A case result; `task` is name, version, size. Records of earlier versions have no usage."""
+    """A case result; `task` is name, version, size. Records of earlier versions have no usage.
+
+    What is said of metrics that the spec adds is there where it adds some: why samples have no
+    value, hashes of what decides their values, and what models have told them.
+    """
 
     case: CaseShape
     task: Annotated[tuple[Text, Whole, Natural], _List]
@@ -173,6 +191,17 @@ class ResultShape(TypedDict):
     checks: Annotated[tuple[FindingShape, ...], _List]
     artefacts: Text | None
     usage: NotRequired[UsageShape | None]
+    failures: NotRequired[dict[Text, dict[Text, Text]]]
+    contents: NotRequired[dict[Text, Text]]
+    replies: NotRequired[
+        dict[
+            Text,
+            dict[
+                Text,
+                Annotated[tuple[CompletionShape | ScoredReplyShape, ...], _List],
+            ],
+        ]
+    ]
 
 
 @with_config(_STRICT)

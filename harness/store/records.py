@@ -10,18 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from harness.engines.contract import Completion, Scored
+from harness.engines.contract import Completion, Reply, Scored
 from harness.errors import StoreError, TitrateError
 from harness.files.portable import local, portable
 from harness.interventions.kind import intervention_from
-from harness.spec import Case, Experiment, Source
+from harness.spec import Case, Experiment, SpecSource
 from harness.spec.form import resolved
-from harness.spec.source import Origin
+from harness.spec.origins import Origin
 from harness.store import record_shapes as shapes
 from harness.store.journal import Format, Line, encoded, lines, unusable
-from harness.store.results import CaseResult, Departure, DrawResult, InvariantResult, UsageMap
+from harness.store.results import (
+    CaseResult,
+    Departure,
+    DrawResult,
+    InvariantResult,
+    Replies,
+    UsageMap,
+)
 from harness.tasks.base import Score
 
 FORMAT = Format("titrate case records", 1)
@@ -51,7 +58,19 @@ def to_json(result: CaseResult) -> dict[str, Any]:
         "checks": [asdict(check) for check in result.checks],
         "artefacts": result.artefacts,
         "usage": None if result.usage is None else asdict(result.usage),
+        **_counted_json(result),
     }
+
+
+def _counted_json(result: CaseResult) -> dict[str, Any]:
+    """What there is to say of metrics that the spec adds; nothing where it adds none."""
+    replies = {
+        metric: {sample: [_reply_json(each) for each in own] for sample, own in samples.items()}
+        for metric, samples in result.replies.items()
+    }
+    failures = {metric: dict(failed) for metric, failed in result.failures.items()}
+    found = {"failures": failures, "contents": dict(result.contents), "replies": replies}
+    return {name: value for name, value in found.items() if value}
 
 
 def portable_json(result: CaseResult) -> dict[str, Any]:
@@ -97,7 +116,38 @@ def from_json(document: Any) -> CaseResult:
         checks=tuple(_finding(check) for check in shape["checks"]),
         artefacts=None if shape["artefacts"] is None else local(shape["artefacts"]),
         usage=_usage(shape.get("usage")),  # records of earlier versions have none
+        failures=shape.get("failures", {}),
+        contents=shape.get("contents", {}),
+        replies=_replies(shape),
     )
+
+
+def _replies(shape: shapes.ResultShape) -> Replies:
+    """What metrics were told; in earlier versions that was fluency's, beside the completions."""
+    if any("reference" in draw for draw in shape["draws"]):
+        read: dict[str, tuple[Reply, ...]] = {}
+        for draw in shape["draws"]:
+            if draw["completion"]["tokens"]:
+                values = draw.get("reference", ())
+                reply = Scored((values,), error=None if values else "it was not read")
+                read[draw["sample"]] = (*read.get(draw["sample"], ()), reply)
+        return {"fluency": read}
+    return {
+        metric: {sample: tuple(_reply(each) for each in own) for sample, own in samples.items()}
+        for metric, samples in shape.get("replies", {}).items()
+    }
+
+
+def _reply_json(reply: Reply) -> dict[str, Any]:
+    if isinstance(reply, Completion):
+        return completion_json(reply)
+    return {**scored_json(reply), **({} if reply.error is None else {"error": reply.error})}
+
+
+def _reply(shape: shapes.CompletionShape | shapes.ScoredReplyShape) -> Reply:
+    if "tokens" in shape:
+        return _completion(cast("shapes.CompletionShape", shape))
+    return Scored(shape["log_probabilities"], shape["greedy"], shape["counts"], shape.get("error"))
 
 
 def record_lines(results: Iterable[CaseResult]) -> Iterator[bytes]:
@@ -207,6 +257,7 @@ def completion_json(completion: Completion) -> dict[str, Any]:
         "error": completion.error,
         "traces": {name: list(values) for name, values in completion.traces.items()},
         **({"states": dict(completion.states)} if completion.states else {}),
+        **({} if completion.answer is None else {"answer": completion.answer}),
     }
 
 
@@ -225,6 +276,7 @@ def _completion(shape: shapes.CompletionShape) -> Completion:
         error=shape["error"],
         traces=shape.get("traces", {}),
         states=shape.get("states", {}),
+        answer=shape.get("answer"),
     )
 
 
@@ -234,6 +286,7 @@ def scored_json(scored: Scored) -> dict[str, Any]:
         "log_probabilities": scored.log_probabilities,
         "greedy": scored.greedy,
         "counts": dict(scored.counts),
+        **({"answers": scored.answers} if scored.answers else {}),
     }
 
 
@@ -243,7 +296,12 @@ def scored_from(document: Any) -> Scored:
     lengths = ([len(each) for each in shape[name]] for name in ("log_probabilities", "greedy"))
     if len({tuple(each) for each in lengths}) != 1:
         raise ValueError("scores have a log-probability and a flag for every token")
-    return Scored(shape["log_probabilities"], shape["greedy"], shape["counts"])
+    return Scored(
+        shape["log_probabilities"],
+        shape["greedy"],
+        shape["counts"],
+        answers=shape.get("answers", ()),
+    )
 
 
 def _draw_json(draw: DrawResult) -> dict[str, Any]:
@@ -260,7 +318,6 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
             draw.score.doubt,
         ],
         "agreement": draw.agreement,
-        **({"reference": draw.reference} if draw.reference else {}),
     }
 
 
@@ -272,7 +329,6 @@ def _draw_from(value: shapes.DrawShape) -> DrawResult:
         completion=_completion(value["completion"]),
         score=Score(*value["score"]),
         agreement=value["agreement"],
-        reference=value.get("reference", ()),
     )
 
 
@@ -297,13 +353,13 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
     }
 
 
-def _case_from(value: shapes.CaseShape, around: Source | None = None) -> Case:
+def _case_from(value: shapes.CaseShape, around: SpecSource | None = None) -> Case:
     choices = value["choices"]
     if value["places"] is not None:
         origins = tuple(
             (name, Origin(text, local(folder))) for name, text, folder in value["places"]
         )
-        source = Source(value["file"], origins, choices)
+        source = SpecSource(value["file"], origins, choices)
     elif around is None:
         raise ValueError("a case without its places in a spec")
     else:
