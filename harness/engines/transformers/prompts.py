@@ -14,7 +14,7 @@ from harness.engines.transformers.residents import Resident
 # Tokens of one pass: bounds its activations whatever the prompts' lengths.
 _PASS_TOKENS = 8192
 # What a pass costs beyond its tokens, in tokens; padding costs what tokens cost.
-_PASS_COST = 64
+_PASS_COST = 128
 # Width of a pass where every pass has the same shape.
 _STRICT_WIDTH = 64
 

@@ -22,7 +22,7 @@ PROPERTY = settings(max_examples=25, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=6),
     tokens=st.sampled_from([5, 40, 8192]),
-    cost=st.sampled_from([0, 64]),
+    cost=st.sampled_from([0, 128]),
     strict=st.booleans(),
 )
 def test_logits_are_the_models_own(moe, lengths, tokens, cost, strict):
@@ -61,7 +61,7 @@ def test_passes_are_bounded_and_hold_neighbours(lengths, tokens):
 
 @given(lengths=st.lists(st.integers(1, 300), min_size=1, max_size=8).map(sorted))
 def test_no_split_is_cheaper(lengths):
-    """Counting what is padded, and 64 tokens for every pass."""
+    """Counting what is padded, and 128 tokens for every pass."""
     sequences = [Resident(i, Request((1,) * length, 1)) for i, length in enumerate(lengths)]
     found = [len(part) for part in prompts._of_similar_width(sequences)]
     cuts = [
@@ -74,4 +74,4 @@ def test_no_split_is_cheaper(lengths):
 
 def _cost(lengths, sizes):
     ends = list(accumulate(sizes))
-    return sum(size * lengths[end - 1] + 64 for size, end in zip(sizes, ends, strict=True))
+    return sum(size * lengths[end - 1] + 128 for size, end in zip(sizes, ends, strict=True))
