@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from harness.errors import TaskError
 from harness.files.given import check_file, parsed, text
+from harness.spec.document import shown
 
 #: What a task finds wrong with a record whose fields are there; None where it is fine.
 RecordCheck: TypeAlias = Callable[[Mapping[str, Any]], str | None]
@@ -50,6 +51,7 @@ def rows_of(path: str | Path, expected: str) -> Iterator[tuple[str, dict[str, An
         TaskError: the file cannot be read, holds no record, or one that is not a mapping.
     """
     file = Path(path).expanduser()
+    path = shown(file)
     read = {".parquet": _parquet, ".csv": _csv, ".json": _list}.get(file.suffix, _lines)
     nothing = True
     for place, record in read(file, path, expected):

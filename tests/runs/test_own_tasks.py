@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 import harness
 from harness.errors import SpecError
 from harness.runs.rescore import rescore
+from harness.tasks.answers.kind import AnswerKind, Verdict
+from harness.tasks.base import Reference
 
 RECORDS = [
     {"id": f"sum {a}+{b}", "prompt": f"What is {a}+{b}?", "answer": a + b}
@@ -119,3 +123,25 @@ def test_a_measure_that_finds_nothing_to_score_is_refused(here):
     assert said.endswith(
         "likelihood has nothing to score: sums/0: has no answer that a model could say"
     )
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "own_tasks.md").read_text("utf-8")
+EXAMPLES = dict(re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize("spec", [name for name in EXAMPLES if name.endswith(".yaml")])
+def test_the_examples_of_the_page_run(tmp_path, monkeypatch, spec):
+    monkeypatch.chdir(tmp_path)
+    for name, content in EXAMPLES.items():
+        (tmp_path / name).write_text(content)
+    report = harness.run(spec, directory="out")
+    assert report.report.cases[0].status == "complete"
+
+
+def test_the_kind_of_the_page_scores(monkeypatch):
+    source = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[0]
+    names = {"AnswerKind": AnswerKind, "Reference": Reference, "Verdict": Verdict}
+    exec(source, names)
+    kind = names["Shouted"]()
+    assert kind.verdict({"answer": "yes"}, "YES") == Verdict(correct=True, parsed=True)
+    assert kind.reference({"answer": "yes"}).text == "YES"
