@@ -119,7 +119,7 @@ class Rubric:
             )
         except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
             problem = str(error).rstrip(".")
-            raise MetricError(f"{self.file}: {problem}, for sample {seen.sample}") from error
+            raise MetricError(f"{self.file}: {problem}, for sample {seen.id}") from error
         asked: tuple[Message, ...] = ({"role": "user", "content": text},)
         if self.heading.system is not None:
             asked = ({"role": "system", "content": self.heading.system}, *asked)

@@ -168,7 +168,7 @@ def _request(
         max_new_tokens=settings.max_new_tokens,
         sampling=rules,
         seed=settings.seed if rules.random else 0,
-        sample=seen.sample,
+        sample=seen.id,
         engine="" if settings.model is None else _name(settings),
     )
 

@@ -175,7 +175,7 @@ class Length:
     level = "interval"
 
     def conversation(self, seen, answer, rotation):
-        return Conversation(({"role": "user", "content": f"{seen.sample}: {answer.text}"},))
+        return Conversation(({"role": "user", "content": f"{seen.id}: {answer.text}"},))
 
     def value(self, text):
         return float(len(text))
