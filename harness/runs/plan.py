@@ -323,7 +323,7 @@ def _request(
 ) -> Request:
     """One request. Greedy decoding has no randomness, so that its seed and draw are 0."""
     experiment = case.experiment
-    sampling = SamplingRules(**experiment.sampling.rules)
+    sampling = SamplingRules(tried=case.case.tried, **experiment.sampling.rules)
     return Request(
         prompt=prompt,
         max_new_tokens=experiment.sampling.max_new_tokens,
