@@ -55,6 +55,14 @@ def files_of(package: str, name: str) -> dict[str, str]:
     return {stem: f"{package}.{stem}:{name}" for stem in stems}
 
 
+def before_next_use(read: Callable[[], None]) -> None:
+    """Have `read` called when the next entry is asked for; it registers what a project adds."""
+    _projects[:] = [read]
+
+
+_projects: list[Callable[[], None]] = []
+
+
 @dataclass(frozen=True)
 class _Entry:
     target: Any
@@ -151,7 +159,9 @@ class Registry(Generic[T]):
         return self._entries[name]
 
     def _install(self) -> None:
-        """Read the entry points of installed packages, once."""
+        """Read the entry points of installed packages, once, and what a project adds."""
+        while _projects:
+            _projects.pop()()
         if self._installed:
             return
         found: dict[str, _Entry] = {}
@@ -202,6 +212,18 @@ tasks: Registry[Any] = Registry(
         "micro_gsm8k": "harness.tasks.micro_gsm8k:MicroGSM8K",
         "humaneval": "harness.tasks.humaneval:HumanEval",
         "gsm8k": "harness.tasks.gsm8k:GSM8K",
+    },
+)
+answers: Registry[Any] = Registry(
+    "kind of answer",
+    "titrate.answers",
+    {
+        "exact": "harness.tasks.answers.exact:ANSWER",
+        "number": "harness.tasks.answers.number:ANSWER",
+        "choice": "harness.tasks.answers.choice:ANSWER",
+        "regex": "harness.tasks.answers.regex:ANSWER",
+        "code": "harness.tasks.answers.code:ANSWER",
+        "math": "harness.tasks.answers.math:ANSWER",
     },
 )
 triggers: Registry[Any] = Registry("trigger", "titrate.triggers", {})

@@ -120,6 +120,8 @@ class TransformersEngine:
         if self._strict:
             slots, columns = self._fixed_shape()
             settings["geometry"] = f"{slots} rows, {columns} columns"
+        if self.loaded.quantisation:
+            settings["quantisation"] = f"{self.loaded.quantisation}, dequantised"
         return settings
 
     @property

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from huggingface_hub import snapshot_download
 from transformers import GenerationConfig
 
 from harness.errors import FieldError
-from harness.models.content import content_hash
-from harness.models.loading import context_of, load_config, load_tokenizer, local_files
-from harness.models.reference import locate
+from harness.models.loading import checkpoint, context_of, load_config, load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -25,20 +22,26 @@ class ModelFacts:
     tokenizer: Any
     end_tokens: frozenset[int]
     content_hash: str
+    quantisation: str = ""
+    """How a GGUF file held the weights, which are dequantised."""
 
     @classmethod
-    def of(cls, reference: str) -> Self:
-        """Read a model's files, downloading them first where need be; raises `ModelError`."""
+    def of(cls, reference: str, dtype: str = "auto") -> Self:
+        """Read a model's files, downloading them first where need be; raises `ModelError`.
+
+        The weights of a GGUF file are dequantised to `dtype`.
+        """
         config = load_config(reference)
         tokenizer = load_tokenizer(reference)
-        folder = local_files(reference) or Path(snapshot_download(str(locate(reference))))
+        files = checkpoint(reference, dtype)
         return cls(
             reference,
-            folder,
+            files.folder,
             config,
             tokenizer,
-            _end_tokens(folder, config, tokenizer),
-            content_hash(folder),
+            _end_tokens(files.folder, config, tokenizer),
+            files.content_hash,
+            files.quantisation,
         )
 
     @property
