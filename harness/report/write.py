@@ -144,7 +144,7 @@ def default_directory(root: Path, started: datetime) -> Path:
 def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     """The lines of samples.jsonl before they are text: one per case, sample and draw.
 
-    Only what has numbers per token has `traces`.
+    Only what has numbers per token has `traces`, and `pieces`, each token's text by itself.
     """
     for result in results:
         metrics = by_sample(result)
@@ -168,6 +168,7 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "agreement": draw.agreement,
                 "metrics": metrics.get(draw.sample, {}),
                 **({"traces": traces} if traces else {}),
+                **({"pieces": list(draw.pieces)} if traces and draw.pieces else {}),
             }
 
 
