@@ -29,6 +29,9 @@ EXCUSED = {
     ("resolve/contrast_pairs.py", "micro_gsm8k"): "built-in pairs are its training problems",
 }
 
+#: Names of entries that are words of another vocabulary, too, which code may well compare with.
+HOMONYMS = {"length": "why a completion ended"}
+
 
 def own(name: str, path: Path) -> bool:
     """An entry's own files: `engines/NAME/`, `measure/NAME.py`, `tasks/NAME.py`, ..."""
@@ -51,7 +54,7 @@ def compared(source: str, names: Collection[str]) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.parametrize("sort", REGISTRIES)
 def test_no_module_compares_something_with_the_name_of_an_entry(sort):
-    names = REGISTRIES[sort].names()
+    names = set(REGISTRIES[sort].names()) - set(HOMONYMS)
     found = [
         f"{path.relative_to(ROOT)}:{line} {name}"
         for path in sorted(ROOT.rglob("*.py"))
