@@ -25,7 +25,7 @@ from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
 from harness.runs.asking import Asking, Done
 from harness.runs.counting import described
-from harness.runs.generated import result_of, scored, without_completions
+from harness.runs.generated import result_of, scored, with_pieces, without_completions
 from harness.runs.plan import Address, Plan, PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.scored import scored_result
@@ -330,6 +330,7 @@ class ModelRun:
             completions = list(self._completions(case, replies))
             told = _replies_to_metrics(replies)
             result = scored(case, completions, baseline, intervention, self._verdicts, told)
+            result = with_pieces(result, self._plan.tokenizer)
         return replace(result, usage=self._usages.get(case.id), warnings=self._warned(case, result))
 
     def _completions(

@@ -25,6 +25,7 @@ from harness.errors import ModelError, TaskError
 from harness.files.atomic import write_file
 from harness.files.portable import portable
 from harness.interventions.base import Intervention
+from harness.measure.forward import ForwardSettings
 from harness.measure.paired_forward import ForwardPlan, measure_pairs
 from harness.measure.paired_tables import layer_tables, lens_gap, sample_metrics
 from harness.measure.points_files import STUDY, points_document, points_json
@@ -78,12 +79,13 @@ def measured_case(
     )
     answers = [each for each in found if isinstance(each, PairedAnswer)]
     problems = [each for each in found if isinstance(each, Unpaired)]
+    kept: ForwardSettings = experiment.section_of(case.measure.name)
     plan = ForwardPlan(
         layers=int(config.num_hidden_layers),
         width=int(config.hidden_size),
         routers=_routers(experiment),
-        hidden=experiment.forward.hidden,
-        dtype=getattr(torch, experiment.forward.dtype),
+        hidden=kept.hidden,
+        dtype=getattr(torch, kept.dtype),
         intervention=intervention,
     )
     folder = root / _fingerprint(engine, answers, plan)
@@ -97,7 +99,7 @@ def measured_case(
         first = problems[0] if problems else "the task has no sample"
         raise TaskError(f"no pair could be measured, first {first}")
     tables = folder / _TABLES
-    _write_tables(tables, samples, problems, plan, experiment)
+    _write_tables(tables, samples, problems, plan, kept.orderings)
     warnings = [
         f"{len(problems)} of {len(found)} pairs could not be measured, first {problem}"
         for problem in problems[:1]
@@ -141,7 +143,7 @@ def _write_tables(
     samples: Sequence[SampleForward],
     problems: Sequence[Unpaired],
     plan: ForwardPlan,
-    experiment: Experiment,
+    orderings: Sequence[str],
 ) -> None:
     """The files of a report: tables by layer, usage maps with their points files, a summary."""
     _write_arrays(folder / "layers.npz", layer_tables(samples))
@@ -150,11 +152,10 @@ def _write_tables(
         maps = usage_maps(usage, plan.routers.top_k)
         maps["layers"] = np.array(plan.routers.layers)
         _write_arrays(folder / "usage_maps.npz", maps)
-        orderings = dict(STUDY) | {
-            f"{'_'.join(text.replace('-', ' minus ').split())}_points": text
-            for text in experiment.forward.orderings
+        named = dict(STUDY) | {
+            f"{'_'.join(text.replace('-', ' minus ').split())}_points": text for text in orderings
         }
-        for name, text in orderings.items():
+        for name, text in named.items():
             entries = points_document(parse(text), maps, plan.routers.layers)
             _write(folder / f"{name}.json", points_json(entries))
     summary = {

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from harness import registry
+from harness.spec.settings import Settings
 
 Part: TypeAlias = str | Callable[..., Any]
 
@@ -43,6 +44,9 @@ class Measure:
         readings: Sequences that are read of each sample: what a case costs.
         fixed: Fields, or whole sections, that cannot be an axis, each with reason and remedy.
         figures: `(case of the report, folder) -> (name, figure), ...` of the files of a case.
+        section: What a spec may say to it: the form (a subclass of `Settings`) of a section that
+            stands under the measure's name; `experiment.section_of(name)` is what a spec says. One
+            section for all cases of an experiment: it cannot be an axis.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Measure:
     readings: int = 0
     fixed: Mapping[str, str] = field(default_factory=dict)
     figures: Part | None = None
+    section: str | type[Settings] | None = None
 
     @property
     def reads(self) -> bool:
