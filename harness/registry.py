@@ -245,6 +245,7 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
         "latex": "harness.report.exports.latex:write_latex",
         "parquet": "harness.report.exports.tables:write_parquet",
+        "ranks": "harness.report.exports.ranks:write_ranks",
     },
 )
 columns: Registry[Any] = Registry(
@@ -253,5 +254,13 @@ columns: Registry[Any] = Registry(
     {
         "alpha": "harness.metrics.column:ALPHA",
         "log_probability": "harness.metrics.column:LOG_PROBABILITY",
+        "rank": "harness.metrics.column:RANK",
+        "probability": "harness.metrics.column:PROBABILITY",
+        "top_probability": "harness.metrics.column:TOP_PROBABILITY",
+        "entropy": "harness.metrics.column:ENTROPY",
+        "drawn_rank": "harness.metrics.column:DRAWN_RANK",
+        "drawn_probability": "harness.metrics.column:DRAWN_PROBABILITY",
+        "drawn_top_probability": "harness.metrics.column:DRAWN_TOP_PROBABILITY",
+        "drawn_entropy": "harness.metrics.column:DRAWN_ENTROPY",
     },
 )

@@ -17,6 +17,7 @@ from harness import registry
 from harness.engines.contract import Asked, Reply, Request, SamplingRules, Scoring, Stop
 from harness.errors import FieldError, MetricError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
+from harness.metrics.column import logged
 from harness.metrics.entry import Answer, Asker, MetricEntry, Opening, Seen
 from harness.metrics.kind import content_of, entry_of
 from harness.resolve.pair_files import check_tokenizer, pairs_of
@@ -340,6 +341,7 @@ def _request(
         seed=experiment.seed if sampling.random else 0,
         sample=sample.id,
         draw=draw if sampling.random else 0,
+        logged=logged(experiment.columns),
     )
 
 
