@@ -184,6 +184,7 @@ measures: Registry[Any] = Registry(
         "generate": "harness.measure.generate:MEASURE",
         "forward": "harness.measure.forward:MEASURE",
         "likelihood": "harness.measure.likelihood:MEASURE",
+        "choice": "harness.measure.choice:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(

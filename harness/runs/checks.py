@@ -87,6 +87,12 @@ def check_metric(case: PlannedCase) -> None:
             f"{case.experiment.metrics[0]} is counted of completions, and measure: "
             f"{case.measure.name} asks for none; leave metrics out",
         )
+    if case.measure.reads and not case.metrics:
+        raise FieldError(
+            "measure",
+            f"{case.measure.name} measures nothing of {case.task.name}, whose samples have no "
+            "choices; use a task that has some",
+        )
     chosen = case.experiment.metric
     if chosen is not None and chosen not in (names := case.metrics):
         raise FieldError(

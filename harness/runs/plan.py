@@ -215,7 +215,8 @@ class Plan:
                 if refused is not None:
                     refused[place] = prompt if isinstance(prompt, str) else asked
             else:
-                found.append((place, Scoring(prompt, asked.continuations, intervention)))
+                context = prompt if asked.context is None else asked.context
+                found.append((place, Scoring(context, asked.continuations, intervention)))
         return found
 
     def prompt_text(self, case: PlannedCase, sample: Sample) -> str:

@@ -204,7 +204,8 @@ class Experiment(Settings):
     measure: Annotated[str, registered(registry.measures)] = "generate"
     """What is read of the model. generate, the default: answers, which are scored. forward: forward
     passes over the reference answer in both chat styles. likelihood: how likely the reference
-    answer is behind its prompt. Other packages may register more."""
+    answer is behind its prompt. choice: whether the right one of given answers is the most
+    probable. Other packages may register more."""
     forward: ForwardSettings = ForwardSettings()
     """What `measure: forward` keeps beside the numbers in its report; no hidden states by
     default."""

@@ -31,8 +31,9 @@ class Measure:
             texts. `folder` is shared by all of its cases and runs; what lies in it and goes with
             the report is the folder that the result's `artefacts` names. `told` takes the number of
             samples that are done.
-        asks: `(tokenizer, task, sample, style) -> asked`: what is scored behind a sample's prompt;
-            `asked.continuations` are token ids. They are asked, stored and shared as completions.
+        asks: `(tokenizer, task, sample, style) -> asked`: what is scored of a sample, in token ids:
+            `asked.continuations`, and `asked.context`, which they follow, None for the sample's
+            prompt. They are asked, stored and shared as completions.
         values: `(asked, scored) -> {metric: value}` of such a sample. With neither `run` nor
             `asks` a case asks for completions, which its task scores.
         metrics: The metrics (`MetricEntry`) of such a case, the primary one first; those that need

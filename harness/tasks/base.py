@@ -142,6 +142,13 @@ class Task(ABC):
         del sample
         return ()
 
+    def gold(self, sample: Sample) -> int:
+        """Where the reference's answer stands among the choices: the distractors keep their order
+        around it. Of equally likely choices the first counts as chosen.
+        """
+        del sample
+        return 0
+
     def scored_here(self, *, unsafe_code: bool) -> Task:
         """This task, found to be scorable on this machine before any answer is asked for.
 
