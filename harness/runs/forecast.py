@@ -128,7 +128,9 @@ def _counted(
     generated = [request for request in missing if isinstance(request, Request)]
     # Readings are not in the store of completions: each is counted.
     each_once = {one.id: one for case in cases for one in (case.baseline, case) if one is not None}
-    readings = sum(one.measure.readings * one.task.size for one in each_once.values())
+    readings = sum(
+        one.measure.readings_of(one.experiment) * one.task.size for one in each_once.values()
+    )
     dependent = [
         one.task.size * one.experiment.sampling.draws
         for one in each_once.values()

@@ -55,7 +55,9 @@ class PlannedCase:
         """The primary metric: the spec's choice, or else the first that the case measures."""
         if self.experiment.metric is not None:
             return self.experiment.metric
-        return self.measure.entries()[0].name if self.measure.reads else self.task.metric
+        if self.measure.reads:
+            return str(self.measure.entries_of(self.experiment)[0].name)
+        return self.task.metric
 
     @property
     def metrics(self) -> list[str]:
@@ -88,7 +90,7 @@ class PlannedCase:
         from harness.models.loading import load_config
         from harness.models.routers import has_routers
 
-        entries: Sequence[MetricEntry] = self.measure.entries()
+        entries: Sequence[MetricEntry] = self.measure.entries_of(self.experiment)
         needed = {need for entry in entries for need in entry.needs}
         had: set[str] = set()
         if "routers" in needed and has_routers(load_config(self.experiment.model)):

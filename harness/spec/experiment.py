@@ -90,8 +90,14 @@ class PromptSettings(Settings):
 
 
 class ForwardSettings(Settings):
-    """What a forward measurement keeps, beside the numbers in its report."""
+    """What a forward measurement reads, and what it keeps beside the numbers in its report."""
 
+    styles: Literal["both", "agentic", "assisted"] = "both"
+    """The chat styles that are read. both, the default, compares them; agentic or assisted reads
+    one alone, which costs half of it and asks less of a chat template."""
+    lens: Literal["all", "none"] | Annotated[list[NonNegativeInt], Field(min_length=1)] = "all"
+    """The blocks whose prediction of the answer is read through the final norm and the head: all,
+    the default, none, or a list such as [9, 19, 29]. none is the fastest by far."""
     hidden: Literal["none", "full", "canonical", "pooled"] = "none"
     """Which hidden states are stored. none, the default; full: of every token; canonical: of the
     answer's non-blank tokens; pooled: the mean over these."""
@@ -100,6 +106,20 @@ class ForwardSettings(Settings):
     orderings: list[UsageText] = []
     """Usage expressions, such as avg_last_agentic, for each of which a points file is written
     beside the study's own. No further ones by default."""
+
+    @property
+    def read(self) -> tuple[Literal["agentic", "assisted"], ...]:
+        """The styles that are read."""
+        return ("agentic", "assisted") if self.styles == "both" else (self.styles,)
+
+    @model_validator(mode="after")
+    def _orderings_compare(self) -> Self:
+        if self.orderings and self.styles != "both":
+            raise ValueError(
+                f"orderings compare both styles, and styles: {self.styles} reads one; leave one of "
+                "them out"
+            )
+        return self
 
 
 class EngineSettings(Settings):
