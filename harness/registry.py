@@ -185,16 +185,11 @@ measures: Registry[Any] = Registry(
         "forward": "harness.measure.forward:MEASURE",
         "likelihood": "harness.measure.likelihood:MEASURE",
         "choice": "harness.measure.choice:MEASURE",
+        "nll": "harness.measure.nll:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(
-    "metric",
-    "titrate.metrics",
-    {
-        "median_tokens": "harness.metrics.completions:MEDIAN_TOKENS",
-        "answer_perplexity": "harness.metrics.completions:PERPLEXITY",
-        "fluency": "harness.metrics.completions:FLUENCY",
-    },
+    "metric", "titrate.metrics", files_of("harness.metrics.builtin", "METRIC")
 )
 tasks: Registry[Any] = Registry(
     "task",

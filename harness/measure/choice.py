@@ -20,9 +20,9 @@ from typing import Any
 
 from harness.engines.contract import Scored
 from harness.errors import TaskError
-from harness.measure.behind import behind
 from harness.spec.measure import Measure
 from harness.tasks.base import Sample, Style, Task
+from harness.tasks.behind import behind
 
 
 @dataclass(frozen=True, slots=True)

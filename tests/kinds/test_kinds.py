@@ -130,6 +130,7 @@ def test_a_kind_whose_parts_contradict_each_other_is_refused():
     assert kind_of("steering").description.mechanism == kind_of("steering").mechanism
 
 
+@pytest.mark.slow
 def test_the_example_of_the_documentation_runs_from_a_conftest(tmp_path):
     """All that a user writes: one module, one line of a conftest.py, and a spec."""
     text = (ROOT / "docs" / "kinds.md").read_text("utf-8")

@@ -44,6 +44,7 @@ def home():
         yield place
 
 
+@pytest.mark.slow
 def test_an_ordinary_user_is_as_safe_as_root(python, home):
     options = [
         "-q",

@@ -13,12 +13,14 @@ SAMPLE = Path(__file__).with_name("user_code.py")
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_mypy_accepts_it(tmp_path):
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(SAMPLE)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_pyright_accepts_it():
     if shutil.which("pyright") is None:
         pytest.skip("pyright is not installed")

@@ -109,6 +109,7 @@ def test_a_full_disk_costs_workers_nothing_that_is_finished(project, prepared):
     assert resumed == measured(project.report("out"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_from_the_start_stops_workers_before_a_model(project, prepared):
     full = project.run("benches", *prepared.workers(2), "--titrate-report=out", limit=10_000)
     assert full.returncode != 0
@@ -207,6 +208,7 @@ def test_a_controller_killed_at_random_moments(project, prepared, undisturbed):
     assert f"{REQUESTS} requests ({before} stored)" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_killed_twice_reports_what_an_undisturbed_one_does(project, prepared, undisturbed):
     """First everything at once, as a machine that loses power; then a worker that stays dead."""
     arguments = ("benches", "--titrate-report=out")

@@ -61,6 +61,7 @@ def test_an_unknown_member_is_one_line(here, capsys):
     assert not (here / "cat").exists()
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_script_from_anywhere(here):
     program = [sys.executable, ROOT / "tools" / "zoo" / "build.py", "cat"]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
