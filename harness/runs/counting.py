@@ -46,8 +46,10 @@ class Counted:
 
 
 def count(case: PlannedCase, draws: Sequence[DrawResult], replies: Replies) -> Counted:
-    """What the metrics that a spec adds say of a case's completions."""
-    answers: dict[str, list[Answer]] = {sample.id: [] for sample in case.task.samples}
+    """What the metrics that a spec adds say of a case's completions, of the samples that these are
+    of.
+    """
+    answers: dict[str, list[Answer]] = {draw.sample: [] for draw in draws}
     prompts: dict[str, str] = {}
     for draw in draws:
         answers[draw.sample].append(answer_of(draw))
@@ -59,6 +61,7 @@ def count(case: PlannedCase, draws: Sequence[DrawResult], replies: Replies) -> C
         every = [
             case.seen(sample, prompts[sample.id], answers=tuple(answers[sample.id]))
             for sample in case.task.samples
+            if sample.id in answers
         ]
         if entry.asks is not None and entry.asks.items is not None:
             every = [Seen(item.id, item.record, "") for item in entry.asks.items()]

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from harness.engines.contract import Scored, Scoring, Watch
 from harness.engines.scoring import Gathering
-from harness.engines.transformers.masks import AttentionMasks
+from harness.engines.transformers.attention_masks import AttentionMasks
 from harness.engines.transformers.ordering import LOOK_AHEAD
 from harness.engines.transformers.rotary import RowRotary
 from harness.engines.transformers.row_interventions import InterventionSet
@@ -156,8 +157,11 @@ class _Laid:
                 positions[number, place] = np.arange(own, own + len(part))
                 branches[number, place] = branch
                 at += len(part)
-        laid = (tokens, positions, columns, branches)
-        return cls(*(torch.from_numpy(each).to(device) for each in laid), context)
+
+        def moved(values: NDArray[np.int64]) -> torch.Tensor:
+            return torch.from_numpy(values).to(device)
+
+        return cls(moved(tokens), moved(positions), moved(columns), moved(branches), context)
 
 
 def _read(
@@ -240,11 +244,11 @@ class _Scores:
                 at += len(branch)
         width, words = logits.shape[1:]
         flat = logits.reshape(-1, words)
-        at = torch.tensor([rows, places, targets], dtype=torch.long, device=logits.device)
+        indices = torch.tensor([rows, places, targets], dtype=torch.long, device=logits.device)
         piece = len(targets) if logits.device.type != "cpu" else max(1, _PIECE_LOGITS // words)
         found = [
-            _read_out(flat[some[0] * width + some[1]], some[2])
-            for some in at.split(max(1, piece), dim=1)
+            _read_out(flat[row * width + place], target)
+            for row, place, target in torch.split(indices, max(1, piece), dim=1)
         ]
         self._found: list[list[float]] = torch.cat(found, dim=1).tolist()
         self._read = 0

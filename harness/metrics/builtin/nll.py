@@ -21,7 +21,7 @@ from harness.metrics.nats import nats, per_token
 from harness.spec.metric import MetricSettings
 from harness.spec.settings import SpecPath
 from harness.tasks.behind import behind
-from harness.tasks.records import read_records
+from harness.tasks.data_files import read_records
 
 
 class NllSettings(MetricSettings):
