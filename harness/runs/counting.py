@@ -66,13 +66,13 @@ def count(case: PlannedCase, draws: Sequence[DrawResult], replies: Replies) -> C
         if entry.asks is not None and entry.asks.items is not None:
             every = [Seen(item.id, item.record, "") for item in entry.asks.items()]
         for each in every:
-            came: tuple[Reply, ...] = tuple(replied.get(each.sample, ()))
+            came: tuple[Reply, ...] = tuple(replied.get(each.id, ()))
             try:
                 value = _value(entry, replace(each, replies=came))
             except Exception as error:  # a metric is anybody's code: its sample fails, and says why
-                failures.setdefault(entry.name, {})[each.sample] = described(error)
+                failures.setdefault(entry.name, {})[each.id] = described(error)
             else:
-                values.setdefault(entry.name, {})[each.sample] = value
+                values.setdefault(entry.name, {})[each.id] = value
     return Counted(values, failures)
 
 

@@ -29,6 +29,9 @@ from harness.tasks.conversations import render
 from harness.tasks.pairs.aligned import AlignedPair
 from harness.tasks.pairs.pair import pair_key
 
+#: Metrics that are counted of every task's completions.
+ALWAYS = ("cut",)
+
 
 @dataclass(frozen=True, eq=False)
 class PlannedCase:
@@ -64,8 +67,9 @@ class PlannedCase:
             return self.experiment.metric
         if self.measure.reads:
             return str(self.measure.entries_of(self.experiment)[0].name)
-        listed = self.counted
-        return listed[0].name if listed and self.experiment.metrics else self.task.metric
+        for first in self.experiment.metrics:
+            return section_of(first).called
+        return self.task.metric
 
     @property
     def metrics(self) -> list[str]:
@@ -80,9 +84,12 @@ class PlannedCase:
 
     @property
     def items(self) -> dict[str, str | MetricSettings]:
-        """The items of `metrics:` by the names of their metrics, and a registered `metric:`."""
+        """What is counted of completions by the names of the metrics: what is of every one, the
+        items of `metrics:`, and a registered `metric:`.
+        """
         experiment = self.experiment
-        items = {section_of(item).called: item for item in experiment.metrics}
+        items: dict[str, str | MetricSettings] = dict(zip(ALWAYS, ALWAYS, strict=True))
+        items |= {section_of(item).called: item for item in experiment.metrics}
         chosen = experiment.metric
         if chosen is not None and chosen in registry.metrics and not needs_of(chosen):
             items.setdefault(chosen, chosen)
@@ -321,7 +328,7 @@ def _asked(
     step = 0 if asks.early else 1
     with suppress(MetricError):
         for number, asked in enumerate(asks.ask(seen, asker)):
-            yield Address(case.id, seen.sample, number, step, entry.name), asked
+            yield Address(case.id, seen.id, number, step, entry.name), asked
 
 
 def _request(
@@ -333,7 +340,7 @@ def _request(
 ) -> Request:
     """One request. Greedy decoding has no randomness, so that its seed and draw are 0."""
     experiment = case.experiment
-    sampling = SamplingRules(**experiment.sampling.rules)
+    sampling = SamplingRules(tried=case.case.tried, **experiment.sampling.rules)
     return Request(
         prompt=prompt,
         max_new_tokens=experiment.sampling.max_new_tokens,

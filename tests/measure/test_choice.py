@@ -12,7 +12,7 @@ from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import SpecError, TaskError
 from harness.measure.choice import Choice, choice_of, sample_metrics
 from harness.models.loading import load, load_tokenizer
-from harness.tasks.registry import load as load_task
+from harness.tasks.by_name import load as load_task
 from tests.measure.given import PAIRS, QUESTIONS, Given
 from tests.runs.small import cases, run_on
 
