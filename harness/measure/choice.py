@@ -46,7 +46,7 @@ def choice_of(tokenizer: Any, task: Task, sample: Sample, style: Style) -> Choic
     reference, right = task.reference(sample), task.gold(sample)
     choices = list(task.distractors(sample))
     if not choices:
-        raise TaskError(f"{sample.id}: there is nothing to choose from")
+        raise TaskError(f"{sample.id}: there is nothing to choose from; use a task of choices")
     choices.insert(right, reference.answer)
     if "" in choices:
         raise TaskError(f"{sample.id}: choice {choices.index('')} is empty")

@@ -150,12 +150,6 @@ def check_metric(case: PlannedCase) -> None:
             f"missing: {case.task.name} has no answers to score, so that a metric of completions "
             "is needed, such as metrics: [median_tokens]; or say by task.answer how to score them",
         )
-    if case.measure.reads and not case.metrics:
-        raise FieldError(
-            "measure",
-            f"{case.measure.name} measures nothing of {case.task.name}, whose samples have no "
-            "choices; use a task that has some",
-        )
     chosen = case.experiment.metric
     if chosen is not None and chosen not in (names := case.metrics):
         raise FieldError(
