@@ -199,6 +199,8 @@ measures: Registry[Any] = Registry(
         "generate": "harness.measure.generate:MEASURE",
         "forward": "harness.measure.forward:MEASURE",
         "likelihood": "harness.measure.likelihood:MEASURE",
+        "choice": "harness.measure.choice:MEASURE",
+        "nll": "harness.measure.nll:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(

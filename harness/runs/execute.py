@@ -11,6 +11,7 @@ because of replies that it got (`source.py`) is asked when the stream of these h
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -187,8 +188,13 @@ class ModelRun:
             raise self._broken
         done = self._counts.requests_done
 
-        def progressed(samples: int) -> None:
-            self._counts.requests_done = done + samples
+        begun = time.perf_counter()
+        waiting = sum(each.task.size for each in self._read)
+
+        def progressed(samples: float) -> None:
+            self._counts.requests_done = done + int(samples)
+            taken = time.perf_counter() - begun
+            self._counts.left = taken / samples * (waiting - samples) if samples else None
             self._progress.update(self._counts)
 
         self._progress.note(f"reading for {case.id}")
@@ -203,6 +209,7 @@ class ModelRun:
             self._broken = error
             raise
         self._counts.requests_done = done + case.task.size
+        self._counts.left = None
         self._keep(case, result)
 
     # Requests -------------------------------------------------------------------------------------

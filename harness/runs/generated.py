@@ -108,7 +108,7 @@ def scored(
     if failure is None:
         known = tuple(draw for draw in draws if draw.sample not in lost)
         counted = count(case, known, asked)
-        failure = counted.failure_of(case.metric, case.task.size - len(lost))
+        failure = counted.failure_of(case.metric)
     if failure is not None:
         result = result_of(case, "failed", error=failure, draws=draws, intervention=intervention)
         return replace(result, replies=asked)
@@ -122,10 +122,7 @@ def scored(
         sample_metrics={**_task_metrics(case, known), **counted.values},
         counts=dict(counts),
         intervention=intervention,
-        warnings=(
-            *_warnings(case, draws, counts),
-            *counted.warnings(case.task.size - len(lost)),
-        ),
+        warnings=(*_warnings(case, draws, counts), *counted.warnings()),
     )
     failures = {
         metric: {**lost, **counted.failures.get(metric, {})}

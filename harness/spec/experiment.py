@@ -226,7 +226,8 @@ class Experiment(Settings):
     measure: Annotated[str, registered(registry.measures)] = "generate"
     """What is read of the model. generate, the default: answers, which are scored. forward: forward
     passes over the reference answer in both chat styles. likelihood: how likely the reference
-    answer is behind its prompt. Other packages may register more."""
+    answer is behind its prompt. choice: whether the right one of given answers is the most
+    probable. nll: how likely given texts are. Other packages may register more."""
     metrics: list[AnyMetric] = []
     """Metrics that are counted beside the task's own, the first of which is the primary one: names
     of registered ones, such as median_tokens, or kinds with their settings, such as {kind:
