@@ -70,7 +70,7 @@ class Admission:
         """
         upcoming = PrefixIndex()
         deferred: list[Resident] = []
-        admitted: list[tuple[int, Resident]] = []
+        admitted: list[tuple[int, list[int], Resident]] = []
         while len(self) and len(admitted) + len(deferred) < free:
             sequence = self._next()
             tokens, shared = sequence.all_tokens, 0
@@ -84,9 +84,10 @@ class Admission:
                     deferred.append(sequence)
                     continue
                 upcoming.add(_Upcoming(tokens, *what))
-            admitted.append((len(tokens) - shared, sequence))
+            admitted.append((len(tokens) - shared, tokens, sequence))
         self.put_back(deferred)
-        return [sequence for _, sequence in sorted(admitted, key=lambda pair: pair[0])]
+        # Those of one prompt next to each other, since they may share layers.
+        return [sequence for *_, sequence in sorted(admitted, key=lambda each: each[:2])]
 
     def _next(self) -> Resident:
         if self._first:
