@@ -392,7 +392,7 @@ def _prompts(given: argparse.Namespace) -> list[list[int]]:
     from harness.models.loading import load_tokenizer
     from harness.tasks.conversations import render
     from harness.tasks.gsm8k import GSM8K
-    from harness.tasks.registry import load as load_task
+    from harness.tasks.by_name import load as load_task
 
     task = GSM8K.load(given.questions) if given.questions else load_task("micro_gsm8k")
     tokenizer = load_tokenizer(given.model)

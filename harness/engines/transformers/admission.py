@@ -35,10 +35,11 @@ class Admission:
         queue: Sequence[Queued],
         *,
         siblings_apart: bool,
+        together: Callable[[Request], bool] = lambda _: False,
         regime: Callable[[Resident], int] = lambda _: 0,
     ) -> None:
         self._regime = regime
-        self._waiting = deque(by_length(queue, siblings_apart=siblings_apart))
+        self._waiting = deque(by_length(queue, siblings_apart=siblings_apart, together=together))
         # Prompts, under what is done to them, that are still to come: see `wants`.
         self._wanted = Counter(_prompt_key(request) for _, request in queue)
         # Sequences that were running, or were passed over once: they go first.
