@@ -390,9 +390,9 @@ def _wanted(given: argparse.Namespace, lane: str) -> bool:
 def _prompts(given: argparse.Namespace) -> list[list[int]]:
     """Questions as a user's turn: of a file of GSM8K's format, or micro_gsm8k's own."""
     from harness.models.loading import load_tokenizer
+    from harness.tasks.by_name import load as load_task
     from harness.tasks.conversations import render
     from harness.tasks.gsm8k import GSM8K
-    from harness.tasks.by_name import load as load_task
 
     task = GSM8K.load(given.questions) if given.questions else load_task("micro_gsm8k")
     tokenizer = load_tokenizer(given.model)
