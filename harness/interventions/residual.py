@@ -121,6 +121,10 @@ class Residual(Intervention):
     def additions(self) -> tuple[Term, ...]:
         """All terms, in an order that equal descriptions share; none at the neutral dose."""
 
+    def first_layer(self) -> int | None:
+        """That of its first addition."""
+        return min((term.layer for term in self.additions()), default=None)
+
     def prefix_key(self, length: int, prompt: int) -> str:
         """Nothing is done to positions before the first steered one; after it, P matters too."""
         key = self._prefix_keys.get((length, prompt))

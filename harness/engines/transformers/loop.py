@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from harness.engines.contract import Completion, FinishReason, Watch
+from harness.engines.contract import Completion, FinishReason, Request, Watch
 from harness.engines.decoding.endings import Endings
 from harness.engines.decoding.step_log import traces_of
 from harness.engines.transformers.admission import Admission
@@ -57,8 +57,13 @@ class DecodingRun:
         self._vocabulary = int(loaded.model.get_input_embeddings().num_embeddings)
         self._stage = stage
         self._strict = strict
-        self._admission = Admission(queue, siblings_apart=drafting, regime=stage.rotary.regime_of)
         self._passes = Passes(loaded, stage, self.work, strict=strict)
+        self._admission = Admission(
+            queue,
+            siblings_apart=drafting,
+            together=self._shares_much,
+            regime=stage.rotary.regime_of,
+        )
         self._endings = Endings(loaded)
         self._siblings: SiblingTexts | None = None
         if drafting:
@@ -174,6 +179,14 @@ class DecodingRun:
         ended = self._advance(running, drafts, logits[: len(running)], self._drawing)
         self._draft_length.observe_pass(tokens.numel(), time.perf_counter() - started)
         return ended
+
+    def _shares_much(self, request: Request) -> bool:
+        """Whether reading a prompt once, in part, saves more than drafts of its answer can."""
+        what = request.intervention
+        layers = None if what is None else what.first_layer()
+        if layers is None or not self._passes.widen:
+            return False
+        return len(request.prompt) * layers > request.max_new_tokens * self._passes.layers
 
     def _drafts(self, running: list[Resident]) -> list[tuple[int, ...]]:
         """What to propose for each row; nothing where a wider step costs more than it saves."""

@@ -108,6 +108,9 @@ class Residents:
             slot, sequence.intervention, kept=shared, prompt=sequence.prompt_length
         )
         sequence.slot, sequence.length = slot, shared
+        if source is not None and source.slot == slot:
+            # The source gave up its place: others of the same wave find its columns here.
+            self._index.add(sequence)
         self.reused_columns += shared
         self.running.append(sequence)
 
