@@ -75,8 +75,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         files = matching_specs(metafunc.config, *marker.args)
         cases = [case for file in files for case in cases_of(metafunc.config, file)]
         metafunc.parametrize("case", cases)
-    if metafunc.definition.get_closest_marker(INVARIANTS_MARKER) is not None:
-        metafunc.parametrize("check", checks_of(metafunc.config))
+    marker = metafunc.definition.get_closest_marker(INVARIANTS_MARKER)
+    if marker is not None:
+        metafunc.parametrize("check", checks_of(metafunc.config, *marker.args))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
