@@ -89,6 +89,7 @@ def _gates() -> Mapping[str, str]:
 
 KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "tasks": _registered("tasks"),
+    "answers": _registered("answers"),
     "interventions": _registered("interventions"),
     "rules": _registered("rules"),
     "measures": _registered("measures"),

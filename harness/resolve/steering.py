@@ -168,7 +168,7 @@ def built_from(experiment: Experiment, vector: PairVector) -> dict[str, str]:
     config = load_config(experiment.model)
     return {
         "source": Path(vector.pairs).name if vector.pairs not in BUILT_IN else vector.pairs,
-        "task": experiment.task.name,
+        "task": experiment.task.title,
         "model": experiment.model,
         "model_type": str(config.get_text_config().model_type),
         "layers": str(hidden_shape(config)[0]),

@@ -19,6 +19,7 @@ from harness.errors import TitrateError
 from harness.interventions.base import Intervention
 from harness.resolve.progress import Silent
 from harness.resolve.resolver import Resolver, measured_for
+from harness.resolve.tasks import data_of
 from harness.runs.deferred import DeferredEngine
 from harness.runs.plan import Plan, PlannedCase, by_model
 from harness.runs.prompt_warnings import prompt_warnings
@@ -83,10 +84,10 @@ def _of_model(cases: Sequence[PlannedCase], store: CompletionStore | None) -> Fo
 
     def add(case: PlannedCase) -> None:
         experiment = case.experiment
-        measured, task = measured_for(experiment), experiment.task
+        measured = measured_for(experiment)
         if measured is not None and (not engine.known or resolver.needs_model(experiment)):
             unmeasured[measured] = None
-            settings = f"{experiment.intervention!r} {task.name} {task.path}"
+            settings = f"{experiment.intervention!r} {data_of(experiment)}"
             plan.add(case, _Unmeasured(settings=settings))
         else:
             plan.add(case, resolver.resolve(experiment))

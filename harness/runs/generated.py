@@ -68,7 +68,7 @@ def scored(
             draw=address.draw,
             prompt=prompt,
             completion=completion,
-            score=score if completion.error is None else _unanswered(completion.error),
+            score=score if completion.error is None else _unanswered(score, completion.error),
             agreement=(
                 None
                 if (address.sample, address.draw) not in reference
@@ -213,6 +213,7 @@ def _tokens_by_address(result: CaseResult) -> dict[tuple[str, int], tuple[int, .
     return {(draw.sample, draw.draw): draw.completion.tokens for draw in result.draws}
 
 
-def _unanswered(error: str) -> Score:
-    """A request that was refused counts as a wrong answer."""
-    return Score(correct=False, parsed=False, detail=f"refused: {error}")
+def _unanswered(score: Score, error: str) -> Score:
+    """A request that was refused counts as a wrong answer, where there are right ones."""
+    correct = None if score.correct is None else False
+    return Score(correct, parsed=False, detail=f"refused: {error}")

@@ -150,7 +150,7 @@ def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = Fals
     """
     try:
         experiment = case.experiment
-        task = task_of(experiment.task, experiment.prompt.day, unsafe_code=unsafe_code)
+        task = task_of(experiment.task, experiment.prompt, unsafe_code=unsafe_code)
     except FieldError as error:
         raise case.source.locate(error) from error
     except (TaskError, SandboxError) as error:

@@ -46,11 +46,10 @@ def check_styles(experiment: Experiment, task: Task) -> None:
 
 @cache
 def _problem(model: str, task: Task, style: Style) -> str | None:
-    prompt = task.prompt(task.samples[0], style)
-    if not isinstance(prompt, Conversation):
-        return None
     try:
-        render_text(tokenizer_of(model), prompt)
+        prompt = task.prompt(task.samples[0], style)
+        if isinstance(prompt, Conversation):
+            render_text(tokenizer_of(model), prompt)
     except TaskError as error:
         return str(error).removeprefix("prompt.style ")
     return None

@@ -188,7 +188,7 @@ def _again(result: CaseResult, again: dict[str, CaseResult], verdicts: Verdicts)
 def _task(result: CaseResult) -> Task:
     try:
         experiment = result.case.experiment
-        return task_of(experiment.task, experiment.prompt.day)
+        return task_of(experiment.task, experiment.prompt)
     except FieldError as error:
         raise result.case.source.locate(error) from error
     except TaskError as error:

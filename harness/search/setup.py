@@ -105,7 +105,7 @@ def _set_up(experiment: Experiment, source: SpecSource, root: Path, *, unsafe_co
     pruner_of(settings)
     sampler_for(settings, 0)
     space.check()
-    task = task_of(whole, experiment.prompt.day, unsafe_code=unsafe_code)
+    task = task_of(whole, experiment.prompt, unsafe_code=unsafe_code)
     _check_styles(space, task)
     metric = _metric(settings.metric or experiment.metric or task.metric, task)
     trained = pair_sets(space)

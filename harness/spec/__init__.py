@@ -7,7 +7,6 @@ from harness.spec.experiment import (
     ForwardSettings,
     PromptSettings,
     Requirements,
-    TaskSettings,
 )
 from harness.spec.grid import expand
 from harness.spec.intervention import InterventionSettings
@@ -15,6 +14,7 @@ from harness.spec.load import engine_settings, load
 from harness.spec.origins import Origin, SpecSource
 from harness.spec.sampling import SamplingSettings
 from harness.spec.schema import experiment_schema
+from harness.spec.task import TaskSettings
 
 __all__ = [
     "Case",

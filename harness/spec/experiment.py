@@ -31,6 +31,7 @@ from harness.spec.registered import registered
 from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
+from harness.spec.task import TaskSettings
 from harness.spec.usage_expression import UsageText
 
 
@@ -42,22 +43,6 @@ def _day(text: str) -> str:
     except ValueError:
         pass
     raise ValueError(f"{text[:40]!r} is not a day; write it as 2026-01-31")
-
-
-class TaskSettings(Settings):
-    """What is asked."""
-
-    name: str
-    """The registered task whose samples are asked, such as micro_humaneval, micro_gsm8k, humaneval
-    or gsm8k; `titrate list` names all."""
-    limit: PositiveInt | None = None
-    """How many samples are used, the first ones in the task's order. All of them when left out."""
-    path: SpecPath | None = None
-    """A data file in the task's own format, read in place of its usual source; relative to the
-    folder of the spec. The usual source when left out."""
-    only: SpecPath | None = None
-    """A JSON file with a list of sample ids: only these samples are used, in this order; relative
-    to the folder of the spec. All samples when left out."""
 
 
 class PromptSettings(Settings):
@@ -75,6 +60,12 @@ class PromptSettings(Settings):
     ) = None
     """The day, written as 2026-01-31, that a chat template which prints the date is told. The day
     of the run when left out."""
+    template: str | None = None
+    """What is asked of a record of one's own data: a Jinja template over its fields, such as
+    "Question: {{ question }}". The record's prompt or messages when left out."""
+    system: str | None = None
+    """A system message in front of one's own data (in bare style, a text): a Jinja template over
+    the record's fields. None when left out."""
 
     @property
     def day(self) -> dt.date | None:
@@ -199,7 +190,7 @@ class Experiment(Settings):
     """What is measured: a zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face
     id."""
     task: TaskSettings
-    """What is asked: a registered task, and which of its samples."""
+    """What is asked: a registered task, or one's own data, and which of its samples."""
     prompt: PromptSettings = PromptSettings()
     """How a sample is put to the model; assisted by default."""
     measure: Annotated[str, registered(registry.measures)] = "generate"

@@ -67,8 +67,9 @@ class ScoredReplyShape(ScoredShape):
 class DrawShape(TypedDict):
     """A scored completion; `score` is correct, parsed, detail, tool_call, doubt.
 
-    Records of earlier versions have no doubt, and where fluency was asked for, a reference: the
-    log-probabilities of its tokens under the model that read them.
+    It is correct, wrong, or None where there was no answer to hold it against. Records of earlier
+    versions have no doubt, and where fluency was asked for, a reference: the log-probabilities of
+    its tokens under the model that read them.
     """
 
     sample: Text
@@ -76,7 +77,7 @@ class DrawShape(TypedDict):
     prompt: Text
     completion: CompletionShape
     score: (
-        Annotated[tuple[bool, bool, Text, bool, Doubt], _List]
+        Annotated[tuple[bool | None, bool, Text, bool, Doubt], _List]
         | Annotated[tuple[bool, bool, Text, bool], _List]
     )
     agreement: Natural | None

@@ -24,10 +24,21 @@ def load(
     path: str | None = None,
     only: Sequence[str] | None = None,
 ) -> Task:
-    """A task with its first `limit` samples; `path` replaces a data set's usual source.
+    """A registered task with some of its samples; `path` replaces a data set's usual source."""
+    return limited(_registered(name, path), limit=limit, only=only)
+
+
+def limited(task: Task, *, limit: int | None = None, only: Sequence[str] | None = None) -> Task:
+    """A task with its first `limit` samples.
 
     With `only`, the samples of these ids in this order, before the limit.
     """
+    if only is not None:
+        task = _only(task, only)
+    return task if limit is None else _first(task, limit)
+
+
+def _registered(name: str, path: str | None) -> Task:
     try:
         made = registry.tasks.get(name)
     except RegistryError as error:
@@ -38,12 +49,10 @@ def load(
             reading = ", ".join(each for each in others if _reads_files(registry.tasks.get(each)))
             problem = f"{path} is not used: {name} generates its samples"
             raise FieldError("task.path", f"{problem}; leave it out, or use {reading}")
-        task: Task = made.load()
-    else:
-        task = made.load(path)
-    if only is not None:
-        task = _only(task, only)
-    return task if limit is None else _first(task, limit)
+        generated: Task = made.load()
+        return generated
+    read: Task = made.load(path)
+    return read
 
 
 def _reads_files(made: type[Task]) -> bool:

@@ -161,7 +161,7 @@ class CodeTask(Task):
 
     def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
         """pass@k for each usual k not above the number of draws, and the common rates."""
-        right = sum(score.correct for score in scores)
+        right = sum(bool(score.correct) for score in scores)
         shown = {
             f"pass@{k}": pass_at_k(len(scores), right, k) for k in _DRAWS_SHOWN if k <= len(scores)
         }
