@@ -3,7 +3,7 @@
     python -m tools.studies.minimal_pairs specs/data
 
     {"id": "attractor/0", "good": "The key to the cabinets is old.",
-     "bad": "The key to the cabinets are old."}
+     "bad": "The key to the cabinets are old.", "answer": 0}
 
 Kinds after BLiMP (Warstadt et al. 2020, arXiv:1912.00582), with words and sentences of our own:
 
@@ -85,10 +85,13 @@ KINDS: dict[str, Callable[[], Iterator[Pair]]] = {
 }
 
 
-def records(kind: str) -> list[dict[str, str]]:
+def records(kind: str) -> list[dict[str, str | int]]:
     """A fixed random choice of a kind's pairs."""
     chosen = Random(kind).sample([*KINDS[kind]()], COUNT)
-    return [{"id": f"{kind}/{n}", "good": good, "bad": bad} for n, (good, bad) in enumerate(chosen)]
+    return [
+        {"id": f"{kind}/{n}", "good": good, "bad": bad, "answer": 0}
+        for n, (good, bad) in enumerate(chosen)
+    ]
 
 
 def _plural(noun: str) -> str:
