@@ -156,7 +156,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             from harness.runs.forecast_table import forecast_table
 
             run.plan(cases)
-            config.stash[_FORECAST] = forecast_table(forecast(cases, run.store))
+            config.stash[_FORECAST] = forecast_table(
+                forecast(cases, run.store), speed=config.option.titrate_speed
+            )
         elif hasattr(config, "workerinput"):
             from harness.launch.xdist.worker import plan_parts
 

@@ -57,7 +57,9 @@ def relatives() -> Iterator[Pair]:
     for (one, other), (likes, like), plural in product(_two(_PEOPLE), _SEEN, (False, True)):
         good, bad = ("are", "is") if plural else ("is", "are")
         subject = (
-            f"The {one}s that the {other} {likes}" if plural else f"The {one} that the {other}s {like}"
+            f"The {one}s that the {other} {likes}"
+            if plural
+            else f"The {one} that the {other}s {like}"
         )
         yield f"{subject} {good} at home.", f"{subject} {bad} at home."
 
@@ -74,7 +76,10 @@ def reflexives() -> Iterator[Pair]:
     for (him, her), hurt, female in product(product(_HIM, _HER), _HURT, (False, True)):
         one, other = (her, him) if female else (him, her)
         good, bad = ("herself", "himself") if female else ("himself", "herself")
-        yield f"The {one} near the {other} {hurt} {good}.", f"The {one} near the {other} {hurt} {bad}."
+        yield (
+            f"The {one} near the {other} {hurt} {good}.",
+            f"The {one} near the {other} {hurt} {bad}.",
+        )
 
 
 KINDS: dict[str, Callable[[], Iterator[Pair]]] = {
