@@ -219,6 +219,7 @@ engines: Registry[Any] = Registry(
     {
         "transformers": "harness.engines.transformers.entry:ENGINE",
         "vllm": "harness.engines.vllm.entry:ENGINE",
+        "served": "harness.engines.served.entry:ENGINE",
     },
 )
 exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(

@@ -124,7 +124,7 @@ def whole_config(reference: str) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(_described(reference), **_OWN_CODE)
+        return AutoConfig.from_pretrained(descriptions(reference), **_OWN_CODE)
     except _FAILURES as error:
         raise _missing(reference, error) from error
 
@@ -133,7 +133,9 @@ def load_tokenizer(reference: str) -> Any:
     """A model's tokenizer, without its weights."""
     none = f"model {reference!r} has no tokenizer; its folder needs tokenizer.json"
     try:
-        tokenizer = _tokenizer_class(reference).from_pretrained(_described(reference), **_OWN_CODE)
+        tokenizer = _tokenizer_class(reference).from_pretrained(
+            descriptions(reference), **_OWN_CODE
+        )
     except _FAILURES as error:
         if "instantiate the backend tokenizer" in str(error):
             raise ModelError(none) from error
@@ -177,7 +179,7 @@ def _files(reference: str, *, local_files_only: bool = False) -> Path:
     return Path(snapshot_download(source, local_files_only=local_files_only))
 
 
-def _described(reference: str) -> Path | str:
+def descriptions(reference: str) -> Path | str:
     """What `from_pretrained` of configurations and of tokenizers takes."""
     source = locate(reference)
     if isinstance(source, str) and hub_file(source) is None:

@@ -46,7 +46,7 @@ def scored(
     for what metrics have asked. A scorer that breaks, a case whose every request was refused, one
     whose every completion ended in logits that are not finite, and one of whose primary metric no
     sample has a value, come back as a failed result; its completions stay in it, so that they can
-    be scored again.
+    be scored again. A sample of which a request failed has no value: it is left out, and counted.
     """
     style = case.experiment.prompt.style
     failure: str | None = None
@@ -72,13 +72,21 @@ def scored(
             agreement=(
                 None
                 if (address.sample, address.draw) not in reference
+                or completion.finish_reason == "failed"
                 else agreed(completion.tokens, reference[address.sample, address.draw])
             ),
         )
         for (address, prompt, completion), score in zip(completions, scores, strict=True)
     )
     errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
-    if len(errors) == len(draws):
+    lost = {
+        draw.sample: str(draw.completion.error)
+        for draw in reversed(draws)
+        if draw.completion.finish_reason == "failed"
+    }
+    if len(lost) == case.task.size:
+        failure = f"every sample has a request that failed, first {lost[draws[0].sample]}"
+    elif len(errors) == len(draws):
         failure = f"every request was refused, first {errors[0]}"
     elif all(draw.completion.finish_reason in ("error", "non_finite") for draw in draws):
         untouched = intervention is None or (baseline is not None and baseline.status == "failed")
@@ -89,8 +97,9 @@ def scored(
     asked = dict(replies or {})
     counted = Counted({}, {})
     if failure is None:
-        counted = count(case, draws, asked)
-        failure = counted.failure_of(case.metric, case.task.size)
+        known = tuple(draw for draw in draws if draw.sample not in lost)
+        counted = count(case, known, asked)
+        failure = counted.failure_of(case.metric, case.task.size - len(lost))
     if failure is not None:
         result = result_of(case, "failed", error=failure, draws=draws, intervention=intervention)
         return replace(result, replies=asked)
@@ -101,12 +110,20 @@ def scored(
         case,
         "complete",
         draws=draws,
-        sample_metrics={**_task_metrics(case, draws), **counted.values},
+        sample_metrics={**_task_metrics(case, known), **counted.values},
         counts=dict(counts),
         intervention=intervention,
-        warnings=(*_warnings(case, draws, counts), *counted.warnings(case.task.size)),
+        warnings=(
+            *_warnings(case, draws, counts),
+            *counted.warnings(case.task.size - len(lost)),
+        ),
     )
-    return replace(result, failures=counted.failures, replies=asked)
+    failures = {
+        metric: {**lost, **counted.failures.get(metric, {})}
+        for metric in {**result.sample_metrics, **counted.failures}
+        if lost or metric in counted.failures
+    }
+    return replace(result, failures=failures, replies=asked)
 
 
 def without_completions(
@@ -156,8 +173,8 @@ def result_of(
 
 
 def _task_metrics(case: PlannedCase, draws: Sequence[DrawResult]) -> SampleMetrics:
-    """Metric -> sample -> value of what the task counts, from the scores of a sample's draws."""
-    scores: dict[str, list[Score]] = {sample.id: [] for sample in case.task.samples}
+    """Metric -> sample -> value of what the task counts, from the scores of samples' draws."""
+    scores: dict[str, list[Score]] = {draw.sample: [] for draw in draws}
     for draw in draws:
         scores[draw.sample].append(draw.score)
     metrics: dict[str, dict[str, JsonValue]] = {}
@@ -177,9 +194,15 @@ def _warnings(
             f"sampling.draws: {sampling.draws} with temperature 0 is one greedy completion counted "
             f"{sampling.draws} times; use draws: 1, or a temperature above 0"
         )
-    errors = [draw.completion.error for draw in draws if draw.completion.error is not None]
+    errors = [draw.completion.error for draw in draws if draw.completion.finish_reason == "error"]
     if errors:
         yield f"{len(errors)} of {len(draws)} requests were refused and count as wrong: {errors[0]}"
+    failed = [draw for draw in draws if draw.completion.finish_reason == "failed"]
+    if failed:
+        yield (
+            f"{len(failed)} of {len(draws)} requests failed, and their samples are left out; run "
+            f"again to ask for these alone: {failed[0].completion.error}"
+        )
     cut = sum(draw.completion.finish_reason == "length" for draw in draws)
     if cut:
         yield f"{cut} of {len(draws)} completions were cut off at their length limit"

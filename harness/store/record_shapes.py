@@ -35,7 +35,10 @@ Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @with_config(_STRICT)
 class CompletionShape(TypedDict):
-    """A completion; records of earlier versions have no traces, and states only where there are."""
+    """A completion; records of earlier versions have no traces, and states only where there are.
+
+    Only what a server was asked has its answer.
+    """
 
     tokens: Tokens
     text: Text
@@ -45,6 +48,7 @@ class CompletionShape(TypedDict):
     error: Text | None
     traces: NotRequired[dict[Text, Floats]]
     states: NotRequired[dict[Text, Floats]]
+    answer: NotRequired[Any]
 
 
 @with_config(_STRICT)
@@ -54,6 +58,7 @@ class ScoredShape(TypedDict):
     log_probabilities: Annotated[tuple[Annotated[tuple[Finite, ...], _List], ...], _List]
     greedy: Annotated[tuple[Annotated[tuple[bool, ...], _List], ...], _List]
     counts: dict[Text, int]
+    answers: NotRequired[Annotated[tuple[Any, ...], _List]]
 
 
 @with_config(_STRICT)

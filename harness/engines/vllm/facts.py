@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from transformers import GenerationConfig
-
 from harness.errors import FieldError
+from harness.models.end_tokens import end_tokens
 from harness.models.loading import checkpoint, context_of, load_config, load_tokenizer
 
 
@@ -39,7 +38,7 @@ class ModelFacts:
             files.folder,
             config,
             tokenizer,
-            _end_tokens(files.folder, config, tokenizer),
+            end_tokens(files.folder, config, tokenizer),
             files.content_hash,
             files.quantisation,
         )
@@ -66,13 +65,3 @@ class ModelFacts:
     def vocabulary(self) -> int:
         """How many token ids the model has."""
         return int(self.config.get_text_config().vocab_size)
-
-
-def _end_tokens(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
-    """Ids that end a sequence: the tokenizer's, and those of the generation configuration."""
-    if (folder / "generation_config.json").is_file():
-        configured = GenerationConfig.from_pretrained(folder).eos_token_id
-    else:
-        configured = GenerationConfig.from_model_config(config).eos_token_id
-    ids = [configured] if isinstance(configured, int) else list(configured or [])
-    return frozenset(id_ for id_ in [*ids, tokenizer.eos_token_id] if id_ is not None)
