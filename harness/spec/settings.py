@@ -37,9 +37,16 @@ def _pairs(text: str, folder: Path) -> str:
     return _model(text, folder)
 
 
+def _function(text: str, folder: Path) -> str:
+    """`FILE.py:NAME`, whose file is a path."""
+    file, colon, name = text.rpartition(":")
+    return f"{_path(file, folder)}{colon}{name}" if colon else text
+
+
 SpecPath = Annotated[str, Resolved(_path)]
 ModelReference = Annotated[str, Field(min_length=1), Resolved(_model)]
 DatasetReference = Annotated[str, Field(min_length=1), Resolved(_model)]
+FunctionReference = Annotated[str, Resolved(_function)]
 PairsReference = Annotated[str, Field(min_length=1), Resolved(_pairs)]
 
 
