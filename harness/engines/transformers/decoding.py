@@ -24,6 +24,7 @@ from harness.engines.transformers.drawing import Drawing
 from harness.engines.transformers.experts import experts_as
 from harness.engines.transformers.ordering import Queued
 from harness.engines.transformers.passes import Passes, Work, padded
+from harness.engines.transformers.products import packed_products
 from harness.engines.transformers.prompts import read_prompts
 from harness.engines.transformers.residents import Sequence
 from harness.engines.transformers.stage import Stage
@@ -75,6 +76,7 @@ class DecodingRun:
                     stage.interventions.attached(),
                     grouped_attention(self._model),
                     experts_as(self._model, strict=self._strict),
+                    packed_products(self._model),
                 ):
                     while admission or stage.running:
                         free = stage.slots - len(stage.running)

@@ -36,6 +36,7 @@ from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.passes import Work
 from harness.engines.transformers.prefixes import BLOCK, prefix_key
+from harness.engines.transformers.products import packed_products, products_implementation
 from harness.engines.transformers.reading import read
 from harness.engines.transformers.readout import Readout
 from harness.engines.transformers.row_interventions import InterventionSet
@@ -108,6 +109,7 @@ class TransformersEngine:
             "dtype": str(self.loaded.model.dtype).removeprefix("torch."),
             "attention": attention_implementation(self.loaded.model),
             "experts": experts_implementation(self.loaded.model, strict=self._strict) or "none",
+            "products": products_implementation(self.loaded.model),
             "precision": torch.get_float32_matmul_precision(),
             "kernels": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
@@ -188,12 +190,12 @@ class TransformersEngine:
                 yield position, Scored(error=str(error))
             else:
                 accepted.append((position, scoring))
-        with experts_as(self.loaded.model, strict=self._strict):
+        with experts_as(self.loaded.model, strict=self._strict), packed_products(self.loaded.model):
             yield from score(self.loaded, accepted, apart=self._strict, watch=self.watch)
 
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:
         """Yield `(position, activations)`; an impossible reading raises `RequestError`."""
-        with experts_as(self.loaded.model, strict=self._strict):
+        with experts_as(self.loaded.model, strict=self._strict), packed_products(self.loaded.model):
             yield from read(self.loaded, list(readings))
 
     def readout(self, hidden: torch.Tensor) -> torch.Tensor:

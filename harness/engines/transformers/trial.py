@@ -21,12 +21,15 @@ import torch
 from harness.engines.transformers.attention import eager_attention, grouped_attention
 from harness.engines.transformers.experts import experts_as
 from harness.engines.transformers.passes import Passes, Work, padded
+from harness.engines.transformers.products import packed_products
 from harness.engines.transformers.stage import Stage
 from harness.errors import ModelError
 from harness.models.loading import LoadedModel
 
-#: Rows of tokens; the last token of each is read in a second pass, from the cache.
-_ROWS = ([1, 2, 3, 4, 5, 6, 7], [3, 1, 2])
+#: Rows of tokens, in eighths of the vocabulary; the last of each is read in a second pass, from the
+#: cache. The first tokens of a vocabulary are control tokens, which a model never saw in a row: on
+#: them one of 135 million parameters is off by 60 % in bfloat16, on words by 5 %.
+_EIGHTHS = ([1, 2, 3, 4, 5, 6, 7], [3, 1, 2])
 #: Largest relative error of logits. In half types rows of another shape differ by a few per cent,
 #: and a router may choose otherwise: there only what is wholly wrong is told from rounding.
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
@@ -86,14 +89,17 @@ def _error(loaded: LoadedModel, name: str, *, strict: bool) -> float:
 
     Rows that are not finite are left out: whatever they are, a run reports it.
     """
+    vocabulary = int(loaded.model.get_input_embeddings().num_embeddings)
+    rows = [[eighths * vocabulary // 8 for eighths in row] for row in _EIGHTHS]
     with _told(f"{name} cannot be run"), eager_attention(loaded.model):
-        alone = [_alone(loaded, row) for row in _ROWS]
+        alone = [_alone(loaded, row) for row in rows]
     with (
         _told(f"{name} cannot be run in rows of unequal lengths"),
         grouped_attention(loaded.model),
         experts_as(loaded.model, strict=strict),
+        packed_products(loaded.model),
     ):
-        together = _together(loaded)
+        together = _together(loaded, rows)
     errors = [
         float((ours - own).norm() / (own - own.mean()).norm())
         for own, ours in zip(alone, together, strict=True)
@@ -120,12 +126,12 @@ def _told(what: str) -> Iterator[None]:
         raise ModelError(f"{what}: {type(error).__name__}: {why}") from error
 
 
-def _together(loaded: LoadedModel) -> torch.Tensor:
+def _together(loaded: LoadedModel, rows: list[list[int]]) -> torch.Tensor:
     """The logits [rows, V] after both rows, their last tokens read from a cache."""
-    stage = Stage(loaded.model, len(_ROWS), 0, max(map(len, _ROWS)))
+    stage = Stage(loaded.model, len(rows), 0, max(map(len, rows)))
     passes = Passes(loaded, stage, Work(), strict=False)
-    starts = [len(row) - 1 for row in _ROWS]
-    first = [row[:-1] for row in _ROWS]
+    starts = [len(row) - 1 for row in rows]
+    first = [row[:-1] for row in rows]
     passes.forward(*padded(first, [0, 0], max(starts), align_ends=True), 0, None, last_only=True)
-    last = padded([row[-1:] for row in _ROWS], starts, 1, align_ends=False)
+    last = padded([row[-1:] for row in rows], starts, 1, align_ends=False)
     return passes.forward(*last, 0, stage.cache.capacity, last_only=True)[:, -1]
