@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.errors import (
         FieldError,
+        MetricError,
         ModelError,
         OptionError,
         OutputError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Experiment",
     "FieldError",
+    "MetricError",
     "ModelError",
     "OptionError",
     "OutputError",

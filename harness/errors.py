@@ -6,6 +6,7 @@
     ├── OptionError              an option of a run that cannot be followed; knows its name
     ├── ModelError               a model that is missing, or lacks what was asked of it
     ├── TaskError                a task that is missing, or data that is not what it claims to be
+    ├── MetricError              a sample of which a metric has no value; the samples beside it have
     ├── VectorError              a file of steering vectors that cannot be read or written
     ├── OutputError              an output that was asked for where nothing can be written
     ├── RegistryError            a name that nothing is registered by, or that two things would have
@@ -138,6 +139,10 @@ class ModelError(TitrateError):
 
 class TaskError(TitrateError):
     """A task that does not exist, or a data file that is not what it claims to be."""
+
+
+class MetricError(TitrateError):
+    """A sample of which a metric has no value: it counts as failed, which is not a value of 0."""
 
 
 class VectorError(TitrateError):

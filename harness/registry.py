@@ -187,13 +187,7 @@ measures: Registry[Any] = Registry(
     },
 )
 metrics: Registry[Any] = Registry(
-    "metric",
-    "titrate.metrics",
-    {
-        "median_tokens": "harness.metrics.completions:MEDIAN_TOKENS",
-        "answer_perplexity": "harness.metrics.completions:PERPLEXITY",
-        "fluency": "harness.metrics.completions:FLUENCY",
-    },
+    "metric", "titrate.metrics", files_of("harness.metrics.builtin", "METRIC")
 )
 tasks: Registry[Any] = Registry(
     "task",

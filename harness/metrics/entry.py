@@ -5,29 +5,36 @@
 The number of a metric is the mean over samples unless it has an aggregate of its own, such as a
 median, or a ratio of sums. What has one is compared by a paired bootstrap: a test that looks at
 one sample at a time (McNemar, sign flips) speaks of means, and is refused for it by name.
+
+A metric that cannot say what a sample's value is raises `MetricError`: the sample is left out of
+it and counted as failed, which is not the same as a value of 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Literal
 
 from pydantic import JsonValue
 
-Good = Literal["higher", "lower", "neither"]
+from harness.engines.contract import Asked, FinishReason, Reply
+from harness.errors import MetricError
+from harness.interventions.base import Intervention
+from harness.spec.experiment import EngineSettings
+from harness.spec.metric import Good
+
 Kind = Literal["rate", "score", "count", "loss", "distance", "ratio"]
-Need = Literal["routers", "choices", "reference"]
+Need = Literal["routers", "choices"]
 
 
 @dataclass(frozen=True)
 class Answer:
     """What a metric sees of one completion of a sample.
 
-    `log_probabilities` are natural, one per token; empty for a request that was refused.
-    `reference` are those of the same tokens under the untouched model that a spec names (its own,
-    or `reference:`), for a metric that needs them; empty where that model could not read them.
+    `log_probabilities` are natural, one per token. A request that was refused has an `error`, which
+    says why, and neither tokens nor text.
     """
 
     tokens: tuple[int, ...]
@@ -35,7 +42,79 @@ class Answer:
     log_probabilities: tuple[float, ...] = ()
     correct: bool = False
     parsed: bool = False
-    reference: tuple[float, ...] = ()
+    finish: FinishReason = "stop"
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a metric sees of a sample: what was asked, and what came of it.
+
+    Args:
+        sample: Its id.
+        record: Its record, as the task's data has it.
+        prompt: Its prompt as the model reads it, special tokens included.
+        answers: Its completions, draw by draw; none yet for a metric that asks early.
+        replies: To what the metric has asked of it, in the order in which it asked. One that came
+            to nothing has an `error`.
+    """
+
+    sample: str
+    record: Mapping[str, Any]
+    prompt: str
+    answers: tuple[Answer, ...] = ()
+    replies: tuple[Reply, ...] = ()
+
+
+@dataclass(frozen=True)
+class Asker:
+    """What a metric asks with, of one sample.
+
+    Args:
+        tokenizer: That of the run's own model.
+        prompt: The sample's prompt, as token ids.
+        intervention: What is done to the model in this case; None where nothing is. A request
+            without it goes to the untouched model.
+        reference: The `engine` of a request to the model that the spec names as its `reference:`,
+            which has the same tokens; "", the run's own, where it names none.
+    """
+
+    tokenizer: Any
+    prompt: tuple[int, ...]
+    intervention: Intervention | None
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Another engine that a metric asks: the model, and what runs it (the run's own if None)."""
+
+    model: str
+    settings: EngineSettings | None = None
+
+
+@dataclass(frozen=True)
+class Asks:
+    """With which a metric asks engines for more than the completions of its samples.
+
+    What it asks is stored, resumed, shared and counted as completions are: the same content is
+    asked once. Replies are in a run's records, so that scoring again asks nothing.
+
+    Args:
+        ask: `(seen, asker) -> asked` of one sample: requests and scorings, each to the engine that
+            its `engine` names, "" being the run's own model.
+        most: How many these are, of each completion (of each sample, if early) at most.
+        early: Whether it needs no completions: it is asked together with them then.
+        reference: Whether it asks the model that the spec names as its `reference:`.
+        engines: Further engines by the names that its requests give; such a name says what the
+            engine is, as two metrics may ask the same one.
+    """
+
+    ask: Callable[[Seen, Asker], Sequence[Asked]]
+    most: int = 1
+    early: bool = False
+    reference: bool = False
+    engines: Mapping[str, Opening] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,10 +129,11 @@ class MetricEntry:
         bounds: The least and the greatest number that it can be; None where there is no bound.
         aggregate: From the samples' values, of which there is at least one, to one finite number;
             the mean when left out, whose values are numbers.
-        value: From a sample's answers, one per draw, to its value: a number, or the JSON that the
-            aggregate takes. None for what a measure, or a task, counts by itself.
-        needs: What a model (routers) or a task (wrong choices) must have to be measured so; or
-            that a second model reads every completion (reference).
+        value: From what is seen of a sample to its value: a number, or the JSON that the aggregate
+            takes. Raises MetricError where it has none. None for what a measure, or a task, counts
+            by itself.
+        needs: What a model (routers) or a task (wrong choices) must have to be measured so.
+        asks: What it asks engines for, beside completions.
     """
 
     name: str
@@ -62,8 +142,9 @@ class MetricEntry:
     kind: Kind = "score"
     bounds: tuple[float | None, float | None] = (None, None)
     aggregate: Callable[[Sequence[JsonValue]], float] | None = None
-    value: Callable[[Sequence[Answer]], JsonValue] | None = None
+    value: Callable[[Seen], JsonValue] | None = None
     needs: frozenset[Need] = frozenset()
+    asks: Asks | None = field(default=None, hash=False)
 
     @property
     def share(self) -> bool:
@@ -74,3 +155,18 @@ class MetricEntry:
         """The one number that these values of samples give; of a single value, the sample's own."""
         listed: list[Any] = list(values)
         return float(fmean(listed) if self.aggregate is None else self.aggregate(listed))
+
+
+def per_answer(value: Callable[[Seen, Answer], float]) -> Callable[[Seen], JsonValue]:
+    """A sample's value as the mean over its completions of what `value` says of each.
+
+    A request that was refused has no completion to say anything of: the sample fails.
+    """
+
+    def of(seen: Seen) -> JsonValue:
+        for answer in seen.answers:
+            if answer.error is not None:
+                raise MetricError(f"its request was refused: {answer.error}")
+        return fmean(value(seen, answer) for answer in seen.answers)
+
+    return of

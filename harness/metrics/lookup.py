@@ -1,18 +1,23 @@
-"""Which metric a name is: of the measure that measured it, or else of the registry."""
+"""Which metric a name is: of a measure, of a spec's `metrics:`, or of the task."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness import registry
 from harness.metrics.entry import MetricEntry
+from harness.metrics.kind import entry_of
+from harness.spec.experiment import Experiment
 from harness.spec.measure import Measure
+from harness.spec.metric import MetricSettings, needs_of, section_of
 
 #: What a task scores: a share of right (or parsed, ...) answers.
 SCORE = MetricEntry("score", "share of right answers", "higher", "rate", (0, 1))
 _UNKNOWN = MetricEntry("unknown", "measured by another version, or by what is not installed")
 
 
-def metric_of(measure: str, name: str) -> MetricEntry:
-    """The metric that an experiment with this `measure` calls so.
+def metric_of(measure: str, name: str, asked: Sequence[str | MetricSettings] = ()) -> MetricEntry:
+    """The metric that an experiment with this `measure`, and these `metrics:`, calls so.
 
     What completions are scored by is a share, whatever a task calls it, unless it is registered.
     One that another version measured has no known direction.
@@ -22,15 +27,15 @@ def metric_of(measure: str, name: str) -> MetricEntry:
     found: Measure = registry.measures.get(measure)
     if found.reads:
         return next((each for each in found.entries() if each.name == name), _UNKNOWN)
-    return registered(name) or SCORE
+    own = next((item for item in asked if section_of(item).called == name), None)
+    if own is None and name in registry.metrics and not needs_of(name):
+        own = name
+    return SCORE if own is None else entry_of(own)
 
 
-def registered(name: str) -> MetricEntry | None:
-    """The registered metric of completions of this name, if there is one."""
-    if name not in registry.metrics:
-        return None
-    entry: MetricEntry = registry.metrics.get(name)
-    return entry
+def kind_of(experiment: Experiment, name: str) -> MetricEntry:
+    """The metric that an experiment calls so."""
+    return metric_of(experiment.measure, name, experiment.metrics)
 
 
 def directionless(metric: str) -> str:

@@ -24,10 +24,10 @@ from harness.report.tables.vector_norms import vector_norms
 from harness.statistics.estimates import Metric, Versus
 from harness.statistics.intervals import mean_interval
 from harness.statistics.paired import corrected, paired, summarise
-from harness.store.results import CaseResult, GateResult, InvariantResult
+from harness.store.results import CaseResult, GateResult, InvariantResult, compared
 
 # Of the whole experiment rather than of one of its cases.
-_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates", "metrics", "columns"}
+_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates", "columns"}
 
 
 def build(
@@ -131,7 +131,8 @@ def _metrics(result: CaseResult) -> dict[str, Metric]:
         raise ReportError(f"{result.metric}: not measured, though the case ended")
     metrics = {}
     for name, values in result.sample_metrics.items():
-        if len(values) != result.task_size:
+        failed = len(result.failures.get(name, {}))
+        if len(values) + failed != result.task_size:
             raise ReportError(
                 f"{name}: {len(values)} samples have a value, {result.task_name} has "
                 f"{result.task_size}; the rest must be scored 0, not left out"
@@ -157,8 +158,8 @@ def _case(
         try:
             baseline = _baseline(result.baseline, by_id)
             versus = {
-                name: paired(values, baseline.sample_metrics[name], result.kind(name))
-                for name, values in result.sample_metrics.items()
+                name: paired(*compared(result, baseline, name), result.kind(name))
+                for name in result.sample_metrics
                 if name in baseline.sample_metrics
             }
             agreement = _agreement(result, baseline)
@@ -184,6 +185,7 @@ def _case(
         metric=result.metric,
         metrics=metrics,
         versus_baseline=versus,
+        contents=dict(result.contents),
         agreement=agreement,
         counts=dict(result.counts),
         tokens=result.tokens,

@@ -7,6 +7,7 @@ checks documents against them, `write` and `load` move them to and from a direct
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -22,6 +23,7 @@ from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import metric_of
 from harness.report.run_info import RunInfo, Section
 from harness.spec.gates import Claim
+from harness.spec.metric import MetricSettings, items_of
 from harness.statistics.estimates import Metric, Versus
 from harness.store.results import UNDECIDED, CaseStatus, GateResult
 
@@ -112,6 +114,8 @@ class CaseReport(Section):
     """Name of the primary metric, the one in tables and plots."""
     metrics: dict[str, Metric] = {}
     versus_baseline: dict[str, Versus] = {}
+    contents: dict[str, str] = {}
+    """Hashes of what decides the values of the metrics that the spec adds, by their names."""
     agreement: Agreement | None = None
     """Null for a baseline, and where there is no complete baseline to compare with."""
     usage: RouterUsage | None = None
@@ -132,7 +136,14 @@ class CaseReport(Section):
 
     def kind(self, metric: str) -> MetricEntry:
         """What one of its metrics is: which way is better, how its values become one number."""
-        return metric_of(self.measure, metric)
+        return metric_of(self.measure, metric, self._asked_metrics)
+
+    @cached_property
+    def _asked_metrics(self) -> list[str | MetricSettings]:
+        """Those that the spec has added; none where what they need is not installed here."""
+        with suppress(ValueError):
+            return items_of(self.settings.get("metrics", []))
+        return []
 
 
 class Departure(Section):

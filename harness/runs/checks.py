@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import get_args
 
+from harness import registry
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
+from harness.metrics.kind import Checking, MetricKind
 from harness.models.loading import load_config
 from harness.registry import engines
 from harness.resolve.needs import needs_of
@@ -14,7 +16,9 @@ from harness.runs.plan import PlannedCase, with_task
 from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.spec import Case, Experiment
 from harness.spec.engine_kind import Captured, engine_named
+from harness.spec.metric import section_of
 from harness.spec.suggestion import suggestion
+from harness.tasks.base import Score
 
 
 def planned(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:
@@ -36,6 +40,7 @@ def check_case(case: PlannedCase) -> None:
         check_intervention(experiment)
         check_styles(experiment, case.task)
         check_captures(experiment)
+        check_metrics(case)
         check_metric(case)
     except FieldError as error:
         raise source.locate(error) from error
@@ -60,7 +65,7 @@ def check_reader(case: PlannedCase) -> None:
     model, named = case.experiment.model, case.experiment.reference
     if named is None:
         return
-    if case.reader is None:
+    if not any(entry.asks is not None and entry.asks.reference for entry in case.counted):
         raise FieldError(
             "reference",
             f"{named} reads completions, and no metric here asks for that; leave it out, or add "
@@ -79,13 +84,49 @@ def check_reader(case: PlannedCase) -> None:
         )
 
 
+def check_metrics(case: PlannedCase) -> None:
+    """Raise `FieldError` for an item of `metrics:` that cannot be counted."""
+    experiment = case.experiment
+    checking = Checking(
+        case.unsafe_code,
+        experiment,
+        case.task.samples,
+        lambda: tokenizer_of(experiment.model),
+    )
+    own = set(case.task.metrics([Score(correct=False, parsed=False)]))
+    taken = dict.fromkeys(own, f"{case.task.name}'s own metric")
+    for position, item in enumerate(experiment.metrics):
+        settings = section_of(item)
+        if settings.called in taken:
+            raise FieldError(
+                f"metrics[{position}]",
+                f"has the name {settings.called}, as {taken[settings.called]} has; give it another "
+                "one, name: ...",
+            )
+        taken[settings.called] = f"metrics[{position}]"
+        kind: MetricKind = registry.metrics.get(settings.kind)
+        try:
+            if kind.check is not None:
+                kind.check(settings, checking)
+            kind.content(settings)
+        except FieldError as error:
+            raise FieldError(f"metrics[{position}].{error.field}", error.problem) from error
+
+
 def check_metric(case: PlannedCase) -> None:
     """Raise `FieldError` for a metric that the case does not measure."""
     if case.measure.reads and case.experiment.metrics:
+        first = section_of(case.experiment.metrics[0]).called
         raise FieldError(
             "metrics",
-            f"{case.experiment.metrics[0]} is counted of completions, and measure: "
-            f"{case.measure.name} asks for none; leave metrics out",
+            f"{first} is counted of completions, and measure: {case.measure.name} asks for none; "
+            "leave metrics out",
+        )
+    if not case.metric:
+        raise FieldError(
+            "metrics",
+            f"missing: {case.task.name} has no answers to score, so that a metric of completions "
+            "is needed, such as metrics: [median_tokens]",
         )
     chosen = case.experiment.metric
     if chosen is not None and chosen not in (names := case.metrics):

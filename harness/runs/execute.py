@@ -18,22 +18,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.engines.company import Company
-from harness.engines.contract import Asked, Completion, Engine, Reply, Request, Scored
+from harness.engines.contract import Asked, Completion, Engine, Reply, Request
 from harness.errors import FieldError, StoreError, TitrateError
 from harness.interventions.base import Intervention
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
 from harness.runs.asking import Asking, Done
+from harness.runs.counting import described
 from harness.runs.plan import Place, Plan, PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.scored import scored_result
-from harness.runs.scoring import described, result_of, scored, without_completions
+from harness.runs.scoring import result_of, scored, without_completions
 from harness.runs.sharing import left_to_others
 from harness.runs.source import CaseSource
 from harness.runs.waiting import Waiting
 from harness.runs.watching import StreamWatch
 from harness.store.completions import CompletionStore
-from harness.store.results import CaseResult, UsageMap
+from harness.store.results import CaseResult, Replies, UsageMap
 from harness.store.verdicts import Verdicts
 
 #: Why a case has no result when nothing went wrong with it.
@@ -327,12 +328,8 @@ class ModelRun:
             result = scored_result(case, answers, baseline, intervention, dtype)
         else:
             completions = list(self._completions(case, replies))
-            read = {
-                (place.sample, place.draw): reply
-                for place, reply in replies.items()
-                if isinstance(reply, Scored)
-            }
-            result = scored(case, completions, baseline, intervention, self._verdicts, read)
+            told = _replies_to_metrics(replies)
+            result = scored(case, completions, baseline, intervention, self._verdicts, told)
         return replace(result, usage=self._usages.get(case.id), warnings=self._warned(case, result))
 
     def _completions(
@@ -368,6 +365,16 @@ class ModelRun:
             return result
         made = self._made[result.case.id]
         return replace(result, seconds=self.seconds * made / self._made_in_all if made else 0.0)
+
+
+def _replies_to_metrics(replies: Mapping[Place, Reply]) -> Replies:
+    """What came back for what metrics asked: metric -> sample -> replies in its order."""
+    found: dict[str, dict[str, tuple[Reply, ...]]] = {}
+    for place in sorted(replies, key=lambda place: place.draw):
+        if place.metric:
+            own = found.setdefault(place.metric, {})
+            own[place.sample] = (*own.get(place.sample, ()), replies[place])
+    return found
 
 
 def _located(case: PlannedCase, error: TitrateError) -> str:

@@ -35,8 +35,8 @@ class Forecast:
     as the stored ones are on average: None where none is stored. `unmeasured` are the orderings
     and vectors that have to be measured first, and `unknown` the requests that depend on them;
     `readings` are the given texts that measures read, those kept by earlier runs included;
-    `dependent` are the scorings that completions bring about, one for each that has tokens: how
-    many differ, how long and whether stored is known when there are completions;
+    `dependent` is what metrics ask because of completions, at most: how many differ, how long and
+    whether stored is known when there are completions;
     `warnings` what is to be known of the prompts.
     """
 
@@ -130,9 +130,10 @@ def _counted(
     each_once = {one.id: one for case in cases for one in (case.baseline, case) if one is not None}
     readings = sum(one.measure.readings * one.task.size for one in each_once.values())
     dependent = [
-        one.task.size * one.experiment.sampling.draws
+        one.task.size * one.experiment.sampling.draws * entry.asks.most
         for one in each_once.values()
-        if one.reader is not None
+        for entry in one.counted
+        if entry.asks is not None and not entry.asks.early
     ]
     return Forecast(
         model=cases[0].experiment.model,

@@ -8,19 +8,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from harness import registry
 from harness.engines.contract import Asked, Request, SamplingRules, Scoring, Stop
-from harness.errors import FieldError, SandboxError, SpecError, TaskError
+from harness.errors import FieldError, MetricError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
-from harness.metrics.entry import MetricEntry
-from harness.metrics.lookup import registered
+from harness.metrics.entry import Answer, Asker, MetricEntry, Opening, Seen
+from harness.metrics.kind import content_of, entry_of
 from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.resolve.tasks import task_of
 from harness.spec import Case, Experiment
 from harness.spec.measure import Measure, measure_named
+from harness.spec.metric import MetricSettings, needs_of, section_of
 from harness.tasks.base import Sample, Score, Style, Task
 from harness.tasks.conversations import render
 from harness.tasks.pairs.aligned import AlignedPair
@@ -34,6 +37,8 @@ class PlannedCase:
     case: Case
     task: Task
     nodeid: str | None = None
+    unsafe_code: bool = False
+    """Whether code that is not isolated may be run for it."""
 
     @property
     def id(self) -> str:
@@ -52,9 +57,14 @@ class PlannedCase:
 
     @property
     def metric(self) -> str:
-        """The primary metric: the spec's choice, or else the first that the case measures."""
+        """The primary metric: the spec's choice, or else the first of those that it lists, of the
+        measure, or of the task.
+        """
         if self.experiment.metric is not None:
             return self.experiment.metric
+        listed = self.counted
+        if listed and self.experiment.metrics:
+            return listed[0].name
         return self.measure.entries()[0].name if self.measure.reads else self.task.metric
 
     @property
@@ -69,19 +79,46 @@ class PlannedCase:
         return sorted(found, key=lambda name: name != self.metric)
 
     @property
-    def counted(self) -> list[MetricEntry]:
-        """The registered metrics that the spec asks for beside those of the task."""
-        names = dict.fromkeys([*self.experiment.metrics, self.experiment.metric or ""])
-        found = [registered(name) for name in names]
-        return [] if self.measure.reads else [entry for entry in found if entry is not None]
+    def items(self) -> dict[str, str | MetricSettings]:
+        """The items of `metrics:` by the names of their metrics, and a registered `metric:`."""
+        experiment = self.experiment
+        items = {section_of(item).called: item for item in experiment.metrics}
+        chosen = experiment.metric
+        if chosen is not None and chosen in registry.metrics and not needs_of(chosen):
+            items.setdefault(chosen, chosen)
+        return items
 
     @property
-    def reader(self) -> str | None:
-        """The engine, as a scoring names it, that reads completions again for a metric; or None."""
-        if not any("reference" in entry.needs for entry in self.counted):
-            return None
+    def counted(self) -> list[MetricEntry]:
+        """The metrics that the spec asks for beside those of the task, in its order."""
+        return [] if self.measure.reads else [entry_of(item) for item in self.items.values()]
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """A hash of all that decides the values of each of these metrics, by their names."""
+        if self.measure.reads:
+            return {}
+        return {name: content_of(item) for name, item in self.items.items()}
+
+    @property
+    def openings(self) -> dict[str, Opening]:
+        """The engines, beside the run's own, that its metrics ask: by the names in requests."""
+        found: dict[str, Opening] = {}
+        for asks in (entry.asks for entry in self.counted if entry.asks is not None):
+            if asks.reference and self.reference:
+                found[self.reference] = Opening(self.reference)
+            found |= asks.engines
+        return found
+
+    @property
+    def reference(self) -> str:
+        """The engine of the spec's `reference:`, as requests name it; "" for the model itself."""
         named = self.experiment.reference
         return "" if named is None or named == self.experiment.model else named
+
+    def seen(self, sample: Sample, prompt: str, **came: Any) -> Seen:
+        """What a metric sees of a sample; `came` has its answers, and the replies to the metric."""
+        return Seen(sample.id, sample.record, prompt, **came)
 
     def _read_metrics(self) -> list[str]:
         # Here, because they import torch, which starting workers does not need.
@@ -102,7 +139,7 @@ class PlannedCase:
         """The same case without its intervention; no test item of its own."""
         if self.case.baseline is None:
             return None
-        return PlannedCase(self.case.baseline, self.task)
+        return PlannedCase(self.case.baseline, self.task, unsafe_code=self.unsafe_code)
 
 
 def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = False) -> PlannedCase:
@@ -118,17 +155,21 @@ def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = Fals
         raise case.source.locate(error) from error
     except (TaskError, SandboxError) as error:
         raise case.source.locate(FieldError("task", str(error))) from error
-    return PlannedCase(case, task, nodeid)
+    return PlannedCase(case, task, nodeid, unsafe_code)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a reply belongs: a case's sample and draw, and the step at which it is asked for."""
+    """Where a reply belongs: a case's sample and draw, and the step at which it is asked for.
+
+    What a metric asks of a sample has its name, and in place of a draw its number.
+    """
 
     case: str
     sample: str
     draw: int
     step: int = 0
+    metric: str = ""
 
 
 _PromptKey: TypeAlias = tuple[Task, Sample, Style, str | None]
@@ -184,7 +225,33 @@ class Plan:
                     found.append((place, _request(case, sample, prompt, draw, intervention)))
                 elif refused is not None:
                     refused[place] = prompt
+            if not isinstance(prompt, str):
+                found += self.asked_by_metrics(case, sample, intervention, early=True)
         return found
+
+    def asked_by_metrics(
+        self,
+        case: PlannedCase,
+        sample: Sample,
+        intervention: Intervention | None,
+        answers: Sequence[Answer] = (),
+        *,
+        early: bool = False,
+    ) -> Iterator[tuple[Place, Asked]]:
+        """What a case's metrics ask of a sample, together with its completions or because of them.
+
+        A metric that finds nothing to ask of it says so when its value is wanted.
+        """
+        prompt = self._prompt(case, sample)
+        for entry in case.counted:
+            if entry.asks is None or entry.asks.early != early or isinstance(prompt, str):
+                continue
+            asker = Asker(self.tokenizer, prompt, intervention, case.reference)
+            seen = case.seen(sample, self.prompt_text(case, sample), answers=tuple(answers))
+            with suppress(MetricError):
+                for number, asked in enumerate(entry.asks.ask(seen, asker)):
+                    place = Place(case.id, sample.id, number, int(not early), entry.name)
+                    yield place, asked
 
     def scored(self, case: PlannedCase, sample: Sample) -> Any:
         """What a case's measure asks of a sample, or in text why that is nothing; the conditions of

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.engines.contract import Scored
 from harness.errors import FieldError, StoreError, TaskError
 from harness.resolve.tasks import task_of
 from harness.runs.plan import Place, PlannedCase
@@ -72,14 +71,8 @@ def _again(result: CaseResult, again: dict[str, CaseResult], verdicts: Verdicts)
         raise StoreError(
             f"{case.id}: its answers are to other samples than {task.name} has now; run it again"
         )
-    read = {
-        (draw.sample, draw.draw): Scored((draw.reference,))
-        for draw in result.draws
-        if draw.reference
-    }
-    new = scored(
-        case, places, again.get(result.baseline or ""), result.intervention, verdicts, read
-    )
+    baseline = again.get(result.baseline or "")
+    new = scored(case, places, baseline, result.intervention, verdicts, result.replies)
     about_prompts = (each for each in result.warnings if each.startswith(BEGINNINGS))
     new = replace(new, warnings=(*new.warnings, *about_prompts))
     if task.version != result.task_version:

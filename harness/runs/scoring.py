@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import JsonValue
 
-from harness.engines.contract import Completion, SamplingRules, Scored
-from harness.errors import TitrateError
+from harness.engines.contract import Completion, SamplingRules
 from harness.interventions.base import Intervention
-from harness.metrics.entry import Answer
 from harness.runs.agreement import agreed
+from harness.runs.counting import Counted, count, described
 from harness.runs.plan import Place, PlannedCase
-from harness.store.results import CaseResult, CaseStatus, DrawResult, SampleMetrics, answer_of
+from harness.store.results import CaseResult, CaseStatus, DrawResult, Replies, SampleMetrics
 from harness.store.verdicts import Verdicts
 from harness.tasks.base import Score
 from harness.tasks.reasoning import opened_by
@@ -37,16 +37,16 @@ def scored(
     baseline: CaseResult | None,
     intervention: Intervention | None,
     verdicts: Verdicts | None = None,
-    read: Mapping[tuple[str, int], Scored] | None = None,
+    replies: Replies | None = None,
 ) -> CaseResult:
     """Score a complete case and compare its tokens with the baseline's.
 
     `completions` are `(place, prompt, completion)` in the order of samples and draws. What
-    `verdicts` know is not judged again; by default nothing is known. `read` is how probable the
-    model that a metric has read them finds completions, by sample and draw. A scorer that breaks,
-    a case whose every request was refused, and one whose every completion ended in logits that are
-    not finite, come back as a failed result; its completions stay in it, so that they can be
-    scored again.
+    `verdicts` know is not judged again; by default nothing is known. `replies` are what came back
+    for what metrics have asked. A scorer that breaks, a case whose every request was refused, one
+    whose every completion ended in logits that are not finite, and one of whose primary metric no
+    sample has a value, come back as a failed result; its completions stay in it, so that they can
+    be scored again.
     """
     style = case.experiment.prompt.style
     failure: str | None = None
@@ -62,7 +62,6 @@ def scored(
         failure = f"scoring: {described(error)}"
         scores = [Score(correct=False, parsed=False, detail=failure)] * len(completions)
     reference = {} if baseline is None else _tokens_by_place(baseline)
-    read = read or {}
     draws = tuple(
         DrawResult(
             sample=place.sample,
@@ -75,7 +74,6 @@ def scored(
                 if (place.sample, place.draw) not in reference
                 else agreed(completion.tokens, reference[place.sample, place.draw])
             ),
-            reference=_only(read.get((place.sample, place.draw), Scored())),
         )
         for (place, prompt, completion), score in zip(completions, scores, strict=True)
     )
@@ -88,20 +86,27 @@ def scored(
             "every completion ended in logits that are not finite; "
             f"{'mend the weights' if untouched else 'weaken the dose'}, or use a wider engine.dtype"
         )
+    asked = dict(replies or {})
+    counted = Counted({}, {})
+    if failure is None:
+        counted = count(case, draws, asked)
+        failure = counted.failure_of(case.metric, case.task.size)
     if failure is not None:
-        return result_of(case, "failed", error=failure, draws=draws, intervention=intervention)
+        result = result_of(case, "failed", error=failure, draws=draws, intervention=intervention)
+        return replace(result, replies=asked)
     counts = Counter[str]()
     for draw in draws:
         counts.update(draw.completion.counts)
-    return result_of(
+    result = result_of(
         case,
         "complete",
         draws=draws,
-        sample_metrics=_sample_metrics(case, draws),
+        sample_metrics={**_task_metrics(case, draws), **counted.values},
         counts=dict(counts),
         intervention=intervention,
-        warnings=(*_warnings(case, draws, counts), *_unread(case, draws, read)),
+        warnings=(*_warnings(case, draws, counts), *counted.warnings(case.task.size)),
     )
+    return replace(result, failures=counted.failures, replies=asked)
 
 
 def without_completions(
@@ -114,12 +119,6 @@ def without_completions(
             if each is not None and each.id not in results:
                 results[each.id] = result_of(each, status, error=error)
     return list(results.values())
-
-
-def described(error: Exception) -> str:
-    """An error in one line: our own say what they are, the others by their type."""
-    first = next(iter(str(error).strip().splitlines()), "")
-    return first if isinstance(error, TitrateError) else f"{type(error).__name__}: {first}"
 
 
 def result_of(
@@ -152,11 +151,12 @@ def result_of(
         warnings=warnings,
         error=error,
         artefacts=artefacts,
+        contents=case.contents,
     )
 
 
-def _sample_metrics(case: PlannedCase, draws: Sequence[DrawResult]) -> SampleMetrics:
-    """Metric -> sample -> value, from the scores and answers of each sample's draws."""
+def _task_metrics(case: PlannedCase, draws: Sequence[DrawResult]) -> SampleMetrics:
+    """Metric -> sample -> value of what the task counts, from the scores of a sample's draws."""
     scores: dict[str, list[Score]] = {sample.id: [] for sample in case.task.samples}
     for draw in draws:
         scores[draw.sample].append(draw.score)
@@ -164,20 +164,7 @@ def _sample_metrics(case: PlannedCase, draws: Sequence[DrawResult]) -> SampleMet
     for sample, of_sample in scores.items():
         for metric, value in case.task.metrics(of_sample).items():
             metrics.setdefault(metric, {})[sample] = value
-    for entry in case.counted:
-        if entry.value is not None and entry.name not in metrics:
-            metrics[entry.name] = {
-                sample: entry.value(answers) for sample, answers in _answers(case, draws).items()
-            }
     return metrics
-
-
-def _answers(case: PlannedCase, draws: Sequence[DrawResult]) -> dict[str, list[Answer]]:
-    """Sample -> what metrics see of its draws."""
-    found: dict[str, list[Answer]] = {sample.id: [] for sample in case.task.samples}
-    for draw in draws:
-        found[draw.sample].append(answer_of(draw))
-    return found
 
 
 def _warnings(
@@ -201,27 +188,6 @@ def _warnings(
         yield f"{broken} of {len(draws)} completions ended in logits that are not finite"
     yield from _doubts(draws)
     yield from did_nothing(counts)
-
-
-def _only(read: Scored) -> tuple[float, ...]:
-    """The log-probabilities of the one continuation; empty where there is none, or no score."""
-    return next(iter(read.log_probabilities), ())
-
-
-def _unread(
-    case: PlannedCase, draws: Sequence[DrawResult], read: Mapping[tuple[str, int], Scored]
-) -> Iterator[str]:
-    """That completions have tokens, and nothing said how probable these are."""
-    if case.reader is None:
-        return
-    unread = [draw for draw in draws if draw.completion.tokens and not draw.reference]
-    for first in unread[:1]:
-        why = read.get((first.sample, first.draw), Scored()).error
-        yield (
-            f"{len(unread)} of {len(draws)} completions could not be read by "
-            f"{case.reader or case.experiment.model} and are left out of what it says of them"
-            f"{f': {why}' if why else ''}"
-        )
 
 
 def did_nothing(counts: Mapping[str, int]) -> Iterator[str]:

@@ -21,12 +21,14 @@ from harness.resolve.needs import needs_of
 from harness.resolve.progress import Counts, Progress, Silent
 from harness.resolve.resolver import Resolver
 from harness.runs.conclude import Finished, conclude, run_info
+from harness.runs.counting import described
 from harness.runs.deferred import DeferredEngine
 from harness.runs.environment import git_state, hardware, versions
 from harness.runs.execute import INCOMPLETE, ModelRun
 from harness.runs.invariants import check_invariants
 from harness.runs.plan import PlannedCase, by_model, check_compatible
-from harness.runs.scoring import described, without_completions
+from harness.runs.scoring import without_completions
+from harness.spec.experiment import EngineSettings
 from harness.store.completions import CompletionStore
 from harness.store.folder import Manifest, RunFolder, kept_below, run_id, runs_below, store_below
 from harness.store.results import CaseResult, InvariantResult
@@ -240,7 +242,9 @@ class Session:
         parts = {part: cases for (model, part), cases in self._groups.items() if model == key[0]}
         model, settings = case.experiment.model, case.experiment.engine
 
-        def deferred(name: str, cases: Sequence[PlannedCase]) -> DeferredEngine:
+        def deferred(
+            name: str, settings: EngineSettings, cases: Sequence[PlannedCase] = ()
+        ) -> DeferredEngine:
             def opening() -> Engine:
                 if self._read_only is not None:
                     raise self._read_only
@@ -252,8 +256,12 @@ class Session:
 
             return DeferredEngine(name, settings, opening, self.store)
 
-        engine = deferred(model, group)
-        others = {each.reader: deferred(each.reader, ()) for each in group if each.reader}
+        engine = deferred(model, settings, group)
+        asked = {name: opening for each in group for name, opening in each.openings.items()}
+        others = {
+            name: deferred(opening.model, opening.settings or settings)
+            for name, opening in asked.items()
+        }
         every = [engine, *others.values()]
         try:
             resolver = Resolver(engine, self.progress, self.store)

@@ -1,7 +1,8 @@
 """What a case asks, step after step: a later step may depend on the replies to an earlier one.
 
-The completions, or scorings, of a case are the first step. What a metric needs to know of
-completions (`reference`: how probable another model finds their tokens) is the second.
+The completions, or scorings, of a case are the first step, and with them what its metrics ask that
+needs no completions. What metrics ask because of completions (how probable another model finds
+their tokens, what a judge says of them) is the second.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-from harness.engines.contract import Asked, Completion, Reply, Request, Scoring
+from harness.engines.contract import Asked, Completion, Reply
 from harness.interventions.base import Intervention
+from harness.metrics.entry import Answer
 from harness.runs.plan import Place, Plan, PlannedCase
+from harness.store.results import answer_to
 
 Placed: TypeAlias = tuple[Place, Asked]
 
@@ -36,25 +39,26 @@ class CaseSource:
         self._case = case
         self._plan = plan
         self._intervention = intervention
-        self._first: dict[Place, Asked] = {}
 
     def next(self, step: int, observations: Mapping[Place, Reply]) -> Sequence[Placed]:
         """As every source."""
         if step == 0:
-            self._first = dict(
-                self._plan.requests(self._case, self._intervention, self._plan.refused)
-            )
-            return list(self._first.items())
-        if step == 1 and self._case.reader is not None:
-            return self._read_again(self._case.reader, observations)
+            return self._plan.requests(self._case, self._intervention, self._plan.refused)
+        if step == 1 and any(entry.asks for entry in self._case.counted):
+            return self._because_of(observations)
         return []
 
-    def _read_again(self, reader: str, observations: Mapping[Place, Reply]) -> list[Placed]:
-        """A scoring, by the untouched model of this name, of every completion that has tokens."""
-        found: list[Placed] = []
-        for place, reply in observations.items():
-            request = self._first.get(place)
-            if isinstance(request, Request) and isinstance(reply, Completion) and reply.tokens:
-                scoring = Scoring(request.prompt, (reply.tokens,), engine=reader)
-                found.append((Place(place.case, place.sample, place.draw, step=1), scoring))
-        return found
+    def _because_of(self, observations: Mapping[Place, Reply]) -> list[Placed]:
+        """What metrics ask about completions, sample by sample."""
+        answers: dict[str, list[Answer]] = {}
+        for place in sorted(observations, key=lambda place: place.draw):
+            reply = observations[place]
+            if isinstance(reply, Completion) and not place.metric:
+                answers.setdefault(place.sample, []).append(answer_to(reply))
+        return [
+            placed
+            for sample, own in answers.items()
+            for placed in self._plan.asked_by_metrics(
+                self._case, self._case.task.by_id[sample], self._intervention, own
+            )
+        ]

@@ -83,7 +83,9 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
         return field, str(error["ctx"]["error"])
     if kind.startswith("union_tag") and "kind" in spot.inner[0].model_fields:
         field, value = f"{field}.kind", value.get("kind")
-        wanted = f"be one of {', '.join(name for each in spot.inner for name in _kinds(each))}"
+        names = [name for each in spot.inner for name in _kinds(each)]
+        close = suggestion(value, names).rstrip(";") if isinstance(value, str) else ""
+        wanted = f"be one of {', '.join(names)}" + (close and f";{close}")
     elif kind.startswith("union_tag"):
         names = [name for each in spot.inner for name in _required(each)]
         wanted = f"be a mapping with one of the keys {', '.join(names)}"

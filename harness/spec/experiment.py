@@ -26,6 +26,7 @@ from harness import registry
 from harness.spec.engine_kind import engine_named, takers
 from harness.spec.gates import Gate
 from harness.spec.intervention import AnyIntervention
+from harness.spec.metric import AnyMetric
 from harness.spec.registered import registered
 from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
@@ -208,16 +209,17 @@ class Experiment(Settings):
     forward: ForwardSettings = ForwardSettings()
     """What `measure: forward` keeps beside the numbers in its report; no hidden states by
     default."""
-    metrics: list[Annotated[str, registered(registry.metrics)]] = []
-    """Registered metrics, such as median_tokens, that are counted beside the task's own. No further
-    ones by default."""
+    metrics: list[AnyMetric] = []
+    """Metrics that are counted beside the task's own, the first of which is the primary one: names
+    of registered ones, such as median_tokens, or kinds with their settings, such as {kind:
+    contains, text: thank}. No further ones by default."""
     columns: list[Annotated[str, registered(registry.columns)]] = []
     """Numbers per generated token, such as log_probability, that samples.jsonl keeps and the page
     shows. None are kept by default."""
     metric: str | None = None
     """The metric that tables, plots and gates without one are about: one of the task or of the
-    measure, such as tool_call, or a registered one. The first of the task or of the measure when
-    left out."""
+    measure, such as tool_call, or one of metrics. The first of metrics when left out, or else of
+    the task or of the measure."""
     reference: ModelReference | None = None
     """The model that reads completions for metrics such as fluency; it has the same tokenizer. The
     experiment's own model, untouched, when left out."""

@@ -14,8 +14,10 @@ from pydantic.fields import FieldInfo
 
 from harness.spec.experiment import Experiment
 from harness.spec.intervention import InterventionSettings
-from harness.spec.intervention import sections as registered
+from harness.spec.intervention import sections as interventions
 from harness.spec.layers import changed
+from harness.spec.metric import MetricSettings
+from harness.spec.metric import sections as metrics
 from harness.spec.sampling import SamplingSettings
 from harness.spec.settings import Resolved, Settings
 
@@ -33,7 +35,9 @@ def sections(info: FieldInfo) -> list[type[BaseModel]]:
     """The sections that may fill in a field: none for a plain value, several for a union."""
     parts = dict.fromkeys(members(info.annotation))
     if InterventionSettings in parts:
-        return [*registered()]
+        return [*interventions()]
+    if MetricSettings in parts:
+        return [*metrics()]
     kinds = [kind for kind in parts if isinstance(kind, type) and issubclass(kind, BaseModel)]
     return [kind.form() if issubclass(kind, Settings) else kind for kind in kinds]
 
@@ -50,7 +54,12 @@ def fields() -> Mapping[str, FieldInfo]:
 
     As it is now: what is registered later has its fields, too.
     """
-    return _fields((*registered(), SamplingSettings.form()))
+    return _fields(_registered())
+
+
+def _registered() -> tuple[type[BaseModel], ...]:
+    """The sections of all that is registered at this moment."""
+    return (*interventions(), *metrics(), SamplingSettings.form())
 
 
 @cache
@@ -72,7 +81,7 @@ def _paths(_: tuple[type[BaseModel], ...]) -> Mapping[str, Resolved]:
 def resolved(values: Mapping[str, Any], folder: Path, under: str = "") -> dict[str, Any]:
     """`values` with the paths in them made absolute; with `under`, only those at or below it."""
     found: Any = dict(values)
-    for name, marker in _paths((*registered(), SamplingSettings.form())).items():
+    for name, marker in _paths(_registered()).items():
         if f"{name}.".startswith(under and f"{under}."):
             found = changed(found, name, _resolving(marker, folder))
     return dict(found)

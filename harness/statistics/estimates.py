@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
-from harness.metrics.entry import Good
+from harness.spec.metric import Good
 
 Method = Literal["jeffreys", "wilson_effective", "t_hall", "bootstrap", "wilson", "t"]
 Test = Literal["mcnemar_exact", "sign_flip", "paired_bootstrap"]

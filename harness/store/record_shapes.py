@@ -57,10 +57,18 @@ class ScoredShape(TypedDict):
 
 
 @with_config(_STRICT)
+class ScoredReplyShape(ScoredShape):
+    """What a metric was told for a scoring, which may be that nothing came of it."""
+
+    error: NotRequired[Text]
+
+
+@with_config(_STRICT)
 class DrawShape(TypedDict):
     """A scored completion; `score` is correct, parsed, detail, tool_call, doubt.
 
-    Records of earlier versions have no doubt; only what a second model read has a reference.
+    Records of earlier versions have no doubt, and where fluency was asked for, a reference: the
+    log-probabilities of its tokens under the model that read them.
     """
 
     sample: Text
@@ -154,7 +162,11 @@ class CaseShape(TypedDict):
 
 @with_config(_STRICT)
 class ResultShape(TypedDict):
-    """A case result; `task` is name, version, size. Records of earlier versions have no usage."""
+    """A case result; `task` is name, version, size. Records of earlier versions have no usage.
+
+    What is said of metrics that the spec adds is there where it adds some: why samples have no
+    value, hashes of what decides their values, and what models have told them.
+    """
 
     case: CaseShape
     task: Annotated[tuple[Text, Whole, Natural], _List]
@@ -173,6 +185,17 @@ class ResultShape(TypedDict):
     checks: Annotated[tuple[FindingShape, ...], _List]
     artefacts: Text | None
     usage: NotRequired[UsageShape | None]
+    failures: NotRequired[dict[Text, dict[Text, Text]]]
+    contents: NotRequired[dict[Text, Text]]
+    replies: NotRequired[
+        dict[
+            Text,
+            dict[
+                Text,
+                Annotated[tuple[CompletionShape | ScoredReplyShape, ...], _List],
+            ],
+        ]
+    ]
 
 
 @with_config(_STRICT)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from harness.engines.contract import Completion, Scored
+from harness.engines.contract import Completion, Reply, Scored
 from harness.errors import StoreError, TitrateError
 from harness.files.portable import local, portable
 from harness.interventions.kind import intervention_from
@@ -21,7 +21,14 @@ from harness.spec.form import resolved
 from harness.spec.source import Origin
 from harness.store import record_shapes as shapes
 from harness.store.journal import Format, Line, encoded, lines, unusable
-from harness.store.results import CaseResult, Departure, DrawResult, InvariantResult, UsageMap
+from harness.store.results import (
+    CaseResult,
+    Departure,
+    DrawResult,
+    InvariantResult,
+    Replies,
+    UsageMap,
+)
 from harness.tasks.base import Score
 
 FORMAT = Format("titrate case records", 1)
@@ -51,7 +58,19 @@ def to_json(result: CaseResult) -> dict[str, Any]:
         "checks": [asdict(check) for check in result.checks],
         "artefacts": result.artefacts,
         "usage": None if result.usage is None else asdict(result.usage),
+        **_counted_json(result),
     }
+
+
+def _counted_json(result: CaseResult) -> dict[str, Any]:
+    """What there is to say of metrics that the spec adds; nothing where it adds none."""
+    replies = {
+        metric: {sample: [_reply_json(each) for each in own] for sample, own in samples.items()}
+        for metric, samples in result.replies.items()
+    }
+    failures = {metric: dict(failed) for metric, failed in result.failures.items()}
+    found = {"failures": failures, "contents": dict(result.contents), "replies": replies}
+    return {name: value for name, value in found.items() if value}
 
 
 def portable_json(result: CaseResult) -> dict[str, Any]:
@@ -97,7 +116,38 @@ def from_json(document: Any) -> CaseResult:
         checks=tuple(_finding(check) for check in shape["checks"]),
         artefacts=None if shape["artefacts"] is None else local(shape["artefacts"]),
         usage=_usage(shape.get("usage")),  # records of earlier versions have none
+        failures=shape.get("failures", {}),
+        contents=shape.get("contents", {}),
+        replies=_replies(shape),
     )
+
+
+def _replies(shape: shapes.ResultShape) -> Replies:
+    """What metrics were told; in earlier versions that was fluency's, beside the completions."""
+    if any("reference" in draw for draw in shape["draws"]):
+        read: dict[str, tuple[Reply, ...]] = {}
+        for draw in shape["draws"]:
+            if draw["completion"]["tokens"]:
+                values = draw.get("reference", ())
+                reply = Scored((values,), error=None if values else "it was not read")
+                read[draw["sample"]] = (*read.get(draw["sample"], ()), reply)
+        return {"fluency": read}
+    return {
+        metric: {sample: tuple(_reply(each) for each in own) for sample, own in samples.items()}
+        for metric, samples in shape.get("replies", {}).items()
+    }
+
+
+def _reply_json(reply: Reply) -> dict[str, Any]:
+    if isinstance(reply, Completion):
+        return completion_json(reply)
+    return {**scored_json(reply), **({} if reply.error is None else {"error": reply.error})}
+
+
+def _reply(shape: shapes.CompletionShape | shapes.ScoredReplyShape) -> Reply:
+    if "tokens" in shape:
+        return _completion(cast("shapes.CompletionShape", shape))
+    return Scored(shape["log_probabilities"], shape["greedy"], shape["counts"], shape.get("error"))
 
 
 def record_lines(results: Iterable[CaseResult]) -> Iterator[bytes]:
@@ -260,7 +310,6 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
             draw.score.doubt,
         ],
         "agreement": draw.agreement,
-        **({"reference": draw.reference} if draw.reference else {}),
     }
 
 
@@ -272,7 +321,6 @@ def _draw_from(value: shapes.DrawShape) -> DrawResult:
         completion=_completion(value["completion"]),
         score=Score(*value["score"]),
         agreement=value["agreement"],
-        reference=value.get("reference", ()),
     )
 
 

@@ -12,10 +12,10 @@ from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from harness.engines.contract import Completion
+from harness.engines.contract import Completion, Reply
 from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer, MetricEntry
-from harness.metrics.lookup import metric_of
+from harness.metrics.lookup import kind_of
 from harness.spec import Case
 from harness.spec.gates import Gate
 from harness.spec.measure import Measure, measure_named
@@ -30,12 +30,17 @@ CaseStatus = Literal["complete", "incomplete", "failed"]
 SampleMetrics: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
 
 
+#: Metric -> sample id -> what came back for what the metric asked of it, in its order.
+Replies: TypeAlias = Mapping[str, Mapping[str, tuple[Reply, ...]]]
+
+_UNSCORED = Score(correct=False, parsed=False)
+
+
 @dataclass(frozen=True, slots=True)
 class DrawResult:
     """One scored completion. `agreement` counts the tokens before the first departure from the
     baseline's completion of the same sample and draw: the whole length when they are equal, None
-    for a baseline itself. `reference` are the log-probabilities (natural) of its tokens under the
-    model that a metric has it read by; empty where none does, or it could not be read.
+    for a baseline itself.
     """
 
     sample: str
@@ -44,20 +49,24 @@ class DrawResult:
     completion: Completion
     score: Score
     agreement: int | None = None
-    reference: tuple[float, ...] = ()
 
 
-def answer_of(draw: DrawResult) -> Answer:
+def answer_to(made: Completion, score: Score = _UNSCORED) -> Answer:
     """What metrics and columns see of a completion."""
-    made, score = draw.completion, draw.score
     return Answer(
         made.tokens,
         made.text,
         made.log_probabilities,
         score.correct,
         score.parsed,
-        draw.reference,
+        made.finish_reason,
+        made.error,
     )
+
+
+def answer_of(draw: DrawResult) -> Answer:
+    """The same of one that is scored."""
+    return answer_to(draw.completion, draw.score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,10 @@ class CaseResult:
     """Everything that is known of one case when it ends.
 
     `sample_metrics` maps metric -> sample id -> value in the order of the task's samples; every
-    sample of the task is in it, also those that errored or could not be parsed (scored 0).
+    sample of the task is in it, also those that errored or could not be parsed (scored 0). Of a
+    metric that the spec adds, `failures` says why the others have no value: metric -> sample id ->
+    reason. `contents` hashes what decides the values of each of these, and `replies` are what
+    models have said to those that ask some.
     `intervention` is what was done, with every measured ordering resolved to its points.
     `isolation` says what stood around model-written code while it was scored, None where none ran.
     `counts` sums what the intervention counted over all completions. `baseline` is the id of the
@@ -108,6 +120,9 @@ class CaseResult:
     checks: tuple[InvariantResult, ...] = ()
     artefacts: str | None = None
     usage: UsageMap | None = None
+    failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    contents: Mapping[str, str] = field(default_factory=dict)
+    replies: Replies = field(default_factory=dict)
 
     @property
     def metrics(self) -> list[str]:
@@ -126,7 +141,7 @@ class CaseResult:
 
     def kind(self, metric: str) -> MetricEntry:
         """What one of its metrics is: which way is better, how its values become one number."""
-        return metric_of(self.case.experiment.measure, metric)
+        return kind_of(self.case.experiment, metric)
 
     def numbers(self, metric: str) -> Mapping[str, float]:
         """Sample id -> value of a metric that is a mean; empty where it was not measured."""
@@ -142,6 +157,22 @@ class CaseResult:
     def tokens(self) -> int:
         """Tokens generated for this case."""
         return sum(len(draw.completion.tokens) for draw in self.draws)
+
+
+def compared(
+    own: CaseResult, other: CaseResult, metric: str
+) -> tuple[Mapping[str, JsonValue], Mapping[str, JsonValue]]:
+    """The values of two cases that are compared, sample by sample.
+
+    A sample that failed on either side is left out of both; what is missing for another reason
+    stays missing, for the comparison to refuse.
+    """
+    failed = {*own.failures.get(metric, {}), *other.failures.get(metric, {})}
+    mine, theirs = (dict(side.sample_metrics[metric]) for side in (own, other))
+    for sample in failed:
+        mine.pop(sample, None)
+        theirs.pop(sample, None)
+    return mine, theirs
 
 
 @dataclass(frozen=True, slots=True)

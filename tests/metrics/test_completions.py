@@ -9,8 +9,8 @@ import pytest
 
 import harness
 from harness.errors import SpecError
-from harness.metrics.completions import MEDIAN_TOKENS, PERPLEXITY
-from harness.metrics.entry import Answer
+from harness.metrics.builtin import answer_perplexity, median_tokens
+from harness.metrics.entry import Answer, Seen
 from harness.runs.checks import planned
 from harness.spec import expand, load
 
@@ -92,8 +92,15 @@ def test_what_cannot_be_counted_is_told(spec, old, new, told):
         harness.run(spec)
 
 
+MEDIAN_TOKENS, PERPLEXITY = (kind.METRIC.make(None) for kind in (median_tokens, answer_perplexity))
+
+
+def seen(*answers):
+    return Seen("s", {}, "prompt", answers)
+
+
 def test_a_refused_request_has_no_tokens_and_surprises_nobody():
-    refused = [Answer((), "")]
+    refused = seen(Answer((), ""))
     assert MEDIAN_TOKENS.value(refused) == 0
     assert PERPLEXITY.value(refused) == [0, 0]
     assert PERPLEXITY.of([[0, 0]]) == 1
@@ -101,7 +108,7 @@ def test_a_refused_request_has_no_tokens_and_surprises_nobody():
 
 def test_a_perplexity_weighs_every_token_alike():
     values = [
-        PERPLEXITY.value([Answer((1,), "a", (-1.0,))]),
-        PERPLEXITY.value([Answer((1, 2, 3), "b", (-2.0, -3.0, -4.0))]),
+        PERPLEXITY.value(seen(Answer((1,), "a", (-1.0,)))),
+        PERPLEXITY.value(seen(Answer((1, 2, 3), "b", (-2.0, -3.0, -4.0)))),
     ]
     assert PERPLEXITY.of(values) == pytest.approx(2.718281828 ** (10 / 4))

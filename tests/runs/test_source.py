@@ -60,6 +60,12 @@ def nats(model, tokenizer, draw):
     return [-sum(found), len(tokens)]
 
 
+def read_of(result, number):
+    """The log-probabilities of a completion's tokens under the model that has read it."""
+    (reply,) = result.replies["fluency"][result.draws[number].sample]
+    return next(iter(reply.log_probabilities), ())
+
+
 @pytest.mark.parametrize("fields", [FLUENCY, BY_BASE], ids=["itself", "another"])
 def test_fluency_is_what_a_plain_loop_finds(loaded, base, fields):
     asked = cases(**fields)
@@ -76,7 +82,7 @@ def test_fluency_is_what_a_plain_loop_finds(loaded, base, fields):
         assert found == pytest.approx(total / tokens)
         assert from_json(to_json(result)) == result
     masked = run.result(asked[1])
-    assert masked.draws[0].reference != pytest.approx(masked.draws[0].completion.log_probabilities)
+    assert read_of(masked, 0) != pytest.approx(masked.draws[0].completion.log_probabilities)
 
 
 def test_what_a_case_asks_later_changes_nothing_else(loaded):
@@ -142,7 +148,7 @@ def test_workers_share_what_is_read_of_their_baselines(loaded, store):
     alone = start(loaded, [case for part in parts.values() for case in part])
     for result, part in zip(results, parts.values(), strict=True):
         expected = alone.result(part[0])
-        assert result.draws[0].reference == pytest.approx(expected.draws[0].reference, abs=1e-4)
+        assert read_of(result, 0) == pytest.approx(read_of(expected, 0), abs=1e-4)
 
 
 def test_completions_that_are_scored_again_keep_what_was_read(loaded):
@@ -175,7 +181,7 @@ def test_a_source_asks_about_what_came_and_has_tokens(loaded):
     seen = dict(zip(first, [*replies, Completion((), "", "stop")], strict=True))
     ((place, asked),) = source.next(1, seen)
     (request, *_) = first.values()
-    assert place == Place(case.id, case.task.samples[0].id, 0, step=1)
+    assert place == Place(case.id, case.task.samples[0].id, 0, step=1, metric="fluency")
     assert asked == Scoring(request.prompt, ((7, 8),), engine="zoo/base")
     assert source.next(2, {place: Scored(((-1.0, -2.0),))}) == []
 
@@ -193,16 +199,18 @@ def copied(folder, name, **changes):
 
 def test_what_the_reference_cannot_read_is_left_out_and_told(tmp_path, store):
     short = copied(tmp_path, "config.json", max_position_embeddings=64)
-    fields = {**FLUENCY, "reference": str(short), "sampling": {"max_new_tokens": 48}}
+    fields = {**FLUENCY, "metric": "pass@1", "reference": str(short)}
+    fields["sampling"] = {"max_new_tokens": 48}
     _, results = run(cases(**fields), store)
     for result in results:
-        unread = [draw for draw in result.draws if not draw.reference]
-        if unread:
-            assert result.sample_metrics["fluency"][unread[0].sample] == [0, 0]
-            (told,) = [each for each in result.warnings if "could not be read by" in each]
-            assert told.startswith(f"{len(unread)} of 3 completions")
+        failed = result.failures.get("fluency", {})
+        assert not failed.keys() & result.sample_metrics.get("fluency", {}).keys()
+        if failed:
+            (told,) = [each for each in result.warnings if "left out of it" in each]
+            assert told.startswith(f"fluency failed for {len(failed)} of 3 samples")
             assert told.endswith("the model scores at most 64")
-    assert any(not draw.reference for result in results for draw in result.draws)
+        assert from_json(to_json(result)) == result
+    assert any(result.failures for result in results)
 
 
 @pytest.mark.parametrize(

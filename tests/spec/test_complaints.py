@@ -33,7 +33,7 @@ class Form(BaseModel):
         (
             {"kind": "frist"},
             "intervention.kind",
-            "'frist' is not accepted; it should be one of first, second",
+            "'frist' is not accepted; it should be one of first, second; did you mean first?",
         ),
         (
             {"size": 3},

@@ -115,7 +115,7 @@ pytestmark = pytest.mark.usefixtures("folder")
             "kind: steered",
             (
                 "x.yaml:6 intervention.kind: 'steered' is not accepted; "
-                "it should be one of router_mask, steering, dac"
+                "it should be one of router_mask, steering, dac; did you mean steering?"
             ),
         ),
         (

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.errors import ReportError
-from harness.metrics.completions import MEDIAN_TOKENS, PERPLEXITY
 from harness.metrics.entry import MetricEntry
+from harness.metrics.kind import entry_of
 from harness.statistics.bootstrap import DRAWS, LEAST_P, aggregate_interval, paired_bootstrap
 from harness.statistics.paired import paired, paired_interval, summarise
 
 MEAN = MetricEntry("mean", "the mean, as an aggregate", aggregate=fmean)
+MEDIAN_TOKENS, PERPLEXITY = entry_of("median_tokens"), entry_of("answer_perplexity")
 PLAIN = MetricEntry("plain", "the mean, as the mean")
 
 

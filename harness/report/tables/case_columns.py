@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rich.text import Text
 
-from harness.metrics.entry import Good
 from harness.report.figures.curves import shown_metrics
 from harness.report.labels import by_series, varying, worded
 from harness.report.report import Agreement, CaseReport, RunReport
 from harness.report.tables.columns import Column
 from harness.report.tables.rounding import ceiling, fixed, percent, readable, significant
+from harness.spec.metric import Good
 from harness.statistics.estimates import Metric, Versus
 
 NOTHING = "-"

@@ -1,0 +1,85 @@
+"""What a case's metrics count of its completions: a value per sample, or why it has none.
+
+A sample of which a metric has no value is left out of that metric, told and counted; of it nothing
+is assumed, a 0 least of all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from harness.engines.contract import Reply
+from harness.errors import MetricError, TitrateError
+from harness.metrics.entry import Answer, MetricEntry, Seen
+from harness.runs.plan import PlannedCase
+from harness.store.results import DrawResult, Replies, answer_of
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Metric -> sample -> value, and metric -> sample -> why there is none."""
+
+    values: Mapping[str, Mapping[str, JsonValue]]
+    failures: Mapping[str, Mapping[str, str]]
+
+    def failure_of(self, metric: str, size: int) -> str | None:
+        """Why a metric has no value in a case with so many samples; None where it has some."""
+        failed = self.failures.get(metric, {})
+        if len(failed) < size:
+            return None
+        sample, reason = next(iter(failed.items()))
+        return f"{metric} failed for all {size} samples, first {sample}: {reason}"
+
+    def warnings(self, size: int) -> Iterator[str]:
+        """What a reader of the numbers must know."""
+        for metric, failed in self.failures.items():
+            sample, reason = next(iter(failed.items()))
+            yield (
+                f"{metric} failed for {len(failed)} of {size} samples, which are left out of it; "
+                f"first {sample}: {reason}"
+            )
+
+
+def count(case: PlannedCase, draws: Sequence[DrawResult], replies: Replies) -> Counted:
+    """What the metrics that a spec adds say of a case's completions."""
+    answers: dict[str, list[Answer]] = {sample.id: [] for sample in case.task.samples}
+    prompts: dict[str, str] = {}
+    for draw in draws:
+        answers[draw.sample].append(answer_of(draw))
+        prompts[draw.sample] = draw.prompt
+    values: dict[str, dict[str, JsonValue]] = {}
+    failures: dict[str, dict[str, str]] = {}
+    for entry in case.counted:
+        replied = replies.get(entry.name, {})
+        for sample in case.task.samples:
+            came: tuple[Reply, ...] = tuple(replied.get(sample.id, ()))
+            seen = case.seen(
+                sample, prompts[sample.id], answers=tuple(answers[sample.id]), replies=came
+            )
+            try:
+                value = _value(entry, seen)
+            except Exception as error:  # a metric is anybody's code: its sample fails, and says why
+                failures.setdefault(entry.name, {})[sample.id] = described(error)
+            else:
+                values.setdefault(entry.name, {})[sample.id] = value
+    return Counted(values, failures)
+
+
+def _value(entry: MetricEntry, seen: Seen) -> JsonValue:
+    """A sample's value, of which every number is finite."""
+    assert entry.value is not None, f"{entry.name} counts nothing of completions"
+    value = entry.value(seen)
+    for number in value if isinstance(value, list) else [value]:
+        if isinstance(number, int | float) and not math.isfinite(number):
+            raise MetricError(f"its value is {number}, which is no finite number")
+    return value
+
+
+def described(error: Exception) -> str:
+    """An error in one line: our own say what they are, the others by their type."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    return first if isinstance(error, TitrateError) else f"{type(error).__name__}: {first}"
