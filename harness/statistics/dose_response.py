@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -224,15 +224,15 @@ class Curve:
             return found
 
         start = [float(mean[-1]), float(np.log(np.median(doses))), 0.5]
-        fitted = optimize.least_squares(residuals, start, max_nfev=500)
+        fitted: Any = optimize.least_squares(residuals, start, max_nfev=500)
         p = float(stats.chi2.sf(2 * fitted.cost, len(doses) - _HILLS_OWN))
         if not fitted.success or p < 1 - CONFIDENCE:
             raise NoDose(f"the data reject Hill's curve (p {p:.2g})")
         _, middle, log_slope = fitted.x
         error = math.sqrt(float(np.linalg.pinv(fitted.jac.T @ fitted.jac)[2, 2]))
         half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * min(error, _WIDEST)
-        bounds = (log_slope, log_slope - half, log_slope + half)
-        return Hill(*(math.exp(each) for each in bounds), ed50=math.exp(middle), p=p)
+        low, slope, high = (math.exp(log_slope + step) for step in (-half, 0.0, half))
+        return Hill(slope, low, high, math.exp(middle), p)
 
     @property
     def _adverse(self) -> Direction:
