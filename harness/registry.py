@@ -199,6 +199,18 @@ tasks: Registry[Any] = Registry(
         "gsm8k": "harness.tasks.gsm8k:GSM8K",
     },
 )
+answers: Registry[Any] = Registry(
+    "kind of answer",
+    "titrate.answers",
+    {
+        "exact": "harness.tasks.answers.exact:ANSWER",
+        "number": "harness.tasks.answers.number:ANSWER",
+        "choice": "harness.tasks.answers.choice:ANSWER",
+        "regex": "harness.tasks.answers.regex:ANSWER",
+        "code": "harness.tasks.answers.code:ANSWER",
+        "math": "harness.tasks.answers.math:ANSWER",
+    },
+)
 triggers: Registry[Any] = Registry("trigger", "titrate.triggers", {})
 judges: Registry[Any] = Registry("judge", "titrate.judges", {})
 engines: Registry[Any] = Registry(
@@ -207,6 +219,7 @@ engines: Registry[Any] = Registry(
     {
         "transformers": "harness.engines.transformers.entry:ENGINE",
         "vllm": "harness.engines.vllm.entry:ENGINE",
+        "served": "harness.engines.served.entry:ENGINE",
     },
 )
 exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(

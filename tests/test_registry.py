@@ -120,7 +120,7 @@ def test_summaries_are_first_lines():
 def test_every_registry_has_a_group_of_its_own():
     every = {name: each for name, each in vars(registry).items() if isinstance(each, Registry)}
     assert {each.group for each in every.values()} == {f"titrate.{name}" for name in every}
-    assert len(every) == 10
+    assert len(every) == 11
 
 
 def test_what_is_built_in_can_be_imported():

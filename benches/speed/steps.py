@@ -26,8 +26,8 @@ from rich.table import Table
 
 from harness.engines.contract import Request
 from harness.engines.transformers import engine
-from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.engine import TransformersEngine
+from harness.engines.transformers.loop import DecodingRun
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.residual import Term

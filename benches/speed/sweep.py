@@ -68,8 +68,8 @@ def build(arguments: argparse.Namespace) -> Sweep:
     from harness.interventions.router_mask.points import random_points
     from harness.models.loading import load
     from harness.models.routers import router_shape
+    from harness.tasks.by_name import load as load_task
     from harness.tasks.conversations import render
-    from harness.tasks.registry import load as load_task
 
     loaded = load("zoo/moe")
     if arguments.model == "random-50m":

@@ -20,7 +20,7 @@ from harness.claims.evidence import Measured
 from harness.claims.gates import impossible
 from harness.errors import FieldError, OptionError
 from harness.spec import Case
-from harness.spec.gates import Gate, Grid, NoChange, Selection
+from harness.spec.gates import CaseGrid, Gate, NoChange, Selection
 from harness.spec.gates.where import axis_named, intervenes
 
 
@@ -72,7 +72,7 @@ class Selected:
                 if value not in values:
                     values.append(value)
         try:
-            gate.check(Grid.of(self.case.experiment, axes))
+            gate.check(CaseGrid.of(self.case.experiment, axes))
         except ValueError as error:
             parts = _by_file(self.cases)
             return f"{error}" if _whole(parts) else f"{error} ({_counted(parts)})"

@@ -18,7 +18,7 @@ from harness.claims.evidence import Measured
 from harness.claims.no_change import check_rules, check_rules_asked, undecided
 from harness.claims.saved import SAVED, SavedRun, SavedRuns, check_name
 from harness.errors import OptionError, ReportError, SpecError
-from harness.spec.gates import Gate, NoWorse, Rule, parse_gate, parse_rule
+from harness.spec.gates import ChangeRule, Gate, NoWorse, parse_gate, parse_rule
 from harness.store.results import CaseResult, GateResult
 
 _Parsed = TypeVar("_Parsed")
@@ -43,7 +43,7 @@ class Claims:
     gates: Sequence[Gate] = ()
     compare: str | None = None
     """The saved run to compare with."""
-    rules: Sequence[Rule] = ()
+    rules: Sequence[ChangeRule] = ()
     """What that comparison must not find."""
     save_as: str | None = None
     saved: SavedRuns = field(default_factory=_saved_here)
@@ -137,7 +137,7 @@ def read_gates(texts: Iterable[str], option: str) -> Iterator[Gate]:
     yield from _read(texts, parse_gate, option)
 
 
-def read_rules(texts: Iterable[str], option: str) -> Iterator[Rule]:
+def read_rules(texts: Iterable[str], option: str) -> Iterator[ChangeRule]:
     """The rules that an option states; raises OptionError for the first text that is not a rule."""
     yield from _read(texts, parse_rule, option)
 

@@ -26,7 +26,7 @@ _FINGERPRINT = "fingerprint of "
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedCase:
     """One case in both runs, over the samples that both have."""
 
     case: CaseReport
@@ -52,7 +52,7 @@ class Comparison:
 
     before: SavedRun
     after: SavedRun
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedCase, ...]
     differences: tuple[str, ...]
     """How the runs were made differently, a line each."""
     left_out: Mapping[str, str]
@@ -145,7 +145,7 @@ def _check_metric(before: SavedRun, after: SavedRun, metric: str | None) -> None
             )
 
 
-def _row(before: SavedRun, after: SavedRun, case: CaseReport, metric: str) -> Row:
+def _row(before: SavedRun, after: SavedRun, case: CaseReport, metric: str) -> ComparedCase:
     theirs = before.case(case.id)
     if theirs is None:
         raise ReportError(f"not in {before.name}")
@@ -167,10 +167,10 @@ def _row(before: SavedRun, after: SavedRun, case: CaseReport, metric: str) -> Ro
     kind = case.kind(metric)
     versus = paired(own, other, kind)
     before_mean, after_mean = kind.of(other.values()), kind.of(own.values())
-    return Row(case, metric, before_mean, after_mean, versus, len(shared), sizes)
+    return ComparedCase(case, metric, before_mean, after_mean, versus, len(shared), sizes)
 
 
-def _corrected(rows: Sequence[Row]) -> list[Row]:
+def _corrected(rows: Sequence[ComparedCase]) -> list[ComparedCase]:
     """The rows with Holm's p over those of the same experiment and metric."""
     families: dict[tuple[str, str], list[int]] = {}
     for position, row in enumerate(rows):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from harness.claims.compare import Comparison, Row
+from harness.claims.compare import ComparedCase, Comparison
 from harness.report.tables.case_columns import MDE, change_words, changed, effect, p_columns
 from harness.report.tables.columns import Column, as_table, fitted
 from harness.report.tables.rounding import readable
@@ -29,7 +29,7 @@ def _parts(comparison: Comparison, width: int) -> Iterator[RenderableType]:
     yield Text.assemble((comparison.before.name, "bold"), " -> ", (comparison.after.name, "bold"))
     for difference in comparison.differences:
         yield Text.assemble(("differs: ", "yellow"), difference)
-    families: dict[tuple[str, str], list[Row]] = {}
+    families: dict[tuple[str, str], list[ComparedCase]] = {}
     for row in comparison.rows:
         families.setdefault((row.case.experiment, row.metric), []).append(row)
     meanings: dict[str, dict[str, list[str]]] = {}
@@ -53,7 +53,7 @@ def _parts(comparison: Comparison, width: int) -> Iterator[RenderableType]:
         yield Text(f"only in {comparison.before.name}: {first}{and_more}")
 
 
-def samples_text(rows: Sequence[Row]) -> str:
+def samples_text(rows: Sequence[ComparedCase]) -> str:
     """`n = 164`; of runs over different samples how many are shared, and how many each has."""
     if all(row.whole for row in rows):
         return f"n = {_span([row.shared for row in rows])}"
@@ -67,7 +67,7 @@ def _span(counts: Sequence[int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _columns(experiment: str, metric: str, rows: Sequence[Row]) -> list[Column]:
+def _columns(experiment: str, metric: str, rows: Sequence[ComparedCase]) -> list[Column]:
     versus = [row.versus for row in rows]
     good = versus[0].good
     deltas = [readable(each.delta, signed=True) for each in versus]

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from harness.claims.claims import Claims, read_gates
 from harness.errors import ReportError
-from harness.report.report import Gate as JudgedGate
-from harness.report.report import RunReport
-from harness.spec.gates import Gate, NoChange, Rule, parse_judged
+from harness.report.report import GateReport, RunReport
+from harness.spec.gates import ChangeRule, Gate, NoChange, parse_judged
 from harness.store.records import finding_from
 from harness.store.results import CaseResult, InvariantResult
 
@@ -27,10 +26,10 @@ def claims_of(reports: Sequence[RunReport], results: Sequence[CaseResult]) -> Cl
     gates = list(dict.fromkeys([*gates, *read_gates(left, "gate")]))
     # Shards compare with one run, which may have another number on each machine.
     name = compared[0][1].saved if compared else None
-    return Claims(gates, name, list(dict.fromkeys(Rule.of(*each) for each in compared)))
+    return Claims(gates, name, list(dict.fromkeys(ChangeRule.of(*each) for each in compared)))
 
 
-def _judged(gate: JudgedGate) -> Gate:
+def _judged(gate: GateReport) -> Gate:
     if gate.claim is not None:
         return Gate(gate.gate, gate.claim)
     try:

@@ -80,7 +80,7 @@ def unmeasured(metric: str | None, measured: Measured) -> str:
     experiment = measured.case.experiment
     reads = measure_named(experiment.measure).reads
     return (
-        f"{f'measure: {experiment.measure}' if reads else experiment.task.name} has no metric "
+        f"{f'measure: {experiment.measure}' if reads else experiment.task.title} has no metric "
         f"{metric!r};"
         f"{suggestion(metric, names)} it measures {', '.join(names)}"
     )

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.claims.compare import Comparison, Row, compare
+from harness.claims.compare import ComparedCase, Comparison, compare
 from harness.claims.evidence import Measured, Undecided, more
 from harness.claims.saved import SavedRun
 from harness.errors import OptionError, ReportError
 from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import directionless, kind_of
-from harness.spec.gates import Gate, Rule
+from harness.spec.gates import ChangeRule, Gate
 from harness.spec.suggestion import suggestion
 from harness.statistics.bootstrap import LEAST_P
 from harness.store.results import UNDECIDED, GateResult
@@ -27,7 +27,7 @@ _LEAST_DRAWN = {"sign_flip": 1e-4, "paired_bootstrap": LEAST_P}
 
 
 def check_rules(
-    rules: Sequence[Rule], before: SavedRun, after: SavedRun, cases: Sequence[str] = ()
+    rules: Sequence[ChangeRule], before: SavedRun, after: SavedRun, cases: Sequence[str] = ()
 ) -> list[GateResult]:
     """Judge every rule, per experiment of the second run that has a case to compare."""
     verdicts = []
@@ -48,7 +48,9 @@ def check_rules(
     return verdicts
 
 
-def undecided(rules: Sequence[Rule], name: str, after: SavedRun, reason: str) -> list[GateResult]:
+def undecided(
+    rules: Sequence[ChangeRule], name: str, after: SavedRun, reason: str
+) -> list[GateResult]:
     """Every rule as failed in every experiment, because the run to compare with is not there."""
     return [
         GateResult(
@@ -59,7 +61,7 @@ def undecided(rules: Sequence[Rule], name: str, after: SavedRun, reason: str) ->
     ]
 
 
-def check_rules_asked(rules: Iterable[Rule], cases: Iterable[Measured]) -> None:
+def check_rules_asked(rules: Iterable[ChangeRule], cases: Iterable[Measured]) -> None:
     """Find the first rule of a metric that none of these cases measures, or that has no worse.
 
     Raises:
@@ -77,7 +79,7 @@ def check_rules_asked(rules: Iterable[Rule], cases: Iterable[Measured]) -> None:
             )
 
 
-def check_directions(rules: Iterable[Rule], run: SavedRun, option: str) -> None:
+def check_directions(rules: Iterable[ChangeRule], run: SavedRun, option: str) -> None:
     """Find the first rule that asks for better or worse where a metric of a run has neither.
 
     Raises:
@@ -88,14 +90,16 @@ def check_directions(rules: Iterable[Rule], run: SavedRun, option: str) -> None:
         _check_direction(rule, kinds, option)
 
 
-def _check_direction(rule: Rule, kinds: Iterable[tuple[str, MetricEntry]], option: str) -> None:
+def _check_direction(
+    rule: ChangeRule, kinds: Iterable[tuple[str, MetricEntry]], option: str
+) -> None:
     if rule.change != "different" and any(
         name == rule.metric and kind.good == "neither" for name, kind in kinds
     ):
         raise OptionError(option, f"{rule.text!r}: {_use_different(rule)}")
 
 
-def _verdict(rule: Rule, comparison: Comparison) -> tuple[bool, str]:
+def _verdict(rule: ChangeRule, comparison: Comparison) -> tuple[bool, str]:
     if comparison.left_out:
         case, reason = next(iter(comparison.left_out.items()))
         raise Undecided(f"{case}: {reason}{more(list(comparison.left_out))}")
@@ -116,18 +120,18 @@ def _verdict(rule: Rule, comparison: Comparison) -> tuple[bool, str]:
     )
 
 
-def _changed(rule: Rule, row: Row) -> bool:
+def _changed(rule: ChangeRule, row: ComparedCase) -> bool:
     if rule.change == "different":
         return row.versus.better + row.versus.worse > 0
     gain = -row.versus.delta if row.versus.good == "lower" else row.versus.delta
     return gain < 0 if rule.change == "worse" else gain > 0
 
 
-def _use_different(rule: Rule) -> str:
+def _use_different(rule: ChangeRule) -> str:
     return f"{directionless(rule.metric)}; write {rule.metric}: different"
 
 
-def _check_decidable(rule: Rule, row: Row, comparison: Comparison) -> None:
+def _check_decidable(rule: ChangeRule, row: ComparedCase, comparison: Comparison) -> None:
     if rule.change != "different" and row.versus.good == "neither":
         raise Undecided(_use_different(rule))
     theirs = comparison.before.case(row.case.id)

@@ -13,7 +13,7 @@ from harness.cli.plain import plain, table
 from harness.errors import SandboxError
 from harness.runs.accelerators import VARIABLE
 from harness.runs.environment import hardware, versions
-from harness.sandbox import Level, probes
+from harness.sandbox import Level, grants
 from harness.sandbox.levels import isolating
 from harness.sandbox.pool import tried
 
@@ -44,12 +44,12 @@ class Examination:
 def examine() -> Examination:
     """Try everything; takes a second or two."""
     machine = {name: _shown(name, value) for name, value in hardware().items()}
-    kinds = {f"{kind} namespace": found for kind, found in probes.namespaces().items()}
+    kinds = {f"{kind} namespace": found for kind, found in grants.namespaces().items()}
     levels = {str(level): _level(level) for level in isolating()}
     tables = [
         _table("version of", versions()),
         _table("machine", machine),
-        _table("kernel", {**kinds, **probes.filters()}),
+        _table("kernel", {**kinds, **grants.filters()}),
         _table("isolation of model-written code", levels),
     ]
     try:
@@ -58,7 +58,7 @@ def examine() -> Examination:
         return Examination(
             plain(*tables, f"{str(error)[0].upper()}{str(error)[1:]}."), isolates=False
         )
-    tables.append(_table(f"attempt inside {chosen.level}", probes.attempts(chosen.level)))
+    tables.append(_table(f"attempt inside {chosen.level}", grants.attempts(chosen.level)))
     found = plain(*tables, f"Code that a model wrote is isolated by: {chosen}.")
     return Examination(found, isolates=True)
 

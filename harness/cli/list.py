@@ -64,8 +64,9 @@ def _models() -> Mapping[str, str]:
     from harness.models.routers import ARCHITECTURES
 
     return {
-        **{f"zoo/{name}": zoo.card(name)["purpose"] for name in zoo.names()},
+        **{f"zoo/{name}": zoo.card(name)["purpose"] for name in (*zoo.names(), *zoo.packaged())},
         "./FOLDER": "a checkpoint that transformers' AutoModelForCausalLM loads",
+        "./FILE.gguf": "a GGUF file, dequantised by transformers; on the hub OWNER/NAME:FILE.gguf",
         "OWNER/NAME": "the same on the Hugging Face hub; router masks know the routers of "
         f"{', '.join(ARCHITECTURES)}",
     }
@@ -88,6 +89,7 @@ def _gates() -> Mapping[str, str]:
 
 KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "tasks": _registered("tasks"),
+    "answers": _registered("answers"),
     "interventions": _registered("interventions"),
     "rules": _registered("rules"),
     "measures": _registered("measures"),

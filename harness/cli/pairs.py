@@ -57,10 +57,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def _build(parsed: argparse.Namespace) -> int:
     from harness.files.atomic import output
     from harness.models.loading import load_tokenizer
-    from harness.tasks.pairs.build import pairs_from_files, pairs_from_task
+    from harness.tasks.by_name import load
     from harness.tasks.pairs.files import write_prompts
+    from harness.tasks.pairs.making import pairs_from_files, pairs_from_task
     from harness.tasks.pairs.sources import read_assisted, read_traces
-    from harness.tasks.registry import load
 
     sides = {"--assisted": parsed.assisted, "--agentic": parsed.agentic}
     given = [name for name, path in sides.items() if path is not None]
@@ -136,7 +136,7 @@ def _align(parsed: argparse.Namespace) -> int:
 
 def _points(parsed: argparse.Namespace) -> int:
     from harness.files.atomic import output, write_file
-    from harness.tasks.pairs.masks import read_mask
+    from harness.tasks.pairs.points import read_mask
 
     points = read_mask(parsed.mask)
     entries = [{"layer": layer, "router": expert} for layer, expert in points]
@@ -148,8 +148,8 @@ def _points(parsed: argparse.Namespace) -> int:
 
 def _evaluate(parsed: argparse.Namespace) -> int:
     from harness.files.atomic import output, write_file
+    from harness.tasks.by_name import load
     from harness.tasks.pairs.decodes import evaluate
-    from harness.tasks.registry import load
 
     evaluation = evaluate(parsed.folder, load(parsed.task, path=parsed.data))
     target = parsed.output or parsed.folder.with_name(f"{parsed.folder.name}_eval_results.json")

@@ -28,7 +28,7 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.report.page_link import has_links, page_line
     from harness.report.tables.terminal import table
     from harness.report.write import default_directory
-    from harness.runs.rescored import changes_text, rescore
+    from harness.runs.rescore import changes_text, rescore
 
     directory = parsed.report or default_directory(Path.cwd(), datetime.now(UTC))
     warn = partial(print, "titrate:", file=sys.stderr)

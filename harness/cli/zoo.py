@@ -1,4 +1,4 @@
-"""`titrate zoo list`: the tiny models that ship with the package, and how good they are."""
+"""`titrate zoo list`: the tiny models that ship with us, one of a package, how good they are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(_parsed: argparse.Namespace) -> int:
     """Print the table of all members."""
     from harness.models import zoo
 
-    print(listing(zoo.card(name) for name in zoo.names()), end="")
+    print(listing(zoo.card(name) for name in (*zoo.names(), *zoo.packaged())), end="")
     return 0
 
 
@@ -34,11 +34,12 @@ def listing(cards: Iterable[Mapping[str, Any]]) -> str:
     for card in cards:
         name = f"zoo/{card['name']}"
         head = [name, f"{card['parameters']:,}", f"{card['bytes'] / 1e6:.1f}"]
-        for task, accuracy in card["accuracy"].items():
+        for task, accuracy in (card["accuracy"] or {"-": {}}).items():
             rates = (f"{accuracy[style]:.1%}" if style in accuracy else "-" for style in _STYLES)
             rows.add_row(*head, task, *rates)
             head = [""] * len(head)
         purposes.append(f"{name}: {card['purpose']}")
-        measured.setdefault("; ".join(card["measured"].values()), []).append(name)
+        if card["measured"]:
+            measured.setdefault("; ".join(card["measured"].values()), []).append(name)
     notes = [f"Measured ({', '.join(names)}): {how}." for how, names in measured.items()]
     return plain(rows, *purposes, "", *notes)

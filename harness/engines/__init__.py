@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.engines.contract import Engine
 from harness.errors import FieldError
 from harness.interventions.kind import kind_of
-from harness.registry import engines
+from harness.registry import engines, loaded
 from harness.spec.engine_kind import engine_named
 from harness.spec.experiment import EngineSettings
 
@@ -54,12 +54,33 @@ def open_engine(model: str, settings: EngineSettings, needs: Declared | None = N
     return engine
 
 
+def tokenizer_for(model: str, settings: EngineSettings) -> Any:
+    """The tokenizer whose ids an engine takes: the model's own, unless the engine has another."""
+    from harness.models.loading import load_tokenizer
+
+    kind = engine_named(settings.name)
+    return load_tokenizer(model) if kind.tokens is None else loaded(kind.tokens)(model, settings)
+
+
 def engine_inputs(model: str, settings: EngineSettings) -> str | None:
     """Hash of everything that decides what `open_engine` gives, found without loading weights.
 
     Equal inputs give engines of equal fingerprints, so that a fingerprint once seen can be known
     without the model. None where the model's files would have to be downloaded first.
     """
+    kind = engine_named(settings.name)
+    content = (
+        _own_inputs(model, settings)
+        if kind.inputs is None
+        else loaded(kind.inputs)(model, settings)
+    )
+    if content is None:
+        return None
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _own_inputs(model: str, settings: EngineSettings) -> dict[str, Any] | None:
+    """Those of an engine that loads the model's files on this machine."""
     import torch
 
     from harness.models.content import content_hash
@@ -71,7 +92,7 @@ def engine_inputs(model: str, settings: EngineSettings) -> str | None:
     # What a fast engine is given of these never changes its fingerprint; a strict one's shape does.
     ignored = set() if settings.determinism == "strict" else {"slots", "columns", "drafts"}
     device = pick_device(settings.device)
-    content = {
+    return {
         "model": content_hash(folder),
         "settings": settings.model_dump(mode="json", exclude=ignored),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -80,7 +101,6 @@ def engine_inputs(model: str, settings: EngineSettings) -> str | None:
         "threads": torch.get_num_threads(),
         "versions": {name: _version(name) for name in _DECIDING},
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _version(distribution: str) -> str | None:

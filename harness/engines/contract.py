@@ -6,8 +6,9 @@
   probable every token of the continuations is. A context is read once for all that follow it.
 - `forward` reads a model on given tokens (teacher forcing) and yields what was to be captured.
 - A request that cannot be run becomes a completion whose `finish_reason` is `"error"`, and a
-  scoring that cannot be run a `Scored` with an `error`; those beside it go on. An engine raises
-  only for what concerns all of them.
+  scoring that cannot be run a `Scored` with an `error`; those beside it go on. One that could be
+  run, and that the engine got no usable answer to, is `"failed"`: nothing is known of its sample.
+  An engine raises only for what concerns all of them.
 - An engine knows token ids and nothing of tasks, specs or scores. `fingerprint` says everything
   that may change its numbers.
 """
@@ -27,7 +28,7 @@ from harness.spec.steering_terms import Site
 if TYPE_CHECKING:
     import torch
 
-FinishReason = Literal["stop", "length", "non_finite", "error"]
+FinishReason = Literal["stop", "length", "non_finite", "error", "failed"]
 State: TypeAlias = tuple[tuple[str, tuple[float, ...]], ...]
 """What stateful sampling rules keep of a sequence, by the rules' names."""
 
@@ -181,7 +182,8 @@ class Completion:
     numbers per generated token, by name, for example the doses that were chosen. `states` are what
     stateful sampling rules keep of this sequence after its last token, by the rules' names.
     `distribution` is the model's log-probabilities [V] where the last token was drawn, if the
-    request asked for it.
+    request asked for it. `answer` is what a server said, as JSON, of an engine that asks one; it
+    does not make completions differ.
     """
 
     tokens: tuple[int, ...]
@@ -193,6 +195,7 @@ class Completion:
     traces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     states: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     distribution: torch.Tensor | None = field(default=None, compare=False, repr=False)
+    answer: Any = field(default=None, compare=False, repr=False)
 
     @property
     def state(self) -> State:
@@ -241,13 +244,14 @@ class Scored:
     token behind an empty context is given rather than predicted: 0.0 and not greedy, as in
     `Activations`. `counts` is what the intervention counted, summed over the continuations as if
     each had been read alone, its last token left out as in a completion. With an `error` all of it
-    is empty.
+    is empty. `answers` are what a server said of each continuation, as in `Completion.answer`.
     """
 
     log_probabilities: tuple[tuple[float, ...], ...] = ()
     greedy: tuple[tuple[bool, ...], ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
+    answers: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def tokens(self) -> int:

@@ -15,9 +15,9 @@ from harness.engines import runs
 from harness.errors import TitrateError
 from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench, Restartable
 from harness.invariants.decoding import cached_equals_uncached
+from harness.invariants.families import families
 from harness.invariants.family import Family, Identity
 from harness.invariants.finding import CheckName
-from harness.invariants.registry import families
 from harness.invariants.tiny_models import CONFIGS, POSITIONS, tiny_model
 from harness.models import zoo
 from harness.models.written import WrittenConfig
@@ -152,7 +152,7 @@ def _config(reference: str) -> Any:
     shipped = {**CONFIGS, **POSITIONS}
     if reference.startswith(_TINY) and name in shipped:
         return WrittenConfig(shipped[name])
-    if reference.startswith("zoo/"):
+    if zoo.ships(reference):
         return WrittenConfig(zoo.written_config(reference.removeprefix("zoo/")))
     from harness.models.loading import load_config
 

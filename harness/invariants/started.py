@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.engines.declared import Declared, Steered, places
 from harness.invariants.bench import Restartable
-from harness.invariants.registry import families
+from harness.invariants.families import families
 from harness.models.loading import LoadedModel
 from harness.models.reference import is_local
 from harness.models.sites import hidden_shape

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 
 from harness.report.page_link import page_line, shown
 from harness.report.run_info import Cost
 from harness.runs.conclude import Finished
 
 
-def closing(
-    finished: Finished, *, link: bool, loads: Mapping[str, int] = MappingProxyType({})
-) -> Iterator[str]:
+def closing(finished: Finished, *, link: bool) -> Iterator[str]:
     """What a run took, where it was saved, and its page.
 
     Args:
         finished: The run.
         link: Whether the page's path may be a hyperlink (`has_links`).
-        loads: Model loads by worker, where there were any workers.
     """
     report = finished.report
     if report.run.cost is not None:
-        yield _took(report.run.cost, loads, generates=bool(report.cases))
+        yield _took(report.run.cost, finished.loads, generates=bool(report.cases))
     if finished.kept is not None:
         yield f"saved: {shown(finished.kept)}"
     yield page_line(finished.directory, link=link)

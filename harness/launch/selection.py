@@ -11,11 +11,11 @@ from pathlib import Path
 
 from harness.errors import FieldError, OptionError
 from harness.models.reference import check_models
-from harness.spec import Case, Experiment, Source, expand, load
+from harness.spec import Case, Experiment, SpecSource, expand, load
 
 
 @dataclass(frozen=True)
-class Selection:
+class SelectedCases:
     """Cases to run."""
 
     cases: tuple[Case, ...]
@@ -27,7 +27,7 @@ def selected(
     specs: Iterable[Experiment | Path | str],
     overrides: Sequence[str] = (),
     expression: str | None = None,
-) -> Selection:
+) -> SelectedCases:
     """Load every spec once, and keep the cases that an expression matches.
 
     Args:
@@ -51,11 +51,11 @@ def selected(
         first = f", such as {cases[0].id}" if total else ""
         raise OptionError("select", f"{expression!r}: selects none of {total} cases{first}")
     check_models(own)
-    return Selection(tuple(own), total - len(own))
+    return SelectedCases(tuple(own), total - len(own))
 
 
 def _cases(spec: Experiment | Path | str, overrides: Sequence[str]) -> list[Case]:
-    loaded = (spec, Source.of(spec)) if isinstance(spec, Experiment) else load(spec, overrides)
+    loaded = (spec, SpecSource.of(spec)) if isinstance(spec, Experiment) else load(spec, overrides)
     experiment, source = loaded
     if experiment.search is not None:
         error = FieldError("search", "is run by `titrate search`, not as cases")

@@ -21,7 +21,7 @@ from harness.engines.contract import Activations, Capture, Engine, Reading
 from harness.engines.declared import Declared, Place
 from harness.errors import TaskError
 from harness.interventions.base import Intervention
-from harness.measure.divergence import jensen_shannon
+from harness.measure.distances import jensen_shannon
 from harness.measure.readings import AnswerTokens, PairedAnswer
 from harness.measure.router_usage import top_k_usage
 from harness.measure.sample_files import HiddenMode, SampleFiles, SampleForward

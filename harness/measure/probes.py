@@ -24,7 +24,7 @@ _CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Score:
+class ProbeScore:
     """An area under the ROC curve with its 95 % interval over pairs."""
 
     auc: float
@@ -37,8 +37,8 @@ class LayerProbe:
     """What a probe of one layer can tell, and what it can tell of shuffled labels."""
 
     layer: int
-    probe: Score
-    control: Score
+    probe: ProbeScore
+    control: ProbeScore
 
     @property
     def selectivity(self) -> float:
@@ -94,7 +94,7 @@ def probe_layer(
 
 def _cross_validated(
     sides: tuple[NDArray[np.float64], NDArray[np.float64]], folds: int, strength: float, seed: int
-) -> Score:
+) -> ProbeScore:
     """Mean over folds of the AUC on held-out pairs; the interval resamples pairs within folds."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -126,7 +126,7 @@ def _cross_validated(
     ]
     tail = (1 - _CONFIDENCE) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Score(float(np.mean([auc(*scores) for scores in held])), float(low), float(high))
+    return ProbeScore(float(np.mean([auc(*scores) for scores in held])), float(low), float(high))
 
 
 def auc(

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.measure.divergence import total_variation
+from harness.measure.distances import total_variation
 from harness.tasks.pairs.pair import VARIANTS, Variant
 
 LEAST_THRESHOLD = 0.005

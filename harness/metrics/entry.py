@@ -34,13 +34,14 @@ class Answer:
     """What a metric sees of one completion of a sample.
 
     `log_probabilities` are natural, one per token. A request that was refused has an `error`, which
-    says why, and neither tokens nor text.
+    says why, and neither tokens nor text. `correct` is None where the task has no answer to hold it
+    against.
     """
 
     tokens: tuple[int, ...]
     text: str
     log_probabilities: tuple[float, ...] = ()
-    correct: bool = False
+    correct: bool | None = False
     parsed: bool = False
     finish: FinishReason = "stop"
     error: str | None = None

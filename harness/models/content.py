@@ -14,6 +14,7 @@ import os
 import re
 import time
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 from harness.files.atomic import write_file
@@ -26,10 +27,16 @@ _LARGE = 100 * 2**20
 _SETTLED = 2.0
 
 
-def content_hash(folder: Path) -> str:
-    """SHA-256 over the content of every file of a checkpoint that can change its numbers."""
+def content_hash(checkpoint: Path) -> str:
+    """SHA-256 over the content of every file of a checkpoint that can change its numbers.
+
+    A GGUF file is one by itself; what unpacks it is hashed too.
+    """
+    if checkpoint.is_file():
+        unpacked = f"{_file_hash(checkpoint)}\0gguf {version('gguf')}"
+        return hashlib.sha256(unpacked.encode()).hexdigest()
     digest = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
+    for file in sorted(checkpoint.iterdir()):
         if file.suffix in _CONTENT and file.name != "card.json":
             digest.update(f"{file.name}\0{_file_hash(file)}\0".encode())
     return digest.hexdigest()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
@@ -29,7 +29,8 @@ from transformers.utils import logging
 from harness.errors import ModelError
 from harness.models import zoo
 from harness.models.content import content_hash
-from harness.models.reference import UNREACHABLE, locate, missing
+from harness.models.gguf_checkpoints import dequantised, described, quantisation
+from harness.models.reference import UNREACHABLE, hub_file, locate, missing
 from harness.models.written import WrittenConfig
 
 # What configurations call the longest sequence: MPT says max_seq_len, Bloom seq_length.
@@ -60,6 +61,8 @@ class LoadedModel:
     model: Any
     tokenizer: Any
     content_hash: str
+    quantisation: str = ""
+    """How a GGUF file held the weights, which are dequantised."""
 
     @property
     def device(self) -> torch.device:
@@ -107,7 +110,7 @@ def context_of(config: Any) -> int:
 @cache
 def load_config(reference: str) -> Any:
     """A model's configuration, without its weights; of a zoo member as it is written."""
-    if reference.startswith("zoo/"):
+    if zoo.ships(reference):
         document = zoo.written_config(reference.removeprefix("zoo/"))
         return WrittenConfig(document, partial(_configured, reference))
     return _configured(reference)
@@ -119,7 +122,7 @@ def _configured(reference: str) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(locate(reference), **_OWN_CODE)
+        return AutoConfig.from_pretrained(descriptions(reference), **_OWN_CODE)
     except _FAILURES as error:
         raise _missing(reference, error) from error
 
@@ -128,7 +131,9 @@ def load_tokenizer(reference: str) -> Any:
     """A model's tokenizer, without its weights."""
     none = f"model {reference!r} has no tokenizer; its folder needs tokenizer.json"
     try:
-        tokenizer = _tokenizer_class(reference).from_pretrained(locate(reference), **_OWN_CODE)
+        tokenizer = _tokenizer_class(reference).from_pretrained(
+            descriptions(reference), **_OWN_CODE
+        )
     except _FAILURES as error:
         if "instantiate the backend tokenizer" in str(error):
             raise ModelError(none) from error
@@ -145,7 +150,7 @@ def _tokenizer_class(reference: str) -> Any:
     The zoo's are of the plain class that AutoTokenizer ends with for them; asking it would import
     all that makes models.
     """
-    if reference.startswith("zoo/"):
+    if zoo.ships(reference):
         from transformers import PreTrainedTokenizerFast
 
         return PreTrainedTokenizerFast
@@ -155,14 +160,59 @@ def _tokenizer_class(reference: str) -> Any:
 
 
 def local_files(reference: str) -> Path | None:
-    """The folder of a model's files; None for one that would have to be downloaded first."""
+    """The folder, or the GGUF file, of a model; None for one that must be downloaded first."""
+    try:
+        return _files(reference, local_files_only=True)
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError):
+        return None
+
+
+def _files(reference: str, *, local_files_only: bool = False) -> Path:
+    """The folder, or the GGUF file, of a model, downloaded if need be."""
     source = locate(reference)
     if isinstance(source, Path):
         return source
+    if (file := hub_file(source)) is not None:
+        return Path(hf_hub_download(*file, local_files_only=local_files_only))
+    return Path(snapshot_download(source, local_files_only=local_files_only))
+
+
+def descriptions(reference: str) -> Path | str:
+    """What `from_pretrained` of configurations and of tokenizers takes."""
+    source = locate(reference)
+    if isinstance(source, str) and hub_file(source) is None:
+        return source
+    files = _files(reference)
+    if files.is_dir():
+        return files
+    with _without_bars():
+        return described(files)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model's weights in a folder, the hash of their content, and how they were quantised."""
+
+    folder: Path
+    content_hash: str
+    quantisation: str = ""
+    """Of a GGUF file, whose weights are dequantised."""
+
+
+def checkpoint(reference: str, dtype: str) -> Checkpoint:
+    """The weights of a model, downloaded if need be; those of a GGUF file dequantised to `dtype`.
+
+    Raises `ModelError`.
+    """
     try:
-        return Path(snapshot_download(source, local_files_only=True))
-    except (OSError, ValueError, HfHubHTTPError, HFValidationError):
-        return None
+        files = _files(reference)
+        if files.is_dir():
+            return Checkpoint(files, content_hash(files))
+        with _without_bars(), _report_unless_refused():
+            folder = dequantised(files, dtype)
+        return Checkpoint(folder, content_hash(files), quantisation(files))
+    except _FAILURES as error:
+        raise _missing(reference, error) from error
 
 
 def load(
@@ -177,19 +227,18 @@ def load(
     if device_map is not None and find_spec("accelerate") is None:
         raise ModelError("engine.device_map needs accelerate; pip install 'pytest-titrate[large]'")
     place = pick_device(device)
+    if dtype == "auto" and place.type == "cpu":
+        dtype = "float32"
     kind: Any = getattr(torch, dtype) if dtype != "auto" else "auto"
-    if kind == "auto" and place.type == "cpu":
-        kind = torch.float32
     # Imported here, because it brings generation, compilation and distribution, for seconds.
     from transformers import AutoModelForCausalLM
 
-    source = locate(reference)
+    files = checkpoint(reference, dtype)
     try:
-        folder = source if isinstance(source, Path) else Path(snapshot_download(source))
         tokenizer = load_tokenizer(reference)
         with _without_bars(), _report_unless_refused():
             model, found = AutoModelForCausalLM.from_pretrained(
-                folder,
+                files.folder,
                 dtype=kind,
                 device_map=device_map,
                 output_loading_info=True,
@@ -208,7 +257,7 @@ def load(
     # Where quantised weights and spread layers are has been decided; they may not be moved.
     if device_map is None and not getattr(model, "is_quantized", False):
         model = model.to(place)
-    return LoadedModel(reference, model.eval(), tokenizer, content_hash(folder))
+    return LoadedModel(reference, model.eval(), tokenizer, files.content_hash, files.quantisation)
 
 
 def _check_complete(reference: str, found: Mapping[str, Any]) -> None:

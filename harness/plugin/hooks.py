@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import TitrateError
-from harness.launch.ended import Ended
 from harness.options import add_to_pytest
 from harness.plugin import fixtures, invocation, search_hooks, xdist_hooks
 from harness.plugin.collection import (
@@ -189,7 +188,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     run.progress.close()
     try:
         if run.opened and not hasattr(session.config, "workerinput"):
-            invocation.end(session, partial(_ended, run))
+            invocation.end(session, partial(run.finish, run.report))
     finally:
         run.close()
 
@@ -204,15 +203,11 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> None:
     """End with a short table and the report's path; after an interrupt, with how to go on."""
-    ended = config.stash.get(invocation.ENDED, None)
+    ended = config.stash.get(invocation.FINISHED, None)
     if ended is not None:
         invocation.summarise(terminalreporter, ended)
     if exitstatus == pytest.ExitCode.INTERRUPTED and (SESSION in config.stash or ended is not None):
         invocation.say_interrupted(terminalreporter, ended)
-
-
-def _ended(run: Session) -> Ended:
-    return Ended(run.finish(run.report))
 
 
 def _opened(config: pytest.Config) -> Session | None:

@@ -19,7 +19,6 @@ import pytest
 
 from harness import options
 from harness.errors import TitrateError
-from harness.launch.ended import Ended
 from harness.processes.interrupts import Held, go_on, held
 
 if TYPE_CHECKING:
@@ -28,14 +27,14 @@ if TYPE_CHECKING:
     from harness.resolve.progress import Progress
     from harness.runs.conclude import Finished
     from harness.runs.shard import Shard
-    from harness.spec import Experiment, Source
+    from harness.spec import Experiment, SpecSource
 
 
 #: Of tests whose spec the model of the command line cannot run; its argument says why.
 REFUSED_MARKER = "titrate_refused"
 
 
-ENDED: pytest.StashKey[Ended] = pytest.StashKey()
+FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
 
 
 #: Of tests whose spec the options of the command line do not fit; its argument says why.
@@ -56,7 +55,7 @@ class Loaded(NamedTuple):
     """A spec as the command line changes it, and where its values come from."""
 
     experiment: Experiment
-    source: Source
+    source: SpecSource
     mistake: str | None = None
     """Why the command line's options do not fit it; it is as its file says then."""
 
@@ -247,7 +246,7 @@ def live_line(config: pytest.Config) -> LiveLine:
     return line
 
 
-def end(session: pytest.Session, ending: Callable[[], Ended | None]) -> None:
+def end(session: pytest.Session, ending: Callable[[], Finished | None]) -> None:
     """End a run: write its report, keep what it took for the summary, fail on what must not be."""
     interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
     try:
@@ -264,9 +263,9 @@ def end(session: pytest.Session, ending: Callable[[], Ended | None]) -> None:
     if late.interrupted:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     if ended is not None:
-        session.config.stash[ENDED] = ended
-        _tell_gates(session.config, ended.finished)
-        if ended.finished.problems and session.exitstatus == pytest.ExitCode.OK:
+        session.config.stash[FINISHED] = ended
+        _tell_gates(session.config, ended)
+        if ended.problems and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -310,13 +309,12 @@ def _tell_gates(config: pytest.Config, finished: Finished) -> None:
             del remembered[known]
 
 
-def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
+def summarise(reporter: pytest.TerminalReporter, finished: Finished) -> None:
     """A table, what held, what the run took, and where its page is."""
     from harness.launch.closing import closing
     from harness.report.page_link import has_links
     from harness.report.tables.terminal import table
 
-    finished = ended.finished
     reporter.section("titrate")
     if finished.report.cases:
         reporter.write_line(table(finished.report))
@@ -325,15 +323,15 @@ def summarise(reporter: pytest.TerminalReporter, ended: Ended) -> None:
     for line in [*finished.lost, *finished.violations]:
         reporter.write_line(line, red=True)
     link = has_links(terminal=bool(reporter.isatty))
-    for line in [*finished.verdicts, *closing(finished, link=link, loads=ended.loads)]:
+    for line in [*finished.verdicts, *closing(finished, link=link)]:
         reporter.write_line(line)
 
 
-def say_interrupted(reporter: pytest.TerminalReporter, ended: Ended | None) -> None:
+def say_interrupted(reporter: pytest.TerminalReporter, finished: Finished | None) -> None:
     """Print one line after Ctrl-C: where the report is, and how to go on."""
     from harness.report.page_link import shown
 
     reporter.ensure_newline()
-    where = "no report" if ended is None else f"report: {shown(ended.finished.directory)}"
+    where = "no report" if finished is None else f"report: {shown(finished.directory)}"
     further = go_on(fresh=reporter.config.option.titrate_fresh)
     reporter.write_line(f"titrate: interrupted; {where}; {further}")

@@ -146,8 +146,8 @@ def _searched_file(item: pytest.Item) -> Path | None:
 
 def _problem(config: pytest.Config, file: Path) -> invocation.Refusal | None:
     """What is wrong with a search, short of its model's weights; None for one that can begin."""
-    from harness.search.quiet import quiet
     from harness.search.setup import read_search, set_up
+    from harness.search.study import quiet
 
     name = file.stem
     try:

@@ -13,8 +13,8 @@ from harness.errors import ReportError
 from harness.report.report import (
     Agreement,
     CaseReport,
-    Gate,
-    Invariant,
+    GateReport,
+    InvariantReport,
     RouterUsage,
     RunReport,
     TaskInfo,
@@ -54,8 +54,8 @@ def build(
             cases=_corrected(
                 [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
             ),
-            invariants=tuple(Invariant(**asdict(each)) for each in invariants),
-            gates=tuple(map(Gate.of, gates)),
+            invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
+            gates=tuple(map(GateReport.of, gates)),
         )
     except ValidationError as error:
         first = error.errors()[0]

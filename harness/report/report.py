@@ -146,7 +146,7 @@ class CaseReport(Section):
         return []
 
 
-class Departure(Section):
+class DepartureReport(Section):
     """Where a completion first departs from the one that it must equal."""
 
     request: str
@@ -160,14 +160,14 @@ class Departure(Section):
     """Own minus expected, in nats; null where one had ended or is not finite."""
 
 
-class Invariant(Section):
+class InvariantReport(Section):
     """An identity that was checked in this run."""
 
     name: str
     case: str
     holds: bool
     detail: str
-    departure: Departure | None = None
+    departure: DepartureReport | None = None
     """Null where it holds, and for an identity that compares no completions."""
 
     @property
@@ -176,7 +176,7 @@ class Invariant(Section):
         return not self.holds and self.detail.startswith(UNDECIDED)
 
 
-class Gate(Section):
+class GateReport(Section):
     """A claim of a spec and whether it held."""
 
     gate: str
@@ -222,8 +222,8 @@ class RunReport(Section):
     """Version of this format."""
     run: RunInfo
     cases: tuple[CaseReport, ...] = ()
-    invariants: tuple[Invariant, ...] = ()
-    gates: tuple[Gate, ...] = ()
+    invariants: tuple[InvariantReport, ...] = ()
+    gates: tuple[GateReport, ...] = ()
     unjudged: tuple[Unjudged, ...] = ()
     """Gates of specs that wait for cases which were not selected; they fail nothing."""
 
@@ -252,9 +252,9 @@ class RunReport(Section):
 
     def _repr_html_(self) -> str:
         """The same for notebooks."""
-        from harness.report.notebook import html
+        from harness.report.tables.terminal import table_html  # which needs this module
 
-        return html(self)
+        return table_html(self)
 
     def frame(self) -> pd.DataFrame:
         """One row per case; columns are named by their path in report.json.

@@ -34,7 +34,7 @@ class Git(Section):
     """Whether files differed from the commit, or were not in it: a new spec, for example."""
 
 
-class Shard(Section):
+class ShardInfo(Section):
     """Which share of a run this is, and of what: enough to join it with the others."""
 
     index: PositiveInt
@@ -88,7 +88,7 @@ class RunInfo(Section):
     """What the machine is, such as its processor, accelerators and memory."""
     determinism: dict[str, str] = {}
     """Settings that may change the numbers, such as dtype and attention kernel."""
-    shard: Shard | None = None
+    shard: ShardInfo | None = None
     """Null for a whole run, and for one that was merged from all of its shards."""
     sandbox: str | None = None
     """What stood around model-written code, such as `namespaces, Landlock 7, seccomp`; `process`

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ from harness.report.measured_files import folders, measured_files
 from harness.report.page import page
 from harness.report.report import RunReport
 from harness.report.schema import report_of
-from harness.report.tables.paired_summary import summary_files
-from harness.store.records import record_lines
+from harness.report.tables.study_table import summary_files
+from harness.store.records import read_records, record_lines
 from harness.store.results import CaseResult, answer_of
 
 #: The results behind a report, from which it can be made again (`store/records.py`).
@@ -172,6 +173,23 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
 
 def _line(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def recorded_results(directory: Path) -> Iterator[CaseResult]:
+    """The results that a report was made from, in its order.
+
+    The files of a case that read given texts are those beside the report, where it has any: the
+    folder in which its run kept them may be another machine's.
+
+    Raises:
+        StoreError: the records are missing, something else, or damaged.
+    """
+    for result in read_records(directory / RECORDS):
+        beside = directory / result.measure.name / result.case.id
+        if result.artefacts is not None and beside.is_dir():
+            yield replace(result, artefacts=str(beside.absolute()))
+        else:
+            yield result
 
 
 def by_sample(result: CaseResult) -> dict[str, dict[str, JsonValue]]:

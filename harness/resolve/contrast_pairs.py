@@ -26,12 +26,16 @@ from harness.spec.intervention import PairSection
 from harness.tasks import code, gsm8k, maths, micro_gsm8k, micro_humaneval
 from harness.tasks.base import Style, Task
 from harness.tasks.contrast import ContrastPair, answer_pairs, read_pairs, style_pairs
-from harness.tasks.records import read_records
+from harness.tasks.data_files import read_records
 
 #: Names that are not paths: each has a table row in docs/steering.md.
 BUILT_IN = ("styles", "answers")
 _SEED = 0
 _CODE = ("micro_humaneval", "humaneval")
+_NONE = (
+    "there are no built-in pairs of this kind for {}; give a file of pairs (./pairs.jsonl with "
+    "prompt, positive and negative)"
+)
 _MATHS = ("micro_gsm8k", "gsm8k")
 
 
@@ -55,6 +59,8 @@ def pairs_for(experiment: Experiment, vector: PairSection) -> tuple[ContrastPair
             )
         return read_pairs(vector.pairs)[: vector.samples]
     task, style = experiment.task, experiment.prompt.style
+    if task.name is None:
+        raise TaskError(f"{vector.pairs}: {_NONE.format(task.title)}")
     evaluated = None
     if task.name == "gsm8k" or vector.data is not None:
         evaluated = full_task(task)
@@ -98,10 +104,7 @@ def _built_in(
         if kind == "styles":
             return style_pairs([question for question, _ in problems], code=False, day=day)
         return answer_pairs(problems, style, day=day)
-    raise TaskError(
-        f"{kind}: there are no built-in pairs of this kind for {task}; give a file of pairs "
-        "(./pairs.jsonl with prompt, positive and negative)"
-    )
+    raise TaskError(f"{kind}: {_NONE.format(task)}")
 
 
 def _heads(samples: int, data: str | None, evaluated: Task | None) -> Sequence[str]:

@@ -32,7 +32,7 @@ from harness.models.routers import RouterShape, router_shape
 from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.resolve.progress import Progress
 from harness.resolve.resolution import Resolution
-from harness.resolve.tasks import full_task
+from harness.resolve.tasks import data_of, full_task
 from harness.spec import Experiment
 from harness.spec.usage_expression import parse
 from harness.store.completions import CompletionStore, key_of
@@ -41,8 +41,8 @@ from harness.store.results import UsageMap
 from harness.tasks.base import Style
 
 Ordering: TypeAlias = tuple[Point, ...]
-#: What is asked for, task and data file, and the file of pairs, if any.
-_Name: TypeAlias = tuple[UsagePoints, str, str | None, str | None]
+#: What is asked for, of which data, and the file of pairs, if any.
+_Name: TypeAlias = tuple[UsagePoints, str, str | None]
 
 
 class RouterMaskResolution(Resolution[RouterMaskSettings]):
@@ -64,7 +64,7 @@ class RouterMaskResolution(Resolution[RouterMaskSettings]):
         """Router usage, for an ordering by it; no mask of no points depends on one."""
         if settings.usage is None or not settings.count:
             return None
-        return f"router usage {settings.usage.usage} on {experiment.task.name}"
+        return f"router usage {settings.usage.usage} on {experiment.task.title}"
 
     @classmethod
     def styles(cls, experiment: Experiment, settings: RouterMaskSettings) -> Mapping[Style, str]:
@@ -110,7 +110,7 @@ class RouterMaskResolution(Resolution[RouterMaskSettings]):
         usage = self._known(points, experiment)
         if usage is not None:
             return usage
-        task = full_task(experiment.task, experiment.prompt.day)
+        task = full_task(experiment.task, experiment.prompt)
         self.progress.note(f"measuring router usage {points.usage} on {task.name}")
         pairs = pairs_of(experiment)
         check_tokenizer(experiment, self.engine.tokenizer)
@@ -139,7 +139,7 @@ class RouterMaskResolution(Resolution[RouterMaskSettings]):
 
     def _key(self, points: UsagePoints, experiment: Experiment) -> str:
         """The key of a measurement: the expression, and every token and position that is read."""
-        task = full_task(experiment.task, experiment.prompt.day)
+        task = full_task(experiment.task, experiment.prompt)
         expression = parse(points.usage)
         readings = [
             (style, reading.tokens, reading.capture.positions)
@@ -169,7 +169,7 @@ def _usage_of(shape: RouterShape, document: Any) -> UsageMap:
 
 
 def _name(points: UsagePoints, experiment: Experiment) -> _Name:
-    return points, experiment.task.name, experiment.task.path, experiment.prompt.pairs
+    return points, data_of(experiment), experiment.prompt.pairs
 
 
 def ordered(usage: UsageMap) -> Ordering:

@@ -34,7 +34,7 @@ from harness.resolve.activation_cache import ActivationCache
 from harness.resolve.contrast_pairs import BUILT_IN, check_pairs, pairs_for
 from harness.resolve.progress import Progress
 from harness.resolve.resolution import Resolution
-from harness.resolve.steering_terms import check_file, field_of, terms_of
+from harness.resolve.steering_additions import check_file, field_of, terms_of
 from harness.spec import Experiment
 from harness.store.completions import CompletionStore, key_of
 from harness.store.hidden_states import activations_below
@@ -168,7 +168,7 @@ def built_from(experiment: Experiment, vector: PairVector) -> dict[str, str]:
     config = load_config(experiment.model)
     return {
         "source": Path(vector.pairs).name if vector.pairs not in BUILT_IN else vector.pairs,
-        "task": experiment.task.name,
+        "task": experiment.task.title,
         "model": experiment.model,
         "model_type": str(config.get_text_config().model_type),
         "layers": str(hidden_shape(config)[0]),

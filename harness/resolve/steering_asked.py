@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.errors import VectorError
 from harness.interventions.steering.section import PairVector, SteeringSettings
+from harness.resolve.tasks import data_of
 from harness.spec import Case, Experiment
 from harness.spec.complaints import validated
 from harness.spec.form import resolved
@@ -88,8 +89,7 @@ def _identity(experiment: Experiment, settings: SteeringSettings, vector: PairVe
     parts = (
         experiment.model,
         experiment.engine.model_dump_json(),
-        experiment.task.name,
-        experiment.task.path,
+        data_of(experiment),
         experiment.prompt.style,
         settings.site_of(vector),
         vector.model_dump_json(exclude={"weight", "layer", "site"}),

@@ -64,7 +64,7 @@ class Probing:
         return {
             "model": self.experiment.model,
             "engine": engine.fingerprint,
-            "task": self.experiment.task.name,
+            "task": self.experiment.task.title,
             "pairs": self.vector.pairs,
             "count": len(self.pairs),
             "site": self.settings.site_of(self.vector),

@@ -6,23 +6,43 @@ from dataclasses import replace
 from datetime import date
 from functools import cache
 
-from harness.spec import TaskSettings
+from harness.errors import FieldError
+from harness.spec import Experiment, PromptSettings, TaskSettings
 from harness.tasks.base import Task
-from harness.tasks.registry import load, read_ids
+from harness.tasks.by_name import limited, load, read_ids
+from harness.tasks.data.task import own_task
+
+_USUAL = PromptSettings()
 
 
-def task_of(settings: TaskSettings, day: date | None = None, *, unsafe_code: bool = False) -> Task:
+def task_of(
+    settings: TaskSettings, prompt: PromptSettings = _USUAL, *, unsafe_code: bool = False
+) -> Task:
     """The task as a spec limits it, ready to be scored here; the same object for equal settings.
 
-    `day` is that of `prompt.date`.
+    Of `prompt` it takes the day, and the templates by which one's own data are asked.
     """
     only = None if settings.only is None else read_ids(settings.only)
-    return _on(day, _ready(settings.name, settings.limit, settings.path, only, unsafe_code))
+    return _on(prompt.day, _ready(settings.model_dump_json(), _asked(prompt), only, unsafe_code))
 
 
-def full_task(settings: TaskSettings, day: date | None = None) -> Task:
+def full_task(settings: TaskSettings, prompt: PromptSettings = _USUAL) -> Task:
     """The same task with all samples, for measurements that choose their own."""
-    return _on(day, _load(settings.name, None, settings.path, None))
+    return _on(prompt.day, _load(_whole(settings), _asked(prompt)))
+
+
+def data_of(experiment: Experiment) -> str:
+    """What decides all samples of an experiment and what is asked of them, as a text."""
+    return f"{_whole(experiment.task)} {_asked(experiment.prompt)}"
+
+
+def _asked(prompt: PromptSettings) -> str:
+    """What of a prompt's settings decides a task, as a text that can be looked up."""
+    return prompt.model_dump_json(include={"template", "system"})
+
+
+def _whole(settings: TaskSettings) -> str:
+    return settings.model_dump_json(exclude={"limit", "only"})
 
 
 @cache
@@ -32,15 +52,27 @@ def _on(day: date | None, task: Task) -> Task:
 
 @cache
 def _ready(
-    name: str,
-    limit: int | None,
-    path: str | None,
+    text: str,
+    asked: str,
     only: tuple[str, ...] | None,
     unsafe_code: bool,  # noqa: FBT001
 ) -> Task:
-    return _load(name, limit, path, only).scored_here(unsafe_code=unsafe_code)
+    settings = TaskSettings.model_validate_json(text)
+    task = limited(_load(_whole(settings), asked), limit=settings.limit, only=only)
+    return task.scored_here(unsafe_code=unsafe_code)
 
 
 @cache
-def _load(name: str, limit: int | None, path: str | None, only: tuple[str, ...] | None) -> Task:
-    return load(name, limit=limit, path=path, only=only)
+def _load(text: str, asked: str) -> Task:
+    settings = TaskSettings.model_validate_json(text)
+    prompt = PromptSettings.model_validate_json(asked)
+    if settings.name is None:
+        return own_task(settings, prompt)
+    for field in ("template", "system"):
+        if getattr(prompt, field) is not None:
+            raise FieldError(
+                f"prompt.{field}",
+                f"is for one's own data, and {settings.name} has prompts of its own; leave it out, "
+                "or give the records by task.path without a name",
+            )
+    return load(settings.name, path=settings.path)

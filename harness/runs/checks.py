@@ -39,6 +39,7 @@ def check_case(case: PlannedCase) -> None:
         check_scored(case)
         check_intervention(experiment)
         check_styles(experiment, case.task)
+        check_readable(case)
         check_captures(experiment)
         check_metrics(case)
         check_metric(case)
@@ -58,6 +59,26 @@ def check_scored(case: PlannedCase) -> None:
             f"{case.measure.noun} are those behind a task's own prompts; leave it out, or use "
             "measure: forward, which reads the pairs' answers",
         )
+
+
+def check_readable(case: PlannedCase) -> None:
+    """Raise `FieldError` for a task of which no sample has what the measure would score."""
+    if not case.measure.scores:
+        return
+    problem = ""
+    for sample in case.task.samples:
+        try:
+            case.measure.asked_of(
+                tokenizer_of(case.experiment.model),
+                case.task,
+                sample,
+                case.experiment.prompt.style,
+            )
+        except TaskError as error:
+            problem = problem or str(error)
+        else:
+            return
+    raise FieldError("measure", f"{case.measure.name} has nothing to score: {problem}")
 
 
 def check_reader(case: PlannedCase) -> None:
@@ -127,6 +148,12 @@ def check_metric(case: PlannedCase) -> None:
             "metrics",
             f"missing: {case.task.name} has no answers to score, so that a metric of completions "
             "is needed, such as metrics: [median_tokens]",
+        )
+    if not case.metric:
+        raise FieldError(
+            "task",
+            f"{case.task.name} has no answers to score, and no metric is named, so that nothing "
+            "would be measured; add task.answer, or metrics: [median_tokens]",
         )
     chosen = case.experiment.metric
     if chosen is not None and chosen not in (names := case.metrics):

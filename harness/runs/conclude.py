@@ -6,8 +6,8 @@ again: what is claimed is always judged anew from the results, never copied.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,15 +18,14 @@ from harness.claims.gates import check_gates
 from harness.claims.saved import SavedRun
 from harness.files.portable import portable
 from harness.report.build import build
-from harness.report.report import Gate, RunReport, Unjudged
-from harness.report.run_info import Cost, Git, RunInfo, Shard
+from harness.report.report import GateReport, RunReport, Unjudged
+from harness.report.run_info import Cost, Git, RunInfo, ShardInfo
 from harness.report.write import write
 from harness.resolve.progress import Counts
-from harness.resolve.usage_maps import told_once
 from harness.runs.environment import peak_memory_gib
 from harness.runs.invariants import check_invariants
 from harness.store.folder import Manifest
-from harness.store.results import CaseResult, GateResult, InvariantResult
+from harness.store.results import CaseResult, GateResult, InvariantResult, UsageMap
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,8 @@ class Finished:
     """Where the run was saved to compare later ones with."""
     deleted: int = 0
     """Records of this run that were deleted from its store while it went on."""
+    loads: Mapping[str, int] = field(default_factory=dict)
+    """Model loads by worker, where there were any workers."""
 
     @property
     def failed(self) -> list[str]:
@@ -149,11 +150,28 @@ def conclude(
         for each in asked
         for gate, needs in each.waiting.items()
     )
-    report = report.model_copy(update={"gates": tuple(map(Gate.of, gates)), "unjudged": waiting})
+    report = report.model_copy(
+        update={"gates": tuple(map(GateReport.of, gates)), "unjudged": waiting}
+    )
     report = _portable(report)
     write(report, results, directory)
     kept = claims.keep(SavedRun.of(report, results))
     return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)
+
+
+def told_once(results: Iterable[CaseResult]) -> list[CaseResult]:
+    """The results in their order, without usage maps that an earlier case of the experiment has.
+
+    Every worker and every shard gives a map to the first of its own cases.
+    """
+    told: set[tuple[str, UsageMap]] = set()
+    kept = []
+    for result in results:
+        key = None if result.usage is None else (result.case.experiment.name, result.usage)
+        kept.append(replace(result, usage=None) if key in told else result)
+        if key is not None:
+            told.add(key)
+    return kept
 
 
 def _portable(report: RunReport) -> RunReport:
@@ -183,7 +201,7 @@ def run_info(
         versions=dict(manifest.versions),
         hardware=dict(hardware),
         determinism=dict(determinism),
-        shard=None if manifest.shard is None else Shard(**manifest.shard),
+        shard=None if manifest.shard is None else ShardInfo(**manifest.shard),
         cost=None
         if counts is None or finished is None
         else _cost(counts, (finished - manifest.started).total_seconds()),

@@ -45,8 +45,10 @@ class Counted:
 
 
 def count(case: PlannedCase, draws: Sequence[DrawResult], replies: Replies) -> Counted:
-    """What the metrics that a spec adds say of a case's completions."""
-    answers: dict[str, list[Answer]] = {sample.id: [] for sample in case.task.samples}
+    """What the metrics that a spec adds say of a case's completions, of the samples that these are
+    of.
+    """
+    answers: dict[str, list[Answer]] = {draw.sample: [] for draw in draws}
     prompts: dict[str, str] = {}
     for draw in draws:
         answers[draw.sample].append(answer_of(draw))
@@ -55,7 +57,7 @@ def count(case: PlannedCase, draws: Sequence[DrawResult], replies: Replies) -> C
     failures: dict[str, dict[str, str]] = {}
     for entry in case.counted:
         replied = replies.get(entry.name, {})
-        for sample in case.task.samples:
+        for sample in (sample for sample in case.task.samples if sample.id in answers):
             came: tuple[Reply, ...] = tuple(replied.get(sample.id, ()))
             seen = case.seen(
                 sample, prompts[sample.id], answers=tuple(answers[sample.id]), replies=came

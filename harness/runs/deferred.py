@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.engines import engine_inputs
+from harness.engines import engine_inputs, tokenizer_for
 from harness.engines.contract import (
     Activations,
     Completion,
@@ -22,7 +22,6 @@ from harness.engines.contract import (
     Watch,
 )
 from harness.errors import ModelError
-from harness.models.loading import load_tokenizer
 from harness.spec.experiment import EngineSettings
 from harness.store.completions import CompletionStore, key_of
 from harness.store.record_shapes import ENGINE, EngineShape
@@ -49,6 +48,7 @@ class DeferredEngine:
         store: CompletionStore | None = None,
     ) -> None:
         self._model = model
+        self._settings = settings
         self._opening = opening
         self._watch: Watch | None = None
         self._store = store
@@ -92,11 +92,11 @@ class DeferredEngine:
 
     @property
     def tokenizer(self) -> Any:
-        """The model's own tokenizer."""
+        """The tokenizer whose ids the engine takes."""
         if self._engine is not None:
             return self._engine.tokenizer
         if self._tokenizer is None:
-            self._tokenizer = load_tokenizer(self._model)
+            self._tokenizer = tokenizer_for(self._model, self._settings)
         return self._tokenizer
 
     @property

@@ -25,10 +25,10 @@ from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
 from harness.runs.asking import Asking, Done
 from harness.runs.counting import described
-from harness.runs.plan import Place, Plan, PlannedCase
+from harness.runs.generated import result_of, scored, without_completions
+from harness.runs.plan import Address, Plan, PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.scored import scored_result
-from harness.runs.scoring import result_of, scored, without_completions
 from harness.runs.sharing import left_to_others
 from harness.runs.source import CaseSource
 from harness.runs.waiting import Waiting
@@ -101,9 +101,9 @@ class ModelRun:
         self._untouched = [each for each in self._untouched if each not in self._awaited]
         self._waiting.refuse(self._plan.refused)
         self._read = [each for each in self._each() if each.measure.run is not None]
-        counts.requests_total += len(self._plan.places)
+        counts.requests_total += len(self._plan.addresses)
         counts.requests_total += sum(each.task.size for each in self._read)
-        generated = [each for each in self._plan.places if isinstance(each, Request)]
+        generated = [each for each in self._plan.addresses if isinstance(each, Request)]
         longest = max((each.max_new_tokens for each in generated), default=1)
         self._watch = StreamWatch(counts, progress, longest, len(self._asked))
         self._asking = Asking(self._engines, store, self._watch)
@@ -117,7 +117,7 @@ class ModelRun:
     @property
     def missing(self) -> int:
         """Requests that are not stored at this moment, of those that are known from the start."""
-        return self._asking.missing(list(self._plan.places))
+        return self._asking.missing(list(self._plan.addresses))
 
     def result(self, case: PlannedCase) -> CaseResult:
         """Run until this case is complete, and return what came of it.
@@ -218,7 +218,7 @@ class ModelRun:
                 self._begin(first, None)
             except TitrateError as error:
                 self._keep(first, result_of(first, "failed", error=_located(first, error)))
-        untouched = list(self._plan.places)
+        untouched = list(self._plan.addresses)
         shown: set[tuple[str, UsageMap]] = set()
         for case in self._cases:
             if case.id in firsts:
@@ -233,7 +233,7 @@ class ModelRun:
                     self._usages[case.id] = usage
             except TitrateError as error:
                 self._keep(case, result_of(case, "failed", error=_located(case, error)))
-        return untouched, list(self._plan.places)[len(untouched) :]
+        return untouched, list(self._plan.addresses)[len(untouched) :]
 
     def _begin(self, case: PlannedCase, intervention: Intervention | None) -> None:
         """Plan what a case asks first, or nothing when one of its prompts cannot be rendered."""
@@ -286,7 +286,7 @@ class ModelRun:
                 self._take(found)
 
     def _advance(self) -> None:
-        """Take one answer from the stream to the places that wait for it."""
+        """Take one answer from the stream to the addresses that wait for it."""
         if self._broken is not None:
             raise self._broken
         try:
@@ -297,12 +297,12 @@ class ModelRun:
         self._take(done)
 
     def _take(self, done: Done) -> None:
-        """Bring one answer to the places that wait for it."""
+        """Bring one answer to the addresses that wait for it."""
         self._awaited.pop(done.asked, None)
         tokens = 0 if done.stored else done.tokens
         grown = len(self._waiting.grown)
-        for place in self._waiting.take(done.asked, done.reply):
-            self._made[place.case] += tokens
+        for address in self._waiting.take(done.asked, done.reply):
+            self._made[address.case] += tokens
             self._made_in_all += tokens
         self._counts.requests_total += len(self._waiting.grown) - grown
         self._counts.requests_done += 1
@@ -320,7 +320,7 @@ class ModelRun:
             answers = {
                 sample.id: (
                     self._plan.scored(case, sample),
-                    replies[Place(case.id, sample.id, 0)],
+                    replies[Address(case.id, sample.id, 0)],
                 )
                 for sample in case.task.samples
             }
@@ -333,16 +333,16 @@ class ModelRun:
         return replace(result, usage=self._usages.get(case.id), warnings=self._warned(case, result))
 
     def _completions(
-        self, case: PlannedCase, replies: Mapping[Place, Reply]
-    ) -> Iterator[tuple[Place, str, Completion]]:
+        self, case: PlannedCase, replies: Mapping[Address, Reply]
+    ) -> Iterator[tuple[Address, str, Completion]]:
         """A case's completions with their prompts, in the order of samples and draws."""
         for sample in case.task.samples:
             prompt = self._plan.prompt_text(case, sample)
             for draw in range(case.experiment.sampling.draws):
-                place = Place(case.id, sample.id, draw)
-                completion = replies[place]
+                address = Address(case.id, sample.id, draw)
+                completion = replies[address]
                 assert isinstance(completion, Completion), "requests are answered by completions"
-                yield place, prompt, completion
+                yield address, prompt, completion
 
     def _warned(self, case: PlannedCase, result: CaseResult) -> tuple[str, ...]:
         """A result's warnings, and those about its prompts."""
@@ -367,13 +367,13 @@ class ModelRun:
         return replace(result, seconds=self.seconds * made / self._made_in_all if made else 0.0)
 
 
-def _replies_to_metrics(replies: Mapping[Place, Reply]) -> Replies:
+def _replies_to_metrics(replies: Mapping[Address, Reply]) -> Replies:
     """What came back for what metrics asked: metric -> sample -> replies in its order."""
     found: dict[str, dict[str, tuple[Reply, ...]]] = {}
-    for place in sorted(replies, key=lambda place: place.draw):
-        if place.metric:
-            own = found.setdefault(place.metric, {})
-            own[place.sample] = (*own.get(place.sample, ()), replies[place])
+    for address in sorted(replies, key=lambda address: address.draw):
+        if address.metric:
+            own = found.setdefault(address.metric, {})
+            own[address.sample] = (*own.get(address.sample, ()), replies[address])
     return found
 
 

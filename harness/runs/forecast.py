@@ -19,6 +19,7 @@ from harness.errors import TitrateError
 from harness.interventions.base import Intervention
 from harness.resolve.progress import Silent
 from harness.resolve.resolver import Resolver, measured_for
+from harness.resolve.tasks import data_of
 from harness.runs.deferred import DeferredEngine
 from harness.runs.plan import Plan, PlannedCase, by_model
 from harness.runs.prompt_warnings import prompt_warnings
@@ -83,10 +84,10 @@ def _of_model(cases: Sequence[PlannedCase], store: CompletionStore | None) -> Fo
 
     def add(case: PlannedCase) -> None:
         experiment = case.experiment
-        measured, task = measured_for(experiment), experiment.task
+        measured = measured_for(experiment)
         if measured is not None and (not engine.known or resolver.needs_model(experiment)):
             unmeasured[measured] = None
-            settings = f"{experiment.intervention!r} {task.name} {task.path}"
+            settings = f"{experiment.intervention!r} {data_of(experiment)}"
             plan.add(case, _Unmeasured(settings=settings))
         else:
             plan.add(case, resolver.resolve(experiment))
@@ -116,7 +117,7 @@ def _counted(
     missing: list[Asked] = []
     stored = 0
     lengths: list[int] = []
-    for request in plan.places:
+    for request in plan.addresses:
         known = engine.known and not isinstance(request.intervention, _Unmeasured)
         key = key_of(engine.fingerprint, request.key()) if known else None
         answer = None if store is None or key is None else store.reply(key, request)
@@ -138,8 +139,8 @@ def _counted(
     return Forecast(
         model=cases[0].experiment.model,
         cases=len(cases),
-        asked=sum(len(places) for places in plan.places.values()),
-        requests=len(plan.places),
+        asked=sum(len(addresses) for addresses in plan.addresses.values()),
+        requests=len(plan.addresses),
         stored=stored,
         loads=bool(missing or unmeasured or readings),
         readings=readings,

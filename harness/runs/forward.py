@@ -26,7 +26,7 @@ from harness.files.atomic import write_file
 from harness.files.portable import portable
 from harness.interventions.base import Intervention
 from harness.measure.paired_forward import ForwardPlan, measure_pairs
-from harness.measure.paired_summary import layer_tables, lens_gap, sample_metrics
+from harness.measure.paired_tables import layer_tables, lens_gap, sample_metrics
 from harness.measure.points_files import STUDY, points_document, points_json
 from harness.measure.readings import PairedAnswer, paired_answers
 from harness.measure.sample_files import SampleFiles, SampleForward
@@ -34,8 +34,8 @@ from harness.measure.usage_maps import usage_maps
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
 from harness.resolve.pair_files import check_tokenizer, pairs_of
+from harness.runs.generated import result_of
 from harness.runs.plan import PlannedCase
-from harness.runs.scoring import result_of
 from harness.spec import Experiment
 from harness.spec.usage_expression import parse
 from harness.store.results import CaseResult, InvariantResult

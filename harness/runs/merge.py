@@ -14,10 +14,9 @@ from harness.claims.earlier import claims_of, findings_of
 from harness.errors import ReportError, StoreError
 from harness.options import spelled
 from harness.report.load import load_report
-from harness.report.recorded import recorded_results
 from harness.report.report import RunReport
-from harness.report.run_info import Cost, RunInfo, Shard
-from harness.report.write import check_writable
+from harness.report.run_info import Cost, RunInfo, ShardInfo
+from harness.report.write import check_writable, recorded_results
 from harness.runs.agreement import with_one_baseline
 from harness.runs.conclude import Finished, conclude
 from harness.store.results import CaseResult, InvariantResult
@@ -58,7 +57,7 @@ def joined(directories: Sequence[Path]) -> tuple[RunInfo, list[CaseResult]]:
     return _run_info([report for _, report in reports]), with_one_baseline(results)
 
 
-def _shard(directory: Path, report: RunReport) -> Shard:
+def _shard(directory: Path, report: RunReport) -> ShardInfo:
     if report.run.shard is None:
         raise ReportError(
             f"{directory}: is the report of a whole run; merge takes those of "
@@ -70,10 +69,10 @@ def _shard(directory: Path, report: RunReport) -> Shard:
 def _check_same_run(
     first: Path,
     reference: RunReport,
-    whole: Shard,
+    whole: ShardInfo,
     directory: Path,
     report: RunReport,
-    shard: Shard,
+    shard: ShardInfo,
 ) -> None:
     """Raise `ReportError` unless two reports are shares of the same run on the same models."""
 
@@ -106,7 +105,7 @@ def _check_same_run(
             )
 
 
-def _check_complete(shards: Sequence[tuple[Path, Shard]]) -> None:
+def _check_complete(shards: Sequence[tuple[Path, ShardInfo]]) -> None:
     """Raise `ReportError` unless every shard is there once."""
     seen: dict[int, Path] = {}
     for directory, shard in shards:
@@ -133,7 +132,7 @@ def _records(directory: Path) -> Iterable[CaseResult]:
         raise ReportError(str(error)) from error
 
 
-def _in_order(whole: Shard, results: Iterable[CaseResult]) -> list[CaseResult]:
+def _in_order(whole: ShardInfo, results: Iterable[CaseResult]) -> list[CaseResult]:
     """Results as a single run orders them: every case after its baseline.
 
     Of a baseline that several shards have run, a complete result is preferred, then the first.

@@ -150,7 +150,7 @@ def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = Fals
     """
     try:
         experiment = case.experiment
-        task = task_of(experiment.task, experiment.prompt.day, unsafe_code=unsafe_code)
+        task = task_of(experiment.task, experiment.prompt, unsafe_code=unsafe_code)
     except FieldError as error:
         raise case.source.locate(error) from error
     except (TaskError, SandboxError) as error:
@@ -159,10 +159,10 @@ def with_task(case: Case, nodeid: str | None = None, *, unsafe_code: bool = Fals
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Address:
     """Where a reply belongs: a case's sample and draw, and the step at which it is asked for.
 
-    What a metric asks of a sample has its name, and in place of a draw its number.
+    What a metric asks of a sample has its name, and in address of a draw its number.
     """
 
     case: str
@@ -178,11 +178,11 @@ _ScoredKey: TypeAlias = tuple[str, Task, Sample, Style]
 
 @dataclass
 class Plan:
-    """Distinct requests in the order to run them, with the places that each one fills."""
+    """Distinct requests in the order to run them, with the addresses that each one fills."""
 
     tokenizer: Any
-    places: dict[Asked, list[Place]] = field(default_factory=dict)
-    refused: dict[Place, str] = field(default_factory=dict)
+    addresses: dict[Asked, list[Address]] = field(default_factory=dict)
+    refused: dict[Address, str] = field(default_factory=dict)
     _prompts: dict[_PromptKey, tuple[int, ...] | str] = field(default_factory=dict)
     _scored: dict[_ScoredKey, Any] = field(default_factory=dict)
 
@@ -191,22 +191,22 @@ class Plan:
 
         A sample without a usable pair has no request; `refused` says why.
         """
-        refused: dict[Place, str] = {}
+        refused: dict[Address, str] = {}
         self.put(self.requests(case, intervention, refused))
         self.refused |= refused
 
-    def put(self, placed: Iterable[tuple[Place, Asked]]) -> None:
-        """Add what is asked for these places."""
-        for place, asked in placed:
-            self.places.setdefault(asked, []).append(place)
+    def put(self, addressed: Iterable[tuple[Address, Asked]]) -> None:
+        """Add what is asked for these addresses."""
+        for address, asked in addressed:
+            self.addresses.setdefault(asked, []).append(address)
 
     def requests(
         self,
         case: PlannedCase,
         intervention: Intervention | None,
-        refused: dict[Place, str] | None = None,
-    ) -> list[tuple[Place, Asked]]:
-        """All requests of a case, with the place that each one fills.
+        refused: dict[Address, str] | None = None,
+    ) -> list[tuple[Address, Asked]]:
+        """All requests of a case, with the address that each one fills.
 
         A case that reads by itself asks for nothing at all. Samples without a usable pair, or
         without anything to score, are left out, and noted in `refused` with the reason.
@@ -216,15 +216,15 @@ class Plan:
         if case.measure.reads:
             return []
         check_tokenizer(case.experiment, self.tokenizer)
-        found: list[tuple[Place, Asked]] = []
+        found: list[tuple[Address, Asked]] = []
         for sample in case.task.samples:
             prompt = self._prompt(case, sample)
             for draw in range(case.experiment.sampling.draws):
-                place = Place(case.id, sample.id, draw)
+                address = Address(case.id, sample.id, draw)
                 if not isinstance(prompt, str):
-                    found.append((place, _request(case, sample, prompt, draw, intervention)))
+                    found.append((address, _request(case, sample, prompt, draw, intervention)))
                 elif refused is not None:
-                    refused[place] = prompt
+                    refused[address] = prompt
             if not isinstance(prompt, str):
                 found += self.asked_by_metrics(case, sample, intervention, early=True)
         return found
@@ -237,7 +237,7 @@ class Plan:
         answers: Sequence[Answer] = (),
         *,
         early: bool = False,
-    ) -> Iterator[tuple[Place, Asked]]:
+    ) -> Iterator[tuple[Address, Asked]]:
         """What a case's metrics ask of a sample, together with its completions or because of them.
 
         A metric that finds nothing to ask of it says so when its value is wanted.
@@ -250,8 +250,8 @@ class Plan:
             seen = case.seen(sample, self.prompt_text(case, sample), answers=tuple(answers))
             with suppress(MetricError):
                 for number, asked in enumerate(entry.asks.ask(seen, asker)):
-                    place = Place(case.id, sample.id, number, int(not early), entry.name)
-                    yield place, asked
+                    address = Address(case.id, sample.id, number, int(not early), entry.name)
+                    yield address, asked
 
     def scored(self, case: PlannedCase, sample: Sample) -> Any:
         """What a case's measure asks of a sample, or in text why that is nothing; the conditions of
@@ -271,18 +271,18 @@ class Plan:
         self,
         case: PlannedCase,
         intervention: Intervention | None,
-        refused: dict[Place, str] | None,
-    ) -> list[tuple[Place, Asked]]:
+        refused: dict[Address, str] | None,
+    ) -> list[tuple[Address, Asked]]:
         """One scoring for every sample of a case."""
-        found: list[tuple[Place, Asked]] = []
+        found: list[tuple[Address, Asked]] = []
         for sample in case.task.samples:
-            place = Place(case.id, sample.id, 0)
+            address = Address(case.id, sample.id, 0)
             prompt, asked = self._prompt(case, sample), self.scored(case, sample)
             if isinstance(prompt, str) or isinstance(asked, str):
                 if refused is not None:
-                    refused[place] = prompt if isinstance(prompt, str) else asked
+                    refused[address] = prompt if isinstance(prompt, str) else asked
             else:
-                found.append((place, Scoring(prompt, asked.continuations, intervention)))
+                found.append((address, Scoring(prompt, asked.continuations, intervention)))
         return found
 
     def prompt_text(self, case: PlannedCase, sample: Sample) -> str:

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from harness.engines import tokenizer_for
 from harness.errors import FieldError, TaskError
 from harness.interventions.kind import kind_of
-from harness.models.loading import load_tokenizer
-from harness.spec import Experiment
+from harness.spec import EngineSettings, Experiment
 from harness.spec.measure import measure_named
 from harness.tasks.base import Conversation, Style, Task
 from harness.tasks.conversations import render_text
+
+#: An engine whose tokens are those of the model's own files.
+_OWN = EngineSettings()
 
 
 def styles_of(experiment: Experiment) -> Mapping[Style, str]:
@@ -39,24 +42,23 @@ def asked_styles(experiment: Experiment) -> Mapping[Style, str]:
 def check_styles(experiment: Experiment, task: Task) -> None:
     """Raise `FieldError` for a style that the model's chat template does not render whole."""
     for style, field in styles_of(experiment).items():
-        problem = _problem(experiment.model, task, style)
+        problem = _problem(experiment.model, experiment.engine, task, style)
         if problem is not None:
             raise FieldError(field, problem)
 
 
 @cache
-def _problem(model: str, task: Task, style: Style) -> str | None:
-    prompt = task.prompt(task.samples[0], style)
-    if not isinstance(prompt, Conversation):
-        return None
+def _problem(model: str, engine: EngineSettings, task: Task, style: Style) -> str | None:
     try:
-        render_text(tokenizer_of(model), prompt)
+        prompt = task.prompt(task.samples[0], style)
+        if isinstance(prompt, Conversation):
+            render_text(tokenizer_of(model, engine), prompt)
     except TaskError as error:
         return str(error).removeprefix("prompt.style ")
     return None
 
 
 @cache
-def tokenizer_of(model: str) -> Any:
-    """A model's tokenizer, for what is found out before a run; loaded once."""
-    return load_tokenizer(model)
+def tokenizer_of(model: str, engine: EngineSettings = _OWN) -> Any:
+    """The tokenizer that prompts are made by, for what is found out before a run; loaded once."""
+    return tokenizer_for(model, engine)

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from harness.models import zoo
 from harness.spec import Experiment, Requirements
 
 _GIB = 2**30
@@ -21,7 +22,14 @@ _DEVICES = ("nvidia*", "nvmap", "kfd", "dxg")
 def unmet(experiment: Experiment) -> str | None:
     """Why the experiment cannot run here, or None."""
     needs = experiment.requires
-    return _too_little_memory(needs) or _no_network(needs)
+    return _no_package(experiment) or _too_little_memory(needs) or _no_network(needs)
+
+
+def _no_package(experiment: Experiment) -> str | None:
+    for model in filter(None, (experiment.model, experiment.reference)):
+        if (reason := zoo.lacking(model)) is not None:
+            return f"{reason} ({model})"
+    return None
 
 
 def _too_little_memory(needs: Requirements) -> str | None:

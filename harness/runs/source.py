@@ -13,22 +13,22 @@ from typing import Protocol, TypeAlias
 from harness.engines.contract import Asked, Completion, Reply
 from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer
-from harness.runs.plan import Place, Plan, PlannedCase
+from harness.runs.plan import Address, Plan, PlannedCase
 from harness.store.results import answer_to
 
-Placed: TypeAlias = tuple[Place, Asked]
+Addressed: TypeAlias = tuple[Address, Asked]
 
 
 class Source(Protocol):
     """A growing source of what is asked, with all that it remembers."""
 
-    def next(self, step: int, observations: Mapping[Place, Reply]) -> Sequence[Placed]:
-        """What to ask at a step, with the places of the replies; nothing where it is finished.
+    def next(self, step: int, observations: Mapping[Address, Reply]) -> Sequence[Addressed]:
+        """What to ask at a step, with the addresses of the replies; nothing where it is finished.
 
         Args:
-            step: 0 for the first one; it stands in the places, too.
-            observations: The replies to the step before by their places, refusals included; empty
-                at step 0.
+            step: 0 for the first one; it stands in the addresses, too.
+            observations: The replies to the step before by their addresses, refusals included;
+                empty at step 0.
         """
 
 
@@ -40,7 +40,7 @@ class CaseSource:
         self._plan = plan
         self._intervention = intervention
 
-    def next(self, step: int, observations: Mapping[Place, Reply]) -> Sequence[Placed]:
+    def next(self, step: int, observations: Mapping[Address, Reply]) -> Sequence[Addressed]:
         """As every source."""
         if step == 0:
             return self._plan.requests(self._case, self._intervention, self._plan.refused)
@@ -48,17 +48,17 @@ class CaseSource:
             return self._because_of(observations)
         return []
 
-    def _because_of(self, observations: Mapping[Place, Reply]) -> list[Placed]:
+    def _because_of(self, observations: Mapping[Address, Reply]) -> list[Addressed]:
         """What metrics ask about completions, sample by sample."""
         answers: dict[str, list[Answer]] = {}
-        for place in sorted(observations, key=lambda place: place.draw):
-            reply = observations[place]
-            if isinstance(reply, Completion) and not place.metric:
-                answers.setdefault(place.sample, []).append(answer_to(reply))
+        for address in sorted(observations, key=lambda address: address.draw):
+            reply = observations[address]
+            if isinstance(reply, Completion) and not address.metric:
+                answers.setdefault(address.sample, []).append(answer_to(reply))
         return [
-            placed
+            addressed
             for sample, own in answers.items()
-            for placed in self._plan.asked_by_metrics(
+            for addressed in self._plan.asked_by_metrics(
                 self._case, self._case.task.by_id[sample], self._intervention, own
             )
         ]

@@ -1,7 +1,7 @@
 """Who waits for which reply: what cases have asked, what they got, and what they ask because of it.
 
-What several places ask is asked once: together, and what cases come to ask late also where another
-one had it answered before.
+What several addresses ask is asked once: together, and what cases come to ask late also where
+another one had it answered before.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.engines.contract import Asked, Completion, Reply
-from harness.runs.plan import Place
-from harness.runs.source import Placed, Source
+from harness.runs.plan import Address
+from harness.runs.source import Addressed, Source
 
 
 class Waiting:
@@ -22,41 +22,41 @@ class Waiting:
         """What cases have come to ask by now; `execute.py` has it answered and empties the list."""
         self._sources: dict[str, Source] = {}
         self._steps = Counter[str]()
-        self._places: dict[Asked, list[Place]] = {}
+        self._addresses: dict[Asked, list[Address]] = {}
         self._missing = Counter[str]()
-        self._replies: dict[str, dict[Place, Reply]] = {}
+        self._replies: dict[str, dict[Address, Reply]] = {}
         self._answered: dict[Asked, Reply] = {}
 
     def __getitem__(self, case: str) -> int:
         """How many replies a case waits for."""
         return self._missing[case]
 
-    def begin(self, case: str, source: Source) -> Sequence[Placed]:
-        """Have a case ask; what that is at first, every place of it."""
+    def begin(self, case: str, source: Source) -> Sequence[Addressed]:
+        """Have a case ask; what that is at first, every address of it."""
         first = source.next(0, {})
         self._sources[case] = source
         self._expect(first)
         return first
 
-    def refuse(self, refused: Mapping[Place, str]) -> None:
-        """Answer places that have nothing to ask, with the reason."""
-        for place, reason in refused.items():
-            self._note(place, Completion((), "", "error", error=reason))
+    def refuse(self, refused: Mapping[Address, str]) -> None:
+        """Answer addresses that have nothing to ask, with the reason."""
+        for address, reason in refused.items():
+            self._note(address, Completion((), "", "error", error=reason))
 
-    def take(self, asked: Asked, reply: Reply) -> list[Place]:
-        """Bring a reply to the places that wait for it, and let their cases ask for more."""
-        places = self._places.pop(asked)
-        for place in places:
-            self._note(place, reply)
-            self._missing[place.case] -= 1
-        if any(place.step for place in places):
+    def take(self, asked: Asked, reply: Reply) -> list[Address]:
+        """Bring a reply to the addresses that wait for it, and let their cases ask for more."""
+        addresses = self._addresses.pop(asked)
+        for address in addresses:
+            self._note(address, reply)
+            self._missing[address.case] -= 1
+        if any(address.step for address in addresses):
             self._answered[asked] = reply
-        for case in dict.fromkeys(place.case for place in places):
+        for case in dict.fromkeys(address.case for address in addresses):
             if not self._missing[case]:
                 self._grow(case)
-        return places
+        return addresses
 
-    def replies(self, case: str) -> Mapping[Place, Reply]:
+    def replies(self, case: str) -> Mapping[Address, Reply]:
         """All that a case got, which is forgotten with this."""
         return self._replies.pop(case)
 
@@ -65,24 +65,24 @@ class Waiting:
             step = self._steps[case]
             self._steps[case] += 1
             seen = {at: reply for at, reply in self._replies[case].items() if at.step == step}
-            placed = self._sources[case].next(step + 1, seen)
-            if not placed:
+            addressed = self._sources[case].next(step + 1, seen)
+            if not addressed:
                 return
-            self.grown += self._expect(placed)
+            self.grown += self._expect(addressed)
 
-    def _expect(self, placed: Iterable[Placed]) -> list[Asked]:
+    def _expect(self, addressed: Iterable[Addressed]) -> list[Asked]:
         """Note which case waits for what; return what no case had asked before."""
         new = []
-        for place, asked in placed:
+        for address, asked in addressed:
             if asked in self._answered:
-                self._note(place, self._answered[asked])
+                self._note(address, self._answered[asked])
                 continue
-            if asked not in self._places:
-                self._places[asked] = []
+            if asked not in self._addresses:
+                self._addresses[asked] = []
                 new.append(asked)
-            self._places[asked].append(place)
-            self._missing[place.case] += 1
+            self._addresses[asked].append(address)
+            self._missing[address.case] += 1
         return new
 
-    def _note(self, place: Place, reply: Reply) -> None:
-        self._replies.setdefault(place.case, {})[place] = reply
+    def _note(self, address: Address, reply: Reply) -> None:
+        self._replies.setdefault(address.case, {})[address] = reply

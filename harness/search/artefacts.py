@@ -23,10 +23,10 @@ from optuna.trial import TrialState
 from pydantic import JsonValue
 
 from harness.files.atomic import write_file
-from harness.search.plots import plot_files
+from harness.search.leases import WORKER
 from harness.search.study import open_storage
+from harness.search.study_plots import plot_files
 from harness.search.trials import ERROR
-from harness.search.workers import WORKER
 
 FOLDER = "search"
 

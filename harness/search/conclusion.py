@@ -24,7 +24,7 @@ from harness.search.evaluate import Evaluator
 from harness.search.final import (
     BEST_SPEC,
     TEST_IDS,
-    Comparison,
+    FinalComparison,
     best_spec,
     comparisons,
     final_cases,
@@ -55,7 +55,7 @@ class Searched:
     configuration: Mapping[str, JsonValue]
     samples: int
     """Validation samples behind the best value."""
-    comparisons: Sequence[Comparison] = ()
+    comparisons: Sequence[FinalComparison] = ()
     """Of the test samples: the best configuration minus its neutral dose, minus its control."""
     finished: Finished | None = None
     warnings: Sequence[str] = field(default=())
@@ -230,7 +230,7 @@ def _results(
     ready: Setup,
     study: optuna.Study,
     finished: Finished,
-    compared: Sequence[Comparison],
+    compared: Sequence[FinalComparison],
     late: Sequence[str],
 ) -> dict[str, Any]:
     return {

@@ -16,7 +16,7 @@ from harness.resolve.resolver import Resolver
 from harness.runs.execute import ModelRun
 from harness.runs.plan import PlannedCase
 from harness.search.treatment import without_control
-from harness.spec import Case, Experiment, Source, expand
+from harness.spec import Case, Experiment, SpecSource, expand
 from harness.store.completions import CompletionStore
 from harness.store.results import CaseResult
 from harness.tasks.base import Task
@@ -28,7 +28,7 @@ class Evaluator:
 
     engine: Engine
     resolver: Resolver
-    source: Source
+    source: SpecSource
     progress: Progress
     counts: Counts
     store: CompletionStore | None = None
@@ -61,7 +61,7 @@ class Evaluator:
             run.leave()
 
 
-def _case(label: str, experiment: Experiment, task: Task, source: Source) -> PlannedCase:
+def _case(label: str, experiment: Experiment, task: Task, source: SpecSource) -> PlannedCase:
     """The one case of an experiment, under a name of its own."""
     (case,) = expand(without_control(experiment), source)
     name = experiment.name

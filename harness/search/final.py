@@ -28,7 +28,7 @@ BEST_SPEC, TEST_IDS = "best.yaml", "test.json"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FinalComparison:
     """The best configuration against another one on the test samples: best minus other."""
 
     name: str
@@ -87,7 +87,7 @@ def run_final(cases: Sequence[PlannedCase], evaluator: Evaluator) -> list[CaseRe
         run.leave()
 
 
-def comparisons(results: Sequence[CaseResult], metric: str) -> list[Comparison]:
+def comparisons(results: Sequence[CaseResult], metric: str) -> list[FinalComparison]:
     """The best configuration against its neutral dose, and against its control at the same dose."""
     complete = [result for result in results if result.status == "complete"]
     treated = [result for result in complete if result.case.experiment.intervention is not None]
@@ -104,7 +104,7 @@ def comparisons(results: Sequence[CaseResult], metric: str) -> list[Comparison]:
     own = best.sample_metrics[metric]
     family = corrected([paired(own, other.sample_metrics[metric]) for other in there.values()])
     return [
-        Comparison(name, other.case.id, versus)
+        FinalComparison(name, other.case.id, versus)
         for (name, other), versus in zip(there.items(), family, strict=True)
     ]
 

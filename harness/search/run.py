@@ -30,14 +30,13 @@ from harness.resolve.resolver import Resolver
 from harness.runs.deferred import DeferredEngine
 from harness.search.conclusion import Searched, conclude_search, unfinished
 from harness.search.evaluate import Evaluator
+from harness.search.leases import LEASE, Heart, Orphans, Worker
 from harness.search.line import SearchLine
-from harness.search.needs import needs_of_space
-from harness.search.quiet import quiet
 from harness.search.setup import Setup, read_search, set_up
+from harness.search.space_needs import needs_of_space
 from harness.search.splits import chunks
-from harness.search.study import open_storage, open_study, shown_url
+from harness.search.study import open_storage, open_study, quiet, shown_url
 from harness.search.trials import ERROR, ask, counted, run_batch
-from harness.search.workers import LEASE, Heart, Watch, Worker
 from harness.store.completions import CompletionStore
 from harness.store.folder import store_below
 
@@ -167,7 +166,7 @@ class _Working:
             counts=counts,
             store=self.store,
         )
-        self.watch = Watch(self.study, self.storage, self.lease)
+        self.watch = Orphans(self.study, self.storage, self.lease)
 
     def run_trials(self) -> bool:
         """Take trials until none is left; whether this process has seen to the last one."""

@@ -21,7 +21,7 @@ from harness.search.splits import Splits, split
 from harness.search.study import default_storage, pruner_of, sampler_for
 from harness.search.training import PairSet, check_train, joined, pair_sets
 from harness.search.treatment import treatment, with_pairs
-from harness.spec import Experiment, Source, load
+from harness.spec import Experiment, SpecSource, load
 from harness.spec.measure import measure_named
 from harness.spec.search import SearchSettings, SplitSettings
 from harness.spec.suggestion import suggestion
@@ -52,7 +52,7 @@ class Setup:
         return self.space.base.name
 
 
-def read_search(spec: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, Source]:
+def read_search(spec: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, SpecSource]:
     """A spec that has a section `search`; raises `SpecError` for one that cannot be searched."""
     experiment, source = load(spec, overrides)
     try:
@@ -69,7 +69,7 @@ def unmet_by(spec: Path, overrides: Sequence[str] = ()) -> str | None:
 
 
 def set_up(
-    experiment: Experiment, source: Source, root: Path, *, unsafe_code: bool = False
+    experiment: Experiment, source: SpecSource, root: Path, *, unsafe_code: bool = False
 ) -> Setup:
     """Check a search and deal its samples out; loads no weights.
 
@@ -86,7 +86,7 @@ def set_up(
         raise source.locate(FieldError("model", str(error))) from error
 
 
-def _set_up(experiment: Experiment, source: Source, root: Path, *, unsafe_code: bool) -> Setup:
+def _set_up(experiment: Experiment, source: SpecSource, root: Path, *, unsafe_code: bool) -> Setup:
     settings = experiment.search
     assert settings is not None
     load_config(experiment.model)
@@ -105,7 +105,7 @@ def _set_up(experiment: Experiment, source: Source, root: Path, *, unsafe_code: 
     pruner_of(settings)
     sampler_for(settings, 0)
     space.check()
-    task = task_of(whole, experiment.prompt.day, unsafe_code=unsafe_code)
+    task = task_of(whole, experiment.prompt, unsafe_code=unsafe_code)
     _check_styles(space, task)
     metric = _metric(settings.metric or experiment.metric or task.metric, task)
     trained = pair_sets(space)

@@ -25,7 +25,7 @@ from harness.errors import FieldError, ModelError, TaskError
 from harness.resolve.resolver import check_intervention
 from harness.runs.checks import check_engine
 from harness.search.treatment import dose_field, pair_sections, treatment, with_at_most
-from harness.spec import Experiment, Source
+from harness.spec import Experiment, SpecSource
 from harness.spec.complaints import displayed, validated
 from harness.spec.form import fields, members, resolved
 from harness.spec.layers import get, put
@@ -41,7 +41,7 @@ class Space:
     """The searched fields of an experiment; `base` is the experiment without its search."""
 
     base: Experiment
-    source: Source
+    source: SpecSource
     distributions: Mapping[str, BaseDistribution]
     train: int | None = None
     """Pairs that any configuration's vectors are built from at most, and where it says nothing."""
@@ -134,7 +134,7 @@ class Space:
                 raise FieldError(place, f"at {displayed(value)}: {error}") from error
 
 
-def space_of(experiment: Experiment, source: Source) -> Space:
+def space_of(experiment: Experiment, source: SpecSource) -> Space:
     """The space of an experiment's search; raises `FieldError` for a field that cannot be in it."""
     assert experiment.search is not None
     distributions = {}

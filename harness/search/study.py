@@ -10,12 +10,14 @@ from __future__ import annotations
 import inspect
 import json
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import OptunaError, StorageInternalError
+from optuna.exceptions import ExperimentalWarning, OptunaError, StorageInternalError
 from optuna.storages import RDBStorage
 from pydantic import JsonValue
 from sqlalchemy.engine import make_url
@@ -43,6 +45,19 @@ _LOOP_ONLY = {"BruteForceSampler", "GridSampler"}
 _PATIENCE = 60
 # How often, and after how many seconds, tables are looked for that another process is making.
 _TRIES, _PAUSE = 5, 0.5
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Optuna's lines on single trials and its warnings of experimental features."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        try:
+            yield
+        finally:
+            optuna.logging.set_verbosity(before)
 
 
 def default_storage(root: Path, name: str) -> str:

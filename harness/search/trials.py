@@ -17,11 +17,11 @@ from optuna.trial import TrialState
 from harness.errors import TitrateError
 from harness.resolve.resolver import check_intervention
 from harness.search.evaluate import Evaluator
+from harness.search.leases import WORKER, Worker
 from harness.search.setup import Setup
 from harness.search.space import Space
 from harness.search.study import sampler_for
 from harness.search.training import check_trained
-from harness.search.workers import WORKER, Worker
 from harness.spec import Experiment
 from harness.spec.search import SearchSettings
 from harness.store.results import CaseResult

@@ -7,14 +7,14 @@ from harness.spec.experiment import (
     ForwardSettings,
     PromptSettings,
     Requirements,
-    TaskSettings,
 )
 from harness.spec.grid import expand
 from harness.spec.intervention import InterventionSettings
 from harness.spec.load import engine_settings, load
+from harness.spec.origins import Origin, SpecSource
 from harness.spec.sampling import SamplingSettings
 from harness.spec.schema import experiment_schema
-from harness.spec.source import Origin, Source
+from harness.spec.task import TaskSettings
 
 __all__ = [
     "Case",
@@ -26,7 +26,7 @@ __all__ = [
     "PromptSettings",
     "Requirements",
     "SamplingSettings",
-    "Source",
+    "SpecSource",
     "TaskSettings",
     "engine_settings",
     "expand",

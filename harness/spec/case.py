@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from harness.spec.experiment import Experiment
-from harness.spec.source import Source
+from harness.spec.origins import SpecSource
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Case:
     experiment: Experiment
     params: Mapping[str, JsonValue]
     dose: float | None
-    source: Source
+    source: SpecSource
     of: int = 1
     baseline: Case | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)

@@ -98,17 +98,15 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
     return field, f"{displayed(value)} is not accepted; it should {wanted}"
 
 
-#: How other tools call a key of ours, where the two words are not alike.
+#: How other tools call a key of ours, which may be more like another key of ours.
 _OTHER_NAMES = {
     "data": "path",
-    "dataset": "name",
     "file": "path",
     "max_length": "max_new_tokens",
     "n": "draws",
     "num_samples": "limit",
     "samples": "limit",
     "strength": "alpha",
-    "template": "style",
     "type": "kind",
 }
 

@@ -19,7 +19,7 @@ import yaml
 
 from harness.errors import SpecError
 from harness.files.given import content
-from harness.spec.source import Origin
+from harness.spec.origins import Origin
 
 MOST_BYTES = 1 << 20
 """The longest shipped spec has 3 KB; PyYAML takes 4 s for a megabyte."""

@@ -39,6 +39,10 @@ class EngineKind:
         unfit: `(configuration) -> str`, why it cannot run a model at all; empty where it can.
         onto: `(loaded, settings) -> Engine`, a fresh engine on a model that is in memory; only for
             an engine of this process, where a model's modules are at hand.
+        tokens: `(model, settings) -> tokenizer`, for an engine whose tokens may be others than
+            those of the model's own files.
+        inputs: `(model, settings) -> JSON`, what decides a fingerprint, for an engine that has no
+            files of its model; it is found without opening the engine.
     """
 
     name: str
@@ -51,6 +55,8 @@ class EngineKind:
     fits: Part | None = None
     unfit: Part | None = None
     onto: Part | None = None
+    tokens: Part | None = None
+    inputs: Part | None = None
 
     @property
     def in_process(self) -> bool:

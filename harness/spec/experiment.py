@@ -31,6 +31,7 @@ from harness.spec.registered import registered
 from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
+from harness.spec.task import TaskSettings
 from harness.spec.usage_expression import UsageText
 
 
@@ -42,22 +43,6 @@ def _day(text: str) -> str:
     except ValueError:
         pass
     raise ValueError(f"{text[:40]!r} is not a day; write it as 2026-01-31")
-
-
-class TaskSettings(Settings):
-    """What is asked."""
-
-    name: str
-    """The registered task whose samples are asked, such as micro_humaneval, micro_gsm8k, humaneval
-    or gsm8k; `titrate list` names all."""
-    limit: PositiveInt | None = None
-    """How many samples are used, the first ones in the task's order. All of them when left out."""
-    path: SpecPath | None = None
-    """A data file in the task's own format, read in place of its usual source; relative to the
-    folder of the spec. The usual source when left out."""
-    only: SpecPath | None = None
-    """A JSON file with a list of sample ids: only these samples are used, in this order; relative
-    to the folder of the spec. All samples when left out."""
 
 
 class PromptSettings(Settings):
@@ -75,6 +60,12 @@ class PromptSettings(Settings):
     ) = None
     """The day, written as 2026-01-31, that a chat template which prints the date is told. The day
     of the run when left out."""
+    template: str | None = None
+    """What is asked of a record of one's own data: a Jinja template over its fields, such as
+    "Question: {{ question }}". The record's prompt or messages when left out."""
+    system: str | None = None
+    """A system message in front of one's own data (in bare style, a text): a Jinja template over
+    the record's fields. None when left out."""
 
     @property
     def day(self) -> dt.date | None:
@@ -107,8 +98,8 @@ class EngineSettings(Settings):
     """What makes the tokens, and at which precision. Each engine takes the fields that name it."""
 
     name: Annotated[str, registered(registry.engines)] = "transformers"
-    """The engine that makes tokens: transformers, the default, or vllm, which has an installation
-    of its own (docs/vllm.md)."""
+    """The engine that makes tokens: transformers, the default; vllm, which has an installation of
+    its own (docs/vllm.md); or served, a server that speaks OpenAI's protocol (docs/served.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """The type of the weights and activations. auto, the default, is float32 on a CPU and the
     checkpoint's own type elsewhere."""
@@ -155,6 +146,29 @@ class EngineSettings(Settings):
     speculation: Literal["ngram", "suffix"] | None = None
     """vllm: propose the tokens that followed the same ones before, in the sequence (ngram) or in
     any sequence (suffix, needs arctic-inference); greedy cases only. Off when left out."""
+    base_url: str | None = None
+    """served: the address of the server, such as http://127.0.0.1:8000/v1. This engine is refused
+    when it is left out."""
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """served: the environment variable that holds the server's key, such as OPENAI_API_KEY; the key
+    itself is written nowhere. No key is sent when left out."""
+    served_model: Annotated[str, Field(min_length=1)] | None = None
+    """served: what the server calls the model, and answers with. When left out, what the spec calls
+    it."""
+    road: Literal["tokens", "text", "chat"] = "tokens"
+    """served: what is exchanged. tokens, the default: token ids, which vLLM's server takes and
+    gives. text: completions of text, which must re-encode to the same ids. chat: messages, of which
+    a byte is a token, for a server whose tokenizer is unknown."""
+    concurrency: PositiveInt = 8
+    """served: how many requests are in flight at once; 8 by default."""
+    timeout: PositiveFloat = 120.0
+    """served: the seconds after which an attempt is given up; 120 by default."""
+    retries: NonNegativeInt = 5
+    """served: how often a request is tried again that timed out, was turned away (429) or met an
+    error of the server (5xx), after waits that double; 5 by default. Then it has failed."""
+    token_limit: PositiveInt | None = None
+    """served: how many tokens, of prompts and completions, one process may spend at the server;
+    what does not fit any more is not asked, and fails by name. No limit when left out."""
 
     @model_validator(mode="after")
     def _one_engine(self) -> Self:
@@ -199,7 +213,7 @@ class Experiment(Settings):
     """What is measured: a zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face
     id."""
     task: TaskSettings
-    """What is asked: a registered task, and which of its samples."""
+    """What is asked: a registered task, or one's own data, and which of its samples."""
     prompt: PromptSettings = PromptSettings()
     """How a sample is put to the model; assisted by default."""
     measure: Annotated[str, registered(registry.measures)] = "generate"

@@ -16,12 +16,12 @@ from harness.spec.case import Case
 from harness.spec.complaints import displayed, validated
 from harness.spec.experiment import Experiment
 from harness.spec.form import fields, resolved
-from harness.spec.gates import Gate, Grid, parse_gate
+from harness.spec.gates import CaseGrid, Gate, parse_gate
 from harness.spec.gates.where import intervenes
 from harness.spec.ids import axis_parts, case_id, content
 from harness.spec.layers import put
 from harness.spec.measure import measure_named
-from harness.spec.source import Source
+from harness.spec.origins import SpecSource
 from harness.spec.suggestion import suggestion
 
 MOST_CASES = 100_000
@@ -41,12 +41,12 @@ _ONE_PER_EXPERIMENT = {
 }
 
 
-def expand(experiment: Experiment, source: Source | None = None) -> list[Case]:
+def expand(experiment: Experiment, source: SpecSource | None = None) -> list[Case]:
     """All cases, the last axis varying fastest; what is impossible is a SpecError at its line.
 
     Cases that differ only in the intervention share one baseline object.
     """
-    source = source or Source.of(experiment)
+    source = source or SpecSource.of(experiment)
     experiment = _with_control(experiment)
     try:
         _check(experiment)
@@ -66,7 +66,7 @@ def _with_control(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"axes": {**axes, **added}})
 
 
-def _cases(experiment: Experiment, source: Source) -> list[Case]:
+def _cases(experiment: Experiment, source: SpecSource) -> list[Case]:
     axes = experiment.axes
     parts = axis_parts(axes)
     swept = {axis.partition(".")[0] for axis in axes}
@@ -127,7 +127,7 @@ def _filled(
     return values
 
 
-def _folder(source: Source, axis: str) -> Path | None:
+def _folder(source: SpecSource, axis: str) -> Path | None:
     """Where relative paths on an axis start."""
     origin = source.origin(f"axes.{axis}")
     return Path(origin.folder) if origin else None
@@ -198,7 +198,7 @@ def check_gates(experiment: Experiment) -> None:
         FieldError: of `gates[i]`: an axis or a value that the grid does not have, or a monotone
             claim about an experiment without a dose.
     """
-    grid = Grid.of(experiment, experiment.axes)
+    grid = CaseGrid.of(experiment, experiment.axes)
     for position, gate in enumerate(experiment.gates):
         try:
             # A copy with other gates (`model_copy`) has their texts: pydantic reads none of it.

@@ -15,7 +15,7 @@ from harness.spec.experiment import EngineSettings, Experiment
 from harness.spec.form import fields as form_fields
 from harness.spec.form import resolved
 from harness.spec.layers import fields, get, merge, put
-from harness.spec.source import Origin, Source
+from harness.spec.origins import Origin, SpecSource
 from harness.spec.suggestion import suggestion
 
 #: What may be extended. Messages quote what a spec says, and so must not be of any other file.
@@ -27,7 +27,7 @@ MOST_ANCESTORS = 16
 
 def load(
     path: str | Path, overrides: Mapping[str, str] | Sequence[str] = ()
-) -> tuple[Experiment, Source]:
+) -> tuple[Experiment, SpecSource]:
     """Read and check a spec; the source tells where each of its values was written.
 
     `extends: base.yaml` inherits from another file: sections merge, lists and plain values are
@@ -42,7 +42,7 @@ def load(
         overrides = [f"{key}={value}" for key, value in overrides.items()]
     for assignment in overrides:
         document = _overridden(document, assignment)
-    source = Source(shown(Path(path)), tuple(document.origins.items()))
+    source = SpecSource(shown(Path(path)), tuple(document.origins.items()))
     try:
         return validated(document.values), source
     except FieldError as error:
@@ -67,7 +67,7 @@ def engine_settings(overrides: Sequence[str] = ()) -> EngineSettings:
     try:
         return validated(document.values).engine
     except FieldError as error:
-        raise Source("", tuple(document.origins.items())).locate(error) from None
+        raise SpecSource("", tuple(document.origins.items())).locate(error) from None
 
 
 def _inherited(path: Path, children: tuple[str, ...]) -> Document:

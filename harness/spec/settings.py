@@ -39,6 +39,7 @@ def _pairs(text: str, folder: Path) -> str:
 
 SpecPath = Annotated[str, Resolved(_path)]
 ModelReference = Annotated[str, Field(min_length=1), Resolved(_model)]
+DatasetReference = Annotated[str, Field(min_length=1), Resolved(_model)]
 PairsReference = Annotated[str, Field(min_length=1), Resolved(_pairs)]
 
 

@@ -30,7 +30,7 @@ _SEED = 0
 Aggregate = Callable[[Sequence[Any]], float]
 
 
-class Difference(NamedTuple):
+class PairedDifference(NamedTuple):
     """Of an aggregate on two sides of the same samples, the first minus the second."""
 
     delta: float
@@ -54,7 +54,7 @@ def paired_bootstrap(
     baseline: Sequence[Any],
     aggregate: Aggregate,
     confidence: float = CONFIDENCE,
-) -> Difference:
+) -> PairedDifference:
     """The difference of an aggregate, of which both sides have a value for each sample in order.
 
     p is two-sided: twice the smaller share of draws on one side of 0, those at 0 counting for
@@ -75,7 +75,7 @@ def paired_bootstrap(
     # that all samples change in one direction.
     least = 2.0 ** (1 - len(values))
     p = min(1.0, max(2 * (fewest + 1) / (len(drawn) + 1), least))
-    return Difference(delta, _interval(drawn, confidence), p)
+    return PairedDifference(delta, _interval(drawn, confidence), p)
 
 
 def _drawn(n: int, number: Callable[[Sequence[int]], float]) -> NDArray[np.float64]:

@@ -35,7 +35,10 @@ Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @with_config(_STRICT)
 class CompletionShape(TypedDict):
-    """A completion; records of earlier versions have no traces, and states only where there are."""
+    """A completion; records of earlier versions have no traces, and states only where there are.
+
+    Only what a server was asked has its answer.
+    """
 
     tokens: Tokens
     text: Text
@@ -45,6 +48,7 @@ class CompletionShape(TypedDict):
     error: Text | None
     traces: NotRequired[dict[Text, Floats]]
     states: NotRequired[dict[Text, Floats]]
+    answer: NotRequired[Any]
 
 
 @with_config(_STRICT)
@@ -54,6 +58,7 @@ class ScoredShape(TypedDict):
     log_probabilities: Annotated[tuple[Annotated[tuple[Finite, ...], _List], ...], _List]
     greedy: Annotated[tuple[Annotated[tuple[bool, ...], _List], ...], _List]
     counts: dict[Text, int]
+    answers: NotRequired[Annotated[tuple[Any, ...], _List]]
 
 
 @with_config(_STRICT)
@@ -67,8 +72,9 @@ class ScoredReplyShape(ScoredShape):
 class DrawShape(TypedDict):
     """A scored completion; `score` is correct, parsed, detail, tool_call, doubt.
 
-    Records of earlier versions have no doubt, and where fluency was asked for, a reference: the
-    log-probabilities of its tokens under the model that read them.
+    It is correct, wrong, or None where there was no answer to hold it against. Records of earlier
+    versions have no doubt, and where fluency was asked for, a reference: the log-probabilities of
+    its tokens under the model that read them.
     """
 
     sample: Text
@@ -76,7 +82,7 @@ class DrawShape(TypedDict):
     prompt: Text
     completion: CompletionShape
     score: (
-        Annotated[tuple[bool, bool, Text, bool, Doubt], _List]
+        Annotated[tuple[bool | None, bool, Text, bool, Doubt], _List]
         | Annotated[tuple[bool, bool, Text, bool], _List]
     )
     agreement: Natural | None

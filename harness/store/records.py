@@ -16,9 +16,9 @@ from harness.engines.contract import Completion, Reply, Scored
 from harness.errors import StoreError, TitrateError
 from harness.files.portable import local, portable
 from harness.interventions.kind import intervention_from
-from harness.spec import Case, Experiment, Source
+from harness.spec import Case, Experiment, SpecSource
 from harness.spec.form import resolved
-from harness.spec.source import Origin
+from harness.spec.origins import Origin
 from harness.store import record_shapes as shapes
 from harness.store.journal import Format, Line, encoded, lines, unusable
 from harness.store.results import (
@@ -257,6 +257,7 @@ def completion_json(completion: Completion) -> dict[str, Any]:
         "error": completion.error,
         "traces": {name: list(values) for name, values in completion.traces.items()},
         **({"states": dict(completion.states)} if completion.states else {}),
+        **({} if completion.answer is None else {"answer": completion.answer}),
     }
 
 
@@ -275,6 +276,7 @@ def _completion(shape: shapes.CompletionShape) -> Completion:
         error=shape["error"],
         traces=shape.get("traces", {}),
         states=shape.get("states", {}),
+        answer=shape.get("answer"),
     )
 
 
@@ -284,6 +286,7 @@ def scored_json(scored: Scored) -> dict[str, Any]:
         "log_probabilities": scored.log_probabilities,
         "greedy": scored.greedy,
         "counts": dict(scored.counts),
+        **({"answers": scored.answers} if scored.answers else {}),
     }
 
 
@@ -293,7 +296,12 @@ def scored_from(document: Any) -> Scored:
     lengths = ([len(each) for each in shape[name]] for name in ("log_probabilities", "greedy"))
     if len({tuple(each) for each in lengths}) != 1:
         raise ValueError("scores have a log-probability and a flag for every token")
-    return Scored(shape["log_probabilities"], shape["greedy"], shape["counts"])
+    return Scored(
+        shape["log_probabilities"],
+        shape["greedy"],
+        shape["counts"],
+        answers=shape.get("answers", ()),
+    )
 
 
 def _draw_json(draw: DrawResult) -> dict[str, Any]:
@@ -345,13 +353,13 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
     }
 
 
-def _case_from(value: shapes.CaseShape, around: Source | None = None) -> Case:
+def _case_from(value: shapes.CaseShape, around: SpecSource | None = None) -> Case:
     choices = value["choices"]
     if value["places"] is not None:
         origins = tuple(
             (name, Origin(text, local(folder))) for name, text, folder in value["places"]
         )
-        source = Source(value["file"], origins, choices)
+        source = SpecSource(value["file"], origins, choices)
     elif around is None:
         raise ValueError("a case without its places in a spec")
     else:

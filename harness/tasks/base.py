@@ -66,12 +66,13 @@ class Reference:
 class Score:
     """One completion's verdict: right or wrong, whether it could be read at all, and why.
 
-    `tool_call` says whether it calls a tool, which does not make it right or wrong. `doubt`: it
+    `correct` is None where the task has no answer to hold it against. `tool_call` says whether it
+    calls a tool, which does not make it right or wrong. `doubt`: it
     counts as wrong for a reason that need not be the answer's. A verdict that might turn when it is
     tried again, such as a time-out, is not `settled`: it holds for its own run only.
     """
 
-    correct: bool
+    correct: bool | None
     parsed: bool
     detail: str = ""
     tool_call: bool = False
@@ -103,7 +104,7 @@ class Task(ABC):
     #: verdicts of a class that states a version of its own are kept in the store.
     name = ""
     version = 1
-    #: Metric shown in the dose-response plot; a key of `metrics`.
+    #: Metric shown in the dose-response plot; a key of `metrics`. Empty where nothing is scored.
     metric = ""
 
     @property
@@ -142,6 +143,13 @@ class Task(ABC):
         del sample
         return ()
 
+    def gold(self, sample: Sample) -> int:
+        """Where the reference's answer stands among the choices: the distractors keep their order
+        around it. Of equally likely choices the first counts as chosen.
+        """
+        del sample
+        return 0
+
     def scored_here(self, *, unsafe_code: bool) -> Task:
         """This task, found to be scorable on this machine before any answer is asked for.
 
@@ -170,4 +178,7 @@ class Task(ABC):
 
     @abstractmethod
     def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
-        """One sample's metrics from the scores of all its draws, e.g. `{"pass@1": 0.5}`."""
+        """One sample's metrics from the scores of all its draws, e.g. `{"pass@1": 0.5}`.
+
+        None of right answers where nothing is scored.
+        """

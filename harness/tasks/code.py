@@ -28,7 +28,7 @@ from harness.tasks.base import (
     Task,
     common_rates,
 )
-from harness.tasks.code_answers import Reading, read_code
+from harness.tasks.code_answers import CodeReading, read_code
 from harness.tasks.conversations import calls_tool, code_prompt, code_reference
 
 FIELDS = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
@@ -161,7 +161,7 @@ class CodeTask(Task):
 
     def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
         """pass@k for each usual k not above the number of draws, and the common rates."""
-        right = sum(score.correct for score in scores)
+        right = sum(bool(score.correct) for score in scores)
         shown = {
             f"pass@{k}": pass_at_k(len(scores), right, k) for k in _DRAWS_SHOWN if k <= len(scores)
         }
@@ -173,18 +173,18 @@ def pass_at_k(draws: int, right: int, k: int) -> float:
     return 1.0 - comb(draws - right, k) / comb(draws, k)
 
 
-def _read(sample: Sample, style: Style, text: str) -> Reading:
+def _read(sample: Sample, style: Style, text: str) -> CodeReading:
     """What an answer's code is; a bare completion is code as it stands."""
     if style == "completion":
-        return Reading(text, "")
+        return CodeReading(text, "")
     return read_code(text, sample.record["prompt"], sample.record["entry_point"])
 
 
-def _unreadable(reading: Reading) -> Score:
+def _unreadable(reading: CodeReading) -> Score:
     return Score(correct=False, parsed=False, detail=reading.why)
 
 
-def _told(score: Score, reading: Reading) -> Score:
+def _told(score: Score, reading: CodeReading) -> Score:
     """A score that also says which code of the answer was judged."""
     return replace(score, detail=f"{score.detail} [{reading.why}]") if reading.why else score
 

@@ -34,18 +34,18 @@ _BLANKS = re.compile(r"^[ \u00a0]*\u00a0[ \u00a0]*", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class CodeReading:
     """What is to be appended to the prompt, None if the answer holds no Python; and why that."""
 
     completion: str | None
     why: str
 
 
-def read_code(text: str, prompt: str, entry_point: str) -> Reading:
+def read_code(text: str, prompt: str, entry_point: str) -> CodeReading:
     """Read a chat answer as a HumanEval completion of `prompt`, whose end is `entry_point`."""
     answer = without_reasoning(_plain_lines(text))
     if not answer.strip():
-        return Reading(None, "no code behind the reasoning" if text.strip() else "no code")
+        return CodeReading(None, "no code behind the reasoning" if text.strip() else "no code")
     return _Answer(answer, _Question.of(prompt, entry_point)).reading()
 
 
@@ -160,14 +160,14 @@ class _Answer:
             for block in (stretch, *reversed(bare_runs(stretch)))
         ]
 
-    def reading(self) -> Reading:
+    def reading(self) -> CodeReading:
         """The first way to read the answer that applies, or why none does."""
         for reading in self._readings():
             return reading
         fault = next((f": {b.place}, {_fault(b)}" for b in self._fenced or self._bare), "")
-        return Reading(None, f"no code{fault}".removesuffix(", "))
+        return CodeReading(None, f"no code{fault}".removesuffix(", "))
 
-    def _readings(self) -> Iterator[Reading]:
+    def _readings(self) -> Iterator[CodeReading]:
         """Every way to read the answer, best first."""
         for excerpts in (False, True):
             for pieces in (self._fenced, self._bare if self._name in self._answer else []):
@@ -203,7 +203,7 @@ class _Answer:
         """A block as the body of the prompt's function, unless it defines that anew."""
         return None if any(self._naming([block])) else self._question.continued(block.source)
 
-    def _whole(self, module: _Module, source: str, other: str | None = None) -> Reading:
+    def _whole(self, module: _Module, source: str, other: str | None = None) -> CodeReading:
         """Code that stands below the prompt, whose function it defines anew; maybe as another."""
         question, code = self._question, without_future(source)
         empty = "" if python_source.compiles(question.prompt) else f"{question.indent}pass\n"
@@ -212,14 +212,14 @@ class _Answer:
         if module.cut:
             why += f" in its first {source.count(chr(10)) + 1} lines"
         parts = [empty, *([more, ""] if more else []), code, ""]
-        return Reading(question.completion("\n".join(parts)), why)
+        return CodeReading(question.completion("\n".join(parts)), why)
 
-    def _continued(self, block: Block, body: str) -> Reading:
+    def _continued(self, block: Block, body: str) -> CodeReading:
         """Code that is the body of the prompt's function."""
         more = self._helpers(self._question.prompt + body, block)
         parts = [body, *(["", "", more] if more else []), ""]
         why = f"{block.place} continues the prompt"
-        return Reading(self._question.completion("\n".join(parts)), why)
+        return CodeReading(self._question.completion("\n".join(parts)), why)
 
     def _helpers(self, program: str, chosen: Block) -> str:
         """What a program needs of the answer's other blocks, in their order."""

@@ -26,7 +26,7 @@ from random import Random
 from harness.errors import TaskError
 from harness.tasks.base import Conversation, Style
 from harness.tasks.conversations import code_prompt, code_request, maths_prompt, maths_request
-from harness.tasks.records import read_records
+from harness.tasks.data_files import read_records
 
 FIELDS = ("prompt", "positive", "negative")
 _NUMBER = re.compile(r"-?\d+")

@@ -23,6 +23,8 @@ from harness.tasks.base import Conversation, Message, Reference, Style
 from harness.tasks.number_answers import final_number as final_number
 
 CODE_MARKER = "#Function definition and docstring:\n"
+#: What asks for a function whose head follows.
+CODE_REQUEST = f"Complete the function below.\n{CODE_MARKER}"
 _INDENT = " " * 4
 
 READ_FILE = {
@@ -44,7 +46,7 @@ def code_prompt(prompt: str, style: Style, day: date | None = None) -> Conversat
     if style == "completion":
         return prompt
     if style == "assisted":
-        return _one_turn(f"Complete the function below.\n{CODE_MARKER}{prompt}", day)
+        return _one_turn(CODE_REQUEST + prompt, day)
     return _read_file("Complete the function in main.py.", "main.py", CODE_MARKER + prompt, day)
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.errors import TaskError
 from harness.tasks.base import Sample
+from harness.tasks.data_files import read_records
+from harness.tasks.hub import hub_records
 from harness.tasks.maths import FIELDS, MathsTask, fault
-from harness.tasks.records import read_records
 
 _HUB_NAME = "openai/gsm8k"
 
@@ -42,18 +42,5 @@ def training_records() -> Iterable[dict[str, Any]]:
 
 def _from_hub(split: Literal["train", "test"]) -> Iterable[dict[str, Any]]:
     field = {"train": "intervention.vector.data", "test": "task.path"}[split]
-    remedy = f"or give a local JSONL file as `{field}`"
-    try:
-        import datasets  # an optional extra, and slow to import
-    except ImportError as error:
-        raise TaskError(
-            f"gsm8k is read from {_HUB_NAME}, which needs the package `datasets`; "
-            f"pip install 'pytest-titrate[hub]', {remedy}"
-        ) from error
-    try:
-        rows: Iterable[dict[str, Any]] = datasets.load_dataset(_HUB_NAME, "main", split=split)
-    except Exception as error:  # the hub's client raises a different type for every trouble
-        raise TaskError(
-            f"{_HUB_NAME} cannot be loaded: {error}; check the network, {remedy}"
-        ) from error
-    return rows
+    remedy = f", or give a local JSONL file as `{field}`"
+    return (record for _, record in hub_records(_HUB_NAME, "main", split, remedy))

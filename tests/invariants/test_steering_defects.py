@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from harness.engines.transformers import places, residual_rows
-from harness.engines.transformers.places import PlaceTables
+from harness.engines.transformers import place_tables, residual_rows
+from harness.engines.transformers.place_tables import PlaceTables
 from harness.engines.transformers.residual_rows import ResidualRows
 from tests.invariants.planted import Defects, Patch
 
@@ -20,8 +20,8 @@ DEFECTS = Defects()
 
 def dosed(patch: Patch, change: Callable[..., torch.Tensor]) -> None:
     """Let `change(original, doses, positions)` say the dose of every token."""
-    original = places.doses_at
-    patch.setattr(places, "doses_at", lambda *both: change(original, *both))
+    original = place_tables.doses_at
+    patch.setattr(place_tables, "doses_at", lambda *both: change(original, *both))
 
 
 @DEFECTS.seen_by("steering.cached_equals_uncached")
@@ -62,9 +62,9 @@ def dose_without_its_sign(patch):
 
 @DEFECTS.seen_by("steering.effect_is_alpha_times_the_vector")
 def vector_normalised_on_the_way(patch):
-    original = places.steer
+    original = place_tables.steer
     patch.setattr(
-        places,
+        place_tables,
         "steer",
         lambda hidden, vectors, doses: original(
             hidden, vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-9), doses
@@ -75,13 +75,13 @@ def vector_normalised_on_the_way(patch):
 @DEFECTS.seen_by("steering.effect_is_alpha_times_the_vector")
 def added_in_place_to_what_others_read(patch):
     """The sum is written over the module's output, and then added once more."""
-    original = places.steer
+    original = place_tables.steer
 
     def change(hidden, vectors, doses):
         hidden.copy_(original(hidden, vectors, doses))
         return original(hidden, vectors, doses)
 
-    patch.setattr(places, "steer", change)
+    patch.setattr(place_tables, "steer", change)
 
 
 @DEFECTS.seen_by("steering.earlier_layers_and_positions_unchanged")
@@ -96,9 +96,9 @@ def hook_one_layer_early(patch):
 
 @DEFECTS.seen_by("steering.neutral_in_mixed_batch_equals_baseline")
 def every_row_is_steered_as_its_neighbour(patch):
-    original = places.steer
+    original = place_tables.steer
     patch.setattr(
-        places,
+        place_tables,
         "steer",
         lambda hidden, vectors, doses: original(hidden, vectors.roll(1, 0), doses.roll(1, 0)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.engines.contract import Capture, Reading
 from harness.measure.readings import answer_tokens
 from harness.metrics.entry import MetricEntry
-from harness.runs.scoring import result_of
+from harness.runs.generated import result_of
 from harness.spec.measure import Measure
 
 

@@ -11,7 +11,7 @@ from harness.errors import TaskError
 from harness.measure.likelihood import Choices, choices_of, sample_metrics
 from harness.models.loading import load_tokenizer
 from harness.tasks.base import Reference
-from harness.tasks.registry import load
+from harness.tasks.by_name import load
 
 TOKENIZER = load_tokenizer("zoo/moe")
 CODE = load("micro_humaneval", limit=6)

@@ -16,13 +16,13 @@ from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.router_mask.description import RouterMask
 from harness.measure import paired_forward
 from harness.measure.paired_forward import ForwardPlan, measure_pairs
-from harness.measure.paired_summary import layer_tables, lens_gap, sample_metrics
+from harness.measure.paired_tables import layer_tables, lens_gap, sample_metrics
 from harness.measure.readings import paired_answers
 from harness.measure.sample_files import SampleFiles
 from harness.models.loading import load
 from harness.models.routers import router_shape
+from harness.tasks.by_name import load as load_task
 from harness.tasks.pairs.pair import Unpaired
-from harness.tasks.registry import load as load_task
 
 LAYERS = 4
 SAMPLES = 6
@@ -343,7 +343,7 @@ from harness.measure.readings import paired_answers
 from harness.measure.sample_files import SampleFiles
 from harness.models.loading import load
 from harness.models.routers import router_shape
-from harness.tasks.registry import load as load_task
+from harness.tasks.by_name import load as load_task
 
 loaded = load("zoo/moe", device="cpu")
 task = load_task("micro_humaneval", limit={samples})

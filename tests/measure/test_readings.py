@@ -8,10 +8,10 @@ import pytest
 
 from harness.measure.readings import PairedAnswer, paired_answers
 from harness.models.loading import load_tokenizer
+from harness.tasks.by_name import load
 from harness.tasks.pairs.align import Aligner
-from harness.tasks.pairs.build import pairs_from_task
+from harness.tasks.pairs.making import pairs_from_task
 from harness.tasks.pairs.pair import Unpaired
-from harness.tasks.registry import load
 
 TOKENIZER = load_tokenizer("zoo/moe")
 TASK = load("micro_humaneval", limit=6)

@@ -16,9 +16,9 @@ from harness.models.loading import load
 from harness.models.routers import router_shape
 from harness.spec.usage_expression import parse
 from harness.tasks.base import Reference
+from harness.tasks.by_name import load as load_task
 from harness.tasks.conversations import render
 from harness.tasks.micro_humaneval import MicroHumanEval
-from harness.tasks.registry import load as load_task
 
 STYLES = ("assisted", "agentic", "completion")
 SAMPLES = 6

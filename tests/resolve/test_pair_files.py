@@ -9,10 +9,10 @@ import pytest
 from harness.errors import FieldError, SpecError
 from harness.resolve.pair_files import check_tokenizer
 from harness.runs.plan import Plan
+from harness.tasks.by_name import load
 from harness.tasks.pairs.align import Aligner
-from harness.tasks.pairs.build import pairs_from_task
 from harness.tasks.pairs.files import write_tokens
-from harness.tasks.registry import load
+from harness.tasks.pairs.making import pairs_from_task
 from tests.runs.small import cases, start
 
 

@@ -9,8 +9,10 @@ from harness.claims.claims import Claims
 from harness.launch.closing import closing, outcomes
 from harness.report.load import load_report
 from harness.resolve.progress import Counts
-from harness.runs.conclude import conclude, run_info
+from harness.runs.conclude import conclude, run_info, told_once
 from harness.store.folder import Manifest
+from harness.store.results import UsageMap
+from tests.runs.small import cases, result_of
 
 
 def test_a_report_is_concluded_with_its_checks(run, results, directory):
@@ -105,7 +107,7 @@ def test_a_report_says_what_its_run_took(results, directory):
         f"report: {directory}/index.html",
     ]
     assert outcomes(finished) == "8 passed in 70.00s"
-    linked = list(closing(finished, link=True, loads={"gw0": 1}))
+    linked = list(closing(replace(finished, loads={"gw0": 1}), link=True))
     assert linked[0].startswith("1 model load (gw0: 1); ")
     uri = (directory / "index.html").as_uri()
     path = f"{directory}/index.html"
@@ -115,3 +117,17 @@ def test_a_report_says_what_its_run_took(results, directory):
     assert outcomes(failed) == "1 failed, 7 passed, 1 skipped in 70.00s"
     older = finished.report.model_copy(update={"run": info.model_copy(update={"cost": None})})
     assert len(list(closing(replace(finished, report=older), link=False))) == 1
+
+
+def test_a_map_is_told_by_the_first_case_of_each_experiment_that_has_it():
+    one, other = (UsageMap(name, (0,), ((0.5, 0.5),)) for name in ("a", "b"))
+    asked = [
+        *cases(axes={"intervention.count": [0, 1, 2, 3]}),
+        *cases("other", axes={"intervention.count": [1]}),
+    ]
+    given = (None, one, one, other, one)
+    results = [
+        replace(result_of(case.case, [(0,), (1,)]), usage=usage)
+        for case, usage in zip(asked, given, strict=True)
+    ]
+    assert [result.usage for result in told_once(results)] == [None, one, None, other, one]

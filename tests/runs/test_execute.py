@@ -15,8 +15,8 @@ from harness.engines.transformers.engine import TransformersEngine
 from harness.models.loading import load
 from harness.resolve.progress import Counts, Silent
 from harness.runs.execute import ModelRun
-from harness.runs.plan import Place, PlannedCase
-from harness.runs.scoring import scored
+from harness.runs.generated import scored
+from harness.runs.plan import Address, PlannedCase
 from harness.tasks.humaneval import HumanEval
 from harness.tasks.micro_humaneval import MicroHumanEval
 from tests.runs.small import Wrapped, cases, content, mask, run_on, start
@@ -312,7 +312,7 @@ def test_a_case_fails_when_all_its_completions_ended_in_logits_that_are_not_fini
     draws = results[asked[0].id].draws
     completions = [
         (
-            Place(asked[0].id, draw.sample, draw.draw),
+            Address(asked[0].id, draw.sample, draw.draw),
             draw.prompt,
             replace(draw.completion, finish_reason="non_finite" if at < broken else "stop"),
         )

@@ -58,7 +58,7 @@ def test_a_case_asks_for_no_completion(loaded):
     (case,) = forward_cases()
     plan = Plan(loaded.tokenizer)
     plan.add(case, None)
-    assert not plan.places
+    assert not plan.addresses
 
 
 def test_the_files_of_a_case_are_complete_and_readable(loaded, folder):

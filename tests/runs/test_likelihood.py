@@ -83,7 +83,7 @@ def test_a_masked_case_measures_what_is_defined(loaded, swept):
     plan = Plan(loaded.tokenizer)
     plan.add(planned[1], masked.intervention)
     reference = Reference(loaded)
-    asked = list(plan.places)
+    asked = list(plan.addresses)
     assert reference.complaints_of_scores(TransformersEngine(loaded), asked) == {}
     assert isinstance(masked.intervention, RouterMask)
     assert len(masked.intervention.points) == 30

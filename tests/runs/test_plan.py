@@ -1,4 +1,4 @@
-"""Distinct requests and the places they fill, on real tasks and a real tokenizer."""
+"""Distinct requests and the addresses they fill, on real tasks and a real tokenizer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.errors import FieldError, SpecError, TaskError
 from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import load
 from harness.runs.checks import planned
-from harness.runs.plan import Place, Plan, PlannedCase, by_model, check_compatible
+from harness.runs.plan import Address, Plan, PlannedCase, by_model, check_compatible
 from harness.spec import expand
 from harness.tasks.micro_humaneval import MicroHumanEval
 from tests.runs.small import cases, experiment, mask
@@ -56,15 +56,15 @@ def test_every_place_is_filled_by_exactly_one_request(tokenizer, limits, draws, 
         )
     ]
     plan = plan_of(tokenizer, asked)
-    filled = Counter(place for places in plan.places.values() for place in places)
+    filled = Counter(address for addresses in plan.addresses.values() for address in addresses)
     assert filled == Counter(
-        Place(case.id, sample.id, draw)
+        Address(case.id, sample.id, draw)
         for case in asked
         for sample in case.task.samples
         for draw in range(draws)
     )
     distinct = max(limits) * (draws * len(seeds) if temperature else 1)
-    assert len(plan.places) == distinct
+    assert len(plan.addresses) == distinct
 
 
 def test_experiments_on_the_same_model_task_and_sampling_share_their_baseline(tokenizer):
@@ -73,10 +73,10 @@ def test_experiments_on_the_same_model_task_and_sampling_share_their_baseline(to
         for name, seed in (("a", 0), ("b", 1))
     )
     plan = plan_of(tokenizer, [first, second])
-    assert len(plan.places) == 3
+    assert len(plan.addresses) == 3
     assert all(
-        [place.case for place in places] == ["a[baseline]", "b[baseline]"]
-        for places in plan.places.values()
+        [address.case for address in addresses] == ["a[baseline]", "b[baseline]"]
+        for addresses in plan.addresses.values()
     )
 
 
@@ -94,22 +94,22 @@ def test_what_changes_a_completion_is_never_shared(tokenizer, fields):
     plan = plan_of(
         tokenizer, cases(intervention=None) + cases("other", intervention=None, **fields)
     )
-    assert len(plan.places) == 6
+    assert len(plan.addresses) == 6
 
 
 def test_greedy_draws_and_seeds_are_computed_once(tokenizer):
     sampling = {"draws": 3, "max_new_tokens": 24}
     asked = cases(intervention=None, sampling=sampling, axes={"seed": [0, 7]})
     plan = plan_of(tokenizer, asked)
-    assert len(plan.places) == 3
-    assert all(len(places) == 6 for places in plan.places.values())
+    assert len(plan.addresses) == 3
+    assert all(len(addresses) == 6 for addresses in plan.addresses.values())
 
 
 def test_sampled_draws_and_seeds_are_all_computed(tokenizer):
     asked = cases(intervention=None, sampling={**SAMPLED, "draws": 3}, axes={"seed": [0, 7]})
     plan = plan_of(tokenizer, asked)
-    assert len(plan.places) == 3 * 3 * 2
-    assert {(request.seed, request.draw) for request in plan.places} == {
+    assert len(plan.addresses) == 3 * 3 * 2
+    assert {(request.seed, request.draw) for request in plan.addresses} == {
         (seed, draw) for seed in (0, 7) for draw in range(3)
     }
 
@@ -119,7 +119,7 @@ def test_a_sample_keeps_its_randomness_whatever_is_done_to_the_model(tokenizer):
     (case,) = cases(intervention=None, sampling=SAMPLED)
     plan = plan_of(tokenizer, [case])
     plan.add(case, RouterMask(points=((0, 1),)))
-    untouched, touched = list(plan.places)[:3], list(plan.places)[3:]
+    untouched, touched = list(plan.addresses)[:3], list(plan.addresses)[3:]
     assert [replace(request, intervention=None) for request in touched] == untouched
 
 
@@ -128,13 +128,13 @@ def test_the_neutral_dose_is_computed_and_not_assumed(tokenizer):
     (case,) = cases()
     plan.add(case.baseline, None)
     plan.add(case, RouterMask())
-    assert len(plan.places) == 6
+    assert len(plan.addresses) == 6
 
 
 def test_requests_say_what_the_spec_says(tokenizer):
     sampling = {"temperature": 0.5, "top_k": 5, "top_p": 0.9, "min_p": 0.1, "max_new_tokens": 7}
     (case,) = cases(intervention=None, sampling=sampling, prompt={"style": "completion"}, seed=3)
-    request = next(iter(plan_of(tokenizer, [case]).places))
+    request = next(iter(plan_of(tokenizer, [case]).addresses))
     assert request.sampling == {"temperature": 0.5, "top_k": 5, "top_p": 0.9, "min_p": 0.1}
     assert (request.max_new_tokens, request.seed, request.sample) == (7, 3, "MicroHumanEval/0")
     assert request.stop.strings == case.task.stop_strings("completion")
@@ -158,10 +158,10 @@ class SecondIsUnreadable(MicroHumanEval):
 def test_a_prompt_that_cannot_be_rendered_adds_nothing(tokenizer):
     (case,) = cases(intervention=None)
     plan = plan_of(tokenizer, [case])
-    before = deepcopy(plan.places)
+    before = deepcopy(plan.addresses)
     with pytest.raises(TaskError, match="MicroHumanEval/1: no prompt"):
         plan.add(PlannedCase(case.case, SecondIsUnreadable(case.task.samples)), None)
-    assert plan.places == before
+    assert plan.addresses == before
 
 
 def test_without_a_chat_template_only_bare_text_can_be_asked(tokenizer):
@@ -173,9 +173,9 @@ def test_without_a_chat_template_only_bare_text_can_be_asked(tokenizer):
     )
     with pytest.raises(TaskError, match=r"prompt\.style assisted needs a chat template"):
         plan.add(assisted, None)
-    assert not plan.places
+    assert not plan.addresses
     plan.add(completion, None)
-    assert len(plan.places) == 3
+    assert len(plan.addresses) == 3
 
 
 def test_cases_are_grouped_by_the_loaded_model_they_share():

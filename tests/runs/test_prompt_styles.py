@@ -118,17 +118,17 @@ def test_a_pinned_day_reaches_every_prompt_of_an_experiment(model):
     text += "layer: 1, alpha: 1}"
     for pairs in ("styles", "answers"):
         experiment = cases(text.replace("PAIRS", pairs))[0].experiment
-        day = experiment.prompt.day
+        day, asked = experiment.prompt.day, experiment.prompt
         assert f"{day}" == "2026-01-31"
-        for task in (task_of(experiment.task, day), full_task(experiment.task, day)):
+        for task in (task_of(experiment.task, asked), full_task(experiment.task, asked)):
             for style in ("assisted", "agentic"):
                 prompt = task.prompt(task.samples[0], style)
                 assert isinstance(prompt, Conversation)
                 assert prompt.date == day
         for pair in pairs_for(experiment, experiment.intervention.vectors[0]):
             assert {pair.positive.prompt.date, pair.negative.prompt.date} == {day}
-    same, other = full_task(experiment.task, day), full_task(experiment.task)
-    assert same is full_task(experiment.task, day)
+    same, other = full_task(experiment.task, asked), full_task(experiment.task)
+    assert same is full_task(experiment.task, asked)
     assert same is not other
     assert other.date is None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import replace
 
-from harness.runs.rescoring import rescored
+from harness.runs.rescore import rescored
 from tests.runs.small import cases, start
 
 

@@ -16,8 +16,8 @@ from harness.errors import FieldError, SpecError
 from harness.models.loading import load, local_files
 from harness.runs.forecast import forecast
 from harness.runs.forecast_table import forecast_table
-from harness.runs.plan import Place, Plan
-from harness.runs.rescoring import rescored
+from harness.runs.plan import Address, Plan
+from harness.runs.rescore import rescored
 from harness.runs.session import Session
 from harness.runs.source import CaseSource
 from harness.store.completions import CompletionStore
@@ -181,7 +181,7 @@ def test_a_source_asks_about_what_came_and_has_tokens(loaded):
     seen = dict(zip(first, [*replies, Completion((), "", "stop")], strict=True))
     ((place, asked),) = source.next(1, seen)
     (request, *_) = first.values()
-    assert place == Place(case.id, case.task.samples[0].id, 0, step=1, metric="fluency")
+    assert place == Address(case.id, case.task.samples[0].id, 0, step=1, metric="fluency")
     assert asked == Scoring(request.prompt, ((7, 8),), engine="zoo/base")
     assert source.next(2, {place: Scored(((-1.0, -2.0),))}) == []
 

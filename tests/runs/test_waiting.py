@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from harness.engines.contract import Scored, Scoring
-from harness.runs.plan import Place
+from harness.runs.plan import Address
 from harness.runs.waiting import Waiting
 
 
@@ -30,7 +30,7 @@ class Halving:
             self.heard.append(len(observations))
         width = len(observations) // 2 if step else self.width
         return [
-            (Place(self.case, "s", number, step), Scoring((step,), ((number,),)))
+            (Address(self.case, "s", number, step), Scoring((step,), ((number,),)))
             for number in range(width)
         ]
 
@@ -83,7 +83,7 @@ def test_a_case_that_comes_late_has_its_answers_at_once():
 def test_what_was_refused_is_a_reply_that_nobody_waits_for():
     waiting = Waiting()
     waiting.begin("case", Halving("case", 2))
-    place = Place("case", "t", 0)
+    place = Address("case", "t", 0)
     waiting.refuse({place: "no room"})
     assert waiting["case"] == 2
     assert waiting.replies("case")[place].error == "no room"

@@ -4,10 +4,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from harness.search.leases import WORKER, Orphans, Worker
 from harness.search.setup import read_search, set_up
 from harness.search.study import open_storage, open_study
 from harness.search.trials import ask, counted
-from harness.search.workers import WORKER, Watch, Worker
 from tests.search.small import write_spec
 
 ME = Worker("here", 1, 1)
@@ -34,7 +34,7 @@ def study(ready, storage):
 
 @pytest.fixture
 def watch(study, storage):
-    return Watch(study, storage)
+    return Orphans(study, storage)
 
 
 @pytest.fixture

@@ -107,7 +107,8 @@ pytestmark = pytest.mark.usefixtures("folder")
             "task: humaneval",
             (
                 "x.yaml:3 task: 'humaneval' is not accepted; "
-                "it should be a mapping with the keys name, limit, path, only"
+                "it should be a mapping with the keys name, limit, path, only, dataset, config, "
+                "split, label, fields, answer, pattern, shots"
             ),
         ),
         (
@@ -193,7 +194,7 @@ def test_a_value_that_the_form_refuses(old, new, expected):
 
 @pytest.mark.parametrize(
     ("key", "meant"),
-    [("data", "path"), ("dataset", "name"), ("file", "path"), ("samples", "limit")],
+    [("data", "path"), ("file", "path"), ("samples", "limit")],
 )
 def test_a_key_that_other_tools_use_names_ours(key, meant):
     said = message(SPEC.replace("task:", f"task:\n  {key}: x"))

@@ -55,7 +55,7 @@ def test_an_editor_shows_sentences(at):
     words = text.split()
     assert text == " ".join(words), "one line"
     assert len(words) >= 5
-    assert words[0][0].isupper() or words[0] in ("vllm:", "transformers:")
+    assert words[0][0].isupper() or words[0] in ("vllm:", "transformers:", "served:")
     assert text.endswith(".")
     default = found.get("default", [])
     if default is None:

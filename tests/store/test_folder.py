@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.errors import StoreError
-from harness.runs.scoring import without_completions
+from harness.runs.generated import without_completions
 from harness.store.folder import Manifest, RunFolder, runs_below
 from harness.store.journal import Journal
 from tests.runs.small import cases, result_of

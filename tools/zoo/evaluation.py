@@ -33,7 +33,7 @@ def accuracy(model: Any, tokenizer: Any, task: Task, style: Style) -> float:
     """Share of a task's samples that the model answers correctly."""
     texts = greedy_answers(model, tokenizer, task, style)
     answers = [(sample, style, text) for sample, text in zip(task.samples, texts, strict=True)]
-    return sum(score.correct for score in task.score(answers)) / task.size
+    return sum(bool(score.correct) for score in task.score(answers)) / task.size
 
 
 def greedy_answers(model: Any, tokenizer: Any, task: Task, style: Style) -> list[str]:

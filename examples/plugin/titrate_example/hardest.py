@@ -3,7 +3,7 @@
 from harness.engines.contract import Capture, Reading
 from harness.measure.readings import answer_tokens
 from harness.metrics.entry import MetricEntry
-from harness.runs.scoring import result_of
+from harness.runs.generated import result_of
 from harness.spec.measure import Measure
 
 

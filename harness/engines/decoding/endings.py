@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from harness.engines.contract import FinishReason, Request
@@ -24,7 +24,7 @@ class Model(Protocol):
         """Its tokenizer."""
 
 
-class Sequence(Protocol):
+class Generation(Protocol):
     """A request, and the tokens that were generated for it so far."""
 
     @property
@@ -32,11 +32,11 @@ class Sequence(Protocol):
         """What was asked for."""
 
     @property
-    def tokens(self) -> SequenceOf[int]:
+    def tokens(self) -> Sequence[int]:
         """The tokens generated for this request."""
 
     @property
-    def generated(self) -> SequenceOf[int]:
+    def generated(self) -> Sequence[int]:
         """Those, after the generated tokens that the request continues."""
 
 
@@ -49,13 +49,13 @@ class Endings:
         self._context = model.context
         self._tokenizer = model.tokenizer
 
-    def room(self, sequence: Sequence) -> int:
+    def room(self, sequence: Generation) -> int:
         """Tokens that a sequence may still generate."""
         request = sequence.request
         context = self._context - len(request.prompt)
         return min(request.max_new_tokens, context) - len(sequence.tokens)
 
-    def reason(self, sequence: Sequence) -> FinishReason | None:
+    def reason(self, sequence: Generation) -> FinishReason | None:
         """Why a sequence is over after its last token, or None."""
         stop = sequence.request.stop
         if sequence.tokens[-1] in self._end_tokens or sequence.tokens[-1] in stop.tokens:
@@ -64,7 +64,7 @@ class Endings:
             return "stop"
         return "length" if self.room(sequence) < 1 else None
 
-    def text(self, sequence: Sequence) -> str:
+    def text(self, sequence: Generation) -> str:
         """The text of all generated tokens, cut in front of its stop token or stop string."""
         stop = sequence.request.stop
         tokens = sequence.generated
@@ -74,14 +74,14 @@ class Endings:
         cut = _first_stop(text, stop.strings)
         return text if cut is None else text[:cut]
 
-    def _tail(self, sequence: Sequence) -> str:
+    def _tail(self, sequence: Generation) -> str:
         """The end of the text, long enough for a stop string that the last token completes."""
         # A token is at least one byte and a character at most four, hence the factor.
         needed = 4 * max(len(string) for string in sequence.request.stop.strings)
         return str(self._tokenizer.decode(sequence.generated[-needed:]))
 
 
-def _first_stop(text: str, strings: SequenceOf[str]) -> int | None:
+def _first_stop(text: str, strings: Sequence[str]) -> int | None:
     """Where the first stop string starts, or None."""
     found = [index for index in (text.find(string) for string in strings) if index >= 0]
     return min(found, default=None)

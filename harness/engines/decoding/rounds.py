@@ -22,7 +22,7 @@ from harness.interventions.policy import Course, Draw, Next, Policy, Probe
 Generate = Callable[[Sequence[Request]], Iterator[tuple[int, Completion]]]
 
 #: How a probe ends that says nothing of the next token; its sequence ends so, too.
-_BROKEN = ("error", "non_finite")
+_BROKEN = ("error", "failed", "non_finite")
 
 
 @dataclass(slots=True, eq=False)

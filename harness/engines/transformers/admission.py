@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from harness.engines.contract import Request
 from harness.engines.decoding.rules import initial_states
 from harness.engines.transformers.ordering import Queued, by_length
 from harness.engines.transformers.prefixes import BLOCK, PrefixIndex, prefix_key
-from harness.engines.transformers.residents import Residents, Sequence
+from harness.engines.transformers.residents import Resident, Residents
 
 # Reading prompts costs about as much as a step, so slots are refilled this share at a time.
 _REFILL_SHARE = 8
@@ -22,7 +21,7 @@ _REFILL_SHARE = 8
 class _Upcoming:
     """A prompt that the coming pass will read, as something to share with."""
 
-    cached: SequenceOf[int]
+    cached: Sequence[int]
     intervention: Any
     prompt_length: int
     regime: int
@@ -33,17 +32,17 @@ class Admission:
 
     def __init__(
         self,
-        queue: SequenceOf[Queued],
+        queue: Sequence[Queued],
         *,
         siblings_apart: bool,
-        regime: Callable[[Sequence], int] = lambda _: 0,
+        regime: Callable[[Resident], int] = lambda _: 0,
     ) -> None:
         self._regime = regime
         self._waiting = deque(by_length(queue, siblings_apart=siblings_apart))
         # Prompts, under what is done to them, that are still to come: see `wants`.
         self._wanted = Counter(_prompt_key(request) for _, request in queue)
         # Sequences that were running, or were passed over once: they go first.
-        self._first: deque[Sequence] = deque()
+        self._first: deque[Resident] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._first)
@@ -52,26 +51,26 @@ class Admission:
         """Whether it pays to fill this many free slots now."""
         return len(self) > 0 and free >= max(1, min(slots // _REFILL_SHARE, len(self)))
 
-    def wants(self, sequence: Sequence) -> bool:
+    def wants(self, sequence: Resident) -> bool:
         """Whether the columns of an ended sequence are worth keeping.
 
         A waiting request may have its prompt; later runs may want the last sequences of this one.
         """
         return not self._waiting or self._wanted[_prompt_key(sequence.request)] > 0
 
-    def put_back(self, sequences: SequenceOf[Sequence]) -> None:
+    def put_back(self, sequences: Sequence[Resident]) -> None:
         """Let these be the next, in their order."""
         self._first.extendleft(reversed(sequences))
 
-    def wave(self, free: int, residents: Residents | None) -> list[Sequence]:
+    def wave(self, free: int, residents: Residents | None) -> list[Resident]:
         """Up to `free` sequences to admit now, those with the fewest tokens to read first.
 
         One that shares more with another of the same wave than with a resident waits for the next
         wave, in which it copies that one's columns. Without `residents` nothing is shared.
         """
         upcoming = PrefixIndex()
-        deferred: list[Sequence] = []
-        admitted: list[tuple[int, Sequence]] = []
+        deferred: list[Resident] = []
+        admitted: list[tuple[int, Resident]] = []
         while len(self) and len(admitted) + len(deferred) < free:
             sequence = self._next()
             tokens, shared = sequence.all_tokens, 0
@@ -89,12 +88,12 @@ class Admission:
         self.put_back(deferred)
         return [sequence for _, sequence in sorted(admitted, key=lambda pair: pair[0])]
 
-    def _next(self) -> Sequence:
+    def _next(self) -> Resident:
         if self._first:
             return self._first.popleft()
         position, request = self._waiting.popleft()
         self._wanted[_prompt_key(request)] -= 1
-        return Sequence(position, request, states=initial_states(request))
+        return Resident(position, request, states=initial_states(request))
 
 
 def _prompt_key(request: Request) -> tuple[tuple[int, ...], str]:

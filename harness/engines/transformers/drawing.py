@@ -5,8 +5,7 @@ The one synchronisation with the device that a step costs is here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import torch
 
 from harness.engines.decoding.noise import noise_key
 from harness.engines.decoding.rules import Choice, RowRules, States, choose
-from harness.engines.transformers.residents import Sequence
+from harness.engines.transformers.residents import Resident
 
 # Logits that are drawn from at once. Noise and its logarithms take ten times their memory, in
 # float64: 80 rows of 17 tokens over 49 152 words took 3 GB. On an accelerator more pay off.
@@ -40,7 +39,7 @@ class Drawing:
     keys: torch.Tensor  # [R], int64
 
     @classmethod
-    def of(cls, sequences: SequenceOf[Sequence], device: torch.device) -> Drawing:
+    def of(cls, sequences: Sequence[Resident], device: torch.device) -> Drawing:
         """What these sequences' requests ask for, in their order."""
         requests = [sequence.request for sequence in sequences]
         keys = [
@@ -55,8 +54,8 @@ class Drawing:
     def draw(
         self,
         logits: torch.Tensor,
-        generated: SequenceOf[int],
-        states: SequenceOf[Mapping[str, tuple[float, ...]]] = (),
+        generated: Sequence[int],
+        states: Sequence[Mapping[str, tuple[float, ...]]] = (),
     ) -> Drawn:
         """Draw from logits [R, T, V].
 
@@ -94,7 +93,7 @@ class Drawing:
         )
 
     def _stacked(
-        self, states: SequenceOf[Mapping[str, tuple[float, ...]]], device: torch.device
+        self, states: Sequence[Mapping[str, tuple[float, ...]]], device: torch.device
     ) -> States:
         """Rows' states as tensors; rows without a rule hold unused numbers."""
         return {

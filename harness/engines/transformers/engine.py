@@ -2,7 +2,7 @@
 
 `generate` keeps a fixed number of slots busy: as sequences end, waiting ones take their slots, so
 that a sweep's conditions share every forward pass. `score` and `forward` read given tokens, in
-padded batches. See `slots.py` for the cache, `decoding.py` for the loop, `scoring.py` for scores,
+padded batches. See `slots.py` for the cache, `loop.py` for the loop, `scoring.py` for scores,
 `row_interventions.py` for what is done to the rows.
 """
 
@@ -32,8 +32,8 @@ from harness.engines.decoding.rounds import in_rounds, parted, rows_of
 from harness.engines.decoding.rules import initial_states
 from harness.engines.scoring import check_scoring
 from harness.engines.transformers.attention import attention_implementation
-from harness.engines.transformers.decoding import DecodingRun
 from harness.engines.transformers.experts import experts_as, experts_implementation
+from harness.engines.transformers.loop import DecodingRun
 from harness.engines.transformers.passes import Work
 from harness.engines.transformers.prefixes import BLOCK, prefix_key
 from harness.engines.transformers.products import packed_products, products_implementation
@@ -120,6 +120,8 @@ class TransformersEngine:
         if self._strict:
             slots, columns = self._fixed_shape()
             settings["geometry"] = f"{slots} rows, {columns} columns"
+        if self.loaded.quantisation:
+            settings["quantisation"] = f"{self.loaded.quantisation}, dequantised"
         return settings
 
     @property

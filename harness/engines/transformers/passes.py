@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +92,7 @@ class Passes:
 
 
 def padded(
-    rows: SequenceOf[list[int]], starts: SequenceOf[int], width: int, *, align_ends: bool
+    rows: Sequence[list[int]], starts: Sequence[int], width: int, *, align_ends: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens [R, T] and positions [R, T] of rows that start at `starts`; padding is 0 and -1."""
     tokens, positions = [], []

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from copy import deepcopy
+from types import MethodType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -39,12 +40,12 @@ _layouts: WeakKeyDictionary[nn.Module, _Layout] = WeakKeyDictionary()
 @contextmanager
 def packed_products(model: Any) -> Iterator[None]:
     """Inside, linear modules multiply by their laid out weights; afterwards as before."""
-    modules = [module for module in model.modules() if _pays(module)]
+    modules = [each for each in model.modules() if _pays(each) and "forward" not in vars(each)]
     new = sum(module.weight.nbytes for module in modules if module not in _layouts)
     fitting = not new or new <= _MEMORY_SHARE * psutil.virtual_memory().available
     for module in modules:
         weight = _laid_out(module) if fitting else module.weight
-        module.forward = partial(_multiplied, weight, module.bias)
+        module.forward = _Product(module, weight)
     try:
         yield
     finally:
@@ -57,20 +58,29 @@ def products_implementation(model: Any) -> str:
     return "onednn" if any(map(_pays, model.modules())) else "torch"
 
 
-def _multiplied(
-    weight: torch.Tensor, bias: torch.Tensor | None, inputs: torch.Tensor
-) -> torch.Tensor:
-    """Inputs [..., K] times a weight [N, K], in either layout, and a bias [N]: [..., N]."""
-    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise.default(  # noqa: SLF001
-        inputs, weight, bias, "none", [], ""
-    )
-    return product
+class _Product:
+    """Inputs [..., K] times a weight [N, K], in either layout, and the module's bias: [..., N]."""
+
+    def __init__(self, module: Any, weight: torch.Tensor) -> None:
+        self._module = module
+        self._weight = weight
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise.default(  # noqa: SLF001
+            inputs, self._weight, self._module.bias, "none", [], ""
+        )
+        return product
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A copy of a model, made while it runs, multiplies as torch does."""
+        return MethodType(nn.Linear.forward, deepcopy(self._module, memo))
 
 
 def _pays(module: Any) -> bool:
     """Whether a module is a plain product on a CPU, large enough, in a type that oneDNN has."""
     # Subclasses hold quantised weights; a forward of a module's own is another library's.
-    if type(module) is not nn.Linear or "forward" in vars(module):
+    forward = vars(module).get("forward")
+    if type(module) is not nn.Linear or not (forward is None or isinstance(forward, _Product)):
         return False
     weight = module.weight
     if weight.device.type != "cpu" or weight.numel() < _SMALLEST:

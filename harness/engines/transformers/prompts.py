@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from harness.engines.transformers.passes import Passes, padded
-from harness.engines.transformers.residents import Sequence
+from harness.engines.transformers.residents import Resident
 
 # Tokens of one pass: bounds its activations whatever the prompts' lengths.
 _PASS_TOKENS = 8192
@@ -20,7 +19,7 @@ _PASS_ROWS = 16
 _STRICT_WIDTH = 64
 
 
-def read_prompts(passes: Passes, sequences: SequenceOf[Sequence], *, strict: bool) -> torch.Tensor:
+def read_prompts(passes: Passes, sequences: Sequence[Resident], *, strict: bool) -> torch.Tensor:
     """Compute the missing columns of sequences in neighbouring slots, shortest missing part first.
 
     Returns the logits [R, 1, V] after their last tokens.
@@ -28,12 +27,12 @@ def read_prompts(passes: Passes, sequences: SequenceOf[Sequence], *, strict: boo
     return torch.cat([_read(passes, part, strict=strict) for part in _of_similar_width(sequences)])
 
 
-def missing(sequence: Sequence) -> int:
+def missing(sequence: Resident) -> int:
     """Tokens of an admitted sequence that are not in the cache yet."""
     return len(sequence.all_tokens) - sequence.length
 
 
-def _read(passes: Passes, sequences: list[Sequence], *, strict: bool) -> torch.Tensor:
+def _read(passes: Passes, sequences: list[Resident], *, strict: bool) -> torch.Tensor:
     """Read prompts in one pass, or in several pieces, each of which sees the columns before it.
 
     Prompts are aligned at their ends, so that the last column holds every row's last token and
@@ -66,12 +65,12 @@ def _read(passes: Passes, sequences: list[Sequence], *, strict: bool) -> torch.T
     return logits
 
 
-def _of_similar_width(sequences: SequenceOf[Sequence]) -> Iterator[list[Sequence]]:
+def _of_similar_width(sequences: Sequence[Resident]) -> Iterator[list[Resident]]:
     """Neighbours whose prompts are read in one pass: enough of them, of similar length.
 
     A pass over few rows costs almost as much as one over more, padding costs what tokens cost.
     """
-    part: list[Sequence] = []
+    part: list[Resident] = []
     for sequence in sequences:
         width = max(missing(other) for other in [*part, sequence])
         too_wide = len(part) >= _PASS_ROWS and width > _PASS_SPREAD * missing(part[0])

@@ -14,8 +14,8 @@ import torch
 
 from harness.engines.contract import Activations, Capture, Reading
 from harness.engines.transformers.attention import eager_attention
-from harness.engines.transformers.masks import AttentionMasks
-from harness.engines.transformers.places import Place
+from harness.engines.transformers.attention_masks import AttentionMasks
+from harness.engines.transformers.place_tables import Place
 from harness.engines.transformers.rotary import RowRotary
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.errors import ModelError, RequestError

@@ -21,7 +21,7 @@ from harness.interventions.base import Intervention
 
 
 @dataclass(slots=True, eq=False)
-class Sequence:
+class Resident:
     """A request that occupies a slot: `length` columns of prompt + tokens are in the cache."""
 
     position: int
@@ -72,19 +72,19 @@ class Residents:
     """The sequences of a cache. `running[i]` is in slot i."""
 
     def __init__(self, cache: SlotCache, interventions: InterventionSet) -> None:
-        self.running: list[Sequence] = []
+        self.running: list[Resident] = []
         self._cache = cache
         self._interventions = interventions
         # Ended sequences by slot, the least recently used first.
-        self._ended: OrderedDict[int, Sequence] = OrderedDict()
+        self._ended: OrderedDict[int, Resident] = OrderedDict()
         self._index = PrefixIndex()
         self.reused_columns = 0
 
-    def source(self, sequence: Sequence) -> int:
+    def source(self, sequence: Resident) -> int:
         """How many leading tokens a new sequence could take over; at least one is left to read."""
         return self._find(sequence)[1]
 
-    def open(self, sequence: Sequence) -> None:
+    def open(self, sequence: Resident) -> None:
         """Give a sequence the next slot, with whatever columns it shares with a resident."""
         source, shared = self._find(sequence)
         slot = len(self.running)
@@ -109,11 +109,11 @@ class Residents:
         self.reused_columns += shared
         self.running.append(sequence)
 
-    def announce(self, sequence: Sequence) -> None:
+    def announce(self, sequence: Resident) -> None:
         """A running sequence's prompt is in the cache: others may share it from now on."""
         self._index.add(sequence)
 
-    def restart(self, sequence: Sequence, regime: int) -> None:
+    def restart(self, sequence: Resident, regime: int) -> None:
         """Forget a running sequence's columns and counts: all of its tokens will be read again."""
         self._index.remove(sequence)
         sequence.length, sequence.regime = 0, regime
@@ -121,7 +121,7 @@ class Residents:
             sequence.slot, sequence.intervention, prompt=sequence.prompt_length
         )
 
-    def close(self, sequence: Sequence, *, keep: bool) -> None:
+    def close(self, sequence: Resident, *, keep: bool) -> None:
         """End a running sequence; the last running one takes its slot."""
         slot, last = sequence.slot, len(self.running) - 1
         mover = self.running[last]
@@ -142,7 +142,7 @@ class Residents:
             self._ended[last] = sequence
             self._index.add(sequence)
 
-    def _find(self, sequence: Sequence) -> tuple[Sequence | None, int]:
+    def _find(self, sequence: Resident) -> tuple[Resident | None, int]:
         tokens = sequence.all_tokens
         holder, shared = self._index.longest(
             tokens, sequence.intervention, sequence.prompt_length, sequence.regime
@@ -150,7 +150,7 @@ class Residents:
         shared = min(shared, len(tokens) - 1)
         if holder is None or shared < BLOCK:
             return None, 0
-        assert isinstance(holder, Sequence)
+        assert isinstance(holder, Resident)
         return holder, shared
 
     def _exchange(self, one: int, other: int) -> None:
@@ -163,7 +163,7 @@ class Residents:
         # Their places in the order of use stay theirs.
         self._ended = OrderedDict((each.slot, each) for each in self._ended.values())
 
-    def _make_room(self, slot: int, source: Sequence | None) -> None:
+    def _make_room(self, slot: int, source: Resident | None) -> None:
         """Free a slot by dropping the least recently used resident that is not the source."""
         free = self._free_slot()
         if free is None:

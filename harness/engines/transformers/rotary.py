@@ -17,8 +17,7 @@ Sources: Ding et al. 2024, "LongRoPE"; transformers' `modeling_rope_utils.dynami
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from inspect import signature
 from typing import Any, Protocol
@@ -31,7 +30,7 @@ _ENDLESS = 2**31
 _READS_ANEW = {"phi3", "phimoe", "phi4_multimodal"}
 
 
-class Sequence(Protocol):
+class FedSequence(Protocol):
     """A sequence whose tokens are fed to a model."""
 
     @property
@@ -84,20 +83,20 @@ class RowRotary:
             return 0
         return length if self._by_length else 1
 
-    def regime_of(self, sequence: Sequence) -> int:
+    def regime_of(self, sequence: FedSequence) -> int:
         """The regime of a sequence's first columns, when it is read now."""
         return self.regime(self.read_at(sequence))
 
-    def read_at(self, sequence: Sequence) -> int:
+    def read_at(self, sequence: FedSequence) -> int:
         """The length by which a sequence's first columns are turned, when it is read now."""
         return sequence.total if self.reads_anew else sequence.prompt_length
 
-    def room(self, sequence: Sequence) -> int:
+    def room(self, sequence: FedSequence) -> int:
         """Tokens that may be fed to a sequence before its columns have to be read anew."""
         short = self.reads_anew and not sequence.regime
         return self.limit - sequence.length if short else _ENDLESS
 
-    def regimes(self, lengths: SequenceOf[int], positions: torch.Tensor) -> torch.Tensor | None:
+    def regimes(self, lengths: Sequence[int], positions: torch.Tensor) -> torch.Tensor | None:
         """The regimes of tokens at positions [R, T] (-1: padding) of rows read at `lengths` [R].
 
         On the CPU. None for a model that needs nothing.

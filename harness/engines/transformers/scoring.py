@@ -22,7 +22,7 @@ import torch
 
 from harness.engines.contract import Scored, Scoring, Watch
 from harness.engines.scoring import Gathering
-from harness.engines.transformers.masks import AttentionMasks
+from harness.engines.transformers.attention_masks import AttentionMasks
 from harness.engines.transformers.ordering import LOOK_AHEAD
 from harness.engines.transformers.rotary import RowRotary
 from harness.engines.transformers.row_interventions import InterventionSet

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.engines.transformers.masks import AttentionMasks
-from harness.engines.transformers.residents import Residents, Sequence
+from harness.engines.transformers.attention_masks import AttentionMasks
+from harness.engines.transformers.residents import Resident, Residents
 from harness.engines.transformers.rotary import RowRotary
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.engines.transformers.slots import SlotCache
@@ -26,7 +26,7 @@ class Stage:
         self._build(slots, spare)
 
     @property
-    def running(self) -> list[Sequence]:
+    def running(self) -> list[Resident]:
         """The running sequences; number i is in slot i."""
         return self.residents.running
 

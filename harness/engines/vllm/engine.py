@@ -41,7 +41,7 @@ from harness.engines.vllm.requests import Refusals, parameters, prompt_of, refus
 from harness.engines.vllm.running import Running
 from harness.engines.vllm.scoring import Branch, ScoringRun
 from harness.engines.vllm.self_test import check_untouched
-from harness.engines.vllm.start import described, is_eager, prepare, sequences, start
+from harness.engines.vllm.start import described, dtype_of, is_eager, prepare, sequences, start
 from harness.engines.vllm.workers import Workers
 from harness.errors import FieldError, ModelError, RequestError
 from harness.models.loading import load_config
@@ -71,7 +71,7 @@ class VllmEngine:
         # Before its files are fetched and read.
         check_served(model, config)
         check_ignored(model, config, settings.columns)
-        self._facts = ModelFacts.of(model)
+        self._facts = ModelFacts.of(model, dtype_of(settings))
         self._facts.columns(settings.columns)
         self._settings = settings
         self._endings = Endings(self._facts)
@@ -99,6 +99,8 @@ class VllmEngine:
             eager=is_eager(settings),
         )
         self._determinism = described(self._engine, settings)
+        if self._facts.quantisation:
+            self._determinism["quantisation"] = f"{self._facts.quantisation}, dequantised"
         try:
             dtype = self._determinism["dtype"]
             check_untouched(self._facts, self._scores, self.fingerprint, dtype, self._columns - 1)

@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from huggingface_hub import snapshot_download
-from transformers import GenerationConfig
-
 from harness.errors import FieldError
-from harness.models.content import content_hash
-from harness.models.loading import context_of, load_config, load_tokenizer, local_files
-from harness.models.reference import locate
+from harness.models.end_tokens import end_tokens
+from harness.models.loading import checkpoint, context_of, load_config, load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -25,20 +21,26 @@ class ModelFacts:
     tokenizer: Any
     end_tokens: frozenset[int]
     content_hash: str
+    quantisation: str = ""
+    """How a GGUF file held the weights, which are dequantised."""
 
     @classmethod
-    def of(cls, reference: str) -> Self:
-        """Read a model's files, downloading them first where need be; raises `ModelError`."""
+    def of(cls, reference: str, dtype: str = "auto") -> Self:
+        """Read a model's files, downloading them first where need be; raises `ModelError`.
+
+        The weights of a GGUF file are dequantised to `dtype`.
+        """
         config = load_config(reference)
         tokenizer = load_tokenizer(reference)
-        folder = local_files(reference) or Path(snapshot_download(str(locate(reference))))
+        files = checkpoint(reference, dtype)
         return cls(
             reference,
-            folder,
+            files.folder,
             config,
             tokenizer,
-            _end_tokens(folder, config, tokenizer),
-            content_hash(folder),
+            end_tokens(files.folder, config, tokenizer),
+            files.content_hash,
+            files.quantisation,
         )
 
     @property
@@ -63,13 +65,3 @@ class ModelFacts:
     def vocabulary(self) -> int:
         """How many token ids the model has."""
         return int(self.config.get_text_config().vocab_size)
-
-
-def _end_tokens(folder: Path, config: Any, tokenizer: Any) -> frozenset[int]:
-    """Ids that end a sequence: the tokenizer's, and those of the generation configuration."""
-    if (folder / "generation_config.json").is_file():
-        configured = GenerationConfig.from_pretrained(folder).eos_token_id
-    else:
-        configured = GenerationConfig.from_model_config(config).eos_token_id
-    ids = [configured] if isinstance(configured, int) else list(configured or [])
-    return frozenset(id_ for id_ in [*ids, tokenizer.eos_token_id] if id_ is not None)

@@ -63,6 +63,13 @@ def sequences(settings: EngineSettings) -> int:
     return settings.slots or SEQUENCES["cpu" if built_for_cpu() else "gpu"]
 
 
+def dtype_of(settings: EngineSettings) -> str:
+    """The type that vLLM is asked to compute in; half types are slow on a CPU."""
+    if settings.dtype == "auto":
+        return "float32" if built_for_cpu() else "auto"
+    return settings.dtype
+
+
 def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -> Any:
     """A running `LLMEngine`. Raises `ModelError` where there cannot be one."""
     with warnings.catch_warnings():
@@ -123,7 +130,7 @@ def _arguments(
     arguments: dict[str, Any] = {
         "model": str(facts.folder),
         "skip_tokenizer_init": True,  # token ids in, token ids out
-        "dtype": _dtype(settings),
+        "dtype": dtype_of(settings),
         "seed": 0,
         "max_model_len": columns,
         "max_num_seqs": sequences(settings),
@@ -210,12 +217,6 @@ def _check_runner(settings: EngineSettings) -> None:
             "engine.model_runner",
             f"v2 needs Triton, which this vLLM does not use on {device_name()}; leave it out",
         )
-
-
-def _dtype(settings: EngineSettings) -> str:
-    if settings.dtype == "auto":
-        return "float32" if built_for_cpu() else "auto"
-    return settings.dtype
 
 
 def _cache_bytes(facts: ModelFacts, columns: int, slots: int) -> int:

@@ -16,12 +16,11 @@ from pathlib import Path
 
 from harness.claims.claims import Claims
 from harness.errors import ReadOnlyError, StoreError
-from harness.launch.ended import Ended
 from harness.launch.live import LiveLine
 from harness.launch.xdist.live_board import LiveBoard
 from harness.launch.xdist.orders import Orders, say_crashed, told_places
 from harness.runs.agreement import with_one_baseline
-from harness.runs.conclude import conclude, run_info
+from harness.runs.conclude import Finished, conclude, run_info
 from harness.store.completions import check_usable, shards
 from harness.store.folder import RunFolder, run_id, runs_below, store_below
 from harness.store.results import CaseResult
@@ -104,7 +103,7 @@ class Controller:
             self._crashed[place.case] = f"worker {worker} died while it ran this case"
             say_crashed(self._directory, self._crashed)
 
-    def finish(self) -> Ended | None:
+    def finish(self) -> Finished | None:
         """Write the report of what the workers recorded; None when they began nothing."""
         self._live.close()
         folder = RunFolder(self._directory, warn=self.line.note)
@@ -128,7 +127,7 @@ class Controller:
         )
         board = self._live.board()
         loads = {process: pinned.counts.loads for process, pinned in board.items()}
-        return Ended(replace(finished, deleted=counts.deleted), loads)
+        return replace(finished, deleted=counts.deleted, loads=loads)
 
     def _explained(self, result: CaseResult) -> CaseResult:
         """The result; of a case over which a worker died, with that as its reason."""

@@ -1,5 +1,13 @@
-"""Small trained models that ship with the harness: real behaviour in a few megabytes."""
+"""Small trained models: those that ship with us, and those that a package brings."""
 
-from harness.models.zoo.catalog import card, names, resolve, written_config
+from harness.models.zoo.catalog import (
+    card,
+    lacking,
+    names,
+    packaged,
+    resolve,
+    ships,
+    written_config,
+)
 
-__all__ = ["card", "names", "resolve", "written_config"]
+__all__ = ["card", "lacking", "names", "packaged", "resolve", "ships", "written_config"]

@@ -115,8 +115,9 @@ def _score(case: CaseReport, name: str) -> Any:
 def _sample(case: CaseReport, row: _Row) -> EvalSample:
     from inspect_ai.log import EvalSample
     from inspect_ai.model import ChatMessageAssistant, ChatMessageUser, ModelOutput
-    from inspect_ai.scorer import CORRECT, INCORRECT, Score
+    from inspect_ai.scorer import CORRECT, INCORRECT, NOANSWER, Score
 
+    verdicts = {True: CORRECT, False: INCORRECT, None: NOANSWER}
     prompt, completion = str(row["prompt"]), str(row["completion"])
     details = ("tokens", "finish_reason", "error", "parsed", "agreement")
     return EvalSample(
@@ -132,7 +133,7 @@ def _sample(case: CaseReport, row: _Row) -> EvalSample:
         ),
         scores={
             case.metric: Score(
-                value=CORRECT if row["correct"] else INCORRECT,
+                value=verdicts[row["correct"]],
                 answer=completion,
                 explanation=str(row["detail"]),
             )

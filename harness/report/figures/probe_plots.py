@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from harness.measure.probes import CHANCE, LayerProbe, Score
+from harness.measure.probes import CHANCE, LayerProbe, ProbeScore
 from harness.report.figures.figure import GREY, HEIGHT, RULE, canvas, surround
 from harness.report.figures.palette import COLOURS
 
@@ -47,7 +47,7 @@ def probe_plot(probes: Sequence[LayerProbe], title: str, subtitle: str) -> Figur
     return figure
 
 
-def _errors(scores: Sequence[Score]) -> tuple[list[float], list[float]]:
+def _errors(scores: Sequence[ProbeScore]) -> tuple[list[float], list[float]]:
     return (
         [max(0.0, score.auc - score.ci_low) for score in scores],
         [max(0.0, score.ci_high - score.auc) for score in scores],

@@ -18,7 +18,7 @@ _NEUTRAL = "neutral_equals_baseline"
 
 
 @dataclass(frozen=True)
-class Finding:
+class CurveFinding:
     """One curve, or one side of it. `leaves` is None where no dose differs from the baseline."""
 
     series: str
@@ -35,7 +35,7 @@ class Finding:
     """Cases of the curve that could be compared with their baseline."""
 
 
-def findings(report: RunReport, experiment: str) -> list[Finding]:
+def findings(report: RunReport, experiment: str) -> list[CurveFinding]:
     """One finding per curve and side of the neutral dose; none in an experiment without a dose."""
     treated = by_dose(report, report.experiment(experiment))
     if not treated:
@@ -58,10 +58,10 @@ def is_significant(case: CaseReport) -> bool:
 
 def _finding(
     series: str, curve: str, baseline: CaseReport | None, side: Sequence[CaseReport]
-) -> Finding:
+) -> CurveFinding:
     compared = [case for case in side if case.metric in case.versus_baseline]
     first = next((i for i, case in enumerate(compared) if is_significant(case)), None)
-    return Finding(
+    return CurveFinding(
         series=series,
         curve=curve,
         baseline=baseline,

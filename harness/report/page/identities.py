@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.report.page.states import State, rank, state_of, summary, worst
-from harness.report.report import Departure, Invariant, RunReport
+from harness.report.report import DepartureReport, InvariantReport, RunReport
 
 _MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True)
-class Row:
+class IdentityRow:
     """One identity on one model under one engine."""
 
     name: str
@@ -27,11 +27,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Family:
+class IdentityFamily:
     """The identities of one kind of intervention, of sampling, or of engines."""
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[IdentityRow, ...]
 
     @property
     def status(self) -> State:
@@ -44,31 +44,31 @@ class Family:
         return summary([row.status for row in self.rows])
 
 
-def identities(report: RunReport) -> list[Family]:
+def identities(report: RunReport) -> list[IdentityFamily]:
     """Families in the order of their first check, those with a violated identity in front.
 
     What was checked on the report's own cases is told where these are.
     """
-    families: dict[str, list[Row]] = {}
+    families: dict[str, list[IdentityRow]] = {}
     for each in on_models(report):
         family, _, name = each.name.rpartition(".")
         families.setdefault(family or "other", []).append(_row(each, name))
     found = [
-        Family(name, tuple(sorted(rows, key=lambda row: rank(row.status))))
+        IdentityFamily(name, tuple(sorted(rows, key=lambda row: rank(row.status))))
         for name, rows in families.items()
     ]
     return sorted(found, key=lambda family: rank(family.status))
 
 
-def on_models(report: RunReport) -> list[Invariant]:
+def on_models(report: RunReport) -> list[InvariantReport]:
     """The invariants that belong to no case."""
     cases = {case.id for case in report.cases}
     return [each for each in report.invariants if each.case not in cases]
 
 
-def _row(found: Invariant, name: str) -> Row:
+def _row(found: InvariantReport, name: str) -> IdentityRow:
     model, _, engine = found.case.rpartition(", ")
-    return Row(
+    return IdentityRow(
         name=name.replace("_", " "),
         model=model or found.case,
         engine=engine if model else "",
@@ -79,7 +79,7 @@ def _row(found: Invariant, name: str) -> Row:
     )
 
 
-def _departure(departure: Departure | None) -> str:
+def _departure(departure: DepartureReport | None) -> str:
     if departure is None:
         return ""
     own, expected = (
@@ -89,7 +89,7 @@ def _departure(departure: Departure | None) -> str:
     return f"{at}: {own}, as expected" if own == expected else f"{at}: {own} instead of {expected}"
 
 
-def _gap(departure: Departure | None) -> str:
+def _gap(departure: DepartureReport | None) -> str:
     if departure is None or departure.log_probability_gap is None:
         return ""
     return f"{departure.log_probability_gap:+.3g}".replace("-", _MINUS)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from harness.report.report import Gate, Invariant
+from harness.report.report import GateReport, InvariantReport
 
 State = Literal["violated", "undecided", "unchecked", "holds"]
 
@@ -14,7 +14,7 @@ _FAILED: tuple[State, ...] = ("violated", "undecided")
 _WORST_FIRST: tuple[State, ...] = (*_FAILED, "unchecked", "holds")
 
 
-def state_of(found: Invariant | Gate) -> State:
+def state_of(found: InvariantReport | GateReport) -> State:
     """Of what was checked; `unchecked` is what could not be, for want of cases."""
     return "holds" if found.holds else "undecided" if found.undecided else "violated"
 

@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from html import escape
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -43,6 +44,23 @@ def table(
     if legend and (told := legend_of(meanings)):
         parts += [Text(told, "dim"), Text("")]
     return rendered([*parts, *_attention(report)], colour=colour, width=columns)
+
+
+def table_html(report: RunReport) -> str:
+    """The same for a notebook: a heading and a table for each experiment, all text escaped."""
+    import pandas as pd  # here: it takes half a second, and a terminal does not need it
+
+    parts = []
+    for name in report.experiments:
+        heading = f"<p><b>{escape(name)}</b> {escape(', '.join(subject(report, name)))}</p>"
+        # Rows rather than a mapping: two columns may have one title.
+        columns = case_columns(report, name)
+        frame = pd.DataFrame(
+            zip(*(map(str, column.cells) for column in columns), strict=True),
+            columns=[column.title for column in columns],
+        )
+        parts.append(heading + frame.to_html(index=False, border=0))
+    return "\n".join(parts) or f"<p>{escape(repr(report))}</p>"
 
 
 def terminal_width() -> int:

@@ -3,23 +3,23 @@
 from harness.spec.gates.gate import PATTERN, Claim, Gate, parse_gate, parse_judged
 from harness.spec.gates.monotone import Monotone
 from harness.spec.gates.neutral import NEUTRAL_EQUALS_BASELINE, NeutralEqualsBaseline
-from harness.spec.gates.no_change import NoChange, Rule, parse_rule
+from harness.spec.gates.no_change import ChangeRule, NoChange, parse_rule
 from harness.spec.gates.no_worse import NoWorse
 from harness.spec.gates.same_across import SameAcross
 from harness.spec.gates.threshold import Threshold
-from harness.spec.gates.where import Grid, Selection
+from harness.spec.gates.where import CaseGrid, Selection
 
 __all__ = [
     "NEUTRAL_EQUALS_BASELINE",
     "PATTERN",
+    "CaseGrid",
+    "ChangeRule",
     "Claim",
     "Gate",
-    "Grid",
     "Monotone",
     "NeutralEqualsBaseline",
     "NoChange",
     "NoWorse",
-    "Rule",
     "SameAcross",
     "Selection",
     "Threshold",

@@ -28,7 +28,7 @@ from harness.spec.gates.no_change import NoChange, judged_rule
 from harness.spec.gates.no_worse import NoWorse
 from harness.spec.gates.same_across import SameAcross
 from harness.spec.gates.threshold import Threshold
-from harness.spec.gates.where import WHERE, Grid, Selection
+from harness.spec.gates.where import WHERE, CaseGrid, Selection
 
 #: What a report's JSON tells apart by `kind`.
 Claim: TypeAlias = Annotated[
@@ -64,7 +64,7 @@ class Gate:
     def __str__(self) -> str:
         return self.text
 
-    def check(self, grid: Grid) -> None:
+    def check(self, grid: CaseGrid) -> None:
         """Raise ValueError unless the cases that it speaks of are in a grid."""
         assert not isinstance(self.claim, NoChange), "a rule speaks of two runs"
         try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
-    from harness.spec.gates.where import Grid, Selection
+    from harness.spec.gates.where import CaseGrid, Selection
 
 METRIC = r"[A-Za-z_][A-Za-z0-9_@-]*"
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
@@ -35,7 +35,7 @@ class ClaimKind:
         """The claim that the groups of `PATTERN` state; a ValueError says what makes no sense."""
         raise NotImplementedError
 
-    def check(self, grid: Grid) -> None:
+    def check(self, grid: CaseGrid) -> None:
         """Raise ValueError unless the cases that it speaks of are in a grid."""
         raise NotImplementedError
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from harness.spec.gates.grammar import METRIC, ClaimKind
-from harness.spec.gates.where import Grid, Selection
+from harness.spec.gates.where import CaseGrid, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Monotone(ClaimKind):
             raise ValueError("a baseline has no dose; name the doses' cases instead")
         return cls(metric, direction, where)
 
-    def check(self, grid: Grid) -> None:
+    def check(self, grid: CaseGrid) -> None:
         """Raise ValueError where there is no dose, and for cases that are not in the grid."""
         if grid.dose is None:
             raise ValueError(

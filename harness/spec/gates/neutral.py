@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal, Self
 
 from harness.spec.gates.grammar import ClaimKind
-from harness.spec.gates.where import Grid, Selection
+from harness.spec.gates.where import CaseGrid, Selection
 
 NEUTRAL_EQUALS_BASELINE: Final = "neutral_equals_baseline"
 
@@ -30,7 +30,7 @@ class NeutralEqualsBaseline(ClaimKind):
         del groups, where
         return cls()
 
-    def check(self, grid: Grid) -> None:
+    def check(self, grid: CaseGrid) -> None:
         """Raise ValueError where nothing is intervened in."""
         if not grid.has_baselines:
             raise ValueError(

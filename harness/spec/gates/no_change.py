@@ -30,7 +30,7 @@ class NoChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ChangeRule:
     """A claim of no change before it is known against what; `str` is as it was written."""
 
     metric: str
@@ -46,13 +46,13 @@ class Rule:
         return f"compare {saved}: {self}", NoChange(saved, self.metric, self.change, self.alpha)
 
     @classmethod
-    def of(cls, text: str, claim: NoChange) -> Rule:
+    def of(cls, text: str, claim: NoChange) -> ChangeRule:
         """The rule that was judged as the gate of this text and claim."""
         stated = text.removeprefix(f"compare {claim.saved}: ")
         return cls(claim.metric, claim.change, claim.alpha, stated)
 
 
-def parse_rule(text: str) -> Rule:
+def parse_rule(text: str) -> ChangeRule:
     """Read what a comparison must not find; a ValueError says what would be accepted."""
     found = re.fullmatch(rf"\s*{_RULE}\s*", text)
     if found is None:
@@ -65,7 +65,9 @@ def parse_rule(text: str) -> Rule:
         )
     metric, change, alpha = found.groups()
     try:
-        return Rule(metric, cast("Change", change), None if alpha is None else level(alpha), text)
+        return ChangeRule(
+            metric, cast("Change", change), None if alpha is None else level(alpha), text
+        )
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}") from None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from harness.spec.gates.grammar import METRIC, NUMBER, ClaimKind, level
-from harness.spec.gates.where import Grid, Selection
+from harness.spec.gates.where import CaseGrid, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,6 @@ class NoWorse(ClaimKind):
             )
         return cls(metric, saved, float(margin), level(alpha), where)
 
-    def check(self, grid: Grid) -> None:
+    def check(self, grid: CaseGrid) -> None:
         """Raise ValueError for cases that are not in the grid."""
         self.where.check(grid)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from harness.spec.gates.grammar import AXIS, ClaimKind
-from harness.spec.gates.where import Grid, Selection
+from harness.spec.gates.where import CaseGrid, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class SameAcross(ClaimKind):
         (axis,) = groups
         return cls(axis, where)
 
-    def check(self, grid: Grid) -> None:
+    def check(self, grid: CaseGrid) -> None:
         """Raise ValueError for an axis without two values, and for cases not in the grid."""
         axis = grid.axis(self.axis)
         if len(grid.axes[axis]) < 2:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from harness.spec.gates.grammar import METRIC, NUMBER, ClaimKind
-from harness.spec.gates.where import Grid, Selection
+from harness.spec.gates.where import CaseGrid, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,6 @@ class Threshold(ClaimKind):
         metric, bound, operator, value = groups
         return cls(metric, bound or "value", operator, float(value), where)
 
-    def check(self, grid: Grid) -> None:
+    def check(self, grid: CaseGrid) -> None:
         """Raise ValueError for cases that are not in the grid."""
         self.where.check(grid)

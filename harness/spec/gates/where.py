@@ -34,7 +34,7 @@ class Swept(Protocol):
 
 
 @dataclass(frozen=True)
-class Grid:
+class CaseGrid:
     """The cases that a claim can speak of: all of an experiment, or those that were selected."""
 
     experiment: str
@@ -79,7 +79,7 @@ class Selection:
             "baseline" in conditions,
         )
 
-    def check(self, grid: Grid) -> None:
+    def check(self, grid: CaseGrid) -> None:
         """Raise ValueError for an axis or a value that the grid does not have."""
         if self.baseline:
             if not grid.has_baselines:
@@ -88,7 +88,7 @@ class Selection:
                     "'where baseline'"
                 )
             fixed = {axis: each for axis, each in grid.axes.items() if not intervenes(axis)}
-            grid = Grid(grid.experiment, fixed, grid.dose, grid.has_baselines)
+            grid = CaseGrid(grid.experiment, fixed, grid.dose, grid.has_baselines)
         for name, value in self.conditions:
             axis = grid.axis(name)
             if not any(same_value(value, each) for each in grid.axes[axis]):

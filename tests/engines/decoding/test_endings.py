@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.engines.contract import Request, Stop
 from harness.engines.decoding.endings import Endings
-from harness.engines.transformers.residents import Sequence
+from harness.engines.transformers.residents import Resident
 
 stops = st.builds(
     Stop,
@@ -22,7 +22,7 @@ def test_a_sequence_ends_at_the_first_reason_and_leaves_what_was_before_it(
     moe, tokens, stop, most: bool
 ):
     endings = Endings(moe)
-    sequence = Sequence(0, Request((1,), len(tokens) if most else 40, stop=stop))
+    sequence = Resident(0, Request((1,), len(tokens) if most else 40, stop=stop))
     decode = moe.tokenizer.decode
     for token in tokens:
         sequence.tokens.append(token)
@@ -42,7 +42,7 @@ def test_a_sequence_ends_at_the_first_reason_and_leaves_what_was_before_it(
 
 def test_the_context_leaves_less_room_than_the_request_asks_for(moe):
     endings = Endings(moe)
-    sequence = Sequence(0, Request((1,) * 60, 40), tokens=[5, 5, 5])
+    sequence = Resident(0, Request((1,) * 60, 40), tokens=[5, 5, 5])
     assert endings.room(sequence) == 1
     sequence.tokens.append(5)
     assert endings.reason(sequence) == "length"

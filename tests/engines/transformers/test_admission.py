@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from harness.engines.contract import Request
 from harness.engines.transformers.admission import Admission
 from harness.engines.transformers.prefixes import BLOCK
-from harness.engines.transformers.residents import Sequence
+from harness.engines.transformers.residents import Resident
 from harness.engines.transformers.stage import Stage
 
 LONG = BLOCK + 3
@@ -49,7 +49,7 @@ def test_equal_prompts_wait_for_the_one_that_is_read(moe):
 
 def test_what_was_put_back_comes_first_in_its_order(moe):
     admission = Admission([(0, Request((1,), 1))], siblings_apart=False)
-    back = [Sequence(position, Request((2,), 1)) for position in (7, 8)]
+    back = [Resident(position, Request((2,), 1)) for position in (7, 8)]
     admission.put_back(back)
     assert len(admission) == 3
     taken = [admission.wave(1, None)[0].position for _ in range(3)]

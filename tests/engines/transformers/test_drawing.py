@@ -8,10 +8,10 @@ import torch
 from harness.engines.contract import Request, SamplingRules
 from harness.engines.transformers import drawing
 from harness.engines.transformers.drawing import Drawing
-from harness.engines.transformers.residents import Sequence
+from harness.engines.transformers.residents import Resident
 
 ROWS = [
-    Sequence(
+    Resident(
         i, Request((1,), 9, sampling=SamplingRules(temperature=t, top_k=k), seed=i, sample=str(i))
     )
     for i, (t, k) in enumerate([(0.0, None), (1.0, None), (2.0, 3), (0.7, 1)])
@@ -42,7 +42,7 @@ def test_a_row_draws_the_same_in_any_company():
 def test_drawing_in_parts_draws_the_same(monkeypatch, most):
     """What is drawn from at once bounds memory and changes nothing, not one bit."""
     rules = [SamplingRules(temperature=temperature, top_p=0.9) for temperature in (0, 1, 0.5, 2)]
-    rows = [Sequence(0, Request((1,), 4, sampling=rule, sample=str(rule))) for rule in rules]
+    rows = [Resident(0, Request((1,), 4, sampling=rule, sample=str(rule))) for rule in rules]
     logits = torch.randn(4, 3, 64, generator=torch.Generator().manual_seed(0))
     draw = Drawing.of(rows, torch.device("cpu")).draw
     expected = draw(logits, [0, 1, 2, 3])
@@ -61,7 +61,7 @@ def test_the_largest_tensor_of_drawing_does_not_grow_with_the_rows(monkeypatch):
     choose = drawing.choose
     monkeypatch.setattr(drawing, "choose", measured)
     monkeypatch.setattr(drawing, "_AT_ONCE", {"cpu": 1000})
-    rows = [Sequence(0, Request((1,), 4, sample=str(index))) for index in range(80)]
+    rows = [Resident(0, Request((1,), 4, sample=str(index))) for index in range(80)]
     Drawing.of(rows, torch.device("cpu")).draw(torch.zeros(80, 5, 100), [0] * 80)
     assert max(seen) <= 1000
     assert sum(seen) == 80 * 5 * 100

@@ -95,3 +95,20 @@ def test_without_memory_for_a_second_copy_the_result_is_the_same(monkeypatch):
         assert torch.equal(through(without, inputs), expected)
     assert without[0] not in products._layouts
     assert products_implementation(without) == "onednn"
+
+
+def test_a_model_that_runs_is_copied_and_told_as_one_that_does_not():
+    """Whoever stops to read an engine's answers has a model in the middle of a run."""
+    model, inputs = net(), torch.randn(3, 5, 512)
+    expected = through(model, inputs)
+    with packed_products(model):
+        copied = copy.deepcopy(model)
+        assert products_implementation(model) == "onednn"
+        with packed_products(model):
+            within = through(model, inputs)
+        assert torch.equal(through(model, inputs), within)
+    assert torch.equal(through(copied, inputs), expected)
+    with torch.no_grad():
+        copied[0].weight.zero_()
+    assert torch.equal(through(model, inputs), expected)
+    assert not torch.equal(through(copied, inputs), expected)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from harness.engines.contract import Request
 from harness.engines.transformers import prompts
 from harness.engines.transformers.passes import Passes, Work
-from harness.engines.transformers.residents import Sequence
+from harness.engines.transformers.residents import Resident
 from harness.engines.transformers.stage import Stage
 
 PROPERTY = settings(max_examples=25, deadline=None)
@@ -29,7 +29,7 @@ def test_logits_are_the_models_own(moe, lengths, tokens, rows, strict):
     passes = Passes(moe, stage, work, strict=strict)
     for position, length in enumerate(sorted(lengths)):
         prompt = tuple(1 + (7 * position + index) % 47 for index in range(length))
-        stage.residents.open(Sequence(position, Request(prompt, 1)))
+        stage.residents.open(Resident(position, Request(prompt, 1)))
     with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
         patch.setattr(prompts, "_PASS_TOKENS", tokens)
         patch.setattr(prompts, "_PASS_ROWS", rows)
@@ -48,7 +48,7 @@ def test_logits_are_the_models_own(moe, lengths, tokens, rows, strict):
     tokens=st.integers(1, 400),
 )
 def test_passes_are_bounded_and_hold_neighbours(lengths, tokens):
-    sequences = [Sequence(i, Request((1,) * length, 1)) for i, length in enumerate(lengths)]
+    sequences = [Resident(i, Request((1,) * length, 1)) for i, length in enumerate(lengths)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prompts, "_PASS_TOKENS", tokens)
         parts = list(prompts._of_similar_width(sequences))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.engines.contract import Request
 from harness.engines.transformers.prefixes import BLOCK
-from harness.engines.transformers.residents import Residents, Sequence
+from harness.engines.transformers.residents import Resident, Residents
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.engines.transformers.slots import SlotCache, Window
 from harness.interventions.router_mask.description import RouterMask
@@ -24,7 +24,7 @@ def residents(loaded, slots: int) -> tuple[Residents, SlotCache]:
     return Residents(cache, InterventionSet(loaded.model, slots, cache.capacity)), cache
 
 
-def compute(cache: SlotCache, sequence: Sequence) -> None:
+def compute(cache: SlotCache, sequence: Resident) -> None:
     """What a prefill does: fill the missing columns; a column's key is its token and its mask."""
     tokens = sequence.all_tokens
     columns = torch.arange(sequence.length, len(tokens))[None]
@@ -35,7 +35,7 @@ def compute(cache: SlotCache, sequence: Sequence) -> None:
     sequence.length = len(tokens)
 
 
-def check(cache: SlotCache, sequence: Sequence) -> None:
+def check(cache: SlotCache, sequence: Resident) -> None:
     mark = 100.0 * MASKS.index(sequence.intervention)
     keys = cache.layers[0].keys[sequence.slot, 0, : sequence.length, 0] - mark
     assert keys.tolist() == sequence.cached
@@ -64,7 +64,7 @@ def test_running_ones_are_in_front_and_all_hold_their_own_columns(moe, steps, sl
     for name, *arguments in steps:
         if name == "open" and len(house.running) < slots:
             prompt, mask = arguments
-            sequence = Sequence(0, Request(prompt, 1, MASKS[mask]))
+            sequence = Resident(0, Request(prompt, 1, MASKS[mask]))
             house.open(sequence)
             assert sequence.length < len(prompt)
             compute(cache, sequence)
@@ -85,11 +85,11 @@ def test_running_ones_are_in_front_and_all_hold_their_own_columns(moe, steps, sl
 def test_an_ended_sequence_is_shared_under_an_equal_mask_only(moe, mask, changed):
     house, cache = residents(moe, 2)
     prompt = tuple(range(1, 2 * BLOCK + 2))
-    first = Sequence(0, Request(prompt, 1, mask))
+    first = Resident(0, Request(prompt, 1, mask))
     house.open(first)
     compute(cache, first)
     house.close(first, keep=True)
-    second = Sequence(1, Request((*prompt, 5), 1, changed))
+    second = Resident(1, Request((*prompt, 5), 1, changed))
     house.open(second)
     assert second.length == (len(prompt) if changed == mask else 0)
     assert house.reused_columns == second.length
@@ -98,13 +98,13 @@ def test_an_ended_sequence_is_shared_under_an_equal_mask_only(moe, mask, changed
 def test_a_sequence_that_is_not_kept_is_never_a_source(moe):
     house, cache = residents(moe, 2)
     prompt = tuple(range(1, 2 * BLOCK + 2))
-    first = Sequence(0, Request(prompt, 1))
+    first = Resident(0, Request(prompt, 1))
     house.open(first)
     compute(cache, first)
     house.announce(first)
-    assert house.source(Sequence(1, Request(prompt, 1))) == len(prompt) - 1
+    assert house.source(Resident(1, Request(prompt, 1))) == len(prompt) - 1
     house.close(first, keep=False)
-    assert house.source(Sequence(1, Request(prompt, 1))) == 0
+    assert house.source(Resident(1, Request(prompt, 1))) == 0
     assert house.running == []
 
 
@@ -114,13 +114,13 @@ def test_a_sequence_that_is_continued_keeps_the_others_where_all_slots_are_taken
     house, cache = residents(moe, count)
     texts = [(index + 1, *range(1, 2 * BLOCK)) for index in range(count)]
     for text in texts:
-        house.open(sequence := Sequence(0, Request(text, 1)))
+        house.open(sequence := Resident(0, Request(text, 1)))
         compute(cache, sequence)
     for sequence in reversed(list(house.running)):
         house.close(sequence, keep=True)
     # In another order than their slots', so that each has to change places.
     for text in reversed(texts):
-        house.open(sequence := Sequence(0, Request((*text, 7), 1)))
+        house.open(sequence := Resident(0, Request((*text, 7), 1)))
         assert sequence.length == len(text)
         check(cache, sequence)
         compute(cache, sequence)

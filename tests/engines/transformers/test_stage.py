@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.engines.contract import Request
-from harness.engines.transformers.residents import Sequence
+from harness.engines.transformers.residents import Resident
 from harness.engines.transformers.stage import Stage
 
 small = st.integers(0, 3)
@@ -24,7 +24,7 @@ def test_a_stage_serves_whatever_is_not_larger_than_itself(moe, slots, spare, fe
 
 def test_shrinking_leaves_fewer_slots_and_nobody_in_them(moe):
     stage = Stage(moe.model, 4, 2, 64)
-    stage.residents.open(Sequence(0, Request((1, 2, 3), 1)))
+    stage.residents.open(Resident(0, Request((1, 2, 3), 1)))
     stage.shrink(2)
     assert (stage.slots, stage.cache.slots, stage.cache.capacity) == (2, 2, 64)
     assert stage.running == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.report.build import build
 from harness.report.loaded import Report
 from harness.report.report import Agreement
-from harness.report.run_info import Shard
+from harness.report.run_info import ShardInfo
 from harness.report.tables.case_columns import interval
 from harness.report.tables.terminal import table, terminal_width
 from tests.report.small_run import called, cases_of, first, measured, result_of, sweep
@@ -244,7 +244,7 @@ def test_a_selection_says_what_it_holds(run):
     heading = "keep_topk  zoo/moe, micro_humaneval, n = 12"
     assert shown(build(run, results)).startswith(f"{heading}, style=agentic, 4 of 8 cases\n")
     assert shown(build(run, sweep())).startswith(f"{heading}\n")
-    shard = Shard(index=1, of=2, cases=(), selection="")
+    shard = ShardInfo(index=1, of=2, cases=(), selection="")
     part = build(run.model_copy(update={"shard": shard}), results[:3])
     assert shown(part).startswith(f"{heading}, style=agentic, 2 of 8 cases, shard 1/2\n")
     older = [case.model_copy(update={"grid": None}) for case in part.cases]

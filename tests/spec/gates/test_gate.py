@@ -13,12 +13,12 @@ from harness.spec import Experiment, expand
 from harness.spec.complaints import validated
 from harness.spec.gates import (
     PATTERN,
+    ChangeRule,
     Claim,
     Gate,
     Monotone,
     NeutralEqualsBaseline,
     NoWorse,
-    Rule,
     SameAcross,
     Selection,
     Threshold,
@@ -178,15 +178,18 @@ def test_a_rule_is_known_again_by_its_gate(text, saved):
     gate = Gate(*rule.against(saved))
     assert str(gate) == f"compare {saved}: {text}"
     assert parse_judged(str(gate)) == gate
-    assert (Rule.of(gate.text, gate.claim), str(Rule.of(gate.text, gate.claim))) == (rule, text)
+    assert (ChangeRule.of(gate.text, gate.claim), str(ChangeRule.of(gate.text, gate.claim))) == (
+        rule,
+        text,
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("pass@1: worse, p<0.05", Rule("pass@1", "worse", 0.05)),
-        ("parsed:different", Rule("parsed", "different", None)),
-        ("pass@1 : better , p < .01", Rule("pass@1", "better", 0.01)),
+        ("pass@1: worse, p<0.05", ChangeRule("pass@1", "worse", 0.05)),
+        ("parsed:different", ChangeRule("parsed", "different", None)),
+        ("pass@1 : better , p < .01", ChangeRule("pass@1", "better", 0.01)),
     ],
 )
 def test_rules(text, rule):

@@ -7,9 +7,9 @@ from functools import cache
 import pytest
 
 from harness.models.loading import load_tokenizer
+from harness.tasks.by_name import load as load_task
 from harness.tasks.pairs.align import Aligner
-from harness.tasks.pairs.build import pairs_from_task
-from harness.tasks.registry import load as load_task
+from harness.tasks.pairs.making import pairs_from_task
 
 
 @cache

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.models import zoo
-from harness.tasks.registry import load
+from harness.tasks.by_name import load
 from tools.zoo.evaluation import LONGEST_ANSWER, STYLES, accuracy, greedy_answers
 
 

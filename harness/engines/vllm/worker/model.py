@@ -18,10 +18,10 @@ from harness.engines.declared import Declared, Place
 from harness.engines.vllm.worker.logits import ChangedLogits
 from harness.engines.vllm.worker.places import SteeredPlace
 from harness.engines.vllm.worker.routing import MaskedRouter
+from harness.engines.vllm.worker.row_tables import Tables
 from harness.engines.vllm.worker.rows import RowMap
-from harness.engines.vllm.worker.scheduled import Registry, Scheduled
+from harness.engines.vllm.worker.scheduled import Scheduled, ScheduledRequests
 from harness.engines.vllm.worker.structure import decoder_layers, router_of, site_module
-from harness.engines.vllm.worker.tables import Tables
 from harness.errors import ModelError
 
 Column = tuple[int, str, int]
@@ -49,7 +49,7 @@ class ModelInterventions:
             device=torch.device(config.device_config.device),
             static=static,
         )
-        self.registry = Registry()
+        self.registry = ScheduledRequests()
         self._rows = RowMap(self.tables, self.registry)
         self._layers = decoder_layers(model)
         self._places: dict[Place, SteeredPlace] = {}

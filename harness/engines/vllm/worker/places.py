@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from harness.engines.vllm.worker.tables import Tables
+from harness.engines.vllm.worker.row_tables import Tables
 from harness.interventions.residual import fires, steer
 from harness.spec.steering_terms import Site
 

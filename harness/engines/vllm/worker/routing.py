@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from harness.engines.vllm.worker.tables import Tables
+from harness.engines.vllm.worker.row_tables import Tables
 from harness.interventions.router_logits import route
 
 

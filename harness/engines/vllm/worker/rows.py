@@ -11,15 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from harness.engines.vllm.worker.scheduled import Registry, Scheduled
-from harness.engines.vllm.worker.tables import Tables
+from harness.engines.vllm.worker.row_tables import Tables
+from harness.engines.vllm.worker.scheduled import Scheduled, ScheduledRequests
 from harness.interventions.residual import Doses, doses_at
 
 
 class RowMap:
     """Lays the running requests out over the tokens of a pass."""
 
-    def __init__(self, tables: Tables, registry: Registry) -> None:
+    def __init__(self, tables: Tables, registry: ScheduledRequests) -> None:
         self._tables = tables
         self._registry = registry
         self._order: tuple[int, list[str]] | None = None

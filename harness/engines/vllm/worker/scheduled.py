@@ -37,7 +37,7 @@ class Scheduled:
     start: int = 0
 
 
-class Registry:
+class ScheduledRequests:
     """The requests that carry a payload of ours; all others are None."""
 
     def __init__(self, group: int = 0) -> None:

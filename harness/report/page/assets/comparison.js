@@ -104,6 +104,7 @@ function changeOf(own, base) {
 }
 
 function verdictShown(own) {
+  if (own.correct === null && !own.error) return element("span"); // there was nothing to be right about
   const words = own.error ? "refused" : !own.parsed ? "not parsed" : own.correct ? "right" : "wrong";
   return element("span", { class: `verdict ${own.correct ? "right" : "wrong"}` }, words);
 }

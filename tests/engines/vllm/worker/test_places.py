@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.engines.vllm.worker.places import SteeredPlace
-from harness.engines.vllm.worker.tables import Tables
+from harness.engines.vllm.worker.row_tables import Tables
 
 N, H = 6, 4
 

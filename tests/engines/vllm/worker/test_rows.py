@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.engines.vllm.worker.row_tables import Tables
 from harness.engines.vllm.worker.rows import RowMap
-from harness.engines.vllm.worker.scheduled import Registry, Scheduled
-from harness.engines.vllm.worker.tables import Tables
+from harness.engines.vllm.worker.scheduled import Scheduled, ScheduledRequests
 from harness.interventions.array import Array
 from harness.interventions.residual import Doses, Term, doses_at, timing
 
@@ -88,7 +88,7 @@ def _dose(term, prompt, position):
 def test_every_token_has_its_own_mask_and_doses_and_nothing_of_an_earlier_pass(passes):
     tables = Tables(tokens=TOKENS, rows=16, device=torch.device("cpu"), static=True)
     tables.widen(COLUMNS)
-    registry, names = Registry(), itertools.count()
+    registry, names = ScheduledRequests(), itertools.count()
     rows = RowMap(tables, registry)
     for laid in passes:
         order = []
@@ -124,7 +124,7 @@ def test_every_token_has_its_own_mask_and_doses_and_nothing_of_an_earlier_pass(p
 def test_decoding_at_a_constant_dose_writes_nothing(monkeypatch):
     tables = Tables(tokens=TOKENS, rows=16, device=torch.device("cpu"), static=False)
     tables.widen(1)
-    registry = Registry()
+    registry = ScheduledRequests()
     term = Term(layer=0, vector=VECTOR, alpha=1.0)
     registry.requests["a"] = _scheduled((2, [(term, 1, 0, 1)], 3), 5)
     rows = RowMap(tables, registry)

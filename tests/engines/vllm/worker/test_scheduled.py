@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from harness.engines.vllm.worker.scheduled import KEY, Registry
+from harness.engines.vllm.worker.scheduled import KEY, ScheduledRequests
 
 
 def output(new=(), cached=(), resumed=(), finished=()):
@@ -34,7 +34,7 @@ PAYLOAD = {"mask": 3, "terms": [[0, 1.0, 4.0, np.inf, 4.0, np.inf, 2, 0, None, 1
 
 
 def test_our_requests_are_followed_and_others_are_not():
-    registry = Registry()
+    registry = ScheduledRequests()
     registry.update(output(new=[("a", {KEY: PAYLOAD}, [7], 16), ("b", None, [8], 0)]))
     assert list(registry.requests) == ["a"]
     own = registry.requests["a"]
@@ -47,14 +47,14 @@ def test_our_requests_are_followed_and_others_are_not():
 
 
 def test_a_preempted_request_comes_back_in_other_blocks():
-    registry = Registry()
+    registry = ScheduledRequests()
     registry.update(output(new=[("a", {KEY: PAYLOAD}, [7], 0)]))
     registry.update(output(cached=[("a", [1, 2], 0)], resumed=["a"]))
     assert registry.requests["a"].blocks == [1, 2]
 
 
 def test_who_runs_has_a_version_and_ends_by_name():
-    registry = Registry()
+    registry = ScheduledRequests()
     registry.update(output(new=[("a", {KEY: PAYLOAD}, [7], 0)]))
     version = registry.version
     registry.update(output(cached=[("a", None, 1)]))

@@ -1,0 +1,190 @@
+"""The one file: a template filled with the report, its scripts and styles, and the samples.
+
+The page loads nothing and sends nothing. Its Content-Security-Policy allows exactly the script and
+the style that are in it, by their hashes, so that nothing a model wrote can run. What a model wrote
+is only ever inside JSON, where `<` is escaped, or compressed; scripts put it on the page as text.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.metrics.column import column_of
+from harness.report.figures.plotted import SIGNIFICANT
+from harness.report.page.findings import findings, is_significant
+from harness.report.page.head import attention, facts, verdicts
+from harness.report.page.identities import identities
+from harness.report.page.samples import ROW, embed
+from harness.report.page.view import labels, view
+from harness.report.report import CaseReport, RunReport
+from harness.report.subject import subject
+from harness.report.tables.case_columns import interval, p_value
+from harness.report.tables.rounding import ceiling, fixed
+from harness.report.tables.vector_norms import norms_text
+
+#: In the order in which a reader should meet them; the browser gets them as one script.
+_SCRIPTS = (
+    "elements.js",
+    "address.js",
+    "embedded.js",
+    "words.js",
+    "tooltip.js",
+    "theme.js",
+    "scale.js",
+    "chart.js",
+    "curves.js",
+    "dots.js",
+    "cases.js",
+    "heatmap.js",
+    "departure.js",
+    "comparison.js",
+    "samples.js",
+    "identities.js",
+    "main.js",
+)
+
+_SIGNS = {"holds": "✓", "violated": "✗", "undecided": "?", "unchecked": "\N{EN DASH}"}
+#: Errors and warnings at the head of the page; the rows of the cases have them all.
+_ATTENTION = 12
+
+
+def page(
+    report: RunReport,
+    records: Iterable[Mapping[str, Any]],
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+) -> str:
+    """The whole page.
+
+    Args:
+        report: What to show.
+        records: The lines of samples.jsonl, one per case, sample and draw, in any order.
+        pictures: A figure (PNG) of what was traced token by token, by experiment.
+    """
+    samples = embed(report.cases, records)
+    script, style = _assets()
+    document = view(report) | {
+        "indexes": [name in samples.indexes for name in report.experiments],
+        "row": ROW,
+        "columns": {name: _column(name) for name in samples.columns},
+    }
+    return (
+        _environment()
+        .get_template("index.html.jinja")
+        .render(
+            title=", ".join(report.experiments)
+            or ("Invariants" if report.invariants else "Report"),
+            run=report.run,
+            facts=facts(report),
+            verdicts=verdicts(report),
+            attention=attention(report),
+            identities=identities(report),
+            attention_shown=_ATTENTION,
+            signs=_SIGNS,
+            experiments=[_experiment(report, name, pictures) for name in report.experiments],
+            significant=SIGNIFICANT,
+            corrected=any(
+                versus.p_holm is not None
+                for case in report.cases
+                for versus in case.versus_baseline.values()
+            ),
+            document=_json(document),
+            # Base64 needs no escaping, and escaping megabytes would take long.
+            indexes=[Markup(samples.indexes.get(name, "")) for name in report.experiments],  # noqa: S704
+            chunks=[Markup(chunk) for chunk in samples.chunks],  # noqa: S704
+            script=Markup(script),  # noqa: S704  # the package's own
+            style=Markup(style),  # noqa: S704  # the package's own
+            script_hash=_hash(script),
+            style_hash=_hash(style),
+        )
+    )
+
+
+def _column(name: str) -> dict[str, str]:
+    """What the page says of numbers per token."""
+    column = column_of(name)
+    return {"summary": column.summary, "unit": column.unit}
+
+
+def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> dict[str, Any]:
+    cases = report.experiment(name)
+    return {
+        "name": name,
+        "subtitle": "  \N{MIDDLE DOT}  ".join(subject(report, name, versions=True)),
+        "norms": norms_text(cases),
+        "metric": cases[0].metric,
+        "dose": (next((c.dose_axis for c in cases if c.dose_axis), "") or "").rpartition(".")[2],
+        "findings": findings(report, name),
+        "labels": labels(report, name),
+        "different": sum(map(is_significant, cases)),
+        "compared": sum(case.metric in case.versus_baseline for case in cases),
+        "cases": len(cases),
+        "picture": b64encode(pictures[name]).decode() if name in pictures else None,
+    }
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("harness.report.page", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "interval": _interval,
+        "change": _change,
+        "p": _p,
+        "detectable": _detectable,
+    }
+    return environment
+
+
+@cache
+def _assets() -> tuple[str, str]:
+    """The scripts as one, and the style."""
+    folder = files("harness.report.page") / "assets"
+    scripts = [(folder / name).read_text("utf-8") for name in _SCRIPTS]
+    return '"use strict";\n' + "\n".join(scripts), (folder / "page.css").read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    """As a Content-Security-Policy names what it allows."""
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _json(document: Mapping[str, Any]) -> Markup:
+    """JSON that cannot end the element it stands in: ASCII without `<`."""
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704
+
+
+def _interval(case: CaseReport) -> str:
+    """The primary metric with its interval."""
+    return interval(case.metrics[case.metric]) if case.metric in case.metrics else case.status
+
+
+def _change(case: CaseReport) -> str:
+    delta = case.versus_baseline[case.metric].delta
+    return fixed(delta, 2, signed=True).replace("-", "\N{MINUS SIGN}")
+
+
+def _detectable(case: CaseReport) -> str:
+    """The smallest difference that the comparison finds with good power, rounded up, if known."""
+    effect = case.versus_baseline[case.metric].minimal_effect
+    return "" if effect is None else f"±{ceiling(effect)}"
+
+
+def _p(p: float | None) -> str:
+    """As tables write it, never a zero."""
+    return "\N{EN DASH}" if p is None else p_value(p)

@@ -1,0 +1,202 @@
+"""`titrate rescore`: a new report from the completions that a run recorded, without a model."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.claims.claims import Claims
+from harness.claims.earlier import claims_of, findings_of
+from harness.errors import FieldError, StoreError, TaskError
+from harness.files.given import is_file
+from harness.report.load import load_report
+from harness.report.run_info import RunInfo
+from harness.report.write import RECORDS, check_writable, recorded_results
+from harness.resolve.tasks import task_of
+from harness.runs.conclude import Finished, conclude, run_info
+from harness.runs.generated import scored
+from harness.runs.plan import Address, PlannedCase
+from harness.runs.prompt_warnings import BEGINNINGS
+from harness.store.folder import RunFolder, runs_below
+from harness.store.results import CaseResult, InvariantResult
+from harness.store.verdicts import Verdicts
+from harness.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """The new report, and which cases are judged otherwise than before."""
+
+    finished: Finished
+    changes: Sequence[Change]
+    answers: int
+
+
+def rescore(
+    run: str,
+    root: Path,
+    directory: Path,
+    command: str,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Rescored:
+    """Score a run again and write its report to `directory`.
+
+    Args:
+        run: The id of a run below `root`, or the directory of a report.
+        root: Where the run was started.
+        directory: For the new report.
+        command: What the new report says that it was made by; when and with which model the
+            completions were made stays.
+        warn: Told in one line of records that had to be skipped.
+
+    Raises:
+        StoreError: there is no such run, or its records cannot be used.
+        ReportError: the report is of another schema, or the new one cannot be written.
+    """
+    check_writable(directory)
+    info, before, findings, claims = recorded(run, root, warn)
+    after = rescored(before)
+    name = f"{info.id}-rescored-{secrets.token_hex(2)}"
+    info = info.model_copy(update={"id": name, "command": command})
+    finished = conclude(info, after, directory, findings, claims)
+    answers = sum(len(result.draws) for result in after)
+    return Rescored(finished, tuple(changes(before, after)), answers)
+
+
+def recorded(
+    run: str, root: Path, warn: Callable[[str], None] = lambda _: None
+) -> tuple[RunInfo, list[CaseResult], Sequence[InvariantResult], Claims]:
+    """What was recorded of a run, named by its id or by its report's directory.
+
+    Returns:
+        The run, its results, the identities that it checked on whole models, and its claims.
+
+    Raises:
+        StoreError: there is no such run, or its records cannot be used.
+        ReportError: the report is of another schema.
+    """
+    runs = runs_below(root)
+    folder = RunFolder(runs / run, warn=warn)
+    if run not in {"", ".", ".."} and "/" not in run and folder.directory.is_dir():
+        manifest = folder.manifest()
+        info = run_info(manifest, *folder.engines(), finished=None)
+        claims = Claims.read(manifest.gates, manifest.compare, manifest.rules)
+        return info, folder.results(), folder.findings(), claims
+    directory = Path(run)
+    if not is_file(directory / "report.json"):
+        known = sorted(path.name for path in runs.iterdir()) if runs.is_dir() else []
+        latest = f"the latest run is {known[-1]}" if known else "no run is recorded there"
+        raise StoreError(
+            f"{run}: is neither a run below {runs} nor the directory of a report; {latest}"
+        )
+    report = load_report(directory)
+    if not (directory / RECORDS).is_file():
+        raise StoreError(
+            f"{directory}: has no {RECORDS}, the recorded results that every run writes beside its "
+            f"report.json and that are scored again; to have it, run again: {report.run.command}"
+        )
+    results = list(recorded_results(directory))
+    return report.run, results, findings_of([report], results), claims_of([report], results)
+
+
+def changes_text(outcome: Rescored) -> Iterator[str]:
+    """What scoring again has changed, a line per case."""
+    if not outcome.changes:
+        yield f"nothing changed: {outcome.answers:,} answers are judged as before"
+    for each in outcome.changes:
+        yield (
+            f"{each.case}: {each.metric} {_shown(each.before)} -> {_shown(each.after)}, "
+            f"{each.verdicts} of {each.answers} answers judged otherwise"
+        )
+
+
+def _shown(mean: float | None) -> str:
+    return "none" if mean is None else f"{mean:.3f}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What scoring again did to one case: its primary metric's mean and the verdicts that differ.
+
+    A mean is None where the case was, or is, not complete.
+    """
+
+    case: str
+    metric: str
+    before: float | None
+    after: float | None
+    verdicts: int
+    answers: int
+
+
+def rescored(results: Sequence[CaseResult]) -> list[CaseResult]:
+    """The same results with new scores; what has no completions stays as it is.
+
+    Raises:
+        SpecError: a task cannot be loaded any more.
+        StoreError: a task has other samples than those that were answered.
+    """
+    again: dict[str, CaseResult] = {}
+    verdicts = Verdicts()  # none that was kept: scoring again is asking again
+    for result in results:  # a baseline comes before the cases that are compared with it
+        again[result.case.id] = _again(result, again, verdicts) if result.draws else result
+    return list(again.values())
+
+
+def changes(before: Sequence[CaseResult], after: Sequence[CaseResult]) -> Iterator[Change]:
+    """The cases that are judged otherwise, in order."""
+    for old, new in zip(before, after, strict=True):
+        verdicts = sum(
+            mine.score != theirs.score for mine, theirs in zip(old.draws, new.draws, strict=True)
+        )
+        change = Change(new.case.id, new.metric, _mean(old), _mean(new), verdicts, len(new.draws))
+        if verdicts or change.before != change.after or old.status != new.status:
+            yield change
+
+
+def _again(result: CaseResult, again: dict[str, CaseResult], verdicts: Verdicts) -> CaseResult:
+    task = _task(result)
+    case = PlannedCase(result.case, task, result.nodeid)
+    addresses = [
+        (Address(case.id, draw.sample, draw.draw), draw.prompt, draw.completion)
+        for draw in result.draws
+    ]
+    expected = [
+        (sample.id, draw)
+        for sample in task.samples
+        for draw in range(case.experiment.sampling.draws)
+    ]
+    if [(address.sample, address.draw) for address, _, _ in addresses] != expected:
+        raise StoreError(
+            f"{case.id}: its answers are to other samples than {task.name} has now; run it again"
+        )
+    baseline = again.get(result.baseline or "")
+    new = scored(case, addresses, baseline, result.intervention, verdicts, result.replies)
+    about_prompts = (each for each in result.warnings if each.startswith(BEGINNINGS))
+    new = replace(new, warnings=(*new.warnings, *about_prompts))
+    if task.version != result.task_version:
+        warning = (
+            f"prompted by version {result.task_version} of {task.name}, "
+            f"scored by version {task.version}"
+        )
+        new = replace(new, warnings=(*new.warnings, warning))
+    return replace(new, seconds=result.seconds)
+
+
+def _task(result: CaseResult) -> Task:
+    try:
+        experiment = result.case.experiment
+        return task_of(experiment.task, experiment.prompt)
+    except FieldError as error:
+        raise result.case.source.locate(error) from error
+    except TaskError as error:
+        raise result.case.source.locate(FieldError("task", str(error))) from error
+
+
+def _mean(result: CaseResult) -> float | None:
+    values = result.sample_metrics.get(result.metric, {})
+    if not values or result.status != "complete":
+        return None
+    return result.kind(result.metric).of(values.values())

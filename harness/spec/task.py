@@ -1,0 +1,122 @@
+"""The section `task` of a spec: a registered task, or prompts of one's own as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from harness import registry
+from harness.spec.registered import registered
+from harness.spec.settings import DatasetReference, Settings, SpecPath
+
+
+class RecordFields(Settings):
+    """What the fields of one's own records are called, where they have other names."""
+
+    prompt: str = "prompt"
+    """The field that holds what is asked, a text; prompt by default."""
+    messages: str = "messages"
+    """The field that holds what is asked as chat turns, a list of {role, content}; messages by
+    default. A record has this one or a prompt."""
+    answer: str = "answer"
+    """The field that holds the gold answer; answer by default."""
+    choices: str | Annotated[list[str], Field(min_length=2)] = "choices"
+    """The field that holds the answers to choose from, a list of texts; or a list of fields that
+    hold one each, such as [sentence_good, sentence_bad]. choices by default."""
+    id: str = "id"
+    """The field that names a record; id by default. Records without one are numbered from 0."""
+
+
+class ShotSettings(Settings):
+    """Worked examples in front of every prompt, other ones for each sample."""
+
+    n: PositiveInt
+    """How many examples are shown."""
+    path: SpecPath | None = None
+    """A file of records like the task's own, which the examples are drawn from; relative to the
+    folder of the spec. The task's other records when left out."""
+    seed: NonNegativeInt = 0
+    """The seed of the draw; 0 by default. A sample's examples depend on this and on its id."""
+    answer: str | None = None
+    """What an example answers: a Jinja template over its record, such as "{{ solution }}". Its gold
+    answer when left out."""
+
+
+class TaskSettings(Settings):
+    """What is asked: a registered task by its name, or one's own data by path or dataset."""
+
+    name: str | None = None
+    """The registered task whose samples are asked, such as micro_humaneval, micro_gsm8k, humaneval
+    or gsm8k; `titrate list tasks` has all. Left out where the data are one's own."""
+    limit: PositiveInt | None = None
+    """How many samples are used, the first ones in the task's order. All of them when left out."""
+    path: SpecPath | None = None
+    """A data file (.jsonl, .jsonl.gz, .csv or .parquet), relative to the folder of the spec. With a
+    name it is in that task's own format, which has its usual source when left out; without a name
+    its records are asked as they are (docs/own_tasks.md)."""
+    only: SpecPath | None = None
+    """A JSON file with a list of sample ids: only these samples are used, in this order; relative
+    to the folder of the spec. All samples when left out."""
+    dataset: DatasetReference | None = None
+    """A Hugging Face data set whose records are asked: its id, or a folder (./data). Left out where
+    there is a path."""
+    config: str | None = None
+    """The configuration of the data set. The only one, or its default, when left out."""
+    split: str | None = None
+    """The split of the data set. The only one when left out."""
+    label: (
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+/-]*$", max_length=100)] | None
+    ) = None
+    """What one's own data are called in tables, reports and sample ids. The name of the file, or
+    the data set's id, when left out."""
+    fields: RecordFields = RecordFields()
+    """What the fields of one's own records are called, where they are not prompt, answer, ..."""
+    answer: Annotated[str, registered(registry.answers)] | None = None
+    """How completions are held against the gold answers of one's own records: exact, number,
+    choice, regex, code or math. They are not scored when left out; name `metrics` then."""
+    pattern: str | None = None
+    """A regular expression whose last match in a completion is its answer: the first group, or all
+    of it. When left out, what counts of a completion is up to the kind of answer."""
+    shots: ShotSettings | None = None
+    """Worked examples in front of every prompt of one's own data. None when left out."""
+
+    @property
+    def title(self) -> str:
+        """What the task is called: its registered name, or that of one's own data."""
+        if self.name is not None:
+            return self.name
+        if self.label is not None:
+            return self.label
+        source = self.path or self.dataset or ""
+        return Path(source).name.partition(".")[0] if source.startswith("/") else source
+
+    @property
+    def own(self) -> bool:
+        """Whether the data are one's own: no registered task says how they are asked."""
+        return self.name is None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.name is None and (self.path is None) == (self.dataset is None):
+            given = "both are given" if self.path else "neither is given"
+            raise ValueError(
+                f"{given}: a task is a registered `name` (micro_gsm8k), or one's own data by `path`"
+                " (prompts.jsonl) or `dataset` (owner/name)"
+            )
+        kept = {"name", "limit", "path", "only"}
+        used = [each for each in type(self).model_fields if getattr(self, each) is not None]
+        for field in used:
+            default = type(self).model_fields[field].default
+            if self.name is not None and field not in kept and getattr(self, field) != default:
+                raise ValueError(
+                    f"{field} is for one's own data, and {self.name} knows its own; leave it out, "
+                    "or leave `name` out"
+                )
+        for field in ("config", "split"):
+            if getattr(self, field) is not None and self.dataset is None:
+                raise ValueError(f"{field} is of a `dataset`, and there is none; leave it out")
+        if self.pattern is not None and self.answer is None:
+            raise ValueError("pattern finds an answer to score, and no `answer` says how; add one")
+        return self

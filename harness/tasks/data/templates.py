@@ -1,0 +1,51 @@
+"""Jinja templates over records, in Jinja's sandbox: a text each, or one line of what is wrong.
+
+A name that a record lacks is an error, never an empty text. Blocks on a line of their own leave
+none (`trim_blocks`, `lstrip_blocks`), as in chat templates. A field whose name is no word is
+reached by `record["its name"]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from harness.errors import FieldError
+
+_SANDBOX = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    autoescape=False,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class RecordTemplate:
+    """A template, and the field of the spec that holds it."""
+
+    name: str
+    source: str
+    _compiled: Template = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Raise FieldError for what is no template."""
+        try:
+            object.__setattr__(self, "_compiled", _SANDBOX.from_string(self.source))
+        except TemplateError as error:
+            line = getattr(error, "lineno", None)
+            where = f" (line {line} of it)" if line and "\n" in self.source else ""
+            raise FieldError(self.name, f"is no template: {error}{where}") from None
+
+    def text(self, record: Mapping[str, Any], place: str) -> str:
+        """What it says of a record, which is at this place. Raises FieldError where it cannot."""
+        try:
+            return self._compiled.render({"record": record} | dict(record))
+        except Exception as error:  # whatever a user's expression raises on a user's value
+            why = str(error).removesuffix(".") or type(error).__name__
+            have = f"; the record has {', '.join(record)}" if "undefined" in why else ""
+            raise FieldError(self.name, f"{place}: {why}{have}") from None

@@ -1,0 +1,183 @@
+"""vLLM's own server, asked by `served`: the same tokens as in transformers, and the same scores."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from urllib.request import urlopen
+
+import pytest
+
+from harness.engines import open_engine
+from harness.engines.contract import Request, SamplingRules, Scoring, Stop
+from harness.engines.served.engine import ServedEngine
+from harness.errors import ModelError
+from harness.models.reference import locate
+from harness.spec import EngineSettings
+
+# Of the zoo's heads stock vLLM has kernels on a CPU for those of the oracle alone.
+MODEL = "zoo/oracle"
+KEY = "sk-loopback"
+LONGEST = 256
+TEXTS = (
+    "How many legs do 3 cats have?",
+    "def add(a, b):\n    return",
+    "Tom has 4 apples. He buys 5.",
+)
+_SERVER = "vllm.entrypoints.openai.api_server"
+#: Between two kernels in float32.
+CLOSE = 1e-4
+
+
+@pytest.fixture(scope="module")
+def url(vllm_installed, tmp_path_factory):
+    """The address of a server that runs for all tests here."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "TORCH_COMPILE_DISABLE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+    }
+    options = {
+        "model": locate(MODEL),
+        "served-model-name": MODEL,
+        "host": "127.0.0.1",
+        "port": port,
+        "dtype": "float32",
+        "max-model-len": LONGEST,
+        "max-num-seqs": 8,
+        "api-key": KEY,
+    }
+    arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    log = tmp_path_factory.mktemp("server") / "log"
+    with log.open("w") as output:
+        # `vllm serve` does not start in the build for CPUs.
+        server = subprocess.Popen(
+            [sys.executable, "-m", _SERVER, *arguments, "--enforce-eager"],
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", server, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for(address, server, log):
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        assert server.poll() is None, log.read_text()[-2000:]
+        try:
+            with urlopen(address):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(log.read_text()[-2000:])
+
+
+@pytest.fixture(scope="module")
+def engines(url):
+    """The engine on the server, and transformers on the same weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOOPBACK_KEY", KEY)
+        served = ServedEngine(MODEL, settings(url))
+    yield served, open_engine(MODEL, EngineSettings(dtype="float32"))
+    served.close()
+
+
+def settings(url, **fields):
+    return EngineSettings(name="served", base_url=url, api_key_env="LOOPBACK_KEY", **fields)
+
+
+def requests(engine, **fields):
+    given = {"max_new_tokens": 24, **fields}
+    return [
+        Request(tuple(engine.tokenizer(text)["input_ids"]), sample=text, **given) for text in TEXTS
+    ]
+
+
+def gap(own, theirs):
+    return max((abs(a - b) for a, b in zip(own, theirs, strict=True)), default=0.0)
+
+
+@pytest.mark.parametrize("strings", [(), ("\n",), (" ", "x")])
+def test_greedy_tokens_are_those_of_transformers(engines, strings):
+    served, local = engines
+    asked = requests(served, stop=Stop(strings=strings))
+    own, theirs = dict(served.generate(asked)), dict(local.generate(asked))
+    for position, completion in theirs.items():
+        assert own[position].tokens == completion.tokens
+        assert own[position].text == completion.text
+        assert own[position].finish_reason == completion.finish_reason
+        assert gap(own[position].log_probabilities, completion.log_probabilities) <= CLOSE
+
+
+def test_a_sequence_in_parts_is_the_sequence(engines):
+    served, _ = engines
+    whole = requests(served)[1]
+    ((_, once),) = served.generate([whole])
+    ((_, first),) = served.generate([Request(whole.prompt, 3)])
+    ((_, rest),) = served.generate([Request(whole.prompt, 3).after(first, 21)])
+    assert (*first.tokens, *rest.tokens) == once.tokens
+    assert rest.text == once.text
+
+
+def test_scores_are_those_of_transformers(engines):
+    served, local = engines
+    scorings = [
+        Scoring(request.prompt, (completion.tokens, (5, 6, 7), ()))
+        for request, (_, completion) in zip(
+            requests(local), sorted(local.generate(requests(local))), strict=True
+        )
+    ]
+    scorings.append(Scoring((), ((5, 6, 7),)))
+    own, theirs = dict(served.score(scorings)), dict(local.score(scorings))
+    for position, scored in theirs.items():
+        assert own[position].error is None
+        assert own[position].greedy == scored.greedy
+        pairs = zip(own[position].log_probabilities, scored.log_probabilities, strict=True)
+        assert all(gap(mine, other) <= CLOSE for mine, other in pairs)
+
+
+def test_draws_come_again_by_their_seeds(engines):
+    served, _ = engines
+    rules = SamplingRules(temperature=1.0, top_k=20)
+    asked = [each for seed in range(3) for each in requests(served, sampling=rules, seed=seed)]
+    first, again = dict(served.generate(asked)), dict(served.generate(asked))
+    assert first == again
+    assert len({completion.tokens for completion in first.values()}) > len(TEXTS)
+
+
+def test_what_does_not_fit_the_server_is_refused_here(engines):
+    served, _ = engines
+    ((_, completion),) = served.generate([Request((5,) * LONGEST, 4)])
+    assert f"leaves no room in the server's context of {LONGEST}" in completion.error
+
+
+def test_a_key_and_a_name_that_are_not_the_servers(url, monkeypatch):
+    monkeypatch.setenv("LOOPBACK_KEY", "sk-another")
+    with pytest.raises(ModelError, match="401: Unauthorized; correct the key in LOOPBACK_KEY"):
+        ServedEngine(MODEL, settings(url))
+    monkeypatch.setenv("LOOPBACK_KEY", KEY)
+    with pytest.raises(ModelError, match="does not serve zoo/moe, but zoo/oracle"):
+        ServedEngine("zoo/moe", settings(url))
+
+
+def test_text_is_the_same_text(url, engines, monkeypatch):
+    monkeypatch.setenv("LOOPBACK_KEY", KEY)
+    _, local = engines
+    text = ServedEngine(MODEL, settings(url, road="text"))
+    asked = requests(local)
+    own, theirs = dict(text.generate(asked)), dict(local.generate(asked))
+    text.close()
+    assert [own[at].text for at in range(3)] == [theirs[at].text for at in range(3)]

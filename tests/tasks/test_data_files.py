@@ -1,0 +1,86 @@
+import gzip
+
+import pytest
+
+from harness.errors import TaskError
+from harness.tasks.data_files import read_records
+
+GOOD = '{"question": "a\u2028b", "answer": "c", "extra": 1}'
+
+
+def test_plain_and_compressed_files_are_read_and_blank_lines_skipped(tmp_path):
+    plain, packed = tmp_path / "a.jsonl", tmp_path / "a.jsonl.gz"
+    plain.write_text(f"{GOOD}\n\n{GOOD}\n")
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    for file in (plain, packed):
+        records = read_records(file, ("question", "answer"))
+        assert [record["question"] for record in records] == ["a\u2028b"] * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"a\.jsonl: holds no record; expected .* with question, answer"),
+        (f"{GOOD}\n{{", r"a\.jsonl:2: is not JSON"),
+        ("[1]", r"a\.jsonl:1: is not a JSON object"),
+        ('{"question": "q"}', r"a\.jsonl:1: no text in answer \(found question\)"),
+        ('{"question": 1, "answer": null}', r"a\.jsonl:1: no text in question, answer"),
+        ("{}", r"found no field"),
+        (f"{GOOD}\n{'[' * 100_000}", r"a\.jsonl:2: is not JSON \(it is nested too deep\)"),
+        (
+            f'{GOOD}\n{{"question": "a\\ud83d", "answer": "b"}}',
+            r"a\.jsonl:2: is not JSON \('\\ud83d' is half of a surrogate pair and no character\)",
+        ),
+    ],
+)
+def test_a_wrong_file_says_where_and_what(tmp_path, content, message):
+    file = tmp_path / "a.jsonl"
+    file.write_text(content)
+    with pytest.raises(TaskError, match=message):
+        read_records(file, ("question", "answer"))
+
+
+def test_unreadable_files_are_named(tmp_path):
+    binary = tmp_path / "b.jsonl"
+    binary.write_bytes(b"\xff\xfe")
+    for file in (tmp_path / "missing.jsonl", binary, tmp_path):
+        with pytest.raises(TaskError, match=r"cannot be read \((?!\[Errno)"):
+            read_records(file, ("question",))
+
+
+def test_a_mark_of_the_byte_order_and_whole_surrogate_pairs_are_read(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"question": "\\ud83d\\ude00"}\r\n')
+    assert read_records(file, ("question",)) == [{"question": "\U0001f600"}]
+
+
+def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    file = tmp_path / "a.jsonl.gz"
+    file.write_bytes(gzip.compress(b" " * (3 << 20)))
+    monkeypatch.setattr("harness.files.given.content.__defaults__", (1 << 20,))
+    monkeypatch.setattr("harness.files.given.text.__defaults__", (1 << 20,))
+    with pytest.raises(TaskError, match=r"cannot be read \(unpacks to more than 1 MiB\)"):
+        read_records(file, ("question",))
+
+
+def test_parquet_files_hold_the_same_records(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"question": ["q", "r"], "answer": ["a", None]}), file)
+    with pytest.raises(TaskError, match=r"a\.parquet row 2: no text in answer"):
+        read_records(file, ("question", "answer"))
+    assert [record["question"] for record in read_records(file, ("question",))] == ["q", "r"]
+
+
+def test_a_file_that_only_claims_to_be_parquet_is_refused(tmp_path):
+    file = tmp_path / "a.parquet"
+    file.write_text(GOOD)
+    with pytest.raises(TaskError, match=r"a\.parquet: cannot be read \(.*expected a Parquet file"):
+        read_records(file, ("question",))
+
+
+def test_parquet_without_its_library_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.tasks.data_files.find_spec", lambda _: None)
+    with pytest.raises(TaskError, match=r"pip install 'pytest-titrate\[parquet\]'"):
+        read_records(tmp_path / "a.parquet", ("question",))
