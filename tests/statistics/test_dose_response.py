@@ -1,4 +1,4 @@
-"""Doses of known curves, refusals in a sentence, identities, and coverage (tables: simulated_doses)."""
+"""Doses of known curves, refusals in a sentence, identities, and coverage (simulated_doses)."""
 
 from __future__ import annotations
 
@@ -59,25 +59,26 @@ def test_the_interval_holds_the_doses_that_a_t_test_does_not_tell_from_half():
     assert (found.low, found.high) == pytest.approx((accepted[0], accepted[-1]), abs=0.01)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 100), min_size=5, max_size=5), st.sampled_from([SCORE, LOSS]))
 def test_a_mirrored_metric_has_the_same_doses(rights, kind):
     curve = exact(*rights, kind=kind)
     other = "lower" if kind.good == "higher" else "higher"
     mirrored = Curve(DOSES, 1 - curve.values, replace(kind, good=other))
     for ask in (Curve.effective_dose, Curve.benchmark, Curve.levels):
-        assert told(ask, curve) == told(ask, mirrored)
+        own, other_way = told(ask, curve), told(ask, mirrored)
+        assert own == (other_way if isinstance(other_way, str) else pytest.approx(other_way))
     assert curve.levels().noel in DOSES
 
 
 def told(ask, curve):
     try:
-        return pytest.approx([math.inf if x is None else x for x in ask(curve)], rel=1e-6)
+        return [math.inf if dose is None else dose for dose in ask(curve)]
     except NoDose as reason:
         return str(reason).replace("rises", "moves").replace("falls", "moves")
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_bounds_lie_on_their_side(seed):
     rng = np.random.default_rng(seed)
