@@ -155,6 +155,8 @@ def _row(before: SavedRun, after: SavedRun, case: CaseReport, metric: str) -> Co
         if metric not in run.values.get(each.id, {}):
             names = run.values.get(each.id, {})
             raise ReportError(f"no metric {metric} in {run.name};{suggestion(metric, names)}")
+    if theirs.contents.get(metric) not in (None, case.contents.get(metric)):
+        raise ReportError(f"{metric} was counted by other settings or files in {before.name}")
     own, other = after.values[case.id][metric], before.values[case.id][metric]
     sizes = len(other), len(own)
     shared = [sample for sample in own if sample in other]
@@ -206,7 +208,7 @@ def _differences(
     settings = Counter[str]()
     for theirs, own in shared:
         left, right = dict(_flat(theirs.settings)), dict(_flat(own.settings))
-        for field in sorted(left.keys() | right.keys()):
+        for field in sorted((left.keys() | right.keys()) - {"metrics"}):  # `_row` minds them
             if left.get(field) != right.get(field):
                 settings[f"{field}: {left.get(field)} -> {right.get(field)}"] += 1
     yield from _counted(settings)

@@ -23,7 +23,7 @@ from harness.report.labels import label, short_names
 from harness.spec.gates import Monotone
 from harness.statistics.intervals import CONFIDENCE
 from harness.statistics.paired import paired_interval
-from harness.store.results import CaseResult
+from harness.store.results import CaseResult, compared
 
 Turn = tuple[CaseResult, CaseResult, float, float]
 
@@ -65,7 +65,8 @@ def _turns(curve: Sequence[CaseResult], claim: Monotone) -> tuple[list[Turn], li
     rises, falls, widest = [], [], 0.0
     for low, high in pairs:
         metric = claim.metric or high.metric
-        before, after = values_of(low, metric), values_of(high, metric)
+        values_of(low, metric), values_of(high, metric)  # measured in both, or undecided
+        after, before = compared(high, low, metric)
         if len(after) < fewest:
             raise Undecided(f"{len(after)} samples; at least {fewest} could show a turn")
         least, most = paired_interval(after, before, confidence, high.kind(metric))

@@ -78,6 +78,11 @@ def _interval(claim: NoWorse, case: CaseResult, saved: SavedRun) -> tuple[float,
     other = saved.values.get(own_id, {}).get(metric)
     if other is None:
         raise Undecided(f"{saved.name} has no {metric} of {own_id}")
+    if theirs.contents.get(metric) not in (None, case.contents.get(metric)):
+        raise Undecided(f"{saved.name} counted {metric} by other settings or files")
+    if metric in case.contents:  # a sample that failed in one of the runs is left out of both
+        shared = own.keys() & other.keys()
+        own, other = ({sample: side[sample] for sample in sorted(shared)} for side in (own, other))
     try:
         low, high = paired_interval(own, other, 1 - 2 * claim.alpha, kind)
     except ReportError as error:

@@ -18,7 +18,19 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="a run's id, or the directory of a report that has its records.jsonl",
     )
-    add_to_argparse(parser, "report")
+    parser.add_argument(
+        "--spec",
+        type=Path,
+        metavar="FILE",
+        help="count the metrics, and judge the gates, that this spec asks for now",
+    )
+    add_to_argparse(
+        parser,
+        "report",
+        "unsafe_code",
+        unsafe_code="run code that cannot be isolated with your own rights: answers, and functions "
+        "that are metrics",
+    )
     parser.set_defaults(run=run)
 
 
@@ -32,7 +44,15 @@ def run(parsed: argparse.Namespace) -> int:
 
     directory = parsed.report or default_directory(Path.cwd(), datetime.now(UTC))
     warn = partial(print, "titrate:", file=sys.stderr)
-    outcome = rescore(parsed.which, Path.cwd(), directory, parsed.command, warn)
+    outcome = rescore(
+        parsed.which,
+        Path.cwd(),
+        directory,
+        parsed.command,
+        warn,
+        spec=parsed.spec,
+        unsafe_code=parsed.unsafe_code,
+    )
     finished = outcome.finished
     print(table(finished.report))
     for line in [*changes_text(outcome), *finished.problems]:

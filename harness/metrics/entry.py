@@ -52,7 +52,7 @@ class Seen:
     """What a metric sees of a sample: what was asked, and what came of it.
 
     Args:
-        sample: Its id.
+        id: The sample's id.
         record: Its record, as the task's data has it.
         prompt: Its prompt as the model reads it, special tokens included.
         answers: Its completions, draw by draw; none yet for a metric that asks early.
@@ -60,7 +60,7 @@ class Seen:
             to nothing has an `error`.
     """
 
-    sample: str
+    id: str
     record: Mapping[str, Any]
     prompt: str
     answers: tuple[Answer, ...] = ()

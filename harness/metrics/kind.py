@@ -74,11 +74,11 @@ class MetricKind:
         Raises FieldError for a file that cannot be read.
         """
         said = settings.model_dump(mode="json", exclude={"name", "good"})
-        files = list(self.files(settings))
-        # A path is where a file lies on this machine: what it holds is what counts.
-        said = {field: value for field, value in said.items() if value not in files}
-        read = [hashlib.sha256(_bytes(file)).hexdigest() for file in files]
-        text = json.dumps([self.version, said, read], sort_keys=True)
+        text = json.dumps([self.version, said], sort_keys=True)
+        for file in self.files(settings):
+            # A path is where a file lies on this machine: what it holds is what counts.
+            held = hashlib.sha256(_bytes(file)).hexdigest()
+            text = text.replace(json.dumps(file)[1:-1], held)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -214,12 +214,16 @@ def _agreement(result: CaseResult, baseline: CaseResult) -> Agreement | None:
     reference = {(draw.sample, draw.draw): draw.completion.tokens for draw in baseline.draws}
     tokens: dict[str, list[int]] = defaultdict(list)
     identical: dict[str, bool] = {}
+    equal = drawn = 0
     for draw in result.draws:
         expected = reference.get((draw.sample, draw.draw))
         if draw.agreement is None or expected is None:
             return None
         tokens[draw.sample].append(draw.agreement)
         same = draw.completion.tokens == expected
+        equal += draw.agreement
+        # The first departure, where neither is over before it, was drawn after equal tokens, too.
+        drawn += min(draw.agreement + 1, len(draw.completion.tokens), len(expected))
         identical[draw.sample] = identical.get(draw.sample, True) and same
     if not tokens:
         return None
@@ -230,4 +234,5 @@ def _agreement(result: CaseResult, baseline: CaseResult) -> Agreement | None:
         ci_low=None if low is None else max(low, 0.0),
         ci_high=high,
         identical=fmean(identical.values()),
+        coupled=equal / drawn if drawn else None,
     )

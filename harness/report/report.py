@@ -23,7 +23,7 @@ from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import metric_of
 from harness.report.run_info import RunInfo, Section
 from harness.spec.gates import Claim
-from harness.spec.metric import MetricSettings, items_of
+from harness.spec.metric import MetricSettings, items_of, section_of
 from harness.statistics.estimates import Metric, Versus
 from harness.store.results import UNDECIDED, CaseStatus, GateResult
 
@@ -56,6 +56,9 @@ class Agreement(Section):
     """Upper bound, or null together with `ci_low`."""
     identical: float = Field(ge=0, le=1)
     """Share of samples all of whose draws equal the baseline's, token for token."""
+    coupled: float | None = Field(default=None, ge=0, le=1)
+    """Share of equal tokens among those that were drawn after equal ones: draws share their noise.
+    null where none was, and in reports of earlier versions."""
 
 
 class RouterUsage(Section):
@@ -137,6 +140,11 @@ class CaseReport(Section):
     def kind(self, metric: str) -> MetricEntry:
         """What one of its metrics is: which way is better, how its values become one number."""
         return metric_of(self.measure, metric, self._asked_metrics)
+
+    @property
+    def asked_metrics(self) -> list[str]:
+        """The names of those that its spec has added, in its order."""
+        return [section_of(item).called for item in self._asked_metrics]
 
     @cached_property
     def _asked_metrics(self) -> list[str | MetricSettings]:
@@ -351,6 +359,7 @@ _FIXED = (
     "agreement.ci_low",
     "agreement.ci_high",
     "agreement.identical",
+    "agreement.coupled",
     "tokens",
     "seconds",
     "warnings",

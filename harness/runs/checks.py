@@ -147,13 +147,7 @@ def check_metric(case: PlannedCase) -> None:
         raise FieldError(
             "metrics",
             f"missing: {case.task.name} has no answers to score, so that a metric of completions "
-            "is needed, such as metrics: [median_tokens]",
-        )
-    if not case.metric:
-        raise FieldError(
-            "task",
-            f"{case.task.name} has no answers to score, and no metric is named, so that nothing "
-            "would be measured; add task.answer, or metrics: [median_tokens]",
+            "is needed, such as metrics: [median_tokens]; or say by task.answer how to score them",
         )
     chosen = case.experiment.metric
     if chosen is not None and chosen not in (names := case.metrics):

@@ -29,6 +29,9 @@ from harness.tasks.conversations import render
 from harness.tasks.pairs.aligned import AlignedPair
 from harness.tasks.pairs.pair import pair_key
 
+#: Metrics that are counted of every task's completions.
+ALWAYS = ("cut",)
+
 
 @dataclass(frozen=True, eq=False)
 class PlannedCase:
@@ -62,9 +65,8 @@ class PlannedCase:
         """
         if self.experiment.metric is not None:
             return self.experiment.metric
-        listed = self.counted
-        if listed and self.experiment.metrics:
-            return listed[0].name
+        for first in () if self.measure.reads else self.experiment.metrics:
+            return section_of(first).called
         return self.measure.entries()[0].name if self.measure.reads else self.task.metric
 
     @property
@@ -80,9 +82,12 @@ class PlannedCase:
 
     @property
     def items(self) -> dict[str, str | MetricSettings]:
-        """The items of `metrics:` by the names of their metrics, and a registered `metric:`."""
+        """What is counted of completions by the names of the metrics: what is of every one, the
+        items of `metrics:`, and a registered `metric:`.
+        """
         experiment = self.experiment
-        items = {section_of(item).called: item for item in experiment.metrics}
+        items: dict[str, str | MetricSettings] = dict(zip(ALWAYS, ALWAYS, strict=True))
+        items |= {section_of(item).called: item for item in experiment.metrics}
         chosen = experiment.metric
         if chosen is not None and chosen in registry.metrics and not needs_of(chosen):
             items.setdefault(chosen, chosen)
@@ -318,7 +323,7 @@ def _request(
 ) -> Request:
     """One request. Greedy decoding has no randomness, so that its seed and draw are 0."""
     experiment = case.experiment
-    sampling = SamplingRules(**experiment.sampling.rules)
+    sampling = SamplingRules(tried=case.case.tried, **experiment.sampling.rules)
     return Request(
         prompt=prompt,
         max_new_tokens=experiment.sampling.max_new_tokens,

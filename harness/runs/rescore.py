@@ -9,16 +9,18 @@ from pathlib import Path
 
 from harness.claims.claims import Claims
 from harness.claims.earlier import claims_of, findings_of
-from harness.errors import FieldError, StoreError, TaskError
+from harness.errors import FieldError, SandboxError, StoreError, TaskError
 from harness.files.given import is_file
 from harness.report.load import load_report
 from harness.report.run_info import RunInfo
 from harness.report.write import RECORDS, check_writable, recorded_results
 from harness.resolve.tasks import task_of
+from harness.runs.checks import check_metric, check_metrics
 from harness.runs.conclude import Finished, conclude, run_info
 from harness.runs.generated import scored
 from harness.runs.plan import Address, PlannedCase
 from harness.runs.prompt_warnings import BEGINNINGS
+from harness.spec import Case, load
 from harness.store.folder import RunFolder, runs_below
 from harness.store.results import CaseResult, InvariantResult
 from harness.store.verdicts import Verdicts
@@ -40,6 +42,9 @@ def rescore(
     directory: Path,
     command: str,
     warn: Callable[[str], None] = lambda _: None,
+    *,
+    spec: Path | None = None,
+    unsafe_code: bool = False,
 ) -> Rescored:
     """Score a run again and write its report to `directory`.
 
@@ -50,14 +55,18 @@ def rescore(
         command: What the new report says that it was made by; when and with which model the
             completions were made stays.
         warn: Told in one line of records that had to be skipped.
+        spec: Whose metrics and gates take the place of those of the run.
+        unsafe_code: Whether code that is not isolated may be run.
 
     Raises:
+        SpecError: a task cannot be loaded any more, or a metric cannot be counted.
         StoreError: there is no such run, or its records cannot be used.
         ReportError: the report is of another schema, or the new one cannot be written.
     """
     check_writable(directory)
     info, before, findings, claims = recorded(run, root, warn)
-    after = rescored(before)
+    asked = before if spec is None else _asked_by(spec, before)
+    after = rescored(asked, unsafe_code=unsafe_code, as_recorded=spec is None)
     name = f"{info.id}-rescored-{secrets.token_hex(2)}"
     info = info.model_copy(update={"id": name, "command": command})
     finished = conclude(info, after, directory, findings, claims)
@@ -131,17 +140,50 @@ class Change:
     answers: int
 
 
-def rescored(results: Sequence[CaseResult]) -> list[CaseResult]:
+def _asked_by(spec: Path, results: Sequence[CaseResult]) -> list[CaseResult]:
+    """The results as if their experiments had asked for the metrics and gates of a spec."""
+    experiment, source = load(spec)
+    names = list(dict.fromkeys(result.case.experiment.name for result in results))
+    if len(names) > 1 and experiment.name not in names:
+        raise StoreError(
+            f"{spec}: is of {experiment.name}, and the run has {', '.join(names)}; give the spec "
+            "of one of these"
+        )
+    wanted = {"metrics": experiment.metrics, "metric": experiment.metric, "gates": experiment.gates}
+
+    def asking(case: Case) -> Case:
+        baseline = None if case.baseline is None else asking(case.baseline)
+        changed = case.experiment.model_copy(update=wanted)
+        return replace(case, experiment=changed, source=source, baseline=baseline)
+
+    return [
+        replace(result, case=asking(result.case))
+        if len(names) == 1 or result.case.experiment.name == experiment.name
+        else result
+        for result in results
+    ]
+
+
+def rescored(
+    results: Sequence[CaseResult], *, unsafe_code: bool = False, as_recorded: bool = True
+) -> list[CaseResult]:
     """The same results with new scores; what has no completions stays as it is.
 
+    Where a run is scored `as_recorded`, its primary metric stays what it was.
+
     Raises:
-        SpecError: a task cannot be loaded any more.
+        SpecError: a task cannot be loaded any more, or a metric cannot be counted.
         StoreError: a task has other samples than those that were answered.
     """
     again: dict[str, CaseResult] = {}
     verdicts = Verdicts()  # none that was kept: scoring again is asking again
     for result in results:  # a baseline comes before the cases that are compared with it
-        again[result.case.id] = _again(result, again, verdicts) if result.draws else result
+        new = result
+        if result.draws:
+            new = _again(result, again, verdicts, unsafe_code=unsafe_code)
+            if as_recorded and result.metric in new.sample_metrics:
+                new = replace(new, metric=result.metric)
+        again[result.case.id] = new
     return list(again.values())
 
 
@@ -151,14 +193,22 @@ def changes(before: Sequence[CaseResult], after: Sequence[CaseResult]) -> Iterat
         verdicts = sum(
             mine.score != theirs.score for mine, theirs in zip(old.draws, new.draws, strict=True)
         )
-        change = Change(new.case.id, new.metric, _mean(old), _mean(new), verdicts, len(new.draws))
+        mean = _mean(old) if new.metric == old.metric else None
+        change = Change(new.case.id, new.metric, mean, _mean(new), verdicts, len(new.draws))
         if verdicts or change.before != change.after or old.status != new.status:
             yield change
 
 
-def _again(result: CaseResult, again: dict[str, CaseResult], verdicts: Verdicts) -> CaseResult:
-    task = _task(result)
-    case = PlannedCase(result.case, task, result.nodeid)
+def _again(
+    result: CaseResult,
+    again: dict[str, CaseResult],
+    verdicts: Verdicts,
+    *,
+    unsafe_code: bool,
+) -> CaseResult:
+    task = _task(result, unsafe_code=unsafe_code)
+    case = PlannedCase(result.case, task, result.nodeid, unsafe_code)
+    _check_metrics(case, result)
     addresses = [
         (Address(case.id, draw.sample, draw.draw), draw.prompt, draw.completion)
         for draw in result.draws
@@ -185,13 +235,36 @@ def _again(result: CaseResult, again: dict[str, CaseResult], verdicts: Verdicts)
     return replace(new, seconds=result.seconds)
 
 
-def _task(result: CaseResult) -> Task:
+def _check_metrics(case: PlannedCase, result: CaseResult) -> None:
+    """Raise `SpecError` for what cannot be counted: also where a model would have to be asked."""
+    try:
+        check_metrics(case)
+        check_metric(case)
+        _check_told(case, result)
+    except FieldError as error:
+        raise case.case.source.locate(error) from error
+
+
+def _check_told(case: PlannedCase, result: CaseResult) -> None:
+    """Raise `FieldError` for a metric that asks models, and was told nothing in the run."""
+    for entry in case.counted:
+        known = result.contents.get(entry.name)
+        told = entry.name in result.replies and known in (None, case.contents[entry.name])
+        if entry.asks is not None and not told:
+            raise FieldError(
+                "metrics",
+                f"{entry.name} asks a model, which scoring again does not; run the spec, whose "
+                "completions are in the store",
+            )
+
+
+def _task(result: CaseResult, *, unsafe_code: bool) -> Task:
     try:
         experiment = result.case.experiment
-        return task_of(experiment.task, experiment.prompt)
+        return task_of(experiment.task, experiment.prompt, unsafe_code=unsafe_code)
     except FieldError as error:
         raise result.case.source.locate(error) from error
-    except TaskError as error:
+    except (TaskError, SandboxError) as error:
         raise result.case.source.locate(FieldError("task", str(error))) from error
 
 

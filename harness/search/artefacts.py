@@ -92,7 +92,7 @@ def counts_of(study: optuna.Study) -> dict[str, int]:
 
 
 def best_document(
-    trial: optuna.trial.FrozenTrial, configuration: Mapping[str, JsonValue], again: float
+    trial: optuna.trial.FrozenTrial, configuration: Mapping[str, JsonValue], again: float | None
 ) -> dict[str, Any]:
     """The best trial, and its value when its samples were made anew."""
     return {

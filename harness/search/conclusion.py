@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import optuna
@@ -123,7 +122,7 @@ def conclude_search(
     write_json(folder / "config.json", _config(ready, manifest))
     write_json(
         folder / "best.json",
-        best_document(best, searched.configuration, fmean(_values(again, ready.metric).values())),
+        best_document(best, searched.configuration, _value(again, ready.metric)),
     )
     write_json(folder / "results.json", _results(ready, study, finished, compared, late))
     write_study(study, storage, folder, ready.metric)
@@ -157,8 +156,8 @@ def _findings(
     values = [trial.value for trial in complete if trial.value is not None]
     most = study.direction == StudyDirection.MAXIMIZE
     extreme = max(values) if most else min(values)
-    found = _values(again, ready.metric)
-    mean = fmean(found.values()) if found else None
+    found = again.sample_metrics.get(ready.metric, {})
+    mean = _value(again, ready.metric)
     return [
         InvariantResult(SPLITS_ARE_DISJOINT, name, holds=True, detail=ready.splits.check()),
         InvariantResult(
@@ -188,8 +187,10 @@ def _allowed(determinism: Mapping[str, str], samples: int) -> float:
     return 1e-12 if exact else 2 / max(samples, 1) ** 0.5
 
 
-def _values(result: CaseResult, metric: str) -> Mapping[str, float]:
-    return result.numbers(metric)
+def _value(result: CaseResult, metric: str) -> float | None:
+    """The number of a metric over all samples; None where no sample has a value."""
+    values = result.sample_metrics.get(metric, {})
+    return result.kind(metric).of(values.values()) if values else None
 
 
 def _earlier_looks(study: optuna.Study, trial: int) -> list[str]:

@@ -22,7 +22,7 @@ from harness.spec import Experiment, expand, load
 from harness.spec.layers import get
 from harness.statistics.estimates import Versus
 from harness.statistics.paired import corrected, paired
-from harness.store.results import CaseResult
+from harness.store.results import CaseResult, compared
 
 BEST_SPEC, TEST_IDS = "best.yaml", "test.json"
 
@@ -101,8 +101,8 @@ def comparisons(results: Sequence[CaseResult], metric: str) -> list[FinalCompari
         ),
     }
     there = {name: other for name, other in others.items() if other is not None}
-    own = best.sample_metrics[metric]
-    family = corrected([paired(own, other.sample_metrics[metric]) for other in there.values()])
+    kind = best.kind(metric)
+    family = corrected([paired(*compared(best, other, metric), kind) for other in there.values()])
     return [
         FinalComparison(name, other.case.id, versus)
         for (name, other), versus in zip(there.items(), family, strict=True)

@@ -13,6 +13,8 @@ from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.models.content import content_hash
 from harness.models.loading import load_config, local_files
 from harness.resolve.tasks import task_of
+from harness.runs.checks import check_metrics
+from harness.runs.plan import PlannedCase
 from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.runs.prompt_warnings import moment_warnings
 from harness.runs.requirements import unmet
@@ -21,11 +23,11 @@ from harness.search.splits import Splits, split
 from harness.search.study import default_storage, pruner_of, sampler_for
 from harness.search.training import PairSet, check_train, joined, pair_sets
 from harness.search.treatment import treatment, with_pairs
-from harness.spec import Experiment, SpecSource, load
+from harness.spec import Case, Experiment, SpecSource, load
 from harness.spec.measure import measure_named
 from harness.spec.search import SearchSettings, SplitSettings
 from harness.spec.suggestion import suggestion
-from harness.tasks.base import Score, Task
+from harness.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _set_up(experiment: Experiment, source: SpecSource, root: Path, *, unsafe_co
     space.check()
     task = task_of(whole, experiment.prompt, unsafe_code=unsafe_code)
     _check_styles(space, task)
-    metric = _metric(settings.metric or experiment.metric or task.metric, task)
+    metric, content = _metric(settings, experiment, source, task, unsafe_code=unsafe_code)
     trained = pair_sets(space)
     splits = split(task, joined(trained), sizes, settings.seed)
     study = experiment.name if limit is None else f"{experiment.name}-limit{limit}"
@@ -119,7 +121,7 @@ def _set_up(experiment: Experiment, source: SpecSource, root: Path, *, unsafe_co
         metric,
         study,
         settings.storage or default_storage(root, study),
-        _identity(space, settings, splits, trained, metric),
+        _identity(space, settings, splits, trained, metric) | content,
         (*_warnings(space), *moment_warnings(experiment, task, tokenizer_of(experiment.model))),
     )
 
@@ -162,15 +164,33 @@ def _capped(sizes: SplitSettings, limit: int | None) -> SplitSettings:
     return sizes.model_copy(update=capped)
 
 
-def _metric(metric: str, task: Task) -> str:
-    names = list(task.metrics([Score(correct=False, parsed=False)]))
+def _metric(
+    settings: SearchSettings,
+    experiment: Experiment,
+    source: SpecSource,
+    task: Task,
+    *,
+    unsafe_code: bool,
+) -> tuple[str, dict[str, JsonValue]]:
+    """The metric that is searched by, and what its values depend on beside the task's."""
+    case = PlannedCase(
+        Case(experiment.name, experiment, {}, None, source), task, unsafe_code=unsafe_code
+    )
+    check_metrics(case)
+    metric, names = settings.metric or case.metric, case.metrics
     if metric not in names:
         raise FieldError(
             "search.metric",
             f"{task.name} has no metric {metric!r};{suggestion(metric, names)} it has "
             f"{', '.join(names)}",
         )
-    return metric
+    for entry in case.counted:
+        if entry.asks is not None and entry.asks.engines:
+            raise FieldError(
+                "metrics", f"{entry.name} asks another engine, and a search has one; leave it out"
+            )
+    known = case.contents.get(metric)
+    return metric, {} if known is None else {"search.metric content": known}
 
 
 def _identity(

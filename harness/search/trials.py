@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 
 import optuna
 from optuna.trial import TrialState
+from pydantic import JsonValue
 
 from harness.errors import TitrateError
 from harness.resolve.resolver import check_intervention
@@ -36,7 +36,7 @@ class _Running:
 
     trial: optuna.Trial
     experiment: Experiment
-    values: list[float] = field(default_factory=list)
+    values: list[JsonValue] = field(default_factory=list)
 
     @property
     def worker(self) -> str | None:
@@ -147,8 +147,11 @@ def _ends(
     if result.status != "complete":
         _fail(study, each.trial, result.error or result.status)
         return True
-    each.values += result.numbers(metric).values()
-    value = fmean(each.values)
+    each.values += result.sample_metrics.get(metric, {}).values()
+    if not each.values:
+        _fail(study, each.trial, f"{metric} failed for every sample so far")
+        return True
+    value = result.kind(metric).of(each.values)
     if step not in known.intermediate_values:  # a dead worker's report stands
         each.trial.report(value, step)
     if last:

@@ -32,14 +32,21 @@ def _model(text: str, folder: Path) -> str:
 
 def _pairs(text: str, folder: Path) -> str:
     """What ends like a file or holds a slash is one: `x.jsonl`, `sub/x.jsonl`; the rest, names."""
-    if "/" in text or text.endswith((".jsonl", ".jsonl.gz", ".parquet")):
+    if "/" in text or text.endswith((".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet")):
         return _path(text, folder)
     return _model(text, folder)
+
+
+def _function(text: str, folder: Path) -> str:
+    """`FILE.py:NAME`, whose file is a path."""
+    file, colon, name = text.rpartition(":")
+    return f"{_path(file, folder)}{colon}{name}" if colon else text
 
 
 SpecPath = Annotated[str, Resolved(_path)]
 ModelReference = Annotated[str, Field(min_length=1), Resolved(_model)]
 DatasetReference = Annotated[str, Field(min_length=1), Resolved(_model)]
+FunctionReference = Annotated[str, Resolved(_function)]
 PairsReference = Annotated[str, Field(min_length=1), Resolved(_pairs)]
 
 

@@ -150,7 +150,7 @@ def test_a_rule_of_a_metric_that_nothing_measures_is_refused_before_the_run():
         check_rule_metrics(sweep(), ["pass@1: worse", "pass@3: worse"])
     assert str(caught.value) == (
         "--titrate-compare-fail 'pass@3: worse': no metric 'pass@3'; did you mean pass@1? the "
-        "selected cases measure pass@1, parsed, tool_call"
+        "selected cases measure pass@1, parsed, tool_call, cut"
     )
 
 

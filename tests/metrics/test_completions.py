@@ -45,7 +45,13 @@ def test_they_are_counted_judged_shown_and_compared(spec, tmp_path):
     assert all(gate["holds"] for gate in written["gates"])
     *_, masked = written["cases"]
     assert masked["metric"] == "median_tokens"
-    assert list(masked["metrics"]) == ["exact_match", "parsed", "tool_call", *reversed(ADDED)]
+    assert list(masked["metrics"]) == [
+        "exact_match",
+        "parsed",
+        "tool_call",
+        "cut",
+        *reversed(ADDED),
+    ]
     assert {masked["metrics"][name]["method"] for name in ADDED} == {"bootstrap"}
     for name in ADDED:
         assert masked["versus_baseline"][name]["test"] == "paired_bootstrap"

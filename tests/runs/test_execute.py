@@ -150,7 +150,7 @@ def test_pass_at_k_comes_from_all_draws(loaded):
     sampling = {"temperature": 3.0, "draws": 6, "max_new_tokens": 40}
     (case,) = cases(intervention=None, sampling=sampling)
     result = start(loaded, [case]).result(case)
-    assert set(result.sample_metrics) == {"pass@1", "pass@5", "parsed", "tool_call"}
+    assert set(result.sample_metrics) == {"pass@1", "pass@5", "parsed", "tool_call", "cut"}
     texts = set()
     for sample in case.task.by_id:
         draws = [draw for draw in result.draws if draw.sample == sample]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import torch
 
@@ -11,10 +13,8 @@ from harness.engines.transformers.residents import Resident
 
 # Tokens of one pass: bounds its activations whatever the prompts' lengths.
 _PASS_TOKENS = 8192
-# A pass is cut where its longest prompt would be this much longer than its shortest one, once it
-# has enough rows: measured on zoo/moe, whose prompts differ by a factor of two.
-_PASS_SPREAD = 1.2
-_PASS_ROWS = 16
+# What a pass costs beyond its tokens, in tokens; padding costs what tokens cost.
+_PASS_COST = 128
 # Width of a pass where every pass has the same shape.
 _STRICT_WIDTH = 64
 
@@ -66,17 +66,23 @@ def _read(passes: Passes, sequences: list[Resident], *, strict: bool) -> torch.T
 
 
 def _of_similar_width(sequences: Sequence[Resident]) -> Iterator[list[Resident]]:
-    """Neighbours whose prompts are read in one pass: enough of them, of similar length.
-
-    A pass over few rows costs almost as much as one over more, padding costs what tokens cost.
-    """
-    part: list[Resident] = []
-    for sequence in sequences:
-        width = max(missing(other) for other in [*part, sequence])
-        too_wide = len(part) >= _PASS_ROWS and width > _PASS_SPREAD * missing(part[0])
-        if part and (too_wide or width * (len(part) + 1) > _PASS_TOKENS):
-            yield part
-            part = []
-        part.append(sequence)
-    if part:
-        yield part
+    """Neighbours that are read in one pass each: the cheapest split, padding and passes counted."""
+    widths = [missing(sequence) for sequence in sequences]
+    # The least cost of the first `end` sequences, and where their last pass begins.
+    least, begins = [0.0], [0]
+    for end in range(1, len(widths) + 1):
+        found = (math.inf, end - 1)
+        width = 0
+        for begin in range(end - 1, -1, -1):
+            width = max(width, widths[begin])
+            tokens = width * (end - begin)
+            if tokens > _PASS_TOKENS and begin < end - 1:
+                break
+            found = min(found, (least[begin] + tokens + _PASS_COST, begin))
+        least.append(found[0])
+        begins.append(found[1])
+    cuts = [len(widths)]
+    while cuts[-1]:
+        cuts.append(begins[cuts[-1]])
+    for begin, end in pairwise(reversed(cuts)):
+        yield list(sequences[begin:end])

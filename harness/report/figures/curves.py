@@ -18,17 +18,53 @@ _CROWDED = 3.0
 _NUMBER = re.compile(r"((?<==)-?\d+(?:\.\d+)?(?:e[+-]\d+)?|\d+)")
 
 
+#: What every task counts, of which none says what the task is about.
+_OF_EVERY_TASK = frozenset({"parsed", "cut", TOOL_CALL})
+
+
 def shown_metrics(cases: Sequence[CaseReport]) -> list[str]:
     """The metrics that are shown side by side: the primary one, and what it leaves unsaid.
 
     A model that is steered from answering to calling a tool gets worse at answering: one curve
     without the other would not say how. So tool calls stand beside the primary metric, if any were
-    made, and the task's own beside one that the spec put in its place.
+    made, with all that the spec asks for, and the task's own beside one that was put in its place.
+    One that no sample changes is told once, and is shown where it is the primary one.
     """
-    primary = [case.metric for case in cases][:1]
-    own = [name for case in cases for name in case.metrics][:1]
     called = any(TOOL_CALL in case.metrics and case.metrics[TOOL_CALL].value for case in cases)
-    return list(dict.fromkeys([*primary, *own, *([TOOL_CALL] if called else [])]))
+    same = constants(cases)
+    others = [*_told_metrics(cases), *([TOOL_CALL] if called else [])]
+    primary = [case.metric for case in cases][:1]
+    return list(dict.fromkeys([*primary, *(name for name in others if name not in same)]))
+
+
+def told_constants(cases: Sequence[CaseReport]) -> dict[str, float]:
+    """Of the metrics that the cases are about, those that are constant."""
+    same = constants(cases)
+    return {name: same[name] for name in _told_metrics(cases) if name in same}
+
+
+def _told_metrics(cases: Sequence[CaseReport]) -> list[str]:
+    """What cases are about: the primary metric, those that a spec asks for, the task's own."""
+    measured = {name: None for case in cases for name in case.metrics}
+    primary = [case.metric for case in cases if case.metric in measured][:1]
+    asked = [name for case in cases[:1] for name in case.asked_metrics if name in measured]
+    own = [name for name in measured if name not in _OF_EVERY_TASK][:1]
+    return list(dict.fromkeys([*primary, *asked, *own]))
+
+
+def constants(cases: Sequence[CaseReport]) -> dict[str, float]:
+    """The metrics that are the same in every case, and there in every sample, with their values.
+
+    Of cases that were compared: without a comparison nothing says what single samples did.
+    """
+    complete = [case for case in cases if case.status == "complete"]
+    found: dict[str, float] = {}
+    for name in {name: None for case in complete for name in case.metrics}:
+        values = {case.metrics[name].value for case in complete if name in case.metrics}
+        versus = [case.versus_baseline[name] for case in complete if name in case.versus_baseline]
+        if len(values) == 1 and versus and not any(each.better or each.worse for each in versus):
+            found[name] = values.pop()
+    return found
 
 
 def by_dose(report: RunReport, cases: Sequence[CaseReport]) -> list[Dosed]:

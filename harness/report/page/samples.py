@@ -6,8 +6,9 @@ many of their completions. An index per experiment, loaded first, tells which sa
 
 - A chunk, as JSON: `{"texts": [str], "samples": {id: {case: [row]}}}`, a row being `ROW`.
 - An index, as JSON: `{"samples": [id], "chunks": [int | null], "cases": {case: {"draws": [int],
-  "value": [number], "parted": [int], "unread": [int]}}}`, every list in the order of `samples`.
-  `value` is the primary metric, or the share of right draws in reports that do not say it.
+  "value": [number], "parted": [int], "unread": [int], "metrics": {name: [number | null]}}}}`, every
+  list in the order of `samples`. `value` is the primary metric, or the share of right draws in
+  reports that do not say it, and null where the metric failed.
 
 Cases are their positions in the report. On the page both are gzip in base64.
 """
@@ -58,8 +59,8 @@ class _Draw:
     case: int
     row: tuple[Any, ...]
     """The record's values in the order of `ROW`."""
-    value: float | None
-    """The primary metric of the draw's sample; None in reports of earlier versions."""
+    metrics: Mapping[str, float]
+    """The metrics of the draw's sample; none in reports of earlier versions."""
 
 
 def embed(
@@ -81,8 +82,8 @@ def embed(
             samples = experiments.setdefault(cases[position].experiment, {})
             row = tuple(record.get(name) for name in ROW)
             columns |= dict.fromkeys(record.get("traces") or {})
-            value = _number(cases[position], record.get("metrics") or {})
-            samples.setdefault(str(record["sample"]), []).append(_Draw(position, row, value))
+            numbers = _numbers(cases[position], record.get("metrics") or {})
+            samples.setdefault(str(record["sample"]), []).append(_Draw(position, row, numbers))
     chunks: list[str] = []
     indexes = {}
     size = 0
@@ -98,12 +99,13 @@ def embed(
     return Embedded(indexes, chunks, list(columns))
 
 
-def _number(case: CaseReport, metrics: Mapping[str, Any]) -> float | None:
-    """The primary metric of a sample alone; None in reports of earlier versions."""
-    value = metrics.get(case.metric)
-    return (
-        value if value is None or isinstance(value, float) else case.kind(case.metric).of([value])
-    )
+def _numbers(case: CaseReport, metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of a sample alone, as numbers that a page can show."""
+    found: dict[str, float] = {}
+    for name, value in metrics.items():
+        number = value if isinstance(value, int | float) else case.kind(name).of([value])
+        found[name] = float(f"{number:.6g}")
+    return found
 
 
 def _portions(samples: Mapping[str, Sequence[_Draw]]) -> Iterator[list[str]]:
@@ -148,7 +150,8 @@ def _index(
     )
     positions = {case.id: position for position, case in enumerate(cases)}
     baseline = [positions.get(case.baseline or "") for case in cases]
-    table: dict[int, dict[str, list[float]]] = {}
+    table: dict[int, dict[str, Any]] = {}
+    measured: dict[int, dict[str, list[float | None]]] = {}
     for column, draws in enumerate(samples.values()):
         right: dict[int, int] = {}
         lengths = {(draw.case, draw.row[draw_number]): draw.row[tokens] for draw in draws}
@@ -161,7 +164,11 @@ def _index(
             counts["draws"][column] += 1
             right[draw.case] = right.get(draw.case, 0) + bool(row[correct])
             share = right[draw.case] / counts["draws"][column]
-            counts["value"][column] = share if draw.value is None else draw.value
+            primary = cases[draw.case].metric
+            counts["value"][column] = draw.metrics.get(primary) if draw.metrics else share
+            own = measured.setdefault(draw.case, {})
+            for name, value in draw.metrics.items():
+                own.setdefault(name, [None] * len(samples))[column] = value
             counts["unread"][column] += not row[parsed]
             # Equal to the baseline's token for token: they agree over the whole length of both.
             base = baseline[draw.case]
@@ -171,7 +178,9 @@ def _index(
     return {
         "samples": list(samples),
         "chunks": [places[sample] for sample in samples],
-        "cases": table,
+        "cases": {
+            case: {**counts, "metrics": measured.get(case, {})} for case, counts in table.items()
+        },
     }
 
 

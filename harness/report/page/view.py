@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from harness.report.figures.curve_panels import Curve, arranged
-from harness.report.figures.curves import by_dose, places_of, shown_metrics
+from harness.report.figures.curves import by_dose, constants, places_of, shown_metrics
 from harness.report.figures.plotted import SIGNIFICANT
 from harness.report.labels import by_series, label, varying, worded
 from harness.report.page.findings import findings
@@ -68,8 +68,11 @@ def _experiment(report: RunReport, name: str, positions: Mapping[str, int]) -> d
     return {
         "name": name,
         "metric": cases[0].metric,
-        "metrics": list(dict.fromkeys(metric for case in cases for metric in case.metrics)),
+        "metrics": _measured(cases),
         "shown": shown_metrics(cases),
+        "asked": cases[0].asked_metrics,
+        "good": {name: cases[0].kind(name).good for name in _measured(cases)},
+        "constant": _plain(constants(cases)),
         "doseAxis": dose_axis,
         "axes": [{"key": key, "name": axis} for key, axis in axes.items()],
         "places": [[dose, place] for dose, place in places.items()],
@@ -83,6 +86,10 @@ def _experiment(report: RunReport, name: str, positions: Mapping[str, int]) -> d
             _shared([c.settings for c in cases if c.id not in baselines] or [cases[0].settings])
         ),
     }
+
+
+def _measured(cases: Sequence[CaseReport]) -> list[str]:
+    return list(dict.fromkeys(metric for case in cases for metric in case.metrics))
 
 
 def _dose_axis(cases: Sequence[CaseReport]) -> str | None:

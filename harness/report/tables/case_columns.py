@@ -1,8 +1,8 @@
 """What a table says of each case of an experiment, and how its numbers are written.
 
 Which column goes first where there is no room: what a mask did to the routing (other metrics beside
-it before it), then `mde`, other metrics, agreement, the uncorrected p. The last to go is the
-metric's interval.
+it before it), then `mde`, other metrics of the task, agreement, the uncorrected p, the metrics that
+a spec asks for. The last to go is the metric's interval.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rich.text import Text
 
-from harness.report.figures.curves import shown_metrics
+from harness.report.figures.curves import constants, shown_metrics, told_constants
 from harness.report.labels import by_series, varying, worded
 from harness.report.report import Agreement, CaseReport, RunReport
 from harness.report.tables.columns import Column
@@ -36,18 +36,29 @@ def case_columns(report: RunReport, experiment: str) -> list[Column]:
     cases = by_series(report.experiment(experiment))
     compared = any(case.metric in case.versus_baseline for case in cases)
     columns = [*_names(report, experiment, cases), _primary(cases)]
-    if compared:
+    if compared and cases[0].metric not in constants(cases):
         columns += _compared(cases)
+    columns += _agreed(cases)
     masked = any(case.counts.get("routed") for case in cases)
     for metric in shown_metrics(cases)[1:]:
         cells = tuple(_alone(case, metric) for case in cases)
-        columns.append(Column(metric, cells, rank=5 if masked else 40))
+        asked = metric in cases[0].asked_metrics
+        columns.append(Column(metric, cells, rank=75 if asked else 5 if masked else 40))
     if masked:
         columns += [
             Column("changed", tuple(_routed(case, "changed") for case in cases), _CHANGED, 20),
             Column("empty", tuple(_routed(case, "emptied") for case in cases), _EMPTY, 10),
         ]
     return columns
+
+
+def constants_text(cases: Sequence[CaseReport]) -> str:
+    """What is told once of metrics that are constant; empty where none is."""
+    told = [
+        f"{name} {_value(next(case.metrics[name] for case in cases if name in case.metrics))}"
+        for name in told_constants(cases)
+    ]
+    return f"the same in every case, sample by sample: {', '.join(told)}" if told else ""
 
 
 def p_columns(compared: Sequence[Versus | None], holm: str, *, rank: int) -> list[Column]:
@@ -126,7 +137,10 @@ def _primary(cases: Sequence[CaseReport]) -> Column:
     found = [case.metrics.get(case.metric) for case in cases]
     states = [Text(case.status, "red") for case in cases]
     full, bare = (
-        tuple(state if m is None else write(m) for m, state in zip(found, states, strict=True))
+        tuple(
+            state if m is None else write(m) + _of(case, m)
+            for case, m, state in zip(cases, found, states, strict=True)
+        )
         for write in (interval, _value)
     )
     return Column(cases[0].metric, full, shorter=bare, shorter_rank=95)
@@ -148,6 +162,10 @@ def _compared(cases: Sequence[CaseReport]) -> Iterator[Column]:
     yield Column("+/-", cells(changed), f"samples that {change_words(good)}", 80)
     yield from p_columns(versus, _HOLM, rank=85)
     yield Column("mde", cells(effect), MDE, 30)
+
+
+def _agreed(cases: Sequence[CaseReport]) -> Iterator[Column]:
+    """How far completions follow those of the baseline, where they were compared."""
     agreed = [case.agreement for case in cases]
     if any(agreed):
         full, bare = (
@@ -179,7 +197,12 @@ def _signed(metric: Metric | None, delta: float) -> str:
 def _alone(case: CaseReport, name: str) -> str:
     """Another metric of a case, without its interval, for which there is no room."""
     metric = case.metrics.get(name)
-    return NOTHING if metric is None else _value(metric)
+    return NOTHING if metric is None else _value(metric) + _of(case, metric)
+
+
+def _of(case: CaseReport, metric: Metric) -> str:
+    """How many samples have a value, where some have failed."""
+    return "" if metric.n == case.task.size else f" (n {metric.n})"
 
 
 def _routed(case: CaseReport, name: str) -> str:

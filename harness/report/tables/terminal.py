@@ -14,7 +14,7 @@ from rich.text import Text
 from harness.report.labels import by_series
 from harness.report.report import RunReport
 from harness.report.subject import subject
-from harness.report.tables.case_columns import case_columns
+from harness.report.tables.case_columns import case_columns, constants_text
 from harness.report.tables.columns import Column, as_table, fitted
 from harness.report.tables.doses import dose_columns, reasons
 from harness.report.tables.vector_norms import norms_text
@@ -116,7 +116,7 @@ def _experiment(
     cases = by_series(report.experiment(name))
     styles = ["dim" if case.id in report.baselines else "" for case in cases]
     heading = Text.assemble((name, "bold"), f"  {', '.join(subject(report, name))}")
-    notes = [norms_text(cases), left_out(gone)]
+    notes = [constants_text(cases), norms_text(cases), left_out(gone)]
     below: list[RenderableType] = [Text(note, "dim") for note in notes if note]
     if doses:
         below += [Text(""), as_table(doses)]

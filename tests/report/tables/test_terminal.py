@@ -224,11 +224,21 @@ def test_no_line_is_wider_than_the_terminal_and_no_number_is_cut(run, width, sca
 
 
 def test_the_legend_is_told_once_for_all_experiments(run):
-    text = shown(build(run, [*sweep(), *sweep(name="other"), *measured()]))
+    losses = [replace(each, metric="nll_agentic") for each in measured(0.1)]
+    text = shown(build(run, [*sweep(), *sweep(name="other"), *losses]))
     assert text.count("mde: ") == text.count("p Holm: ") == 1
     words = " ".join(text.split())
     assert "+/- in keep_topk, other: samples that got better and worse" in words
-    assert "+/- in fwd: samples that rose and fell" in words
+    assert "+/- in fwd: samples that fell (better) and rose (worse)" in words
+
+
+def test_a_metric_that_no_sample_changes_is_told_once(run):
+    text = shown(build(run, measured(0.1)))
+    assert "p Holm" not in text
+    assert text.count("the same in every case, sample by sample: delta_nll") == 1
+    text = shown(build(run, [replace(each, metric="nll_agentic") for each in measured(0.1)]))
+    assert "p Holm" in text
+    assert "sample by sample: delta_nll" in text, "it stands in no column"
 
 
 def test_the_width_is_the_terminals_or_that_of_columns_or_100(report, monkeypatch):

@@ -1,6 +1,6 @@
 // What one looks at is the page's address: it can be linked to, and survives a reload.
 
-const ADDRESS_FIELDS = ["experiment", "series", "show", "at", "sample", "draw", "tokens"];
+const ADDRESS_FIELDS = ["experiment", "series", "show", "sort", "at", "sample", "draw", "tokens"];
 
 /** What the part of the address after # says. */
 function readAddress() {

@@ -21,17 +21,20 @@ function caseColumns(experiment, metric) {
   columns.push(
     { name: metric, value: (one) => one.metrics?.[metric]?.value, text: (one) => caseResult(one, metric) },
   );
-  if (compared) columns.push(
+  const constant = metric in experiment.constant;
+  if (compared && !constant) columns.push(
     { name: "Δ", title: "difference from the baseline", value: (one) => versus(one)?.delta, text: (one) => difference(versus(one)?.delta, one.metrics?.[metric]) },
     ...(corrected ? [{ name: "p Holm", title: "paired by sample, Holm-corrected over the experiment", value: (one) => versus(one)?.p_holm, text: (one) => probability(versus(one)?.p_holm) }] : []),
     { name: "p", title: "paired by sample, not corrected", value: (one) => versus(one)?.p, text: (one) => probability(versus(one)?.p) },
     { name: down, title: `samples ${good === "lower" ? "higher" : "lower"} than in the baseline`, value: (one) => versus(one)?.worse, text: (one) => versus(one)?.worse ?? NOTHING, link: "worse" },
     { name: up, title: `samples ${good === "lower" ? "lower" : "higher"} than in the baseline`, value: (one) => versus(one)?.better, text: (one) => versus(one)?.better ?? NOTHING, link: "better" },
+  );
+  if (compared) columns.push(
     { name: "agree", title: "mean tokens before the first departure from the baseline; all where none departed", value: (one) => one.agreement?.tokens, text: (one) => agreed(one.agreement) },
     { name: "same", title: "samples all of whose completions equal the baseline’s", value: (one) => one.agreement?.identical, text: (one) => percent(one.agreement?.identical) },
   );
-  for (const other of experiment.metrics.filter((name) => name !== metric)) {
-    columns.push({ name: other, title: `${other}, without its interval`, value: (one) => one.metrics?.[other]?.value, text: (one) => alone(one.metrics?.[other]) });
+  for (const other of experiment.metrics.filter((name) => name !== metric && !(name in experiment.constant))) {
+    columns.push({ name: other, title: `${other}, without its interval`, value: (one) => one.metrics?.[other]?.value, text: (one) => `${alone(one.metrics?.[other])}${fewer(one, one.metrics?.[other])}` });
   }
   columns.push({ name: "tokens", value: (one) => one.tokens, text: (one) => one.tokens.toLocaleString("en") });
   if (masked) columns.push(
@@ -47,7 +50,13 @@ function asNumber(text) {
 
 function caseResult(one, metric) {
   const own = one.metrics?.[metric];
-  return own ? valued(own) : one.status;
+  return own ? `${valued(own)}${fewer(one, own)}` : one.status;
+}
+
+/** How many samples have a value of a metric, where others have more: some have failed. */
+function fewer(one, metric) {
+  const most = Math.max(...Object.values(one.metrics ?? {}).map(({ n }) => n));
+  return metric !== undefined && metric.n < most ? ` (n ${metric.n})` : "";
 }
 
 /**
@@ -152,10 +161,18 @@ function caseTable(experiment, changed) {
   const table = element("table", { class: "cases" }, element("thead", {}, head), body);
   const region = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Cases" }, table);
   return {
-    nodes: [element("div", { class: "controls" }, search, ...filters, status), region],
+    nodes: [element("div", { class: "controls" }, search, ...filters, status), region, constantsShown(experiment)].filter(Boolean),
     setMetric: (name) => ((metric = name), (columns = caseColumns(experiment, metric)), draw()),
     draw,
   };
+}
+
+/** What no case changes, said once and not in every row. */
+function constantsShown(experiment) {
+  const names = Object.keys(experiment.constant);
+  if (names.length === 0) return null;
+  const said = names.map((name) => `${name} ${decimal(experiment.constant[name])}`).join(", ");
+  return element("p", { class: "caption constant" }, `The same in every case, sample by sample: ${said}.`);
 }
 
 function searchText(one) {

@@ -29,15 +29,15 @@ function columnsOf(cases, draws, draw) {
 
 /**
  * The cards of one draw over the cases given, as nodes; `marked` is the case to point out, `column`
- * the numbers per token to show, to one scale for all cards.
+ * the numbers per token to show, to one scale for all cards, and `values` what metrics say in a case.
  */
-function comparison(cases, draws, draw, marked, column) {
+function comparison(cases, draws, draw, marked, column, values) {
   const own = (one) => draws.get(one?.position)?.find((each) => each.draw === draw);
   const present = cases.filter(own);
   const prompts = [...new Set(present.map((one) => own(one).prompt))];
   const numbers = present.flatMap((one) => own(one).traces?.[column] ?? []);
   const range = numbers.reduce(([low, high], each) => [Math.min(low, each), Math.max(high, each)], [0, 0]);
-  const cards = present.map((one) => card(one, own(one), own(caseAt(one.baseline)), prompts, one.id === marked, column, range));
+  const cards = present.map((one) => card(one, own(one), own(caseAt(one.baseline)), prompts, one.id === marked, column, range, values(one)));
   const row = element("div", { class: "cards", tabindex: "0", role: "region", "aria-label": "Completions, side by side" }, ...cards.slice(0, SHOWN_CARDS));
   const rest = cards.slice(SHOWN_CARDS);
   const more = rest.length === 0 ? null : element("button", {
@@ -54,7 +54,7 @@ function promptShown(prompt, number) {
   return element("details", { class: "prompt", open: true }, element("summary", {}, title), excerpt(prompt, SHOWN_REST));
 }
 
-function card(one, own, base, prompts, marked, column, range) {
+function card(one, own, base, prompts, marked, column, range, values) {
   const label = one.isBaseline ? "baseline" : one.dose === undefined ? one.label : doseLabel(one);
   const change = base ? changeOf(own, base) : null;
   const found = base ? departureOf(own, base) : null;
@@ -67,6 +67,7 @@ function card(one, own, base, prompts, marked, column, range) {
   const style = ["card", one.isBaseline ? "baseline" : "", found?.kind === "equal" ? "equal" : "", marked ? "marked" : ""];
   return element("article", { class: style.filter(Boolean).join(" "), "aria-label": one.label, "data-case": one.id }, head,
     ...lines.filter(Boolean).map((said, at) => element("p", { class: at === 0 && found ? "departs" : "said" }, visible(said))),
+    values.length === 0 ? null : element("dl", { class: "values" }, ...values.map(([name, said]) => element("div", {}, element("dt", {}, name), element("dd", {}, said)))),
     own.traces?.[column] ? columnShown(column, own.traces[column], range) : null,
     completionShown(own.completion, found));
 }

@@ -80,6 +80,11 @@ function changeNames(versus) {
   return versus?.good === "neither" ? ["fell", "rose"] : ["worse", "better"];
 }
 
+/** A sample's value of a metric; nothing where it failed. */
+function single(value) {
+  return value === null || value === undefined ? NOTHING : Number.isInteger(value) ? `${value}`.replace("-", "−") : decimal(value);
+}
+
 /** How long completions follow the baseline’s: `all` where nothing departed. */
 function agreed(agreement, shown = (mean) => mean) {
   if (!agreement) return NOTHING;

@@ -104,8 +104,10 @@ def test_a_row_opens_its_details_with_the_keyboard(show, run, results):
 
 
 def test_samples_of_a_loss_are_worse_where_they_rose_and_others_only_rise_and_fall(show, run):
-    results = measured(0.2)
-    browser = show(build(run, results), results)
+    base, case = measured(0.2)
+    deltas = {**case.sample_metrics["delta_nll"], "s/0": 1.0}
+    case = replace(case, sample_metrics={**case.sample_metrics, "delta_nll": deltas})
+    browser = show(build(run, [base, case]), [base, case])
     headers = "Array.from(document.querySelectorAll('.cases thead th'), (each) => each.textContent)"
 
     def counts():
@@ -115,7 +117,7 @@ def test_samples_of_a_loss_are_worse_where_they_rose_and_others_only_rise_and_fa
         ]
         return {names[at - 1]: column(browser, at)[-1] for at in found}
 
-    assert counts() == {"fell": "0", "rose": "0"}
+    assert counts() == {"fell": "0", "rose": "1"}
     browser.js(
         "(() => { const s = document.querySelector('[data-part=metric] select');"
         "s.value = 'nll_agentic'; s.dispatchEvent(new Event('change', { bubbles: true })); })()"
