@@ -38,7 +38,8 @@ def mark_doses(
             for dose in (found.ed50.low, found.ed50.value, found.ed50.high)
         )
         axes.axvspan(low, high, color=hue, alpha=0.08, linewidth=0, zorder=0)
-        axes.axvline(value, color=hue, linewidth=1, linestyle=(0, (1, 1.5)), zorder=1)
+        across = axes.get_xaxis_transform()
+        axes.vlines(value, 0, 1, hue, linestyles="dotted", linewidth=1.2, transform=across)
         axes.annotate(
             f"ED50 {found.ed50.value:.3g}",
             (value, 1),
