@@ -134,7 +134,9 @@ def _metrics(result: CaseResult) -> dict[str, Metric]:
     metrics = {}
     for name, values in result.sample_metrics.items():
         failed = len(result.failures.get(name, {}))
-        if len(values) + failed != result.task_size:
+        asks = result.kind(name).asks
+        of_samples = asks is None or asks.items is None
+        if of_samples and len(values) + failed != result.task_size:
             raise ReportError(
                 f"{name}: {len(values)} samples have a value, {result.task_name} has "
                 f"{result.task_size}; the rest must be scored 0, not left out"

@@ -12,7 +12,7 @@ from harness.registry import engines
 from harness.resolve.needs import needs_of
 from harness.resolve.pair_files import pairs_of
 from harness.resolve.resolver import check_intervention
-from harness.runs.plan import PlannedCase, with_task
+from harness.runs.plan import Plan, PlannedCase, with_task
 from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.spec import Case, Experiment
 from harness.spec.engine_kind import Captured, engine_named
@@ -113,6 +113,7 @@ def check_metrics(case: PlannedCase) -> None:
         experiment,
         case.task.samples,
         lambda: tokenizer_of(experiment.model),
+        lambda: Plan(tokenizer_of(experiment.model)).prompt_text(case, case.task.samples[0]),
     )
     own = set(case.task.metrics([Score(correct=False, parsed=False)]))
     taken = dict.fromkeys(own, f"{case.task.name}'s own metric")
