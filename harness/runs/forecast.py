@@ -17,6 +17,9 @@ from typing import Literal, Never, Self
 from harness.engines.contract import Asked, Completion, Request, Scoring
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
+from harness.models import zoo
+from harness.models.loading import CPU_DTYPE, pick_device, whole_config
+from harness.models.size import Memory, memory_of
 from harness.resolve.progress import Silent
 from harness.resolve.resolver import Resolver, measured_for
 from harness.resolve.tasks import data_of
@@ -39,7 +42,8 @@ class Forecast:
     `readings` are the given texts that measures read, those kept by earlier runs included;
     `dependent` is what metrics ask because of completions, at most: how many differ, how long and
     whether stored is known when there are completions;
-    `warnings` what is to be known of the prompts.
+    `warnings` what is to be known of the prompts; `memory` what the model takes, None for one that
+    ships with us; `longest` the tokens of the longest sequence.
     """
 
     model: str
@@ -57,6 +61,8 @@ class Forecast:
     warnings: tuple[str, ...] = ()
     readings: int = 0
     dependent: int = 0
+    memory: Memory | None = None
+    longest: int = 0
 
 
 def forecast(cases: Sequence[PlannedCase], store: CompletionStore | None) -> list[Forecast]:
@@ -155,7 +161,29 @@ def _counted(
         unmeasured=unmeasured,
         unknown=sum(isinstance(request.intervention, _Unmeasured) for request in missing),
         impossible=impossible,
+        memory=_memory(cases[0]),
+        longest=max(map(_length, plan.addresses), default=0),
     )
+
+
+def _memory(case: PlannedCase) -> Memory | None:
+    """What the model of a case takes in memory, on the device that it would run on."""
+    model, engine = case.experiment.model, case.experiment.engine
+    if zoo.ships(model):
+        return None
+    config = whole_config(model)
+    dtype: str = engine.dtype
+    if dtype == "auto" and pick_device(engine.device).type == "cpu":
+        dtype = CPU_DTYPE
+    elif dtype == "auto":
+        dtype = str(config.dtype or "bfloat16").removeprefix("torch.")
+    return memory_of(config, dtype)
+
+
+def _length(asked: Asked) -> int:
+    """The most tokens that a sequence comes to."""
+    made = asked.max_new_tokens if isinstance(asked, Request) else 0
+    return _given(asked) + made
 
 
 def _given(asked: Asked) -> int:

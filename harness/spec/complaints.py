@@ -121,6 +121,12 @@ _WORDS = (
     ("valid dictionary", "mapping"),
     (r"a valid (number|list)", r"a \1"),
     (
+        r"match pattern '\^\[A-Za-z_\].*",
+        "consist of letters, digits and _ @ -, and begin with a letter or _",
+    ),
+    (r"match pattern '\^\.\+\\\.py:.*", "be FILE.py:NAME, such as own.py:score"),
+    (r"match pattern '\^\[a-z\]\{2,3\}.*", "be the code of a language, such as en or fr"),
+    (
         r"match pattern '\^\[A-Za-z0-9_\].*",
         "consist of letters, digits and . _ + -, and begin with a letter, a digit or _",
     ),
