@@ -284,12 +284,12 @@ class RunReport(Section):
     """Version of this format."""
     run: RunInfo
     cases: tuple[CaseReport, ...] = ()
-    doses: tuple[DoseReport, ...] = ()
-    """What its curves say; none in reports of earlier versions."""
     invariants: tuple[InvariantReport, ...] = ()
     gates: tuple[GateReport, ...] = ()
     unjudged: tuple[Unjudged, ...] = ()
     """Gates of specs that wait for cases which were not selected; they fail nothing."""
+    doses: tuple[DoseReport, ...] = ()
+    """What its curves say; none in reports of earlier versions."""
 
     @cached_property
     def baselines(self) -> frozenset[str]:
