@@ -132,6 +132,14 @@ RUN = (
         python=False,
     ),
     Option(
+        "speed",
+        "let the plan say how long that takes, where so many tokens are made in a second",
+        "TOKENS_PER_S",
+        float,
+        "a number",
+        python=False,
+    ),
+    Option(
         "shard",
         "run the I-th of N equal shares of the cases; titrate merge joins their reports",
         "I/N",

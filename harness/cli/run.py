@@ -46,7 +46,7 @@ def run(parsed: argparse.Namespace) -> int:
             shard=shard,
             claims=claims,
         )
-        print(forecast_table(forecasts))
+        print(forecast_table(forecasts, speed=parsed.speed))
         return 0
     with progress.beside():
         finished = run_cases(

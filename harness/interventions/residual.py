@@ -170,12 +170,17 @@ class Doses(NamedTuple):
     over: Tensor
 
 
+def spanned(positions: Positions, prompt: int) -> tuple[float, float]:
+    """(first, last): positions first <= p < last act, of a sequence with so many prompt tokens."""
+    last = float(prompt) if positions == "prompt" else math.inf
+    return float(_first(positions, prompt)), last
+
+
 def timing(term: Term, prompt: int) -> tuple[float, float, float, float, float]:
     """A term's row of `Doses` for a prompt of that many tokens."""
-    first = _first(term.positions, prompt)
-    last = float(prompt) if term.positions == "prompt" else math.inf
+    first, last = spanned(term.positions, prompt)
     over = {"start_only": 1.0, "diminishing": float(term.over or 0)}.get(term.schedule, math.inf)
-    return term.alpha, float(first), last, float(_origin(term, prompt)), over
+    return term.alpha, first, last, float(_origin(term, prompt)), over
 
 
 def doses_at(doses: Doses, positions: Tensor) -> Tensor:

@@ -152,7 +152,7 @@ def _config(reference: str) -> Any:
     shipped = {**CONFIGS, **POSITIONS}
     if reference.startswith(_TINY) and name in shipped:
         return WrittenConfig(shipped[name])
-    if zoo.ships(reference):
+    if reference.startswith("zoo/"):
         return WrittenConfig(zoo.written_config(reference.removeprefix("zoo/")))
     from harness.models.loading import load_config
 

@@ -35,6 +35,8 @@ from harness.models.written import WrittenConfig
 
 # What configurations call the longest sequence: MPT says max_seq_len, Bloom seq_length.
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+#: Half types are slow and coarse on most of them.
+CPU_DTYPE = "float32"
 #: A checkpoint's own code is never executed, and users are not asked to allow it.
 _OWN_CODE: Mapping[str, bool] = {"trust_remote_code": False}
 #: What files that are missing, broken or impossible raise inside transformers.
@@ -110,15 +112,15 @@ def context_of(config: Any) -> int:
 @cache
 def load_config(reference: str) -> Any:
     """A model's configuration, without its weights; of a zoo member as it is written."""
-    if zoo.ships(reference):
+    if reference.startswith("zoo/"):
         document = zoo.written_config(reference.removeprefix("zoo/"))
-        return WrittenConfig(document, partial(_configured, reference))
-    return _configured(reference)
+        return WrittenConfig(document, partial(whole_config, reference))
+    return whole_config(reference)
 
 
 @cache
-def _configured(reference: str) -> Any:
-    """A configuration as transformers makes it."""
+def whole_config(reference: str) -> Any:
+    """A model's configuration as transformers makes it, a zoo member's too."""
     from transformers import AutoConfig
 
     try:
@@ -228,7 +230,7 @@ def load(
         raise ModelError("engine.device_map needs accelerate; pip install 'pytest-titrate[large]'")
     place = pick_device(device)
     if dtype == "auto" and place.type == "cpu":
-        dtype = "float32"
+        dtype = CPU_DTYPE
     kind: Any = getattr(torch, dtype) if dtype != "auto" else "auto"
     # Imported here, because it brings generation, compilation and distribution, for seconds.
     from transformers import AutoModelForCausalLM

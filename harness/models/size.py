@@ -1,8 +1,39 @@
-"""How large a model is, from its configuration alone: enough to tell where the work lies."""
+"""How large a model is, from its configuration alone: where the work lies, what memory it takes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a model takes in memory, in bytes: its weights, and its cache for each token."""
+
+    parameters: int
+    dtype: str
+    weights: int
+    per_token: int
+
+
+def memory_of(config: Any, dtype: str) -> Memory:
+    """The memory of a model of this configuration, in transformers' own form, in a type.
+
+    The weights are those of the model as transformers makes it, without memory. The cache holds
+    keys and values of every layer.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    text = config.get_text_config()
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    size = getattr(torch, dtype).itemsize
+    parameters = model.num_parameters()
+    cached = 2 * int(text.num_hidden_layers) * heads * width
+    return Memory(parameters, dtype, parameters * size, cached * size)
 
 
 def weights_per_token(config: Any) -> int:

@@ -88,12 +88,18 @@ def _unable(config: pytest.Config, experiment: Experiment) -> str | None:
     return None
 
 
-def checks_of(config: pytest.Config) -> list[Any]:
-    """The identities as pytest params; those of a family that does not fit a model are skipped."""
+def checks_of(config: pytest.Config, own: str | None = None) -> list[Any]:
+    """The identities as pytest params; those of a family that does not fit a model are skipped.
+
+    They are checked on `own`, a bench's model, unless the command line names another.
+    """
     from harness.invariants import checks
+    from harness.models import zoo
     from harness.spec import engine_settings
 
-    model, names = config.option.titrate_model, config.option.titrate_engine
+    model, names = config.option.titrate_model or own, config.option.titrate_engine
+    if own is not None and model == own and (reason := zoo.lacking(own)) is not None:
+        return [pytest.param(None, id=own, marks=pytest.mark.skip(reason=f"{own} {reason}"))]
     engines = [[]] if names is None else [[f"engine.name={name}"] for name in names.split(",")]
     given = invocation.overrides(config)
     try:

@@ -75,8 +75,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         files = matching_specs(metafunc.config, *marker.args)
         cases = [case for file in files for case in cases_of(metafunc.config, file)]
         metafunc.parametrize("case", cases)
-    if metafunc.definition.get_closest_marker(INVARIANTS_MARKER) is not None:
-        metafunc.parametrize("check", checks_of(metafunc.config))
+    marker = metafunc.definition.get_closest_marker(INVARIANTS_MARKER)
+    if marker is not None:
+        metafunc.parametrize("check", checks_of(metafunc.config, *marker.args))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -155,7 +156,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             from harness.runs.forecast_table import forecast_table
 
             run.plan(cases)
-            config.stash[_FORECAST] = forecast_table(forecast(cases, run.store))
+            config.stash[_FORECAST] = forecast_table(
+                forecast(cases, run.store), speed=config.option.titrate_speed
+            )
         elif hasattr(config, "workerinput"):
             from harness.launch.xdist.worker import plan_parts
 

@@ -10,6 +10,7 @@ from statistics import fmean
 from pydantic import ValidationError
 
 from harness.errors import ReportError
+from harness.report.doses import dose_reports
 from harness.report.report import (
     Agreement,
     CaseReport,
@@ -54,6 +55,7 @@ def build(
             cases=_corrected(
                 [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
             ),
+            doses=tuple(dose_reports([result for result, _ in measured], axes)),
             invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
             gates=tuple(map(GateReport.of, gates)),
         )
@@ -132,7 +134,9 @@ def _metrics(result: CaseResult) -> dict[str, Metric]:
     metrics = {}
     for name, values in result.sample_metrics.items():
         failed = len(result.failures.get(name, {}))
-        if len(values) + failed != result.task_size:
+        asks = result.kind(name).asks
+        of_samples = asks is None or asks.items is None
+        if of_samples and len(values) + failed != result.task_size:
             raise ReportError(
                 f"{name}: {len(values)} samples have a value, {result.task_name} has "
                 f"{result.task_size}; the rest must be scored 0, not left out"

@@ -17,6 +17,9 @@ from typing import Literal, Never, Self
 from harness.engines.contract import Asked, Completion, Request, Scoring
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
+from harness.models import zoo
+from harness.models.loading import CPU_DTYPE, pick_device, whole_config
+from harness.models.size import Memory, memory_of
 from harness.resolve.progress import Silent
 from harness.resolve.resolver import Resolver, measured_for
 from harness.resolve.tasks import data_of
@@ -30,15 +33,17 @@ from harness.store.completions import CompletionStore, key_of
 class Forecast:
     """What the cases of one model would take.
 
-    `asked` counts completions and scorings that cases ask for, baselines included; `requests` those
-    that differ; `prompt_tokens` what is given of the missing ones, continuations to score included.
+    `asked` counts completions and scorings that cases ask for, baselines included, and the samples
+    that a measure reads by itself; `requests` those that differ; `prompt_tokens` what is given of
+    the missing completions and scorings, continuations included.
     `at_most` tokens are made if none of the missing ones ends early, `expected` if they are as long
     as the stored ones are on average: None where none is stored. `unmeasured` are the orderings
     and vectors that have to be measured first, and `unknown` the requests that depend on them;
     `readings` are the given texts that measures read, those kept by earlier runs included;
     `dependent` is what metrics ask because of completions, at most: how many differ, how long and
     whether stored is known when there are completions;
-    `warnings` what is to be known of the prompts.
+    `warnings` what is to be known of the prompts; `memory` what the model takes, None for one that
+    ships with us; `longest` the tokens of the longest sequence.
     """
 
     model: str
@@ -56,6 +61,8 @@ class Forecast:
     warnings: tuple[str, ...] = ()
     readings: int = 0
     dependent: int = 0
+    memory: Memory | None = None
+    longest: int = 0
 
 
 def forecast(cases: Sequence[PlannedCase], store: CompletionStore | None) -> list[Forecast]:
@@ -127,9 +134,12 @@ def _counted(
         elif isinstance(answer, Completion):
             lengths.append(len(answer.tokens))
     generated = [request for request in missing if isinstance(request, Request)]
-    # Readings are not in the store of completions: each is counted.
+    # Readings are not in the store of completions: those of each sample are a request to make.
     each_once = {one.id: one for case in cases for one in (case.baseline, case) if one is not None}
-    readings = sum(one.measure.readings * one.task.size for one in each_once.values())
+    readings = sum(
+        one.measure.readings_of(one.experiment) * one.task.size for one in each_once.values()
+    )
+    read = sum(one.task.size for one in each_once.values() if one.measure.run is not None)
     dependent = [
         one.task.size * one.experiment.sampling.draws * entry.asks.most
         for one in each_once.values()
@@ -139,8 +149,8 @@ def _counted(
     return Forecast(
         model=cases[0].experiment.model,
         cases=len(cases),
-        asked=sum(len(addresses) for addresses in plan.addresses.values()),
-        requests=len(plan.addresses),
+        asked=read + sum(len(addresses) for addresses in plan.addresses.values()),
+        requests=read + len(plan.addresses),
         stored=stored,
         loads=bool(missing or unmeasured or readings),
         readings=readings,
@@ -151,7 +161,29 @@ def _counted(
         unmeasured=unmeasured,
         unknown=sum(isinstance(request.intervention, _Unmeasured) for request in missing),
         impossible=impossible,
+        memory=_memory(cases[0]),
+        longest=max(map(_length, plan.addresses), default=0),
     )
+
+
+def _memory(case: PlannedCase) -> Memory | None:
+    """What the model of a case takes in memory, on the device that it would run on."""
+    model, engine = case.experiment.model, case.experiment.engine
+    if zoo.ships(model):
+        return None
+    config = whole_config(model)
+    dtype: str = engine.dtype
+    if dtype == "auto" and pick_device(engine.device).type == "cpu":
+        dtype = CPU_DTYPE
+    elif dtype == "auto":
+        dtype = str(config.dtype or "bfloat16").removeprefix("torch.")
+    return memory_of(config, dtype)
+
+
+def _length(asked: Asked) -> int:
+    """The most tokens that a sequence comes to."""
+    made = asked.max_new_tokens if isinstance(asked, Request) else 0
+    return _given(asked) + made
 
 
 def _given(asked: Asked) -> int:

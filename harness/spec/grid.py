@@ -20,6 +20,7 @@ from harness.spec.gates import CaseGrid, Gate, parse_gate
 from harness.spec.ids import axis_parts, case_id, content
 from harness.spec.layers import put
 from harness.spec.measure import measure_named
+from harness.spec.measure_sections import sections
 from harness.spec.origins import SpecSource
 from harness.spec.suggestion import suggestion
 from harness.spec.treatment import dosed_rule, lies_in, treatment
@@ -30,7 +31,6 @@ MOST_CASES = 100_000
 _ONE_PER_EXPERIMENT = {
     "axes",
     "dose",
-    "forward",
     "gates",
     "columns",
     "measure",
@@ -155,7 +155,7 @@ def _check(experiment: Experiment) -> None:
             flat = axis.replace("sampling.rules.", "sampling.")
             meant = f" did you mean {flat}?" if flat in fields() else suggestion(axis, fields())
             raise FieldError(name, f"no such field;{meant}".rstrip(";"))
-        if axis.partition(".")[0] in _ONE_PER_EXPERIMENT:
+        if axis.partition(".")[0] in _ONE_PER_EXPERIMENT | sections().keys():
             raise FieldError(name, "cannot be an axis; it is the same for all cases")
         for other in axes:
             if axis.startswith(f"{other}."):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import shutil
@@ -16,7 +15,7 @@ from transformers import AutoModelForCausalLM
 from harness.engines import engine_inputs, open_engine
 from harness.errors import ModelError, SpecError
 from harness.models import gguf_checkpoints
-from harness.models.loading import load, load_config, load_tokenizer, local_files
+from harness.models.loading import load, load_config, load_tokenizer, local_files, whole_config
 from harness.models.reference import check_models, check_reference, hub_file, locate
 from harness.models.routers import router_sites
 from harness.spec import EngineSettings, Experiment, SpecSource, expand
@@ -32,7 +31,7 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     load_config.cache_clear()
-    importlib.import_module("harness.models.loading")._configured.cache_clear()
+    whole_config.cache_clear()
     return tmp_path
 
 

@@ -17,6 +17,7 @@ import torch
 from harness.engines.contract import Request, SamplingRules
 from harness.engines.decoding.cutting import Acting, applied, put, rows_of
 from harness.engines.decoding.noise import gumbel, noise_of
+from harness.engines.decoding.step_log import step_log
 from harness.errors import RequestError
 from harness.sampling import Rule, StatefulRule
 from harness.sampling.composition import COMPOSITIONS
@@ -88,13 +89,14 @@ class RowRules:
 
 
 class Choice(NamedTuple):
-    """Chosen token ids [R], their log-probabilities [R] under the model's own distribution, and
-    the states of the rules after them.
+    """Chosen token ids [R], their log-probabilities [R] under the model's own distribution, the
+    states of the rules after them, and a log of the steps [R, 8] (`step_log.py`) if asked for.
     """
 
     tokens: torch.Tensor
     log_probabilities: torch.Tensor
     states: States
+    log: torch.Tensor | None = None
 
 
 def choose(
@@ -103,11 +105,14 @@ def choose(
     keys: torch.Tensor,
     positions: torch.Tensor,
     states: States | None = None,
+    *,
+    logged: bool = False,
 ) -> Choice:
     """Draw one token for each row of `logits` [R, V] (float32).
 
     `keys` [R] are `noise_key`s and `positions` [R] count the tokens generated so far; `states` are
-    needed for `rules.stateful` alone. Greedy rows take the first of equal maxima.
+    needed for `rules.stateful` alone. `logged` asks for a log of the steps. Greedy rows take the
+    first of equal maxima.
     """
     after = dict(states or {})
     left = applied(logits, rules.acting, after)
@@ -123,7 +128,7 @@ def choose(
             own = after[rule.name]
             drawn = (rows_of(tokens, rows), rows_of(scores, rows), each.values, rows_of(own, rows))
             after[rule.name] = put(own.clone(), rows, rule.drawn(*drawn))
-    return Choice(tokens, scores, after)
+    return Choice(tokens, scores, after, step_log(logits, left, tokens) if logged else None)
 
 
 def initial_states(request: Request) -> dict[str, tuple[float, ...]]:

@@ -16,6 +16,7 @@ import torch
 
 from harness.engines.contract import Completion, FinishReason, Request, Watch
 from harness.engines.decoding.endings import Endings
+from harness.engines.decoding.step_log import traces_of
 from harness.engines.transformers.admission import Admission
 from harness.engines.transformers.attention import grouped_attention
 from harness.engines.transformers.drafts import LONGEST, DraftLength, SiblingTexts
@@ -240,6 +241,8 @@ class DecodingRun:
             before = len(sequence.tokens)
             reason = self._take(sequence, draft, drawn.tokens[row], drawn.log_probabilities[row])
             sequence.states = drawn.states[row]
+            if sequence.request.logged and drawn.log is not None:
+                sequence.log += drawn.log[row][: len(sequence.tokens) - before]
             if reason is not None and sequence.request.distribution:
                 last = max(0, len(sequence.tokens) - before - 1)
                 sequence.distribution = logits[row, last].log_softmax(dim=-1).cpu()
@@ -293,6 +296,7 @@ class DecodingRun:
             finish_reason=reason,
             log_probabilities=tuple(sequence.log_probabilities),
             counts=counts,
+            traces=traces_of(sequence.log),
             states=sequence.states,
             distribution=sequence.distribution,
         )

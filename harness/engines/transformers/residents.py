@@ -28,6 +28,8 @@ class Resident:
     request: Request
     tokens: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
+    #: The numbers of every step, where the request asks for them.
+    log: list[list[float]] = field(default_factory=list)
     length: int = 0
     slot: int = -1
     #: The regime of rotary embeddings in which its first columns are, see `rotary.py`.

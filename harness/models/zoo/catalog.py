@@ -3,7 +3,7 @@
 A member that ships with us is a folder that `AutoModelForCausalLM` and `AutoTokenizer` load by
 itself, with a `card.json` beside the weights: its recipe, its size, and its accuracies with how
 they were measured. One that another package brings is a card alone, below `packaged/`, which names
-the package and the file in it.
+the package, the file in it, and the configuration that it holds.
 """
 
 from __future__ import annotations
@@ -79,6 +79,9 @@ def card(name: str) -> dict[str, Any]:
 
 
 def written_config(name: str) -> dict[str, Any]:
-    """The config.json of a member that ships with us."""
+    """A member's configuration as it is written: its config.json, or what its card says of it."""
+    if name in packaged():
+        described: dict[str, Any] = card(name)["config"]
+        return described
     content: dict[str, Any] = json.loads((resolve(name) / "config.json").read_text())
     return content

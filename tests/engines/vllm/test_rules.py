@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from harness.engines.contract import Request, SamplingRules
 from harness.sampling import registered
 from harness.sampling.composition import COMPOSITIONS
@@ -32,3 +36,15 @@ def test_every_rule_draws_the_same_on_both_engines(served):
     for position, request in enumerate(requests):
         assert theirs[position].tokens == ours[position].tokens, request.sampling
     assert len({completion.tokens for completion in ours.values()}) > len(requests) / 2
+
+
+def test_steps_are_logged_alike_on_both_engines(served):
+    vllm, transformers = served
+    requests = [replace(request, logged=True) for request in asked()[:8:2]]
+    ours, theirs = dict(transformers.generate(requests)), dict(vllm.generate(requests))
+    for position in range(len(requests)):
+        one, other = ours[position], theirs[position]
+        assert one.tokens == other.tokens
+        assert one.traces.keys() == other.traces.keys() != set()
+        for name, values in one.traces.items():
+            assert values == pytest.approx(other.traces[name], abs=1e-4), name

@@ -41,6 +41,8 @@ def engine(elsewhere, monkeypatch):
 def test_the_file_is_read_as_its_own_library_reads_it(engine):
     """And the engine says what transformers' own generation says."""
     file, model = zoo.resolve("smollm2"), engine.loaded.model
+    written = zoo.written_config("smollm2")
+    assert written == {name: model.config.to_dict()[name] for name in written}
     assert model.num_parameters() == zoo.card("smollm2")["parameters"]
     assert file.stat().st_size == zoo.card("smollm2")["bytes"]
     tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(file).tensors}
