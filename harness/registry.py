@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 from harness.errors import RegistryError
 
 T = TypeVar("T")
+_BUILT_IN = "built in"
 
 
 def load_object(reference: str) -> Any:
@@ -54,6 +55,14 @@ def files_of(package: str, name: str) -> dict[str, str]:
     return {stem: f"{package}.{stem}:{name}" for stem in stems}
 
 
+def before_next_use(read: Callable[[], None]) -> None:
+    """Have `read` called when the next entry is asked for; it registers what a project adds."""
+    _projects[:] = [read]
+
+
+_projects: list[Callable[[], None]] = []
+
+
 @dataclass(frozen=True)
 class _Entry:
     target: Any
@@ -77,7 +86,7 @@ class Registry(Generic[T]):
     def __init__(self, noun: str, group: str, builtin: Mapping[str, str]) -> None:
         self.noun = noun
         self.group = group
-        self._entries = {name: _Entry(target, "built in") for name, target in builtin.items()}
+        self._entries = {name: _Entry(target, _BUILT_IN) for name, target in builtin.items()}
         self._loaded: dict[str, T] = {}
         self._installed = False
 
@@ -103,6 +112,10 @@ class Registry(Generic[T]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries or name in self.names()
+
+    def is_built_in(self, name: str) -> bool:
+        """Whether an entry is Titrate's own, which every installation has."""
+        return name in self and self._entries[name].origin == _BUILT_IN
 
     def register(self, name: str, target: str | T) -> None:
         """Add an entry, for this process: a reference `"module:object"`, or the object itself.
@@ -146,7 +159,9 @@ class Registry(Generic[T]):
         return self._entries[name]
 
     def _install(self) -> None:
-        """Read the entry points of installed packages, once."""
+        """Read the entry points of installed packages, once, and what a project adds."""
+        while _projects:
+            _projects.pop()()
         if self._installed:
             return
         found: dict[str, _Entry] = {}
@@ -184,6 +199,8 @@ measures: Registry[Any] = Registry(
         "generate": "harness.measure.generate:MEASURE",
         "forward": "harness.measure.forward:MEASURE",
         "likelihood": "harness.measure.likelihood:MEASURE",
+        "choice": "harness.measure.choice:MEASURE",
+        "nll": "harness.measure.nll:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(
@@ -230,6 +247,7 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
         "latex": "harness.report.exports.latex:write_latex",
         "parquet": "harness.report.exports.tables:write_parquet",
+        "ranks": "harness.report.exports.ranks:write_ranks",
     },
 )
 columns: Registry[Any] = Registry(
@@ -238,5 +256,13 @@ columns: Registry[Any] = Registry(
     {
         "alpha": "harness.metrics.column:ALPHA",
         "log_probability": "harness.metrics.column:LOG_PROBABILITY",
+        "rank": "harness.metrics.column:RANK",
+        "probability": "harness.metrics.column:PROBABILITY",
+        "top_probability": "harness.metrics.column:TOP_PROBABILITY",
+        "entropy": "harness.metrics.column:ENTROPY",
+        "drawn_rank": "harness.metrics.column:DRAWN_RANK",
+        "drawn_probability": "harness.metrics.column:DRAWN_PROBABILITY",
+        "drawn_top_probability": "harness.metrics.column:DRAWN_TOP_PROBABILITY",
+        "drawn_entropy": "harness.metrics.column:DRAWN_ENTROPY",
     },
 )

@@ -22,6 +22,7 @@ EXAMPLE = Path(__file__).parents[1] / "reports" / "example"
 FACE = {
     "Experiment",
     "FieldError",
+    "MetricError",
     "ModelError",
     "OptionError",
     "OutputError",

@@ -21,7 +21,8 @@ from harness.claims.gates import impossible
 from harness.errors import FieldError, OptionError
 from harness.spec import Case
 from harness.spec.gates import CaseGrid, Gate, NoChange, Selection
-from harness.spec.gates.where import axis_named, intervenes
+from harness.spec.gates.where import axis_named
+from harness.spec.treatment import lies_in, treatment
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ def _counted(parts: Sequence[Sequence[Case]]) -> str:
 def _spoken_of(where: Selection, part: Sequence[Case]) -> tuple[int, int]:
     """How many cases a gate speaks of, among those of one file and in its grid; 0 if not known."""
     sizes = part[0].sizes
+    varied = treatment(part[0].experiment, sizes)
     found = {
         id_
         for case in part
@@ -174,7 +176,7 @@ def _spoken_of(where: Selection, part: Sequence[Case]) -> tuple[int, int]:
     needed = prod(
         size
         for axis, size in sizes.items()
-        if axis not in fixed and not (where.baseline and intervenes(axis))
+        if axis not in fixed and not (where.baseline and lies_in(axis, varied))
     )
     return len(found), needed if sizes else 0
 

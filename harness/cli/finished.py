@@ -10,25 +10,20 @@ if TYPE_CHECKING:
 
 
 def told(finished: Finished, *, ran: bool = False, deselected: int = 0) -> int:
-    """Print what came of a run, and of one that `ran` just now how it ended; the exit status."""
-    from harness.launch.closing import closing, outcomes
-    from harness.report.page_link import has_links
-    from harness.report.tables.terminal import table
+    """Print what came of a run, line by line as pytest does; the exit status.
 
-    print(table(finished.report))
-    if finished.compared:
-        print(finished.compared)
-    for line in [*(f"skipped: {case}" for case in finished.skipped), *finished.problems]:
+    Of one that `ran` just now the last line is how it ended.
+    """
+    from harness.launch.closing import failures, outcomes, summary
+    from harness.report.page_link import has_links
+    from harness.runs.conclude import problem
+
+    link = has_links(terminal=sys.stdout.isatty())
+    print(*map(problem, finished.failed_gates), *summary(finished, link=link), sep="\n")
+    for line in [*(f"skipped: {case}" for case in finished.skipped), *failures(finished)]:
         print(line)
-    for line in finished.verdicts:
-        print(line)
-    for case in finished.report.cases if ran else ():
-        if case.error is not None and case.id not in finished.report.baselines:
-            print(f"FAILED {case.id} - {case.error}")
     if ran:
         print(outcomes(finished, deselected))
-    for line in closing(finished, link=has_links(terminal=sys.stdout.isatty())):
-        print(line)
     return status_of(finished)
 
 

@@ -12,11 +12,15 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Never
 
+from harness.cli.project import read_project
 from harness.errors import TitrateError
 from harness.options import as_titrate, spelling
+from harness.registry import before_next_use
 
 VERBS = {
     "init": "write a project: specs of the zoo, benches, a CI workflow",
@@ -46,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with spelling(as_titrate):
             parsed = _parser(given).parse_args(given, argparse.Namespace(command=command))
+            before_next_use(partial(read_project, Path.cwd()))
             status: int = parsed.run(parsed)
         sys.stdout.flush()  # here, where a closed pipe is not an error
     except TitrateError as error:

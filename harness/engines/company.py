@@ -5,12 +5,16 @@
   fingerprint of that one: what a model was asked as a run's own is known when it is another's
   company, and a run that takes company keeps all that it has stored.
 - All weights must be in memory before one of the engines sizes its cache from what is free.
+- Engines that generate on one device share what is free for keys and values in proportion to what
+  each needs; one that scores keeps nothing, and one whose cache is fixed at its start is passed by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
 
 from harness.engines.contract import (
     Asked,
@@ -27,6 +31,30 @@ A = TypeVar("A", Request, Scoring)
 R = TypeVar("R", bound=Reply)
 
 
+@dataclass(frozen=True, slots=True)
+class CacheNeed:
+    """What an engine's keys and values come to, in bytes of memory on a device."""
+
+    device: str
+    wanted: int
+    """What would serve its requests best."""
+    held: int
+    """What its cache takes now."""
+    free: int
+    """What caches may take beside all that is held."""
+
+
+@runtime_checkable
+class SizesCache(Protocol):
+    """An engine that sizes its cache when it is asked, within a limit that it is told."""
+
+    def cache_need(self, requests: Sequence[Request]) -> CacheNeed | None:
+        """What these requests need; None of an engine whose cache is fixed after all."""
+
+    def limit_cache(self, most: int | None) -> None:
+        """Take at most so many bytes from now on, None for all that fits; asked between streams."""
+
+
 class Company(Mapping[str, Engine]):
     """Answers requests and scorings by the engines that they name.
 
@@ -37,6 +65,8 @@ class Company(Mapping[str, Engine]):
 
     def __init__(self, own: Engine, others: Mapping[str, Engine] | None = None) -> None:
         self._engines = {"": own, **(others or {})}
+        # The largest need, in bytes, of each engine that has generated.
+        self._wanted: dict[str, int] = {}
 
     def __getitem__(self, name: str) -> Engine:
         return self._engines[name]
@@ -58,7 +88,10 @@ class Company(Mapping[str, Engine]):
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield `(position in requests, completion)`, as an `Engine` does."""
-        return self._answers(requests, lambda engine, own: engine.generate(own))
+        asked = list(requests)
+        if len(self) > 1:
+            self._share_memory(asked)
+        return self._answers(asked, lambda engine, own: engine.generate(own))
 
     def score(self, scorings: Iterable[Scoring]) -> Iterator[tuple[int, Scored]]:
         """Yield `(position in scorings, scored)`, as an `Engine` does."""
@@ -68,6 +101,28 @@ class Company(Mapping[str, Engine]):
         """Give the memory of all models back."""
         for engine in self.values():
             engine.close()
+
+    def _share_memory(self, requests: Sequence[Request]) -> None:
+        """Limit the caches of all that generate now or did before, where not all of them fit."""
+        parts = defaultdict[str, list[Request]](list)
+        for request in requests:
+            parts[request.engine].append(request)
+        places = defaultdict[str, dict[str, CacheNeed]](dict)
+        for name in dict.fromkeys([*parts, *self._wanted]):
+            engine = self[name]
+            need = engine.cache_need(parts[name]) if isinstance(engine, SizesCache) else None
+            if need is not None:
+                self._wanted[name] = max(self._wanted.get(name, 0), need.wanted)
+                places[need.device][name] = need
+        for needs in places.values():
+            total = min(need.free for need in needs.values())
+            total += sum(need.held for need in needs.values())
+            wanted = sum(self._wanted[name] for name in needs)
+            for name in needs:
+                engine = self[name]
+                assert isinstance(engine, SizesCache)
+                fits = wanted <= total
+                engine.limit_cache(None if fits else total * self._wanted[name] // wanted)
 
     def _answers(
         self, asked: Iterable[A], ask: Callable[[Engine, list[A]], Iterator[tuple[int, R]]]

@@ -68,6 +68,14 @@ class Intervention(BaseModel, ABC):
         """What it does, in a few words for the names of requests; empty by default."""
         return ""
 
+    def first_layer(self) -> int | None:
+        """The first layer that it may change, None for none of them.
+
+        Below it, sequences under different interventions compute the same. The default is right
+        for whatever acts anywhere.
+        """
+        return 0
+
     def prefix_key(self, length: int, prompt: int) -> str:  # noqa: ARG002 - for subclasses
         """Fingerprint of what is done to the first `length` positions after a prompt of `prompt`.
 

@@ -40,6 +40,10 @@ class NextTokenLogits(Intervention):
         for predictions of sequences whose rows are not all 0.
         """
 
+    def first_layer(self) -> int | None:
+        """None: the layers are left alone."""
+        return None
+
     def prefix_key(self, length: int, prompt: int) -> str:  # noqa: ARG002 - as every kind's
         """States of prefixes are those of the model as it is."""
         return ""

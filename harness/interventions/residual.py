@@ -121,6 +121,10 @@ class Residual(Intervention):
     def additions(self) -> tuple[Term, ...]:
         """All terms, in an order that equal descriptions share; none at the neutral dose."""
 
+    def first_layer(self) -> int | None:
+        """That of its first addition."""
+        return min((term.layer for term in self.additions()), default=None)
+
     def prefix_key(self, length: int, prompt: int) -> str:
         """Nothing is done to positions before the first steered one; after it, P matters too."""
         key = self._prefix_keys.get((length, prompt))
@@ -166,12 +170,17 @@ class Doses(NamedTuple):
     over: Tensor
 
 
+def spanned(positions: Positions, prompt: int) -> tuple[float, float]:
+    """(first, last): positions first <= p < last act, of a sequence with so many prompt tokens."""
+    last = float(prompt) if positions == "prompt" else math.inf
+    return float(_first(positions, prompt)), last
+
+
 def timing(term: Term, prompt: int) -> tuple[float, float, float, float, float]:
     """A term's row of `Doses` for a prompt of that many tokens."""
-    first = _first(term.positions, prompt)
-    last = float(prompt) if term.positions == "prompt" else math.inf
+    first, last = spanned(term.positions, prompt)
     over = {"start_only": 1.0, "diminishing": float(term.over or 0)}.get(term.schedule, math.inf)
-    return term.alpha, float(first), last, float(_origin(term, prompt)), over
+    return term.alpha, first, last, float(_origin(term, prompt)), over
 
 
 def doses_at(doses: Doses, positions: Tensor) -> Tensor:

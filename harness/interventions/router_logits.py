@@ -74,6 +74,13 @@ class RouterLogits(Intervention):
         changed nor emptied. No branch may depend on a tensor's values.
         """
 
+    def first_layer(self) -> int | None:
+        """That of its first masked expert, where it is a mask."""
+        mask = self.masked()
+        if mask is None:
+            return 0
+        return min((layer for layer, _ in mask.points), default=None)
+
     def masked(self) -> ExpertMask | None:
         """The same effect as a mask of experts; None where no mask has that effect.
 

@@ -5,14 +5,15 @@ They try the registered rules, whichever these are, at the values that each name
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from harness.engines.contract import Capture, Completion, Request, SamplingRules
 from harness.invariants.bench import Bench, named
 from harness.invariants.family import Family
 from harness.invariants.finding import Compared, Finding, equal, first_violation
-from harness.sampling import StatefulRule, Value, registered
+from harness.sampling import CountRule, MaskRule, StatefulRule, Value, registered
+from harness.sampling.composition import COMPOSITIONS
 
 _WARM: dict[str, Value] = {"temperature": 1.0}
 _GREEDY = SamplingRules()
@@ -22,26 +23,47 @@ _CUT = 2
 
 def neutral_rules_change_nothing(bench: Bench) -> Finding:
     """Rules at values that cut nothing, such as a top-k beyond the vocabulary, draw what plain
-    sampling does.
+    sampling does, in every order; so does a rule that runs at its neutral value.
 
     Source: the rules' definition as cuts of the candidate set (transformers' logits processors,
     in this order); at these values nothing is cut.
     """
     idle = {rule.name: rule.idle for rule in registered() if rule.idle is not None}
-    return _same(bench, SamplingRules(**_WARM | idle), SamplingRules(**_WARM))
+    neutral = {
+        rule.name: rule.neutral
+        for rule in registered()
+        if isinstance(rule, CountRule | MaskRule) and rule.neutral is not None
+    }
+    tried = [SamplingRules(compose=name, **_WARM | idle) for name in COMPOSITIONS]
+    tried.append(SamplingRules(tried=neutral, **_WARM | neutral))
+    return _first(_same(bench, rules, SamplingRules(**_WARM)) for rules in tried)
+
+
+def one_rule_is_the_same_in_every_order(bench: Bench) -> Finding:
+    """A rule beside nothing but a temperature of 1 draws the same under every composition.
+
+    Source: orders differ in what a cut sees of others; where two definitions of a rule differ
+    (`Composition.variants`), the rule is left out.
+    """
+    return _first(
+        _same(bench, SamplingRules(compose=name, **values), SamplingRules(**values))
+        for name, composition in COMPOSITIONS.items()
+        for rule in registered()
+        if rule.example is not None and not rule.draws and rule.name not in composition.variants
+        for values in [_WARM | {rule.name: rule.example}]
+    )
 
 
 def one_candidate_is_greedy(bench: Bench) -> Finding:
-    """With one candidate left, by top-k, top-p or min-p, every temperature is greedy decoding.
+    """With one candidate left, by whichever rule, every temperature is greedy decoding.
 
     Source: the most probable token always stays; the rules' definition.
     """
-    findings = [
+    return _first(
         _same(bench, SamplingRules(**{"temperature": 2.0, rule.name: rule.strictest}), _GREEDY)
         for rule in registered()
         if rule.strictest is not None
-    ]
-    return next((finding for finding in findings if not finding.holds), findings[0])
+    )
 
 
 def greedy_ignores_randomness(bench: Bench) -> Finding:
@@ -62,7 +84,7 @@ def greedy_ignores_randomness(bench: Bench) -> Finding:
 
 
 def draws_stay_among_the_candidates(bench: Bench) -> Finding:
-    """Every token drawn under a top-k, top-p or min-p is one that the rule allows.
+    """Every token drawn under a rule is one that the rule allows.
 
     The model's distribution is read again by teacher forcing. Source: each rule's definition,
     which it states once more for a single token (`Rule.excluded`).
@@ -137,6 +159,12 @@ def _joined(first: Completion, rest: Completion) -> Completion:
     )
 
 
+def _first(findings: Iterable[Finding]) -> Finding:
+    """The first violated one, or one that holds; at least one is given."""
+    found = list(findings)
+    return next((finding for finding in found if not finding.holds), found[0])
+
+
 def _same(bench: Bench, own: SamplingRules, expected: SamplingRules) -> Finding:
     pairs = [
         (named(one), bench.alone(one), bench.alone(other))
@@ -148,11 +176,11 @@ def _same(bench: Bench, own: SamplingRules, expected: SamplingRules) -> Finding:
 
 
 def _distributions(bench: Bench, request: Request, own: Completion) -> list[list[float]]:
-    """Log-probabilities before every generated token, best first, as many as matter."""
+    """Log-probabilities of all tokens before every generated one, best first."""
     start = len(request.prompt)
     at = tuple(range(start - 1, start - 1 + len(own.tokens)))
     vocabulary = bench.loaded.model.get_input_embeddings().num_embeddings
-    capture = Capture(top_log_probabilities=min(64, vocabulary), positions=at)
+    capture = Capture(top_log_probabilities=vocabulary, positions=at)
     read = bench.read((*request.prompt, *own.tokens), capture).top_log_probabilities
     assert read is not None
     best: list[list[float]] = read.tolist()
@@ -163,6 +191,7 @@ FAMILY = Family(
     "sampling",
     own=(
         neutral_rules_change_nothing,
+        one_rule_is_the_same_in_every_order,
         one_candidate_is_greedy,
         greedy_ignores_randomness,
         draws_stay_among_the_candidates,

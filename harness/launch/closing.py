@@ -1,4 +1,8 @@
-"""The last lines of a run, under pytest and without it: what it took, and where its page is."""
+"""The last lines of a run, under pytest and without it: the same ones, in the same order.
+
+Failed gates come first (pytest's section of failures), then the table, what holds, what it took and
+where it is (`summary`), then a line for each failure (pytest's short summary), and counts.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,25 @@ from collections.abc import Iterator, Mapping
 
 from harness.report.page_link import page_line, shown
 from harness.report.run_info import Cost
+from harness.report.tables.terminal import table
 from harness.runs.conclude import Finished
+
+
+def summary(finished: Finished, *, link: bool) -> Iterator[str]:
+    """What a run has to say of itself: its table, what holds, and its closing lines.
+
+    Args:
+        finished: The run.
+        link: Whether the page's path may be a hyperlink (`has_links`).
+    """
+    if finished.report.cases:
+        yield table(finished.report)
+    if finished.compared:
+        yield finished.compared
+    yield from finished.lost
+    yield from finished.violations
+    yield from finished.verdicts
+    yield from closing(finished, link=link)
 
 
 def closing(finished: Finished, *, link: bool) -> Iterator[str]:
@@ -22,6 +44,15 @@ def closing(finished: Finished, *, link: bool) -> Iterator[str]:
     if finished.kept is not None:
         yield f"saved: {shown(finished.kept)}"
     yield page_line(finished.directory, link=link)
+
+
+def failures(finished: Finished) -> Iterator[str]:
+    """`FAILED case - why`, of cases and then of gates: what pytest's short summary says of them."""
+    for case in finished.report.cases:
+        if case.error is not None and case.id not in finished.report.baselines:
+            yield f"FAILED {case.id} - {case.error}"
+    for gate in finished.failed_gates:
+        yield f"FAILED {gate.experiment}::gate {gate.gate} - {gate.detail}"
 
 
 def outcomes(finished: Finished, deselected: int = 0) -> str:

@@ -25,11 +25,13 @@ from harness.tasks.base import Reference, Sample, Style, Task
 class Choices:
     """The reference continuation of a sample in tokens, and behind it the wrong ones.
 
-    `measured` are the indices of the reference answer's non-blank tokens.
+    `measured` are the indices of the reference answer's non-blank tokens. The context is the
+    prompt.
     """
 
     continuations: tuple[tuple[int, ...], ...]
     measured: tuple[int, ...]
+    context: None = None
 
 
 def choices_of(tokenizer: Any, task: Task, sample: Sample, style: Style) -> Choices:

@@ -1,8 +1,8 @@
-"""Forward passes over pairs: what every layer predicts of the answer, and how far two prompts part.
+"""Forward passes over pairs: what layers predict of the answer, and how far two prompts part.
 
-Both variants are read as compacted token sequences, at the positions that decoding sees. For the
-answer's token at position t every layer is read at t - 1 through the model's own final norm and
-head (logit lens), so that the last layer's numbers are the model's own.
+The variants are read as compacted token sequences, at the positions that decoding sees. For the
+answer's token at position t a layer is read at t - 1 through the model's own final norm and head
+(logit lens), so that the last layer's numbers are the model's own.
 
 - Pairs are read in fixed chunks whose captured activations are bounded, and every sample's results
   are on disk before the next chunk: a measurement that was interrupted goes on with the first
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -22,6 +23,7 @@ from harness.engines.declared import Declared, Place
 from harness.errors import TaskError
 from harness.interventions.base import Intervention
 from harness.measure.distances import jensen_shannon
+from harness.measure.forward import forward_of, lens_of
 from harness.measure.readings import AnswerTokens, PairedAnswer
 from harness.measure.router_usage import top_k_usage
 from harness.measure.sample_files import HiddenMode, SampleFiles, SampleForward
@@ -40,8 +42,9 @@ _FLOAT32 = 4
 
 @dataclass(frozen=True)
 class ForwardPlan:
-    """What is read of the model: all L blocks of width H, its routers, and what is kept of them.
+    """What is read of the model: L blocks of width H, its routers, and what is kept of them.
 
+    `styles` are those that are read, `lens` the blocks whose predictions are, all by default.
     `dtype` is the one that hidden states are stored in; numbers are computed before rounding.
     """
 
@@ -51,14 +54,40 @@ class ForwardPlan:
     hidden: HiddenMode = "none"
     dtype: torch.dtype = torch.float16
     intervention: Intervention | None = None
+    styles: tuple[Variant, ...] = VARIANTS
+    lens: tuple[int, ...] | None = None
+    readout_cost: float = 1.0
+    """What it costs to read a prediction, in passes of a token; for what is told of progress."""
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """The blocks whose predictions are read."""
+        return tuple(range(self.layers)) if self.lens is None else self.lens
+
+    @property
+    def captured(self) -> tuple[int, ...]:
+        """The blocks whose outputs are needed."""
+        return self.read if self.hidden == "none" else tuple(range(self.layers))
+
+    def readouts(self, answer: PairedAnswer) -> int:
+        """Predictions that are read of a pair."""
+        positions = sum(len(answer.variants[style].positions) for style in self.styles)
+        return positions * len(self.read)
+
+    @property
+    def reads_output(self) -> bool:
+        """Whether the last block's predictions are read, which are the model's own."""
+        return self.layers - 1 in self.read
 
 
 def needed(experiment: Experiment) -> Declared:
-    """What an engine must be told of forward passes: every block is read, and the routers."""
-    config = load_config(experiment.model)
+    """What an engine must be told of forward passes: which blocks are read, and the routers."""
+    config, settings = load_config(experiment.model), forward_of(experiment)
     layers, _ = hidden_shape(config)
-    read: list[Place] = [(layer, "block") for layer in range(layers)]
-    return Declared(router_logits=has_routers(config), read=frozenset(read))
+    captured = range(layers) if settings.hidden != "none" else lens_of(experiment)
+    read: list[Place] = [(layer, "block") for layer in captured]
+    compared = len(settings.read) > 1
+    return Declared(router_logits=compared and has_routers(config), read=frozenset(read))
 
 
 def measure_pairs(
@@ -66,19 +95,26 @@ def measure_pairs(
     answers: Sequence[PairedAnswer],
     plan: ForwardPlan,
     files: SampleFiles,
-    measured: Callable[[int], None] = lambda _: None,
+    measured: Callable[[float], None] = lambda _: None,
 ) -> Iterator[SampleForward | Unpaired]:
     """Yield every pair's numbers in order, from its file where they are on disk already.
 
-    `measured` is told how many pairs are done, chunk by chunk.
+    `measured` is told how many pairs are done, and the share of those that are begun.
     """
     done = 0
     for chunk in _chunks(answers, plan):
         known = [files.read(answer.key) for answer in chunk]
         found = [each for each in known if each is not None]
-        yield from found if len(found) == len(chunk) else _measure(engine, chunk, plan, files)
+        if len(found) == len(chunk):
+            yield from found
+        else:
+            yield from _measure(engine, chunk, plan, files, partial(_further, measured, done))
         done += len(chunk)
         measured(done)
+
+
+def _further(measured: Callable[[float], None], done: int, more: float) -> None:
+    measured(done + more)
 
 
 def _chunks(answers: Sequence[PairedAnswer], plan: ForwardPlan) -> Iterator[list[PairedAnswer]]:
@@ -87,7 +123,7 @@ def _chunks(answers: Sequence[PairedAnswer], plan: ForwardPlan) -> Iterator[list
     size = 0
     for answer in answers:
         positions = sum(len(_captured(variant, plan)) for variant in answer.variants.values())
-        needed = positions * plan.layers * plan.width * _FLOAT32
+        needed = positions * max(1, len(plan.captured)) * plan.width * _FLOAT32
         if chunk and size + needed > _CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -105,36 +141,53 @@ def _captured(answer: AnswerTokens, plan: ForwardPlan) -> tuple[int, ...]:
 
 
 def _measure(
-    engine: Engine, chunk: Sequence[PairedAnswer], plan: ForwardPlan, files: SampleFiles
+    engine: Engine,
+    chunk: Sequence[PairedAnswer],
+    plan: ForwardPlan,
+    files: SampleFiles,
+    measured: Callable[[float], None],
 ) -> Iterator[SampleForward | Unpaired]:
+    """Measure a chunk; `measured` is told how many pairs of it that makes so far, by their cost."""
     readings = [
         Reading(
             answer.variants[variant].tokens,
             Capture(
                 router_logits=plan.routers is not None,
-                hidden_layers=tuple(range(plan.layers)),
+                hidden_layers=plan.captured,
                 token_log_probabilities=True,
                 positions=_captured(answer.variants[variant], plan),
             ),
             plan.intervention,
         )
         for answer in chunk
-        for variant in VARIANTS
+        for variant in plan.styles
     ]
-    activations = dict(engine.forward(readings))
+    passes = sum(len(reading.tokens) for reading in readings)
+    readouts = [plan.readout_cost * plan.readouts(answer) for answer in chunk]
+    per_cost = len(chunk) / (passes + sum(readouts))
+    done = 0.0
+    activations: dict[int, Activations] = {}
+    for at, captured in engine.forward(readings):
+        activations[at] = captured
+        done += len(readings[at].tokens)
+        measured(done * per_cost)
     for index, answer in enumerate(chunk):
+        first = len(plan.styles) * index
         seen = {
-            variant: _Seen(answer.variants[variant], activations.pop(2 * index + offset), plan)
-            for offset, variant in enumerate(VARIANTS)
+            variant: _Seen(answer.variants[variant], activations.pop(at), plan)
+            for at, variant in enumerate(plan.styles, start=first)
         }
+        done += readouts[index]
         try:
             result = _numbers(engine, answer, seen, plan)
             if plan.hidden != "none":
-                states = {variant: seen[variant].states() for variant in VARIANTS}
+                states = {variant: each.states() for variant, each in seen.items()}
                 files.write_hidden(answer.key, states, _about(answer, plan))
         except TaskError as error:
             yield Unpaired(answer.key, str(error))
             continue
+        finally:
+            measured(done * per_cost)
         files.write(result)
         yield result
 
@@ -160,7 +213,10 @@ class _Seen:
     def own_nll(self) -> torch.Tensor:
         scores = self.captured.token_log_probabilities
         assert scores is not None
-        return -scores[self.at]
+        own = -scores[self.at]
+        if not own.isfinite().all():
+            raise TaskError("a log-probability is not finite; run the model in a wider dtype")
+        return own
 
     def usage(self, routers: RouterShape) -> torch.Tensor:
         """Usage [R, P, E] at the answer's tokens."""
@@ -187,21 +243,24 @@ class _Seen:
 def _numbers(
     engine: Engine, answer: PairedAnswer, seen: dict[Variant, _Seen], plan: ForwardPlan
 ) -> SampleForward:
-    agentic = answer.variants["agentic"]
-    targets = torch.tensor([agentic.tokens[at] for at in agentic.positions])
-    nll: dict[Variant, list[torch.Tensor]] = {variant: [] for variant in VARIANTS}
-    divergence = []
-    for layer in range(plan.layers):
-        scores, apart = _read_layer(engine, [seen[v].predicting(layer) for v in VARIANTS], targets)
-        for variant, score in zip(VARIANTS, scores, strict=True):
-            nll[variant].append(score)
-        divergence.append(apart)
+    some = answer.variants[plan.styles[0]]  # the answer's tokens are the same in all
+    targets = torch.tensor([some.tokens[at] for at in some.positions])
+    nll = {variant: torch.zeros(len(plan.read), len(targets)) for variant in plan.styles}
+    compared = len(plan.styles) > 1
+    divergence = torch.zeros(len(plan.read) if compared else 0, len(targets))
+    for row, layer in enumerate(plan.read):
+        predicting = [each.predicting(layer) for each in seen.values()]
+        scores, apart = _read_layer(engine, predicting, targets)
+        for variant, score in zip(plan.styles, scores, strict=True):
+            nll[variant][row] = score
+        if compared:
+            divergence[row] = apart
     return SampleForward(
         key=answer.key,
         sample=answer.sample,
-        nll={variant: torch.stack(nll[variant]) for variant in VARIANTS},
-        own_nll={variant: seen[variant].own_nll() for variant in VARIANTS},
-        divergence=torch.stack(divergence),
+        nll=nll,
+        own_nll={variant: each.own_nll() for variant, each in seen.items()},
+        divergence=divergence,
         usage=_usage(seen, plan.routers),
     )
 
@@ -209,7 +268,9 @@ def _numbers(
 def _read_layer(
     engine: Engine, hidden: Sequence[torch.Tensor], targets: torch.Tensor
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Negative log-probabilities [P] by variant, and divergence [P]; some positions at a time."""
+    """Negative log-probabilities [P] by variant, and divergence [P], of one alone 0; some positions
+    at a time.
+    """
     scores: list[list[torch.Tensor]] = [[] for _ in hidden]
     apart = []
     start, step = 0, 1
@@ -219,7 +280,9 @@ def _read_layer(
         for kept, log_probabilities in zip(scores, predicted, strict=True):
             chosen = targets[some].to(log_probabilities.device)[:, None]
             kept.append(-log_probabilities.gather(-1, chosen)[:, 0].cpu())
-        apart.append(jensen_shannon(*predicted).float().cpu())
+        own, other = predicted[0], predicted[-1]
+        differs = jensen_shannon(own, other) if len(hidden) > 1 else torch.zeros(len(own))
+        apart.append(differs.float().cpu())
         start += step
         # The first position says how wide a prediction is.
         step = max(1, _PREDICTION_BYTES // (predicted[0].shape[-1] * 8))

@@ -9,35 +9,46 @@ import torch
 from numpy.typing import NDArray
 
 from harness.measure.sample_files import SampleForward
-from harness.tasks.pairs.pair import VARIANTS
 
 
-def layer_tables(samples: Sequence[SampleForward]) -> dict[str, NDArray[np.generic]]:
+def layer_tables(
+    samples: Sequence[SampleForward], layers: Sequence[int] | None = None
+) -> dict[str, NDArray[np.generic]]:
     """Tables [N, L], samples x layers, ready for `numpy.savez`; nats.
 
     nll_<variant>: mean over the answer's tokens; delta_nll: agentic minus assisted; js: mean
-    divergence. Those with `last_` are of the answer's last token alone. `keys` names the rows.
+    divergence. Those with `last_` are of the answer's last token alone. `keys` names the rows, and
+    `layers`, where it is given, the columns. One variant alone has neither delta_nll nor js.
     """
     tables: dict[str, NDArray[np.generic]] = {"keys": np.array([each.key for each in samples])}
+    if layers is not None:
+        tables["layers"] = np.array(layers, dtype=np.int64)
+    variants = list(samples[0].nll)
     for prefix, reduce in (("", _mean), ("last_", _last)):
-        for variant in VARIANTS:
+        for variant in variants:
             tables[f"{prefix}nll_{variant}"] = _table([reduce(s.nll[variant]) for s in samples])
-        own, other = (tables[f"{prefix}nll_{variant}"].astype(np.float64) for variant in VARIANTS)
-        tables[f"{prefix}delta_nll"] = own - other
-        tables[f"{prefix}js"] = _table([reduce(each.divergence) for each in samples])
+        if len(variants) > 1:
+            one, other = (tables[f"{prefix}nll_{v}"].astype(np.float64) for v in variants)
+            tables[f"{prefix}delta_nll"] = one - other
+            tables[f"{prefix}js"] = _table([reduce(each.divergence) for each in samples])
     return tables
 
 
-def sample_metrics(samples: Sequence[SampleForward]) -> dict[str, dict[str, float]]:
-    """Metric -> sample -> value, at the model's output; routing metrics are means over layers."""
+def sample_metrics(
+    samples: Sequence[SampleForward], *, output: bool = True
+) -> dict[str, dict[str, float]]:
+    """Metric -> sample -> value, at the model's output; routing metrics are means over layers.
+
+    `output` says whether the last layer that was read is the model's last one.
+    """
     metrics: dict[str, dict[str, float]] = {}
     for each in samples:
-        own = {variant: float(each.own_nll[variant].double().mean()) for variant in VARIANTS}
-        values = {
-            "delta_nll": own["agentic"] - own["assisted"],
-            **{f"nll_{variant}": own[variant] for variant in VARIANTS},
-            "js": float(each.divergence[-1].double().mean()),
-        }
+        own = {variant: float(nll.double().mean()) for variant, nll in each.own_nll.items()}
+        values = {f"nll_{variant}": value for variant, value in own.items()}
+        if len(own) > 1:
+            values = {"delta_nll": own["agentic"] - own["assisted"], **values}
+            if output:
+                values["js"] = float(each.divergence[-1].double().mean())
         if each.usage is not None:
             values["routing_tv"] = float(each.usage.total_variation.mean())
             values["routing_jaccard"] = float(each.usage.jaccard.mean())
@@ -52,9 +63,9 @@ def lens_gap(samples: Sequence[SampleForward]) -> float:
     Two ways to the same number: anything but rounding means that no layer was read rightly.
     """
     return max(
-        float((each.nll[variant][-1] - each.own_nll[variant]).abs().max())
+        float((nll[-1] - each.own_nll[variant]).abs().max())
         for each in samples
-        for variant in VARIANTS
+        for variant, nll in each.nll.items()
     )
 
 

@@ -27,7 +27,9 @@ class AnswerTokens:
 
 @dataclass(frozen=True, slots=True)
 class PairedAnswer:
-    """A sample's answer in both variants; position i of one is the same token as i of the other."""
+    """A sample's answer in the variants that are read; position i of one is the same token as i of
+    the other.
+    """
 
     key: str
     sample: str
@@ -66,8 +68,12 @@ def paired_answers(
     samples: Sequence[Sample],
     pairs: Mapping[str, AlignedPair] | None,
     context: int,
+    styles: Sequence[Variant] = VARIANTS,
 ) -> Iterator[PairedAnswer | Unpaired]:
-    """Each sample's pair, from a file's aligned pairs or else from the task, or why it has none."""
+    """Each sample's pair, from a file's aligned pairs or else from the task, or why it has none.
+
+    Of one style it has the positions that it has in a pair.
+    """
     named: dict[str, str] = {}
     for sample in samples:
         key = pair_key(sample.id)
@@ -76,9 +82,10 @@ def paired_answers(
             continue
         try:
             if pairs is None:
-                variants = {v: answer_tokens(tokenizer, task, sample, v) for v in VARIANTS}
+                variants = {v: answer_tokens(tokenizer, task, sample, v) for v in styles}
             else:
-                variants = aligned_answers(key, pairs)
+                aligned = aligned_answers(key, pairs)
+                variants = {v: aligned[v] for v in styles}
         except TaskError as error:
             yield Unpaired(key, str(error))
             continue

@@ -26,12 +26,12 @@ HiddenMode = Literal["none", "full", "canonical", "pooled"]
 
 @dataclass(frozen=True)
 class SampleForward:
-    """What forward passes over one pair say. L layers, P positions of the answer.
+    """What forward passes over one pair say. L layers that were read, P positions of the answer.
 
     nll: [L, P] by variant, the negative log-probability in nats of each answer token, read from
     the position before it after each layer; own_nll: [P], the model's own cross-entropy.
-    divergence: [L, P], Jensen-Shannon between what the two variants predict, in nats.
-    usage: how they route; None for a model without routers.
+    divergence: [L, P], Jensen-Shannon between what the two variants predict, in nats; [0, P] where
+    one was read. usage: how they route; None for one variant, and for a model without routers.
     """
 
     key: str
@@ -92,7 +92,7 @@ class SampleFiles:
 
 def _to_tensors(measured: SampleForward) -> dict[str, torch.Tensor]:
     tensors = {"divergence": measured.divergence}
-    for variant in VARIANTS:
+    for variant in measured.nll:
         tensors[f"nll.{variant}"] = measured.nll[variant]
         tensors[f"own_nll.{variant}"] = measured.own_nll[variant]
     usage = measured.usage
@@ -108,6 +108,7 @@ def _to_tensors(measured: SampleForward) -> dict[str, torch.Tensor]:
 
 
 def _from_tensors(key: str, sample: str, tensors: Mapping[str, torch.Tensor]) -> SampleForward:
+    variants = [variant for variant in VARIANTS if f"nll.{variant}" in tensors]
     usage = None
     if "usage.positions" in tensors:
         usage = SampleUsage(
@@ -121,8 +122,8 @@ def _from_tensors(key: str, sample: str, tensors: Mapping[str, torch.Tensor]) ->
     return SampleForward(
         key,
         sample,
-        nll={variant: tensors[f"nll.{variant}"] for variant in VARIANTS},
-        own_nll={variant: tensors[f"own_nll.{variant}"] for variant in VARIANTS},
+        nll={variant: tensors[f"nll.{variant}"] for variant in variants},
+        own_nll={variant: tensors[f"own_nll.{variant}"] for variant in variants},
         divergence=tensors["divergence"],
         usage=usage,
     )

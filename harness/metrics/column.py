@@ -7,7 +7,7 @@ column's, what follows says of what: `alpha styles` is `alpha`, of the property 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness import registry
@@ -25,6 +25,8 @@ class TokenColumn:
         value: From an answer to a number for each of its tokens, or to none of them where it is not
             known. None for what completions bring along.
         drawn: Whether its mean by position is a figure of the report.
+        logged: Whether completions bring it along only where engines are asked for a log of every
+            step.
     """
 
     name: str
@@ -32,6 +34,7 @@ class TokenColumn:
     unit: str = ""
     value: Callable[[Answer], Sequence[float]] | None = None
     drawn: bool = True
+    logged: bool = False
 
 
 ALPHA = TokenColumn("alpha", "dose that was chosen for a property, token by token")
@@ -42,6 +45,30 @@ LOG_PROBABILITY = TokenColumn(
     lambda answer: answer.log_probabilities,
     drawn=False,
 )
+
+
+def _step(name: str, summary: str, unit: str = "") -> TokenColumn:
+    return TokenColumn(name, summary, unit, drawn=False, logged=True)
+
+
+STEPS = (
+    _step("rank", "1 for the model's most probable token, whatever rules do"),
+    _step("probability", "the model's own, of the token"),
+    _step("top_probability", "the model's own, of its most probable token"),
+    _step("entropy", "of the model's own distribution", "nats"),
+    _step("drawn_rank", "1 for the most probable token that sampling rules left"),
+    _step("drawn_probability", "with which the token was drawn under all sampling rules"),
+    _step("drawn_top_probability", "of the most probable token under all sampling rules"),
+    _step("drawn_entropy", "of what the token was drawn from", "nats"),
+)
+"""What a log of every step says, before the sampling rules and after them."""
+RANK, PROBABILITY, TOP_PROBABILITY, ENTROPY = STEPS[:4]
+DRAWN_RANK, DRAWN_PROBABILITY, DRAWN_TOP_PROBABILITY, DRAWN_ENTROPY = STEPS[4:]
+
+
+def logged(names: Iterable[str]) -> bool:
+    """Whether columns of these names need a log of every step."""
+    return any(column_of(name).logged for name in names)
 
 
 def column_of(name: str) -> TokenColumn:
@@ -56,7 +83,11 @@ def columns_of(
     answer: Answer, traces: Mapping[str, Sequence[float]], asked: Sequence[str]
 ) -> dict[str, list[float]]:
     """Name -> number per token: what a completion brought along, and what is asked of it."""
-    found = {name: list(values) for name, values in traces.items()}
+    found = {
+        name: list(values)
+        for name, values in traces.items()
+        if name in asked or not column_of(name).logged
+    }
     for name in asked:
         value = column_of(name).value
         if value is not None and name not in found:

@@ -95,6 +95,17 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class Item:
+    """What a metric asks about where that is no sample of the task: a text of its own, by its id.
+
+    `record` is what it says of it, as `Seen` has it.
+    """
+
+    id: str
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Asks:
     """With which a metric asks engines for more than the completions of its samples.
 
@@ -106,16 +117,22 @@ class Asks:
             its `engine` names, "" being the run's own model.
         most: How many these are, of each completion (of each sample, if early) at most.
         early: Whether it needs no completions: it is asked together with them then.
+        again: The same, once more, because of the replies, which `seen` has then. What comes of it
+            stands behind them. Not for what is early.
         reference: Whether it asks the model that the spec names as its `reference:`.
         engines: Further engines by the names that its requests give; such a name says what the
             engine is, as two metrics may ask the same one.
+        items: Gives what it asks about instead of samples, early: each has a value of its own, and
+            neither prompt nor completions.
     """
 
     ask: Callable[[Seen, Asker], Sequence[Asked]]
     most: int = 1
     early: bool = False
+    again: Callable[[Seen, Asker], Sequence[Asked]] | None = None
     reference: bool = False
     engines: Mapping[str, Opening] = field(default_factory=dict)
+    items: Callable[[], Sequence[Item]] | None = None
 
 
 @dataclass(frozen=True)

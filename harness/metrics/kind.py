@@ -30,12 +30,14 @@ class Checking:
         experiment: The spec, with every axis fixed.
         samples: The samples of its task, with `id` and `record`.
         tokenizer: Gives the model's own tokenizer.
+        prompt: Gives the first sample's prompt as the model reads it, special tokens included.
     """
 
     unsafe_code: bool
     experiment: Any
     samples: Sequence[Any]
     tokenizer: Callable[[], Any]
+    prompt: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True)

@@ -311,20 +311,13 @@ def _tell_gates(config: pytest.Config, finished: Finished) -> None:
 
 def summarise(reporter: pytest.TerminalReporter, finished: Finished) -> None:
     """A table, what held, what the run took, and where its page is."""
-    from harness.launch.closing import closing
+    from harness.launch.closing import summary
     from harness.report.page_link import has_links
-    from harness.report.tables.terminal import table
 
     reporter.section("titrate")
-    if finished.report.cases:
-        reporter.write_line(table(finished.report))
-    if finished.compared:
-        reporter.write_line(finished.compared)
-    for line in [*finished.lost, *finished.violations]:
-        reporter.write_line(line, red=True)
-    link = has_links(terminal=bool(reporter.isatty))
-    for line in [*finished.verdicts, *closing(finished, link=link)]:
-        reporter.write_line(line)
+    alarming = {*finished.lost, *finished.violations}
+    for line in summary(finished, link=has_links(terminal=bool(reporter.isatty))):
+        reporter.write_line(line, red=line in alarming)
 
 
 def say_interrupted(reporter: pytest.TerminalReporter, finished: Finished | None) -> None:

@@ -132,7 +132,9 @@ def _metrics(result: CaseResult) -> dict[str, Metric]:
     metrics = {}
     for name, values in result.sample_metrics.items():
         failed = len(result.failures.get(name, {}))
-        if len(values) + failed != result.task_size:
+        asks = result.kind(name).asks
+        of_samples = asks is None or asks.items is None
+        if of_samples and len(values) + failed != result.task_size:
             raise ReportError(
                 f"{name}: {len(values)} samples have a value, {result.task_name} has "
                 f"{result.task_size}; the rest must be scored 0, not left out"
@@ -212,12 +214,16 @@ def _agreement(result: CaseResult, baseline: CaseResult) -> Agreement | None:
     reference = {(draw.sample, draw.draw): draw.completion.tokens for draw in baseline.draws}
     tokens: dict[str, list[int]] = defaultdict(list)
     identical: dict[str, bool] = {}
+    equal = drawn = 0
     for draw in result.draws:
         expected = reference.get((draw.sample, draw.draw))
         if draw.agreement is None or expected is None:
             return None
         tokens[draw.sample].append(draw.agreement)
         same = draw.completion.tokens == expected
+        equal += draw.agreement
+        # The first departure, where neither is over before it, was drawn after equal tokens, too.
+        drawn += min(draw.agreement + 1, len(draw.completion.tokens), len(expected))
         identical[draw.sample] = identical.get(draw.sample, True) and same
     if not tokens:
         return None
@@ -228,4 +234,5 @@ def _agreement(result: CaseResult, baseline: CaseResult) -> Agreement | None:
         ci_low=None if low is None else max(low, 0.0),
         ci_high=high,
         identical=fmean(identical.values()),
+        coupled=equal / drawn if drawn else None,
     )

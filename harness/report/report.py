@@ -56,6 +56,9 @@ class Agreement(Section):
     """Upper bound, or null together with `ci_low`."""
     identical: float = Field(ge=0, le=1)
     """Share of samples all of whose draws equal the baseline's, token for token."""
+    coupled: float | None = Field(default=None, ge=0, le=1)
+    """Share of equal tokens among those that were drawn after equal ones: draws share their noise.
+    null where none was, and in reports of earlier versions."""
 
 
 class RouterUsage(Section):
@@ -300,6 +303,7 @@ _FIXED = (
     "agreement.ci_low",
     "agreement.ci_high",
     "agreement.identical",
+    "agreement.coupled",
     "tokens",
     "seconds",
     "warnings",

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from harness.engines.contract import Completion
 from harness.errors import ReportError
 from harness.files import atomic
 from harness.files.atomic import write_file
@@ -144,10 +145,13 @@ def default_directory(root: Path, started: datetime) -> Path:
 def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     """The lines of samples.jsonl before they are text: one per case, sample and draw.
 
-    Only what has numbers per token has `traces`.
+    Only what has numbers per token has `traces`, and `pieces`, each token's text by itself. Only
+    samples of which another model was asked for text, such as a judge, have `told`: all that it
+    said of the sample, by metric.
     """
     for result in results:
         metrics = by_sample(result)
+        told = _told(result)
         for draw in result.draws:
             traces = columns_of(
                 answer_of(draw), draw.completion.traces, result.case.experiment.columns
@@ -168,7 +172,20 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "agreement": draw.agreement,
                 "metrics": metrics.get(draw.sample, {}),
                 **({"traces": traces} if traces else {}),
+                **({"pieces": list(draw.pieces)} if traces and draw.pieces else {}),
+                **({"told": told[draw.sample]} if draw.sample in told else {}),
             }
+
+
+def _told(result: CaseResult) -> dict[str, dict[str, list[str]]]:
+    """Sample id -> metric -> what was answered to what the metric asked, in words."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for metric, samples in result.replies.items():
+        for sample, replies in samples.items():
+            texts = [reply.text for reply in replies if isinstance(reply, Completion)]
+            if texts:
+                found.setdefault(sample, {})[metric] = texts
+    return found
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -25,7 +25,8 @@ from harness.spec import Experiment
 from harness.spec.intervention import PairSection
 from harness.tasks import code, gsm8k, maths, micro_gsm8k, micro_humaneval
 from harness.tasks.base import Style, Task
-from harness.tasks.contrast import ContrastPair, answer_pairs, read_pairs, style_pairs
+from harness.tasks.contrast import ContrastPair, answer_pairs, style_pairs
+from harness.tasks.contrast_files import read_pairs
 from harness.tasks.data_files import read_records
 
 #: Names that are not paths: each has a table row in docs/steering.md.
@@ -57,7 +58,11 @@ def pairs_for(experiment: Experiment, vector: PairSection) -> tuple[ContrastPair
                 f"{vector.pairs}: there is no such file; use {' or '.join(BUILT_IN)}, or a file of "
                 "pairs, in a spec relative to its folder"
             )
-        return read_pairs(vector.pairs)[: vector.samples]
+        asked = experiment.prompt
+        pairs = read_pairs(vector.pairs, style=asked.style, day=asked.day, concept=vector.concept)
+        return pairs[: vector.samples]
+    if vector.concept is not None:
+        raise TaskError(f"concept {vector.concept} is of a file of pairs; {vector.pairs} are none")
     task, style = experiment.task, experiment.prompt.style
     if task.name is None:
         raise TaskError(f"{vector.pairs}: {_NONE.format(task.title)}")

@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from functools import cache
+from pathlib import Path
+from typing import TypeAlias
 
 from harness.errors import FieldError
+from harness.files.given import is_file
 from harness.spec import Experiment, PromptSettings, TaskSettings
 from harness.tasks.base import Task
 from harness.tasks.by_name import limited, load, read_ids
 from harness.tasks.data.task import own_task
 
 _USUAL = PromptSettings()
+_Files: TypeAlias = tuple[int, ...]
 
 
 def task_of(
@@ -23,12 +27,13 @@ def task_of(
     Of `prompt` it takes the day, and the templates by which one's own data are asked.
     """
     only = None if settings.only is None else read_ids(settings.only)
-    return _on(prompt.day, _ready(settings.model_dump_json(), _asked(prompt), only, unsafe_code))
+    text, files = settings.model_dump_json(), _files(settings)
+    return _on(prompt.day, _ready(text, _asked(prompt), files, only, unsafe_code))
 
 
 def full_task(settings: TaskSettings, prompt: PromptSettings = _USUAL) -> Task:
     """The same task with all samples, for measurements that choose their own."""
-    return _on(prompt.day, _load(_whole(settings), _asked(prompt)))
+    return _on(prompt.day, _load(_whole(settings), _asked(prompt), _files(settings)))
 
 
 def data_of(experiment: Experiment) -> str:
@@ -45,6 +50,12 @@ def _whole(settings: TaskSettings) -> str:
     return settings.model_dump_json(exclude={"limit", "only"})
 
 
+def _files(settings: TaskSettings) -> _Files:
+    """When the files of a task were written: another time makes it another task."""
+    paths = [settings.path, None if settings.shots is None else settings.shots.path]
+    return tuple(Path(path).stat().st_mtime_ns for path in paths if path and is_file(path))
+
+
 @cache
 def _on(day: date | None, task: Task) -> Task:
     return task if day is None else replace(task, date=day)
@@ -54,16 +65,18 @@ def _on(day: date | None, task: Task) -> Task:
 def _ready(
     text: str,
     asked: str,
+    files: _Files,
     only: tuple[str, ...] | None,
     unsafe_code: bool,  # noqa: FBT001
 ) -> Task:
     settings = TaskSettings.model_validate_json(text)
-    task = limited(_load(_whole(settings), asked), limit=settings.limit, only=only)
+    task = limited(_load(_whole(settings), asked, files), limit=settings.limit, only=only)
     return task.scored_here(unsafe_code=unsafe_code)
 
 
 @cache
-def _load(text: str, asked: str) -> Task:
+def _load(text: str, asked: str, files: _Files) -> Task:
+    del files  # what was read before is read again where they are others
     settings = TaskSettings.model_validate_json(text)
     prompt = PromptSettings.model_validate_json(asked)
     if settings.name is None:

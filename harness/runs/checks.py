@@ -12,7 +12,7 @@ from harness.registry import engines
 from harness.resolve.needs import needs_of
 from harness.resolve.pair_files import pairs_of
 from harness.resolve.resolver import check_intervention
-from harness.runs.plan import PlannedCase, with_task
+from harness.runs.plan import ALWAYS, Plan, PlannedCase, with_task
 from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.spec import Case, Experiment
 from harness.spec.engine_kind import Captured, engine_named
@@ -113,12 +113,14 @@ def check_metrics(case: PlannedCase) -> None:
         experiment,
         case.task.samples,
         lambda: tokenizer_of(experiment.model),
+        lambda: Plan(tokenizer_of(experiment.model)).prompt_text(case, case.task.samples[0]),
     )
     own = set(case.task.metrics([Score(correct=False, parsed=False)]))
     taken = dict.fromkeys(own, f"{case.task.name}'s own metric")
+    taken |= dict.fromkeys(ALWAYS, "a metric of every run")
     for position, item in enumerate(experiment.metrics):
         settings = section_of(item)
-        if settings.called in taken:
+        if settings.called in taken and item not in ALWAYS:
             raise FieldError(
                 f"metrics[{position}]",
                 f"has the name {settings.called}, as {taken[settings.called]} has; give it another "
@@ -147,13 +149,7 @@ def check_metric(case: PlannedCase) -> None:
         raise FieldError(
             "metrics",
             f"missing: {case.task.name} has no answers to score, so that a metric of completions "
-            "is needed, such as metrics: [median_tokens]",
-        )
-    if not case.metric:
-        raise FieldError(
-            "task",
-            f"{case.task.name} has no answers to score, and no metric is named, so that nothing "
-            "would be measured; add task.answer, or metrics: [median_tokens]",
+            "is needed, such as metrics: [median_tokens]; or say by task.answer how to score them",
         )
     chosen = case.experiment.metric
     if chosen is not None and chosen not in (names := case.metrics):

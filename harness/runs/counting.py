@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
@@ -26,18 +26,19 @@ class Counted:
     values: Mapping[str, Mapping[str, JsonValue]]
     failures: Mapping[str, Mapping[str, str]]
 
-    def failure_of(self, metric: str, size: int) -> str | None:
-        """Why a metric has no value in a case with so many samples; None where it has some."""
+    def failure_of(self, metric: str) -> str | None:
+        """Why a metric has no value in a case; None where it has some."""
         failed = self.failures.get(metric, {})
-        if len(failed) < size:
+        if not failed or self.values.get(metric):
             return None
         sample, reason = next(iter(failed.items()))
-        return f"{metric} failed for all {size} samples, first {sample}: {reason}"
+        return f"{metric} failed for all {len(failed)} samples, first {sample}: {reason}"
 
-    def warnings(self, size: int) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
         """What a reader of the numbers must know."""
         for metric, failed in self.failures.items():
             sample, reason = next(iter(failed.items()))
+            size = len(failed) + len(self.values.get(metric, {}))
             yield (
                 f"{metric} failed for {len(failed)} of {size} samples, which are left out of it; "
                 f"first {sample}: {reason}"
@@ -57,17 +58,21 @@ def count(case: PlannedCase, draws: Sequence[DrawResult], replies: Replies) -> C
     failures: dict[str, dict[str, str]] = {}
     for entry in case.counted:
         replied = replies.get(entry.name, {})
-        for sample in (sample for sample in case.task.samples if sample.id in answers):
-            came: tuple[Reply, ...] = tuple(replied.get(sample.id, ()))
-            seen = case.seen(
-                sample, prompts[sample.id], answers=tuple(answers[sample.id]), replies=came
-            )
+        every = [
+            case.seen(sample, prompts[sample.id], answers=tuple(answers[sample.id]))
+            for sample in case.task.samples
+            if sample.id in answers
+        ]
+        if entry.asks is not None and entry.asks.items is not None:
+            every = [Seen(item.id, item.record, "") for item in entry.asks.items()]
+        for each in every:
+            came: tuple[Reply, ...] = tuple(replied.get(each.id, ()))
             try:
-                value = _value(entry, seen)
+                value = _value(entry, replace(each, replies=came))
             except Exception as error:  # a metric is anybody's code: its sample fails, and says why
-                failures.setdefault(entry.name, {})[sample.id] = described(error)
+                failures.setdefault(entry.name, {})[each.id] = described(error)
             else:
-                values.setdefault(entry.name, {})[sample.id] = value
+                values.setdefault(entry.name, {})[each.id] = value
     return Counted(values, failures)
 
 

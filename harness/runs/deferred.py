@@ -7,10 +7,11 @@ store saw the last time the same inputs were loaded (`engines.engine_inputs`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.engines import engine_inputs, tokenizer_for
+from harness.engines.company import CacheNeed, SizesCache
 from harness.engines.contract import (
     Activations,
     Completion,
@@ -128,6 +129,17 @@ class DeferredEngine:
     def readout(self, hidden: torch.Tensor) -> torch.Tensor:
         """As the engine does."""
         return self.load().readout(hidden)
+
+    def cache_need(self, requests: Sequence[Request]) -> CacheNeed | None:
+        """As the engine says, if it is one that sizes its cache when it is asked."""
+        engine = self.load()
+        return engine.cache_need(requests) if isinstance(engine, SizesCache) else None
+
+    def limit_cache(self, most: int | None) -> None:
+        """As the engine does."""
+        engine = self.load()
+        assert isinstance(engine, SizesCache)
+        engine.limit_cache(most)
 
     def close(self) -> None:
         """Give the model's memory back, if it was loaded."""

@@ -11,6 +11,7 @@ because of replies that it got (`source.py`) is asked when the stream of these h
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +26,7 @@ from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
 from harness.runs.asking import Asking, Done
 from harness.runs.counting import described
-from harness.runs.generated import result_of, scored, without_completions
+from harness.runs.generated import result_of, scored, with_pieces, without_completions
 from harness.runs.plan import Address, Plan, PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.scored import scored_result
@@ -187,8 +188,13 @@ class ModelRun:
             raise self._broken
         done = self._counts.requests_done
 
-        def progressed(samples: int) -> None:
-            self._counts.requests_done = done + samples
+        begun = time.perf_counter()
+        waiting = sum(each.task.size for each in self._read)
+
+        def progressed(samples: float) -> None:
+            self._counts.requests_done = done + int(samples)
+            taken = time.perf_counter() - begun
+            self._counts.left = taken / samples * (waiting - samples) if samples else None
             self._progress.update(self._counts)
 
         self._progress.note(f"reading for {case.id}")
@@ -203,6 +209,7 @@ class ModelRun:
             self._broken = error
             raise
         self._counts.requests_done = done + case.task.size
+        self._counts.left = None
         self._keep(case, result)
 
     # Requests -------------------------------------------------------------------------------------
@@ -330,6 +337,7 @@ class ModelRun:
             completions = list(self._completions(case, replies))
             told = _replies_to_metrics(replies)
             result = scored(case, completions, baseline, intervention, self._verdicts, told)
+            result = with_pieces(result, self._plan.tokenizer)
         return replace(result, usage=self._usages.get(case.id), warnings=self._warned(case, result))
 
     def _completions(

@@ -33,8 +33,9 @@ from harness.store.completions import CompletionStore, key_of
 class Forecast:
     """What the cases of one model would take.
 
-    `asked` counts completions and scorings that cases ask for, baselines included; `requests` those
-    that differ; `prompt_tokens` what is given of the missing ones, continuations to score included.
+    `asked` counts completions and scorings that cases ask for, baselines included, and the samples
+    that a measure reads by itself; `requests` those that differ; `prompt_tokens` what is given of
+    the missing completions and scorings, continuations included.
     `at_most` tokens are made if none of the missing ones ends early, `expected` if they are as long
     as the stored ones are on average: None where none is stored. `unmeasured` are the orderings
     and vectors that have to be measured first, and `unknown` the requests that depend on them;
@@ -133,9 +134,12 @@ def _counted(
         elif isinstance(answer, Completion):
             lengths.append(len(answer.tokens))
     generated = [request for request in missing if isinstance(request, Request)]
-    # Readings are not in the store of completions: each is counted.
+    # Readings are not in the store of completions: those of each sample are a request to make.
     each_once = {one.id: one for case in cases for one in (case.baseline, case) if one is not None}
-    readings = sum(one.measure.readings * one.task.size for one in each_once.values())
+    readings = sum(
+        one.measure.readings_of(one.experiment) * one.task.size for one in each_once.values()
+    )
+    read = sum(one.task.size for one in each_once.values() if one.measure.run is not None)
     dependent = [
         one.task.size * one.experiment.sampling.draws * entry.asks.most
         for one in each_once.values()
@@ -145,8 +149,8 @@ def _counted(
     return Forecast(
         model=cases[0].experiment.model,
         cases=len(cases),
-        asked=sum(len(addresses) for addresses in plan.addresses.values()),
-        requests=len(plan.addresses),
+        asked=read + sum(len(addresses) for addresses in plan.addresses.values()),
+        requests=read + len(plan.addresses),
         stored=stored,
         loads=bool(missing or unmeasured or readings),
         readings=readings,

@@ -1,4 +1,4 @@
-"""Runs a case that measures forward passes: both chat styles of every sample, one result.
+"""Runs a case that measures forward passes: one chat style of every sample, or both; one result.
 
 What was measured of a sample is kept below `.titrate/forward/<fingerprint>/` as soon as it is
 known; the tables, maps and points files that belong to the report lie beside it, in `tables/`. The
@@ -25,6 +25,7 @@ from harness.errors import ModelError, TaskError
 from harness.files.atomic import write_file
 from harness.files.portable import portable
 from harness.interventions.base import Intervention
+from harness.measure.forward import forward_of, lens_of
 from harness.measure.paired_forward import ForwardPlan, measure_pairs
 from harness.measure.paired_tables import layer_tables, lens_gap, sample_metrics
 from harness.measure.points_files import STUDY, points_document, points_json
@@ -33,6 +34,7 @@ from harness.measure.sample_files import SampleFiles, SampleForward
 from harness.measure.usage_maps import usage_maps
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
+from harness.models.size import weights_per_token
 from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.runs.generated import result_of
 from harness.runs.plan import PlannedCase
@@ -55,7 +57,7 @@ def measured_case(
     case: PlannedCase,
     intervention: Intervention | None,
     root: Path,
-    measured: Callable[[int], None],
+    measured: Callable[[float], None],
 ) -> CaseResult:
     """Measure every pair of a case; `measured` is told how many are done.
 
@@ -74,17 +76,22 @@ def measured_case(
             case.task.samples,
             pairs_of(experiment),
             int(config.max_position_embeddings),
+            forward_of(experiment).read,
         )
     )
     answers = [each for each in found if isinstance(each, PairedAnswer)]
     problems = [each for each in found if isinstance(each, Unpaired)]
+    kept = forward_of(experiment)
     plan = ForwardPlan(
         layers=int(config.num_hidden_layers),
         width=int(config.hidden_size),
         routers=_routers(experiment),
-        hidden=experiment.forward.hidden,
-        dtype=getattr(torch, experiment.forward.dtype),
+        styles=kept.read,
+        lens=lens_of(experiment),
+        hidden=kept.hidden,
+        dtype=getattr(torch, kept.dtype),
         intervention=intervention,
+        readout_cost=config.vocab_size * config.hidden_size / weights_per_token(config),
     )
     folder = root / _fingerprint(engine, answers, plan)
     samples: list[SampleForward] = []
@@ -97,7 +104,7 @@ def measured_case(
         first = problems[0] if problems else "the task has no sample"
         raise TaskError(f"no pair could be measured, first {first}")
     tables = folder / _TABLES
-    _write_tables(tables, samples, problems, plan, experiment)
+    _write_tables(tables, samples, problems, plan, kept.orderings)
     warnings = [
         f"{len(problems)} of {len(found)} pairs could not be measured, first {problem}"
         for problem in problems[:1]
@@ -105,20 +112,23 @@ def measured_case(
     result = result_of(
         case,
         "complete",
-        sample_metrics=sample_metrics(samples),
+        sample_metrics=sample_metrics(samples, output=plan.reads_output),
         intervention=intervention,
         warnings=tuple(warnings),
     )
     return replace(
         result,
         task_size=len(samples),
-        checks=(_check(case.id, samples, engine),),
+        checks=(_check(case.id, samples, engine),) if plan.reads_output else (),
         artefacts=str(tables.absolute()),
         seconds=time.perf_counter() - started,
     )
 
 
 def _routers(experiment: Experiment) -> RouterShape | None:
+    """Those whose use two styles are compared in."""
+    if len(forward_of(experiment).read) < 2:
+        return None
     try:
         return router_shape(load_config(experiment.model))
     except ModelError:
@@ -133,6 +143,8 @@ def _fingerprint(engine: Engine, answers: Sequence[PairedAnswer], plan: ForwardP
         "hidden": [plan.hidden, str(plan.dtype)],
         "answers": [asdict(answer) for answer in answers],
     }
+    if plan.read != tuple(range(plan.layers)):  # left out: what was kept before has every layer
+        content["lens"] = plan.read
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -141,20 +153,19 @@ def _write_tables(
     samples: Sequence[SampleForward],
     problems: Sequence[Unpaired],
     plan: ForwardPlan,
-    experiment: Experiment,
+    orderings: Sequence[str],
 ) -> None:
     """The files of a report: tables by layer, usage maps with their points files, a summary."""
-    _write_arrays(folder / "layers.npz", layer_tables(samples))
+    _write_arrays(folder / "layers.npz", layer_tables(samples, plan.read))
     if plan.routers is not None:
         usage = [sample.usage for sample in samples if sample.usage is not None]
         maps = usage_maps(usage, plan.routers.top_k)
         maps["layers"] = np.array(plan.routers.layers)
         _write_arrays(folder / "usage_maps.npz", maps)
-        orderings = dict(STUDY) | {
-            f"{'_'.join(text.replace('-', ' minus ').split())}_points": text
-            for text in experiment.forward.orderings
+        named = dict(STUDY) | {
+            f"{'_'.join(text.replace('-', ' minus ').split())}_points": text for text in orderings
         }
-        for name, text in orderings.items():
+        for name, text in named.items():
             entries = points_document(parse(text), maps, plan.routers.layers)
             _write(folder / f"{name}.json", points_json(entries))
     summary = {

@@ -8,15 +8,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pydantic import JsonValue
 
 from harness.engines.contract import Completion, SamplingRules
 from harness.interventions.base import Intervention
+from harness.metrics.column import columns_of
 from harness.runs.agreement import agreed
 from harness.runs.counting import Counted, count, described
 from harness.runs.plan import Address, PlannedCase
-from harness.store.results import CaseResult, CaseStatus, DrawResult, Replies, SampleMetrics
+from harness.store.results import (
+    CaseResult,
+    CaseStatus,
+    DrawResult,
+    Replies,
+    SampleMetrics,
+    answer_of,
+)
 from harness.store.verdicts import Verdicts
 from harness.tasks.base import Score
 from harness.tasks.reasoning import opened_by
@@ -99,7 +108,7 @@ def scored(
     if failure is None:
         known = tuple(draw for draw in draws if draw.sample not in lost)
         counted = count(case, known, asked)
-        failure = counted.failure_of(case.metric, case.task.size - len(lost))
+        failure = counted.failure_of(case.metric)
     if failure is not None:
         result = result_of(case, "failed", error=failure, draws=draws, intervention=intervention)
         return replace(result, replies=asked)
@@ -113,10 +122,7 @@ def scored(
         sample_metrics={**_task_metrics(case, known), **counted.values},
         counts=dict(counts),
         intervention=intervention,
-        warnings=(
-            *_warnings(case, draws, counts),
-            *counted.warnings(case.task.size - len(lost)),
-        ),
+        warnings=(*_warnings(case, draws, counts), *counted.warnings()),
     )
     failures = {
         metric: {**lost, **counted.failures.get(metric, {})}
@@ -230,6 +236,18 @@ def _doubts(draws: Sequence[DrawResult]) -> Iterator[str]:
                 f"{len(doubtful)} of {len(draws)} completions {what} ({shown}: "
                 f"{doubtful[0].score.detail})"
             )
+
+
+def with_pieces(result: CaseResult, tokenizer: Any) -> CaseResult:
+    """The result with the text of every token of those draws that have numbers per token."""
+    asked = result.case.experiment.columns
+    draws = tuple(
+        replace(draw, pieces=tuple(tokenizer.batch_decode([[each] for each in made.tokens])))
+        if columns_of(answer_of(draw), (made := draw.completion).traces, asked)
+        else draw
+        for draw in result.draws
+    )
+    return result if draws == result.draws else replace(result, draws=draws)
 
 
 def _tokens_by_address(result: CaseResult) -> dict[tuple[str, int], tuple[int, ...]]:

@@ -138,10 +138,18 @@ def _in_order(whole: ShardInfo, results: Iterable[CaseResult]) -> list[CaseResul
     Of a baseline that several shards have run, a complete result is preferred, then the first.
 
     Raises:
-        ReportError: a case of the selection is in no shard's records.
+        ReportError: a case of the selection is in no shard's records, or shards have counted a
+            metric by other settings or files.
     """
     found: dict[str, CaseResult] = {}
+    contents: dict[tuple[str, str], str] = {}
     for result in results:
+        for metric, content in result.contents.items():
+            if contents.setdefault((result.case.experiment.name, metric), content) != content:
+                raise ReportError(
+                    f"{result.case.id}: {metric} was counted by other settings or files than in "
+                    "another shard; `titrate rescore` the shards with the same ones"
+                )
         known = found.get(result.case.id)
         if known is None or (known.status != "complete" and result.status == "complete"):
             found[result.case.id] = result

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from harness import registry
-from harness.engines.contract import Asked, Request, SamplingRules, Scoring, Stop
+from harness.engines.contract import Asked, Reply, Request, SamplingRules, Scoring, Stop
 from harness.errors import FieldError, MetricError, SandboxError, SpecError, TaskError
 from harness.interventions.base import Intervention
-from harness.metrics.entry import Answer, Asker, MetricEntry, Opening, Seen
+from harness.metrics.column import logged
+from harness.metrics.entry import Answer, Asker, Asks, MetricEntry, Opening, Seen
 from harness.metrics.kind import content_of, entry_of
 from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.resolve.tasks import task_of
@@ -65,9 +66,11 @@ class PlannedCase:
         """
         if self.experiment.metric is not None:
             return self.experiment.metric
-        for first in () if self.measure.reads else self.experiment.metrics:
+        if self.measure.reads:
+            return str(self.measure.entries_of(self.experiment)[0].name)
+        for first in self.experiment.metrics:
             return section_of(first).called
-        return self.measure.entries()[0].name if self.measure.reads else self.task.metric
+        return self.task.metric
 
     @property
     def metrics(self) -> list[str]:
@@ -130,7 +133,7 @@ class PlannedCase:
         from harness.models.loading import load_config
         from harness.models.routers import has_routers
 
-        entries: Sequence[MetricEntry] = self.measure.entries()
+        entries: Sequence[MetricEntry] = self.measure.entries_of(self.experiment)
         needed = {need for entry in entries for need in entry.needs}
         had: set[str] = set()
         if "routers" in needed and has_routers(load_config(self.experiment.model)):
@@ -232,6 +235,11 @@ class Plan:
                     refused[address] = prompt
             if not isinstance(prompt, str):
                 found += self.asked_by_metrics(case, sample, intervention, early=True)
+        for entry in case.counted:
+            if entry.asks is not None and entry.asks.items is not None:
+                asker = Asker(self.tokenizer, (), intervention, case.reference)
+                for item in entry.asks.items():
+                    found += _asked(case, entry, entry.asks, Seen(item.id, item.record, ""), asker)
         return found
 
     def asked_by_metrics(
@@ -242,21 +250,24 @@ class Plan:
         answers: Sequence[Answer] = (),
         *,
         early: bool = False,
+        replies: Mapping[str, Sequence[Reply]] | None = None,
     ) -> Iterator[tuple[Address, Asked]]:
-        """What a case's metrics ask of a sample, together with its completions or because of them.
+        """What a case's metrics ask of a sample: together with its completions, because of them, or
+        because of the `replies` to that, by the metrics' names.
 
         A metric that finds nothing to ask of it says so when its value is wanted.
         """
         prompt = self._prompt(case, sample)
         for entry in case.counted:
-            if entry.asks is None or entry.asks.early != early or isinstance(prompt, str):
+            asks = entry.asks
+            if asks is None or asks.items is not None or asks.early != early:
                 continue
-            asker = Asker(self.tokenizer, prompt, intervention, case.reference)
-            seen = case.seen(sample, self.prompt_text(case, sample), answers=tuple(answers))
-            with suppress(MetricError):
-                for number, asked in enumerate(entry.asks.ask(seen, asker)):
-                    address = Address(case.id, sample.id, number, int(not early), entry.name)
-                    yield address, asked
+            if not isinstance(prompt, str):
+                asker = Asker(self.tokenizer, prompt, intervention, case.reference)
+                came = None if replies is None else tuple(replies.get(entry.name, ()))
+                text = self.prompt_text(case, sample)
+                seen = case.seen(sample, text, answers=tuple(answers), replies=came or ())
+                yield from _asked(case, entry, asks, seen, asker, again=came is not None)
 
     def scored(self, case: PlannedCase, sample: Sample) -> Any:
         """What a case's measure asks of a sample, or in text why that is nothing; the conditions of
@@ -287,7 +298,8 @@ class Plan:
                 if refused is not None:
                     refused[address] = prompt if isinstance(prompt, str) else asked
             else:
-                found.append((address, Scoring(prompt, asked.continuations, intervention)))
+                context = prompt if asked.context is None else asked.context
+                found.append((address, Scoring(context, asked.continuations, intervention)))
         return found
 
     def prompt_text(self, case: PlannedCase, sample: Sample) -> str:
@@ -314,6 +326,25 @@ class Plan:
         return self._prompts[key]
 
 
+def _asked(
+    case: PlannedCase,
+    entry: MetricEntry,
+    asks: Asks,
+    seen: Seen,
+    asker: Asker,
+    *,
+    again: bool = False,
+) -> Iterator[tuple[Address, Asked]]:
+    """What a metric asks of a sample, or of an item of its own; nothing where it cannot."""
+    ask = asks.again if again else asks.ask
+    if ask is None:
+        return
+    step = 0 if asks.early else 2 if again else 1
+    with suppress(MetricError):
+        for number, asked in enumerate(ask(seen, asker), start=len(seen.replies)):
+            yield Address(case.id, seen.id, number, step, entry.name), asked
+
+
 def _request(
     case: PlannedCase,
     sample: Sample,
@@ -323,7 +354,7 @@ def _request(
 ) -> Request:
     """One request. Greedy decoding has no randomness, so that its seed and draw are 0."""
     experiment = case.experiment
-    sampling = SamplingRules(**experiment.sampling.rules)
+    sampling = SamplingRules(tried=case.case.tried, **experiment.sampling.rules)
     return Request(
         prompt=prompt,
         max_new_tokens=experiment.sampling.max_new_tokens,
@@ -333,6 +364,7 @@ def _request(
         seed=experiment.seed if sampling.random else 0,
         sample=sample.id,
         draw=draw if sampling.random else 0,
+        logged=logged(experiment.columns),
     )
 
 

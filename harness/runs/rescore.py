@@ -224,6 +224,9 @@ def _again(
         )
     baseline = again.get(result.baseline or "")
     new = scored(case, addresses, baseline, result.intervention, verdicts, result.replies)
+    pieces = {(draw.sample, draw.draw): draw.pieces for draw in result.draws}
+    draws = (replace(draw, pieces=pieces[draw.sample, draw.draw]) for draw in new.draws)
+    new = replace(new, draws=tuple(draws))
     about_prompts = (each for each in result.warnings if each.startswith(BEGINNINGS))
     new = replace(new, warnings=(*new.warnings, *about_prompts))
     if task.version != result.task_version:

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from harness.engines.contract import Reply, Scored
 from harness.interventions.base import Intervention
+from harness.metrics.entry import MetricEntry
 from harness.runs.generated import did_nothing, result_of
 from harness.runs.plan import PlannedCase
 from harness.store.results import CaseResult, InvariantResult
@@ -70,10 +71,17 @@ def scored_result(
 def _neutral_equals_baseline(
     neutral: CaseResult, baseline: CaseResult, dtype: str
 ) -> InvariantResult:
-    """A neutral dose must leave the measure's first metric, but for the rounding of a batch."""
+    """A neutral dose must leave what the measure reads, but for the rounding of a batch.
+
+    The first metric that is no share tells: rounding may turn a choice between equals.
+    """
     allowed = _TOLERANCE.get(dtype, _TOLERANCE_OF_HALF)
-    metric = neutral.measure.entries()[0].name
-    own, theirs = neutral.numbers(metric), baseline.numbers(metric)
+    entry: MetricEntry = min(neutral.measure.entries(), key=lambda entry: entry.share)
+    metric = entry.name
+    own, theirs = (
+        {sample: entry.of([value]) for sample, value in result.sample_metrics[metric].items()}
+        for result in (neutral, baseline)
+    )
     gaps = {
         sample: abs(value - theirs[sample]) if sample in theirs else math.inf
         for sample, value in own.items()

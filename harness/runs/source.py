@@ -2,7 +2,8 @@
 
 The completions, or scorings, of a case are the first step, and with them what its metrics ask that
 needs no completions. What metrics ask because of completions (how probable another model finds
-their tokens, what a judge says of them) is the second.
+their tokens, what a judge says of them) is the second, and what they ask because of those replies
+(a judge was not understood) the third.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class CaseSource:
         self._case = case
         self._plan = plan
         self._intervention = intervention
+        self._answers: dict[str, list[Answer]] = {}
 
     def next(self, step: int, observations: Mapping[Address, Reply]) -> Sequence[Addressed]:
         """As every source."""
@@ -46,19 +48,38 @@ class CaseSource:
             return self._plan.requests(self._case, self._intervention, self._plan.refused)
         if step == 1 and any(entry.asks for entry in self._case.counted):
             return self._because_of(observations)
+        if step == 2:
+            return self._once_more(observations)
         return []
 
     def _because_of(self, observations: Mapping[Address, Reply]) -> list[Addressed]:
         """What metrics ask about completions, sample by sample."""
-        answers: dict[str, list[Answer]] = {}
         for address in sorted(observations, key=lambda address: address.draw):
             reply = observations[address]
             if isinstance(reply, Completion) and not address.metric:
-                answers.setdefault(address.sample, []).append(answer_to(reply))
+                self._answers.setdefault(address.sample, []).append(answer_to(reply))
         return [
             addressed
-            for sample, own in answers.items()
+            for sample, own in self._answers.items()
             for addressed in self._plan.asked_by_metrics(
                 self._case, self._case.task.by_id[sample], self._intervention, own
+            )
+        ]
+
+    def _once_more(self, observations: Mapping[Address, Reply]) -> list[Addressed]:
+        """What metrics ask about the replies to what they asked about completions."""
+        replies: dict[str, dict[str, list[Reply]]] = {}
+        for address in sorted(observations, key=lambda address: address.draw):
+            own = replies.setdefault(address.sample, {})
+            own.setdefault(address.metric, []).append(observations[address])
+        return [
+            addressed
+            for sample, own in replies.items()
+            for addressed in self._plan.asked_by_metrics(
+                self._case,
+                self._case.task.by_id[sample],
+                self._intervention,
+                self._answers[sample],
+                replies=own,
             )
         ]

@@ -5,7 +5,7 @@ and name none of them. Nothing here imports torch when it is imported: specs are
 """
 
 from harness.registry import rules
-from harness.sampling.rule import CountRule, LogitsRule, Rule, StatefulRule, Value
+from harness.sampling.rule import CountRule, LogitsRule, MaskRule, Rule, StatefulRule, Value
 
 
 def registered() -> tuple[Rule, ...]:
@@ -17,4 +17,13 @@ def registered() -> tuple[Rule, ...]:
     return tuple(sorted(found, key=lambda rule: (rule.column is None, rule.column or 0, rule.name)))
 
 
-__all__ = ["CountRule", "LogitsRule", "Rule", "StatefulRule", "Value", "registered", "rules"]
+__all__ = [
+    "CountRule",
+    "LogitsRule",
+    "MaskRule",
+    "Rule",
+    "StatefulRule",
+    "Value",
+    "registered",
+    "rules",
+]

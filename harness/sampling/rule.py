@@ -1,19 +1,23 @@
 """What a sampling rule is: how a spec sets it, what keys say of it, and what it does to rows.
 
-- A `LogitsRule` gives other logits, with -inf for what it masks.
-- A `CountRule` says how many of the most probable tokens it keeps. Rules of this kind that follow
-  each other share one sort of the vocabulary.
-- A `StatefulRule` changes logits, too, and keeps some numbers per row from token to token. They
+- A `LogitsRule` gives other logits.
+- A `MaskRule` says which tokens it keeps, a `CountRule` how many of the most probable ones. Count
+  rules that follow each other share one sort of the vocabulary. Both are cuts of what is drawn
+  from: a greedy row has none.
+- A `StatefulRule` gives other logits, too, and keeps some numbers per row from token to token. They
   come back with the completion, and a request that continues it brings them along.
 
-Shapes: R rows, V vocabulary; logits are float32, -inf for tokens that are out already. Rows never
-feel each other: a row at the neutral value is left as it is, bit for bit, beside any other row.
+Shapes: R rows, V vocabulary; logits are float32, -inf for tokens that are out already. A rule is
+asked for the rows in which it is not neutral, and for no others; rows never feel each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from pydantic import TypeAdapter
 
 if TYPE_CHECKING:
     from torch import Tensor, device
@@ -22,8 +26,13 @@ Value: TypeAlias = Any
 """What a spec says of a rule: a number, a text, true or false, or null."""
 
 
+@lru_cache(maxsize=64)
+def _adapter(field: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(field)
+
+
 class Rule:
-    """Base of the three kinds of rules; a rule is stateless, and one object of its class."""
+    """Base of the four kinds of rules; a rule is stateless, and one object of its class."""
 
     name: ClassVar[str]
     """Under which it is registered, and its field in a spec's section `sampling`."""
@@ -34,7 +43,10 @@ class Rule:
     neutral: ClassVar[Value]
     """The default, at which nothing is changed."""
     place: ClassVar[int]
-    """Where it acts: rules act in the order of their places, built-in ones from 0 to 40."""
+    """Where it acts: rules act in the order of their places, built-in ones from 0 to 70, unless
+    `sampling.compose` gives some of them another place."""
+    excludes: ClassVar[frozenset[str]] = frozenset()
+    """Names of rules that mean nothing beside this one, such as a second temperature."""
     draws: ClassVar[bool] = False
     """Whether rows draw at random wherever it is not neutral; without such a rule a row is greedy,
     and takes the first of the most probable tokens."""
@@ -52,14 +64,29 @@ class Rule:
     example: ClassVar[Value] = None
     """A value at which it makes a difference; None keeps it out of most identities."""
 
+    def is_neutral(self, value: Value) -> bool:
+        """Whether nothing is changed at this value."""
+        return bool(value == self.neutral)
+
     def content(self, value: Value) -> tuple[Any, ...]:
         """What a request's key says of it: nothing at the neutral value, so that the keys of what
         is stored stay when a rule is added.
         """
-        return () if value == self.neutral else ([self.name, value],)
+        return () if self.is_neutral(value) else ([self.name, self.plain(value)],)
+
+    def plain(self, value: Value) -> Any:
+        """A value as JSON has it."""
+        return _adapter(self.field).dump_python(value, mode="json")
+
+    def value(self, plain: Any) -> Value:
+        """The value that `plain` wrote."""
+        return _adapter(self.field).validate_python(plain)
 
     def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
-        """The values of R rows as a tensor [R, ...] (float32 [R], unless a rule wants another)."""
+        """The values of R rows as a tensor [R, ...] (float32 [R], unless a rule wants another).
+
+        None of them is neutral.
+        """
         import torch
 
         return torch.tensor(rows, dtype=torch.float32, device=device)
@@ -87,8 +114,16 @@ class LogitsRule(Rule):
         raise NotImplementedError
 
 
+class MaskRule(Rule):
+    """A rule that keeps some tokens, whether or not these are the most probable ones."""
+
+    def apply(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Which tokens each row keeps, bool [R, V], of logits [R, V]; at least one is kept."""
+        raise NotImplementedError
+
+
 class CountRule(Rule):
-    """A rule that keeps some of the most probable tokens."""
+    """A rule that keeps some of the most probable tokens; of equally probable ones the first."""
 
     keeps_best = True
 
@@ -101,7 +136,7 @@ class CountRule(Rule):
 
 
 class StatefulRule(Rule):
-    """A rule that keeps numbers per row; a row at the neutral value has none that matter."""
+    """A rule that keeps numbers per row."""
 
     width: ClassVar[int]
     """How many numbers, each a float32."""

@@ -33,7 +33,8 @@ from harness.spec.search import Dimension
 from harness.spec.suggestion import suggestion
 
 _SEARCHED = ("intervention", "prompt", "sampling")
-_DAY = "prompt.date"  # of the task's prompts, which all trials share
+#: What decides a task's prompts, which all trials share.
+_SHARED = ("prompt.date", "prompt.template", "prompt.system")
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,9 @@ def space_of(experiment: Experiment, source: SpecSource) -> Space:
 
 def _check_field(field: str) -> None:
     place = f"search.space.{field}"
-    names = [name for name in fields() if name.partition(".")[0] in _SEARCHED and name != _DAY]
+    names = [
+        name for name in fields() if name.partition(".")[0] in _SEARCHED and name not in _SHARED
+    ]
     if field not in fields():
         raise FieldError(place, f"no such field;{suggestion(field, names)}".rstrip(";"))
     if field not in names:

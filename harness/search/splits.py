@@ -9,15 +9,14 @@ every machine and do not depend on the order of the data.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
-from typing import get_args
 
 from harness.errors import FieldError, TaskError
 from harness.spec.search import SplitSettings
-from harness.tasks.base import Conversation, Sample, Style, Task
+from harness.tasks.base import Sample, Task, texts_of
 from harness.tasks.contrast import ContrastPair
 
 
@@ -111,12 +110,7 @@ def sample_contents(task: Task) -> dict[str, frozenset[str]]:
     A text that all samples share (the user's request to read a file) does not count, unless it is
     all that they ask.
     """
-    found = {
-        sample.id: frozenset(
-            hashed for style in get_args(Style) for hashed in _hashes(task.prompt(sample, style))
-        )
-        for sample in task.samples
-    }
+    found = {sample.id: frozenset(_hashes(task.texts(sample))) for sample in task.samples}
     shared = frozenset.intersection(*found.values()) if len(found) > 1 else frozenset()
     return {sample: hashes - shared or hashes for sample, hashes in found.items()}
 
@@ -127,16 +121,12 @@ def pair_contents(pairs: Iterable[ContrastPair]) -> frozenset[str]:
         hashed
         for pair in pairs
         for side in (pair.positive, pair.negative)
-        for hashed in _hashes(side.prompt)
+        for hashed in _hashes(texts_of(side.prompt))
     )
 
 
-def _hashes(prompt: Conversation | str) -> Iterable[str]:
-    """SHA-256 of each text of a prompt, with its white space made plain."""
-    if isinstance(prompt, str):
-        texts = [prompt]
-    else:
-        texts = [str(message.get("content") or "") for message in prompt.messages]
+def _hashes(texts: Iterable[str]) -> Iterator[str]:
+    """SHA-256 of each text, with its white space made plain."""
     for text in texts:
         plain = " ".join(text.split())
         if plain:

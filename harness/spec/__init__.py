@@ -4,7 +4,6 @@ from harness.spec.case import Case
 from harness.spec.experiment import (
     EngineSettings,
     Experiment,
-    ForwardSettings,
     PromptSettings,
     Requirements,
 )
@@ -20,7 +19,6 @@ __all__ = [
     "Case",
     "EngineSettings",
     "Experiment",
-    "ForwardSettings",
     "InterventionSettings",
     "Origin",
     "PromptSettings",

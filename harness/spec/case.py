@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from harness.spec.experiment import Experiment
 from harness.spec.origins import SpecSource
+from harness.spec.treatment import dosed_rule
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,10 @@ class Case:
     `of` is the number of cases of the whole grid, `sizes` that of the values of each of its axes
     (none for a baseline, and in records of earlier versions).
 
-    `baseline` is the same case with no intervention at all (None for a baseline itself, and for a
-    case that intervenes in nothing). The neutral dose of an intervention is another case: that it
-    equals the baseline is an invariant to be checked, not a definition.
+    `baseline` is the same case with no intervention at all, or without the sampling rule that the
+    dose belongs to (None for a baseline itself, and for a case that intervenes in nothing). The
+    neutral dose of an intervention is another case: that it equals the baseline is an invariant to
+    be checked, not a definition.
     """
 
     id: str
@@ -37,6 +39,24 @@ class Case:
 
     @property
     def is_neutral(self) -> bool:
-        """Whether the case intervenes at the dose that must change nothing."""
+        """Whether the case intervenes at the dose that must change nothing.
+
+        Of a sampling rule that is its neutral value, of a temperature the baseline's own.
+        """
         settings = self.experiment.intervention
-        return settings is not None and settings == settings.neutral()
+        if settings is not None:
+            return settings == settings.neutral()
+        rule = dosed_rule(self.experiment)
+        if rule is None or self.baseline is None:
+            return False
+        sampling = self.experiment.sampling
+        return rule.is_neutral(sampling.rules[rule.name]) or (
+            sampling == self.baseline.experiment.sampling
+        )
+
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """The sampling rule that acts though it is neutral, so that this is seen to be so."""
+        rule = dosed_rule(self.experiment)
+        known = rule is not None and not rule.draws and self.is_neutral
+        return (rule.name,) if rule is not None and known else ()

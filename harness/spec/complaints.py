@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from harness.errors import FieldError
 from harness.spec.experiment import Experiment
-from harness.spec.form import sections
+from harness.spec.form import fields_of, sections
 from harness.spec.suggestion import suggestion
 from harness.spec.variants import ONE, SEVERAL
 
@@ -65,7 +65,7 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
     spot = _find(error["loc"], form)
     field, value, kind = spot.field, error["input"], error["type"]
     if kind == "extra_forbidden":
-        keys = list(spot.section.model_fields) if spot.section else []
+        keys = list(fields_of(spot.section)) if spot.section else []
         key = field.rpartition(".")[2]
         rival = next((each for each in spot.rivals if key in _tags(each)), None)
         if rival is not None and spot.section is not None:
@@ -121,6 +121,12 @@ _WORDS = (
     ("valid dictionary", "mapping"),
     (r"a valid (number|list)", r"a \1"),
     (
+        r"match pattern '\^\[A-Za-z_\].*",
+        "consist of letters, digits and _ @ -, and begin with a letter or _",
+    ),
+    (r"match pattern '\^\.\+\\\.py:.*", "be FILE.py:NAME, such as own.py:score"),
+    (r"match pattern '\^\[a-z\]\{2,3\}.*", "be the code of a language, such as en or fr"),
+    (
         r"match pattern '\^\[A-Za-z0-9_\].*",
         "consist of letters, digits and . _ + -, and begin with a letter, a digit or _",
     ),
@@ -164,7 +170,7 @@ def _find(location: tuple[str | int, ...], form: type[BaseModel]) -> _Spot:
         if spot.info is None and part == "float":
             continue  # which kind of JSON value an axis' NaN is
         section = spot.inner[0] if spot.inner else None
-        info = section.model_fields.get(part) if section else None
+        info = fields_of(section).get(part) if section else None
         field = f"{spot.field}.{part}" if spot.field else part
         spot = _Spot(field, section, info, sections(info) if info else [], spot.rivals)
     return spot

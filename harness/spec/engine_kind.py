@@ -16,7 +16,7 @@ Part: TypeAlias = str | Callable[..., Any]
 Captured: TypeAlias = Literal["router_logits", "hidden"]
 #: By what an intervention acts. `adapted_weights` has no engine yet.
 Mechanism: TypeAlias = Literal[
-    "router_logits", "residual", "next_token_logits", "policy", "adapted_weights"
+    "router_logits", "residual", "hidden_states", "next_token_logits", "policy", "adapted_weights"
 ]
 
 

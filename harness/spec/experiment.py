@@ -1,7 +1,8 @@
 """The form that a spec file fills in: frozen pydantic models, nothing loaded, torch never imported.
 
 Every family of experiments is a filling of `Experiment`. A field is added here when the code that
-reads it exists; which sections an intervention may have is up to its registered kinds. The JSON
+reads it exists; which sections an intervention may have is up to its registered kinds, and which
+sections stand under the names of measures is up to these (`measure_sections.py`). The JSON
 Schema in `specs/experiment.schema.json` is generated from these classes (`titrate schema
 experiment`), so their docstrings and descriptions are what an editor shows.
 """
@@ -10,29 +11,44 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     JsonValue,
+    ModelWrapValidatorHandler,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from harness import registry
 from harness.spec.engine_kind import engine_named, takers
 from harness.spec.gates import Gate
 from harness.spec.intervention import AnyIntervention
+from harness.spec.measure_sections import (
+    section_form,
+    sections,
+    validated_sections,
+    with_sections,
+)
 from harness.spec.metric import AnyMetric
 from harness.spec.registered import registered
 from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.task import TaskSettings
-from harness.spec.usage_expression import UsageText
 
 
 def _day(text: str) -> str:
@@ -79,19 +95,6 @@ class PromptSettings(Settings):
                 "date means nothing to pairs, which are rendered already; leave it out"
             )
         return self
-
-
-class ForwardSettings(Settings):
-    """What a forward measurement keeps, beside the numbers in its report."""
-
-    hidden: Literal["none", "full", "canonical", "pooled"] = "none"
-    """Which hidden states are stored. none, the default; full: of every token; canonical: of the
-    answer's non-blank tokens; pooled: the mean over these."""
-    dtype: Literal["float16", "bfloat16", "float32"] = "float16"
-    """The type of number that hidden states are stored in; float16 by default."""
-    orderings: list[UsageText] = []
-    """Usage expressions, such as avg_last_agentic, for each of which a points file is written
-    beside the study's own. No further ones by default."""
 
 
 class EngineSettings(Settings):
@@ -204,6 +207,10 @@ class Experiment(Settings):
     (0.0, 'assisted')
     """
 
+    # Beside its fields it has the sections of registered measures, which are known at run time only
+    # (`_with_sections`); they are written and compared as fields are.
+    model_config = ConfigDict(extra="allow")
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$", max_length=100)]
     """The first part of every case's id and of the names of the report's files: at most 100
     letters, digits and _ . + -."""
@@ -219,10 +226,8 @@ class Experiment(Settings):
     measure: Annotated[str, registered(registry.measures)] = "generate"
     """What is read of the model. generate, the default: answers, which are scored. forward: forward
     passes over the reference answer in both chat styles. likelihood: how likely the reference
-    answer is behind its prompt. Other packages may register more."""
-    forward: ForwardSettings = ForwardSettings()
-    """What `measure: forward` keeps beside the numbers in its report; no hidden states by
-    default."""
+    answer is behind its prompt. choice: whether the right one of given answers is the most
+    probable. nll: how likely given texts are. Other packages may register more."""
     metrics: list[AnyMetric] = []
     """Metrics that are counted beside the task's own, the first of which is the primary one: names
     of registered ones, such as median_tokens, or kinds with their settings, such as {kind:
@@ -264,3 +269,52 @@ class Experiment(Settings):
     search: SearchSettings | None = None
     """A search for the best values of some fields, which `titrate search` runs. The spec has cases
     to run, and no search, when left out."""
+
+    def section_of(self, measure: str) -> Any:
+        """The section that stands under a measure's name: as written, or else its defaults."""
+        written = (self.__pydantic_extra__ or {}).get(measure)
+        return sections()[measure]() if written is None else written
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_sections(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if not isinstance(values, Mapping):
+            return handler(values)
+        own = {key: value for key, value in values.items() if key in cls.model_fields}
+        others = {key: value for key, value in values.items() if key not in cls.model_fields}
+        errors: list[Any] = []
+        try:
+            experiment = handler(own)
+        except ValidationError as error:
+            errors += error.errors()
+        try:
+            found = validated_sections(others, own.get("measure"))
+        except ValidationError as error:
+            errors += error.errors()
+        if errors:
+            raise ValidationError.from_exception_data(cls.__name__, errors)
+        assert experiment.__pydantic_extra__ is not None, "a form that takes more than its fields"
+        experiment.__pydantic_extra__.update(found)
+        return experiment
+
+    @model_serializer(mode="wrap")
+    def _written(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        if info.exclude_defaults:
+            for name in self.__pydantic_extra__ or {}:
+                if not written.get(name):
+                    written.pop(name, None)
+        return written
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        form = handler(schema)
+        named = handler.resolve_ref_schema(form)
+        others = handler.resolve_ref_schema(handler(section_form().__pydantic_core_schema__))
+        named["properties"] = with_sections(named["properties"], others.get("properties", {}))
+        named["additionalProperties"] = False
+        return form

@@ -16,6 +16,7 @@ from harness.spec.experiment import Experiment
 from harness.spec.intervention import InterventionSettings
 from harness.spec.intervention import sections as interventions
 from harness.spec.layers import changed
+from harness.spec.measure_sections import section_form, with_sections
 from harness.spec.metric import MetricSettings
 from harness.spec.metric import sections as metrics
 from harness.spec.sampling import SamplingSettings
@@ -42,8 +43,15 @@ def sections(info: FieldInfo) -> list[type[BaseModel]]:
     return [kind.form() if issubclass(kind, Settings) else kind for kind in kinds]
 
 
+def fields_of(section: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """The fields of a section; of the whole form also the sections that measures bring."""
+    if section is Experiment:
+        return with_sections(section.model_fields, section_form().model_fields)
+    return section.model_fields
+
+
 def _table(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    for name, info in model.model_fields.items():
+    for name, info in fields_of(model).items():
         yield prefix + name, info
         for section in sections(info):
             yield from _table(section, f"{prefix}{name}.")
@@ -59,7 +67,7 @@ def fields() -> Mapping[str, FieldInfo]:
 
 def _registered() -> tuple[type[BaseModel], ...]:
     """The sections of all that is registered at this moment."""
-    return (*interventions(), *metrics(), SamplingSettings.form())
+    return (*interventions(), *metrics(), SamplingSettings.form(), section_form())
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from math import prod
@@ -17,12 +17,13 @@ from harness.spec.complaints import displayed, validated
 from harness.spec.experiment import Experiment
 from harness.spec.form import fields, resolved
 from harness.spec.gates import CaseGrid, Gate, parse_gate
-from harness.spec.gates.where import intervenes
 from harness.spec.ids import axis_parts, case_id, content
 from harness.spec.layers import put
 from harness.spec.measure import measure_named
+from harness.spec.measure_sections import sections
 from harness.spec.origins import SpecSource
 from harness.spec.suggestion import suggestion
+from harness.spec.treatment import dosed_rule, lies_in, treatment
 
 MOST_CASES = 100_000
 """A larger grid is a slip of the pen: even planning it would take minutes."""
@@ -30,7 +31,6 @@ MOST_CASES = 100_000
 _ONE_PER_EXPERIMENT = {
     "axes",
     "dose",
-    "forward",
     "gates",
     "columns",
     "measure",
@@ -97,14 +97,15 @@ def _cases(experiment: Experiment, source: SpecSource) -> list[Case]:
             case = replace(case, experiment=validated(_filled(template, params, folders)))
         except FieldError as error:
             raise case.source.locate(error) from None
-        if case.experiment.intervention is not None:
-            others = {axis: at for axis, at in chosen.items() if not intervenes(axis)}
+        varied = treatment(case.experiment)
+        if varied is not None:
+            others = {axis: at for axis, at in chosen.items() if not lies_in(axis, varied)}
             labels = (parts[axis][at] for axis, at in others.items())
             name = case_id(experiment.name, ("baseline", *labels))
             if name not in baselines:
                 baselines[name] = Case(
                     id=name,
-                    experiment=case.experiment.model_copy(update={"intervention": None}),
+                    experiment=_untreated(case.experiment, axes),
                     params={axis: params[axis] for axis in others},
                     dose=None,
                     source=choosing(tuple(others.items())),
@@ -112,6 +113,19 @@ def _cases(experiment: Experiment, source: SpecSource) -> list[Case]:
             case = replace(case, baseline=baselines[name])
         cases.append(case)
     return cases
+
+
+def _untreated(experiment: Experiment, axes: Mapping[str, Sequence[JsonValue]]) -> Experiment:
+    """The experiment without its intervention, or without the sampling rule of its dose."""
+    rule = dosed_rule(experiment)
+    if rule is None:
+        return experiment.model_copy(update={"intervention": None})
+    assert experiment.dose is not None
+    if rule.draws:
+        values = {**dict(experiment), "sampling": experiment.sampling.model_dump()}
+        return validated(put(values, experiment.dose, min(map(_number, axes[experiment.dose]))))
+    sampling = experiment.sampling.model_copy(update={rule.name: rule.neutral})
+    return experiment.model_copy(update={"sampling": sampling})
 
 
 def _filled(
@@ -138,8 +152,10 @@ def _check(experiment: Experiment) -> None:
     for axis, values in axes.items():
         name = f"axes.{axis}"
         if axis not in fields():
-            raise FieldError(name, f"no such field;{suggestion(axis, fields())}".rstrip(";"))
-        if axis.partition(".")[0] in _ONE_PER_EXPERIMENT:
+            flat = axis.replace("sampling.rules.", "sampling.")
+            meant = f" did you mean {flat}?" if flat in fields() else suggestion(axis, fields())
+            raise FieldError(name, f"no such field;{meant}".rstrip(";"))
+        if axis.partition(".")[0] in _ONE_PER_EXPERIMENT | sections().keys():
             raise FieldError(name, "cannot be an axis; it is the same for all cases")
         for other in axes:
             if axis.startswith(f"{other}."):
@@ -180,6 +196,18 @@ def _check_dose(experiment: Experiment) -> None:
                 f"axes.{experiment.dose}[{position}]",
                 f"{displayed(value)} is not accepted; the values of the dose are numbers",
             )
+    rule = dosed_rule(experiment)
+    drawn = [each for each in experiment.sampling.known if each.draws]
+    settings = experiment.sampling
+    if rule is not None and not (
+        any(not each.is_neutral(getattr(settings, each.name)) for each in drawn)
+        or any(lies_in(axis, f"sampling.{each.name}") for axis in axes for each in drawn)
+    ):
+        raise FieldError(
+            "dose",
+            f"{experiment.dose} changes nothing of greedy decoding; set sampling.temperature above "
+            "0, such as 1",
+        )
 
 
 def _number(value: JsonValue) -> float:

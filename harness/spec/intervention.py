@@ -14,6 +14,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     JsonValue,
+    NonNegativeInt,
     PositiveInt,
     TypeAdapter,
 )
@@ -63,6 +64,8 @@ class PairSection(Settings):
     pairs: str
     data: str | None
     samples: PositiveInt
+    concept: NonNegativeInt | None = None
+    """Which concept_id is read of a file in AxBench's format. The only one when left out."""
 
 
 def sections() -> tuple[type[InterventionSettings], ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from harness import registry
+from harness.spec.settings import Settings
 
 Part: TypeAlias = str | Callable[..., Any]
 
@@ -30,19 +31,26 @@ class Measure:
         run: `(engine, case, intervention, folder, told) -> CaseResult` for a case that reads given
             texts. `folder` is shared by all of its cases and runs; what lies in it and goes with
             the report is the folder that the result's `artefacts` names. `told` takes the number of
-            samples that are done.
-        asks: `(tokenizer, task, sample, style) -> asked`: what is scored behind a sample's prompt;
-            `asked.continuations` are token ids. They are asked, stored and shared as completions.
+            samples that are done, and the share of those that are begun.
+        asks: `(tokenizer, task, sample, style) -> asked`: what is scored of a sample, in token ids:
+            `asked.continuations`, and `asked.context`, which they follow, None for the sample's
+            prompt. They are asked, stored and shared as completions.
         values: `(asked, scored) -> {metric: value}` of such a sample. With neither `run` nor
             `asks` a case asks for completions, which its task scores.
         metrics: The metrics (`MetricEntry`) of such a case, the primary one first; those that need
             what a model lacks are left out.
+        yields: `(experiment) -> names` of those metrics that a case with such settings has; all by
+            default.
         styles: `(experiment) -> {style: field}`, the prompt styles that are read, with the field of
             the spec that asks for each; by default none.
         needs: `(experiment) -> Declared`, what an engine must be told before it starts.
-        readings: Sequences that are read of each sample: what a case costs.
+        readings: Sequences that are read of each sample: what a case costs. A number, or
+            `(experiment) -> number`.
         fixed: Fields, or whole sections, that cannot be an axis, each with reason and remedy.
         figures: `(case of the report, folder) -> (name, figure), ...` of the files of a case.
+        section: What a spec may say to it: the form (a subclass of `Settings`) of a section that
+            stands under the measure's name; `experiment.section_of(name)` is what a spec says. One
+            section for all cases of an experiment: it cannot be an axis.
     """
 
     name: str
@@ -52,11 +60,13 @@ class Measure:
     asks: Part | None = None
     values: Part | None = None
     metrics: str | tuple[Any, ...] = ()
+    yields: Part | None = None
     styles: Part | None = None
     needs: Part | None = None
-    readings: int = 0
+    readings: int | Part = 0
     fixed: Mapping[str, str] = field(default_factory=dict)
     figures: Part | None = None
+    section: str | type[Settings] | None = None
 
     @property
     def reads(self) -> bool:
@@ -72,6 +82,19 @@ class Measure:
         """Its metrics (`MetricEntry`), the primary one first; none where a task has them."""
         found: tuple[Any, ...] = registry.loaded(self.metrics)
         return found
+
+    def entries_of(self, experiment: Any) -> tuple[Any, ...]:
+        """Those of them that a case has, as far as its settings say."""
+        entries = self.entries()
+        if self.yields is None:
+            return entries
+        names = registry.loaded(self.yields)(experiment)
+        return tuple(entry for entry in entries if entry.name in names)
+
+    def readings_of(self, experiment: Any) -> int:
+        """Sequences that are read of each sample of a case."""
+        found: int | Callable[..., int] = registry.loaded(self.readings)
+        return found if isinstance(found, int) else found(experiment)
 
     def runner(self) -> Callable[..., Any]:
         """What runs a case that reads."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     ConfigDict,
@@ -14,10 +14,12 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     create_model,
     model_serializer,
+    model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
 
 from harness.sampling import Rule, Value, registered
+from harness.sampling.composition import DEFAULT
 from harness.spec.settings import Settings
 
 
@@ -28,30 +30,44 @@ class SamplingSettings(Settings):
     """How many tokens a completion has at most; 512 by default."""
     draws: PositiveInt = 1
     """How many completions are drawn of every sample; 1 by default."""
+    compose: Literal["hf", "vllm", "llamacpp", "min"] = DEFAULT
+    """In whose order several rules act: that of transformers (hf, the default), vLLM or llama.cpp,
+    or all on the same distribution (min), of which what every rule keeps is kept."""
 
     known: ClassVar[tuple[Rule, ...]] = ()
     """The rules that have fields here."""
 
     @property
     def rules(self) -> dict[str, Value]:
-        """The rules' values by their names."""
-        return {rule.name: getattr(self, rule.name) for rule in self.known}
+        """The rules' values by their names, and how they are composed."""
+        return {"compose": self.compose} | {
+            rule.name: getattr(self, rule.name) for rule in self.known
+        }
 
     @classmethod
     def form(cls) -> type[SamplingSettings]:
         """The section with a field for every rule that is registered now, built-in ones first."""
         return _form(registered())
 
+    @model_validator(mode="after")
+    def _one_of_those_that_exclude_each_other(self) -> Self:
+        acting = {r.name: r for r in self.known if not r.is_neutral(getattr(self, r.name))}
+        for name, rule in acting.items():
+            for other in rule.excludes & acting.keys():
+                raise ValueError(f"{name} excludes {other}, which is given too; keep one of them")
+        return self
+
     @model_serializer(mode="wrap")
     def _without_idle_rules(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out rules of other packages where they are neutral: what is written by a project
-        that has them can be read where they are not, and hashes of settings stay.
+        """Leave out younger rules where they are neutral, and the order by default: what is written
+        by a project that has them can be read where they are not, and hashes of settings stay.
         """
         idle = {
             rule.name
             for rule in self.known
             if rule.column is None and getattr(self, rule.name) == rule.neutral
         }
+        idle |= {"compose"} if self.compose == DEFAULT else set()
         return {name: value for name, value in handler(self).items() if name not in idle}
 
     def __reduce__(self) -> tuple[Any, ...]:

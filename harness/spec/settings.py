@@ -32,7 +32,7 @@ def _model(text: str, folder: Path) -> str:
 
 def _pairs(text: str, folder: Path) -> str:
     """What ends like a file or holds a slash is one: `x.jsonl`, `sub/x.jsonl`; the rest, names."""
-    if "/" in text or text.endswith((".jsonl", ".jsonl.gz", ".parquet")):
+    if "/" in text or text.endswith((".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet")):
         return _path(text, folder)
     return _model(text, folder)
 

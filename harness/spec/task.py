@@ -53,8 +53,8 @@ class TaskSettings(Settings):
     limit: PositiveInt | None = None
     """How many samples are used, the first ones in the task's order. All of them when left out."""
     path: SpecPath | None = None
-    """A data file (.jsonl, .jsonl.gz, .csv or .parquet), relative to the folder of the spec. With a
-    name it is in that task's own format, which has its usual source when left out; without a name
+    """A data file (.jsonl, .jsonl.gz, .json, .csv or .parquet), relative to the spec's folder. With
+    a name it is in that task's own format, which has its usual source when left out; without one
     its records are asked as they are (docs/own_tasks.md)."""
     only: SpecPath | None = None
     """A JSON file with a list of sample ids: only these samples are used, in this order; relative

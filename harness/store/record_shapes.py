@@ -86,6 +86,7 @@ class DrawShape(TypedDict):
         | Annotated[tuple[bool, bool, Text, bool], _List]
     )
     agreement: Natural | None
+    pieces: NotRequired[Annotated[tuple[Text, ...], _List]]
     reference: NotRequired[Floats]
 
 

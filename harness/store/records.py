@@ -318,6 +318,7 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
             draw.score.doubt,
         ],
         "agreement": draw.agreement,
+        **({"pieces": list(draw.pieces)} if draw.pieces else {}),
     }
 
 
@@ -329,6 +330,7 @@ def _draw_from(value: shapes.DrawShape) -> DrawResult:
         completion=_completion(value["completion"]),
         score=Score(*value["score"]),
         agreement=value["agreement"],
+        pieces=value.get("pieces", ()),
     )
 
 

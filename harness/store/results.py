@@ -40,7 +40,8 @@ _UNSCORED = Score(correct=False, parsed=False)
 class DrawResult:
     """One scored completion. `agreement` counts the tokens before the first departure from the
     baseline's completion of the same sample and draw: the whole length when they are equal, None
-    for a baseline itself.
+    for a baseline itself. `pieces` is the text of each token by itself, of a completion that has
+    numbers per token to show beside it.
     """
 
     sample: str
@@ -49,6 +50,7 @@ class DrawResult:
     completion: Completion
     score: Score
     agreement: int | None = None
+    pieces: tuple[str, ...] = ()
 
 
 def answer_to(made: Completion, score: Score = _UNSCORED) -> Answer:

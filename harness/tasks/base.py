@@ -11,11 +11,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Style = Literal["assisted", "agentic", "completion"]
 Message = Mapping[str, Any]
@@ -43,6 +43,14 @@ class Conversation:
     messages: tuple[Message, ...]
     tools: tuple[Mapping[str, Any], ...] = ()
     date: date | None = None
+
+
+def texts_of(prompt: Conversation | str) -> Iterator[str]:
+    """The texts of a prompt: each message's, or the bare one."""
+    if isinstance(prompt, str):
+        yield prompt
+    else:
+        yield from (str(message.get("content") or "") for message in prompt.messages)
 
 
 @dataclass(frozen=True)
@@ -130,6 +138,11 @@ class Task(ABC):
     @abstractmethod
     def prompt(self, sample: Sample, style: Style) -> Conversation | str:
         """The prompt in a style: messages for chat styles, bare text for `completion`."""
+
+    def texts(self, sample: Sample) -> Iterator[str]:
+        """What asks for a sample, whatever the style: samples that share one are not told apart."""
+        for style in get_args(Style):
+            yield from texts_of(self.prompt(sample, style))
 
     @abstractmethod
     def reference(self, sample: Sample) -> Reference:

@@ -1,11 +1,7 @@
 """Contrastive pairs: two texts that differ in one thing, from which a steering vector is built.
 
-A file has one pair a line:
-
-    {"prompt": "Is it raining?", "positive": " Yes.", "negative": " No."}
-
-Built-in pairs come from material that no evaluation sample is made of: training problems of a
-generated task, or a training file of the same format.
+A user's own lie in files (`contrast_files`). Built-in pairs come from material that no evaluation
+sample is made of: training problems of a generated task, or a training file of the same format.
 
 - styles: a problem that lies in a file, at the point where the assistant calls its tool, and the
   same problem pasted into the turn, at the point where it answers
@@ -20,15 +16,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from random import Random
 
 from harness.errors import TaskError
 from harness.tasks.base import Conversation, Style
 from harness.tasks.conversations import code_prompt, code_request, maths_prompt, maths_request
-from harness.tasks.data_files import read_records
 
-FIELDS = ("prompt", "positive", "negative")
 _NUMBER = re.compile(r"-?\d+")
 
 
@@ -56,33 +49,6 @@ class ContrastPair:
 
     def __hash__(self) -> int:
         return hash(self.content_hash)  # messages are dictionaries, which have none
-
-
-def read_pairs(path: Path | str) -> tuple[ContrastPair, ...]:
-    """The pairs of a JSON-lines file, prompts as bare text.
-
-    Raises TaskError for a file that holds no pair, and for a pair whose two sides are the same or
-    that has an empty one: its difference would be nothing.
-    """
-    pairs = []
-    for number, record in enumerate(read_records(path, FIELDS), start=1):
-        place = f"{path}: pair {number}"
-        for side in ("positive", "negative"):
-            if not record[side].strip():
-                raise TaskError(f"{place}: {side} is empty; both sides need a text")
-        if record["positive"] == record["negative"]:
-            raise TaskError(
-                f"{place}: positive and negative are both {record['positive'][:40]!r}; "
-                "a pair must differ in what the vector is to stand for"
-            )
-        pairs.append(
-            ContrastPair(
-                f"pair {number}",
-                Side(record["prompt"], record["positive"]),
-                Side(record["prompt"], record["negative"]),
-            )
-        )
-    return tuple(pairs)
 
 
 def style_pairs(

@@ -1,4 +1,4 @@
-"""Reads a task's records from JSON lines, CSV or Parquet and says what is wrong with one."""
+"""Reads a task's records from JSON, JSON lines, CSV or Parquet and says what is wrong with one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from harness.errors import TaskError
 from harness.files.given import check_file, parsed, text
+from harness.spec.document import shown
 
 #: What a task finds wrong with a record whose fields are there; None where it is fine.
 RecordCheck: TypeAlias = Callable[[Mapping[str, Any]], str | None]
@@ -20,7 +21,7 @@ RecordCheck: TypeAlias = Callable[[Mapping[str, Any]], str | None]
 def read_records(
     path: str | Path, fields: tuple[str, ...], *, check: RecordCheck | None = None, unique: str = ""
 ) -> list[dict[str, Any]]:
-    """Every record of a .jsonl, .jsonl.gz, .csv or .parquet file; each has text in all `fields`.
+    """Every record of a .jsonl, .jsonl.gz, .json, .csv or .parquet file, with text in all `fields`.
 
     No two records may have the same text in the field `unique`, which names them.
 
@@ -42,7 +43,7 @@ def read_records(
 
 
 def rows_of(path: str | Path, expected: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every record of such a file, with its place: `prompts.jsonl:3`, or `prompts.parquet row 3`.
+    """Every record of such a file, with its place: `prompts.jsonl:3`, `prompts.parquet row 3`.
 
     Cells of CSV are texts. `expected` says in words which fields there should be.
 
@@ -50,7 +51,8 @@ def rows_of(path: str | Path, expected: str) -> Iterator[tuple[str, dict[str, An
         TaskError: the file cannot be read, holds no record, or one that is not a mapping.
     """
     file = Path(path).expanduser()
-    read = {".parquet": _parquet, ".csv": _csv}.get(file.suffix, _lines)
+    path = shown(file)
+    read = {".parquet": _parquet, ".csv": _csv, ".json": _list}.get(file.suffix, _lines)
     nothing = True
     for place, record in read(file, path, expected):
         if not isinstance(record, dict):
@@ -74,6 +76,17 @@ def _lines(file: Path, path: str | Path, expected: str) -> Iterator[tuple[str, A
                     f"{place}: is not JSON ({error}); expected {_objects(expected)}"
                 ) from error
             yield place, record
+
+
+def _list(file: Path, path: str | Path, expected: str) -> Iterator[tuple[str, Any]]:
+    try:
+        records = parsed(_text(file, path, f"a JSON list of objects with {expected}"))
+    except ValueError as error:
+        raise TaskError(f"{path}: is not JSON ({error})") from error
+    if not isinstance(records, list):
+        raise TaskError(f"{path}: is not a JSON list; expected objects with {expected}")
+    for number, record in enumerate(records, start=1):
+        yield f"{path} record {number}", record
 
 
 def _csv(file: Path, path: str | Path, expected: str) -> Iterator[tuple[str, Any]]:

@@ -71,9 +71,9 @@ def test_run_ends_with_a_table_and_a_report(spec, capsys):
     told, closing = out.split("invariants: 1 of 1 hold\ngates: 1 of 1 hold\n")
     assert told == f"{table(report)}\n"
     assert re.fullmatch(
-        r"2 passed in \d+\.\d\ds\n"
         r"1 model load; 6 requests, [\d,]+ tokens in \d+\.\d s \([\d,]+ tokens/s\)\n"
-        r"report: out/index\.html\n",
+        r"report: out/index\.html\n"
+        r"2 passed in \d+\.\d\ds\n",
         closing,
     )
     assert report.run.cost is not None

@@ -59,6 +59,10 @@ def test_its_mechanisms_are_its_own(added):
             "intervention: {kind: steering, vector: {pairs: styles}, layer: 1, alpha: 1}\n",
             "hidden",
         ),
+        (
+            "intervention: {kind: dac, properties: [{pairs: styles, layers: [1]}], strongest: 1}\n",
+            "hidden",
+        ),
     ],
 )
 def test_what_it_does_not_read_is_refused_by_name_before_a_run(added, tmp_path, text, missing):

@@ -16,7 +16,7 @@ from harness.interventions.vector_formats import read_any
 from harness.spec import load
 from harness.tasks.by_name import load as load_task
 from harness.tasks.by_name import read_ids
-from harness.tasks.contrast import read_pairs
+from harness.tasks.contrast_files import read_pairs
 from harness.tasks.pairs.files import read_prompts, read_tokens
 from harness.tasks.pairs.points import read_mask
 

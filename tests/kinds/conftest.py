@@ -4,12 +4,12 @@ import pytest
 
 from harness import registry
 
-MODULES = ("nudge", "ban", "flatten", "doubt")
+MODULES = ("nudge", "ban", "flatten", "doubt", "ablate")
 
 
 @pytest.fixture
 def kinds():
-    """Four kinds that no line of the package knows, one for each mechanism."""
+    """Five kinds that no line of the package knows, one for each mechanism."""
     for name in MODULES:
         registry.interventions.register(name, f"tests.kinds.{name}:KIND")
     yield MODULES

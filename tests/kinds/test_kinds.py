@@ -38,6 +38,7 @@ SECTIONS = {
     "ban": ("{kind: ban, first: 0, strength: 0.0}", "strength", "50.0"),
     "flatten": ("{kind: flatten, share: 0.0}", "share", "1.0"),
     "doubt": ("{kind: doubt, amount: 0.0}", "amount", "3.0"),
+    "ablate": ("{kind: ablate, layer: 1, share: 0.0}", "share", "400.0"),
 }
 
 

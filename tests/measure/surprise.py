@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pydantic import NonNegativeInt
+
 from harness.engines.contract import Capture, Reading
 from harness.measure.readings import answer_tokens
 from harness.metrics.entry import MetricEntry
 from harness.runs.generated import result_of
 from harness.spec.measure import Measure
+from harness.spec.settings import Settings
+
+
+class SurpriseSettings(Settings):
+    """Which tokens of the reference answer are counted."""
+
+    skip: NonNegativeInt = 0
+    """How many tokens at the answer's beginning are left out; none by default."""
 
 
 def measured_case(engine, case, intervention, folder, told):
@@ -21,7 +31,8 @@ def measured_case(engine, case, intervention, folder, told):
     ]
     found = {}
     for at, activations in engine.forward(readings):
-        at_answer = activations.token_log_probabilities[list(answers[at].positions)]
+        counted = answers[at].positions[case.experiment.section_of("surprise").skip :]
+        at_answer = activations.token_log_probabilities[list(counted)]
         found[case.task.samples[at].id] = -float(at_answer.mean())
         told(len(found))
     values = {each.id: found[each.id] for each in case.task.samples}
@@ -45,4 +56,5 @@ MEASURE = Measure(
     metrics=(MetricEntry("surprise", "nats per token", "lower", "loss", (0, None)),),
     styles=lambda experiment: {experiment.prompt.style: "prompt.style"},
     readings=1,
+    section=SurpriseSettings,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from harness.errors import OptionError, SpecError
 from harness.registry import measures
 from harness.runs.checks import planned
 from harness.runs.forecast import forecast
-from harness.spec import expand, load
+from harness.spec import Experiment, expand, experiment_schema, load
 
 SPEC = """\
 name: surprised
@@ -79,9 +80,55 @@ def test_a_report_of_it_is_made_again_and_compared(spec, tmp_path):
         harness.run(spec, compare=str(tmp_path / "one"), compare_fail=["surprized: worse"])
 
 
+def test_its_section_is_read_at_its_line_and_changes_what_it_measures(spec, tmp_path):
+    ungated = SPEC.partition("gates:")[0]
+    spec.write_text(ungated.replace("[0, 20, 40]", "[0]").replace("limit: 12", "limit: 2"))
+    plain = harness.run(spec, directory=tmp_path / "plain")
+    spec.write_text(spec.read_text() + "surprise: {skip: 3}\n")
+    experiment, _ = load(spec)
+    assert experiment.section_of("surprise").skip == 3
+    written = experiment.model_dump()
+    assert (written["surprise"], written["forward"]["hidden"]) == ({"skip": 3}, "none")
+    assert Experiment.model_validate(written) == pickle.loads(pickle.dumps(experiment))
+    assert experiment == Experiment.model_validate(written)
+    without = harness.run(spec, directory=tmp_path / "without")
+    assert (without.cases["metrics.surprise.value"] != plain.cases["metrics.surprise.value"]).all()
+    again = harness.load_report(tmp_path / "without").report.cases[0]
+    assert again.settings["surprise"] == {"skip": 3}
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("surprise: {skp: 3}", r"surprise\.skp: unknown key; did you mean skip\?"),
+        (
+            "surprise: {skip: -3}",
+            r"surprise\.skip: -3 is not accepted; it should be greater",
+        ),
+        ("surprise: 3", r"surprise: 3 is not accepted; it should be a mapping with the keys skip"),
+        ("surprize: {skip: 3}", r"surprize: unknown key; did you mean surprise\?"),
+    ],
+)
+def test_a_mistake_in_its_section_is_told_at_its_line(spec, written, told):
+    spec.write_text(f"{SPEC}{written}\n")
+    with pytest.raises(SpecError, match=rf"surprised\.yaml:14 {told}"):
+        load(spec)
+
+
+def test_its_section_is_one_for_all_cases_and_in_the_schema(spec):
+    spec.write_text(SPEC.replace("prompt.style: [assisted, agentic]", "surprise.skip: [0, 1]"))
+    with pytest.raises(SpecError, match=r"axes\.surprise\.skip: cannot be an axis; it is the same"):
+        expand(*load(spec))
+    section = experiment_schema()["$defs"]["SurpriseSettings"]["properties"]["skip"]
+    assert section["description"].startswith("How many tokens at the answer's beginning")
+    measures.unregister("surprise")
+    assert "surprise" not in experiment_schema()["properties"]
+    measures.register("surprise", "tests.measure.surprise:MEASURE")
+
+
 def test_a_forecast_counts_what_it_reads(spec):
     (found,) = forecast([planned(case) for case in expand(*load(spec))], None)
-    assert (found.readings, found.requests, found.loads) == (8 * 12, 0, True)
+    assert (found.readings, found.requests, found.loads) == (8 * 12, 8 * 12, True)
 
 
 def test_a_measure_that_nobody_registered_is_told_what_there_is(spec):

@@ -297,7 +297,21 @@ def test_progress_is_told(engine, tmp_path, monkeypatch):
     small_chunks(monkeypatch)
     told = []
     measure(engine, tmp_path, measured=told.append)
-    assert told == list(range(1, SAMPLES + 1))
+    assert told == sorted(told)
+    whole = [each for each in dict.fromkeys(told) if each == int(each)]
+    assert whole == list(range(1, SAMPLES + 1))
+
+
+def test_progress_is_told_of_passes_and_of_predictions(engine, tmp_path):
+    """By their cost, within a chunk; without a lens, of passes alone."""
+    for lens, readouts in (((), 0), ((3,), SAMPLES), (None, SAMPLES)):
+        told = []
+        measure(engine, tmp_path / str(lens), plan(lens=lens), measured=told.append)
+        assert told == sorted(told)
+        assert told[-1] == pytest.approx(SAMPLES)
+        assert len(set(told[: 2 * SAMPLES])) == 2 * SAMPLES
+        rest = [each for each in told[2 * SAMPLES - 1 :] if each < SAMPLES - 1e-9]
+        assert bool(rest) == bool(readouts)
 
 
 # Summaries ----------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from harness import registry
+from harness.cli.main import main
 from harness.models.loading import load
 from harness.spec.engine_kind import engine_named
 
@@ -311,6 +313,23 @@ def test_a_scorer_that_breaks_fails_its_cases_alone(project):
     statuses = {case["id"]: case["status"] for case in report_of(project)["cases"]}
     assert statuses["small[count=30-style=assisted]"] == "complete"
     assert statuses["small[count=30-style=agentic]"] == "failed"
+
+
+def test_titrate_run_prints_the_lines_of_pytest_in_their_order(project, capsys, monkeypatch):
+    """Of a run whose gate fails: headings, dots and the shape of ids are pytest's alone."""
+    monkeypatch.setenv("COLUMNS", "200")
+    write_spec(project, SPEC.replace("[0, 30]", "[30]"))
+    assert main(["run", "specs/small.yaml", "--report", "out"]) == 1  # what it makes is stored
+    capsys.readouterr()
+    assert main(["run", "specs/small.yaml", "--report", "out"]) == 1
+    own = capsys.readouterr().out.splitlines()
+    result = project.runpytest_inprocess("specs", "--titrate-report=out", "-p", "no:warnings")
+    theirs = [line for line in result.outlines if not line.startswith(("=", "_"))]
+    begin = next(i for i, line in enumerate(theirs) if line.startswith("gate "))
+    assert [line for line in theirs[begin:] if line] == [line for line in own[:-1] if line]
+    ending = r"1 failed, 2 passed in \d+\.\d\ds"
+    assert re.fullmatch(ending, own[-1])
+    assert re.fullmatch(f"=+ {ending} =+", result.outlines[-1])
 
 
 def test_a_failed_gate_is_a_failure_of_its_own(project):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.claims.compare import compare
@@ -54,7 +56,10 @@ def test_counts_and_words_follow_the_direction(run, before):
     told = comparison_table(compare(before, risen, metric="nll_agentic"))
     assert "0/40" in told
     assert "samples that fell (better) and rose (worse);" in " ".join(told.split())
-    for told in (comparison_table(compare(before, risen)), table(risen.report)):
+    base, case = measured(0.2)
+    deltas = {**case.sample_metrics["delta_nll"], "s/0": 1.0}
+    moved = replace(case, sample_metrics={**case.sample_metrics, "delta_nll": deltas})
+    for told in (comparison_table(compare(before, risen)), table(build(run, [base, moved]))):
         assert "rose and fell" in " ".join(told.split())
         assert "better" not in told
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from harness.errors import SpecError
 from harness.interventions.router_mask.points import read_points
 from harness.resolve.progress import Counts, Silent
 from harness.runs.execute import ModelRun
+from harness.runs.forecast import forecast
 from harness.runs.invariants import check_invariants
 from harness.runs.plan import Plan
 from harness.spec import expand
@@ -225,3 +227,76 @@ def test_a_model_without_routers_is_measured_without_them(folder):
     result = run_of(Wrapped(load("zoo/base", device="cpu")), [case], folder).result(case)
     assert "routing_tv" not in result.sample_metrics
     assert not (Path(result.artefacts) / "usage_maps.npz").exists()
+
+
+@pytest.mark.parametrize("style", ["agentic", "assisted"])
+def test_one_style_is_read_alone_and_has_the_numbers_that_it_has_in_a_pair(loaded, folder, style):
+    (both,), (alone,) = forward_cases(), forward_cases(forward={"styles": style})
+    engine = Wrapped(loaded)
+    pair = run_of(engine, [both], folder).result(both)
+    one = run_of(engine, [alone], folder).result(alone)
+    assert alone.metrics == list(one.sample_metrics) == [f"nll_{style}"]
+    assert one.metric == f"nll_{style}"
+    found, expected = (each.sample_metrics[f"nll_{style}"] for each in (one, pair))
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert alone.measure.readings_of(alone.experiment) == 1
+    with np.load(Path(one.artefacts) / "layers.npz") as layers:
+        assert layers[f"nll_{style}"].shape == (3, 4)
+        assert "js" not in layers
+    assert not (Path(one.artefacts) / "usage_maps.npz").exists()
+
+
+@pytest.mark.parametrize(("lens", "read"), [("none", []), ([1], [1]), ([3, 1], [1, 3])])
+def test_the_lens_reads_the_blocks_that_are_asked_for(loaded, folder, lens, read):
+    (whole,), (some,) = forward_cases(), forward_cases(forward={"lens": lens})
+    engine = Wrapped(loaded)
+    every = run_of(engine, [whole], folder).result(whole)
+    result = run_of(engine, [some], folder).result(some)
+    assert some.metrics == list(result.sample_metrics)
+    assert ("js" in some.metrics) == bool(result.checks) == (3 in read)
+    for name, values in result.sample_metrics.items():
+        assert values == pytest.approx(every.sample_metrics[name], abs=1e-5)
+    with (
+        np.load(Path(result.artefacts) / "layers.npz") as layers,
+        np.load(Path(every.artefacts) / "layers.npz") as all_layers,
+    ):
+        assert layers["layers"].tolist() == read
+        for name in ("nll_agentic", "js", "last_delta_nll"):
+            np.testing.assert_allclose(layers[name], all_layers[name][:, read], atol=1e-5)
+
+
+def test_figures_show_what_was_read(loaded, folder):
+    for number, fields in enumerate(({"lens": "none"}, {"styles": "agentic", "lens": [0, 2]})):
+        (case,) = forward_cases(name=f"read-{number}", forward=fields)
+        result = run_of(Wrapped(loaded), [case], folder).result(case)
+        shown = SimpleNamespace(id=case.id, model="zoo/moe", task=SimpleNamespace(name="t", size=3))
+        names = [name for name, _ in case.measure.figures_of(shown, Path(result.artefacts))]
+        assert names == (["layers", "usage-all", "usage-last"] if not number else ["layers"])
+
+
+@pytest.mark.parametrize(
+    ("forward", "problem"),
+    [
+        ({"lens": [4]}, r"forward\.lens: block 4 is not one of zoo/moe; use 0 to 3"),
+        ({"styles": "agentic", "orderings": ["avg_all_agentic"]}, "orderings compare both styles"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_before_a_run(forward, problem):
+    with pytest.raises((SpecError, ValueError), match=problem):
+        forward_cases(forward=forward)
+
+
+def test_a_plan_counts_what_a_run_does(loaded, folder):
+    """Samples are requests of a plan as they are of a run, whatever is read of each."""
+    planned = forward_cases(intervention=mask(), axes={"intervention.count": [0, 30]})
+    (told,) = forecast(planned, None)
+    counts = Counts()
+    run = run_of(Wrapped(loaded), planned, folder, counts)
+    assert told.requests == counts.requests_total == 9
+    assert (told.stored, told.readings, told.loads) == (0, 18, True)
+    left = []
+    run._progress = SimpleNamespace(
+        note=lambda text: None, update=lambda counts: left.append(counts.left)
+    )
+    run.result(planned[0])
+    assert any(each for each in left)

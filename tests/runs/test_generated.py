@@ -1,12 +1,15 @@
 """A case keeps its other samples' scores whatever one of its completions or records does."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+import harness
 from harness.engines.contract import Completion
 from harness.runs.generated import scored
 from harness.runs.plan import Address
+from harness.runs.rescore import rescore
 from harness.sandbox import limits
 from harness.tasks.micro_humaneval import MicroHumanEval
 from tests.runs.small import cases
@@ -60,3 +63,18 @@ def test_a_record_that_cannot_be_judged_leaves_the_others_alone(case):
         "1 of 3 completions could not be judged and count as wrong; correct or remove their "
         f"records ({first.id}: unsupported: its tests pass no plain data: builtin_function"
     )
+
+
+def test_tokens_with_numbers_have_their_texts_in_a_report_and_keep_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = {"name": "x", "model": "zoo/moe", "task": {"name": "micro_gsm8k", "limit": 2}}
+    spec = {**plain, "sampling": {"max_new_tokens": 9}, "columns": ["log_probability"]}
+    harness.run(harness.Experiment.model_validate(spec), directory=tmp_path / "one")
+    rescore(str(tmp_path / "one"), tmp_path, tmp_path / "two", "titrate rescore")
+    for folder in ("one", "two"):
+        for line in (tmp_path / folder / "samples.jsonl").read_text().splitlines():
+            row = json.loads(line)
+            assert len(row["pieces"]) == len(row["traces"]["log_probability"]) == row["tokens"]
+            assert "".join(row["pieces"]) == row["completion"]
+    harness.run(harness.Experiment.model_validate(plain | {"name": "y"}), directory=tmp_path / "y")
+    assert "pieces" not in (tmp_path / "y" / "samples.jsonl").read_text()

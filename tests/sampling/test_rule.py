@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from harness.engines.contract import Request, SamplingRules
+from harness.engines.decoding.cutting import Acting, applied
 from harness.engines.decoding.rules import RowRules, choose, initial_states
 from harness.errors import RegistryError, RequestError
-from harness.sampling import CountRule, LogitsRule, registered
+from harness.sampling import CountRule, LogitsRule, MaskRule, registered
+from harness.sampling.composition import COMPOSITIONS
 from tests.sampling.other_rules import COOLING, EVEN_RANKS, UNREPEATED
 
 CPU = torch.device("cpu")
 OURS = registered()
 EVERY = (*OURS, COOLING, UNREPEATED, EVEN_RANKS)
-STATELESS = [rule for rule in EVERY if isinstance(rule, CountRule | LogitsRule)]
+STATELESS = [rule for rule in EVERY if isinstance(rule, CountRule | LogitsRule | MaskRule)]
 
 
 def logits_of(seed: int, rows: int = 4, vocabulary: int = 30) -> torch.Tensor:
@@ -28,12 +30,14 @@ def logits_of(seed: int, rows: int = 4, vocabulary: int = 30) -> torch.Tensor:
 
 def left_by(rule, value, logits):
     """Which tokens a stateless rule leaves of every row."""
-    rows = rule.tensors([value] * len(logits), CPU)
-    if isinstance(rule, LogitsRule):
-        return rule.apply(logits, rows) > -torch.inf
-    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
-    kept = torch.arange(logits.shape[-1]) < rule.apply(ordered, rows).clamp(min=1)[:, None]
-    return torch.zeros_like(kept).scatter(-1, order, kept)
+    return under([value] * len(logits), rule, logits) > -torch.inf
+
+
+def under(values, rule, logits):
+    """Logits under a stateless rule, in the rows in which its value is not neutral."""
+    rows = [row for row, value in enumerate(values) if not rule.is_neutral(value)]
+    own = rule.tensors([values[row] for row in rows], CPU)
+    return applied(logits, [Acting(rule, own, rows, COMPOSITIONS["hf"])], {})
 
 
 def test_rules_that_are_older_than_names_in_keys_act_in_their_order():
@@ -72,12 +76,33 @@ def test_the_best_token_stays_and_neutral_rows_keep_every_bit(rule, seed):
             assert left.all()
     # A neutral row between rows in which the rule acts.
     values = [rule.neutral, rule.example, rule.strictest or rule.example, rule.neutral]
-    rows = rule.tensors(values, CPU)
-    if isinstance(rule, LogitsRule):
-        assert torch.equal(rule.apply(logits, rows)[::3], logits[::3])
-    else:
-        ordered = logits.sort(dim=-1, descending=True).values
-        assert rule.apply(ordered, rows)[::3].ge(logits.shape[-1]).all()
+    assert torch.equal(under(values, rule, logits)[::3], logits[::3])
+
+
+NUMBERED = [rule for rule in OURS if not rule.draws and rule.neutral is not None]
+
+
+@pytest.mark.parametrize("compose", COMPOSITIONS)
+@given(st.integers(0, 10_000))
+def test_a_rule_that_is_tried_runs_and_changes_nothing(compose, seed):
+    values = {rule.name: rule.neutral for rule in NUMBERED}
+    logits = logits_of(seed)
+    own = SamplingRules(temperature=1.0, compose=compose, tried=values, **values)
+    assert len(own.acting) == len(NUMBERED) + 1
+    assert torch.equal(applied(logits, RowRules.of([own] * 4, CPU).acting, {}), logits)
+    plain = SamplingRules(temperature=1.0, compose=compose, **values)
+    assert own != plain
+    assert len({Request((1,), 2, sampling=rules).key() for rules in (own, plain)}) == 2
+
+
+def test_the_default_order_and_what_is_greedy_have_no_key_of_their_own():
+    one, other = SamplingRules(temperature=1.0), SamplingRules(temperature=1.0, compose="hf")
+    assert one == other
+    assert one.content == [1.0, None, 1.0, 0.0]
+    assert SamplingRules(top_k=3, compose="vllm") == SamplingRules(top_k=3)
+    composed = SamplingRules(temperature=1.0, compose="llamacpp", eta=0.1)
+    assert composed.content == [1.0, None, 1.0, 0.0, ["eta", 0.1], ["compose", "llamacpp"]]
+    assert pickle.loads(pickle.dumps(composed)) == composed == SamplingRules.of(composed.plain())
 
 
 @pytest.mark.parametrize("rule", STATELESS, ids=lambda rule: rule.name)
@@ -94,7 +119,8 @@ def test_what_a_rule_leaves_is_what_it_does_not_exclude(rule, seed):
             assert rule.excluded(rule.example, score, best, 1e-4) is None
         elif min(abs(score - other) for other in scores if other != score) > 0.01:
             # Not next to the edge, where rounding may turn it.
-            assert rule.excluded(rule.example, score - 0.02, best, 0.0)
+            further = score - 0.02 if rule.keeps_best else score
+            assert rule.excluded(rule.example, further, best, 0.0)
 
 
 @given(st.lists(st.sampled_from(OURS), unique=True), st.integers(0, 1000))

@@ -114,10 +114,25 @@ def test_the_report_leads_with_the_metric_that_was_searched(tmp_path):
     found, _ = run(tmp_path, metric="parsed", trials=2, batch=2, pruner="none", pruner_options=None)
     report = found.finished.report
     assert {case.metric for case in report.cases} == {"parsed"}
-    titles = table(report, width=200).splitlines()[1].split()
-    assert titles.index("parsed") < titles.index("exact_match")
+    shown = table(report, width=200)
+    assert shown.index("parsed") < shown.index("exact_match")
     assert "vector" in table(report)
     assert "random control" in table(report)
+
+
+def test_a_search_goes_by_any_metric_that_the_spec_asks_for(tmp_path):
+    """One that asks the untouched model, and whose number is no mean."""
+    options = {"trials": 2, "batch": 2, "pruner": "none", "pruner_options": None}
+    asked = ["fluency", {"kind": "length", "name": "size"}]
+    found, _ = run(tmp_path, metrics=asked, direction="minimize", **options)
+    assert found.metric == "fluency"
+    values = [float(row["value"]) for row in rows(tmp_path)]
+    assert found.best.value == min(values) > 0
+    checks = {check.name: check.holds for check in found.finished.invariants}
+    assert checks["best_value_is_reproduced"]
+    assert all(case.metric == "fluency" for case in found.finished.report.cases)
+    with pytest.raises(SpecError, match="'sizes'; did you mean size"):
+        run(tmp_path, metrics=asked, metric="sizes", **options)
 
 
 def test_the_best_configuration_runs_by_itself(done):

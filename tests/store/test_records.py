@@ -40,6 +40,7 @@ DRAWS = st.builds(
     completion=COMPLETIONS | st.just(Completion((), "", "error", error="s/0: refused")),
     score=st.builds(Score, st.booleans(), st.booleans(), TEXT),
     agreement=st.none() | st.integers(0, 9),
+    pieces=st.lists(TEXT, max_size=3).map(tuple),
 )
 RESULTS = st.builds(
     CaseResult,

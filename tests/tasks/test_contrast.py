@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from random import Random
 
 import pytest
@@ -9,39 +8,8 @@ from hypothesis import strategies as st
 
 from harness.errors import TaskError
 from harness.tasks import micro_gsm8k, micro_humaneval
-from harness.tasks.contrast import answer_pairs, read_pairs, style_pairs, wrong_answer
+from harness.tasks.contrast import answer_pairs, style_pairs, wrong_answer
 from harness.tasks.conversations import final_number
-
-
-def write(path, *records):
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return path
-
-
-def test_a_file_of_pairs_is_read_in_order(tmp_path):
-    file = write(
-        tmp_path / "pairs.jsonl",
-        {"prompt": "Q1", "positive": " yes", "negative": " no"},
-        {"prompt": "Q2", "positive": " a", "negative": " b", "note": "ignored"},
-    )
-    one, two = read_pairs(file)
-    assert (one.positive.prompt, one.positive.answer, one.negative.answer) == ("Q1", " yes", " no")
-    assert (two.id, two.negative.prompt) == ("pair 2", "Q2")
-    assert one.content_hash != two.content_hash
-
-
-@pytest.mark.parametrize(
-    ("record", "message"),
-    [
-        ({"prompt": "Q", "positive": "", "negative": "no"}, "pair 2: positive is empty"),
-        ({"prompt": "Q", "positive": "no", "negative": "no"}, "pair 2: .* are both 'no'"),
-        ({"prompt": "Q", "positive": "no"}, r"jsonl:2: no text in negative"),
-    ],
-)
-def test_a_pair_that_makes_no_difference_is_named(tmp_path, record, message):
-    good = {"prompt": "Q", "positive": "yes", "negative": "no"}
-    with pytest.raises(TaskError, match=message):
-        read_pairs(write(tmp_path / "pairs.jsonl", good, record))
 
 
 def test_the_content_decides_the_hash_and_not_the_id():

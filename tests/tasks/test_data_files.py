@@ -3,7 +3,7 @@ import gzip
 import pytest
 
 from harness.errors import TaskError
-from harness.tasks.data_files import read_records
+from harness.tasks.data_files import read_records, rows_of
 
 GOOD = '{"question": "a\u2028b", "answer": "c", "extra": 1}'
 
@@ -84,3 +84,45 @@ def test_parquet_without_its_library_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr("harness.tasks.data_files.find_spec", lambda _: None)
     with pytest.raises(TaskError, match=r"pip install 'pytest-titrate\[parquet\]'"):
         read_records(tmp_path / "a.parquet", ("question",))
+
+
+def test_cells_of_csv_are_texts_with_the_line_in_which_they_begin(tmp_path):
+    file = tmp_path / "x.csv"
+    file.write_text('prompt,answer\n"one\nor two",007\n\n"a, ""b""",\n')
+    assert list(rows_of(file, "prompt")) == [
+        (f"{file}:2", {"prompt": "one\nor two", "answer": "007"}),
+        (f"{file}:5", {"prompt": 'a, "b"', "answer": ""}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("prompt,prompt\na,b\n", r":1: has two columns 'prompt'; rename one"),
+        ("prompt,answer\na\n", r":2: has 1 cells, and the first line names 2 columns"),
+        ('prompt,answer\na,b\nc,"d\n', r":3: is not CSV \(unexpected end of data\)"),
+        ("prompt,answer\n", r": holds no record; expected columns prompt"),
+        ("", r": holds no record; expected columns prompt"),
+    ],
+)
+def test_what_is_no_csv_is_named_by_its_line(tmp_path, content, problem):
+    file = tmp_path / "x.csv"
+    file.write_text(content)
+    with pytest.raises(TaskError, match=rf"x\.csv{problem}"):
+        list(rows_of(file, "prompt"))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('[{"prompt": 1}, 2]', r" record 2: is not a JSON object"),
+        ('{"prompt": 1}', r": is not a JSON list; expected objects with prompt"),
+        ("[", r": is not JSON \("),
+        ("[]", r": holds no record"),
+    ],
+)
+def test_a_json_file_is_a_list_of_objects(tmp_path, content, problem):
+    file = tmp_path / "x.json"
+    file.write_text(content)
+    with pytest.raises(TaskError, match=rf"x\.json{problem}"):
+        list(rows_of(file, "prompt"))

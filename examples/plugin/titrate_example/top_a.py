@@ -21,7 +21,7 @@ class TopA(CountRule):
         "one's probability. 0, the default, is all."
     )
     neutral = 0.0
-    place = 50  # behind all that are built in
+    place = 80  # behind all that are built in
     idle = 1e-30  # values that identities try: one that cuts nothing, and one that cuts
     example = 0.5
 

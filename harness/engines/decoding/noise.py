@@ -34,13 +34,18 @@ def gumbel(keys: torch.Tensor, positions: torch.Tensor, vocabulary: int) -> torc
     device = keys.device
     if device.type == "mps":
         keys, positions = keys.cpu(), positions.cpu()
+    tokens = torch.arange(vocabulary, device=keys.device, dtype=torch.int64)
+    noise = noise_of(keys[:, None], positions[:, None], tokens)
+    return noise.float().to(device) if device.type == "mps" else noise
+
+
+def noise_of(keys: torch.Tensor, positions: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """The same noise of single tokens (int64), of any shapes that broadcast, in float64."""
     rows = _mix(keys + (positions + 1) * _INCREMENT)
-    tokens = torch.arange(1, vocabulary + 1, device=rows.device, dtype=torch.int64) * _INCREMENT
-    bits = _mix(rows[:, None] + tokens)
+    bits = _mix(rows + (tokens + 1) * _INCREMENT)
     # The upper 53 bits, moved into the open interval (0, 1) so that neither logarithm is infinite.
     uniform = (_shift_right(bits, 11).to(torch.float64) + 0.5) * 2.0**-53
-    noise = -torch.log(-torch.log(uniform))
-    return noise.float().to(device) if device.type == "mps" else noise
+    return -torch.log(-torch.log(uniform))
 
 
 def _mix(state: torch.Tensor) -> torch.Tensor:

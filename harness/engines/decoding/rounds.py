@@ -39,6 +39,7 @@ class _Sequence:
     """What stateful sampling rules keep of it."""
     tokens: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
+    traces: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -66,6 +67,7 @@ class _Sequence:
                 draw=0,
                 state=(),
                 distribution=True,
+                logged=False,
             )
             for intervention in probe.under
         ]
@@ -80,13 +82,18 @@ class _Sequence:
         self.tokens += completion.tokens
         self.log_probabilities += completion.log_probabilities
         self.state = completion.state
+        for name, values in completion.traces.items():
+            self.traces.setdefault(name, []).extend(values)
         if completion.finish_reason == "length" and self.step < self.limit:
             return None
         return replace(
             completion,
             tokens=tuple(self.tokens),
             log_probabilities=tuple(self.log_probabilities),
-            traces=self.course.traces(self.step),
+            traces={
+                **{name: tuple(values) for name, values in self.traces.items()},
+                **self.course.traces(self.step),
+            },
         )
 
     def _continued(self, tokens: int, **changes: object) -> Request:

@@ -94,7 +94,7 @@ class ServedEngine:
         asked: list[tuple[tuple[int, Request], Call]] = []
         for position, request in enumerate(requests):
             try:
-                _check(request.intervention, distribution=request.distribution)
+                _check(request.intervention, distribution=request.distribution or request.logged)
                 asked.append(((position, request), self._road.call(request)))
             except RequestError as error:
                 yield position, Completion((), "", "error", error=f"{request.sample}: {error}")

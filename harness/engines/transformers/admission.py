@@ -35,10 +35,11 @@ class Admission:
         queue: Sequence[Queued],
         *,
         siblings_apart: bool,
+        together: Callable[[Request], bool] = lambda _: False,
         regime: Callable[[Resident], int] = lambda _: 0,
     ) -> None:
         self._regime = regime
-        self._waiting = deque(by_length(queue, siblings_apart=siblings_apart))
+        self._waiting = deque(by_length(queue, siblings_apart=siblings_apart, together=together))
         # Prompts, under what is done to them, that are still to come: see `wants`.
         self._wanted = Counter(_prompt_key(request) for _, request in queue)
         # Sequences that were running, or were passed over once: they go first.
@@ -70,7 +71,7 @@ class Admission:
         """
         upcoming = PrefixIndex()
         deferred: list[Resident] = []
-        admitted: list[tuple[int, Resident]] = []
+        admitted: list[tuple[int, list[int], Resident]] = []
         while len(self) and len(admitted) + len(deferred) < free:
             sequence = self._next()
             tokens, shared = sequence.all_tokens, 0
@@ -84,9 +85,10 @@ class Admission:
                     deferred.append(sequence)
                     continue
                 upcoming.add(_Upcoming(tokens, *what))
-            admitted.append((len(tokens) - shared, sequence))
+            admitted.append((len(tokens) - shared, tokens, sequence))
         self.put_back(deferred)
-        return [sequence for _, sequence in sorted(admitted, key=lambda pair: pair[0])]
+        # Those of one prompt next to each other, since they may share layers.
+        return [sequence for *_, sequence in sorted(admitted, key=lambda each: each[:2])]
 
     def _next(self) -> Resident:
         if self._first:

@@ -16,19 +16,21 @@ from harness.engines.decoding.rules import Choice, RowRules, States, choose
 from harness.engines.transformers.residents import Resident
 
 # Logits that are drawn from at once. Noise and its logarithms take ten times their memory, in
-# float64: 80 rows of 17 tokens over 49 152 words took 3 GB. On an accelerator more pay off.
-_AT_ONCE = {"cpu": 2**22}
+# float64: 80 rows of 17 tokens over 49 152 words took 3 GB. Few of them stay in a CPU's caches,
+# which halves the time; on an accelerator more pay off.
+_AT_ONCE = {"cpu": 2**19}
 _AT_ONCE_ELSEWHERE = 2**26
 
 
 class Drawn(NamedTuple):
-    """What R rows drew in T columns: tokens and log-probabilities, [R, T] each, and what rules keep
-    of each row after its first column.
+    """What R rows drew in T columns: tokens and log-probabilities, [R, T] each, what rules keep of
+    each row after its first column, and a log of every step, [R, T, 8], if a row asks for one.
     """
 
     tokens: list[list[int]]
     log_probabilities: list[list[float]]
     states: list[dict[str, tuple[float, ...]]]
+    log: list[list[list[float]]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Drawing:
 
     rules: RowRules
     keys: torch.Tensor  # [R], int64
+    logged: bool
 
     @classmethod
     def of(cls, sequences: Sequence[Resident], device: torch.device) -> Drawing:
@@ -49,6 +52,7 @@ class Drawing:
         return cls(
             RowRules.of([request.sampling for request in requests], device),
             torch.tensor(keys, dtype=torch.int64, device=device),
+            any(request.logged for request in requests),
         )
 
     def draw(
@@ -76,6 +80,7 @@ class Drawing:
                 self.keys[some].repeat_interleave(width),
                 positions[some].flatten(),
                 {name: kept[some].repeat_interleave(width, 0) for name, kept in before.items()},
+                logged=self.logged,
             )
             for some in _slices(rows, max(1, fitting))
         ]
@@ -90,6 +95,7 @@ class Drawing:
             tokens,
             scores,
             [{name: tuple(after[name][row]) for name in own} for row, own in enumerate(states)],
+            _log(parts, width) if self.logged else None,
         )
 
     def _stacked(
@@ -104,6 +110,13 @@ class Drawing:
             )
             for rule in self.rules.stateful
         }
+
+
+def _log(parts: Sequence[Choice], width: int) -> list[list[list[float]]]:
+    """The logs of parts of the rows as numbers [R, width, 8]."""
+    logs = torch.cat([part.log for part in parts if part.log is not None])
+    found: list[list[list[float]]] = logs.view(-1, width, logs.shape[-1]).tolist()
+    return found
 
 
 def _slices(rows: int, most: int) -> list[slice]:

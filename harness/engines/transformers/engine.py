@@ -19,6 +19,7 @@ import psutil
 import torch
 import transformers
 
+from harness.engines.company import CacheNeed
 from harness.engines.contract import (
     Activations,
     Completion,
@@ -85,6 +86,7 @@ class TransformersEngine:
         self._drafts = drafts
         self._strict = determinism == "strict"
         self._stage: Stage | None = None
+        self._cache_limit: int | None = None
         self._readout: Readout | None = None
         #: What the latest `generate` cost.
         self.work = Work()
@@ -214,6 +216,30 @@ class TransformersEngine:
 
     # What fits -----------------------------------------------------------------------------------
 
+    def cache_need(self, requests: Sequence[Request]) -> CacheNeed | None:
+        """What keys and values of these requests come to; None where all shapes are fixed."""
+        if self._strict:
+            return None
+        slots, spare, columns = self._wanted(requests)
+        return CacheNeed(
+            str(self.loaded.device),
+            (slots + spare) * self._bytes_per_slot(columns) if requests else 0,
+            self._held(),
+            int(_free_memory(self.loaded.devices) * _CACHE_SHARE),
+        )
+
+    def limit_cache(self, most: int | None) -> None:
+        """Take at most so many bytes; a cache that is larger is given back, with what is in it."""
+        self._cache_limit = most
+        if most is not None and self._held() > most:
+            self._stage = None
+
+    def _held(self) -> int:
+        if self._stage is None:
+            return 0
+        cache = self._stage.cache
+        return cache.slots * self._bytes_per_slot(cache.capacity)
+
     def _check(self, request: Request, stage: Stage) -> None:
         """Refuse what the model cannot run, naming the value."""
         if not request.prompt:
@@ -251,6 +277,8 @@ class TransformersEngine:
                 columns = max(columns, min(2 * stage.cache.capacity, self._context))
             columns = max(columns, stage.cache.capacity)
             slots, spare = max(slots, stage.slots), max(spare, stage.cache.slots - stage.slots)
+            if self._cache_limit is not None:
+                slots, spare = self._fitted(slots, spare, columns)
         self._stage = None
         self._stage = Stage(self.loaded.model, slots, spare, columns)
         return self._stage
@@ -260,16 +288,29 @@ class TransformersEngine:
         if self._strict:
             slots, columns = self._fixed_shape()
             return slots, 0, columns
+        slots, spare, columns = self._wanted(requests)
+        return *self._fitted(slots, spare, columns), columns
+
+    def _wanted(self, requests: Sequence[Request]) -> tuple[int, int, int]:
+        """Running slots, spare slots and columns that serve these requests best."""
         columns = self._columns or max(map(self._length, requests), default=1)
         device = self.loaded.device
         wanted = self._slots or _MOST_SLOTS.get(device.type, _MOST_SLOTS_ELSEWHERE)
         slots = max(1, min(wanted, len(requests)))
-        spare = min(_shared_prompts(requests), wanted)
-        per_slot = rounded_columns(columns) * self._bytes_per_column()
-        fitting = max(1, int(_free_memory(self.loaded.devices) * _CACHE_SHARE / per_slot))
+        return slots, min(_shared_prompts(requests), wanted), columns
+
+    def _fitted(self, slots: int, spare: int, columns: int) -> tuple[int, int]:
+        """As many of these slots as fit into memory, or below the limit."""
+        room = self._cache_limit
+        if room is None:
+            room = int(_free_memory(self.loaded.devices) * _CACHE_SHARE)
+        fitting = max(1, room // self._bytes_per_slot(columns))
         if self._slots is None:
             slots = min(slots, fitting)
-        return slots, max(0, min(spare, fitting - slots)), columns
+        return slots, max(0, min(spare, fitting - slots))
+
+    def _bytes_per_slot(self, columns: int) -> int:
+        return rounded_columns(columns) * self._bytes_per_column()
 
     def _fixed_shape(self) -> tuple[int, int]:
         """Slots and columns where every pass has the same shape."""
@@ -292,7 +333,7 @@ def _refused(request: Request, error: Exception) -> Completion:
     return Completion((), "", "error", error=f"{request.sample}: {error}")
 
 
-def _shared_prompts(requests: list[Request]) -> int:
+def _shared_prompts(requests: Sequence[Request]) -> int:
     """Prompts that several requests have under the same intervention: worth a slot of their own."""
     uses = Counter(
         (

@@ -10,7 +10,9 @@ ENGINE = EngineKind(
     settings=frozenset(
         {"dtype", "slots", "columns", "device", "device_map", "drafts", "determinism"}
     ),
-    mechanisms=frozenset({"router_logits", "residual", "next_token_logits", "policy"}),
+    mechanisms=frozenset(
+        {"router_logits", "residual", "hidden_states", "next_token_logits", "policy"}
+    ),
     captures=frozenset({"router_logits", "hidden"}),
     open="harness.engines.transformers.opening:opened",
     check="harness.engines.transformers.machine:check_machine",

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from harness.engines.contract import Completion, FinishReason, Watch
+from harness.engines.contract import Completion, FinishReason, Request, Watch
 from harness.engines.decoding.endings import Endings
+from harness.engines.decoding.step_log import traces_of
 from harness.engines.transformers.admission import Admission
 from harness.engines.transformers.attention import grouped_attention
 from harness.engines.transformers.drafts import LONGEST, DraftLength, SiblingTexts
@@ -56,8 +57,13 @@ class DecodingRun:
         self._vocabulary = int(loaded.model.get_input_embeddings().num_embeddings)
         self._stage = stage
         self._strict = strict
-        self._admission = Admission(queue, siblings_apart=drafting, regime=stage.rotary.regime_of)
         self._passes = Passes(loaded, stage, self.work, strict=strict)
+        self._admission = Admission(
+            queue,
+            siblings_apart=drafting,
+            together=self._shares_much,
+            regime=stage.rotary.regime_of,
+        )
         self._endings = Endings(loaded)
         self._siblings: SiblingTexts | None = None
         if drafting:
@@ -174,6 +180,14 @@ class DecodingRun:
         self._draft_length.observe_pass(tokens.numel(), time.perf_counter() - started)
         return ended
 
+    def _shares_much(self, request: Request) -> bool:
+        """Whether reading a prompt once, in part, saves more than drafts of its answer can."""
+        what = request.intervention
+        layers = None if what is None else what.first_layer()
+        if layers is None or not self._passes.widen:
+            return False
+        return len(request.prompt) * layers > request.max_new_tokens * self._passes.layers
+
     def _drafts(self, running: list[Resident]) -> list[tuple[int, ...]]:
         """What to propose for each row; nothing where a wider step costs more than it saves."""
         nothing: list[tuple[int, ...]] = [()] * len(running)
@@ -227,6 +241,8 @@ class DecodingRun:
             before = len(sequence.tokens)
             reason = self._take(sequence, draft, drawn.tokens[row], drawn.log_probabilities[row])
             sequence.states = drawn.states[row]
+            if sequence.request.logged and drawn.log is not None:
+                sequence.log += drawn.log[row][: len(sequence.tokens) - before]
             if reason is not None and sequence.request.distribution:
                 last = max(0, len(sequence.tokens) - before - 1)
                 sequence.distribution = logits[row, last].log_softmax(dim=-1).cpu()
@@ -280,6 +296,7 @@ class DecodingRun:
             finish_reason=reason,
             log_probabilities=tuple(sequence.log_probabilities),
             counts=counts,
+            traces=traces_of(sequence.log),
             states=sequence.states,
             distribution=sequence.distribution,
         )

@@ -8,7 +8,7 @@ time. The longest come first, so that what does not fit into memory shows at the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from harness.engines.contract import Request
 
@@ -18,18 +18,27 @@ LOOK_AHEAD = 1024
 Queued = tuple[int, Request]
 
 
-def by_length(queue: Sequence[Queued], *, siblings_apart: bool) -> Iterator[Queued]:
+def by_length(
+    queue: Sequence[Queued],
+    *,
+    siblings_apart: bool,
+    together: Callable[[Request], bool] = lambda _: False,
+) -> Iterator[Queued]:
     """Yield (position, request), the longest prompts of every `LOOK_AHEAD` requests first.
 
     `siblings_apart` takes one request of every sample, then a second one of every sample, and so
-    on: a draft needs a sibling that has ended, not one that runs beside it.
+    on: a draft needs a sibling that has ended, not one that runs beside it. Requests that are to
+    start `together` come prompt by prompt.
     """
     for start in range(0, len(queue), LOOK_AHEAD):
         ahead = queue[start : start + LOOK_AHEAD]
         turns: Counter[str] = Counter()
         keyed = []
         for position, request in ahead:
-            keyed.append((turns[request.sample], -len(request.prompt), position, request))
-            turns[request.sample] += siblings_apart
-        for _, _, position, request in sorted(keyed, key=lambda item: item[:3]):
+            apart = siblings_apart and not together(request)
+            prompt = request.prompt if together(request) else ()
+            turn = turns[request.sample] if apart else 0
+            keyed.append((turn, -len(request.prompt), prompt, position, request))
+            turns[request.sample] += apart
+        for *_, position, request in sorted(keyed, key=lambda item: item[:4]):
             yield position, request

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from harness.engines.contract import Watch
+from harness.engines.transformers.shared_layers import able, widened
 from harness.engines.transformers.slots import Window
 from harness.engines.transformers.stage import Stage
 from harness.models.loading import LoadedModel
@@ -22,10 +24,19 @@ class Work:
     """What a run cost: forward passes, drafted tokens, and how many of these were accepted."""
 
     passes: int = 0
+    read: float = 0
+    """Tokens of prompts that were read, padding too; a part of the layers counts as that part."""
     drafted: int = 0
     accepted: int = 0
     watch: Watch | None = None
     """Told of every pass."""
+
+
+class Alike(NamedTuple):
+    """So many rows with the same tokens, and in the first `layers` layers with the same states."""
+
+    rows: int
+    layers: int
 
 
 class Passes:
@@ -37,11 +48,15 @@ class Passes:
         self._stage = stage
         self._work = work
         self._strict = strict
+        self.layers = int(loaded.model.config.get_text_config().num_hidden_layers)
+        #: Whether one row can be read for several.
+        self.widen = not strict and loaded.model in able
 
-    def has_read(self, tokens: int) -> None:
+    def has_read(self, tokens: float) -> None:
         """Tell that so many tokens of prompts were read."""
+        self._work.read += tokens
         if self._work.watch is not None:
-            self._work.watch.read(tokens)
+            self._work.watch.read(round(tokens))
 
     def columns(self, needed: int) -> int:
         """Columns to read: those in use, rounded up; all of them where shapes are fixed."""
@@ -57,21 +72,29 @@ class Passes:
         visible: int | None,
         *,
         last_only: bool,
+        alike: Alike | None = None,
     ) -> torch.Tensor:
         """One pass over tokens [R, T] at positions [R, T] (-1: padding) of slots `first` and on.
 
         Reads `visible` columns of the cache, or with None only what the pass itself computes.
+        `alike` says that the one row given is that of several slots, whose logits come back.
         Returns float32 logits [R, T, V], or [R, 1, V] of the last column.
         """
         stage = self._stage
-        slots = slice(first, first + len(tokens))
-        regimes = self._regimes(slots, positions)
+        regimes = self._regimes(slice(first, first + len(tokens)), positions)
+        rows = len(tokens) if alike is None else alike.rows
+        slots = slice(first, first + rows)
         tokens, positions = tokens.to(self._device), positions.to(self._device)
         stage.cache.window = Window(
             slots, torch.where(positions < 0, stage.cache.spare_column, positions), visible
         )
         keys = positions if visible is None else torch.arange(visible, device=self._device)
-        with stage.interventions.applied(slots, positions), stage.rotary.turning(regimes):
+        every = positions.expand(rows, -1)
+        with (
+            stage.interventions.applied(slots, every),
+            stage.rotary.turning(regimes),
+            self._widened(alike),
+        ):
             output: Any = self._model(
                 input_ids=tokens,
                 attention_mask=stage.masks.build(positions, keys, self._model.dtype),
@@ -82,7 +105,13 @@ class Passes:
             )
         self._work.passes += 1
         logits: torch.Tensor = output.logits.float()
-        return logits
+        return logits.expand(rows, -1, -1)
+
+    def _widened(self, alike: Alike | None) -> AbstractContextManager[None]:
+        """One row becomes several where a layer differs; where none does, its logits will do."""
+        if alike is None or alike.layers == self.layers:
+            return nullcontext()
+        return widened(self._model, alike.layers, alike.rows)
 
     def _regimes(self, slots: slice, positions: torch.Tensor) -> torch.Tensor | None:
         """The rotary regimes of tokens [R, T]; rows behind the running ones are empty."""

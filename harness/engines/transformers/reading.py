@@ -70,6 +70,9 @@ def _read_batch(loaded: LoadedModel, batch: _Batch) -> Iterator[tuple[int, Activ
         positions[row, : len(reading.tokens)] = torch.arange(len(reading.tokens))
     tokens, positions = tokens.to(loaded.device), positions.to(loaded.device)
     captures = [reading.capture for _, reading in batch]
+    # Logits are computed from the first position on whose prediction is asked for.
+    predicting = (at for _, reading in batch for at in _predicting(reading))
+    first = min(predicting, default=width - 1)
     with ExitStack() as hooks:
         interventions = InterventionSet(loaded.model, len(batch), width)
         hooks.enter_context(interventions.attached())
@@ -90,17 +93,16 @@ def _read_batch(loaded: LoadedModel, batch: _Batch) -> Iterator[tuple[int, Activ
             ),
             position_ids=positions.clamp(min=0),
             use_cache=False,
-            # Without a use for the logits only the last position's are computed.
-            logits_to_keep=0 if any(_needs_logits(capture) for capture in captures) else 1,
+            logits_to_keep=width - first,
         )
     logits = output.logits
-    if logits.shape[1] == width:
+    if any(_needs_logits(capture) for capture in captures):
         prompts = torch.tensor([reading.prompt for _, reading in batch])
         logits = interventions.changed_logits(
-            logits, range(len(batch)), lambda: torch.arange(1, width + 1) - prompts[:, None]
+            logits, range(len(batch)), lambda: torch.arange(first + 1, width + 1) - prompts[:, None]
         )
     for row, (position, reading) in enumerate(batch):
-        yield position, captured.activations(row, width, reading, logits)
+        yield position, captured.activations(row, width, reading, logits, first)
 
 
 class _Captured:
@@ -135,9 +137,12 @@ class _Captured:
         return keep
 
     def activations(
-        self, row: int, width: int, reading: Reading, logits: torch.Tensor
+        self, row: int, width: int, reading: Reading, logits: torch.Tensor, first: int
     ) -> Activations:
-        """One row's share, at the positions asked for, on the CPU in float32."""
+        """One row's share, at the positions asked for, on the CPU in float32.
+
+        `logits` are those behind position `first` and the ones after it.
+        """
         capture, length = reading.capture, len(reading.tokens)
         at = list(range(length) if capture.positions is None else capture.positions)
         routers = scores = top = None
@@ -145,13 +150,17 @@ class _Captured:
             tokens = slice(row * width, (row + 1) * width)
             routers = torch.stack([_share(kept[tokens][at]) for kept in self._routers])
         if capture.token_log_probabilities:
-            scores = torch.zeros(length)
-            following = torch.tensor(reading.tokens[1:], device=logits.device)
-            predicted = logits[row, : length - 1].float().log_softmax(dim=-1)
-            scores[1:] = predicted.gather(-1, following[:, None])[:, 0].cpu()
-            scores = scores[at]
+            scores = torch.zeros(len(at))
+            given = [index for index, position in enumerate(at) if position]
+            following = torch.tensor(
+                [reading.tokens[at[index]] for index in given], device=logits.device
+            )
+            before = [at[index] - 1 - first for index in given]
+            predicted = logits[row, before].float().log_softmax(dim=-1)
+            scores[given] = predicted.gather(-1, following[:, None])[:, 0].cpu()
         if capture.top_log_probabilities:
-            predicted = logits[row, at].float().log_softmax(dim=-1)
+            predicted = logits[row, [position - first for position in at]].float()
+            predicted = predicted.log_softmax(dim=-1)
             top = predicted.topk(capture.top_log_probabilities, dim=-1)
         return Activations(
             router_logits=routers,
@@ -187,6 +196,16 @@ def _site(model: Any, layer: int, site: Site) -> Any:
 
 def _layers(asked: Iterator[tuple[int, ...]]) -> list[int]:
     return sorted({layer for layers in asked for layer in layers})
+
+
+def _predicting(reading: Reading) -> Iterator[int]:
+    """The positions behind which a reading needs logits."""
+    capture = reading.capture
+    at = range(len(reading.tokens)) if capture.positions is None else capture.positions
+    if capture.token_log_probabilities:
+        yield from (position - 1 for position in at if position)
+    if capture.top_log_probabilities:
+        yield from at
 
 
 def _needs_logits(capture: Capture) -> bool:

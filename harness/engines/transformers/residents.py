@@ -28,6 +28,8 @@ class Resident:
     request: Request
     tokens: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
+    #: The numbers of every step, where the request asks for them.
+    log: list[list[float]] = field(default_factory=list)
     length: int = 0
     slot: int = -1
     #: The regime of rotary embeddings in which its first columns are, see `rotary.py`.
@@ -106,6 +108,9 @@ class Residents:
             slot, sequence.intervention, kept=shared, prompt=sequence.prompt_length
         )
         sequence.slot, sequence.length = slot, shared
+        if source is not None and source.slot == slot:
+            # The source gave up its place: others of the same wave find its columns here.
+            self._index.add(sequence)
         self.reused_columns += shared
         self.running.append(sequence)
 

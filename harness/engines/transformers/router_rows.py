@@ -141,9 +141,10 @@ class RouterRows:
             _module: Any, _inputs: Any, output: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
         ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
             current = self._pass
-            if current is None:
-                return None
             logits, scores, indices = output
+            # One row for several is below every router that is masked, see `shared_layers.py`.
+            if current is None or len(logits) != current.counts.shape[1]:
+                return None
             rows = {
                 name: None if row is None else row[:, index].to(logits.device)
                 for name, row in current.rows.items()

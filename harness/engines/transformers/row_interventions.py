@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import torch
 
+from harness.engines.transformers.hidden_rows import HiddenRows
 from harness.engines.transformers.logit_rows import LogitRows
 from harness.engines.transformers.residual_rows import ResidualRows
 from harness.engines.transformers.router_rows import RouterRows
@@ -68,6 +69,7 @@ class RowInterventions(Protocol):
 MECHANISMS: Mapping[Mechanism, Any] = {
     "router_logits": RouterRows,
     "residual": ResidualRows,
+    "hidden_states": HiddenRows,
     "next_token_logits": LogitRows,
 }
 

@@ -18,7 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from harness.engines.contract import Scored, Scoring, Watch
 from harness.engines.scoring import Gathering
@@ -31,6 +33,8 @@ from harness.models.loading import LoadedModel
 # Tokens of one pass, which bound its activations and masks, and its [tokens, vocabulary] logits.
 _PASS_TOKENS = 4096
 _PASS_LOGITS = 2**27
+# Logits that are read at a time on a CPU: they stay in its cache from the first step to the last.
+_PIECE_LOGITS = 2**19
 
 Queued = tuple[int, Scoring]
 
@@ -138,23 +142,26 @@ class _Laid:
         """Lay rows out over the columns of a pass."""
         context = max(1, *(len(row.scoring.context) for row in batch))
         shape = len(batch), context + max(row.width for row in batch)
-        tokens, branches = torch.zeros(2, *shape, dtype=torch.long)
-        positions, columns = torch.full((2, *shape), -1)
+        tokens, branches = np.zeros((2, *shape), np.int64)
+        positions, columns = np.full((2, *shape), -1)
         for number, row in enumerate(batch):
             own = len(row.scoring.context)
             start, end = context - own, context + row.width
             fed = [*row.scoring.context, *(token for branch in row.branches for token in branch)]
-            tokens[number, start:end] = torch.tensor(fed, dtype=torch.long)
-            columns[number, start:end] = torch.arange(len(fed))
-            positions[number, start:context] = torch.arange(own)
+            tokens[number, start:end] = fed
+            columns[number, start:end] = np.arange(len(fed))
+            positions[number, start:context] = np.arange(own)
             at = context
             for branch, part in enumerate(row.branches, start=1):
                 place = slice(at, at + len(part))
-                positions[number, place] = torch.arange(own, own + len(part))
+                positions[number, place] = np.arange(own, own + len(part))
                 branches[number, place] = branch
                 at += len(part)
-        tokens, positions = tokens.to(device), positions.to(device)
-        return cls(tokens, positions, columns.to(device), branches.to(device), context)
+
+        def moved(values: NDArray[np.int64]) -> torch.Tensor:
+            return torch.from_numpy(values).to(device)
+
+        return cls(moved(tokens), moved(positions), moved(columns), moved(branches), context)
 
 
 def _read(
@@ -207,6 +214,15 @@ def _read(
             into.add(index, *scores.next(row, index))
 
 
+def _read_out(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities of targets [N] by logits [N, V], and whether none is larger, as [2, N]."""
+    logits = logits.float()
+    own, most = logits.gather(-1, targets[:, None]), logits.amax(dim=-1, keepdim=True)
+    # In place: `logsumexp` would hold all of it once more.
+    total = logits.sub_(most).exp_().sum(dim=-1, keepdim=True).log_().add_(most)
+    return torch.stack([own - total, (own >= most).float()])[..., 0]
+
+
 class _Scores:
     """The log-probabilities of a pass's continuations, row by row; one transfer from the device.
 
@@ -226,12 +242,15 @@ class _Scores:
                 places += predicting
                 targets += row.scoring.continuations[index][skipped:]
                 at += len(branch)
-        wanted = torch.tensor(targets, device=logits.device, dtype=torch.long)
-        predicted = logits[rows, places].float()
-        own = predicted.gather(-1, wanted[:, None])[:, 0]
-        found = own - predicted.logsumexp(dim=-1)
-        best = own >= predicted.amax(dim=-1)
-        self._found: list[list[float]] = torch.stack([found, best.float()]).tolist()
+        width, words = logits.shape[1:]
+        flat = logits.reshape(-1, words)
+        indices = torch.tensor([rows, places, targets], dtype=torch.long, device=logits.device)
+        piece = len(targets) if logits.device.type != "cpu" else max(1, _PIECE_LOGITS // words)
+        found = [
+            _read_out(flat[row * width + place], target)
+            for row, place, target in torch.split(indices, max(1, piece), dim=1)
+        ]
+        self._found: list[list[float]] = torch.cat(found, dim=1).tolist()
         self._read = 0
 
     def next(self, row: _Row, index: int) -> tuple[list[float], list[bool]]:

@@ -28,15 +28,15 @@ class Drawn(NamedTuple):
 def refused(rules: SamplingRules, speculation: str | None) -> tuple[str, str] | None:
     """A rule that vLLM cannot follow, and why not; None where it follows all of them."""
     for rule in rules.acting:
-        value = rules.get(rule.name, rule.neutral)
+        value = json.dumps(rule.plain(rules[rule.name]))
         if isinstance(rule, StatefulRule):
             return rule.name, (
-                f"{json.dumps(value)} keeps a state for every sequence, which vllm cannot bring "
+                f"{value} keeps a state for every sequence, which vllm cannot bring "
                 "back; leave it out, or use engine.name: transformers"
             )
         if speculation is not None:
             return rule.name, (
-                f"{json.dumps(value)} with engine.speculation: {speculation}, which keeps greedy "
+                f"{value} with engine.speculation: {speculation}, which keeps greedy "
                 f"decoding only; leave speculation or {rule.name} out"
             )
     return None
@@ -48,7 +48,7 @@ def payload(request: Request) -> list[Any] | None:
     if not rules.acting:
         return None
     key = noise_key(request.seed, request.sample, request.draw)
-    return [dict(rules), key, request.continued]
+    return [rules.plain(), key, request.continued]
 
 
 def drawn_of(arguments: Mapping[str, Any] | None) -> Drawn | None:
@@ -57,7 +57,7 @@ def drawn_of(arguments: Mapping[str, Any] | None) -> Drawn | None:
     if carried is None:
         return None
     rules, key, already = carried
-    return Drawn(SamplingRules(**rules), key, already)
+    return Drawn(SamplingRules.of(rules), key, already)
 
 
 def force(

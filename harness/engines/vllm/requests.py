@@ -64,7 +64,7 @@ class Refusals:
                 f"prompt and new tokens are up to {needed} tokens, but the cache holds "
                 f"{self._longest}; raise engine.columns or lower sampling.max_new_tokens"
             )
-        if request.distribution and self._speculation is not None:
+        if (request.distribution or request.logged) and self._speculation is not None:
             raise RequestError(
                 f"distributions with engine.speculation: {self._speculation}; leave speculation out"
             )
@@ -133,7 +133,7 @@ def parameters(request: Request, lease: Lease, facts: ModelFacts) -> Any:
         max_tokens=min(request.max_new_tokens, facts.context - len(request.prompt)),
         stop_token_ids=sorted(facts.end_tokens | request.stop.tokens),
         ignore_eos=True,  # the end tokens are among the stop tokens
-        logprobs=-1 if request.distribution else 0,
+        logprobs=-1 if request.distribution or request.logged else 0,
         detokenize=False,
         output_kind=RequestOutputKind.DELTA,
         extra_args=arguments or None,

@@ -10,7 +10,10 @@ from typing import Any
 import torch
 
 from harness.engines.contract import Completion, FinishReason, Request
+from harness.engines.decoding.cutting import applied
 from harness.engines.decoding.endings import Endings
+from harness.engines.decoding.rules import RowRules
+from harness.engines.decoding.step_log import step_log, traces_of
 from harness.engines.vllm.conditions import Lease, additions
 from harness.interventions.residual import Residual
 from harness.interventions.router_logits import RouterLogits
@@ -26,6 +29,8 @@ class Running:
     tokens: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
     distribution: torch.Tensor | None = None
+    log: list[list[float]] = field(default_factory=list)
+    """The numbers of every step, where the request asks for them."""
 
     @property
     def length(self) -> int:
@@ -50,6 +55,8 @@ class Running:
                 return "non_finite"
             self.tokens.append(token)
             self.log_probabilities.append(score)
+            if self.request.logged:
+                self.log.append(_logged(self.request, _distribution(entry), token))
             if self.request.distribution:
                 self.distribution = _distribution(entry)
             reason = endings.reason(self)
@@ -70,6 +77,7 @@ class Running:
             finish_reason=reason,
             log_probabilities=tuple(self.log_probabilities),
             counts=self.counted(counted, routers),
+            traces=traces_of(self.log),
             distribution=self.distribution,
         )
 
@@ -84,6 +92,14 @@ class Running:
             made = additions(intervention.additions(), self.request.prompt_length, length)
             return {"steered": made + counted[2], "steered_tokens": length}
         return {}
+
+
+def _logged(request: Request, scores: torch.Tensor, token: int) -> list[float]:
+    """The numbers of a step, from all log-probabilities [V] before the rules."""
+    logits = scores[None]
+    left = applied(logits, RowRules.of([request.sampling], logits.device).acting, {})
+    found: list[float] = step_log(logits, left, torch.tensor([token]))[0].tolist()
+    return found
 
 
 def _distribution(entry: Any) -> torch.Tensor:

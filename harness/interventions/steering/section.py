@@ -41,8 +41,8 @@ class PairVector(PairSection, AnyVector):
     """A vector built on this model from contrastive pairs, before the first case that needs it."""
 
     pairs: PairsReference
-    """The contrastive pairs: the built-in styles or answers, or a JSON-lines file (./pairs.jsonl)
-    of {prompt, positive, negative}."""
+    """The contrastive pairs: the built-in styles or answers, or a file (./pairs.jsonl) of {prompt,
+    positive, negative}, of chat turns, or in the format of CAA or AxBench (docs/steering.md)."""
     data: SpecPath | None = None
     """A file of training problems, in the task's format, that built-in pairs are made of; relative
     to the folder of the spec. The task's usual training problems when left out."""

@@ -30,11 +30,13 @@ _SCOPES = {"all": "all tokens of the answer", "last": "last token of the answer"
 
 def forward_figures(case: CaseReport, folder: Path) -> Iterator[tuple[str, Figure]]:
     """The figures of one case of forward passes, from the files that it left, by name."""
-    subtitle = f"{case.model}  ·  {case.task.name}  ·  n = {case.task.size} pairs"
     maps = folder / "usage_maps.npz"
     usage = _arrays(maps) if maps.exists() else None
     tables = _arrays(folder / "layers.npz")
-    yield "layers", layer_plot(tables, usage, title=case.id, subtitle=subtitle)
+    of = "pairs" if "js" in tables else "samples"
+    subtitle = f"{case.model}  ·  {case.task.name}  ·  n = {case.task.size} {of}"
+    if usage is not None or _columns(tables).size:
+        yield "layers", layer_plot(tables, usage, title=case.id, subtitle=subtitle)
     if usage is not None:
         for scope in ("all", "last"):
             title = f"{case.id}: use of experts"
@@ -46,8 +48,14 @@ def _arrays(path: Path) -> Arrays:
         return dict(arrays)
 
 
+def _columns(tables: Arrays) -> NDArray[Any]:
+    """The layers that were read; all, in reports from before some could be chosen."""
+    return tables["layers"] if "layers" in tables else np.arange(tables["js"].shape[1])
+
+
 def layer_plot(tables: Arrays, usage: Arrays | None, *, title: str, subtitle: str) -> Figure:
-    """Negative log-probability, divergence and, with routers, routing distance, layer by layer.
+    """Negative log-probability, divergence and, with routers, routing distance, layer by layer;
+    what was not read has no panel.
 
     Args:
         tables: [N, L] by the keys of `measure.paired_summary.layer_tables`.
@@ -55,18 +63,30 @@ def layer_plot(tables: Arrays, usage: Arrays | None, *, title: str, subtitle: st
         title: What the figure is of.
         subtitle: Model, task and number of pairs.
     """
-    figure, axes = panels(2.2 + _PANEL * (1 if usage is None else 2), 2 if usage is None else 3)
-    layers = np.arange(tables["js"].shape[1])
-    for variant, colour, marker, dash in zip(_VARIANTS, COLOURS, MARKERS, _DASHES, strict=False):
-        _line(axes[0], layers, tables[f"nll_{variant}"], variant, colour, marker, dash)
-    axes[0].set_ylabel("NLL (nats)")
-    _line(axes[1], layers, tables["js"], "", COLOURS[2], MARKERS[2])
-    axes[1].set_ylabel("JS (nats)")
+    layers = _columns(tables)
+    read = [variant for variant in _VARIANTS if layers.size and f"nll_{variant}" in tables]
+    compared = layers.size > 0 and "js" in tables
+    count = bool(read) + compared + (usage is not None)
+    figure, axes = panels(2.2 + _PANEL * (count - 1), count)
+    left = iter(axes)
+    if read:
+        axis = next(left)
+        for variant, colour, marker, dash in zip(
+            _VARIANTS, COLOURS, MARKERS, _DASHES, strict=False
+        ):
+            if variant in read:
+                _line(axis, layers, tables[f"nll_{variant}"], variant, colour, marker, dash)
+        axis.set_ylabel("NLL (nats)")
+    if compared:
+        axis = next(left)
+        _line(axis, layers, tables["js"], "", COLOURS[2], MARKERS[2])
+        axis.set_ylabel("JS (nats)")
     if usage is not None:
-        axes[2].plot(
+        axis = next(left)
+        axis.plot(
             usage["layers"], usage["tv_mean"], color=COLOURS[3], marker=MARKERS[3], markersize=4
         )
-        axes[2].set_ylabel("routing TV")
+        axis.set_ylabel("routing TV")
     for each in axes:
         each.set_ylim(0, 1.08 * each.get_ylim()[1])
         each.grid(axis="y", color=RULE, linewidth=0.8)
@@ -82,7 +102,7 @@ def layer_plot(tables: Arrays, usage: Arrays | None, *, title: str, subtitle: st
             "NLL: of the right token. JS: Jensen-Shannon divergence between the two variants. "
             "Bands: 95 % intervals over samples."
         ),
-        entries=list(_VARIANTS),
+        entries=read,
     )
     return figure
 

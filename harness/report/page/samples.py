@@ -41,6 +41,7 @@ ROW = (
     "detail",
     "agreement",
     "traces",
+    "pieces",
 )
 _TEXTS = frozenset({"prompt", "completion", "finish_reason", "error", "detail"})
 

@@ -1,8 +1,8 @@
 """What a table says of each case of an experiment, and how its numbers are written.
 
 Which column goes first where there is no room: what a mask did to the routing (other metrics beside
-it before it), then `mde`, other metrics, agreement, the uncorrected p. The last to go is the
-metric's interval.
+it before it), then `mde`, other metrics of the task, agreement, the uncorrected p, the metrics that
+a spec asks for. The last to go is the metric's interval.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def case_columns(report: RunReport, experiment: str) -> list[Column]:
     masked = any(case.counts.get("routed") for case in cases)
     for metric in shown_metrics(cases)[1:]:
         cells = tuple(_alone(case, metric) for case in cases)
-        columns.append(Column(metric, cells, rank=5 if masked else 40))
+        asked = metric in cases[0].asked_metrics
+        columns.append(Column(metric, cells, rank=75 if asked else 5 if masked else 40))
     if masked:
         columns += [
             Column("changed", tuple(_routed(case, "changed") for case in cases), _CHANGED, 20),

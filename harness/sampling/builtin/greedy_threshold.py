@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from harness.sampling.rule import LogitsRule, Value
+from harness.sampling.masks import only_best
+from harness.sampling.rule import MaskRule, Value
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class GreedyThreshold(LogitsRule):
+class GreedyThreshold(MaskRule):
     """Leaves the best token alone where even its probability is below the threshold."""
 
     name = "greedy_threshold"
@@ -36,13 +37,12 @@ class GreedyThreshold(LogitsRule):
         return (value,) if value else ()
 
     def apply(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Masked but for the best token where it is below; the comparison is strict, so 0 is off.
+        """The best alone where it is below; the comparison is strict, so 0 is off.
 
         Of equally probable tokens the first is the best.
         """
-        best = logits.argmax(dim=-1, keepdim=True)
-        unsure = logits.softmax(dim=-1).gather(-1, best) < rows[:, None]
-        return logits.masked_fill(unsure, -math.inf).scatter(-1, best, logits.gather(-1, best))
+        unsure = logits.softmax(dim=-1).amax(dim=-1) < rows
+        return only_best(logits) | ~unsure[:, None]
 
     def excluded(
         self, value: Value, score: float, best: Sequence[float], slack: float

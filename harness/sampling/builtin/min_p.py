@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from harness.sampling.rule import CountRule, Value
+from harness.sampling.masks import ThresholdRule
+from harness.sampling.rule import Value
 
 if TYPE_CHECKING:
-    from torch import Tensor, device
+    from torch import Tensor
 
 
-class MinP(CountRule):
+class MinP(ThresholdRule):
     """Keeps the tokens with at least a share of the best one's probability."""
 
     name = "min_p"
@@ -34,13 +35,9 @@ class MinP(CountRule):
         """The bare value, always."""
         return (value,)
 
-    def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
-        """The shares' logarithms [R]; a share of 0 keeps all."""
-        return super().tensors([math.log(value) if value else -math.inf for value in rows], device)
-
-    def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
-        """Tokens whose ratio to the best is large enough."""
-        return (ordered - ordered[:, :1] >= rows[:, None]).sum(dim=-1)
+    def least(self, probabilities: Tensor, rows: Tensor) -> Tensor:
+        """The share of the largest."""
+        return rows * probabilities.amax(dim=-1)
 
     def excluded(
         self, value: Value, score: float, best: Sequence[float], slack: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import NonNegativeFloat
@@ -10,7 +9,7 @@ from pydantic import NonNegativeFloat
 from harness.sampling.rule import LogitsRule, Value
 
 if TYPE_CHECKING:
-    from torch import Tensor, device
+    from torch import Tensor
 
 
 class Temperature(LogitsRule):
@@ -32,10 +31,6 @@ class Temperature(LogitsRule):
     def content(self, value: Value) -> tuple[Value, ...]:
         """The bare value, always."""
         return (value,)
-
-    def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
-        """Divisors [R]; a greedy row is divided by 1."""
-        return super().tensors([value or 1.0 for value in rows], device)
 
     def apply(self, logits: Tensor, rows: Tensor) -> Tensor:
         """The logits [R, V], divided."""

@@ -12,8 +12,6 @@ from harness.sampling.rule import CountRule, Value
 if TYPE_CHECKING:
     from torch import Tensor, device
 
-_ALL = 2**63 - 1
-
 
 class TopK(CountRule):
     """Keeps the k most probable tokens; of equally probable ones the first come in."""
@@ -38,7 +36,7 @@ class TopK(CountRule):
         """Counts [R], int64."""
         import torch
 
-        return torch.tensor([value or _ALL for value in rows], device=device)
+        return torch.tensor(rows, device=device)
 
     def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
         """The count itself."""

@@ -34,14 +34,13 @@ class TopP(CountRule):
         return (value,)
 
     def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
-        """Masses [R]; no sum reaches that of a row that keeps all, whatever it is rounded to."""
-        return super().tensors([math.inf if value == 1 else value for value in rows], device)
+        """What may be left out [R]: 1 - p; at 1 not even what is improbable beyond float32."""
+        return super().tensors([1 - value if value < 1 else -1.0 for value in rows], device)
 
     def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
-        """Tokens with less than p before them; the one that reaches p is the last."""
-        probabilities = ordered.softmax(dim=-1)
-        before = probabilities.cumsum(dim=-1) - probabilities
-        return (before < rows[:, None]).sum(dim=-1)
+        """Tokens but for the least probable ones with 1 - p together, summed from the least."""
+        rest = ordered.flip(-1).softmax(dim=-1).cumsum(dim=-1)
+        return (rest > rows[:, None]).sum(dim=-1)
 
     def excluded(
         self, value: Value, score: float, best: Sequence[float], slack: float
@@ -53,4 +52,18 @@ class TopP(CountRule):
         )
 
 
+class _Above(TopP):
+    """Keeps the smallest set whose mass is above p: one token more where a sum is just p."""
+
+    def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
+        """The masses [R]; no sum exceeds that of a row that keeps all, whatever it rounds to."""
+        return CountRule.tensors(self, [v if v < 1 else math.inf for v in rows], device)
+
+    def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
+        """Tokens up to p, and the one that follows."""
+        mass = ordered.softmax(dim=-1).cumsum(dim=-1)
+        return (mass <= rows[:, None]).sum(dim=-1) + 1
+
+
 RULE = TopP()
+ABOVE = _Above()

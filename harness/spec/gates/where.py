@@ -11,26 +11,20 @@ from pydantic import JsonValue
 
 from harness.spec.ids import called, content
 from harness.spec.suggestion import suggestion
+from harness.spec.treatment import Swept as Treated
+from harness.spec.treatment import lies_in, treatment
 
 _CONDITION = r"(?:baseline|[A-Za-z_][A-Za-z0-9_.]*\s*=\s*[^\s=]+)"
 WHERE = rf"(?:\s+where\s+({_CONDITION}(?:\s+and\s+{_CONDITION})*))?"
 FORM = "where AXIS=VALUE [and ...], or where baseline"
 
 
-class Swept(Protocol):
+class Swept(Treated, Protocol):
     """What a grid is taken from: an `Experiment`, whose gates this module is a part of."""
 
     @property
     def name(self) -> str:
         """Its name."""
-
-    @property
-    def dose(self) -> str | None:
-        """Its dose axis."""
-
-    @property
-    def intervention(self) -> object | None:
-        """What is done to its model, if anything is."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +35,18 @@ class CaseGrid:
     """Its name."""
     axes: Mapping[str, Sequence[JsonValue]]
     dose: str | None
-    has_baselines: bool
+    treatment: str | None
+    """The section that baselines are without; None where there are none."""
 
     @classmethod
     def of(cls, experiment: Swept, axes: Mapping[str, Sequence[JsonValue]]) -> Self:
         """The grid of these axes of an experiment."""
-        has_baselines = experiment.intervention is not None or any(map(intervenes, axes))
-        return cls(experiment.name, axes, experiment.dose, has_baselines)
+        return cls(experiment.name, axes, experiment.dose, treatment(experiment, axes))
+
+    @property
+    def has_baselines(self) -> bool:
+        """Whether its cases are compared with others."""
+        return self.treatment is not None
 
     def axis(self, name: str) -> str:
         """The dotted field of an axis that a claim names; raises ValueError where there is none."""
@@ -87,8 +86,10 @@ class Selection:
                     f"{grid.experiment} intervenes in nothing and has no baselines; leave out "
                     "'where baseline'"
                 )
-            fixed = {axis: each for axis, each in grid.axes.items() if not intervenes(axis)}
-            grid = CaseGrid(grid.experiment, fixed, grid.dose, grid.has_baselines)
+            fixed = {
+                axis: each for axis, each in grid.axes.items() if not lies_in(axis, grid.treatment)
+            }
+            grid = CaseGrid(grid.experiment, fixed, grid.dose, grid.treatment)
         for name, value in self.conditions:
             axis = grid.axis(name)
             if not any(same_value(value, each) for each in grid.axes[axis]):
@@ -106,11 +107,6 @@ class Selection:
             if axis is None or not same_value(value, params[axis]):
                 return False
         return True
-
-
-def intervenes(axis: str) -> bool:
-    """Whether an axis varies the intervention: baselines have no value of it."""
-    return axis.partition(".")[0] == "intervention"
 
 
 def axis_named(name: str, axes: Mapping[str, object]) -> str | None:

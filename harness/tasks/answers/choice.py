@@ -19,6 +19,8 @@ from harness.tasks.answers.kind import AnswerKind, Verdict
 from harness.tasks.answers.plain_text import plain, said
 from harness.tasks.base import Reference
 
+#: Where a sample's record holds the labels of its choices, and the right one's position.
+_OURS = "choices: labels, gold"
 _BOX = re.compile(r"\\boxed\s*\{\s*(?:\\text\s*\{)?\s*([^{}]+?)\s*\}")
 
 
@@ -29,34 +31,39 @@ class Choice(AnswerKind):
     fields = ("answer", "choices")
 
     def kept(self, record: Mapping[str, Any], name: str) -> dict[str, Any]:
-        """With `choices` as a list of texts, `labels`, and `gold`, the right one's position."""
+        """With `choices` as a list of texts, their `labels` for templates, and what is right.
+
+        Fields of the record that have these names stay: what is scored lies under a name of ours.
+        """
         del name
         choices, labels = _listed(record["choices"])
         gold = _gold(record["answer"], choices, labels)
-        return {**record, "choices": choices, "labels": labels, "gold": gold}
+        return {"labels": labels, **record, "choices": choices, _OURS: [labels, gold]}
 
     def reference(self, record: Mapping[str, Any]) -> Reference:
         """The right choice's text."""
-        return Reference("", record["choices"][record["gold"]], "")
+        return Reference("", record["choices"][self.gold(record)], "")
 
     def distractors(self, record: Mapping[str, Any]) -> tuple[str, ...]:
         """The other choices, in their order."""
-        return tuple(choice for at, choice in enumerate(record["choices"]) if at != record["gold"])
+        return tuple(
+            choice for at, choice in enumerate(record["choices"]) if at != self.gold(record)
+        )
 
     def gold(self, record: Mapping[str, Any]) -> int:
         """The right one's position."""
-        return int(record["gold"])
+        return int(record[_OURS][1])
 
     def verdict(self, record: Mapping[str, Any], text: str) -> Verdict:
         """Find the one choice that is named."""
-        labels = record["labels"]
+        labels, gold = record[_OURS]
         found = named(text, record["choices"], labels)
         if found is None:
             return Verdict(
                 correct=False, parsed=False, detail="names none of the choices, or several"
             )
-        detail = f"{labels[found]}, expected {labels[record['gold']]}"
-        return Verdict(found == record["gold"], parsed=True, detail=detail)
+        detail = f"{labels[found]}, expected {labels[gold]}"
+        return Verdict(found == gold, parsed=True, detail=detail)
 
 
 def named(text: str, choices: Sequence[str], labels: Sequence[str]) -> int | None:

@@ -19,8 +19,7 @@ from harness.spec.task import RecordFields
 from harness.tasks.answers.kind import AnswerKind
 from harness.tasks.data_files import rows_of
 from harness.tasks.hub import hub_records
-
-_ROLES = ("system", "developer", "user", "assistant", "tool")
+from harness.tasks.turns import faulty_turns, said
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +120,7 @@ def _checked(
         except ValueError:
             raise TaskError(f"{place}: messages are not JSON; write a list") from None
     if isinstance(messages, list):
-        content["messages"] = [_said(message) for message in messages]
+        content["messages"] = [said(message) for message in messages]
     if not templated:
         problem = _unasked(content)
         if problem is not None:
@@ -152,7 +151,7 @@ def _unasked(content: Mapping[str, Any]) -> str | None:
             "has a prompt and messages; keep one of them, or say by prompt.template what is asked"
         )
     if messages is not None:
-        return faulty_messages(messages) or (
+        return faulty_turns(messages) or (
             "its last message is the assistant's; end with the one that is to be answered"
             if messages[-1]["role"] == "assistant"
             else None
@@ -165,24 +164,3 @@ def _unasked(content: Mapping[str, Any]) -> str | None:
         f"has neither prompt nor messages (it has {', '.join(content) or 'no field'}); name the "
         "field by task.fields, or write a prompt.template"
     )
-
-
-def _said(message: Any) -> Any:
-    """A turn without what it does not have: a column of Parquet has every key in every row."""
-    if not isinstance(message, Mapping):
-        return message
-    return {key: value for key, value in message.items() if value is not None}
-
-
-def faulty_messages(messages: Any) -> str | None:
-    """What is wrong with chat turns, in words; None where they are some."""
-    if not isinstance(messages, list) or not messages:
-        return f"its messages {str(messages)[:60]} are not a list of turns"
-    for number, message in enumerate(messages, start=1):
-        if not isinstance(message, Mapping) or not {"role", "content"} <= message.keys():
-            return f"its message {number} is not {{role, content}}"
-        if message["role"] not in _ROLES:
-            return f"its message {number} is by {message['role']!r}, not by {', '.join(_ROLES)}"
-        if not isinstance(message["content"], str):
-            return f"the content of its message {number} is not a text"
-    return None

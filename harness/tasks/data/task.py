@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from harness.tasks.base import (
     Style,
     Task,
     common_rates,
+    texts_of,
 )
 from harness.tasks.conversations import calls_tool
 from harness.tasks.data.prompts import (
@@ -85,6 +86,11 @@ class DataTask(Task):
         system = ({"role": "system", "content": asked.system},) if asked.system else ()
         turns = (turn for shot in shots for turn in shot.turns)
         return Conversation((*system, *turns, *asked.turns), date=self.date)
+
+    def texts(self, sample: Sample) -> Iterator[str]:
+        """What the record itself asks: neither the system text nor the worked examples."""
+        asked = self.asked[sample.id]
+        yield from texts_of(Conversation(asked.turns) if asked.bare is None else asked.bare)
 
     def reference(self, sample: Sample) -> Reference:
         """The gold answer. Raises TaskError where there is none that could be said."""

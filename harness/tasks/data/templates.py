@@ -47,5 +47,6 @@ class RecordTemplate:
             return self._compiled.render({"record": record} | dict(record))
         except Exception as error:  # whatever a user's expression raises on a user's value
             why = str(error).removesuffix(".") or type(error).__name__
-            have = f"; the record has {', '.join(record)}" if "undefined" in why else ""
+            words = ", ".join(name for name in record if name.isidentifier())
+            have = f"; the record has {words}" if "undefined" in why else ""
             raise FieldError(self.name, f"{place}: {why}{have}") from None

@@ -10,10 +10,8 @@ from scipy import stats
 from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from harness.engines.contract import SamplingRules
-from harness.engines.decoding.rules import RowRules, choose, truncate
-from harness.sampling.builtin import greedy_threshold, min_p, top_k, top_p
-
-TOP_K, TOP_P, MIN_P = top_k.RULE, top_p.RULE, min_p.RULE
+from harness.engines.decoding.cutting import applied
+from harness.engines.decoding.rules import RowRules, choose
 
 CPU = torch.device("cpu")
 
@@ -22,6 +20,12 @@ def draw(logits: torch.Tensor, rule: SamplingRules, count: int) -> torch.Tensor:
     rules = RowRules.of([rule] * count, CPU)
     positions = torch.zeros(count, dtype=torch.long)
     return choose(logits.expand(count, -1), rules, torch.arange(count), positions).tokens
+
+
+def cut(logits: torch.Tensor, **values) -> torch.Tensor:
+    """Logits under one row's rules, at a temperature of 1."""
+    own = RowRules.of([SamplingRules(temperature=1.0, **values)] * len(logits), CPU)
+    return applied(logits, own.acting, {})
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -42,8 +46,7 @@ def test_truncated_tokens_are_never_drawn():
 def test_the_nucleus_ends_with_the_token_that_reaches_its_mass():
     logits = torch.tensor([[0.5, 0.25, 0.125, 0.125]]).log()
     for mass, kept in ((0.5, 1), (0.501, 2), (0.75, 2), (0.76, 3), (1.0, 4)):
-        cut = truncate(logits, [(TOP_P, TOP_P.tensors([mass], CPU))])
-        assert (cut > -torch.inf).sum() == kept
+        assert (cut(logits, top_p=mass) > -torch.inf).sum() == kept
 
 
 def test_greedy_takes_the_first_of_equal_maxima():
@@ -62,15 +65,8 @@ def test_truncation_equals_transformers_warpers(seed, top_k, top_p, min_p):
     expected = TopKLogitsWarper(top_k)(None, logits)
     expected = TopPLogitsWarper(top_p)(None, expected) if top_p < 1 else expected
     expected = MinPLogitsWarper(min_p)(None, expected) if min_p else expected
-    own = truncate(
-        logits,
-        [
-            (rule, rule.tensors([value] * 3, CPU))
-            for rule, value in ((TOP_K, top_k), (TOP_P, top_p), (MIN_P, min_p))
-        ],
-    )
-    # At the very edge of a nucleus the two sum in different orders; one token may differ there.
-    assert ((own == -torch.inf) != (expected == -torch.inf)).sum(-1).le(1).all()
+    own = cut(logits, top_k=top_k, top_p=top_p, min_p=min_p)
+    assert torch.equal(own == -torch.inf, expected == -torch.inf)
     assert torch.equal(own[own > -torch.inf], logits[own > -torch.inf])
 
 
@@ -108,12 +104,12 @@ def test_log_probabilities_are_untempered():
 @given(st.integers(0, 1000), st.floats(0, 1))
 def test_a_row_that_is_unsure_of_every_token_has_one_candidate(seed, threshold):
     logits = torch.randn(4, 9, generator=torch.Generator().manual_seed(seed))
-    cut = greedy_threshold.RULE.apply(logits, torch.full((4,), threshold))
+    own = cut(logits, greedy_threshold=threshold)
     best = logits.softmax(dim=-1).amax(dim=-1)
     for row in range(4):
-        left = cut[row].isfinite()
+        left = own[row].isfinite()
         assert left.sum() == (1 if best[row] < threshold else 9)
-        assert torch.equal(cut[row][left], logits[row][left])
+        assert torch.equal(own[row][left], logits[row][left])
         assert left[logits[row].argmax()]
 
 

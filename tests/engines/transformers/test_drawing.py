@@ -22,10 +22,10 @@ def test_columns_follow_one_another():
     logits = torch.randn(4, 3, 11, generator=torch.Generator().manual_seed(0))
     generated = [0, 4, 7, 2]
     drawing = Drawing.of(ROWS, torch.device("cpu"))
-    tokens, scores, _ = drawing.draw(logits, generated)
+    tokens, scores, *_ = drawing.draw(logits, generated)
     for column in range(3):
         at = [count + column for count in generated]
-        own, own_scores, _ = drawing.draw(logits[:, column : column + 1], at)
+        own, own_scores, *_ = drawing.draw(logits[:, column : column + 1], at)
         assert [row[column] for row in tokens] == [row[0] for row in own]
         assert [row[column] for row in scores] == pytest.approx([row[0] for row in own_scores])
 
@@ -54,9 +54,9 @@ def test_the_largest_tensor_of_drawing_does_not_grow_with_the_rows(monkeypatch):
     """80 rows with drafts over a vocabulary of 49 152 once took 3 GB beside their logits."""
     seen = []
 
-    def measured(logits, *rest):
+    def measured(logits, *rest, **options):
         seen.append(logits.numel())
-        return choose(logits, *rest)
+        return choose(logits, *rest, **options)
 
     choose = drawing.choose
     monkeypatch.setattr(drawing, "choose", measured)

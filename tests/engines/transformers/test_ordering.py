@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 
 import pytest
 from hypothesis import given
@@ -35,6 +36,15 @@ def test_the_longest_come_first_and_equals_keep_their_order(queue):
     ordered = list(ordering.by_length(list(enumerate(queue)), siblings_apart=False))
     keys = [(-len(request.prompt), position) for position, request in ordered]
     assert keys == sorted(keys)
+
+
+@given(st.lists(requests, max_size=40), st.booleans())
+def test_those_that_start_together_come_prompt_by_prompt(queue, siblings_apart):
+    ordered = ordering.by_length(
+        list(enumerate(queue)), siblings_apart=siblings_apart, together=lambda _: True
+    )
+    prompts = [request.prompt for _, request in ordered]
+    assert len(list(groupby(prompts))) == len(set(prompts))
 
 
 @given(st.lists(requests, max_size=40))

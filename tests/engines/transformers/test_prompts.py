@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -20,10 +22,10 @@ PROPERTY = settings(max_examples=25, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=6),
     tokens=st.sampled_from([5, 40, 8192]),
-    rows=st.integers(1, 3),
+    cost=st.sampled_from([0, 128]),
     strict=st.booleans(),
 )
-def test_logits_are_the_models_own(moe, lengths, tokens, rows, strict):
+def test_logits_are_the_models_own(moe, lengths, tokens, cost, strict):
     stage = Stage(moe.model, len(lengths), 0, 64)
     work = Work()
     passes = Passes(moe, stage, work, strict=strict)
@@ -32,7 +34,7 @@ def test_logits_are_the_models_own(moe, lengths, tokens, rows, strict):
         stage.residents.open(Resident(position, Request(prompt, 1)))
     with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
         patch.setattr(prompts, "_PASS_TOKENS", tokens)
-        patch.setattr(prompts, "_PASS_ROWS", rows)
+        patch.setattr(prompts, "_PASS_COST", cost)
         logits = prompts.read_prompts(passes, stage.running, strict=strict)
         expected = [
             moe.model(torch.tensor([sequence.request.prompt])).logits[0, -1]
@@ -55,3 +57,21 @@ def test_passes_are_bounded_and_hold_neighbours(lengths, tokens):
     assert [sequence for part in parts for sequence in part] == sequences
     for part in parts:
         assert len(part) == 1 or len(part) * max(map(prompts.missing, part)) <= tokens
+
+
+@given(lengths=st.lists(st.integers(1, 300), min_size=1, max_size=8).map(sorted))
+def test_no_split_is_cheaper(lengths):
+    """Counting what is padded, and 128 tokens for every pass."""
+    sequences = [Resident(i, Request((1,) * length, 1)) for i, length in enumerate(lengths)]
+    found = [len(part) for part in prompts._of_similar_width(sequences)]
+    cuts = [
+        [*(at for at in range(1, len(lengths)) if chosen >> at & 1), len(lengths)]
+        for chosen in range(2 ** len(lengths))
+    ]
+    every = [[end - begin for begin, end in pairwise([0, *ends])] for ends in cuts]
+    assert _cost(lengths, found) == min(_cost(lengths, sizes) for sizes in every)
+
+
+def _cost(lengths, sizes):
+    ends = list(accumulate(sizes))
+    return sum(size * lengths[end - 1] + 128 for size, end in zip(sizes, ends, strict=True))

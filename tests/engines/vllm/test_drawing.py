@@ -42,7 +42,7 @@ def test_a_greedy_request_carries_nothing():
 def test_rules_that_greedy_rows_feel_are_carried_too(other_rules):
     plain, felt = SamplingRules(top_k=3), SamplingRules(unrepeated=True)
     assert payload(Request((1,), 4, sampling=plain)) is None
-    assert payload(Request((1,), 4, sampling=felt))[0] == {"unrepeated": True}
+    assert payload(Request((1,), 4, sampling=felt))[0]["values"] == {"unrepeated": True}
 
 
 def test_what_vllm_cannot_follow_is_refused_by_name(other_rules):

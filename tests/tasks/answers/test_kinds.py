@@ -87,6 +87,12 @@ def test_the_right_choice_is_named_by_letter_text_or_position(choices, answer, g
     assert around == record["choices"]
 
 
+def test_own_fields_keep_what_they_say():
+    record = kept("choice", {**TRICK, "gold": "mine", "labels": "mine"})
+    assert (record["gold"], record["labels"]) == ("mine", "mine")
+    assert registry.answers.get("choice").gold(record) == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "record", "expected"),
     [

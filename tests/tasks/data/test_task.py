@@ -91,6 +91,14 @@ def test_messages_are_turns_and_no_bare_text(write):
         task.prompt(task.samples[0], "completion")
 
 
+def test_the_texts_of_a_sample_are_its_own_and_not_those_of_its_examples(write):
+    task = made(write(CAPITALS), {"system": "Be brief."}, answer="exact", shots={"n": 2})
+    assert [*task.texts(task.samples[0])] == ["Capital of France?"]
+    messages = [{"role": "user", "content": "Hi"}]
+    chat = made(write([{"messages": messages}], "chat.jsonl"))
+    assert [*chat.texts(chat.samples[0])] == ["Hi"]
+
+
 def test_data_have_no_agentic_style(write):
     task = made(write(CAPITALS))
     with pytest.raises(TaskError, match=r"prompt\.style agentic: capitals has no file"):

@@ -34,7 +34,7 @@ function caseColumns(experiment, metric) {
     { name: "same", title: "samples all of whose completions equal the baseline’s", value: (one) => one.agreement?.identical, text: (one) => percent(one.agreement?.identical) },
   );
   for (const other of experiment.metrics.filter((name) => name !== metric && !(name in experiment.constant))) {
-    columns.push({ name: other, title: `${other}, without its interval`, value: (one) => one.metrics?.[other]?.value, text: (one) => alone(one.metrics?.[other]) });
+    columns.push({ name: other, title: `${other}, without its interval`, value: (one) => one.metrics?.[other]?.value, text: (one) => `${alone(one.metrics?.[other])}${fewer(one, one.metrics?.[other])}` });
   }
   columns.push({ name: "tokens", value: (one) => one.tokens, text: (one) => one.tokens.toLocaleString("en") });
   if (masked) columns.push(
@@ -50,7 +50,13 @@ function asNumber(text) {
 
 function caseResult(one, metric) {
   const own = one.metrics?.[metric];
-  return own ? valued(own) : one.status;
+  return own ? `${valued(own)}${fewer(one, own)}` : one.status;
+}
+
+/** How many samples have a value of a metric, where others have more: some have failed. */
+function fewer(one, metric) {
+  const most = Math.max(...Object.values(one.metrics ?? {}).map(({ n }) => n));
+  return metric !== undefined && metric.n < most ? ` (n ${metric.n})` : "";
 }
 
 /**

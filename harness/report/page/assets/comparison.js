@@ -68,12 +68,15 @@ function card(one, own, base, prompts, marked, column, range, values) {
   return element("article", { class: style.filter(Boolean).join(" "), "aria-label": one.label, "data-case": one.id }, head,
     ...lines.filter(Boolean).map((said, at) => element("p", { class: at === 0 && found ? "departs" : "said" }, visible(said))),
     values.length === 0 ? null : element("dl", { class: "values" }, ...values.map(([name, said]) => element("div", {}, element("dt", {}, name), element("dd", {}, said)))),
-    own.traces?.[column] ? columnShown(column, own.traces[column], range) : null,
+    own.traces?.[column] ? columnShown(column, own.traces[column], range, own.pieces) : null,
     completionShown(own.completion, found));
 }
 
-/** Numbers per token: a bar for each, from 0 up or down, as high as its share of the range. */
-function columnShown(name, values, [low, high]) {
+/**
+ * Numbers per token: a bar for each, from 0 up or down, as high as its share of the range; `pieces`
+ * are the tokens' texts, where the report has them.
+ */
+function columnShown(name, values, [low, high], pieces) {
   const [step, height] = [5, 24];
   const { unit } = REPORT.columns[name] ?? {};
   const scale = (value) => (high > low ? (value / (high - low)) * height : 0);
@@ -81,7 +84,8 @@ function columnShown(name, values, [low, high]) {
   const bars = values.map((value, at) => {
     const long = Math.abs(scale(value));
     const bar = shape("rect", { x: at * step, y: value < 0 ? zero : zero - long, width: step - 1, height: Math.max(long, 0.5) });
-    bar.append(shape("title", {}, `token ${at + 1}: ${value.toFixed(3)}${unit ? ` ${unit}` : ""}`));
+    const piece = pieces?.[at] === undefined ? "" : ` ${visible(JSON.stringify(pieces[at])).textContent}`;
+    bar.append(shape("title", {}, `token ${at + 1}${piece}: ${value.toFixed(3)}${unit ? ` ${unit}` : ""}`));
     return bar;
   });
   const said = `${name}: ${values.map((value) => value.toFixed(2)).join(" ")}`;

@@ -268,7 +268,11 @@ def test_one_view_shows_the_numbers_per_token_that_are_chosen(show, run):
     results[-1] = replace(
         results[-1],
         draws=tuple(
-            replace(draw, completion=replace(draw.completion, traces=traces))
+            replace(
+                draw,
+                completion=replace(draw.completion, traces=traces),
+                pieces=(" <b>", "\n", "end"),
+            )
             for draw in results[-1].draws
         ),
     )
@@ -284,7 +288,10 @@ def test_one_view_shows_the_numbers_per_token_that_are_chosen(show, run):
     browser.wait("document.querySelector('.traced .said').textContent.startsWith('log')")
     assert browser.texts(".traced .said") == ["log_probability, down to -2.00"]
     assert browser.js("document.querySelector('.trace title').textContent") == (
-        "token 1: -0.500 nats"
+        'token 1 " <b>": -0.500 nats'
+    )
+    assert browser.js("document.querySelectorAll('.trace title')[1].textContent") == (
+        'token 2 "\\n": 0.000 nats'
     )
     assert browser.js("location.hash").endswith("tokens=log_probability")
     places = "[...document.querySelectorAll('.trace rect')].map((bar) => +bar.getAttribute('y'))"
