@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.claims.dose_bound import dose_bound, unbounded
 from harness.claims.evidence import Evidence, Measured, Undecided, unmeasured
 from harness.claims.monotone import monotone
 from harness.claims.neutral import neutral_equals_baseline
@@ -20,6 +21,7 @@ from harness.claims.saved import SavedRun
 from harness.claims.threshold import threshold, unreachable
 from harness.errors import ReportError
 from harness.spec.gates import (
+    DoseBound,
     Gate,
     Monotone,
     NeutralEqualsBaseline,
@@ -44,6 +46,7 @@ _JUDGES: Mapping[type, _Judge] = {
     Monotone: _Judge(monotone, lambda claim, measured: unmeasured(claim.metric, measured)),
     NoWorse: _Judge(no_worse, undirected),
     SameAcross: _Judge(same_across),
+    DoseBound: _Judge(dose_bound, unbounded),
 }
 
 

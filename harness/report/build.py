@@ -10,6 +10,7 @@ from statistics import fmean
 from pydantic import ValidationError
 
 from harness.errors import ReportError
+from harness.report.doses import dose_reports
 from harness.report.report import (
     Agreement,
     CaseReport,
@@ -54,6 +55,7 @@ def build(
             cases=_corrected(
                 [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
             ),
+            doses=tuple(dose_reports([result for result, _ in measured], axes)),
             invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
             gates=tuple(map(GateReport.of, gates)),
         )

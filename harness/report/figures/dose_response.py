@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from harness.report.figures.curve_panels import Arrangement, Curve, Panel, arranged
 from harness.report.figures.curves import by_dose, places_of, shown_metrics
+from harness.report.figures.dose_marks import mark_doses
 from harness.report.figures.figure import (
     GREY,
     HEIGHT,
@@ -69,6 +70,7 @@ def dose_response(report: RunReport, experiment: str) -> Figure:
             _bundle(axes, panel, places, name)
         else:
             _draw(axes, panel, by_id, places, name)
+            mark_doses(axes, report, panel, places, name)
     _dose_axis(stacked[-1], places, treated[0][1].dose_axis or "dose")
     count = len(arrangement.curves)
     if len(shown) > 1:

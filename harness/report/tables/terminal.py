@@ -16,6 +16,7 @@ from harness.report.report import RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import case_columns, constants_text
 from harness.report.tables.columns import Column, as_table, fitted
+from harness.report.tables.doses import dose_columns, reasons
 from harness.report.tables.vector_norms import norms_text
 
 #: Columns where the width is unknown: a pipe, a file.
@@ -38,8 +39,9 @@ def table(
     parts, meanings = list[RenderableType](), dict[str, dict[str, list[str]]]()
     for name in report.experiments:
         shown, gone = fitted(case_columns(report, name), columns)
-        parts.append(_experiment(report, name, shown, gone))
-        for column in shown:
+        doses, _ = fitted(dose_columns(report, name), columns)
+        parts.append(_experiment(report, name, shown, gone, doses))
+        for column in (*shown, *doses):
             meanings.setdefault(column.title, {}).setdefault(column.meaning, []).append(name)
     if legend and (told := legend_of(meanings)):
         parts += [Text(told, "dim"), Text("")]
@@ -105,13 +107,21 @@ def left_out(titles: Sequence[str]) -> str:
 
 
 def _experiment(
-    report: RunReport, name: str, shown: Sequence[Column], gone: Sequence[str]
+    report: RunReport,
+    name: str,
+    shown: Sequence[Column],
+    gone: Sequence[str],
+    doses: Sequence[Column],
 ) -> Group:
     cases = by_series(report.experiment(name))
     styles = ["dim" if case.id in report.baselines else "" for case in cases]
     heading = Text.assemble((name, "bold"), f"  {', '.join(subject(report, name))}")
     notes = [constants_text(cases), norms_text(cases), left_out(gone)]
-    below = [Text(note, "dim") for note in notes if note]
+    below: list[RenderableType] = [Text(note, "dim") for note in notes if note]
+    if doses:
+        below += [Text(""), as_table(doses)]
+        why = reasons(report, name)
+        below += [Text(why, "dim")] if why else []
     return Group(heading, as_table(shown, styles), *below, Text(""))
 
 

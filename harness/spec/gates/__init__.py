@@ -1,5 +1,6 @@
 """Gates as a spec or a command line writes them: text in, a frozen form out, its grid checked."""
 
+from harness.spec.gates.dose_bound import DoseBound
 from harness.spec.gates.gate import PATTERN, Claim, Gate, parse_gate, parse_judged
 from harness.spec.gates.monotone import Monotone
 from harness.spec.gates.neutral import NEUTRAL_EQUALS_BASELINE, NeutralEqualsBaseline
@@ -15,6 +16,7 @@ __all__ = [
     "CaseGrid",
     "ChangeRule",
     "Claim",
+    "DoseBound",
     "Gate",
     "Monotone",
     "NeutralEqualsBaseline",

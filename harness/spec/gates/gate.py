@@ -6,6 +6,8 @@
     pass@1 monotone falling within CI                  metric and direction may be left out
     pass@1 no worse than NAME by more than 0.02 (paired, p < 0.05)
     same across engine.name
+    ed50(pass@1) >= 4                              also <=
+    bmdl(pass@1, 0.05) >= 2
 
 Each kind of claim has a file here (its text, and the grids that it fits) and one of the same name
 in `harness.claims` (what it means, and when it cannot be decided).
@@ -21,6 +23,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Validato
 from pydantic_core import CoreSchema, core_schema
 
 from harness.spec.gates import where as selection
+from harness.spec.gates.dose_bound import DoseBound
 from harness.spec.gates.grammar import NUMBER, ClaimKind, close
 from harness.spec.gates.monotone import Monotone
 from harness.spec.gates.neutral import NEUTRAL_EQUALS_BASELINE, NeutralEqualsBaseline
@@ -32,15 +35,16 @@ from harness.spec.gates.where import WHERE, CaseGrid, Selection
 
 #: What a report's JSON tells apart by `kind`.
 Claim: TypeAlias = Annotated[
-    NeutralEqualsBaseline | Threshold | Monotone | NoWorse | SameAcross | NoChange,
+    NeutralEqualsBaseline | Threshold | Monotone | NoWorse | SameAcross | DoseBound | NoChange,
     Field(discriminator="kind"),
 ]
 #: Those that speak of the cases behind `where`, in the order in which a text is read as one.
-_OF_CASES: tuple[type[Threshold | Monotone | NoWorse | SameAcross], ...] = (
+_OF_CASES: tuple[type[Threshold | Monotone | NoWorse | SameAcross | DoseBound], ...] = (
     Threshold,
     Monotone,
     NoWorse,
     SameAcross,
+    DoseBound,
 )
 
 #: A gate as a JSON Schema pattern, which has no names for groups.
@@ -125,6 +129,8 @@ def _wanted(text: str) -> str:
         if claim.strip() == NEUTRAL_EQUALS_BASELINE:
             return f"{NEUTRAL_EQUALS_BASELINE} concerns all neutral cases and takes no 'where'"
         return f"{conditions.strip()!r} does not select cases; it should be {selection.FORM}"
+    if any(word in claim for word in DoseBound.WORDS):
+        return f"it should be {DoseBound.FORM}"
     if re.search(r"[<>=]", claim) and "than" not in claim:
         left, operator, right = re.split(r"\s*([<>=!]+)\s*", claim, maxsplit=1)
         if operator not in {">=", ">", "<=", "<", "=="}:

@@ -1,0 +1,316 @@
+"""At which dose: half of an effect (ED50), the first that shows (LOEL), the last safe one (BMDL).
+
+A curve is one metric at rising doses over the same samples, from the dose that changes nothing on.
+What is asked of it are doses, of which every one is the root of a paired mean, so that each has an
+interval without an assumption about the curve's shape, but for its being monotone:
+
+- ED_x, where the curve has gone x of the way from its first dose to its last. At a dose u between
+  two measured ones `mean(y(u) - (1 - x) y(first) - x y(last))` is a mean over samples; the interval
+  holds all doses at which a t test does not tell it from 0 (Fieller 1954, J. R. Stat. Soc. B 16).
+- BMD_r, where it has changed by r, and BMDL_r, a lower 95 % bound of that: the dose at which the
+  upper bounds of the paired differences reach r (Crump 1984, Fundam. Appl. Toxicol. 4:854).
+- LOEL, from which on every dose differs from the first (Holm); NOEL, the dose below it.
+- The slope b of Hill's curve `lo + (hi - lo) / (1 + (dose / ED50)^b)`, where the data do not reject
+  it: the sum of its squared residuals, in the covariance of the paired means, is a chi-square.
+
+Between doses curves are read as straight lines, over log2(dose + 1) where doses are counts. Points
+are those of the isotonic fit; intervals are the data's own. `tests/statistics/simulated_doses.py`
+has their coverage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special, stats
+
+from harness.metrics.entry import MetricEntry
+from harness.statistics.intervals import CONFIDENCE
+from harness.statistics.paired import holm, paired, paired_interval
+
+#: Fewer doses than these, the first included, are no curve.
+FEWEST = 4
+#: Parameters of Hill's curve beside its beginning: how far it goes, where its middle is, its slope.
+_HILLS_OWN = 3
+#: Of the standard error of a slope's logarithm: beyond it every slope fits.
+_WIDEST = 10.0
+#: Change of a rate that a benchmark dose is asked for when none is given.
+RESPONSE = 0.05
+
+Floats = NDArray[np.float64]
+Direction = Literal["rising", "falling"]
+Scale = Literal["linear", "log2(dose + 1)"]
+
+
+class NoDose(Exception):  # noqa: N818 - an answer, not an error of anybody's
+    """Why the data do not say a dose, in one sentence."""
+
+
+class DoseEstimate(NamedTuple):
+    """A dose with its 95 % interval, in the spec's own unit."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Benchmark(NamedTuple):
+    """The dose of a change by `response`, and a bound that 95 % of runs put below it.
+
+    None stands for a dose beyond the highest one that was measured.
+    """
+
+    response: float
+    dose: float | None
+    lower: float | None
+
+
+class Levels(NamedTuple):
+    """The lowest dose from which on every dose shows an effect, and the dose below it.
+
+    Of a curve that shows none `loel` is None and `noel` the highest dose.
+    """
+
+    loel: float | None
+    noel: float
+
+
+class Hill(NamedTuple):
+    """Hill's curve: its slope with a 95 % interval, its own ED50, and how well it fits.
+
+    `p` is the chance of a worse fit if the curve were true.
+    """
+
+    slope: float
+    low: float
+    high: float
+    ed50: float
+    p: float
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One metric over doses.
+
+    Args:
+        doses: At least four, rising; the first is the one that changes nothing.
+        values: [samples, doses], each sample's value at each dose; no row may be missing one.
+        kind: What the metric is.
+
+    Raises:
+        NoDose: there are fewer than four doses, or fewer than two samples.
+    """
+
+    doses: Sequence[float]
+    values: Floats
+    kind: MetricEntry
+
+    def __post_init__(self) -> None:
+        if len(self.doses) < FEWEST:
+            raise NoDose(f"{len(self.doses)} doses are no curve; measure at least {FEWEST}")
+        if len(self.values) < 2:
+            raise NoDose("one sample has no spread; measure at least two")
+
+    @cached_property
+    def scale(self) -> Scale:
+        """Over what lines are straight between doses."""
+        counts = all(dose >= 0 and float(dose).is_integer() for dose in self.doses)
+        return "log2(dose + 1)" if counts else "linear"
+
+    @cached_property
+    def places(self) -> Floats:
+        """The doses on their scale."""
+        doses = np.asarray(self.doses, dtype=np.float64)
+        return np.log2(doses + 1) if self.scale != "linear" else doses
+
+    @cached_property
+    def means(self) -> Floats:
+        """[doses], the metric at each dose."""
+        found: Floats = self.values.mean(axis=0)
+        return found
+
+    @property
+    def direction(self) -> Direction:
+        """Whether the last dose lies above the first or below it."""
+        return "rising" if self.means[-1] >= self.means[0] else "falling"
+
+    @property
+    def _sign(self) -> int:
+        return 1 if self.direction == "rising" else -1
+
+    @cached_property
+    def fit(self) -> Floats:
+        """[doses], the closest curve that never turns back."""
+        rising = self.direction == "rising"
+        found: Floats = optimize.isotonic_regression(self.means, increasing=rising).x
+        return found
+
+    def effective_dose(self, share: float = 0.5) -> DoseEstimate:
+        """ED_x: the dose at which `share` of the whole change is there.
+
+        Raises:
+            NoDose: the curve does not move, or it turns back.
+        """
+        self._check_moves()
+        self._check_monotone()
+        target = (1 - share) * self.fit[0] + share * self.fit[-1]
+        value = _crossing(self.places, self._sign * (self.fit - target))
+        assert value is not None, "the fit begins below its target and ends above"
+        own = (1 - share) * self.values[:, :1] + share * self.values[:, -1:]
+        accepted = _roots(self.places, self._sign * (self.values - own))
+        low, high = min(accepted[0], value), max(accepted[-1], value)
+        return DoseEstimate(*map(self._dose, (value, low, high)))
+
+    def benchmark(self, response: float = RESPONSE, side: Direction | None = None) -> Benchmark:
+        """BMD_r and BMDL_r: the dose of a change by `response`, and its lower 95 % bound.
+
+        Args:
+            response: The size of the change, in the metric's unit, above 0.
+            side: The direction of the change; that in which a change of the metric is for the
+                worse when left out, or the curve's own where there is none.
+        """
+        rising = (side or self._adverse) == "rising"
+        sign = 1 if rising else -1
+        fit = optimize.isotonic_regression(self.means, increasing=rising).x
+        bounds = np.array([0.0, *(self._most(at, sign) for at in range(1, len(self.doses)))])
+        dose = _crossing(self.places, sign * (fit - fit[0]) - response)
+        lower = _crossing(self.places, bounds - response)
+        return Benchmark(
+            response,
+            None if dose is None else self._dose(dose),
+            None if lower is None else self._dose(lower),
+        )
+
+    def levels(self) -> Levels:
+        """LOEL and NOEL, of all doses above the first, corrected together."""
+        tests = [paired(self._column(at), self._column(0), self.kind) for at in self._above]
+        corrected = holm([test.p for test in tests])
+        shown = [p < 1 - CONFIDENCE for p in corrected]
+        first = len(shown)
+        while first and shown[first - 1]:
+            first -= 1
+        loel = self.doses[first + 1] if first < len(shown) else None
+        return Levels(loel, float(self.doses[first]))
+
+    def hill(self) -> Hill:
+        """The slope of Hill's curve, which begins at the first dose's mean.
+
+        Raises:
+            NoDose: a dose is negative, there are fewer than four above the first, the curve does
+                not move, or the data reject it.
+        """
+        self._check_moves()
+        doses = np.asarray(self.doses[1:], dtype=np.float64)
+        if self.doses[0] != 0 or len(doses) <= _HILLS_OWN:
+            raise NoDose(f"Hill's curve begins at dose 0 and needs {_HILLS_OWN + 1} doses above it")
+        changes = self._sign * (self.values[:, 1:] - self.values[:, :1])
+        mean, covariance = changes.mean(axis=0), np.cov(changes.T) / len(changes)
+        # Doses at which the same samples changed say the same; half a sample's variance tells them
+        # apart.
+        covariance += np.eye(len(doses)) * 0.5 * np.ptp(self.values) ** 2 / len(changes) ** 2
+        whitened = np.linalg.cholesky(np.linalg.inv(covariance)).T
+
+        def residuals(parameters: Floats) -> Floats:
+            height, middle, log_slope = parameters
+            part = special.expit(np.exp(log_slope) * (np.log(doses) - middle))
+            found: Floats = whitened @ (mean - height * part)
+            return found
+
+        start = [float(mean[-1]), float(np.log(np.median(doses))), 0.5]
+        fitted: Any = optimize.least_squares(residuals, start, max_nfev=500)
+        p = float(stats.chi2.sf(2 * fitted.cost, len(doses) - _HILLS_OWN))
+        if not fitted.success or p < 1 - CONFIDENCE:
+            raise NoDose(f"the data reject Hill's curve (p {p:.2g})")
+        _, middle, log_slope = fitted.x
+        error = math.sqrt(float(np.linalg.pinv(fitted.jac.T @ fitted.jac)[2, 2]))
+        half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * min(error, _WIDEST)
+        low, slope, high = (math.exp(log_slope + step) for step in (-half, 0.0, half))
+        return Hill(slope, low, high, math.exp(middle), p)
+
+    @property
+    def _adverse(self) -> Direction:
+        match self.kind.good:
+            case "higher":
+                return "falling"
+            case "lower":
+                return "rising"
+            case _:
+                return self.direction
+
+    @property
+    def _above(self) -> range:
+        return range(1, len(self.doses))
+
+    def _column(self, at: int) -> dict[str, float]:
+        return {str(row): float(value) for row, value in enumerate(self.values[:, at])}
+
+    def _most(self, at: int, sign: int) -> float:
+        """The upper bound of the change at a dose in a direction, which 95 % of runs keep."""
+        before, after = (self._column(0), self._column(at))[::sign]
+        _, high = paired_interval(after, before, 2 * CONFIDENCE - 1, self.kind)
+        return max(0.0, high) if high is not None else sign * float(self.means[at] - self.means[0])
+
+    def _check_moves(self) -> None:
+        """Raise NoDose where the last dose does not differ from the first."""
+        if paired(self._column(len(self.doses) - 1), self._column(0), self.kind).p >= 0.05:
+            raise NoDose(f"it does not move up to {self.doses[-1]:g}, the highest dose")
+
+    def _check_monotone(self) -> None:
+        """Raise NoDose where a higher dose lies back beyond chance, Bonferroni over all pairs."""
+        pairs = len(self.doses) * (len(self.doses) - 1) / 2
+        confidence = 1 - (1 - CONFIDENCE) / pairs
+        for low in range(len(self.doses)):
+            for high in range(low + 1, len(self.doses)):
+                if self._sign * (self.means[high] - self.means[low]) >= 0:
+                    continue
+                bounds = paired_interval(
+                    self._column(high), self._column(low), confidence, self.kind
+                )
+                end = bounds[1] if self._sign > 0 else bounds[0]
+                if end is not None and self._sign * end < 0:
+                    way = "rises" if self._sign < 0 else "falls"
+                    raise NoDose(
+                        f"it turns at {self.doses[low]:g}: from there to {self.doses[high]:g} it "
+                        f"{way} by {abs(self.means[high] - self.means[low]):.3g}"
+                    )
+
+    def _dose(self, place: float) -> float:
+        return float(2**place - 1) if self.scale != "linear" else float(place)
+
+
+def _crossing(places: Floats, heights: Floats) -> float | None:
+    """Where a line through these heights first reaches 0 from below; None where it never does."""
+    for (left, right), (low, high) in zip(pairwise(places), pairwise(heights), strict=True):
+        if low < 0 <= high:
+            return float(left + (right - left) * -low / (high - low))
+    return float(places[0]) if heights[0] >= 0 else None
+
+
+def _roots(places: Floats, rows: Floats) -> list[float]:
+    """Ends of the stretches in which a t test does not tell the mean of the rows from 0.
+
+    Between two places the rows, [samples, places], run straight, so that mean and variance at a
+    part w of the way are a line and a parabola, and the ends are the roots of a parabola.
+    """
+    n = len(rows)
+    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) ** 2
+    mean, covariance = rows.mean(axis=0), np.atleast_2d(np.cov(rows.T)) * quantile / n
+    ends: list[float] = []
+    for at in range(len(places) - 1):
+        a, b = mean[at], mean[at + 1] - mean[at]
+        first, last, both = covariance[at, at], covariance[at + 1, at + 1], covariance[at, at + 1]
+        beyond = [b * b - (first + last - 2 * both), 2 * (a * b - both + first), a * a - first]
+        inside = [root.real for root in np.roots(beyond) if abs(root.imag) < 1e-12]
+        cuts = sorted({0.0, 1.0, *(root for root in inside if 0 < root < 1)})
+        width = places[at + 1] - places[at]
+        for left, right in pairwise(cuts):
+            if np.polyval(beyond, (left + right) / 2) <= 0:
+                ends += [float(places[at] + left * width), float(places[at] + right * width)]
+    return ends or [math.inf, -math.inf]

@@ -1,0 +1,26 @@
+"""The ED50 of a curve stands in its plot where the axis has it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.report.build import build
+from harness.report.figures.plots import plots
+from tests.claims.test_monotone import curve
+
+
+def notes(run, results):
+    ((_, figure),) = plots(build(run, results))
+    return [text for text in figure.axes[0].texts if text.get_text().startswith("ED50")]
+
+
+def test_it_is_drawn_where_half_of_the_effect_is(run):
+    (note,) = notes(run, curve((0.9, 0.85, 0.5, 0.1, 0.1), n=100))
+    assert note.get_text() == "ED50 2"
+    assert note.xy[0] == pytest.approx(2)
+
+
+def test_of_doses_without_one_and_of_many_curves_nothing_is_drawn(run):
+    assert notes(run, curve((0.5,) * 5, n=100)) == []
+    many = curve((0.9, 0.85, 0.5, 0.1, 0.1), n=100, seed=[0, 1, 2])
+    assert notes(run, many) == []

@@ -1,0 +1,94 @@
+"""Votes and budgets against all subsets, pass@k's formula, and identities."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations, permutations
+from statistics import fmean
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.statistics.votes import (
+    Draw,
+    answer_entropy,
+    any_right,
+    at_draws,
+    at_tokens,
+    best_of,
+    distinct,
+    vote,
+)
+from harness.tasks.code import pass_at_k
+
+RIGHT, WRONG, OTHER, NONE = (
+    Draw("7", correct=True, tokens=10),
+    Draw("8", correct=False, tokens=20),
+    Draw("9", correct=False, tokens=5),
+    Draw(None, correct=False, tokens=30),
+)
+draws = st.lists(st.sampled_from([RIGHT, WRONG, OTHER, NONE]), min_size=1, max_size=6)
+
+
+def test_the_first_of_equally_frequent_answers_wins_and_no_answer_votes():
+    assert vote([RIGHT, WRONG]) == 1
+    assert vote([WRONG, RIGHT]) == 0
+    assert vote([WRONG, RIGHT, RIGHT]) == 1
+    assert vote([NONE, NONE, RIGHT]) == 0
+    assert vote([]) == 0
+
+
+@settings(max_examples=60)
+@given(draws, st.data())
+def test_any_right_is_pass_at_k(sample, data):
+    k = data.draw(st.integers(1, len(sample)))
+    expected = pass_at_k(len(sample), sum(draw.correct for draw in sample), k)
+    assert at_draws([sample], k, any_right)[0] == pytest.approx(expected, abs=0.12)
+
+
+@settings(max_examples=40)
+@given(draws, st.data())
+def test_votes_are_means_over_orders(sample, data):
+    k = data.draw(st.integers(1, len(sample)))
+    expected = fmean(vote(order[:k]) for order in permutations(sample))
+    assert at_draws([sample], k, vote)[0] == pytest.approx(expected, abs=0.12)
+
+
+@given(draws)
+def test_what_one_and_all_draws_are_worth(sample):
+    share = fmean(draw.correct for draw in sample)
+    assert at_draws([sample], 1, vote)[0] == pytest.approx(share, abs=0.12)
+    assert at_draws([sample], len(sample), any_right) == [any_right(sample)]
+    assert at_draws([sample], len(sample), distinct) == [distinct(sample)]
+    assert 0 <= answer_entropy(sample) <= math.log2(distinct(sample)) + 1e-12
+
+
+@given(draws, st.integers(0, 200))
+def test_a_budget_buys_whole_draws_and_more_of_it_never_fewer(sample, budget):
+    number = at_tokens([sample], budget, len)[0]
+    assert number <= at_tokens([sample], budget + 10, len)[0]
+    assert number * 5 <= budget
+    assert at_tokens([sample], 10**6, vote) == at_draws([sample], len(sample), vote)
+    assert at_tokens([sample], 4, vote) == [0.0]
+
+
+def test_equal_answers_have_no_entropy_and_two_halves_one_bit():
+    assert answer_entropy([RIGHT] * 4) == 0
+    assert answer_entropy([RIGHT, RIGHT, WRONG, WRONG]) == 1
+    assert answer_entropy([]) == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=7), st.data())
+def test_the_best_of_n_is_the_mean_over_all_subsets(scores, data):
+    n = data.draw(st.integers(1, len(scores)))
+    assert best_of(scores, n) == pytest.approx(fmean(map(max, combinations(scores, n))))
+    assert best_of(scores, 1) == pytest.approx(fmean(scores))
+    assert best_of(scores, len(scores)) == pytest.approx(max(scores))
+
+
+def test_more_draws_than_there_are_is_an_error():
+    with pytest.raises(ValueError, match="3 draws of samples that have 2; use 1 to 2"):
+        at_draws([[RIGHT, WRONG], [RIGHT] * 4], 3, vote)
+    with pytest.raises(ValueError, match="the best of 3 of 2 settings"):
+        best_of([0.1, 0.2], 3)
