@@ -97,7 +97,7 @@ function tokenText(piece) {
   return /^\n+$/.test(piece) ? piece.replaceAll("\n", "↵\n") : visible(piece);
 }
 
-/** A number to three digits. */
+/** A whole number as it is, any other to three digits. */
 function brief(value) {
-  return `${Number(value.toPrecision(3))}`;
+  return `${Number.isInteger(value) ? value : Number(value.toPrecision(3))}`;
 }

@@ -322,7 +322,7 @@ def depths(browser):
     return [int(re.search(r"doubt-(\d)", each)[1]) for each in classes]
 
 
-CONFIDENCE = {"probability": (1.0, 0.5, 0.0, 0.95), "rank": (1.0, 2.0, 100.0, 1.0)}
+CONFIDENCE = {"probability": (1.0, 0.5, 0.0, 0.95), "rank": (1.0, 4.0, 5703.0, 1.0)}
 
 
 def test_tokens_are_coloured_by_confidence_and_tell_rank_and_probability(show, run):
@@ -334,7 +334,7 @@ def test_tokens_are_coloured_by_confidence_and_tell_rank_and_probability(show, r
     assert browser.texts(".token.beyond") == ["<end>"]
     assert browser.texts(".doubts .token") == ["1", "0.8", "0.6", "0.4", "0.2", "0"]
     browser.mouse("[data-token='1']")
-    assert browser.text(".note") == 'token 2 " 2"rank2probability0.5'
+    assert browser.text(".note") == 'token 2 " 2"rank4probability0.5'
     browser.js("document.querySelector('[data-token]').focus()")
     assert browser.text(".note strong") == 'token 1 "So"'
     for key, number in (("ArrowRight", 1), ("End", 3), ("ArrowLeft", 2), ("Home", 0)):
@@ -345,7 +345,7 @@ def test_tokens_are_coloured_by_confidence_and_tell_rank_and_probability(show, r
     assert browser.js("document.querySelector('.note').hidden")
     select = "document.querySelectorAll('.sample .heading select')[0]"
     browser.js(f"{select}.value = 'rank', {select}.dispatchEvent(new Event('change'))")
-    browser.wait("document.querySelectorAll('.doubts .token')[5]?.textContent === '100'")
+    browser.wait("document.querySelectorAll('.doubts .token')[5]?.textContent === '5703'")
     assert depths(browser) == [0, 1, 5, 0]
 
 
