@@ -44,6 +44,9 @@ def url(vllm_installed, tmp_path_factory):
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HUB_OFFLINE": "1",
         "VLLM_LOGGING_LEVEL": "WARNING",
+        # vLLM's own, whatever an engine of this process has set before.
+        "VLLM_USE_V2_MODEL_RUNNER": "0",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
     }
     options = {
         "model": locate(MODEL),
