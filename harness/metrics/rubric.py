@@ -24,14 +24,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError, model_validator
 
-from harness.errors import FieldError, MetricError
+from harness.errors import FieldError, MetricError, SpecError
 from harness.metrics.entry import Answer, Seen
 from harness.metrics.judging import Level
+from harness.spec.complaints import describe
+from harness.spec.document import read_value
 from harness.spec.settings import Settings
 from harness.tasks.base import Conversation, Message
 from harness.tasks.reasoning import without_reasoning
@@ -151,18 +152,15 @@ def _read(file: str, changed: int) -> Rubric:
 
     head, body, skipped = _parts(file)
     try:
-        heading = Heading.model_validate(yaml.safe_load(head))
+        heading = Heading.model_validate(read_value(head, f"{file}: its heading"))
         pattern = regex.compile(heading.answer, regex.IGNORECASE)
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
         template = environment.from_string(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "heading"
-        problem = first["msg"].removeprefix("Value error, ")
-        raise FieldError("rubric", f"{file} {where}: {problem}") from None
-    except yaml.YAMLError as error:
-        line = " ".join(str(error).split())
-        raise FieldError("rubric", f"{file}: its heading is not YAML: {line}") from error
+        where, problem = describe(error.errors()[0], Heading)
+        raise FieldError("rubric", f"{file} {where or 'heading'}: {problem}") from None
+    except SpecError as error:
+        raise FieldError("rubric", str(error)) from None
     except regex.error as error:
         raise FieldError("rubric", f"{file} answer: is not a pattern: {error}") from error
     except TemplateSyntaxError as error:

@@ -189,8 +189,8 @@ def _value(metric: Metric) -> str:
 
 
 def _signed(metric: Metric | None, delta: float) -> str:
-    """A difference with the digits of what it is a difference of."""
-    shown = readable(delta) if metric is None else _digits(metric)(delta)
+    """A difference with the digits of what it is a difference of; a large one with two decimals."""
+    shown = readable(delta) if metric is None or abs(delta) >= 0.1 else _digits(metric)(delta)
     return shown if shown.startswith("-") else f"+{shown}"
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from harness.report.build import build
 from harness.report.loaded import Report
-from harness.report.report import Agreement
+from harness.report.report import Agreement, Metric
 from harness.report.run_info import ShardInfo
-from harness.report.tables.case_columns import interval
+from harness.report.tables.case_columns import _signed, interval
 from harness.report.tables.terminal import table, terminal_width
 from tests.report.small_run import called, cases_of, first, measured, result_of, sweep
 
@@ -38,6 +38,11 @@ def shown(report, **options):
 
 def test_the_table(run):
     assert shown(build(run, sweep(doses=(0, 4)))) == EXPECTED
+
+
+def test_a_difference_from_nothing_has_the_decimals_of_all_others(run):
+    metric = Metric(value=0, ci_low=None, ci_high=None, n=9, method="t")
+    assert [_signed(metric, each) for each in (-0.3, 0.0123)] == ["-0.30", "+0.012"]
 
 
 def test_the_legend_explains_no_interval_that_is_not_shown(run):
