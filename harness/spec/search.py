@@ -89,8 +89,9 @@ class SearchSettings(Settings):
     metric: str | None = None
     """The metric that trials are compared by, which also leads the report of the test samples. The
     spec's `metric`, or the task's own, when left out."""
-    direction: Literal["maximize", "minimize"] = "maximize"
-    """Whether more (maximize, the default) or less (minimize) of the metric is better."""
+    direction: Literal["maximize", "minimize"] | None = None
+    """Whether more (maximize) or less (minimize) of the metric is better. When left out, minimize
+    for a metric of which less is better, and maximize for all others."""
     trials: PositiveInt = 50
     """How many trials the study has in the end, over all workers and repetitions; 50 by default."""
     batch: PositiveInt = 8
