@@ -161,6 +161,23 @@ def test_tool_calls_have_a_column_where_any_were_made(run):
     assert "tool_call" not in shown(build(run, masked)).splitlines()[1], "routing comes first"
 
 
+def test_all_metrics_that_a_spec_asks_for_are_shown_in_tables_below_if_need_be(run):
+    names = [f"asked_for_{at}" for at in range(4)]
+    metrics = [{"kind": "length", "name": name} for name in names]
+    (case,) = cases_of(metrics=metrics)
+    result = result_of(case, first(5, 12), baseline=None)
+    own = {name: {f"s/{at}": float(at % 5) for at in range(12)} for name in names}
+    result = replace(result, sample_metrics={**result.sample_metrics, **own})
+    report = build(run, [result])
+    for width in (40, 60, 80, 140):
+        lines = shown(report, width=width).splitlines()
+        assert max(map(len, lines)) <= width
+        titles = [title for line in lines for title in line.split() if title in names]
+        assert titles == names, "in their order, each once"
+        assert "want of room" not in shown(report, width=width)
+    assert shown(report, width=40).count("[") == 5, "what stands below has its interval"
+
+
 def test_numbers_are_never_cut_off_beside_tool_calls(run):
     axes = {"prompt.style": ["agentic", "assisted"], "intervention.mode": ["keep_topk"]}
     axes |= {
