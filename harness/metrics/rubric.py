@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError, model_validator
 
@@ -34,6 +34,7 @@ from harness.metrics.entry import Answer, Seen
 from harness.metrics.judging import Level
 from harness.spec.settings import Settings
 from harness.tasks.base import Conversation, Message
+from harness.tasks.data.templates import said
 from harness.tasks.reasoning import without_reasoning
 
 _FENCE = "---"
@@ -117,8 +118,8 @@ class Rubric:
                 options=options[turned:] + options[:turned],
                 scale=self.heading.scale,
             )
-        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-            problem = str(error).rstrip(".")
+        except Exception as error:  # whatever a user's expression raises on a user's value
+            problem = str(error).rstrip(".") or type(error).__name__
             raise MetricError(f"{self.file}: {problem}, for sample {seen.id}") from error
         asked: tuple[Message, ...] = ({"role": "user", "content": text},)
         if self.heading.system is not None:
@@ -131,14 +132,14 @@ class Rubric:
             found = list(self.pattern.finditer(without_reasoning(text), timeout=_LIMIT))
         except TimeoutError:
             return None
-        said = (found[-1][1] or "").strip() if found else ""
+        named = (found[-1][1] or "").strip() if found else ""
         options, scale = self.heading.options, self.heading.scale
         if options is not None:
-            named = {name.casefold(): value for name, value in options.items()}
-            return named.get(said.casefold())
+            values = {name.casefold(): value for name, value in options.items()}
+            return values.get(named.casefold())
         assert scale is not None, "a heading has one of the two"
         try:
-            number = float(said)
+            number = float(named)
         except ValueError:
             return None
         return number if scale.least <= number <= scale.greatest else None
@@ -153,7 +154,7 @@ def _read(file: str, changed: int) -> Rubric:
     try:
         heading = Heading.model_validate(yaml.safe_load(head))
         pattern = regex.compile(heading.answer, regex.IGNORECASE)
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=said)
         template = environment.from_string(body)
     except ValidationError as error:
         first = error.errors()[0]
@@ -165,6 +166,8 @@ def _read(file: str, changed: int) -> Rubric:
         raise FieldError("rubric", f"{file}: its heading is not YAML: {line}") from error
     except regex.error as error:
         raise FieldError("rubric", f"{file} answer: is not a pattern: {error}") from error
+    except RecursionError:
+        raise FieldError("rubric", f"{file}: its template is nested too deep") from None
     except TemplateSyntaxError as error:
         line_number = skipped + error.lineno
         raise FieldError("rubric", f"{file}:{line_number}: {error.message}") from error
