@@ -6,10 +6,28 @@ RUN := $(VENV)/bin
 # vLLM's build for CPUs pins a torch of its own: a second environment.
 VLLM := .venv-vllm
 
-.PHONY: bench test coverage test-slow test-vllm test-vllm-slow parity lint speed speed-vllm install
+.PHONY: bench test coverage test-slow test-vllm test-vllm-slow parity lint speed speed-vllm install bench-real bench-real-full
 
 bench: $(VENV)/.installed
 	$(RUN)/pytest benches -k keep_topk
+
+# A real model, which a package brings: all of its benches, then a steering study on both engines, equal
+# in float32, and what bfloat16 changes.
+REAL := reports/smollm2
+BOTH := benches/bench_real.py -k "sentiment and not indirect" --titrate-limit 8 \
+	--titrate-engine transformers,vllm
+
+bench-real: $(VENV)/.installed $(VLLM)/.installed
+	$(RUN)/pytest benches -n 2 -k real --titrate-report $(REAL)/bench
+	$(VLLM)/bin/pytest $(BOTH) --titrate-set engine.dtype=float32 \
+	    --titrate-gate "same across engine.name" --titrate-report $(REAL)/engines-float32
+	$(VLLM)/bin/pytest $(BOTH) --titrate-set engine.dtype=bfloat16 --titrate-report $(REAL)/engines-bfloat16
+	$(VLLM)/bin/python benches/engine_departures.py $(REAL)/engines-bfloat16
+
+# All of HumanEval, eight answers to each problem.
+bench-real-full: $(VENV)/.installed
+	$(RUN)/pytest benches -n 2 -k real_humaneval_sampled --titrate-report $(REAL)/humaneval-full \
+	    --titrate-set task.limit=164 --titrate-set sampling.draws=8
 
 # Two files at a time: a file's tests share what they load. In their order on disk: sorted by their
 # number of tests, files of few long ones would come last, and one worker would wait for the other.

@@ -26,7 +26,7 @@ _TIMEOUT = 3.0
 _UNSAFE = (Outcome.KILLED, Outcome.FORBIDDEN, Outcome.OUT_OF_MEMORY)
 
 
-@experiments("real/*.yaml")
+@experiments("real/*.yaml", "steering/sentiment.yaml")
 def bench_real(case: PlannedCase, outcome: CaseResult) -> None:
     assert (case.id, outcome.status) == (outcome.case.id, "complete")
     if case.experiment.name == "real_humaneval":

@@ -13,8 +13,8 @@ own (`--vllm`), and is left out where there is none.
 Lanes that share a library and a type share a process, one thread each, and take turns, round by
 round. The fastest of the rounds is shown, by wall and by CPU seconds. The bound is what the
 products alone would take at the speed that they reach by themselves in the same process: `bound`
-is its share of the wall seconds. Prefix caching: stock vLLM has it off; ours shares nothing here
-either, since a vector at every position changes all columns.
+is its share of the wall seconds. Prefix caching is off in stock vLLM; a vector at every position
+leaves ours nothing to find; what doses share in this engine are layers below the vector.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def _run(loaded: Any, tokens: int, doses: list[Any]) -> tuple[float, float]:
     words = loaded.model.get_input_embeddings().num_embeddings
     fitting = min(tokens, loaded.context - 8)
     prompt = tuple(torch.randint(4, words, (fitting,), generator=generator).tolist())
-    engine = TransformersEngine(loaded)
+    engine = TransformersEngine(loaded, slots=len(doses))  # whatever memory others leave
     asked = [Request(prompt, 8, dose, sample="0") for dose in doses]
     started = time.process_time()
     failed = [each.error for _, each in engine.generate(asked) if each.error]

@@ -61,6 +61,7 @@ def trials_frame(study: optuna.Study) -> pd.DataFrame:
                 "state": trial.state.name,
                 "value": trial.value if trial.state == TrialState.COMPLETE else None,
                 **{f"params.{name}": value for name, value in trial.params.items()},
+                **{f"beyond.{bound}": by for bound, by in trial.constraints.items()},
                 **{
                     f"intermediate.{step}": value
                     for step, value in sorted(trial.intermediate_values.items())

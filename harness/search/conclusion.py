@@ -31,7 +31,7 @@ from harness.search.final import (
     run_final,
 )
 from harness.search.setup import Setup
-from harness.search.study import shown_url
+from harness.search.study import keeps_conditions, shown_url
 from harness.search.training import check_trained
 from harness.store.folder import Manifest, run_id
 from harness.store.results import CaseResult, InvariantResult
@@ -154,7 +154,8 @@ def _findings(
     name, value = ready.name, best.value
     assert value is not None
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    values = [trial.value for trial in complete if trial.value is not None]
+    kept = [trial for trial in complete if keeps_conditions(trial)]
+    values = [trial.value for trial in kept if trial.value is not None]
     most = study.direction == StudyDirection.MAXIMIZE
     extreme = max(values) if most else min(values)
     found = again.sample_metrics.get(ready.metric, {})

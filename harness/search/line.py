@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness.resolve.progress import Counts
+from harness.search.study import keeps_conditions
 
 
 @dataclass
@@ -53,11 +54,16 @@ class SearchLine:
 
     def trials_done(self, study: optuna.Study) -> None:
         """Some trials have ended."""
-        states = [trial.state for trial in study.get_trials(deepcopy=False)]
+        trials = study.get_trials(deepcopy=False)
+        states = [trial.state for trial in trials]
         self._done = sum(state.is_finished() for state in states)
         pruned, failed = states.count(TrialState.PRUNED), states.count(TrialState.FAIL)
         parts = [f"{pruned} pruned"] * bool(pruned) + [f"{failed} failed"] * bool(failed)
-        if TrialState.COMPLETE in states:
+        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        kept = [trial for trial in complete if keeps_conditions(trial)]
+        if len(kept) < len(complete):
+            parts.append(f"{len(complete) - len(kept)} beyond subject_to")
+        if kept:
             best = study.best_trial
             parts.insert(0, f"best {best.value:.4g} (trial {best.number})")
         self._told = ", ".join(parts)

@@ -35,7 +35,7 @@ from harness.search.line import SearchLine
 from harness.search.setup import Setup, read_search, set_up
 from harness.search.space_needs import needs_of_space
 from harness.search.splits import chunks
-from harness.search.study import open_storage, open_study, quiet, shown_url
+from harness.search.study import keeps_conditions, open_storage, open_study, quiet, shown_url
 from harness.search.trials import ERROR, ask, counted, run_batch
 from harness.store.completions import CompletionStore
 from harness.store.folder import store_below
@@ -217,10 +217,17 @@ class _Working:
             raise
 
     def check_any_complete(self) -> None:
-        """Raise `TaskError` where every trial has failed."""
+        """Raise `TaskError` where every trial has failed, or breaks a condition."""
         trials = self.study.get_trials(deepcopy=False)
-        if any(trial.state == TrialState.COMPLETE for trial in trials):
+        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        if any(map(keeps_conditions, complete)):
             return
+        if complete:
+            conditions = " and ".join(self.ready.settings.bounds)
+            raise TaskError(
+                f"none of {len(complete)} complete trials of {self.ready.name} keeps {conditions}; "
+                "loosen search.subject_to, or let the space reach weaker doses"
+            )
         errors = [trial.user_attrs[ERROR] for trial in trials if ERROR in trial.user_attrs]
         raise TaskError(
             f"no trial of {self.ready.name} came to a value: {len(trials)} failed, first: "

@@ -178,19 +178,27 @@ def _metric(
     )
     check_metrics(case)
     metric, names = settings.metric or case.metric, case.metrics
-    if metric not in names:
-        raise FieldError(
-            "search.metric",
-            f"{task.name} has no metric {metric!r};{suggestion(metric, names)} it has "
-            f"{', '.join(names)}",
-        )
+    wanted = {"search.metric": metric}
+    for position, bound in enumerate(settings.bounds.values()):
+        wanted[f"search.subject_to[{position}]"] = bound.metric
+    for place, name in wanted.items():
+        if name not in names:
+            raise FieldError(
+                place,
+                f"{task.name} has no metric {name!r};{suggestion(name, names)} it has "
+                f"{', '.join(names)}",
+            )
     for entry in case.counted:
         if entry.asks is not None and entry.asks.engines:
             raise FieldError(
                 "metrics", f"{entry.name} asks another engine, and a search has one; leave it out"
             )
-    known = case.contents.get(metric)
-    return metric, {} if known is None else {"search.metric content": known}
+    content: dict[str, JsonValue] = {}
+    if metric in case.contents:
+        content["search.metric content"] = case.contents[metric]
+    for text, bound in settings.bounds.items():
+        content[f"search.subject_to {text}"] = case.contents.get(bound.metric, "")
+    return metric, content
 
 
 def _identity(

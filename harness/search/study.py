@@ -144,6 +144,11 @@ def open_study(
     return study
 
 
+def keeps_conditions(trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether a complete trial keeps what the search is subject to."""
+    return all(beyond <= 0 for beyond in trial.constraints.values())
+
+
 def _differences(
     field: str, one: JsonValue, other: JsonValue
 ) -> Iterator[tuple[str, JsonValue, JsonValue]]:

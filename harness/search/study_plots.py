@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.report.figures.figure import GREY, HEIGHT, INK, RULE, canvas, surround, untangle
 from harness.report.figures.palette import COLOURS
 from harness.report.labels import short_names
+from harness.search.study import keeps_conditions
 
 _CELLS = 10
 #: Values of a column that are all written beside it; of more, both ends and the middle.
@@ -66,7 +67,18 @@ def history(study: optuna.Study, metric: str) -> Figure:
                 color=COLOURS[0] if state == TrialState.COMPLETE else GREY,
                 label="complete" if state == TrialState.COMPLETE else "pruned (value so far)",
             )
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    complete = [
+        trial for trial in trials if trial.state == TrialState.COMPLETE and keeps_conditions(trial)
+    ]
+    beyond = [trial for trial in trials if not keeps_conditions(trial)]
+    if beyond:
+        axes.plot(
+            [trial.number for trial in beyond],
+            [_value(trial) for trial in beyond],
+            "x",
+            color=GREY,
+            label="breaks a condition",
+        )
     better = np.maximum if study.direction == optuna.study.StudyDirection.MAXIMIZE else np.minimum
     found = better.accumulate([_value(trial) for trial in complete])
     axes.step(

@@ -23,6 +23,7 @@ from harness.search.space import Space
 from harness.search.study import sampler_for
 from harness.search.training import check_trained
 from harness.spec import Experiment
+from harness.spec.gates import Threshold
 from harness.spec.search import SearchSettings
 from harness.store.results import CaseResult
 from harness.tasks.base import Task
@@ -36,7 +37,8 @@ class _Running:
 
     trial: optuna.Trial
     experiment: Experiment
-    values: list[JsonValue] = field(default_factory=list)
+    values: dict[str, list[JsonValue]] = field(default_factory=dict)
+    """By metric: the one that is searched by, and those of the conditions."""
 
     @property
     def worker(self) -> str | None:
@@ -108,7 +110,7 @@ def run_batch(
         for number, each in list(running.items()):
             result = results[_label(number, step)]
             last = step == len(chunks) - 1
-            if _ends(study, each, known[number], result, ready.metric, step, last=last):
+            if _ends(study, each, known[number], result, ready, step, last=last):
                 del running[number]
         if len(running) < before:
             told()
@@ -136,27 +138,41 @@ def _ends(
     each: _Running,
     known: optuna.trial.FrozenTrial,
     result: CaseResult,
-    metric: str,
+    ready: Setup,
     step: int,
     *,
     last: bool,
 ) -> bool:
-    """Report what came of one more chunk; whether the trial has ended with it."""
+    """Report what came of one more chunk; whether the trial has ended with it.
+
+    While a trial breaks a condition it reports nothing: what is impossible prunes nothing.
+    """
     if known.state != TrialState.RUNNING or known.user_attrs.get(WORKER) != each.worker:
         return True  # another worker took this one for dead, and runs the trial now
     if result.status != "complete":
         _fail(study, each.trial, result.error or result.status)
         return True
-    each.values += result.sample_metrics.get(metric, {}).values()
-    if not each.values:
-        _fail(study, each.trial, f"{metric} failed for every sample so far")
-        return True
-    value = result.kind(metric).of(each.values)
-    if step not in known.intermediate_values:  # a dead worker's report stands
+    bounds = ready.settings.bounds.values()
+    numbers: dict[str, float] = {}
+    for metric in dict.fromkeys([ready.metric, *(bound.metric for bound in bounds)]):
+        values = each.values.setdefault(metric, [])
+        values += result.sample_metrics.get(metric, {}).values()
+        if not values:
+            _fail(study, each.trial, f"{metric} failed for every sample so far")
+            return True
+        numbers[metric] = result.kind(metric).of(values)
+    beyond = {
+        text: excess(bound, numbers[bound.metric]) for text, bound in ready.settings.bounds.items()
+    }
+    kept = all(value <= 0 for value in beyond.values())
+    value = numbers[ready.metric]
+    if kept and step not in known.intermediate_values:  # a dead worker's report stands
         each.trial.report(value, step)
     if last:
+        for text, by in beyond.items():
+            each.trial.set_constraint(text, by)
         study.tell(each.trial, value)
-    elif each.trial.should_prune():
+    elif kept and each.trial.should_prune():
         study.tell(each.trial, state=TrialState.PRUNED)
     else:
         return False
@@ -166,6 +182,12 @@ def _ends(
 def _fail(study: optuna.Study, trial: optuna.Trial, error: str) -> None:
     trial.set_user_attr(ERROR, error)
     study.tell(trial, state=TrialState.FAIL)
+
+
+def excess(bound: Threshold, value: float) -> float:
+    """How far a metric lies beyond its bound; above 0 where it does not keep it."""
+    beyond = value - bound.value
+    return beyond if bound.operator == "<=" else -beyond
 
 
 def _label(number: int, step: int) -> str:

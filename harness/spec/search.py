@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, NonNegativeInt, PositiveInt, model_validator
 
+from harness.spec.gates import Gate, Selection, Threshold
 from harness.spec.settings import Settings
 
 
@@ -89,6 +90,9 @@ class SearchSettings(Settings):
     metric: str | None = None
     """The metric that trials are compared by, which also leads the report of the test samples. The
     spec's `metric`, or the task's own, when left out."""
+    subject_to: list[Gate] = []
+    """What the best configuration must keep on the validation samples: metrics on one side of a
+    number, such as fluency <= 1.5. No conditions by default."""
     direction: Literal["maximize", "minimize"] = "maximize"
     """Whether more (maximize, the default) or less (minimize) of the metric is better."""
     trials: PositiveInt = 50
@@ -114,3 +118,23 @@ class SearchSettings(Settings):
     storage: str | None = None
     """An Optuna storage URL (postgresql+psycopg://...) for several workers or machines. A SQLite
     file below .titrate/search when left out."""
+
+    @property
+    def bounds(self) -> dict[str, Threshold]:
+        """The conditions by their texts."""
+        return {
+            gate.text: gate.claim for gate in self.subject_to if isinstance(gate.claim, Threshold)
+        }
+
+    @model_validator(mode="after")
+    def _conditions_are_bounds(self) -> Self:
+        for gate in self.subject_to:
+            match gate.claim:
+                case Threshold(bound="value", operator="<=" | ">=", where=Selection((), False)):
+                    pass
+                case _:
+                    raise ValueError(
+                        f"subject_to: {gate.text!r} is no bound of a trial; write METRIC <= NUMBER "
+                        "or METRIC >= NUMBER"
+                    )
+        return self

@@ -364,3 +364,43 @@ def test_what_the_spec_gives_cause_for_is_said_once_before_the_trials(tmp_path):
     assert line.said.index(warning) < line.said.index("1/1 trials")
     assert warning not in summary(found)
     assert warning in document(tmp_path, "results.json")["warnings"][0]
+
+
+def test_the_best_keeps_what_the_search_is_subject_to(tmp_path):
+    """Trials beyond the bound may have more of the metric; the best is never one of them."""
+    bound = "cut <= 0.5"  # strong doses talk until the limit
+    space = {"intervention.alpha": [0.0, 40.0, 80.0], "intervention.layer": [0, 1]}
+    found, line = run(
+        tmp_path, subject_to=[bound], space=space, metric="cut", pruner="none", pruner_options={}
+    )
+    broken = [row for row in rows(tmp_path) if float(row[f"beyond.{bound}"]) > 0]
+    assert 0 < len(broken) < len(rows(tmp_path))
+    assert found.best.value <= 0.5 < max(float(row["value"]) for row in broken)
+    assert f"{len(broken)} beyond subject_to" in line.said
+    assert found.problems == []
+
+
+def test_a_condition_that_no_trial_keeps_is_told(tmp_path):
+    with pytest.raises(TaskError, match=r"none of 2 complete trials of small keeps parsed >= 1\.5"):
+        run(
+            tmp_path,
+            subject_to=["parsed >= 1.5"],
+            trials=2,
+            batch=2,
+            pruner="none",
+            pruner_options={},
+        )
+
+
+@pytest.mark.parametrize(
+    ("bound", "complaint"),
+    [
+        ("parsed == 1", "is no bound of a trial; write METRIC <= NUMBER"),
+        ("parsed >= 1 where baseline", "is no bound of a trial"),
+        ("monotone within CI", "is no bound of a trial"),
+        ("parsd >= 1", r"subject_to\[0\]: micro_gsm8k has no metric 'parsd'; did you mean parsed"),
+    ],
+)
+def test_a_condition_that_is_none_is_refused_before_anything_is_loaded(tmp_path, bound, complaint):
+    with pytest.raises(SpecError, match=complaint):
+        run(tmp_path, subject_to=[bound])

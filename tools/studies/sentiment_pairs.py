@@ -6,8 +6,7 @@
      "positive": " was wonderful and I loved every minute of it.",
      "negative": " was terrible and I hated every minute of it."}
 
-The two sides of a pair differ in nothing but what they feel, and end alike in both frames of a
-kind.
+The two sides of a pair differ in nothing but what they feel.
 Two frames are bare text and two are turns of a chat in ChatML, which is SmolLM2's.
 """
 

@@ -22,7 +22,9 @@ def run(engine, count, tokens=4):
 
 
 @pytest.mark.parametrize(
-    "fault", [status(429), status(500), status(503), status(408), faulty.torn], ids=str
+    "fault",
+    [status(429), status(500), status(503), status(408), faulty.torn],
+    ids=["429", "500", "503", "408", "torn"],
 )
 def test_what_passes_is_asked_again_and_nothing_is_lost(server, engine, fault):
     served = engine()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.engines import runs
+from harness.models import zoo
 from harness.resolve.progress import Silent
 from harness.runs.checks import planned
 from harness.runs.session import opened_session
@@ -18,7 +19,7 @@ _SPECS = Path(__file__).parents[3] / "specs"
 def _is_for_both(path: Path) -> bool:
     experiment = load(path)[0]
     kind = experiment.intervention and experiment.intervention.kind
-    return experiment.model.startswith("zoo/") and (kind is None or runs("vllm", kind))
+    return zoo.ships(experiment.model) and (kind is None or runs("vllm", kind))
 
 
 ZOO = [path.relative_to(_SPECS) for path in sorted(_SPECS.glob("*/*.yaml")) if _is_for_both(path)]
