@@ -68,7 +68,7 @@ def test_no_dose_is_read_where_a_higher_one_does_less(doses_of, rule, curves):
     axis = f"sampling.{rule}"
     steps = {"top_k": [1, 2, 3, 4], "greedy_threshold": [0.1, 0.2, 0.3, 0.4]}[rule]
     cases = cases_of(intervention=None, axes={axis: steps}, dose=axis, sampling={"temperature": 1})
-    results = [result_of(case, first(90 if case.is_baseline else 10, 100)) for case in cases]
+    results = [result_of(case, first(90 if case.dose is None else 10, 100)) for case in cases]
     assert len(doses_of([*results])) == curves
 
 
