@@ -114,6 +114,11 @@ def test_a_pattern_that_never_ends_is_unknown(rubric):
             "{{ completion",
             "rubric.md:8: expected token 'end of print statement'",
         ),
+        (
+            "{{ completion }}",
+            "{{ " + "(" * 3000 + "1",
+            "rubric.md: its template is nested too deep",
+        ),
         ("[helpful, useful]", "[helpful", "rubric.md: its heading: is not YAML"),
         ("wordings", "words", "rubric.md words: unknown key; did you mean wordings? accepted: "),
     ],
@@ -133,6 +138,8 @@ def test_what_is_no_rubric_is_told_in_a_line(rubric, old, new, told):
         ("{{ anwser }}", "'anwser' is undefined, for sample s"),
         ("{{ ''.__class__.__mro__ }}", "is unsafe, for sample s"),
         ("{{ 1 / 0 }}", "division by zero, for sample s"),
+        ("{{ 'a' * 100_000_000_000 }}", "MemoryError, for sample s"),
+        ("{{ record.items }}", 'items is a function; a field is record["items"], for sample s'),
     ],
 )
 def test_what_a_template_lacks_or_may_not_do_fails_with_its_sample(rubric, text, told):
