@@ -1,4 +1,4 @@
-"""What a started engine can do to its model: hidden states steered or read, routing, and logits.
+"""What a started engine can do to its model: to hidden states, to routing and to logits.
 
 A compiled or captured forward pass cannot be changed any more, so what requests will need is said
 when the engine starts; an eager one takes more at any time. Everything here is plain data, because
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
 from harness.interventions.base import Intervention
+from harness.interventions.hidden_states import HiddenStates
 from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.policy import Policy
 from harness.interventions.residual import Residual, Term
@@ -38,13 +39,15 @@ class Steered:
 
 @dataclass(frozen=True)
 class Declared:
-    """Masks of routers, steered places, places whose hidden states are read, changed logits."""
+    """Masks of routers, steered places, places that are read or changed, changed logits."""
 
     masks: bool = False
     router_logits: bool = False
     steered: Mapping[Place, Steered] = ()  # type: ignore[assignment]
     read: frozenset[Place] = frozenset()
     logits: bool = False
+    changed: frozenset[Place] = frozenset()
+    """Where functions of hidden states put others in their place."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steered", dict(self.steered))
@@ -60,6 +63,8 @@ class Declared:
                 declared |= cls(masks=True)
             elif isinstance(intervention, Residual):
                 declared |= cls(steered=_steered(intervention.additions()))
+            elif isinstance(intervention, HiddenStates):
+                declared |= cls(changed=intervention.places())
             elif isinstance(intervention, NextTokenLogits):
                 declared |= cls(logits=True)
             elif isinstance(intervention, Policy):
@@ -79,6 +84,7 @@ class Declared:
             steered,
             self.read | other.read,
             self.logits or other.logits,
+            self.changed | other.changed,
         )
 
     def lacks(self, other: Declared) -> str | None:
@@ -95,8 +101,14 @@ class Declared:
                 return f"{needed.terms} steering term(s) at layer {layer}, {site}"
             if needed.conditional and not have.conditional:
                 return f"conditional steering at layer {layer}, {site}"
-        missing = min(other.read - self.read, default=None)
-        return None if missing is None else f"reading layer {missing[0]}, {missing[1]}"
+        for doing, needs, has in (
+            ("reading", other.read, self.read),
+            ("a function of hidden states at", other.changed, self.changed),
+        ):
+            missing = min(needs - has, default=None)
+            if missing is not None:
+                return f"{doing} layer {missing[0]}, {missing[1]}"
+        return None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, equal for equal declarations."""
@@ -109,6 +121,7 @@ class Declared:
             ],
             "read": [list(place) for place in sorted(self.read)],
             "logits": self.logits,
+            "changed": [list(place) for place in sorted(self.changed)],
         }
 
     @classmethod
@@ -123,6 +136,7 @@ class Declared:
             },
             frozenset((layer, site) for layer, site in document["read"]),
             bool(document["logits"]),
+            frozenset((layer, site) for layer, site in document["changed"]),
         )
 
 

@@ -4,8 +4,8 @@ Where `residual` adds vectors, a kind of this mechanism puts other states in the
 ones, or ones without their share along a direction.
 
 Shapes: N tokens, H the width of the hidden states. A kind derives its description from
-`HiddenStates`: `rows` says what a dose is, as tensors for each place, and `changed` is the function
-that engines call there, on tokens at `positions` alone.
+`HiddenStates`: `places` says where something is done, `rows` what a dose is, as tensors for each
+place, and `changed` is the function that engines call there, on tokens at `positions` alone.
 """
 
 from __future__ import annotations
@@ -36,8 +36,12 @@ class HiddenStates(Intervention):
     """Which tokens are changed, as `interventions/residual.py` defines it."""
 
     @abstractmethod
+    def places(self) -> frozenset[tuple[int, Site]]:
+        """Each (layer, site) at which something is done, known without the model."""
+
+    @abstractmethod
     def rows(self, width: int) -> PlaceRows:
-        """The dose at every place, to whose tensors engines add the axis of tokens.
+        """The dose at every one of `places`, to whose tensors engines add the axis of tokens.
 
         Rows that are all 0 do nothing. Every description of a class has the same names, shapes
         and types. Raises FieldError for what a model of this width does not have.
@@ -51,17 +55,33 @@ class HiddenStates(Intervention):
         A token depends on its own state and rows alone.
         """
 
+    def first_layer(self) -> int | None:
+        """That of its first place."""
+        return min((layer for layer, _ in self.places()), default=None)
+
     def prefix_key(self, length: int, prompt: int) -> str:
         """Nothing is done before the first position that is changed; after it, P matters too."""
         first, _ = spanned(self.positions, prompt)
         return f"{self.fingerprint()}:{prompt}" if first < length and not self.is_neutral else ""
 
 
-def check_places(rows: PlaceRows, *, layers: int) -> None:
-    """Raise FieldError for the first layer that a model does not have."""
+def checked_rows(intervention: HiddenStates, *, layers: int, width: int) -> PlaceRows:
+    """Its rows in a model with so many layers of that width.
+
+    Raises FieldError for the first layer that the model does not have, and where the rows are not
+    those of the intervention's places.
+    """
+    rows = intervention.rows(width)
+    if rows.keys() != intervention.places():
+        raise FieldError(
+            "intervention.kind",
+            f"{intervention.kind} has rows for {sorted(rows)}, and its places are "
+            f"{sorted(intervention.places())}; let both be the same",
+        )
     for layer, _ in sorted(rows):
         if not 0 <= layer < layers:
             raise FieldError(
                 "intervention.layer",
                 f"there is no layer {layer}; the model has layers 0-{layers - 1}",
             )
+    return rows

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.engines.declared import Declared, Steered
 from tests.engines.vllm.requests_of import masks, steerings
 from tests.kinds.ban import Ban
+from tests.kinds.clamp import Clamp
 
 places = st.tuples(st.integers(0, 2), st.sampled_from(["block", "attention", "mlp"]))
 declarations = st.builds(
@@ -21,6 +22,7 @@ declarations = st.builds(
     ),
     read=st.frozensets(places),
     logits=st.booleans(),
+    changed=st.frozensets(places),
 )
 
 
@@ -38,6 +40,8 @@ def test_what_interventions_need():
     assert not needed.router_logits
     assert not needed.logits
     assert Declared.of([Ban(strength=1.0)]) == Declared(logits=True)
+    clamped = Declared.of([Clamp(layers=(0, 2), limit=1.0)])
+    assert clamped == Declared(changed=frozenset({(0, "mlp"), (2, "mlp")}))
     assert needed.steered == {
         (0, "block"): Steered(1),
         (0, "mlp"): Steered(1),
@@ -57,3 +61,5 @@ def test_what_is_missing_is_said():
     conditional = Declared(steered={(1, "block"): Steered(1, conditional=True)})
     assert have.lacks(conditional) == "conditional steering at layer 1, block"
     assert have.lacks(Declared(read=frozenset({(0, "mlp")}))) == "reading layer 0, mlp"
+    changed = Declared(changed=frozenset({(1, "mlp")}))
+    assert have.lacks(changed) == "a function of hidden states at layer 1, mlp"

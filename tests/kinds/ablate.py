@@ -39,6 +39,9 @@ class Ablate(HiddenStates):
     def neutral(self) -> Self:
         return self.model_copy(update={"share": 0.0})
 
+    def places(self):
+        return frozenset({(self.layer, "block")})
+
     def rows(self, width):
         direction = self.direction.tensor() if self.share else torch.zeros(width)
         return {(self.layer, "block"): {"direction": direction, "share": torch.tensor(self.share)}}

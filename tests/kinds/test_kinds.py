@@ -13,6 +13,7 @@ import pytest
 
 import harness
 from harness import registry
+from harness.engines.vllm import fitting
 from harness.errors import FieldError, SpecError
 from harness.interventions.kind import kind_of
 from harness.invariants import check_all, checks
@@ -104,6 +105,14 @@ def test_an_engine_without_the_mechanism_refuses_by_name(kinds, written, monkeyp
     experiment, _ = load(spec(written, "ban"), {"engine.name": "vllm"})
     with pytest.raises(FieldError, match="vllm does not run interventions of kind ban; use transf"):
         check_intervention(experiment)
+
+
+def test_functions_of_hidden_states_are_refused_for_compiled_passes(kinds, written):
+    eager = {"engine.name": "vllm", "engine.enforce_eager": True}
+    fitting.check_experiment(load(spec(written, "ablate"), eager)[0])
+    experiment, _ = load(spec(written, "ablate"), eager | {"engine.enforce_eager": False})
+    with pytest.raises(FieldError, match=r"engine.enforce_eager: a compiled pass cannot hold"):
+        fitting.check_experiment(experiment)
 
 
 def test_a_policy_reads_no_given_texts(kinds, written):

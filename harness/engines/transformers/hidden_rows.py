@@ -15,7 +15,7 @@ import torch
 from harness.engines.declared import Place
 from harness.engines.transformers.slot_tables import SlotTables, slot_rows
 from harness.errors import FieldError, ModelError
-from harness.interventions.hidden_states import HiddenStates, check_places
+from harness.interventions.hidden_states import HiddenStates, checked_rows
 from harness.interventions.residual import spanned
 from harness.models.sites import hidden_shape, site_module
 
@@ -44,9 +44,7 @@ class HiddenRows:
 
     def check(self, intervention: HiddenStates) -> None:
         """Raise a `FieldError` for a layer, a site or a width that the model does not have."""
-        rows = intervention.rows(self._width)
-        check_places(rows, layers=self._layers)
-        for place in rows:
+        for place in checked_rows(intervention, layers=self._layers, width=self._width):
             if place in self._places:
                 continue
             try:

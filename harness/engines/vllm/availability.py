@@ -30,6 +30,11 @@ def built_for_cpu() -> bool:
     return "cpu" in build or sys.platform == "darwin"
 
 
+def is_eager(settings: EngineSettings) -> bool:
+    """Whether the forward pass is neither compiled nor captured, so that it can still change."""
+    return built_for_cpu() if settings.enforce_eager is None else settings.enforce_eager
+
+
 def cores() -> list[int]:
     """The cores that this process may use; all of them where binding is impossible (macOS)."""
     if not hasattr(os, "sched_getaffinity"):

@@ -18,10 +18,12 @@ from harness.engines.declared import Declared
 from harness.errors import ModelError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
+from harness.interventions.hidden_states import HiddenStates, PlaceRows
 from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.residual import Residual, Term
 from harness.interventions.router_logits import ExpertMask, Point, RouterLogits, TokenRows
 from harness.models.routers import RouterShape
+from harness.spec.steering_terms import Positions, Site
 
 _ALPHA = 100.0
 _LENGTH = 8
@@ -57,6 +59,9 @@ def _doses(declared: Declared, width: int, routers: RouterShape | None) -> dict[
     for layer, site in declared.steered:
         term = Term(layer=layer, site=site, vector=vector, alpha=_ALPHA, positions="all")
         doses[f"steering at layer {layer}, {site},"] = _Addition(term=term)
+    for layer, site in declared.changed:
+        name = f"a function of hidden states at layer {layer}, {site},"
+        doses[name] = _Inversion(layer=layer, site=site)
     if declared.masks and routers is not None:
         half = range(0, routers.experts, 2)
         points = tuple((layer, expert) for layer in routers.layers for expert in half)
@@ -77,6 +82,29 @@ class _Addition(Residual):
 
     def additions(self) -> tuple[Term, ...]:
         return () if self.term is None else (self.term,)
+
+
+class _Inversion(HiddenStates):
+    """Hidden states point the other way."""
+
+    kind: str = "canary"
+    positions: Positions = "all"
+    layer: int
+    site: Site
+    acts: bool = True
+
+    def neutral(self) -> Self:
+        return self.model_copy(update={"acts": False})
+
+    def places(self) -> frozenset[tuple[int, Site]]:
+        return frozenset({(self.layer, self.site)})
+
+    def rows(self, width: int) -> PlaceRows:  # noqa: ARG002 - of any width
+        return {(self.layer, self.site): {"acts": torch.tensor(float(self.acts))}}
+
+    @staticmethod
+    def changed(hidden: Tensor, rows: Mapping[str, Tensor]) -> Tensor:
+        return hidden * (1 - 2 * rows["acts"])[:, None]
 
 
 class _Reversal(NextTokenLogits):

@@ -1,8 +1,8 @@
 """From interventions to rows of the workers' tables: what a request carries, and what is uploaded.
 
-A condition (a mask, a vector, a gate, a change of logits) is uploaded once and shared by every
-request with the same content. A request itself carries numbers only: rows, doses, and when they
-act.
+A condition (a mask, a vector, a gate, a change of states or logits) is uploaded once and shared by
+every request with the same content. A request itself carries numbers only: rows, doses, and when
+they act.
 """
 
 from __future__ import annotations
@@ -17,8 +17,17 @@ from harness.engines.declared import Declared, Place
 from harness.engines.vllm.row_pool import RowPool
 from harness.errors import RequestError
 from harness.interventions.base import Intervention
+from harness.interventions.hidden_states import HiddenStates
 from harness.interventions.next_token_logits import NextTokenLogits
-from harness.interventions.residual import Condition, Doses, Residual, Term, doses_at, timing
+from harness.interventions.residual import (
+    Condition,
+    Doses,
+    Residual,
+    Term,
+    doses_at,
+    spanned,
+    timing,
+)
 from harness.interventions.router_logits import RouterLogits
 
 Column = tuple[int, str, int]
@@ -55,6 +64,7 @@ class Conditions:
         self.declared = Declared()
         self.columns: list[Column] = []
         self._masks = RowPool(rows)
+        self._states = RowPool(rows)
         self._logits = RowPool(rows)
         self._vectors: dict[Place, RowPool] = {}
         self._gates: dict[Place, RowPool] = {}
@@ -94,6 +104,8 @@ class Conditions:
                 fits = self._lease_mask(lease, intervention)
             elif isinstance(intervention, Residual):
                 fits = self._lease_terms(lease, intervention.additions(), prompt)
+            elif isinstance(intervention, HiddenStates):
+                fits = self._lease_states(lease, intervention, prompt)
             elif isinstance(intervention, NextTokenLogits):
                 fits = self._lease_logits(lease, intervention, prompt)
         finally:
@@ -108,7 +120,8 @@ class Conditions:
 
     @property
     def _pools(self) -> list[RowPool]:
-        return [self._masks, self._logits, *self._vectors.values(), *self._gates.values()]
+        shared = self._masks, self._states, self._logits
+        return [*shared, *self._vectors.values(), *self._gates.values()]
 
     def _lease_mask(self, lease: Lease, intervention: RouterLogits) -> bool:
         taken = self._take(lease, self._masks, intervention.fingerprint())
@@ -123,17 +136,31 @@ class Conditions:
         lease.payload |= {"mask": row, "counted": True}
         return True
 
+    def _lease_states(self, lease: Lease, intervention: HiddenStates, prompt: int) -> bool:
+        row = self._take_function(lease, self._states, "states", intervention)
+        if row is not None:
+            lease.payload |= {"states": [row, *spanned(intervention.positions, prompt)]}
+        return row is not None
+
     def _lease_logits(self, lease: Lease, intervention: NextTokenLogits, prompt: int) -> bool:
-        taken = self._take(lease, self._logits, intervention.fingerprint())
+        row = self._take_function(lease, self._logits, "logits", intervention)
+        if row is not None:
+            lease.payload |= {"logits": row, "prompt": prompt}
+        return row is not None
+
+    def _take_function(
+        self, lease: Lease, pool: RowPool, what: str, intervention: Intervention
+    ) -> int | None:
+        """A row of what acts by a kind's own function, which workers find by the class's name."""
+        taken = self._take(lease, pool, intervention.fingerprint())
         if taken is None:
-            return False
+            return None
         row, fresh = taken
         if fresh:
             kind = type(intervention)
             reference = f"{kind.__module__}:{kind.__qualname__}"
-            lease.writes.append(["logits", row, reference, intervention.model_dump(mode="json")])
-        lease.payload |= {"logits": row, "prompt": prompt}
-        return True
+            lease.writes.append([what, row, reference, intervention.model_dump(mode="json")])
+        return row
 
     def _lease_terms(self, lease: Lease, additions: Sequence[Term], prompt: int) -> bool:
         terms = lease.payload["terms"] = []

@@ -32,16 +32,17 @@ from harness.engines.decoding.rounds import in_rounds, parted, rows_of
 from harness.engines.scoring import check_scoring
 from harness.engines.vllm import deaths, reading, scoring
 from harness.engines.vllm.abilities import Abilities
-from harness.engines.vllm.availability import check_served
+from harness.engines.vllm.availability import check_served, is_eager
 from harness.engines.vllm.conditions import Conditions, Lease
 from harness.engines.vllm.facts import ModelFacts
+from harness.engines.vllm.fitting import check_passes
 from harness.engines.vllm.ignored import check_ignored
 from harness.engines.vllm.layout import check_layout
 from harness.engines.vllm.requests import Refusals, parameters, prompt_of, refused, rejections
 from harness.engines.vllm.running import Running
 from harness.engines.vllm.scoring import Branch, ScoringRun
 from harness.engines.vllm.self_test import check_untouched
-from harness.engines.vllm.start import described, dtype_of, is_eager, prepare, sequences, start
+from harness.engines.vllm.start import described, dtype_of, prepare, sequences, start
 from harness.engines.vllm.workers import Workers
 from harness.errors import FieldError, ModelError, RequestError
 from harness.models.loading import load_config
@@ -67,7 +68,9 @@ class VllmEngine:
     ) -> None:
         prepare(settings)
         config = load_config(model)
+        first = declared or Declared()
         check_layout(config, settings)
+        check_passes(settings, functions=bool(first.changed))
         # Before its files are fetched and read.
         check_served(model, config)
         check_ignored(model, config, settings.columns)
@@ -83,7 +86,6 @@ class VllmEngine:
         # A few requests more than run, so that a finished one's place is taken at once.
         self._window = slots + max(4, slots // 4)
         self._conditions = Conditions(rows=self._window + 1)
-        first = declared or Declared()
         self._conditions.declare(first)
         self._engine = start(self._facts, settings, self._conditions)
         # Tokens of the longest sequence that the cache holds.
@@ -98,9 +100,7 @@ class VllmEngine:
             self._answered,
             eager=is_eager(settings),
         )
-        self._determinism = described(self._engine, settings)
-        if self._facts.quantisation:
-            self._determinism["quantisation"] = f"{self._facts.quantisation}, dequantised"
+        self._determinism = described(self._engine, settings, self._facts)
         try:
             dtype = self._determinism["dtype"]
             check_untouched(self._facts, self._scores, self.fingerprint, dtype, self._columns - 1)

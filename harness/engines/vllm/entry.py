@@ -23,7 +23,9 @@ ENGINE = EngineKind(
             "speculation",
         }
     ),
-    mechanisms=frozenset({"router_logits", "residual", "next_token_logits", "policy"}),
+    mechanisms=frozenset(
+        {"router_logits", "residual", "hidden_states", "next_token_logits", "policy"}
+    ),
     captures=frozenset({"router_logits", "hidden"}),
     open="harness.engines.vllm.engine:VllmEngine",
     check="harness.engines.vllm.availability:check_machine",

@@ -6,14 +6,16 @@ from typing import Any
 
 from harness.engines.contract import SamplingRules
 from harness.engines.vllm import drawing
+from harness.engines.vllm.availability import is_eager
 from harness.engines.vllm.layout import check_layout
 from harness.errors import FieldError
+from harness.interventions.kind import kind_of
 from harness.models.loading import load_config
-from harness.spec.experiment import Experiment
+from harness.spec.experiment import EngineSettings, Experiment
 
 
 def check_experiment(experiment: Experiment) -> None:
-    """Raise `FieldError` for a layout that the model cannot take, and for draws it would alter."""
+    """Raise `FieldError` for a layout that the model cannot take, and for what vLLM would alter."""
     engine = experiment.engine
     if experiment.reference not in (None, experiment.model):
         raise FieldError(
@@ -22,10 +24,23 @@ def check_experiment(experiment: Experiment) -> None:
             "leave it out, or use engine.name: transformers",
         )
     check_layout(load_config(experiment.model), engine)
+    asked = experiment.intervention
+    functions = asked is not None and kind_of(asked.kind).mechanism == "hidden_states"
+    check_passes(engine, functions=functions)
     refused = drawing.refused(SamplingRules(**experiment.sampling.rules), engine.speculation)
     if refused is not None:
         rule, problem = refused
         raise FieldError(f"sampling.{rule}", problem)
+
+
+def check_passes(settings: EngineSettings, *, functions: bool) -> None:
+    """Raise `FieldError` where functions of hidden states are asked of compiled passes."""
+    if functions and not is_eager(settings):
+        raise FieldError(
+            "engine.enforce_eager",
+            "a compiled pass cannot hold a kind's function of hidden states; set it to true, or "
+            "use engine.name: transformers",
+        )
 
 
 def unfit(config: Any) -> str:

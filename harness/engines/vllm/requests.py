@@ -13,6 +13,7 @@ from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.worker.scheduled import KEY
 from harness.errors import ModelError, RequestError
 from harness.interventions.base import Intervention
+from harness.interventions.hidden_states import HiddenStates, checked_rows
 from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.residual import Residual, check_terms
 from harness.interventions.router_logits import RouterLogits, check_points
@@ -90,6 +91,9 @@ class Refusals:
         elif isinstance(intervention, Residual):
             layers, width = hidden_shape(config)
             check_terms(intervention.additions(), layers=layers, width=width)
+        elif isinstance(intervention, HiddenStates):
+            layers, width = hidden_shape(config)
+            checked_rows(intervention, layers=layers, width=width)
         elif isinstance(intervention, NextTokenLogits):
             if self._speculation is not None:
                 raise RequestError(

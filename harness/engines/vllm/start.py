@@ -19,7 +19,13 @@ import torch._dynamo
 from pydantic import ValidationError
 
 from harness.engines.vllm import deaths
-from harness.engines.vllm.availability import built_for_cpu, check_machine, cores, installed_version
+from harness.engines.vllm.availability import (
+    built_for_cpu,
+    check_machine,
+    cores,
+    installed_version,
+    is_eager,
+)
 from harness.engines.vllm.child_output import ChildOutput, root_cause
 from harness.engines.vllm.conditions import Conditions
 from harness.engines.vllm.facts import ModelFacts
@@ -53,11 +59,6 @@ def device_name() -> str:
     return "cpu" if built_for_cpu() else str(current_platform.get_device_name())
 
 
-def is_eager(settings: EngineSettings) -> bool:
-    """Whether the forward pass is neither compiled nor captured, so that it can still change."""
-    return built_for_cpu() if settings.enforce_eager is None else settings.enforce_eager
-
-
 def sequences(settings: EngineSettings) -> int:
     """Sequences that run at once."""
     return settings.slots or SEQUENCES["cpu" if built_for_cpu() else "gpu"]
@@ -78,7 +79,7 @@ def start(facts: ModelFacts, settings: EngineSettings, conditions: Conditions) -
         return _started(facts, settings, conditions)
 
 
-def described(engine: Any, settings: EngineSettings) -> dict[str, str]:
+def described(engine: Any, settings: EngineSettings, facts: ModelFacts) -> dict[str, str]:
     """What may change a running engine's numbers, by name, for the report."""
     config = engine.vllm_config
     parallel = config.parallel_config
@@ -96,6 +97,7 @@ def described(engine: Any, settings: EngineSettings) -> dict[str, str]:
         "torch": torch.__version__,
         "transformers": version("transformers"),
         "vllm": str(installed_version()),
+        **({"quantisation": f"{facts.quantisation}, dequantised"} if facts.quantisation else {}),
     }
 
 

@@ -29,7 +29,7 @@ class Workers:
         if problems:
             raise ModelError(problems[0])
         layers = {layer for answer in found for layer in answer["layers"]}
-        for layer, site in sorted({*declared.steered, *declared.read}):
+        for layer, site in sorted({*declared.steered, *declared.read, *declared.changed}):
             if layer not in layers:
                 raise ModelError(
                     f"layer {layer}, {site}: vLLM's model has the layers "

@@ -47,6 +47,7 @@ _SCRIPTS = (
     "cases.js",
     "heatmap.js",
     "departure.js",
+    "confidence.js",
     "comparison.js",
     "samples.js",
     "identities.js",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
 import torch
 
@@ -12,32 +10,14 @@ from harness.engines import check_kind
 from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import FieldError
-from harness.interventions.hidden_states import HiddenStates
 from harness.interventions.residual import spanned
 from harness.models.loading import load
 from harness.models.sites import site_module
 from tests.kinds.ablate import ablate
+from tests.kinds.clamp import Clamp
 
 PROMPTS = [(1, 5, 9, 4), (1, 7, 3), (1, 2, 3, 4, 8, 6)]
 NEW = 6
-
-
-class Clamp(HiddenStates):
-    """Every number of an MLP's output is kept within a limit; 0 is no limit."""
-
-    kind: Literal["clamp"] = "clamp"
-    layers: tuple[int, ...] = (0,)
-    limit: float = 0.0
-
-    def neutral(self):
-        return self.model_copy(update={"limit": 0.0})
-
-    def rows(self, width):
-        return {(layer, "mlp"): {"limit": torch.tensor([self.limit])} for layer in self.layers}
-
-    @staticmethod
-    def changed(hidden, rows):
-        return torch.maximum(torch.minimum(hidden, rows["limit"]), -rows["limit"])
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +89,12 @@ def test_a_dose_of_nothing_is_the_model(loaded):
     assert made.log_probabilities == untouched.log_probabilities
 
 
+def test_rows_that_are_not_those_of_the_places_are_refused(loaded, monkeypatch):
+    monkeypatch.setattr(Clamp, "places", lambda self: frozenset({(1, "mlp")}))
+    ((_, refused),) = TransformersEngine(loaded).generate([Request((1, 2), 2, Clamp(limit=1.0))])
+    assert "clamp has rows for [(0, 'mlp')], and its places are [(1, 'mlp')]" in refused.error
+
+
 def test_what_a_model_or_an_engine_lacks_is_refused_by_name(loaded):
     ((_, refused),) = TransformersEngine(loaded).generate(
         [Request((1, 2), 2, ablate(loaded.model.config, 1.0, layer=99))]
@@ -117,7 +103,7 @@ def test_what_a_model_or_an_engine_lacks_is_refused_by_name(loaded):
     assert "there is no layer 99; the model has layers 0-" in refused.error
     registry.interventions.register("ablate", "tests.kinds.ablate:KIND")
     try:
-        with pytest.raises(FieldError, match="vllm does not run interventions of kind ablate; use"):
-            check_kind("vllm", "ablate")
+        with pytest.raises(FieldError, match="served does not run interventions of kind ablate"):
+            check_kind("served", "ablate")
     finally:
         registry.interventions.unregister("ablate")

@@ -40,11 +40,12 @@ def main(model: str, settings: str) -> None:
     )
     expected = open_engine(model, EngineSettings(dtype="float32"))
     one, other = prompts(expected.tokenizer)
-    every = interventions(config, logits="speculation" not in given)
+    draws, eager = "speculation" not in given, given.get("enforce_eager") is not False
+    every = interventions(config, logits=draws, eager=eager)
     readings = [Reading(one + other, capture, each, len(one)) for each in every]
     needs = Declared.of(every) | needed(readings)
     engine = VllmEngine(model, EngineSettings.model_validate(given), needs)
-    queue = requests(engine.tokenizer, config, draws="speculation" not in given)
+    queue = requests(engine.tokenizer, config, draws=draws, eager=eager)
     theirs = dict(expected.generate(queue))
     with _counting_drafts() as drafts:
         ours = dict(engine.generate(queue))

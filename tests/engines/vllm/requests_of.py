@@ -10,7 +10,9 @@ from harness.interventions.base import Intervention
 from harness.interventions.residual import Condition, Term
 from harness.interventions.router_mask.description import RouterMask
 from harness.interventions.steering.description import Steering
+from tests.kinds.ablate import ablate
 from tests.kinds.ban import Ban
+from tests.kinds.clamp import Clamp
 
 GREEDY = SamplingRules()
 DRAWS = (
@@ -62,22 +64,41 @@ def masks() -> list[Intervention]:
     ]
 
 
-def interventions(config: object, *, logits: bool = True) -> list[Intervention | None]:
+def functions(config: object) -> list[Intervention]:
+    """Two kinds' functions of hidden states, under every rule of positions."""
+    return [
+        ablate(config, 1.0),
+        ablate(config, 8.0, layer=0, positions="prompt"),
+        Clamp(layers=(0, 1), limit=0.02, positions="all"),
+        Clamp(layers=(1,), limit=0.05, positions="generated"),
+    ]
+
+
+def interventions(
+    config: object, *, logits: bool = True, eager: bool = True
+) -> list[Intervention | None]:
+    """Of every kind; functions of hidden states only for an eager engine.
+
+    `logits` or without what changes these.
+    """
     width: int = config.hidden_size  # type: ignore[attr-defined]
     own = masks() if hasattr(config, "num_experts") else []
     changes = [Ban(strength=0.5), Ban(first=1, strength=4.0)] if logits else []
-    return [None, Steering(), *steerings(width), *own, *changes]
+    states = functions(config) if eager else []
+    return [None, Steering(), *steerings(width), *own, *changes, *states]
 
 
 def prompts(tokenizer: object) -> list[tuple[int, ...]]:
     return [tuple(tokenizer.encode(text)) for text in _TEXTS]  # type: ignore[attr-defined]
 
 
-def requests(tokenizer: object, config: object, *, draws: bool = True) -> list[Request]:
+def requests(
+    tokenizer: object, config: object, *, draws: bool = True, eager: bool = True
+) -> list[Request]:
     """Every intervention, prompt and rule, in one queue; `draws` or as speculation takes them."""
     return [
         Request(prompt, 12 - 3 * number, each, sampling=rules, sample=str(number))
-        for each in interventions(config, logits=draws)
+        for each in interventions(config, logits=draws, eager=eager)
         for number, prompt in enumerate(prompts(tokenizer))
         for rules in (GREEDY, *(DRAWS if draws else ()))
     ]

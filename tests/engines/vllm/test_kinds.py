@@ -9,6 +9,10 @@ import torch
 
 from harness import registry
 from harness.engines.contract import Capture, Reading, Request, SamplingRules, Scoring
+from harness.engines.declared import Declared
+from harness.engines.vllm.engine import VllmEngine
+from harness.engines.vllm.worker.states import ChangedStates
+from harness.errors import FieldError
 from harness.interventions.array import Array
 from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.router_logits import ExpertMask, RouterLogits, Routing, route
@@ -16,8 +20,10 @@ from harness.invariants import check_all, checks
 from harness.invariants.dac import doses
 from harness.models.sites import hidden_shape
 from harness.spec import EngineSettings
-from tests.engines.vllm.requests_of import masks, prompts, steerings
+from tests.engines.vllm.requests_of import DRAWS, functions, masks, prompts, steerings
+from tests.kinds.ablate import ablate
 from tests.kinds.ban import Ban
+from tests.kinds.clamp import Clamp
 from tests.kinds.doubt import Doubt
 from tests.kinds.flatten import Flatten
 from tests.kinds.nudge import Nudge
@@ -144,18 +150,65 @@ def test_changed_logits_give_what_transformers_gives_in_a_mixture(served):
     assert vllm.reused
 
 
+def test_functions_of_hidden_states_give_what_transformers_gives_in_a_mixture(served):
+    vllm, transformers = served
+    config = transformers.loaded.model.config
+    doses = functions(config)
+    others = [None, masks()[0], steerings(config.hidden_size)[2], Ban(strength=0.5)]
+    queue = [
+        Request(prompt, 6, each, rules, sample="s", continued=continued)
+        for prompt in prompts(vllm.tokenizer)
+        for continued in (0, 2)
+        for each in (*doses, doses[0].neutral(), *others)
+        for rules in (SamplingRules(), *DRAWS)
+    ]
+    theirs = all_of(transformers, queue)
+    greedy = {
+        each.intervention: made.log_probabilities
+        for each, made in zip(queue, theirs, strict=True)
+        if not each.sampling.acting
+    }
+    assert len({greedy[each] for each in (*doses, None)}) == len(doses) + 1
+    for _ in range(2):  # prefixes are resident at the second time
+        for mine, other in zip(all_of(vllm, queue), theirs, strict=True):
+            assert (mine.tokens, mine.counts) == (other.tokens, other.counts)
+            assert mine.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-4)
+    assert vllm.reused
+
+
+def test_a_function_at_a_layer_that_is_not_there_is_refused_alone(served):
+    vllm, transformers = served
+    config = transformers.loaded.model.config
+    queue = [Request((5, 6), 2, ablate(config, 1.0, layer=layer)) for layer in (99, 0)]
+    refused, own = all_of(vllm, queue)
+    assert "there is no layer 99; the model has layers 0-" in refused.error
+    assert own.tokens == all_of(transformers, queue)[1].tokens
+
+
+def test_a_function_that_is_not_called_is_noticed_at_once(served, monkeypatch):
+    monkeypatch.setattr(ChangedStates, "acts", False)
+    ((_, refused),) = served[0].generate([Request((5, 6), 2, Clamp(layers=(3,), limit=0.1))])
+    assert "a function of hidden states at layer 3, mlp, does not reach" in refused.error
+
+
+def test_a_compiled_engine_refuses_functions_before_a_model_is_read(vllm_installed):
+    needs = Declared.of([Clamp(limit=0.1)])
+    with pytest.raises(FieldError, match=r"engine.enforce_eager: a compiled pass cannot hold a"):
+        VllmEngine("zoo/moe", EngineSettings(name="vllm", enforce_eager=False), needs)
+
+
 def test_given_texts_have_the_changed_probabilities(served):
     one, two = prompts(served[0].tokenizer)
-    ban = Ban(strength=1.0)
+    ban, ablated = Ban(strength=1.0), ablate(served[1].loaded.model.config, 4.0)
     readings = [
         Reading(text, Capture(token_log_probabilities=True, top_log_probabilities=2), each, 3)
         for text in (one, two)
-        for each in (None, ban)
+        for each in (None, ban, ablated)
     ]
     scorings = [
         Scoring(context, (one[4:7], two[2:9]), each)
         for context in (one[:4], two)
-        for each in (ban, None, Favour(token=7, amount=3.0))
+        for each in (ban, None, Favour(token=7, amount=3.0), ablated)
     ]
     mine, theirs = (dict(each.forward(readings)) for each in served)
     for place, other in theirs.items():
@@ -176,11 +229,11 @@ def test_given_texts_have_the_changed_probabilities(served):
             assert own == pytest.approx(given, abs=1e-4)
 
 
-@pytest.fixture
-def registered():
-    registry.interventions.register("ban", "tests.kinds.ban:KIND")
-    yield
-    registry.interventions.unregister("ban")
+@pytest.fixture(params=["ban", "ablate"])
+def registered(request):
+    registry.interventions.register(request.param, f"tests.kinds.{request.param}:KIND")
+    yield request.param
+    registry.interventions.unregister(request.param)
 
 
 def test_policies_are_followed_as_on_transformers(served):
@@ -215,11 +268,11 @@ def test_a_policy_that_cannot_be_drawn_under_is_refused_alone(served):
     assert "there is no layer 99" in refused.error
 
 
-def test_identities_of_changed_logits_hold(vllm_installed, registered):
+def test_identities_of_functions_hold(vllm_installed, registered):
     own = [
         check
         for check in checks("zoo/moe", EngineSettings(name="vllm"))
-        if check.family.name == "ban" and check.excuse is None
+        if check.family.name == registered and check.excuse is None
     ]
     assert len(own) >= 5
     assert [found for found in check_all(own) if not found.holds] == []

@@ -46,6 +46,8 @@ class WorkerExtension:
             elif kind == "vectors":
                 layer, site, row, values = arguments
                 interventions.write_vectors((layer, site), row, values)
+            elif kind == "states":
+                interventions.write_states(*arguments)
             elif kind == "logits":
                 interventions.write_logits(*arguments)
             else:

@@ -23,6 +23,8 @@ from harness.engines.vllm.worker.rows import RowMap
 from harness.engines.vllm.worker.scheduled import Scheduled, ScheduledRequests
 from harness.engines.vllm.worker.structure import decoder_layers, router_of, site_module
 from harness.errors import ModelError
+from harness.interventions.hidden_states import HiddenStates
+from harness.registry import load_object
 
 Column = tuple[int, str, int]
 """(layer, site, n): the n-th term at a place."""
@@ -83,6 +85,8 @@ class ModelInterventions:
             place = self._place(where)
             if place is not None and needed.conditional:
                 place.allow_conditions()
+        for where in declared.changed:
+            self._place(where)
         for where in declared.read:
             place = self._place(where)
             if place is not None:
@@ -156,6 +160,13 @@ class ModelInterventions:
             place.directions[row] = self._array(direction)[0]
             place.gates[row] = torch.tensor(gate)
 
+    def write_states(self, row: int, reference: str, description: Mapping[str, Any]) -> None:
+        """Write a row of what changes hidden states: a class, and what describes one of it."""
+        kind: type[HiddenStates] = load_object(reference)
+        rows = kind.model_validate(description).rows(self._width)
+        for where, place in self._places.items():
+            place.changes.write(row, kind, rows.get(where))
+
     def write_logits(self, row: int, reference: str, description: Mapping[str, Any]) -> None:
         """Write a row of what changes next-token logits; see `ChangedLogits.write`."""
         assert self._logits is not None, "it was installed"
@@ -172,6 +183,8 @@ class ModelInterventions:
         for request in self.registry.finished(output):
             self._end(request)
         self.registry.update(output)
+        # Tokens of the step before are none of this one's, whose layout may not be told.
+        self.tables.change(np.zeros(0, np.int64), np.zeros(0, np.int64))
         self.mapped = False
 
     def begin(self, order: Sequence[str], counts: np.ndarray) -> None:

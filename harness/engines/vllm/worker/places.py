@@ -1,4 +1,4 @@
-"""One steered or read place of a vLLM model: vectors by row, and what is done to its output.
+"""One steered, changed or read place of a vLLM model: what is done to its output, row by row.
 
 A decoder layer in vLLM returns (hidden, residual), and the residual stream is their sum: what is
 added to `hidden` is added to the stream, while conditions and readers look at the sum.
@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from harness.engines.vllm.worker.row_tables import Tables
+from harness.engines.vllm.worker.states import ChangedStates
 from harness.interventions.residual import fires, steer
 from harness.spec.steering_terms import Site
 
 
 class SteeredPlace:
-    """Tables of one (layer, site): vectors [C, H], and conditions [C, H] and [C, 3]."""
+    """Tables of one (layer, site): vectors [C, H], conditions [C, H] and [C, 3], and `changes`."""
 
     def __init__(self, tables: Tables, site: Site, width: int) -> None:
         self._tables = tables
@@ -29,6 +30,7 @@ class SteeredPlace:
         self.directions = torch.zeros(0, width, device=tables.device)
         # threshold, bias, whether by cosine; row 0 always fires: -2 is below every cosine.
         self.gates = torch.zeros(0, 3, device=tables.device)
+        self.changes = ChangedStates(tables)
         self._reads = False
         self._seen = torch.zeros(0, width, device=tables.device)
 
@@ -53,14 +55,15 @@ class SteeredPlace:
         return self._seen[rows]
 
     def __call__(self, output: Any) -> Any:
-        """Add the tokens' vectors to a module's output, and keep it where it is read."""
+        """Add the tokens' vectors to a module's output, or change it; keep it where it is read."""
         tables = self._tables
         steers = bool(self.columns)
         reads = self._reads
         if not tables.static:
             steers = not tables.dosed.isdisjoint(self.columns)
             reads = reads and tables.reading
-        if not steers and not reads:
+        changes = not tables.static and self.changes.acts
+        if not (steers or changes or reads):
             return output
         hidden: torch.Tensor = output[0] if isinstance(output, tuple) else output
         residual = None
@@ -68,9 +71,13 @@ class SteeredPlace:
             residual = output[1]
         if steers:
             hidden = self._steered(hidden, residual)
+        if changes:
+            hidden, residual = self.changes(hidden, residual)
         if reads:
             self._keep(hidden if residual is None else hidden + residual)
-        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+        if not isinstance(output, tuple):
+            return hidden
+        return (hidden, *output[1:]) if residual is None else (hidden, residual, *output[2:])
 
     def _steered(self, hidden: torch.Tensor, residual: torch.Tensor | None) -> torch.Tensor:
         tables, n = self._tables, hidden.shape[0]

@@ -35,6 +35,8 @@ class Tables:
         self.dosed: frozenset[int] = frozenset()
         self.masked = False
         self.replaces = False
+        #: Of the pass: tokens whose hidden states a kind's function changes, and the row of each.
+        self.changed_tokens = self.changed_rows = np.zeros(0, np.int64)
         #: Whether any request of the pass wants to have what is read.
         self.reading = False
 
@@ -45,6 +47,10 @@ class Tables:
             wider = self._zeros(columns, self.tokens, dtype=table.dtype)
             wider[: len(table)] = table
             setattr(self, name, wider)
+
+    def change(self, tokens: np.ndarray, rows: np.ndarray) -> None:
+        """The states of these tokens of the coming pass are changed, by these rows."""
+        self.changed_tokens, self.changed_rows = tokens, rows
 
     def hold_masks(self, routers: int, experts: int) -> None:
         """Make room for masks of a model with so many routers of so many experts."""

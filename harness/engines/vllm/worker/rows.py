@@ -25,6 +25,7 @@ class RowMap:
         self._order: tuple[int, list[str]] | None = None
         self._requests: list[Scheduled | None] = []
         self._masks = np.zeros(0, np.int64)
+        self._states = np.zeros((0, 3))
         self._owners = np.zeros(0, np.int64)
         self._terms = np.zeros((0, 8))
         self._lists: list[tuple[list[float] | None, int]] = []
@@ -38,6 +39,7 @@ class RowMap:
         counts = np.asarray(counts, np.int64)
         offsets = np.cumsum(counts) - counts
         self._write_masks(np.repeat(self._masks, counts))
+        self._lay_states(counts, offsets, starts)
         self._write_doses(int(counts.sum()), counts, offsets, starts)
         self._tables.reading = any(each is not None and each.captured for each in self._requests)
 
@@ -50,6 +52,8 @@ class RowMap:
         self._requests = [self._registry.requests.get(id_) for id_ in order]
         masks = [0 if each is None else each.mask for each in self._requests]
         self._masks = np.array(masks, np.int64)
+        states = [(0, 0, 0) if each is None else each.states for each in self._requests]
+        self._states = np.array(states, np.float64).reshape(-1, 3)
         steered = [(i, each) for i, each in enumerate(self._requests) if each and len(each.terms)]
         self._owners = np.array([i for i, each in steered for _ in each.terms], np.int64)
         self._terms = np.concatenate([np.zeros((0, 8)), *(each.terms for _, each in steered)])
@@ -66,6 +70,13 @@ class RowMap:
             return
         _write(tables.mask_rows, rows, max(len(rows), len(before)))
         self._written_masks = rows
+
+    def _lay_states(self, counts: np.ndarray, offsets: np.ndarray, starts: np.ndarray) -> None:
+        """Find the tokens whose hidden states change; few have any, so no table holds the rest."""
+        rows, first, last = np.repeat(self._states, counts, axis=0).T
+        position = np.repeat(starts - offsets, counts) + np.arange(len(rows))
+        tokens = np.flatnonzero((rows > 0) & (position >= first) & (position < last))
+        self._tables.change(tokens, rows[tokens].astype(np.int64))
 
     def _write_doses(
         self, tokens: int, counts: np.ndarray, offsets: np.ndarray, starts: np.ndarray

@@ -18,10 +18,11 @@ KEY = "titrate"
 
 @dataclass
 class Scheduled:
-    """One running request: rows of its mask and its logits, its terms, and where it stands.
+    """One running request: rows of its mask, states and logits, its terms, and where it stands.
 
     `terms` [k, 8] are (column, alpha, first, last, origin, over, vector row, gate row), and `given`
-    the doses of steps, or None, of each. `blocks` are those of the cache; `start` is the position
+    the doses of steps, or None, of each. `states` are a row, and the positions first <= p < last
+    whose hidden states it is for. `blocks` are those of the cache; `start` is the position
     of the first token of the coming pass, and `prompt` how many tokens the prompt proper has.
     """
 
@@ -31,6 +32,7 @@ class Scheduled:
     vectors: list[int]
     counted: bool
     captured: bool
+    states: tuple[int, float, float] = (0, 0.0, 0.0)
     logits: int = 0
     prompt: int = 0
     blocks: list[int] = field(default_factory=list)
@@ -86,6 +88,7 @@ def _scheduled(payload: dict[str, Any]) -> Scheduled:
     terms = payload.get("terms") or []
     return Scheduled(
         mask=int(payload.get("mask", 0)),
+        states=tuple(payload.get("states", (0, 0.0, 0.0))),
         logits=int(payload.get("logits", 0)),
         prompt=int(payload.get("prompt", 0)),
         terms=np.array([term[:8] for term in terms], dtype=np.float64).reshape(-1, 8),

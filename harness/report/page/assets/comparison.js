@@ -37,7 +37,8 @@ function comparison(cases, draws, draw, marked, column, values) {
   const prompts = [...new Set(present.map((one) => own(one).prompt))];
   const numbers = present.flatMap((one) => own(one).traces?.[column] ?? []);
   const range = numbers.reduce(([low, high], each) => [Math.min(low, each), Math.max(high, each)], [0, 0]);
-  const cards = present.map((one) => card(one, own(one), own(caseAt(one.baseline)), prompts, one.id === marked, column, range, values(one)));
+  const scale = confidenceOf(column, range[1]);
+  const cards = present.map((one) => card(one, own(one), own(caseAt(one.baseline)), prompts, one.id === marked, column, range, scale, values(one)));
   const row = element("div", { class: "cards", tabindex: "0", role: "region", "aria-label": "Completions, side by side" }, ...cards.slice(0, SHOWN_CARDS));
   const rest = cards.slice(SHOWN_CARDS);
   const more = rest.length === 0 ? null : element("button", {
@@ -46,7 +47,7 @@ function comparison(cases, draws, draw, marked, column, values) {
   }, `Show ${counted(rest.length, "more completion")}`);
   const { summary, unit } = REPORT.columns[column] ?? {};
   const key = !summary ? null : element("p", { class: "caption" }, `${column}: ${summary}${unit ? `, in ${unit}` : ""}. A bar per token, to one scale.`);
-  return [...prompts.map((prompt, at) => promptShown(prompt, prompts.length > 1 ? at + 1 : null)), key, row, more];
+  return [...prompts.map((prompt, at) => promptShown(prompt, prompts.length > 1 ? at + 1 : null)), key, scale && present.some((one) => isColoured(own(one), column)) ? confidenceLegend(column, scale) : null, row, more];
 }
 
 function promptShown(prompt, number) {
@@ -54,7 +55,7 @@ function promptShown(prompt, number) {
   return element("details", { class: "prompt", open: true }, element("summary", {}, title), excerpt(prompt, SHOWN_REST));
 }
 
-function card(one, own, base, prompts, marked, column, range, values) {
+function card(one, own, base, prompts, marked, column, range, scale, values) {
   const label = one.isBaseline ? "baseline" : one.dose === undefined ? one.label : doseLabel(one);
   const change = base ? changeOf(own, base) : null;
   const found = base ? departureOf(own, base) : null;
@@ -69,7 +70,12 @@ function card(one, own, base, prompts, marked, column, range, values) {
     ...lines.filter(Boolean).map((said, at) => element("p", { class: at === 0 && found ? "departs" : "said" }, visible(said))),
     values.length === 0 ? null : element("dl", { class: "values" }, ...values.map(([name, said]) => element("div", {}, element("dt", {}, name), element("dd", {}, said)))),
     own.traces?.[column] ? columnShown(column, own.traces[column], range, own.pieces) : null,
-    completionShown(own.completion, found));
+    scale && isColoured(own, column) ? tokensShown(own, column, scale, found) : completionShown(own.completion, found));
+}
+
+/** Whether each token of a draw has a text and a number to colour it by. */
+function isColoured(own, column) {
+  return Boolean(own.traces?.[column]) && own.pieces?.length === own.traces[column].length;
 }
 
 /**

@@ -29,14 +29,14 @@ function showNote(target, title, lines) {
   placeNote();
 }
 
-/** Beside its target, on the side where it fits, inside the window. */
+/** Beside its target, on the side where it fits, or else below it; inside the window. */
 function placeNote() {
   if (note.hidden) return;
   const place = noted.getBoundingClientRect();
   const size = note.getBoundingClientRect();
   const fits = place.right + 12 + size.width < innerWidth;
   const left = fits ? place.right + 12 : place.left - 12 - size.width;
-  const top = Math.min(place.top, innerHeight - size.height - 8);
+  const top = Math.min(left < 8 ? place.bottom + 8 : place.top, innerHeight - size.height - 8);
   note.style.left = `${Math.max(8, left)}px`;
   note.style.top = `${Math.max(8, top)}px`;
 }

@@ -51,6 +51,11 @@ requests = st.one_of(
         st.integers(0, 5),  # its mask's row
         st.lists(terms(), max_size=COLUMNS),
         st.integers(1, 6),  # tokens of its prompt
+        st.tuples(  # the row of its function of hidden states, and the positions it is for
+            st.integers(0, 3),
+            st.integers(0, 6).map(float),
+            st.sampled_from([3.0, 7.0, float("inf")]),
+        ),
     ),
 )
 passes = st.lists(
@@ -59,7 +64,7 @@ passes = st.lists(
 
 
 def _scheduled(request, start):
-    mask, held, prompt = request
+    mask, held, prompt, states = request
     rows = [
         [column, *timing(term, prompt), vector, gate]
         for column, (term, vector, gate, _) in enumerate(held)
@@ -71,6 +76,7 @@ def _scheduled(request, start):
         vectors=[vectors for *_, vectors in held],
         counted=False,
         captured=False,
+        states=states,
         start=start,
     )
 
@@ -102,11 +108,13 @@ def test_every_token_has_its_own_mask_and_doses_and_nothing_of_an_earlier_pass(p
         rows.begin(order, np.array([count for *_, count in laid], np.int64))
         masks = torch.zeros(TOKENS, dtype=torch.int64)
         doses = torch.zeros(COLUMNS, TOKENS)
-        token = 0
+        changed, token = {}, 0
         for request, start, count in laid:
             for position in range(start, start + count):
                 if request is not None:
-                    mask, held, prompt = request
+                    mask, held, prompt, (states, first, last) = request
+                    if states and first <= position < last:
+                        changed[token] = states
                     masks[token] = mask
                     for column, (term, vector, gate, vectors) in enumerate(held):
                         dose, step = _dose(term, prompt, position)
@@ -119,6 +127,8 @@ def test_every_token_has_its_own_mask_and_doses_and_nothing_of_an_earlier_pass(p
         assert torch.allclose(tables.doses, doses)
         assert tables.dosed == {column for column in range(COLUMNS) if doses[column].any()}
         assert tables.masked == bool(masks.any())
+        assert tables.changed_tokens.tolist() == list(changed)
+        assert tables.changed_rows.tolist() == list(changed.values())
 
 
 def test_decoding_at_a_constant_dose_writes_nothing(monkeypatch):
@@ -126,7 +136,7 @@ def test_decoding_at_a_constant_dose_writes_nothing(monkeypatch):
     tables.widen(1)
     registry = ScheduledRequests()
     term = Term(layer=0, vector=VECTOR, alpha=1.0)
-    registry.requests["a"] = _scheduled((2, [(term, 1, 0, 1)], 3), 5)
+    registry.requests["a"] = _scheduled((2, [(term, 1, 0, 1)], 3, (0, 0, 0)), 5)
     rows = RowMap(tables, registry)
     rows.begin(["a", "other"], np.array([1, 1]))
     written = []

@@ -30,7 +30,12 @@ def output(new=(), cached=(), resumed=(), finished=()):
     )
 
 
-PAYLOAD = {"mask": 3, "terms": [[0, 1.0, 4.0, np.inf, 4.0, np.inf, 2, 0, None, 1]], "counted": True}
+PAYLOAD = {
+    "mask": 3,
+    "terms": [[0, 1.0, 4.0, np.inf, 4.0, np.inf, 2, 0, None, 1]],
+    "states": [2, 4.0, np.inf],
+    "counted": True,
+}
 
 
 def test_our_requests_are_followed_and_others_are_not():
@@ -40,6 +45,7 @@ def test_our_requests_are_followed_and_others_are_not():
     own = registry.requests["a"]
     assert (own.mask, own.blocks, own.start, own.counted) == (3, [7], 16, True)
     assert own.terms.shape == (1, 8)
+    assert own.states == (2, 4.0, np.inf)
     registry.update(output(cached=[("b", [9], 40), ("a", [11], 33)]))
     assert (own.blocks, own.start) == ([7, 11], 33)
     registry.update(output(cached=[("a", None, 34)]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -296,6 +297,70 @@ def test_one_view_shows_the_numbers_per_token_that_are_chosen(show, run):
     assert browser.js("location.hash").endswith("tokens=log_probability")
     places = "[...document.querySelectorAll('.trace rect')].map((bar) => +bar.getAttribute('y'))"
     assert browser.js(places) == [0, 0, 0]
+
+
+def unsure(run, traces, pieces=("So", " 2", "\n", "<end>")):
+    """A baseline that says "So 3", and a dose that says "So 2" with numbers for each token."""
+    fields = {"axes": {"intervention.count": [4]}, "dose": "intervention.count"}
+    (case,) = cases_of("unsure", columns=list(traces), **fields)
+    base = result_of(case.baseline, [0.0])
+    ours = result_of(case, [0.0], agreement=1)
+    said = [
+        replace(ours.draws[0].completion, text="So 3"),
+        replace(ours.draws[0].completion, text="So 2\n", traces=traces),
+    ]
+    results = [
+        replace(result, draws=(replace(result.draws[0], completion=each, pieces=texts),))
+        for result, each, texts in zip((base, ours), said, ((), pieces), strict=True)
+    ]
+    return build(run, results), results
+
+
+def depths(browser):
+    """The depth of every token's colour."""
+    classes = browser.js("[...document.querySelectorAll('[data-token]')].map((t) => t.className)")
+    return [int(re.search(r"doubt-(\d)", each)[1]) for each in classes]
+
+
+CONFIDENCE = {"probability": (1.0, 0.5, 0.0, 0.95), "rank": (1.0, 4.0, 5703.0, 1.0)}
+
+
+def test_tokens_are_coloured_by_confidence_and_tell_rank_and_probability(show, run):
+    browser = show(*unsure(run, CONFIDENCE))
+    browser.wait("document.querySelector('[data-token]')")
+    assert depths(browser) == [0, 3, 5, 0]
+    assert browser.texts("[data-token]") == ["So", " 2", "↵\n", "<end>"]
+    assert browser.texts("mark.token") == [" 2"]
+    assert browser.texts(".token.beyond") == ["<end>"]
+    assert browser.texts(".doubts .token") == ["1", "0.8", "0.6", "0.4", "0.2", "0"]
+    browser.mouse("[data-token='1']")
+    assert browser.text(".note") == 'token 2 " 2"rank4probability0.5'
+    browser.js("document.querySelector('[data-token]').focus()")
+    assert browser.text(".note strong") == 'token 1 "So"'
+    for key, number in (("ArrowRight", 1), ("End", 3), ("ArrowLeft", 2), ("Home", 0)):
+        browser.press(key)
+        assert browser.js("document.activeElement.dataset.token") == str(number)
+    assert browser.text(".note dl") == "rank1probability1"
+    browser.press("Escape")
+    assert browser.js("document.querySelector('.note').hidden")
+    select = "document.querySelectorAll('.sample .heading select')[0]"
+    browser.js(f"{select}.value = 'rank', {select}.dispatchEvent(new Event('change'))")
+    browser.wait("document.querySelectorAll('.doubts .token')[5]?.textContent === '5703'")
+    assert depths(browser) == [0, 1, 5, 0]
+
+
+def test_without_a_column_of_confidence_nothing_is_coloured(show, run):
+    browser = show(*unsure(run, {"log_probability": (-1.0, -2.0, 0.0, -0.5)}))
+    browser.wait("document.querySelector('.card .trace')")
+    assert browser.texts(".token") == browser.texts(".doubts") == []
+    assert browser.texts(".card:not(.baseline) mark") == ["2"]
+
+
+def test_tokens_whose_texts_are_not_known_are_not_coloured(show, run):
+    """Reports of earlier versions have numbers and no texts of tokens."""
+    browser = show(*unsure(run, CONFIDENCE, pieces=()))
+    browser.wait("document.querySelector('.card .trace')")
+    assert browser.texts(".token") == []
 
 
 def property_sweep():

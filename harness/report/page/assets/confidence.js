@@ -1,0 +1,103 @@
+// A completion token by token, coloured by how unsure the model was; numbers on hover and by keyboard.
+
+/** Tokens shown at first: more are a button away. */
+const SHOWN_TOKENS = 2000;
+/** The deepest colour; 0 is none. */
+const DEEPEST = 5;
+/**
+ * Columns that say how sure a model was: from a number to doubt, 0 to 1, and back. Where numbers have
+ * no end of their own, doubt is full at the highest one in view, and not before `least`.
+ */
+const CONFIDENCE = {
+  probability: { doubt: (value) => 1 - value, at: (doubt) => 1 - doubt },
+  top_probability: { doubt: (value) => 1 - value, at: (doubt) => 1 - doubt },
+  entropy: { least: 1, doubt: (value, highest) => value / highest, at: (doubt, highest) => doubt * highest },
+  rank: { least: 10, doubt: (value, highest) => Math.log(value) / Math.log(highest), at: (doubt, highest) => Math.round(highest ** doubt) },
+};
+
+/** The scale of a column whose highest number in view is given; null where it says no confidence. */
+function confidenceOf(column, highest) {
+  const name = (column ?? "").replace(/^drawn_/, "");
+  if (!Object.hasOwn(CONFIDENCE, name)) return null;
+  const known = CONFIDENCE[name];
+  const end = Math.max(highest, known.least ?? 0);
+  return {
+    depth: (value) => Math.round(Math.max(0, Math.min(1, known.doubt(value, end))) * DEEPEST),
+    valueAt: (depth) => known.at(depth / DEEPEST, end),
+  };
+}
+
+/** What each colour stands for. */
+function confidenceLegend(column, scale) {
+  const depths = Array.from({ length: DEEPEST + 1 }, (_, depth) => depth);
+  const shown = depths.map((depth) => element("span", { class: `token doubt-${depth}` }, brief(scale.valueAt(depth))));
+  return element("p", { class: "caption" }, `Tokens are coloured by ${column}, the deeper the less sure: `, element("span", { class: "doubts" }, ...shown));
+}
+
+/** The tokens of a draw, coloured by a column on its scale; `found` is its departure, if any. */
+function tokensShown(own, column, scale, found) {
+  const body = element("pre", { role: "group", "aria-label": `Completion, coloured by ${column}; arrow keys lead from token to token` });
+  const joined = own.pieces.join("");
+  const known = joined.startsWith(own.completion);
+  let start = 0;
+  const tokens = own.pieces.map((piece, at) => {
+    const end = start + piece.length;
+    const beyond = known && start >= own.completion.length;
+    const departs = known && found !== null && found.at !== null && (beyond ? found.at === start : start <= found.at && found.at < end);
+    start = end;
+    return element(departs ? "mark" : "span", {
+      class: `token doubt-${scale.depth(own.traces[column][at])}${beyond ? " beyond" : ""}`,
+      "data-token": at,
+      tabindex: at === 0 ? "0" : "-1",
+      "aria-describedby": note.id,
+    }, tokenText(piece));
+  });
+  body.append(...tokens.slice(0, SHOWN_TOKENS));
+  if (tokens.length > SHOWN_TOKENS) {
+    body.append(unfold(tokens.length - SHOWN_TOKENS, "more token", (button) => button.replaceWith(...tokens.slice(SHOWN_TOKENS))));
+  }
+  listen(body, (token) => showNote(token, ...numbersOf(own, Number(token.dataset.token))));
+  return body;
+}
+
+/** One set of listeners for all tokens, of which there may be thousands. */
+function listen(body, show) {
+  const tokenOf = (event) => event.target.closest("[data-token]");
+  const tell = (event) => (tokenOf(event) ? show(tokenOf(event)) : hideNote());
+  body.addEventListener("mouseover", tell);
+  body.addEventListener("mouseleave", hideNote);
+  body.addEventListener("focusin", tell);
+  body.addEventListener("focusout", hideNote);
+  body.addEventListener("keydown", (event) => {
+    const token = tokenOf(event);
+    const tokens = body.querySelectorAll("[data-token]");
+    const at = [...tokens].indexOf(token);
+    const next = tokens[{ ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tokens.length - 1 }[event.key]];
+    if (!token || !next) return;
+    event.preventDefault();
+    body.querySelector('[tabindex="0"][data-token]').setAttribute("tabindex", "-1");
+    next.setAttribute("tabindex", "0");
+    next.focus();
+  });
+}
+
+/** What a note says of a token: its place and text, then its numbers, rank and probability first. */
+function numbersOf(own, at) {
+  const names = [...new Set(["rank", "probability", ...Object.keys(own.traces)])].filter((name) => own.traces[name]?.[at] !== undefined);
+  const lines = names.map((name) => {
+    const { unit } = REPORT.columns[name] ?? {};
+    return [name, `${brief(own.traces[name][at])}${unit ? ` ${unit}` : ""}`];
+  });
+  return [`token ${at + 1} ${visible(JSON.stringify(own.pieces[at])).textContent}`, lines];
+}
+
+/** A token's text; what would have no width has a sign. */
+function tokenText(piece) {
+  if (piece === "") return "▯";
+  return /^\n+$/.test(piece) ? piece.replaceAll("\n", "↵\n") : visible(piece);
+}
+
+/** A whole number as it is, any other to three digits. */
+function brief(value) {
+  return `${Number.isInteger(value) ? value : Number(value.toPrecision(3))}`;
+}
