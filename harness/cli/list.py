@@ -94,6 +94,7 @@ KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "rules": _registered("rules"),
     "measures": _registered("measures"),
     "metrics": _registered("metrics"),
+    "judges": _registered("judges"),
     "columns": _registered("columns"),
     "exports": _registered("exports"),
     "models": _models,

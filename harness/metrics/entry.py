@@ -23,9 +23,8 @@ from harness.engines.contract import Asked, FinishReason, Reply
 from harness.errors import MetricError
 from harness.interventions.base import Intervention
 from harness.spec.experiment import EngineSettings
-from harness.spec.metric import Good
+from harness.spec.metric import Good, Sort
 
-Kind = Literal["rate", "score", "count", "loss", "distance", "ratio"]
 Need = Literal["routers", "choices"]
 
 
@@ -157,7 +156,7 @@ class MetricEntry:
     name: str
     summary: str
     good: Good = "neither"
-    kind: Kind = "score"
+    kind: Sort = "score"
     bounds: tuple[float | None, float | None] = (None, None)
     aggregate: Callable[[Sequence[JsonValue]], float] | None = None
     value: Callable[[Seen], JsonValue] | None = None

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 from harness import registry
+from harness.errors import RegistryError
 from harness.metrics.entry import MetricEntry
 from harness.metrics.kind import entry_of
+from harness.registry import Registry
 from harness.spec.experiment import Experiment
 from harness.spec.measure import Measure
 from harness.spec.metric import MetricSettings, needs_of, section_of
+from harness.tasks.base import TaskMetric
 
 #: What a task scores: a share of right (or parsed, ...) answers.
 SCORE = MetricEntry("score", "share of right answers", "higher", "rate", (0, 1))
 _UNKNOWN = MetricEntry("unknown", "measured by another version, or by what is not installed")
 
 
-def metric_of(measure: str, name: str, asked: Sequence[str | MetricSettings] = ()) -> MetricEntry:
+def metric_of(
+    measure: str,
+    name: str,
+    asked: Sequence[str | MetricSettings] = (),
+    *,
+    task: object = None,
+    answer: object = None,
+) -> MetricEntry:
     """The metric that an experiment with this `measure`, and these `metrics:`, calls so.
 
-    What completions are scored by is a share, whatever a task calls it, unless it is registered.
-    One that another version measured has no known direction.
+    What completions are scored by is a share, whatever a task calls it, unless it is registered or
+    `task`, or the kind of `answer`, states what it is (`Task.entries`). One that another version
+    measured has no known direction.
     """
     if measure not in registry.measures:
         return _UNKNOWN
@@ -30,12 +43,30 @@ def metric_of(measure: str, name: str, asked: Sequence[str | MetricSettings] = (
     own = next((item for item in asked if section_of(item).called == name), None)
     if own is None and name in registry.metrics and not needs_of(name):
         own = name
-    return SCORE if own is None else entry_of(own)
+    if own is not None:
+        return entry_of(own)
+    stated = {**_entries(registry.tasks, task), **_entries(registry.answers, answer)}.get(name)
+    if stated is None:
+        return SCORE
+    return MetricEntry(name, stated.summary, stated.good, stated.kind, stated.bounds)
+
+
+def _entries(registered: Registry[Any], name: object) -> Mapping[str, TaskMetric]:
+    """What is stated by what has a name; nothing where it is not installed here."""
+    if not isinstance(name, str) or name not in registered:
+        return {}
+    with suppress(RegistryError):
+        stated: Mapping[str, TaskMetric] = registered.get(name).entries
+        return stated
+    return {}
 
 
 def kind_of(experiment: Experiment, name: str) -> MetricEntry:
     """The metric that an experiment calls so."""
-    return metric_of(experiment.measure, name, experiment.metrics)
+    task = experiment.task
+    return metric_of(
+        experiment.measure, name, experiment.metrics, task=task.name, answer=task.answer
+    )
 
 
 def directionless(metric: str) -> str:

@@ -24,16 +24,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError, model_validator
 
-from harness.errors import FieldError, MetricError
+from harness.errors import FieldError, MetricError, SpecError
 from harness.metrics.entry import Answer, Seen
 from harness.metrics.judging import Level
+from harness.spec.complaints import describe
+from harness.spec.document import read_value
 from harness.spec.settings import Settings
 from harness.tasks.base import Conversation, Message
+from harness.tasks.data.templates import said
 from harness.tasks.reasoning import without_reasoning
 
 _FENCE = "---"
@@ -117,8 +119,8 @@ class Rubric:
                 options=options[turned:] + options[:turned],
                 scale=self.heading.scale,
             )
-        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-            problem = str(error).rstrip(".")
+        except Exception as error:  # whatever a user's expression raises on a user's value
+            problem = str(error).rstrip(".") or type(error).__name__
             raise MetricError(f"{self.file}: {problem}, for sample {seen.id}") from error
         asked: tuple[Message, ...] = ({"role": "user", "content": text},)
         if self.heading.system is not None:
@@ -131,14 +133,14 @@ class Rubric:
             found = list(self.pattern.finditer(without_reasoning(text), timeout=_LIMIT))
         except TimeoutError:
             return None
-        said = (found[-1][1] or "").strip() if found else ""
+        named = (found[-1][1] or "").strip() if found else ""
         options, scale = self.heading.options, self.heading.scale
         if options is not None:
-            named = {name.casefold(): value for name, value in options.items()}
-            return named.get(said.casefold())
+            values = {name.casefold(): value for name, value in options.items()}
+            return values.get(named.casefold())
         assert scale is not None, "a heading has one of the two"
         try:
-            number = float(said)
+            number = float(named)
         except ValueError:
             return None
         return number if scale.least <= number <= scale.greatest else None
@@ -151,20 +153,19 @@ def _read(file: str, changed: int) -> Rubric:
 
     head, body, skipped = _parts(file)
     try:
-        heading = Heading.model_validate(yaml.safe_load(head))
+        heading = Heading.model_validate(read_value(head, f"{file}: its heading"))
         pattern = regex.compile(heading.answer, regex.IGNORECASE)
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=said)
         template = environment.from_string(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "heading"
-        problem = first["msg"].removeprefix("Value error, ")
-        raise FieldError("rubric", f"{file} {where}: {problem}") from None
-    except yaml.YAMLError as error:
-        line = " ".join(str(error).split())
-        raise FieldError("rubric", f"{file}: its heading is not YAML: {line}") from error
+        where, problem = describe(error.errors()[0], Heading)
+        raise FieldError("rubric", f"{file} {where or 'heading'}: {problem}") from None
+    except SpecError as error:
+        raise FieldError("rubric", str(error)) from None
     except regex.error as error:
         raise FieldError("rubric", f"{file} answer: is not a pattern: {error}") from error
+    except RecursionError:
+        raise FieldError("rubric", f"{file}: its template is nested too deep") from None
     except TemplateSyntaxError as error:
         line_number = skipped + error.lineno
         raise FieldError("rubric", f"{file}:{line_number}: {error.message}") from error

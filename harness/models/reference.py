@@ -26,6 +26,8 @@ def locate(reference: str) -> Path | str:
     """The folder or GGUF file of a local reference (which must exist), or the id as it is."""
     if reference.startswith("zoo/"):
         return zoo.resolve(reference.removeprefix("zoo/"))
+    if reference in (*zoo.names(), *zoo.packaged()):
+        raise ModelError(f"model {reference!r} has no owner; did you mean zoo/{reference}?")
     if not is_local(reference):
         return reference
     path = Path(reference).expanduser()

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from harness.report.report import BenchmarkDose, DoseInterval, DoseReport, Slope
+from harness.spec.treatment import dosed_rule
 from harness.statistics.dose_response import RESPONSE, Curve, NoDose
 from harness.store.results import CaseResult
 
@@ -32,6 +33,9 @@ class Dosed(NamedTuple):
         Raises:
             NoDose: it is no curve, because of its doses or of what the metric is.
         """
+        rule = dosed_rule(self.cases[-1].case.experiment)
+        if rule is not None and rule.weakens:
+            raise NoDose(f"a higher {rule.name} does less, and doses are read where it does more")
         kind = self.cases[-1].kind(metric)
         if kind.aggregate is not None:
             raise NoDose(f"{metric} is no mean over samples, which doses are read from")

@@ -139,7 +139,15 @@ class CaseReport(Section):
 
     def kind(self, metric: str) -> MetricEntry:
         """What one of its metrics is: which way is better, how its values become one number."""
-        return metric_of(self.measure, metric, self._asked_metrics)
+        task = self.settings.get("task")
+        named = task if isinstance(task, dict) else {}
+        return metric_of(
+            self.measure,
+            metric,
+            self._asked_metrics,
+            task=named.get("name"),
+            answer=named.get("answer"),
+        )
 
     @property
     def asked_metrics(self) -> list[str]:

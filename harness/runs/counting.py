@@ -18,6 +18,9 @@ from harness.metrics.entry import Answer, MetricEntry, Seen
 from harness.runs.plan import PlannedCase
 from harness.store.results import DrawResult, Replies, answer_of
 
+#: Sums of squares of such values are numbers still.
+_LARGEST = 1e100
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -69,7 +72,10 @@ def count(case: PlannedCase, draws: Sequence[DrawResult], replies: Replies) -> C
             came: tuple[Reply, ...] = tuple(replied.get(each.id, ()))
             try:
                 value = _value(entry, replace(each, replies=came))
-            except Exception as error:  # a metric is anybody's code: its sample fails, and says why
+            except (
+                Exception,
+                SystemExit,
+            ) as error:  # anybody's code: the sample fails, and says why
                 failures.setdefault(entry.name, {})[each.id] = described(error)
             else:
                 values.setdefault(entry.name, {})[each.id] = value
@@ -83,10 +89,12 @@ def _value(entry: MetricEntry, seen: Seen) -> JsonValue:
     for number in value if isinstance(value, list) else [value]:
         if isinstance(number, int | float) and not math.isfinite(number):
             raise MetricError(f"its value is {number}, which is no finite number")
+        if isinstance(number, int | float) and abs(number) > _LARGEST:
+            raise MetricError(f"its value is {number:g}; {_LARGEST:g} is the largest that counts")
     return value
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """An error in one line: our own say what they are, the others by their type."""
     first = next(iter(str(error).strip().splitlines()), "")
     return first if isinstance(error, TitrateError) else f"{type(error).__name__}: {first}"

@@ -53,6 +53,9 @@ class Rule:
     keeps_best: ClassVar[bool] = False
     """Whether the first of the most probable tokens always stays the first: such a rule changes
     nothing in a greedy row, and is not run for it."""
+    weakens: ClassVar[bool] = False
+    """Whether a higher value does less, as that of top_k, so that no curve rises from its neutral
+    value on and no dose is read from one."""
     column: ClassVar[int | None] = None
     """Where its bare value is in keys; for rules that are older than names in keys."""
 

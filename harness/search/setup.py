@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
+from harness.metrics.lookup import kind_of
 from harness.models.content import content_hash
 from harness.models.loading import load_config, local_files
 from harness.resolve.tasks import task_of
@@ -110,6 +111,9 @@ def _set_up(experiment: Experiment, source: SpecSource, root: Path, *, unsafe_co
     task = task_of(whole, experiment.prompt, unsafe_code=unsafe_code)
     _check_styles(space, task)
     metric, content = _metric(settings, experiment, source, task, unsafe_code=unsafe_code)
+    if settings.direction is None:
+        less = kind_of(experiment, metric).good == "lower"
+        settings = settings.model_copy(update={"direction": "minimize" if less else "maximize"})
     trained = pair_sets(space)
     splits = split(task, joined(trained), sizes, settings.seed)
     study = experiment.name if limit is None else f"{experiment.name}-limit{limit}"

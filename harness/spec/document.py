@@ -261,7 +261,8 @@ class _Reader:
         for key, value in node.value:
             where = self._at(key.start_mark.line)
             if not isinstance(key, yaml.ScalarNode):
-                raise SpecError(f"{where}: a key is not text; write `key: value`")
+                remedy = "write `key: value`, and text with braces in quotes"
+                raise SpecError(f"{where}: a key is not text; {remedy}")
             if not 0 < len(key.value) <= LONGEST_KEY or _NOT_TEXT.search(key.value):
                 problem = f"{_cut(key.value)!r} is not accepted as a key"
                 limits = f"a key has 1 to {LONGEST_KEY} characters, all of them text"

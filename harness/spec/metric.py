@@ -19,6 +19,7 @@ from harness.spec.registered import registered
 from harness.spec.settings import Settings
 
 Good = Literal["higher", "lower", "neither"]
+Sort = Literal["rate", "score", "count", "loss", "distance", "ratio"]
 
 
 class MetricSettings(Settings):

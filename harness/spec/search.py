@@ -93,8 +93,9 @@ class SearchSettings(Settings):
     subject_to: list[Gate] = []
     """What the best configuration must keep on the validation samples: metrics on one side of a
     number, such as fluency <= 1.5. No conditions by default."""
-    direction: Literal["maximize", "minimize"] = "maximize"
-    """Whether more (maximize, the default) or less (minimize) of the metric is better."""
+    direction: Literal["maximize", "minimize"] | None = None
+    """Whether more (maximize) or less (minimize) of the metric is better. When left out, minimize
+    for a metric of which less is better, and maximize for all others."""
     trials: PositiveInt = 50
     """How many trials the study has in the end, over all workers and repetitions; 50 by default."""
     batch: PositiveInt = 8

@@ -15,7 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Any, Literal, get_args
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, get_args
+
+from harness.spec.metric import Good, Sort
 
 Style = Literal["assisted", "agentic", "completion"]
 Message = Mapping[str, Any]
@@ -88,6 +91,23 @@ class Score:
     settled: bool = field(default=True, compare=False)
 
 
+@dataclass(frozen=True)
+class TaskMetric:
+    """What a number of a task's own is, unless it is a share of right answers.
+
+    Args:
+        summary: What it is, in a line.
+        good: The direction in which a change is for the better.
+        kind: A rate is a mean of successes, from 0 to 1 for every sample; all others are numbers.
+        bounds: The least and the greatest number that it can be; None where there is no bound.
+    """
+
+    summary: str
+    good: Good = "higher"
+    kind: Sort = "score"
+    bounds: tuple[float | None, float | None] = (None, None)
+
+
 #: Name of the metric that counts tool calls, in every task.
 TOOL_CALL = "tool_call"
 
@@ -114,6 +134,8 @@ class Task(ABC):
     version = 1
     #: Metric shown in the dose-response plot; a key of `metrics`. Empty where nothing is scored.
     metric = ""
+    #: Of its metrics those that are no shares of right answers, by their names.
+    entries: ClassVar[Mapping[str, TaskMetric]] = MappingProxyType({})
 
     @property
     def isolated_by(self) -> str | None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from harness.errors import TaskError
-from harness.files.given import check_file, parsed, text
+from harness.files.given import MOST_BYTES, check_file, parsed, text
 from harness.spec.document import shown
+
+csv.field_size_limit(MOST_BYTES)  # a cell may hold a document; the library's limit is 128 KiB
 
 #: What a task finds wrong with a record whose fields are there; None where it is fine.
 RecordCheck: TypeAlias = Callable[[Mapping[str, Any]], str | None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import SpecError, TaskError
 from harness.measure.choice import Choice, choice_of, sample_metrics
 from harness.models.loading import load, load_tokenizer
+from harness.spec import PromptSettings, TaskSettings
 from harness.tasks.by_name import load as load_task
+from harness.tasks.data.task import own_task
 from tests.measure.given import PAIRS, QUESTIONS, Given
 from tests.runs.small import cases, run_on
 
@@ -137,6 +140,42 @@ def test_metrics_are_those_of_a_plain_loop_in_float64(model):
         assert own["margin"] == pytest.approx(sums[right] - max(others), abs=1e-3)
         assert own["acc"] == float(sums.index(max(sums)) == right)
         assert own["acc_norm"] == float(by_length.index(max(by_length)) == right)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_metrics_are_those_that_lm_eval_has_given(model):
+    """What lm-eval 0.4.13 said of the same records, by the test below; here without it."""
+    lines = Path(__file__).with_name("lm_eval_sums.jsonl").read_text("utf-8").splitlines()
+    theirs = [each for each in map(json.loads, lines) if each["model"] == model]
+    for each, own, record in zip(
+        theirs, measured(load(model, device="cpu"), BOTH), BOTH, strict=True
+    ):
+        assert (own["acc"], own["acc_norm"]) == (each["acc"], each["acc_norm"])
+        others = [each["sums"][at] for at in range(len(each["sums"])) if at != record["right"]]
+        margin = each["sums"][record["right"]] - max(others)
+        assert own["margin"] == pytest.approx(margin, abs=1e-2)
+
+
+def test_minimal_pairs_of_ones_own_file_are_asked_in_the_same_way(tmp_path):
+    pairs = [
+        {"good": good, "bad": bad, "answer": 0} for good, bad in (each["choices"] for each in PAIRS)
+    ]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    settings = TaskSettings.model_validate(
+        {
+            "path": str(tmp_path / "pairs.jsonl"),
+            "answer": "choice",
+            "fields": {"choices": ["good", "bad"]},
+        }
+    )
+    task = own_task(settings, PromptSettings(style="completion", template=""))
+    given = Given.of(PAIRS)
+    for own, sample in zip(task.samples, given.samples, strict=True):
+        asked, expected = (
+            choice_of(TOKENIZER, each, of, "completion")
+            for each, of in ((task, own), (given, sample))
+        )
+        assert asked == expected
 
 
 @pytest.mark.parametrize("records", [PAIRS, QUESTIONS], ids=["minimal pairs", "questions"])

@@ -132,6 +132,24 @@ def test_a_metric_that_fails_everywhere_fails_its_case_only_where_it_is_the_prim
     assert "repetition" not in result.sample_metrics
 
 
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("exit(0)", "SystemExit: 0"),
+        ("return -1e308", "its value is -1e+308; 1e+100 is the largest that counts"),
+    ],
+)
+def test_a_sample_fails_where_a_function_ends_the_process_or_no_sum_can_hold_its_value(
+    spec, tmp_path, does, told
+):
+    line = f"    if sample.id.endswith('/1'):\n        {does}\n    return"
+    (tmp_path / "own.py").write_text(CODE.replace("    return", line))
+    harness.run(spec, directory=tmp_path / "report", unsafe_code=True)
+    for result in results_of(tmp_path / "report"):
+        assert result.failures["vowels"]["MicroGSM8K/1"] == told
+        assert len(result.sample_metrics["vowels"]) == 4
+
+
 def test_a_sample_that_failed_on_one_side_is_left_out_of_both(loaded):
     (case,) = cases(axes={"intervention.count": [0]}, metrics=["length"])
     run = start(loaded, [case])

@@ -60,6 +60,9 @@ def test_it_needs_consent_before_its_file_is_run(file):
         check(metric(file, "vowels"), unsafe_code=False)
     with pytest.raises(FieldError, match="cannot be run: SystemError: it was run"):
         check(metric(file, "vowels"), unsafe_code=True)
+    file.write_text("import sys\nsys.exit(0)")
+    with pytest.raises(FieldError, match="cannot be run: SystemExit: 0"):
+        check(metric(file, "vowels"), unsafe_code=True)
 
 
 @pytest.mark.parametrize(("name", "why"), [("vowel", "has no vowel"), ("value", "is no function")])
@@ -82,6 +85,15 @@ def test_its_file_is_run_once_for_each_content(file):
 def test_what_is_no_finite_number_is_failed(file, said):
     with pytest.raises(MetricError, match="which is no finite number"):
         value(metric(file, "says"), said)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_numbers_of_libraries_are_numbers(file, library):
+    one = {"numpy": "float32(0.5)", "torch": "tensor(0.5)"}[library]
+    assert value(metric(file, "says"), f"__import__('{library}').{one}") == 0.5
+    many = {"numpy": "ones(2)", "torch": "ones(2)"}[library]
+    with pytest.raises(MetricError, match="which is no finite number"):
+        value(metric(file, "says"), f"__import__('{library}').{many}")
 
 
 def test_a_share_is_true_or_false_or_between(file):

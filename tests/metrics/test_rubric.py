@@ -89,6 +89,12 @@ def test_options_are_read_by_their_names(rubric, text, value):
     assert rubric(OPTIONS).value(text) == value
 
 
+def test_yes_and_no_are_options_as_they_are_written(rubric):
+    judge = rubric(OPTIONS.replace("{good: 1, bad: 0, ugly: -1}", "{yes: 1, no: 0}"))
+    assert asked(judge, 1, "x") == ["x: no or yes?"]
+    assert (judge.value("VERDICT: Yes"), judge.value("VERDICT: no")) == (1, 0)
+
+
 def test_a_pattern_that_never_ends_is_unknown(rubric):
     judge = rubric(SCALE.replace("SCORE:\\s*([\\d.]+)", "((x|y|xy)+)+z"))
     assert judge.value("xy" * 40) is None
@@ -98,7 +104,7 @@ def test_a_pattern_that_never_ends_is_unknown(rubric):
     ("old", "new", "told"),
     [
         ("---\nversion", "version", "has no heading; begin it with a line ---"),
-        ("version: 1\n", "", "rubric.md version: Field required"),
+        ("version: 1\n", "", "rubric.md version: missing; it is required: Which version"),
         ("scale: {least: 1, greatest: 5}\n", "", "scale or options says what an answer may be"),
         ("greatest: 5", "greatest: 1", "scale.least must be below scale.greatest"),
         ("([\\d.]+)", "[\\d.]+", "has no group; put the value in (...)"),
@@ -108,8 +114,13 @@ def test_a_pattern_that_never_ends_is_unknown(rubric):
             "{{ completion",
             "rubric.md:8: expected token 'end of print statement'",
         ),
-        ("[helpful, useful]", "[helpful", "rubric.md: its heading is not YAML"),
-        ("wordings", "words", "rubric.md words: Extra inputs are not permitted"),
+        (
+            "{{ completion }}",
+            "{{ " + "(" * 3000 + "1",
+            "rubric.md: its template is nested too deep",
+        ),
+        ("[helpful, useful]", "[helpful", "rubric.md: its heading: is not YAML"),
+        ("wordings", "words", "rubric.md words: unknown key; did you mean wordings? accepted: "),
     ],
 )
 def test_what_is_no_rubric_is_told_in_a_line(rubric, old, new, told):
@@ -127,6 +138,8 @@ def test_what_is_no_rubric_is_told_in_a_line(rubric, old, new, told):
         ("{{ anwser }}", "'anwser' is undefined, for sample s"),
         ("{{ ''.__class__.__mro__ }}", "is unsafe, for sample s"),
         ("{{ 1 / 0 }}", "division by zero, for sample s"),
+        ("{{ 'a' * 100_000_000_000 }}", "MemoryError, for sample s"),
+        ("{{ record.items }}", 'items is a function; a field is record["items"], for sample s'),
     ],
 )
 def test_what_a_template_lacks_or_may_not_do_fails_with_its_sample(rubric, text, told):

@@ -224,6 +224,33 @@ def test_a_lexicon_without_numbers_says_where(tmp_path, name, content, why):
         checked(item(kind="lexicon", file=str(tmp_path / name)))
 
 
+@pytest.mark.parametrize(
+    ("document", "lacking"),
+    [
+        ({"$ref": "https://example.org/a.json"}, "'https://example.org/a.json'"),
+        ({"items": {"anyOf": [{"$ref": "#/$defs/pear"}]}, "$defs": {}}, r"'/\$defs/pear'"),
+    ],
+)
+def test_a_schema_that_refers_to_what_is_not_in_it_is_told_at_once(schema, document, lacking):
+    with pytest.raises(FieldError, match=rf"file: .*: \$ref {lacking} is not in it"):
+        checked(schema(document))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"$ref": "#/$defs/pear", "$defs": {"pear": {"type": "string"}}},
+        {"$id": "https://example.org/a.json", "items": {"$ref": "a.json"}},
+        {"properties": {"$ref": {"$ref": "#"}}, "const": {"$ref": "#/nowhere"}},
+        {"$ref": "#pear", "$defs": {"pear": {"$anchor": "pear"}}},
+        {"$ref": "https://json-schema.org/draft/2020-12/schema"},
+        True,
+    ],
+)
+def test_a_schema_may_refer_to_itself(schema, document):
+    checked(schema(document))
+
+
 def test_a_schema_that_is_none_is_told(schema):
     with pytest.raises(FieldError, match="is no JSON Schema: 'objekt' is not"):
         checked(schema({"type": "objekt"}))

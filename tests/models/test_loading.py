@@ -96,6 +96,11 @@ def test_an_unknown_zoo_member_lists_the_known_ones():
         load_config("zoo/none")
 
 
+def test_a_zoo_member_without_its_zoo_is_told_before_the_hub_is_asked():
+    with pytest.raises(ModelError, match=r"model 'moe' has no owner; did you mean zoo/moe\?"):
+        load_config("moe")
+
+
 def test_a_configuration_comes_without_weights(checkpoint):
     (checkpoint / "model.safetensors").unlink()
     assert load_config(str(checkpoint)).num_experts == 16

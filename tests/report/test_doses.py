@@ -10,6 +10,7 @@ from harness.report.build import build
 from harness.report.report import RunReport
 from harness.report.tables.terminal import table
 from tests.claims.test_monotone import curve
+from tests.report.small_run import cases_of, first, result_of
 
 RATES = (0.9, 0.85, 0.5, 0.1, 0.1)
 
@@ -59,6 +60,16 @@ def test_why_there_is_no_ed50_is_told_once(run):
     report = build(run, curve((0.5,) * 5, n=100, **{"prompt.style": ["agentic", "assisted"]}))
     shown = " ".join(table(report, width=100).split())
     assert shown.count("it does not move up to 4, the highest dose") == 1
+
+
+@pytest.mark.parametrize(("rule", "curves"), [("top_k", 0), ("greedy_threshold", 1)])
+def test_no_dose_is_read_where_a_higher_one_does_less(doses_of, rule, curves):
+    """At a top_k of 1 most is done; its neutral 0 is not the least of its values, but the most."""
+    axis = f"sampling.{rule}"
+    steps = {"top_k": [1, 2, 3, 4], "greedy_threshold": [0.1, 0.2, 0.3, 0.4]}[rule]
+    cases = cases_of(intervention=None, axes={axis: steps}, dose=axis, sampling={"temperature": 1})
+    results = [result_of(case, first(90 if case.dose is None else 10, 100)) for case in cases]
+    assert len(doses_of([*results])) == curves
 
 
 def test_it_comes_back_from_report_json(run):

@@ -211,6 +211,21 @@ def test_what_changes_a_value_makes_another_study(tmp_path, changes):
     assert ready(tmp_path, **changes).identity != ready(tmp_path).identity
 
 
+@pytest.mark.parametrize(
+    ("changes", "direction"),
+    [
+        ({}, "maximize"),
+        ({"metrics": ["fluency"]}, "minimize"),
+        ({"metrics": ["length"]}, "maximize"),
+        ({"metrics": [{"kind": "length", "good": "lower"}]}, "minimize"),
+        ({"metrics": ["fluency"], "direction": "maximize"}, "maximize"),
+    ],
+)
+def test_the_better_values_of_a_metric_are_searched_for(tmp_path, changes, direction):
+    found = ready(tmp_path, **changes)
+    assert found.settings.direction == found.identity["search.direction"] == direction
+
+
 def test_what_the_engine_cannot_do_is_found_in_the_space(tmp_path, monkeypatch):
     monkeypatch.setattr(availability, "check_machine", lambda settings: None)
     engine = {"name": "vllm", "speculation": "ngram"}

@@ -80,7 +80,10 @@ pytestmark = pytest.mark.usefixtures("folder")
             "a: 1\nb:\n" + "- 1\n" * 20_000,
             "x.yaml:19999: is not YAML: more than 20,000 values; a spec has a few",
         ),
-        ("? [1]\n: 2\n", "x.yaml:1: a key is not text; write `key: value`"),
+        (
+            "? [1]\n: 2\n",
+            "x.yaml:1: a key is not text; write `key: value`, and text with braces in quotes",
+        ),
         ("a: &a [*a]\n", "x.yaml:1 a[0]: an alias of what contains it"),
         (
             "task:\n  name: x\n  name: y\n",

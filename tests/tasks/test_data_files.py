@@ -95,6 +95,12 @@ def test_cells_of_csv_are_texts_with_the_line_in_which_they_begin(tmp_path):
     ]
 
 
+def test_a_cell_of_csv_may_hold_a_document(tmp_path):
+    (tmp_path / "x.csv").write_text(f"prompt\n{'a' * 200_000}\n")
+    ((_, record),) = rows_of(tmp_path / "x.csv", "prompt")
+    assert len(record["prompt"]) == 200_000
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [

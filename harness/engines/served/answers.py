@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal, NotRequired
 
 from pydantic import TypeAdapter, ValidationError
@@ -58,7 +59,11 @@ _ANSWER = TypeAdapter(Answer)
 def answer_of(document: Any, model: str) -> Answer:
     """An answer of one choice by the model that was asked. Raises `Unusable` for anything else."""
     try:
+        json.dumps(document, ensure_ascii=False).encode()
         answer = _ANSWER.validate_python(document)
+    except UnicodeEncodeError as error:  # JSON can write it; no tokenizer and no file takes it
+        half = ascii(error.object[error.start])
+        raise Unusable(f"the server's answer holds {half}, half of a surrogate pair") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the answer"

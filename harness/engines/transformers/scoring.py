@@ -6,7 +6,9 @@
 A branch is a continuation without its last token, after which nothing is predicted. Its tokens
 see the context and their own branch, at the positions that they have behind the context alone. So
 the context is computed once for all continuations, those of one token add no column, and nothing
-is kept between passes. Contexts end in the same column, behind which logits are computed.
+is kept between passes. Contexts end in the same column, behind which logits are computed. Where all
+are of one length and no row has two branches, as with texts that are read from their first token,
+a row is a plain sequence and the model masks it itself, with the fastest kernel that it has.
 
 Where rotary embeddings depend on a sequence's length, only continuations that turn them alike share
 a row. `apart` gives every continuation a pass of its own, whose shape is then its own affair.
@@ -128,7 +130,8 @@ class _Laid:
     """A batch as a pass sees it, [R, C + K] each; see the head of this module.
 
     `positions` and `columns`, where tokens are counted, are -1 for padding, `branches` 0 for
-    contexts. `context` is C, of which there is one at least.
+    contexts. `context` is C, of which there is one at least. `causal` says whether every token sees
+    all that is to the left of it, so that no mask is needed: padding is to the right only.
     """
 
     tokens: torch.Tensor
@@ -136,6 +139,7 @@ class _Laid:
     columns: torch.Tensor
     branches: torch.Tensor
     context: int
+    causal: bool
 
     @classmethod
     def of(cls, batch: Sequence[_Row], device: torch.device) -> _Laid:
@@ -161,7 +165,24 @@ class _Laid:
         def moved(values: NDArray[np.int64]) -> torch.Tensor:
             return torch.from_numpy(values).to(device)
 
-        return cls(moved(tokens), moved(positions), moved(columns), moved(branches), context)
+        causal = all(
+            len(row.scoring.context) == context and sum(map(bool, row.branches)) <= 1
+            for row in batch
+        )
+        return cls(
+            moved(tokens), moved(positions), moved(columns), moved(branches), context, causal
+        )
+
+    def masks(self, loaded: LoadedModel) -> dict[str, Any]:
+        """What tells a model's forward which tokens see which, and where they are."""
+        if self.causal:
+            # Positions that start again would be taken for sequences packed into one.
+            columns = torch.arange(self.tokens.shape[1], device=self.tokens.device)
+            return {"position_ids": columns.expand(self.tokens.shape)}
+        mask = AttentionMasks(loaded.model.config).build(
+            self.positions, self.positions, loaded.model.dtype, self.branches
+        )
+        return {"attention_mask": mask, "position_ids": self.positions.clamp(min=0)}
 
 
 def _read(
@@ -190,10 +211,7 @@ def _read(
         ):
             output: Any = model(
                 input_ids=laid.tokens,
-                attention_mask=AttentionMasks(model.config).build(
-                    laid.positions, laid.positions, model.dtype, laid.branches
-                ),
-                position_ids=laid.positions.clamp(min=0),
+                **laid.masks(loaded),
                 use_cache=False,
                 logits_to_keep=1 + width - laid.context,
             )
@@ -247,7 +265,7 @@ class _Scores:
         indices = torch.tensor([rows, places, targets], dtype=torch.long, device=logits.device)
         piece = len(targets) if logits.device.type != "cpu" else max(1, _PIECE_LOGITS // words)
         found = [
-            _read_out(flat[row * width + place], target)
+            _read_out(flat.index_select(0, row * width + place), target)
             for row, place, target in torch.split(indices, max(1, piece), dim=1)
         ]
         self._found: list[list[float]] = torch.cat(found, dim=1).tolist()

@@ -106,6 +106,10 @@ def _check(settings: LogOddsSettings, checking: Checking) -> None:
     twice = set(settings.of) & set(settings.against)
     if twice:
         raise FieldError("against", f"{min(twice)!r} is in `of`, too; leave one out")
+    for field, texts in (("of", settings.of), ("against", settings.against)):
+        again = next((text for text in texts if texts.count(text) > 1), None)
+        if again is not None:
+            raise FieldError(field, f"{again!r} is in it twice; leave one out")
     tokenizer = checking.tokenizer()
     following: dict[str, Tokens] = {}
     for field, texts in (("of", settings.of), ("against", settings.against)):

@@ -75,7 +75,7 @@ def _check(settings: PythonSettings, checking: Checking) -> None:
         )
     try:
         found = _loaded(settings)
-    except Exception as error:  # whatever importing somebody's file may raise
+    except (Exception, SystemExit) as error:  # whatever importing somebody's file may raise
         problem = f"{file}: has no {name}" if isinstance(error, AttributeError) else ""
         problem = problem or f"{file}: cannot be run: {type(error).__name__}: {error}"
         raise FieldError("function", problem) from error
@@ -89,6 +89,8 @@ def _made(settings: PythonSettings) -> MetricEntry:
 
     def said(seen: Seen, answer: Answer) -> float:
         value = function()(seen, answer)
+        if getattr(value, "shape", None) == ():
+            value = value.item()  # a number of numpy's or torch's
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise MetricError(f"{name} returned {value!r:.80}, which is no finite number")
         if settings.share and not 0 <= value <= 1:

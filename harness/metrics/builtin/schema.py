@@ -58,12 +58,39 @@ def _validator(content: str) -> Any:
     return limited(schema, registry=Registry())
 
 
+def _follow(resource: Any, resolver: Any) -> None:
+    """Raise Unresolvable for a `$ref` of a schema, or of one in it, to what is not there."""
+    named = resource.contents.get("$ref") if isinstance(resource.contents, dict) else None
+    if isinstance(named, str):
+        resolver.lookup(named)
+    for inner in resource.subresources():
+        _follow(inner, resolver.in_subresource(inner))
+
+
+def _check_references(schema: Any) -> None:
+    from jsonschema_specifications import REGISTRY
+    from referencing import Resource
+    from referencing.jsonschema import DRAFT202012
+
+    resource: Any = Resource.from_contents(schema, default_specification=DRAFT202012)
+    name = resource.id() or ""
+    registry: Any = REGISTRY.with_resource(name, resource).crawl()
+    _follow(resource, registry.resolver(name))
+
+
 def _check(settings: SchemaSettings, _: Checking) -> None:
     check_installed("jsonschema", "text")
     from jsonschema import SchemaError
+    from referencing.exceptions import Unresolvable
 
     try:
-        _validator(text(settings.file, _MOST_BYTES))
+        _check_references(_validator(text(settings.file, _MOST_BYTES)).schema)
+    except Unresolvable as error:
+        raise FieldError(
+            "file",
+            f"{settings.file}: $ref {error.ref!r} is not in it, and nothing is fetched; put what "
+            "it names below $defs",
+        ) from error
     except SchemaError as error:
         raise FieldError("file", f"{settings.file}: is no JSON Schema: {error.message}") from error
     except (OSError, ValueError) as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ModelError
+from harness.spec.suggestion import suggestion
 
 _CHECKPOINTS = Path(__file__).with_name("checkpoints")
 _PACKAGED = Path(__file__).with_name("packaged")
@@ -67,7 +68,8 @@ def resolve(name: str) -> Path:
         return Path(str(distribution(document["package"]).locate_file(document["file"])))
     if name not in names():
         known = ", ".join(f"zoo/{member}" for member in (*names(), *packaged()))
-        raise ModelError(f"zoo/{name} is not in the zoo; use one of {known}")
+        close = suggestion(name, (*names(), *packaged()))
+        raise ModelError(f"zoo/{name} is not in the zoo;{close} use one of {known}")
     return _CHECKPOINTS / name
 
 

@@ -116,6 +116,12 @@ def _column(name: str) -> dict[str, str]:
     return {"summary": column.summary, "unit": column.unit}
 
 
+def _changes(case: CaseReport) -> tuple[str, str]:
+    """What is said of samples that changed, as `changeNames` of words.js says it."""
+    undirected = case.kind(case.metric).good == "neither"
+    return ("fell", "rose") if undirected else ("worse", "better")
+
+
 def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> dict[str, Any]:
     cases = report.experiment(name)
     return {
@@ -125,6 +131,7 @@ def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> 
         "metric": cases[0].metric,
         "dose": (next((c.dose_axis for c in cases if c.dose_axis), "") or "").rpartition(".")[2],
         "findings": findings(report, name),
+        "changes": _changes(cases[0]),
         "labels": labels(report, name),
         "different": sum(map(is_significant, cases)),
         "compared": sum(case.metric in case.versus_baseline for case in cases),

@@ -2,12 +2,13 @@
 
 Which column goes first where there is no room: what a mask did to the routing (other metrics beside
 it before it), then `mde`, other metrics of the task, agreement, the uncorrected p, the metrics that
-a spec asks for. The last to go is the metric's interval.
+a spec asks for, which then have a table of their own. The last to go is the metric's interval.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from rich.text import Text
 
@@ -35,7 +36,7 @@ def case_columns(report: RunReport, experiment: str) -> list[Column]:
     """The table of an experiment: a row for each case, those of a curve below each other."""
     cases = by_series(report.experiment(experiment))
     compared = any(case.metric in case.versus_baseline for case in cases)
-    columns = [*_names(report, experiment, cases), _primary(cases)]
+    columns = [*_names(report, experiment, cases), _metric(cases, cases[0].metric)]
     if compared and cases[0].metric not in constants(cases):
         columns += _compared(cases)
     columns += _agreed(cases)
@@ -50,6 +51,13 @@ def case_columns(report: RunReport, experiment: str) -> list[Column]:
             Column("empty", tuple(_routed(case, "emptied") for case in cases), _EMPTY, 10),
         ]
     return columns
+
+
+def asked_columns(report: RunReport, experiment: str, metrics: Sequence[str]) -> list[Column]:
+    """A table of metrics that the first had no room for, in the same rows, with their intervals."""
+    cases = by_series(report.experiment(experiment))
+    columns = _names(report, experiment, cases)
+    return [*columns, *(replace(_metric(cases, name), rank=90) for name in metrics)]
 
 
 def constants_text(cases: Sequence[CaseReport]) -> str:
@@ -132,9 +140,9 @@ def _names(report: RunReport, experiment: str, cases: Sequence[CaseReport]) -> I
         yield Column(title, cells, is_name=True)
 
 
-def _primary(cases: Sequence[CaseReport]) -> Column:
-    """The metric with its interval; a case without one says what became of it."""
-    found = [case.metrics.get(case.metric) for case in cases]
+def _metric(cases: Sequence[CaseReport], name: str) -> Column:
+    """A metric with its interval; a case without one says what became of it."""
+    found = [case.metrics.get(name) for case in cases]
     states = [Text(case.status, "red") for case in cases]
     full, bare = (
         tuple(
@@ -143,7 +151,7 @@ def _primary(cases: Sequence[CaseReport]) -> Column:
         )
         for write in (interval, _value)
     )
-    return Column(cases[0].metric, full, shorter=bare, shorter_rank=95)
+    return Column(name, full, shorter=bare, shorter_rank=95)
 
 
 def _compared(cases: Sequence[CaseReport]) -> Iterator[Column]:
@@ -189,8 +197,8 @@ def _value(metric: Metric) -> str:
 
 
 def _signed(metric: Metric | None, delta: float) -> str:
-    """A difference with the digits of what it is a difference of."""
-    shown = readable(delta) if metric is None else _digits(metric)(delta)
+    """A difference with the digits of what it is a difference of; a large one with two decimals."""
+    shown = readable(delta) if metric is None or abs(delta) >= 0.1 else _digits(metric)(delta)
     return shown if shown.startswith("-") else f"+{shown}"
 
 

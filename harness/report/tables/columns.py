@@ -47,10 +47,13 @@ class Column:
 
 
 def fitted(columns: Sequence[Column], width: int) -> tuple[list[Column], list[str]]:
-    """The columns that fit into `width` characters, and the titles of those that do not."""
+    """The columns that fit into `width` characters, and the titles of those that do not.
+
+    Of columns of one rank the last goes first.
+    """
     shown, gone = list(columns), list[str]()
     while _total(shown) > width:
-        at = min(range(len(shown)), key=lambda at: _next_rank(shown[at]))
+        at = min(range(len(shown)), key=lambda at: (_next_rank(shown[at]), -at))
         going = shown[at]
         if going.shorter:
             meaning = going.shorter_meaning or going.meaning

@@ -14,7 +14,7 @@ from rich.text import Text
 from harness.report.labels import by_series
 from harness.report.report import RunReport
 from harness.report.subject import subject
-from harness.report.tables.case_columns import case_columns, constants_text
+from harness.report.tables.case_columns import asked_columns, case_columns, constants_text
 from harness.report.tables.columns import Column, as_table, fitted
 from harness.report.tables.doses import dose_columns, reasons
 from harness.report.tables.vector_norms import norms_text
@@ -40,7 +40,8 @@ def table(
     for name in report.experiments:
         shown, gone = fitted(case_columns(report, name), columns)
         doses, _ = fitted(dose_columns(report, name), columns)
-        parts.append(_experiment(report, name, shown, gone, doses))
+        more, gone = _asked(report, name, gone, columns)
+        parts.append(_experiment(report, name, [shown, *more], gone, doses))
         for column in (*shown, *doses):
             meanings.setdefault(column.title, {}).setdefault(column.meaning, []).append(name)
     if legend and (told := legend_of(meanings)):
@@ -106,10 +107,26 @@ def left_out(titles: Sequence[str]) -> str:
     return f"not shown for want of room: {', '.join(titles)}" if titles else ""
 
 
+def _asked(
+    report: RunReport, name: str, gone: Sequence[str], width: int
+) -> tuple[list[list[Column]], list[str]]:
+    """Tables of what a spec asks for and the first had no room for, and the titles of the rest."""
+    asked = report.experiment(name)[0].asked_metrics
+    left = [title for title in gone if title in asked]
+    tables = []
+    while left:
+        shown, narrower = fitted(asked_columns(report, name, left), width)
+        if narrower == left:
+            break
+        tables.append(shown)
+        left = narrower
+    return tables, [title for title in gone if title not in asked or title in left]
+
+
 def _experiment(
     report: RunReport,
     name: str,
-    shown: Sequence[Column],
+    tables: Sequence[Sequence[Column]],
     gone: Sequence[str],
     doses: Sequence[Column],
 ) -> Group:
@@ -122,7 +139,9 @@ def _experiment(
         below += [Text(""), as_table(doses)]
         why = reasons(report, name)
         below += [Text(why, "dim")] if why else []
-    return Group(heading, as_table(shown, styles), *below, Text(""))
+    first, *more = (as_table(columns, styles) for columns in tables)
+    beside = [part for table in more for part in (Text(""), table)]
+    return Group(heading, first, *beside, *below, Text(""))
 
 
 def _attention(report: RunReport) -> Iterator[Text]:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.sampling.builtin.temperature import COLDEST
 from harness.sampling.rule import LogitsRule, Value
 
 if TYPE_CHECKING:
     from torch import Tensor, device
-
-_COLDEST = 1e-30
-"""Of a temperature that underflows: logits divided by it are finite, and the best draws alone."""
 
 
 class EntropyTemperature(BaseModel):
@@ -62,7 +60,7 @@ class EntropyDependentTemperature(LogitsRule):
         t0, theta, n = rows.unbind(dim=-1)
         # 0 / 0, of a sure step and a theta of 0, is a temperature of t0.
         exponents = (theta / entropy).where(theta > 0, 0.0)
-        temperatures = (t0 * n.pow(exponents)).clamp(min=_COLDEST)
+        temperatures = (t0 * n.pow(exponents)).clamp(min=COLDEST)
         return logits / temperatures[:, None]
 
 

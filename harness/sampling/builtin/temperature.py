@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+COLDEST = 1e-30
+"""Of a temperature that underflows: logits divided by it are finite, and the best draws alone."""
+
+
 class Temperature(LogitsRule):
     """Divides the logits; 0 is greedy decoding."""
 
@@ -34,7 +38,7 @@ class Temperature(LogitsRule):
 
     def apply(self, logits: Tensor, rows: Tensor) -> Tensor:
         """The logits [R, V], divided."""
-        return logits / rows[:, None]
+        return logits / rows.clamp(min=COLDEST)[:, None]
 
 
 RULE = Temperature()

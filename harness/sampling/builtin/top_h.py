@@ -27,6 +27,7 @@ class TopH(CountRule):
         "those 100 add up to this share of it. null, the default, is all."
     )
     neutral = None
+    weakens = True
     place = 15
     strictest = 1e-6
     example = 0.5

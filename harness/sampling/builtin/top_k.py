@@ -22,6 +22,7 @@ class TopK(CountRule):
         "Tokens are drawn from this many of the most probable ones. null, the default, is all."
     )
     neutral = None
+    weakens = True
     place = 20
     column = 1
     idle = 2**31

@@ -28,6 +28,7 @@ class TopNSigma(MaskRule):
         "best one's. null, the default, is all."
     )
     neutral = None
+    weakens = True
     place = 5
     keeps_best = True
     idle = 1e6

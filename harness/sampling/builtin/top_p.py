@@ -24,6 +24,7 @@ class TopP(CountRule):
         "renormalised over what top_k has kept, add up to this. 1.0, the default, is all."
     )
     neutral = 1.0
+    weakens = True
     place = 30
     column = 2
     strictest = 1e-6

@@ -32,6 +32,7 @@ class Typical(MaskRule):
         "that has at least this mass. 1.0, the default, is all."
     )
     neutral = 1.0
+    weakens = True
     place = 50
     example = 0.5
 

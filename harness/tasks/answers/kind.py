@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
-from harness.tasks.base import Reference, Sample, Score, Style, common_rates
+from harness.tasks.base import Reference, Sample, Score, Style, TaskMetric, common_rates
 from harness.tasks.conversations import calls_tool
 from harness.tasks.reasoning import without_reasoning
 
@@ -39,6 +40,8 @@ class AnswerKind(ABC):
     name: str
     version = 1
     metric = "exact_match"
+    #: Of its metrics those that are no shares of right answers, by their names.
+    entries: ClassVar[Mapping[str, TaskMetric]] = MappingProxyType({})
     #: The fields of a record that it cannot do without, beside what is asked.
     fields: tuple[str, ...] = ("answer",)
 

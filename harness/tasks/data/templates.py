@@ -11,13 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateRuntimeError, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from harness.errors import FieldError
 
+
+def said(value: Any) -> Any:
+    """What a template may say. Of a function it would say an address, of each process another."""
+    if callable(value) and not isinstance(value, Undefined):
+        name = getattr(value, "__name__", type(value).__name__)
+        raise TemplateRuntimeError(f'{name} is a function; a field is record["{name}"]')
+    return value
+
+
 _SANDBOX = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined,
+    finalize=said,
     trim_blocks=True,
     lstrip_blocks=True,
     autoescape=False,
@@ -36,6 +46,8 @@ class RecordTemplate:
         """Raise FieldError for what is no template."""
         try:
             object.__setattr__(self, "_compiled", _SANDBOX.from_string(self.source))
+        except RecursionError:
+            raise FieldError(self.name, "is no template: it is nested too deep") from None
         except TemplateError as error:
             line = getattr(error, "lineno", None)
             where = f" (line {line} of it)" if line and "\n" in self.source else ""

@@ -252,6 +252,12 @@ def test_entropy_dependent_temperature_is_the_papers(seed, t0, theta, n):
     assert expected[order].diff().ge(0).all()  # increasing in the entropy
 
 
+@pytest.mark.parametrize("temperature", [1e-30, 1e-40, 5e-324])
+def test_a_temperature_that_underflows_leaves_the_most_probable_token(temperature):
+    logits = torch.tensor([[-3.0, 2.0, 7.5, -90.0]])
+    assert left(logits, temperature=temperature).softmax(dim=-1).tolist() == [[0, 0, 1, 0]]
+
+
 def test_entropy_dependent_temperature_at_its_limits():
     sure = torch.tensor([[200.0, 0.0, 0.0], [200.0, 200.0, 0.0]])
     left = tempered(sure, theta=0.5).softmax(-1)

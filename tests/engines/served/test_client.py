@@ -51,6 +51,7 @@ def test_a_time_out_is_asked_again(server, engine):
         (status(400, "what is this?"), "s0: the server answered 400: what is this?"),
         (faulty.truncated, "s0: the server's answer is not JSON: "),
         (changed(model="other"), "s0: the server answered with model 'other', not 'zoo/oracle'"),
+        (changed(text="a \ud800"), "s0: the server's answer holds '\\ud800', half of a surrogate"),
         (changed(choices=[]), "s0: the server gave 0 choices, not 1"),
         (changed(finish_reason="content_filter"), "s0: the server ended the completion by 'con"),
         (changed(usage={"prompt_tokens": "x"}), "s0: the server's answer is of another form: usa"),

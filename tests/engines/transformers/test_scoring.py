@@ -80,6 +80,17 @@ def test_scores_are_those_of_a_plain_loop(loaded):
     check_against_model(loaded, asked)
 
 
+def test_texts_behind_contexts_of_one_length_are_those_of_a_plain_loop(loaded, monkeypatch):
+    """Where nothing branches, the model masks its rows itself: windows, chunks, and padding."""
+    monkeypatch.setattr(scoring_module, "AttentionMasks", None)  # none is built
+    for context in (1, 6):
+        asked = [
+            Scoring(TEXT[at : at + context], (TEXT[at + context : at + context + length],))
+            for at, length in ((0, 25), (2, 9), (5, 1), (3, 17))
+        ]
+        check_against_model(loaded, asked)
+
+
 @pytest.mark.parametrize("kind", list(LENGTH_DEPENDENT))
 def test_rows_that_are_turned_by_their_length_are_those_of_a_plain_loop(tiny_model, kind):
     """Continuations on both sides of the limit, and of several lengths beyond it."""

@@ -95,6 +95,7 @@ def test_a_text_that_begins_as_another_one_is_refused_with_its_tokens():
     ("fields", "problem"),
     [
         ({"against": ["return"]}, r"metrics\[0\]\.against: 'return' is in `of`, too"),
+        ({"of": ["return", "x", "return"]}, r"metrics\[0\]\.of: 'return' is in it twice"),
         ({"of": ["if x"]}, r"metrics\[0\]\.of: 'if', 'i' .*, is how 'if x', 'i'"),
         ({"of": []}, r"metrics\.0\.log_odds\.of"),
         ({"of": [""]}, r"metrics\.0\.log_odds\.of"),

@@ -23,6 +23,8 @@ def test_the_members_are_those_with_a_recipe():
 
 
 def test_an_unknown_member_lists_the_known_ones():
+    with pytest.raises(ModelError, match=r"zoo/bass is not in the zoo; did you mean base\? "):
+        zoo.resolve("bass")
     with pytest.raises(ModelError, match="zoo/x is not in the zoo; use one of zoo/base, zoo/moe"):
         zoo.resolve("x")
 

@@ -47,6 +47,26 @@ def test_the_same_report_is_the_same_page(report, results, html):
     assert page(report, records(results)) == html
 
 
+def test_findings_of_a_metric_without_a_direction_say_what_fell_and_rose(report, results, html):
+    def renamed(values):
+        return {"length" if name == METRIC else name: each for name, each in values.items()}
+
+    cases = tuple(
+        case.model_copy(
+            update={
+                "metric": "length",
+                "settings": case.settings | {"metrics": ["length"]},
+                "metrics": renamed(case.metrics),
+                "versus_baseline": renamed(case.versus_baseline),
+            }
+        )
+        for case in report.cases
+    )
+    undirected = page(report.model_copy(update={"cases": cases}), records(results))
+    said = [re.findall(r'title="samples">(\w+)</th>', each) for each in (html, undirected)]
+    assert said == [["worse", "better"], ["fell", "rose"]]
+
+
 def test_markup_in_names_and_messages_stays_text(report, results):
     case = report.cases[1].model_copy(update={"error": HOSTILE, "id": HOSTILE})
     run = report.run.model_copy(update={"command": HOSTILE})

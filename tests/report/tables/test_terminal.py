@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from harness.report.build import build
 from harness.report.loaded import Report
-from harness.report.report import Agreement
+from harness.report.report import Agreement, Metric
 from harness.report.run_info import ShardInfo
-from harness.report.tables.case_columns import interval
+from harness.report.tables.case_columns import _signed, interval
 from harness.report.tables.terminal import table, terminal_width
 from tests.report.small_run import called, cases_of, first, measured, result_of, sweep
 
@@ -38,6 +38,11 @@ def shown(report, **options):
 
 def test_the_table(run):
     assert shown(build(run, sweep(doses=(0, 4)))) == EXPECTED
+
+
+def test_a_difference_from_nothing_has_the_decimals_of_all_others(run):
+    metric = Metric(value=0, ci_low=None, ci_high=None, n=9, method="t")
+    assert [_signed(metric, each) for each in (-0.3, 0.0123)] == ["-0.30", "+0.012"]
 
 
 def test_the_legend_explains_no_interval_that_is_not_shown(run):
@@ -154,6 +159,23 @@ def test_tool_calls_have_a_column_where_any_were_made(run):
     assert lines[4].endswith("0%       0.08") or lines[4].endswith("100%       0.08")
     masked = [replace(each, counts={"routed": 9, "changed": 3, "emptied": 0}) for each in results]
     assert "tool_call" not in shown(build(run, masked)).splitlines()[1], "routing comes first"
+
+
+def test_all_metrics_that_a_spec_asks_for_are_shown_in_tables_below_if_need_be(run):
+    names = [f"asked_for_{at}" for at in range(4)]
+    metrics = [{"kind": "length", "name": name} for name in names]
+    (case,) = cases_of(metrics=metrics)
+    result = result_of(case, first(5, 12), baseline=None)
+    own = {name: {f"s/{at}": float(at % 5) for at in range(12)} for name in names}
+    result = replace(result, sample_metrics={**result.sample_metrics, **own})
+    report = build(run, [result])
+    for width in (40, 60, 80, 140):
+        lines = shown(report, width=width).splitlines()
+        assert max(map(len, lines)) <= width
+        titles = [title for line in lines for title in line.split() if title in names]
+        assert titles == names, "in their order, each once"
+        assert "want of room" not in shown(report, width=width)
+    assert shown(report, width=40).count("[") == 5, "what stands below has its interval"
 
 
 def test_numbers_are_never_cut_off_beside_tool_calls(run):

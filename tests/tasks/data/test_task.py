@@ -189,6 +189,8 @@ def test_the_version_is_that_of_data_and_scoring_and_not_of_the_prompt(write):
         ),
         ({"template": "{% if %}"}, {}, "prompt.template: is no template: Expected"),
         ({"template": "{{ prompt.__class__ }}"}, {}, "prompt.template: .*:1: .*unsafe"),
+        ({"template": "{{ record.items }}"}, {}, r"capitals.jsonl:1: items is a function; a field"),
+        ({"template": f"{{{{ {'(' * 3000}1"}, {}, "prompt.template: is no template: it is nested"),
         ({"system": "{{ level / 0 }}"}, {}, "prompt.system: .*jsonl:1: division by zero"),
         ({}, {"answer": "exact", "pattern": "("}, "task.pattern: .* is no regular expression"),
         ({}, {"fields": {"answer": "gold"}}, r"task.fields.answer: .*:1: there is no field 'gold'"),

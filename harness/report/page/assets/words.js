@@ -55,10 +55,10 @@ function ceiling(value) {
   return (Math.ceil(Number((100 * value).toPrecision(12))) / 100).toFixed(2);
 }
 
-/** A difference, with the digits of the metric that it is one of. */
+/** A difference, with the digits of the metric that it is one of; a large one needs no more than two decimals. */
 function difference(delta, metric) {
   if (delta === undefined || metric === undefined) return signed(delta);
-  return (delta < 0 ? "" : "+") + digitsOf(metric)(delta);
+  return (delta < 0 ? "" : "+") + (Math.abs(delta) < 0.1 ? digitsOf(metric) : decimal)(delta);
 }
 
 /** The p that decides: corrected by Holm's method where the report has that. */
