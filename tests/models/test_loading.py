@@ -266,7 +266,13 @@ def test_a_spread_model_gives_the_same_tokens(tmp_path):
     )
     assert spread.devices == [torch.device("cpu")]
     first, second = (dict(TransformersEngine(x).generate(requests)) for x in (whole, spread))
-    assert first == second
+    for position, completion in first.items():
+        assert second[position].tokens == completion.tokens
+        # Layers that accelerate moves are multiplied by torch, the others by oneDNN.
+        assert second[position].log_probabilities == pytest.approx(
+            completion.log_probabilities, abs=1e-5
+        )
+        assert second[position].counts == completion.counts
 
 
 @pytest.mark.parametrize("name", zoo.names())

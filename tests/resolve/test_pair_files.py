@@ -43,8 +43,8 @@ def test_prompts_of_aligned_pairs_are_the_tasks_own(loaded, pairs):
         own, other = Plan(loaded.tokenizer), Plan(loaded.tokenizer)
         own.add(plain, None)
         other.add(case_of(pairs, style), None)
-        expected = [request for request in own.places if request.sample != "MicroHumanEval/1"]
-        found = [request for request in other.places if request.sample != "MicroHumanEval/1"]
+        expected = [request for request in own.addresses if request.sample != "MicroHumanEval/1"]
+        found = [request for request in other.addresses if request.sample != "MicroHumanEval/1"]
         assert found == expected
 
 

@@ -28,17 +28,22 @@ def by_length(
 
     `siblings_apart` takes one request of every sample, then a second one of every sample, and so
     on: a draft needs a sibling that has ended, not one that runs beside it. Requests that are to
-    start `together` come prompt by prompt.
+    start `together` come prompt by prompt, in the turn of the first of them.
     """
     for start in range(0, len(queue), LOOK_AHEAD):
         ahead = queue[start : start + LOOK_AHEAD]
         turns: Counter[str] = Counter()
+        begun: dict[tuple[int, ...], int] = {}
         keyed = []
         for position, request in ahead:
-            apart = siblings_apart and not together(request)
-            prompt = request.prompt if together(request) else ()
-            turn = turns[request.sample] if apart else 0
+            beside = together(request)
+            prompt = request.prompt if beside else ()
+            turn = turns[request.sample] if siblings_apart else 0
+            if beside and prompt in begun:
+                turn = begun[prompt]
+            else:
+                turns[request.sample] += 1
+                begun[prompt] = turn
             keyed.append((turn, -len(request.prompt), prompt, position, request))
-            turns[request.sample] += apart
         for *_, position, request in sorted(keyed, key=lambda item: item[:4]):
             yield position, request
