@@ -104,7 +104,7 @@ def in_conftest(folder: Path) -> None:
     (folder / "conftest.py").write_text("\n".join(["from harness import registry", *lines]))
 
 
-@pytest.mark.parametrize("bring", [installed, in_conftest])
+@pytest.mark.parametrize("bring", [pytest.param(installed, marks=pytest.mark.slow), in_conftest])
 def test_metrics_answers_judges_engines_and_columns_of_others_are_run(tmp_path, bring):
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "theirs.py").write_text(MODULE)

@@ -61,6 +61,7 @@ def test_the_workflow_runs_benches_that_are_there(written):
     assert sum(step.startswith("pytest benches -k ") for step in steps) == 2
 
 
+@pytest.mark.slow
 def test_its_benches_and_its_specs_run(written):
     one = ["-k", "keep_topk and agentic and 32"]
     out = ran(written, "-m", "pytest", "benches", "-q", *one, "--titrate-limit=1")

@@ -53,6 +53,7 @@ def test_two_workers_report_what_one_process_reports(project, undisturbed):
     assert (project.path / "gw1.txt").read_text() == "True 7", "without devices nothing is changed"
 
 
+@pytest.mark.slow
 def test_shards_merged_are_the_report_of_a_single_run(project, prepared, undisturbed):
     one = ("--titrate-shard=1/2", "--titrate-report=a", *prepared.workers(2))
     two = ("--titrate-shard=2/2", "--titrate-report=b", "--titrate-store=other")
@@ -118,6 +119,7 @@ def test_a_disk_that_is_full_from_the_start_stops_workers_before_a_model(project
     assert not (project.path / "out").exists()
 
 
+@pytest.mark.slow
 def test_one_live_line_of_all_workers_on_a_real_terminal(project, prepared):
     leader, follower = pty.openpty()
     termios.tcsetwinsize(follower, (40, 120))
