@@ -201,6 +201,7 @@ measures: Registry[Any] = Registry(
         "likelihood": "harness.measure.likelihood:MEASURE",
         "choice": "harness.measure.choice:MEASURE",
         "nll": "harness.measure.nll:MEASURE",
+        "lm_eval": "harness.measure.lm_eval:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(
@@ -246,6 +247,7 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
         "csv": "harness.report.exports.tables:write_csv",
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
         "latex": "harness.report.exports.latex:write_latex",
+        "lm-eval": "harness.report.exports.lm_eval:write_lm_eval",
         "parquet": "harness.report.exports.tables:write_parquet",
         "ranks": "harness.report.exports.ranks:write_ranks",
     },

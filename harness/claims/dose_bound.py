@@ -16,7 +16,6 @@ from harness.claims.evidence import (
     unmeasured,
     values_of,
 )
-from harness.metrics.lookup import kind_of
 from harness.report.doses import Dosed, dosed
 from harness.spec.gates import DoseBound
 from harness.statistics.dose_response import Curve, NoDose
@@ -55,7 +54,7 @@ def unbounded(claim: DoseBound, measured: Measured) -> str:
     problem = unmeasured(claim.metric, measured)
     if problem or claim.response is None:
         return problem
-    low, high = kind_of(measured.case.experiment, claim.metric).bounds
+    low, high = measured.kind(claim.metric).bounds
     if low is not None and high is not None and claim.response >= high - low:
         return f"{claim.metric} lies between {low:g} and {high:g} and never changes by so much"
     return ""

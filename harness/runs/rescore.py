@@ -15,10 +15,12 @@ from harness.report.load import load_report
 from harness.report.run_info import RunInfo
 from harness.report.write import RECORDS, check_writable, recorded_results
 from harness.resolve.tasks import task_of
+from harness.runs.by_task import counted_again
 from harness.runs.checks import check_metric, check_metrics
 from harness.runs.conclude import Finished, conclude, run_info
 from harness.runs.generated import scored
 from harness.runs.plan import Address, PlannedCase
+from harness.runs.prompt_styles import tokenizer_of
 from harness.runs.prompt_warnings import BEGINNINGS
 from harness.spec import Case, load
 from harness.store.folder import RunFolder, runs_below
@@ -179,7 +181,9 @@ def rescored(
     verdicts = Verdicts()  # none that was kept: scoring again is asking again
     for result in results:  # a baseline comes before the cases that are compared with it
         new = result
-        if result.draws:
+        if result.measure.by_task and (result.draws or result.replies):
+            new = _counted_again(result, unsafe_code=unsafe_code)
+        elif result.draws:
             new = _again(result, again, verdicts, unsafe_code=unsafe_code)
             if as_recorded and result.metric in new.sample_metrics:
                 new = replace(new, metric=result.metric)
@@ -236,6 +240,20 @@ def _again(
         )
         new = replace(new, warnings=(*new.warnings, warning))
     return replace(new, seconds=result.seconds)
+
+
+def _counted_again(result: CaseResult, *, unsafe_code: bool) -> CaseResult:
+    """The same where the task counts by itself."""
+    task = _task(result, unsafe_code=unsafe_code)
+    case = PlannedCase(result.case, task, result.nodeid, unsafe_code)
+    answered = {draw.sample for draw in result.draws}
+    answered |= {sample for each in result.replies.values() for sample in each}
+    if not answered <= task.by_id.keys():
+        raise StoreError(
+            f"{case.id}: its answers are to other samples than {task.name} has now; run it again"
+        )
+    settings = case.experiment
+    return counted_again(case, result, lambda: tokenizer_of(settings.model, settings.engine))
 
 
 def _check_metrics(case: PlannedCase, result: CaseResult) -> None:
