@@ -24,7 +24,7 @@ from harness.files.given import is_folder
 from harness.metrics.column import columns_of
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
-from harness.report.load import load_report, sample_records
+from harness.report.load import RECORDS, load_report, sample_records
 from harness.report.measured_files import folders, measured_files
 from harness.report.page import page
 from harness.report.report import RunReport
@@ -32,9 +32,6 @@ from harness.report.schema import report_of
 from harness.report.tables.study_table import summary_files
 from harness.store.records import read_records, record_lines
 from harness.store.results import CaseResult, answer_of
-
-#: The results behind a report, from which it can be made again (`store/records.py`).
-RECORDS = "records.jsonl"
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}

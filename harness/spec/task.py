@@ -21,6 +21,8 @@ from harness.spec.settings import DatasetReference, Settings, SpecPath, TaskRefe
 
 #: The seed by which lm-eval draws worked examples unless it is told another.
 _FEWSHOT_SEED = 1234
+#: Fields that are left out of what is written where they say nothing.
+_YOUNG = frozenset({"lm_eval"})
 
 
 class RecordFields(Settings):
@@ -120,14 +122,16 @@ class TaskSettings(Settings):
     def _without_lm_eval(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave it out where it is not said: hashes of earlier settings stay."""
         written: dict[str, Any] = handler(self)
-        return {name: value for name, value in written.items() if value or name != "lm_eval"}
+        return {name: value for name, value in written.items() if value or name not in _YOUNG}
 
     @model_validator(mode="before")
     @classmethod
     def _seed_of_lm_eval(cls, values: Any) -> Any:
         """Draw a task of lm-eval's its worked examples as lm-eval does, unless a seed is said."""
-        shots = values.get("shots") if isinstance(values, Mapping) else None
-        if not isinstance(shots, Mapping) or values.get("lm_eval") is None:
+        if not isinstance(values, Mapping):
+            return values
+        shots, named = values.get("shots"), values.get("lm_eval")
+        if named is None or not isinstance(shots, Mapping):
             return values
         return {**values, "shots": {"seed": _FEWSHOT_SEED, **shots}}
 

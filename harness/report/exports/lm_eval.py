@@ -21,10 +21,11 @@ from typing import Any
 from harness.engines import tokenizer_for
 from harness.errors import FieldError, ReportError, TaskError
 from harness.files.atomic import write_file
+from harness.report.load import RECORDS
 from harness.report.loaded import Report
 from harness.report.report import CaseReport
-from harness.report.write import recorded_results
 from harness.resolve.tasks import task_of
+from harness.store.records import read_records
 from harness.store.results import CaseResult
 
 
@@ -36,7 +37,7 @@ def write_lm_eval(report: Report, folder: Path) -> list[Path]:
     rows: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in report.samples.to_dict("records"):
         rows[str(row["case"])].append({str(name): value for name, value in row.items()})
-    recorded = {each.case.id: each for each in recorded_results(report.directory)}
+    recorded = {each.case.id: each for each in read_records(report.directory / RECORDS)}
     written: list[Path] = []
     for case in report.report.cases:
         if case.status != "complete":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,14 @@ def load(source: str, shots: int | None, seed: int) -> Loaded:
     if not source.startswith("/"):
         catalogue.folder_of(source)  # a name is looked up before anything slow is imported
     with quiet(), code_eval.sandboxed():
-        found = _found(source)
+        try:
+            found = _found(source)
+        except TaskError:
+            if not source.startswith("/"):
+                raise
+            # As in lm-eval relative data start at the working directory, or else at the file.
+            with chdir(Path(source).parent):
+                found = _found(source)
     tasks, groups = found["tasks"], found.get("groups", {})
     for name, task in tasks.items():
         _check(name, task)
@@ -82,7 +89,7 @@ def _found(source: str) -> Any:
 
 
 def _by_name(manager: Any, source: str) -> Any:
-    """What a name stands for; a file is loaded by its name, as 0.4.13 loads no group by its path."""
+    """What a name stands for; a file is loaded by its name: 0.4.13 loads no group by its path."""
     named = (
         name
         for name, entry in manager.task_index.items()

@@ -1,4 +1,4 @@
-"""What lm-eval computes is what we compute, key by key: from our answers, and by its own backend."""
+"""What lm-eval computes is what we compute: from our answers, and by its own backend."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ from tests.tasks.lm_eval.peer import ReplayLM, evaluated, hf
 GROUPS = ("group_by_size", "group_alike")
 #: Nothing of these is drawn, so that both sides must say the same.
 GREEDY = [name for name in (*local.TASKS, *GROUPS) if name != "text_repeats"]
+#: The representatives of `make test`: of everything else there is more of the same.
+REPLAYED = ["choice_two", "target", "text_repeats", "text_code", "group_alike"]
+
+
+def quick(every: list[str], chosen: list[str]) -> list[Any]:
+    """All of them, and all but the chosen ones slow."""
+    return [
+        each if each in chosen else pytest.param(each, marks=pytest.mark.slow) for each in every
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +80,7 @@ def replayed(result: CaseResult, task: Path, **settings: Any) -> dict[str, Any]:
     return evaluated(ReplayLM(answers, template_of(tokenizer)), task, **settings)
 
 
-@pytest.mark.parametrize("name", [*local.TASKS, *GROUPS])
+@pytest.mark.parametrize("name", quick([*local.TASKS, *GROUPS], REPLAYED))
 def test_our_answers_through_lm_eval_give_our_numbers(name, tasks, models, tmp_path):
     result = ours(models["plain"], tasks[name], tmp_path / "out")
     theirs = replayed(result, tasks[name])
@@ -84,21 +93,49 @@ def test_our_answers_through_lm_eval_give_our_numbers(name, tasks, models, tmp_p
     for task, samples in theirs["samples"].items():
         key = lambda each: (each["filter"], each["doc_id"])  # noqa: E731
         assert str(sorted(mine["samples"][task], key=key)) == str(sorted(samples, key=key))
-    reported = {name: result.kind(name).of(of.values()) for name, of in result.sample_metrics.items()}
+    reported = {
+        name: result.kind(name).of(of.values()) for name, of in result.sample_metrics.items()
+    }
     root = name if name in theirs["results"] else next(iter(theirs["results"]))
     for metric, value in reported.items():
         own, _, rest = metric.partition("@")
         keys = [f"{own},{rest}", f"{own},none"]
-        found = next((theirs["results"][root][k] for k in keys if k in theirs["results"][root]), None)
+        found = next(
+            (theirs["results"][root][k] for k in keys if k in theirs["results"][root]), None
+        )
         if rest in theirs["results"]:
             found = theirs["results"][rest][f"{own},none"]
         assert found is not None, metric
         assert math.isclose(value, found, rel_tol=1e-9, abs_tol=1e-9), metric
 
 
-@pytest.mark.parametrize("kind", ["plain", "first", "short"])
-@pytest.mark.parametrize("name", GREEDY)
+@pytest.mark.parametrize("kind", quick(["plain", "first", "short"], ["short"]))
+@pytest.mark.parametrize("name", quick(GREEDY, ["text_filters", "rolling"]))
 def test_lm_evals_own_backend_gives_our_numbers(name, kind, tasks, models, tmp_path):
     result = ours(models[kind], tasks[name], tmp_path / "out")
     theirs = evaluated(hf(models[kind]), tasks[name])
     assert same(results_of(result, unsafe_code=True)["results"], theirs["results"], 2e-4)
+
+
+@pytest.mark.parametrize(("style", "system"), [("assisted", "Add up."), ("completion", "Add up.")])
+@pytest.mark.parametrize(
+    "name", quick(["text_filters", "choice_shots", "choice_prefix"], ["choice_prefix"])
+)
+def test_chats_and_system_texts_are_those_of_lm_eval(name, style, system, tasks, models, tmp_path):
+    prompt = {"style": style, "system": system}
+    result = ours(models["plain"], tasks[name], tmp_path / "out", prompt=prompt)
+    asked = {"apply_chat_template": style == "assisted", "system_instruction": system}
+    mine = results_of(result)
+    assert (
+        mine["samples"][name][0]["arguments"]
+        == (replayed(result, tasks[name], **asked)["samples"][name][0]["arguments"])
+    )
+    theirs = evaluated(hf(models["plain"]), tasks[name], **asked)
+    assert same(mine["results"], theirs["results"], 2e-4)
+
+
+def test_another_number_of_worked_examples_is_lm_evals(tasks, models, tmp_path):
+    shots = {"n": 1}
+    result = ours(models["plain"], tasks["choice_shots"], tmp_path / "out", shots=shots)
+    theirs = evaluated(hf(models["plain"]), tasks["choice_shots"], num_fewshot=1)
+    assert same(results_of(result)["results"], theirs["results"], 2e-4)
