@@ -30,6 +30,8 @@ VERBS = {
     "rescore": "score a run's completions again, without a model",
     "report": "print the table of a report, or write its page",
     "compare": "two runs case by case, paired by sample",
+    "bundle": "a report and all behind it in one file, for strangers to check",
+    "verify": "recompute a bundle's numbers from its tokens, without a model",
     "export": "write a report in the format of another tool",
     "store": "completions that were made before",
     "vectors": "steering vectors as files",
