@@ -12,6 +12,8 @@ from harness.errors import one_line
 # Sums in another order, and other versions of libraries, change the last digits.
 _RELATIVE, _ABSOLUTE = 1e-6, 1e-9
 _LONGEST = 80
+#: What is on one side alone.
+NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ def compared(stored: Any, again: Any, where: str, what: str = "") -> Iterator[Di
         for name in {**stored, **again}:
             inner = f"{what}.{name}" if what else str(name)
             if name not in again:
-                yield Difference(where, inner, shown(stored[name]), "nothing")
+                yield Difference(where, inner, shown(stored[name]), NOTHING)
             elif name not in stored:
-                yield Difference(where, inner, "nothing", shown(again[name]))
+                yield Difference(where, inner, NOTHING, shown(again[name]))
             else:
                 yield from compared(stored[name], again[name], where, inner)
     elif isinstance(stored, list | tuple) and isinstance(again, list | tuple):

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.bundle.archive import Manifest, unpack
-from harness.bundle.differences import Difference, compared, shown
+from harness.bundle.differences import NOTHING, Difference, compared, shown
 from harness.bundle.drawn import drawn
 from harness.bundle.specs import against_specs
+from harness.bundle.spot import Asked, asked_again
 from harness.bundle.texts import against_tokens
 from harness.bundle.write import DRAWN, REPORT, replaced
 from harness.errors import SandboxError, SpecError, StoreError, TitrateError
@@ -44,14 +45,18 @@ class Verified:
     differences: list[Difference] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """What could not be recomputed, and why, a line each."""
+    asked: list[Asked] = field(default_factory=list)
+    """Requests that the model was asked again."""
 
 
-def verify(file: Path, *, unsafe_code: bool = False) -> Verified:
+def verify(file: Path, *, unsafe_code: bool = False, spot: int = 0) -> Verified:
     """Recompute a bundle from its tokens, and compare.
 
     Args:
         file: The bundle.
         unsafe_code: Whether code of it may run without isolation.
+        spot: How many requests, drawn by chance, are asked of the model again, which must be at
+            hand.
 
     Raises:
         BundleError: it is no bundle, damaged, of a newer version, or not to be opened.
@@ -63,7 +68,11 @@ def verify(file: Path, *, unsafe_code: bool = False) -> Verified:
         outcome = Verified(manifest.run)
         outcome.differences += _files(manifest, there)
         with chdir(root):
-            _recompute(manifest, outcome, Path(temporary) / "again", unsafe_code=unsafe_code)
+            results = _recompute(
+                manifest, outcome, Path(temporary) / "again", unsafe_code=unsafe_code
+            )
+            if spot:
+                outcome.asked += asked_again(results, spot, manifest.run)
         return outcome
 
 
@@ -79,15 +88,17 @@ def _files(manifest: Manifest, there: Mapping[str, Any]) -> Iterator[Difference]
         yield Difference(path, "data", "left out", why)
 
 
-def _recompute(manifest: Manifest, outcome: Verified, again: Path, *, unsafe_code: bool) -> None:
-    """From records to a report, each step held against what is stored."""
+def _recompute(
+    manifest: Manifest, outcome: Verified, again: Path, *, unsafe_code: bool
+) -> Sequence[CaseResult]:
+    """From records to a report, each step held against what is stored; returns the records."""
     try:
         info, results, findings, claims = recorded(REPORT, Path.cwd())
     except TitrateError as error:
         outcome.differences.append(
             Difference(f"{REPORT}/{RECORDS}", "records", "unusable", str(error))
         )
-        return
+        return ()
     if info.id != manifest.run:
         outcome.differences.append(Difference("manifest.json", "run", manifest.run, info.id))
     outcome.cases = len(results)
@@ -100,20 +111,28 @@ def _recompute(manifest: Manifest, outcome: Verified, again: Path, *, unsafe_cod
         outcome.differences.append(
             Difference(f"{REPORT}/report.json", "report", "there", str(error))
         )
-        return
+        return results
     back = {ours: theirs for theirs, ours in manifest.moved.items()}
     document = replaced(finished.report.model_dump(mode="json"), back)
     stored = json.loads((Path(REPORT) / "report.json").read_text("utf-8"))
     # How and where it was run is on record alone; nothing here can tell it anew.
     for each in (stored, document):
         each.pop("run", None)
-    outcome.differences += compared(stored, document, f"{REPORT}/report.json")
+    found = list(compared(stored, document, f"{REPORT}/report.json"))
+    new = [each.what for each in found if each.stored == NOTHING]
+    if new:  # what a later version counts, too; a value that was taken out misleads nobody
+        outcome.left.append(
+            f"not compared: {len(new)} values that titrate {manifest.titrate} did not store, "
+            f"{new[0]} for one"
+        )
+    outcome.differences += [each for each in found if each.stored != NOTHING]
     pictures = Path(REPORT) / DRAWN
     if pictures.is_file():
         outcome.differences += compared(
             _json(pictures), drawn(finished.report), f"{REPORT}/{DRAWN}"
         )
     outcome.differences += _tables(Path(REPORT), again)
+    return results
 
 
 def _json(file: Path) -> Any:
@@ -216,6 +235,10 @@ def lines(outcome: Verified, most: int = 200) -> Iterable[str]:
     if len(outcome.differences) > most:
         yield f"... and {len(outcome.differences) - most:,} more"
     yield from outcome.left
+    if outcome.asked:
+        same = sum(each.agrees for each in outcome.asked)
+        yield f"asked again: {same} of {len(outcome.asked)} completions have the same tokens"
+        yield from (str(each) for each in outcome.asked if not each.agrees)
     count = len(outcome.differences)
     told = f"{outcome.run}: {outcome.cases} cases, {outcome.answers:,} answers scored again: "
     yield told + (f"{count:,} difference{'s' * (count != 1)}" if count else "everything fits")

@@ -13,6 +13,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="a bundle, as `titrate bundle` made it"
     )
+    parser.add_argument(
+        "--spot",
+        type=int,
+        default=0,
+        metavar="N",
+        help="ask the model, which must be at hand, N requests again that are drawn by chance",
+    )
     add_to_argparse(
         parser,
         "unsafe_code",
@@ -26,7 +33,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Print what does not fit, a line each; status 1 where anything does not."""
     from harness.bundle.verify import lines, verify
 
-    outcome = verify(parsed.file, unsafe_code=parsed.unsafe_code)
+    outcome = verify(parsed.file, unsafe_code=parsed.unsafe_code, spot=parsed.spot)
     for line in lines(outcome):
         print(line)
     return 1 if outcome.differences else 0
