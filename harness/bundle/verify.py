@@ -68,9 +68,15 @@ def verify(file: Path, *, unsafe_code: bool = False, spot: int = 0) -> Verified:
         outcome = Verified(manifest.run)
         outcome.differences += _files(manifest, there)
         with chdir(root):
-            results = _recompute(
-                manifest, outcome, Path(temporary) / "again", unsafe_code=unsafe_code
-            )
+            results: Sequence[CaseResult] = ()
+            try:
+                results = _recompute(
+                    manifest, outcome, Path(temporary) / "again", unsafe_code=unsafe_code
+                )
+            except Exception as error:  # a stranger's records may be anything at all
+                outcome.differences.append(
+                    Difference(REPORT, "a report of these records", "possible", repr(error))
+                )
             if spot:
                 outcome.asked += asked_again(results, spot, manifest.run)
         return outcome
