@@ -257,18 +257,19 @@ class Session:
             return DeferredEngine(name, settings, opening, self.store)
 
         engine = deferred(model, settings, group)
-        asked = {name: opening for each in group for name, opening in each.openings.items()}
+        opened = {name: opening for each in group for name, opening in each.openings.items()}
         others = {
             name: deferred(opening.model, opening.settings or settings)
-            for name, opening in asked.items()
+            for name, opening in opened.items()
         }
         every = [engine, *others.values()]
         try:
             resolver = Resolver(engine, self.progress, self.store)
             if not engine.known or any(resolver.needs_model(each.experiment) for each in group):
                 engine.load()
-            for other in others.values():
-                if not other.known:
+            asked = {name for each in group for name in each.asked_engines}
+            for name, other in others.items():
+                if not other.known and name in asked:
                     other.load()
             run = ModelRun(
                 engine,
@@ -284,14 +285,14 @@ class Session:
                 others=others,
             )
             if run.missing:  # all weights, before the first cache takes its share of what is free
-                for each in every:
+                for each in [engine, *(others[name] for name in asked)]:
                     each.load()
         except Exception:
             for each in every:
                 each.close()
             raise
         fingerprints = {model: engine.fingerprint}
-        fingerprints |= {name: other.fingerprint for name, other in others.items()}
+        fingerprints |= {name: other.fingerprint for name, other in others.items() if other.known}
         named = {f"fingerprint of {name}": known for name, known in fingerprints.items()}
         self._note({**engine.determinism, **named})
         return run
