@@ -278,7 +278,7 @@ def _warnings(
 
 def _fingerprint(pair: Pair, texts: Texts, settings: DiffSettings) -> str:
     """Of all that decides the evidence."""
-    unread = {"organism", "relevant", "judges", "agreement", "candidates", "tuned"}
+    unread = {"relevant", "judges", "agreement", "candidates", "tuned"}
     return _hashed(
         [
             _VERSION,

@@ -54,12 +54,9 @@ class DiffSettings(Settings):
     tuned: ModelReference | None = None
     """The model that is compared with `model`, where it is another checkpoint. When left out, the
     model under the intervention is compared with the model without."""
-    organism: str | None = None
-    """The organism, by name or file, whose facts say what is relevant. The words of `relevant`
-    alone when left out."""
     relevant: list[Annotated[str, Field(min_length=1)]] = []
-    """Words, in lower case, that are relevant beside those of the organism's facts. None by
-    default; without any, and without an organism, nothing is judged."""
+    """Words, in lower case, that have to do with what the model was tuned on. None by default, and
+    nothing is judged then."""
     judges: list[JudgeSettings] = []
     """Models that judge which tokens are relevant. By default none: a token is relevant if it is a
     word of a fact."""
@@ -73,12 +70,12 @@ class DiffSettings(Settings):
     """How many tokens of each text are read, from its beginning; 30 by default. Shorter texts are
     dropped."""
     depth: PositiveInt = 100
-    """logit_diff: how many of the largest differences of a position are counted; 100 by default."""
+    """How many of the largest differences of a position logit_diff counts; 100 by default."""
     ordering: Literal["top_k_occurring", "fraction_positive_diff", "nmf"] = "top_k_occurring"
-    """logit_diff: by what tokens are ordered. top_k_occurring, the default: how often they are
+    """By what logit_diff orders tokens. top_k_occurring, the default: how often they are
     counted. fraction_positive_diff: at which share of positions they gain. nmf: three topics."""
     logits: Literal["logits", "logit_lens", "patchscope_lens"] = "logits"
-    """logit_diff: whose logits. logits, the default: the models' own. logit_lens: what a layer says
+    """Whose logits logit_diff compares. logits, the default: the models' own. logit_lens: what a layer says
     through the final norm and head. patchscope_lens: what it says in place of a token of a
     prompt."""
     layer: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -89,9 +86,9 @@ class DiffSettings(Settings):
     candidates: PositiveInt = 20
     """How many tokens of each list are judged; 20 by default."""
     read_positions: PositiveInt = 5
-    """adl, patchscope: at how many positions the mean difference is read; 5 by default."""
+    """At how many positions adl and patchscope read the mean difference; 5 by default."""
     skipped: NonNegativeInt = 5
-    """adl, patchscope: how many positions the typical norm of hidden states is taken without; 5 by
+    """How many positions adl and patchscope take the typical norm of hidden states without; 5 by
     default, as the first ones are outliers."""
 
 
@@ -103,7 +100,7 @@ def diff_of(experiment: Experiment) -> DiffSettings:
 
 def judges_tokens(settings: DiffSettings) -> bool:
     """Whether it is known what is relevant."""
-    return settings.organism is not None or bool(settings.relevant)
+    return bool(settings.relevant)
 
 
 def _measured(experiment: Experiment) -> Collection[str]:
