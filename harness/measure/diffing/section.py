@@ -75,9 +75,9 @@ class DiffSettings(Settings):
     """By what logit_diff orders tokens. top_k_occurring, the default: how often they are
     counted. fraction_positive_diff: at which share of positions they gain. nmf: three topics."""
     logits: Literal["logits", "logit_lens", "patchscope_lens"] = "logits"
-    """Whose logits logit_diff compares. logits, the default: the models' own. logit_lens: what a layer says
-    through the final norm and head. patchscope_lens: what it says in place of a token of a
-    prompt."""
+    """Whose logits logit_diff compares. logits, the default: the models' own. logit_lens: what a
+    layer says through the final norm and head. patchscope_lens: what it says in place of a token
+    of a prompt."""
     layer: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Which layer hidden states are read of, as a share of the model's depth: 0.5, the default, is
     the middle one."""
