@@ -48,6 +48,8 @@ class Measure:
             `(experiment) -> number`.
         fixed: Fields, or whole sections, that cannot be an axis, each with reason and remedy.
         figures: `(case of the report, folder) -> (name, figure), ...` of the files of a case.
+        overview: `(cases of the report, folders by id) -> (markup, files)` of all cases of an
+            experiment: what the page shows beside them, and files of the report by their names.
         section: What a spec may say to it: the form (a subclass of `Settings`) of a section that
             stands under the measure's name; `experiment.section_of(name)` is what a spec says. One
             section for all cases of an experiment: it cannot be an axis.
@@ -69,6 +71,7 @@ class Measure:
     readings: int | Part = 0
     fixed: Mapping[str, str] = field(default_factory=dict)
     figures: Part | None = None
+    overview: Part | None = None
     section: str | type[Settings] | None = None
     swept: bool = False
     engines: Part | None = None

@@ -67,6 +67,10 @@ def test_methods_and_depths_are_axes_and_evidence_goes_with_the_report(spec, tmp
     case = "diffed[method=adl-depth=5]"
     assert (tmp_path / "report/diff" / case / "evidence.json").is_file()
     assert (tmp_path / "report/diff" / case / "evaluation.json").is_file()
+    assert (tmp_path / "report/plots/diffed-relevance-by-depth.png").is_file()
+    page = (tmp_path / "report/index.html").read_text()
+    assert "Tokens that speak for a difference" in page
+    assert page.count("in place of") > 5
     found = report.cases.set_index("id")
     assert found.loc[case, "metrics.relevance.n"] == 25
     assert 0 < found.loc[case, "metrics.chance.value"] < 0.02

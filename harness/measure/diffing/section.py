@@ -154,6 +154,7 @@ MEASURE = Measure(
     engines=_engines,
     needs=_needs,
     readings=_readings,
+    overview="harness.report.page.evidence:overview",
     section=DiffSettings,
     swept=True,
 )
