@@ -20,6 +20,7 @@ from harness.invariants.checking import Checker, IdentityCheck
 from harness.resolve.needs import needs_of
 from harness.resolve.progress import Counts, Progress, Silent
 from harness.resolve.resolver import Resolver
+from harness.runs.compatible import check_compatible
 from harness.runs.conclude import Finished, conclude, run_info
 from harness.runs.counting import described
 from harness.runs.deferred import DeferredEngine
@@ -27,7 +28,7 @@ from harness.runs.environment import git_state, hardware, versions
 from harness.runs.execute import INCOMPLETE, ModelRun
 from harness.runs.generated import without_completions
 from harness.runs.invariants import check_invariants
-from harness.runs.plan import PlannedCase, by_model, check_compatible
+from harness.runs.plan import PlannedCase, by_model
 from harness.spec.experiment import EngineSettings
 from harness.store.completions import CompletionStore
 from harness.store.folder import Manifest, RunFolder, kept_below, run_id, runs_below, store_below
@@ -269,18 +270,19 @@ class Session:
             return DeferredEngine(name, settings, opening, self.store)
 
         engine = deferred(model, settings, group)
-        asked = {name: opening for each in group for name, opening in each.openings.items()}
+        opened = {name: opening for each in group for name, opening in each.openings.items()}
         others = {
             name: deferred(opening.model, opening.settings or settings)
-            for name, opening in asked.items()
+            for name, opening in opened.items()
         }
         every = [engine, *others.values()]
         try:
             resolver = Resolver(engine, self.progress, self.store)
             if not engine.known or any(resolver.needs_model(each.experiment) for each in group):
                 engine.load()
-            for other in others.values():
-                if not other.known:
+            asked = {name for each in group for name in each.asked_engines}
+            for name, other in others.items():
+                if not other.known and name in asked:
                     other.load()
             run = ModelRun(
                 engine,
@@ -296,14 +298,14 @@ class Session:
                 others=others,
             )
             if run.missing:  # all weights, before the first cache takes its share of what is free
-                for each in every:
+                for each in [engine, *(others[name] for name in asked)]:
                     each.load()
         except Exception:
             for each in every:
                 each.close()
             raise
         fingerprints = {model: engine.fingerprint}
-        fingerprints |= {name: other.fingerprint for name, other in others.items()}
+        fingerprints |= {name: other.fingerprint for name, other in others.items() if other.known}
         named = {f"fingerprint of {name}": known for name, known in fingerprints.items()}
         self._note({**engine.determinism, **named})
         return run

@@ -51,6 +51,9 @@ class Measure:
         section: What a spec may say to it: the form (a subclass of `Settings`) of a section that
             stands under the measure's name; `experiment.section_of(name)` is what a spec says. One
             section for all cases of an experiment: it cannot be an axis.
+        swept: Whether the fields of its section may be axes all the same.
+        engines: `(experiment) -> {name: Opening}`, other engines that a case reads or asks. `run`
+            gets `Readers` in place of the engine then (`runs/readers.py`).
     """
 
     name: str
@@ -67,6 +70,8 @@ class Measure:
     fixed: Mapping[str, str] = field(default_factory=dict)
     figures: Part | None = None
     section: str | type[Settings] | None = None
+    swept: bool = False
+    engines: Part | None = None
 
     @property
     def reads(self) -> bool:
@@ -123,6 +128,13 @@ class Measure:
     def needs_of(self, experiment: Any) -> Any:
         """What an engine must be told of a case (`Declared`); None where it is nothing."""
         return None if self.needs is None else registry.loaded(self.needs)(experiment)
+
+    def engines_of(self, experiment: Any) -> Mapping[str, Any]:
+        """The other engines of a case (`Opening`), by the names that it calls them."""
+        found: Mapping[str, Any] = {}
+        if self.engines is not None:
+            found = registry.loaded(self.engines)(experiment)
+        return found
 
     def figures_of(self, case: Any, folder: Any) -> Iterator[tuple[str, Any]]:
         """The figures of a case's files, by name."""
