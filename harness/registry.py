@@ -245,9 +245,11 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
     "titrate.exports",
     {
         "csv": "harness.report.exports.tables:write_csv",
+        "every_eval_ever": "harness.report.exports.every_eval_ever:write_every_eval_ever",
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
         "latex": "harness.report.exports.latex:write_latex",
         "parquet": "harness.report.exports.tables:write_parquet",
+        "pictures": "harness.report.exports.pictures:write_pictures",
         "ranks": "harness.report.exports.ranks:write_ranks",
     },
 )

@@ -11,10 +11,10 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import harness
 from harness.bundle.archive import Manifest, Tokenizer, entry_of, pack
 from harness.bundle.drawn import drawn
 from harness.errors import BundleError, ModelError
@@ -77,7 +77,7 @@ def bundle(report: Path, target: Path, warn: Callable[[str], None] = lambda _: N
     manifest = Manifest(
         format="titrate bundle",
         version=1,
-        titrate=harness.__version__,
+        titrate=version("pytest-titrate"),
         run=info.id,
         files={name: entry_of(each) for name, each in sorted(found.files.items())},
         moved=found.moved,
