@@ -89,7 +89,8 @@ def _statistics(cases: Sequence[CaseReport]) -> Iterator[str]:
         yield (
             "Conditions were compared with their baseline on the same samples by "
             f"{_listed(named)}, with p values corrected over all conditions of an experiment by "
-            "Holm's step-down procedure (Holm 1979); an answer that could not be read counts as wrong."
+            "Holm's step-down procedure (Holm 1979); an answer that could not be read counts as "
+            "wrong."
         )
 
 
