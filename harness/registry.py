@@ -187,6 +187,7 @@ interventions: Registry[Any] = Registry(
         "router_mask": "harness.interventions.router_mask.kind:KIND",
         "steering": "harness.interventions.steering.kind:KIND",
         "dac": "harness.interventions.dac.kind:KIND",
+        "oracle": "harness.interventions.oracle.kind:KIND",
     },
 )
 rules: Registry[Any] = Registry(
@@ -228,7 +229,9 @@ answers: Registry[Any] = Registry(
         "math": "harness.tasks.answers.math:ANSWER",
     },
 )
-triggers: Registry[Any] = Registry("trigger", "titrate.triggers", {})
+triggers: Registry[Any] = Registry(
+    "trigger", "titrate.triggers", files_of("harness.interventions.oracle.triggers", "TRIGGER")
+)
 judges: Registry[Any] = Registry("judge", "titrate.judges", {})
 engines: Registry[Any] = Registry(
     "engine",
