@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from harness.errors import ReportError
 from harness.report.doses import dose_reports
+from harness.report.oracle_help import help_reports
 from harness.report.report import (
     Agreement,
     CaseReport,
@@ -56,6 +57,7 @@ def build(
                 [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
             ),
             doses=tuple(dose_reports([result for result, _ in measured], axes)),
+            help=tuple(help_reports([result for result, _ in measured], axes)),
             invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
             gates=tuple(map(GateReport.of, gates)),
         )
