@@ -12,9 +12,10 @@ from harness.launch.selection import selected
 from harness.processes.interrupts import go_on, held
 from harness.report.write import check_writable, default_directory
 from harness.resolve.progress import Progress
+from harness.runs.compatible import check_compatible
 from harness.runs.conclude import Finished
 from harness.runs.forecast import Forecast, forecast
-from harness.runs.plan import PlannedCase, check_compatible
+from harness.runs.plan import PlannedCase
 from harness.runs.requirements import unmet
 from harness.runs.session import Session, opened_session
 from harness.runs.shard import Shard

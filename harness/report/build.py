@@ -10,8 +10,12 @@ from statistics import fmean
 from pydantic import ValidationError
 
 from harness.errors import ReportError
+<<<<<<< HEAD
 from harness.report.doses import dose_reports
 from harness.report.oracle_help import help_reports
+=======
+from harness.report.doses import dose_reports, potency_reports, window_reports
+>>>>>>> main
 from harness.report.report import (
     Agreement,
     CaseReport,
@@ -50,14 +54,21 @@ def build(
     measured = [_measure(result) for result in results]
     by_id = {result.case.id: result for result, _ in measured}
     axes, grids = _dose_axes(results), _grids(results)
+    counted = [result for result, _ in measured]
     try:
         return RunReport(
             run=run,
             cases=_corrected(
                 [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
             ),
+<<<<<<< HEAD
             doses=tuple(dose_reports([result for result, _ in measured], axes)),
             help=tuple(help_reports([result for result, _ in measured], axes)),
+=======
+            doses=tuple(dose_reports(counted, axes)),
+            windows=tuple(window_reports(counted, axes)),
+            potencies=tuple(potency_reports(counted, axes)),
+>>>>>>> main
             invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
             gates=tuple(map(GateReport.of, gates)),
         )

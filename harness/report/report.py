@@ -21,6 +21,7 @@ from pydantic import (
 
 from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import metric_of
+from harness.report.dose_report import DoseReport, PotencyReport, WindowReport
 from harness.report.run_info import RunInfo, Section
 from harness.spec.gates import Claim
 from harness.spec.metric import MetricSettings, items_of, section_of
@@ -162,6 +163,7 @@ class CaseReport(Section):
         return []
 
 
+<<<<<<< HEAD
 class DoseInterval(Section):
     """A dose, in the unit of its axis, with its 95 % interval."""
 
@@ -263,6 +265,8 @@ class HelpReport(Section):
     """The same for 80 % of it."""
 
 
+=======
+>>>>>>> main
 class DepartureReport(Section):
     """Where a completion first departs from the one that it must equal."""
 
@@ -345,8 +349,15 @@ class RunReport(Section):
     """Gates of specs that wait for cases which were not selected; they fail nothing."""
     doses: tuple[DoseReport, ...] = ()
     """What its curves say; none in reports of earlier versions."""
+<<<<<<< HEAD
     help: tuple[HelpReport, ...] = ()
     """What help of an oracle came to; none in reports of earlier versions."""
+=======
+    windows: tuple[WindowReport, ...] = ()
+    """Of experiments that ask for one: between what is wanted and what must be kept."""
+    potencies: tuple[PotencyReport, ...] = ()
+    """Of curves that differ in one axis: how many times the dose one takes."""
+>>>>>>> main
 
     @cached_property
     def baselines(self) -> frozenset[str]:

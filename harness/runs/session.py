@@ -20,6 +20,7 @@ from harness.invariants.checking import Checker, IdentityCheck
 from harness.resolve.needs import needs_of
 from harness.resolve.progress import Counts, Progress, Silent
 from harness.resolve.resolver import Resolver
+from harness.runs.compatible import check_compatible
 from harness.runs.conclude import Finished, conclude, run_info
 from harness.runs.counting import described
 from harness.runs.deferred import DeferredEngine
@@ -27,7 +28,7 @@ from harness.runs.environment import git_state, hardware, versions
 from harness.runs.execute import INCOMPLETE, ModelRun
 from harness.runs.generated import without_completions
 from harness.runs.invariants import check_invariants
-from harness.runs.plan import PlannedCase, by_model, check_compatible
+from harness.runs.plan import PlannedCase, by_model
 from harness.spec.experiment import EngineSettings
 from harness.store.completions import CompletionStore
 from harness.store.folder import Manifest, RunFolder, kept_below, run_id, runs_below, store_below

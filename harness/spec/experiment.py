@@ -49,6 +49,7 @@ from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.task import TaskSettings
+from harness.spec.window import WindowSettings
 
 
 def _day(text: str) -> str:
@@ -264,6 +265,9 @@ class Experiment(Settings):
     """Claims that fail the run when they do not hold: neutral_equals_baseline, pass@1 >= 0.9 where
     count=0, monotone within CI, no worse than SAVED by more than 0.02 (paired, p < 0.05), same
     across engine.name. No claims by default."""
+    window: WindowSettings | None = None
+    """Two metrics between which a therapeutic window is looked for: what the intervention is meant
+    to move, and what it must not cost. None is looked for when left out."""
     requires: Requirements = Requirements()
     """What the machine must offer; cases are skipped where it does not. Nothing by default."""
     search: SearchSettings | None = None

@@ -38,6 +38,7 @@ _ONE_PER_EXPERIMENT = {
     "name",
     "requires",
     "search",
+    "window",
 }
 
 
@@ -178,6 +179,11 @@ def _check(experiment: Experiment) -> None:
         raise FieldError("axes", f"{total} cases; at most {MOST_CASES} are accepted")
     _check_dose(experiment)
     check_gates(experiment)
+    if experiment.window is not None:
+        try:
+            CaseGrid.of(experiment, axes).check_doses()
+        except ValueError as error:
+            raise FieldError("window", str(error)) from None
 
 
 def _check_dose(experiment: Experiment) -> None:

@@ -32,7 +32,11 @@ from harness.report.page.view import labels, view
 from harness.report.report import CaseReport, RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
+<<<<<<< HEAD
 from harness.report.tables.oracle_help import help_text
+=======
+from harness.report.tables.doses import dose_columns, potencies, refused, windows
+>>>>>>> main
 from harness.report.tables.rounding import ceiling, fixed
 from harness.report.tables.vector_norms import norms_text
 
@@ -136,6 +140,12 @@ def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> 
         "dose": (next((c.dose_axis for c in cases if c.dose_axis), "") or "").rpartition(".")[2],
         "findings": findings(report, name),
         "changes": _changes(cases[0]),
+        "doses": [
+            [str(cell) for cell in row]
+            for row in zip(*(column.cells for column in dose_columns(report, name)), strict=True)
+        ],
+        "dose_titles": [(each.title, each.meaning) for each in dose_columns(report, name)],
+        "said": [*windows(report, name), *potencies(report, name), *refused(report, name)],
         "labels": labels(report, name),
         "different": sum(map(is_significant, cases)),
         "compared": sum(case.metric in case.versus_baseline for case in cases),

@@ -16,7 +16,7 @@ from harness.report.report import RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import asked_columns, case_columns, constants_text
 from harness.report.tables.columns import Column, as_table, fitted
-from harness.report.tables.doses import dose_columns, reasons
+from harness.report.tables.doses import dose_columns, potencies, reasons, windows
 from harness.report.tables.oracle_help import help_columns, help_text
 from harness.report.tables.vector_norms import norms_text
 
@@ -142,6 +142,7 @@ def _experiment(
         below += [Text(""), as_table(doses)]
         why = reasons(report, name)
         below += [Text(why, "dim")] if why else []
+    below += [Text(line, "dim") for line in (*windows(report, name), *potencies(report, name))]
     if helped:
         below += [Text(""), as_table(helped), Text(help_text(report, name), "dim")]
     first, *more = (as_table(columns, styles) for columns in tables)
