@@ -10,12 +10,8 @@ from statistics import fmean
 from pydantic import ValidationError
 
 from harness.errors import ReportError
-<<<<<<< HEAD
-from harness.report.doses import dose_reports
-from harness.report.oracle_help import help_reports
-=======
 from harness.report.doses import dose_reports, potency_reports, window_reports
->>>>>>> main
+from harness.report.oracle_help import help_reports
 from harness.report.report import (
     Agreement,
     CaseReport,
@@ -61,14 +57,10 @@ def build(
             cases=_corrected(
                 [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
             ),
-<<<<<<< HEAD
-            doses=tuple(dose_reports([result for result, _ in measured], axes)),
-            help=tuple(help_reports([result for result, _ in measured], axes)),
-=======
             doses=tuple(dose_reports(counted, axes)),
             windows=tuple(window_reports(counted, axes)),
             potencies=tuple(potency_reports(counted, axes)),
->>>>>>> main
+            help=tuple(help_reports(counted, axes)),
             invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
             gates=tuple(map(GateReport.of, gates)),
         )

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from harness.report.report import CaseReport, HelpReport
+from harness.report.help_report import HelpReport
+from harness.report.report import CaseReport
 from harness.spec.ids import called
 
 #: The axis that is added to experiments whose vector has a random control.

@@ -18,7 +18,7 @@ from harness.engines.contract import Completion
 from harness.errors import ModelError
 from harness.models.loading import load_config
 from harness.models.size import weights_per_token
-from harness.report.report import Estimated, HelpPoint, HelpReport
+from harness.report.help_report import Estimated, HelpPoint, HelpReport
 from harness.statistics.recovery import Estimate, Recovery
 from harness.store.results import CaseResult
 

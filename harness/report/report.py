@@ -22,6 +22,7 @@ from pydantic import (
 from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import metric_of
 from harness.report.dose_report import DoseReport, PotencyReport, WindowReport
+from harness.report.help_report import HelpReport
 from harness.report.run_info import RunInfo, Section
 from harness.spec.gates import Claim
 from harness.spec.metric import MetricSettings, items_of, section_of
@@ -163,110 +164,6 @@ class CaseReport(Section):
         return []
 
 
-<<<<<<< HEAD
-class DoseInterval(Section):
-    """A dose, in the unit of its axis, with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class BenchmarkDose(Section):
-    """The dose of a change for the worse, and how far one may go below it."""
-
-    response: float
-    """Size of the change, in the metric's unit."""
-    dose: float | None
-    """BMD: where the isotonic fit has changed by so much; null beyond the highest dose."""
-    lower: float | None
-    """BMDL: its lower bound at 95 %; null where even the highest dose is below it."""
-
-
-class Slope(Section):
-    """The slope of Hill's curve, with its 95 % interval; `p` is the chance of a worse fit."""
-
-    value: float
-    low: float
-    high: float
-    p: float
-
-
-class DoseReport(Section):
-    """At which dose: what one curve says, in its primary metric (`docs/statistics.md`)."""
-
-    experiment: str
-    params: dict[str, JsonValue]
-    """Value of every axis but the dose's, which the curve's cases share."""
-    metric: str
-    scale: Literal["linear", "log2(dose + 1)"]
-    """Over what the curve is straight between two doses."""
-    doses: tuple[float, ...]
-    """From the one that changes nothing on."""
-    samples: PositiveInt
-    """With a value at every dose."""
-    ed50: DoseInterval | None
-    """Where half of the whole change is there; null for the reason in `no_ed50`."""
-    no_ed50: str | None = None
-    slope: Slope | None = None
-    """Null where the data reject Hill's curve, or there are too few doses for it."""
-    loel: float | None
-    """The lowest dose from which on every one differs from the first (Holm); null where none."""
-    noel: float
-    """The dose below it; the highest where none differs."""
-    benchmark: BenchmarkDose | None = None
-    """Of rates that can be for the worse."""
-
-
-class Estimated(Section):
-    """A number with its 95 % interval over samples; null what is not known, or without bound."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-class HelpPoint(Section):
-    """What one case with help came to."""
-
-    case: str
-    accuracy: float
-    share: Estimated
-    """The oracle's share of the tokens."""
-    pgr: Estimated | None
-    """The performance gap recovered, from 0 (the model alone) to 1 (the oracle alone)."""
-    cost: Estimated | None
-    """Tokens times weights per token, beside the model alone; null where a size is not known."""
-
-
-class HelpReport(Section):
-    """What one trigger's help came to (`docs/guided.md`)."""
-
-    experiment: str
-    params: dict[str, JsonValue]
-    """Value of every axis that the curve's cases share."""
-    trigger: str
-    metric: str
-    samples: PositiveInt
-    weak: float
-    """Accuracy of the model alone."""
-    strong: float
-    """Accuracy of the oracle alone."""
-    strong_cost: float | None = None
-    """The oracle alone beside the model alone; null where a size is not known."""
-    points: tuple[HelpPoint, ...]
-    no_pgr: str | None = None
-    """Why there is nothing to recover; null where there is."""
-    apgr: Estimated | None = None
-    """Mean of the performance gap recovered over the oracle's shares from 0 to 1."""
-    cpt50: Estimated | None = None
-    """Least share of the oracle that recovers half of the gap; 1 where only it alone does."""
-    cpt80: Estimated | None = None
-    """The same for 80 % of it."""
-
-
-=======
->>>>>>> main
 class DepartureReport(Section):
     """Where a completion first departs from the one that it must equal."""
 
@@ -349,15 +246,12 @@ class RunReport(Section):
     """Gates of specs that wait for cases which were not selected; they fail nothing."""
     doses: tuple[DoseReport, ...] = ()
     """What its curves say; none in reports of earlier versions."""
-<<<<<<< HEAD
-    help: tuple[HelpReport, ...] = ()
-    """What help of an oracle came to; none in reports of earlier versions."""
-=======
     windows: tuple[WindowReport, ...] = ()
     """Of experiments that ask for one: between what is wanted and what must be kept."""
     potencies: tuple[PotencyReport, ...] = ()
     """Of curves that differ in one axis: how many times the dose one takes."""
->>>>>>> main
+    help: tuple[HelpReport, ...] = ()
+    """What help of an oracle came to; none in reports of earlier versions."""
 
     @cached_property
     def baselines(self) -> frozenset[str]:

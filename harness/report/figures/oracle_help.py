@@ -16,8 +16,9 @@ from pydantic import JsonValue
 
 from harness.report.figures.figure import GREY, RULE, canvas, panels, surround
 from harness.report.figures.palette import COLOURS, MARKERS
+from harness.report.help_report import Estimated, HelpReport
 from harness.report.labels import curve_name, text
-from harness.report.report import CaseReport, Estimated, HelpReport, RunReport
+from harness.report.report import CaseReport, RunReport
 
 #: Inches of a panel.
 _PANEL = 2.9

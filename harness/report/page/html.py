@@ -32,11 +32,8 @@ from harness.report.page.view import labels, view
 from harness.report.report import CaseReport, RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
-<<<<<<< HEAD
-from harness.report.tables.oracle_help import help_text
-=======
 from harness.report.tables.doses import dose_columns, potencies, refused, windows
->>>>>>> main
+from harness.report.tables.oracle_help import help_text
 from harness.report.tables.rounding import ceiling, fixed
 from harness.report.tables.vector_norms import norms_text
 

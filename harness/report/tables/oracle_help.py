@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.report.help_report import Estimated, HelpPoint, HelpReport
 from harness.report.labels import curve_name, label, short_names
-from harness.report.report import Estimated, HelpPoint, HelpReport, RunReport
+from harness.report.report import RunReport
 from harness.report.tables.columns import Column
 
 
