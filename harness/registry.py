@@ -247,7 +247,7 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
     "titrate.exports",
     {
         "csv": "harness.report.exports.tables:write_csv",
-        "guided": "harness.report.exports.guided:write_guided",
+        "guided": "harness.report.exports.oracle_records:write_guided",
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
         "latex": "harness.report.exports.latex:write_latex",
         "parquet": "harness.report.exports.tables:write_parquet",

@@ -18,7 +18,7 @@ class Confidence(Threshold):
     rising: ClassVar[bool] = False
 
     kind: Literal["confidence"] = "confidence"
-    """When the model asks: confidence, where the best token is not probable."""
+    """Which trigger this is, by default and always: confidence."""
     below: NonNegativeFloat | None = None
     """The threshold, a probability. Fitted to `share` when left out."""
 

@@ -18,7 +18,7 @@ class Entropy(Threshold):
     rising: ClassVar[bool] = True
 
     kind: Literal["entropy"] = "entropy"
-    """When the model asks: entropy, where the distribution of the next token has much entropy."""
+    """Which trigger this is, by default and always: entropy."""
     above: NonNegativeFloat | None = None
     """The threshold, in bits. Fitted to `share` when left out."""
 

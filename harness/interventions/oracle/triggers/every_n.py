@@ -16,7 +16,7 @@ class EveryN(Trigger):
     foreseen: ClassVar[bool] = True
 
     kind: Literal["every_n"] = "every_n"
-    """When the model asks: every_n, at regular occasions."""
+    """Which trigger this is, by default and always: every_n."""
     n: PositiveInt = 2
     """Of how many occasions one is taken; 1 asks always, 2 is the default."""
 

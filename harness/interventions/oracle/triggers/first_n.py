@@ -16,7 +16,7 @@ class FirstN(Trigger):
     foreseen: ClassVar[bool] = True
 
     kind: Literal["first_n"] = "first_n"
-    """When the model asks: first_n, at the beginning."""
+    """Which trigger this is, by default and always: first_n."""
     n: PositiveInt = 1
     """At how many occasions; 1 by default."""
 

@@ -18,7 +18,7 @@ class Margin(Threshold):
     rising: ClassVar[bool] = False
 
     kind: Literal["margin"] = "margin"
-    """When the model asks: margin, where the best token is hardly better than the second."""
+    """Which trigger this is, by default and always: margin."""
     below: NonNegativeFloat | None = None
     """The threshold, a difference of probabilities. Fitted to `share` when left out."""
 

@@ -20,7 +20,7 @@ class Random(Trigger):
     foreseen: ClassVar[bool] = True
 
     kind: Literal["random"] = "random"
-    """When the model asks: random, by chance."""
+    """Which trigger this is, by default and always: random."""
     start: Annotated[float, Field(ge=0, le=1)] = 0.3
     """The probability at the beginning; 0.3 by default."""
     end: Annotated[float, Field(ge=0, le=1)] = 1.0

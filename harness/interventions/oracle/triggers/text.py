@@ -18,7 +18,7 @@ class Text(Trigger):
     summary = "where the last piece has one of some texts in it"
 
     kind: Literal["text"] = "text"
-    """When the model asks: text, by what it wrote."""
+    """Which trigger this is, by default and always: text."""
     cues: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] = [
         "\n\n",
         "Wait",

@@ -18,7 +18,7 @@ class Varentropy(Threshold):
     rising: ClassVar[bool] = True
 
     kind: Literal["varentropy"] = "varentropy"
-    """When the model asks: varentropy, where the information of the next token varies much."""
+    """Which trigger this is, by default and always: varentropy."""
     above: NonNegativeFloat | None = None
     """The threshold, in bits squared. Fitted to `share` when left out."""
 
