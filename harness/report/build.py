@@ -29,7 +29,7 @@ from harness.statistics.paired import corrected, paired, summarise
 from harness.store.results import CaseResult, GateResult, InvariantResult, compared
 
 # Of the whole experiment rather than of one of its cases.
-_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates", "columns"}
+_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates", "columns", "resources"}
 
 
 def build(

@@ -20,7 +20,7 @@ ENGINE = EngineKind(
             "guidance",
         }
     ),
-    captures=frozenset({"router_logits", "hidden"}),
+    captures=frozenset({"router_logits", "hidden", "logits"}),
     open="harness.engines.transformers.opening:opened",
     check="harness.engines.transformers.machine:check_machine",
     onto="harness.engines.transformers.opening:engine_on",

@@ -68,6 +68,7 @@ def page(
     report: RunReport,
     records: Iterable[Mapping[str, Any]],
     pictures: Mapping[str, bytes] = MappingProxyType({}),
+    parts: Mapping[str, Markup] = MappingProxyType({}),
 ) -> str:
     """The whole page.
 
@@ -75,6 +76,7 @@ def page(
         report: What to show.
         records: The lines of samples.jsonl, one per case, sample and draw, in any order.
         pictures: A figure (PNG) of what was traced token by token, by experiment.
+        parts: What a measure shows beside the cases, by experiment.
     """
     samples = embed(report.cases, records)
     script, style = _assets()
@@ -96,7 +98,10 @@ def page(
             identities=identities(report),
             attention_shown=_ATTENTION,
             signs=_SIGNS,
-            experiments=[_experiment(report, name, pictures) for name in report.experiments],
+            experiments=[
+                _experiment(report, name, pictures) | {"part": parts.get(name, "")}
+                for name in report.experiments
+            ],
             significant=SIGNIFICANT,
             corrected=any(
                 versus.p_holm is not None
