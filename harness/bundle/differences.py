@@ -51,6 +51,17 @@ def compared(stored: Any, again: Any, where: str, what: str = "") -> Iterator[Di
         yield Difference(where, what or "value", shown(stored), shown(again))
 
 
+def replaced(document: Any, names: Mapping[str, str]) -> Any:
+    """JSON values in which whole texts that are one of `names` are the other name."""
+    if isinstance(document, str):
+        return names.get(document, document)
+    if isinstance(document, Mapping):
+        return {key: replaced(each, names) for key, each in document.items()}
+    if isinstance(document, list | tuple):
+        return [replaced(each, names) for each in document]
+    return document
+
+
 def shown(value: Any) -> str:
     """A value in few words."""
     text = repr(value) if isinstance(value, str) else str(value)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.bundle.differences import Difference, compared
+from harness.bundle.differences import Difference, compared, replaced
 from harness.errors import TitrateError
+from harness.files.portable import portable
 from harness.spec import Case, expand, load
 from harness.store.results import CaseResult
 
 _OPTION = "--"
 
 
-def against_specs(results: Sequence[CaseResult]) -> Iterator[Difference]:
-    """Yield every setting of a case that its spec does not say, but for those set by options."""
+def against_specs(results: Sequence[CaseResult], moved: Mapping[str, str]) -> Iterator[Difference]:
+    """Yield every setting of a case that its spec does not say, but for those set by options.
+
+    `moved` says where files are now that the specs name elsewhere.
+    """
     files: dict[str, list[CaseResult]] = {}
     for result in results:
         files.setdefault(result.case.source.file, []).append(result)
@@ -26,7 +30,8 @@ def against_specs(results: Sequence[CaseResult]) -> Iterator[Difference]:
         except TitrateError as error:
             yield Difference(file, "spec", "the one of the run", str(error))
             continue
-        yield from _against(own, {case.id: case for each in cases for case in _with_baseline(each)})
+        known = {case.id: case for each in cases for case in _with_baseline(each)}
+        yield from _against(own, known, moved)
 
 
 def _with_baseline(case: Case) -> Iterator[Case]:
@@ -35,7 +40,9 @@ def _with_baseline(case: Case) -> Iterator[Case]:
     yield case
 
 
-def _against(results: Sequence[CaseResult], cases: dict[str, Case]) -> Iterator[Difference]:
+def _against(
+    results: Sequence[CaseResult], cases: Mapping[str, Case], moved: Mapping[str, str]
+) -> Iterator[Difference]:
     order = list(cases)
     latest = -1
     for result in results:
@@ -56,8 +63,8 @@ def _against(results: Sequence[CaseResult], cases: dict[str, Case]) -> Iterator[
                 yield Difference(case.id, "order", "behind its successor", "that of the spec")
             latest = max(latest, position)
         for each in compared(
-            case.experiment.model_dump(mode="json"),
-            known.experiment.model_dump(mode="json"),
+            portable(case.experiment.model_dump(mode="json")),
+            replaced(portable(known.experiment.model_dump(mode="json")), moved),
             case.id,
             "",
         ):

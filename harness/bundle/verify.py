@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.bundle.archive import Manifest, unpack
-from harness.bundle.differences import NOTHING, Difference, compared, shown
+from harness.bundle.differences import NOTHING, Difference, compared, replaced, shown
 from harness.bundle.drawn import drawn
 from harness.bundle.specs import against_specs
 from harness.bundle.spot import Asked, asked_again
 from harness.bundle.texts import against_tokens
-from harness.bundle.write import DRAWN, REPORT, replaced
+from harness.bundle.write import DRAWN, REPORT
 from harness.errors import SandboxError, SpecError, StoreError, TitrateError
 from harness.report.write import RECORDS
 from harness.runs.conclude import conclude
@@ -108,7 +108,7 @@ def _recompute(
     if info.id != manifest.run:
         outcome.differences.append(Difference("manifest.json", "run", manifest.run, info.id))
     outcome.cases = len(results)
-    outcome.differences += against_specs(results)
+    outcome.differences += against_specs(results, manifest.moved)
     outcome.differences += against_tokens(results, manifest)
     scored = _scored(results, outcome, unsafe_code=unsafe_code)
     try:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.bundle.archive import Manifest, Tokenizer, entry_of, pack
+from harness.bundle.differences import replaced
 from harness.bundle.drawn import drawn
 from harness.errors import BundleError, ModelError
 from harness.files.given import content, is_file
@@ -93,17 +94,6 @@ def bundle(report: Path, target: Path, warn: Callable[[str], None] = lambda _: N
     return manifest
 
 
-def replaced(document: Any, names: Mapping[str, str]) -> Any:
-    """JSON values in which whole texts that are one of `names` are the other name."""
-    if isinstance(document, str):
-        return names.get(document, document)
-    if isinstance(document, Mapping):
-        return {key: replaced(each, names) for key, each in document.items()}
-    if isinstance(document, list | tuple):
-        return [replaced(each, names) for each in document]
-    return document
-
-
 def _records(results: Iterable[CaseResult], moved: Mapping[str, str]) -> Iterator[bytes]:
     """The lines of the records, with the files that moved where they are in the bundle."""
     yield encoded({"format": FORMAT.name, "version": FORMAT.version})
@@ -125,11 +115,21 @@ def _beside(report: Path) -> Iterator[Path]:
 def _add_data(found: _Contents, results: Iterable[CaseResult], warn: Callable[[str], None]) -> None:
     """Add the spec files of all cases, and the files that their tasks and metrics read."""
     for case in _cases(results):
-        named = [case.source.file] if case.source.file else []
+        named = list(dict.fromkeys(_spec_files(case)))
         sections = case.experiment.model_dump(mode="json", include=set(_NEEDED))
         for path in [*named, *_texts(sections)]:
             if "/" in path or path in named:
                 _add_file(found, path, warn)
+
+
+def _spec_files(case: Case) -> Iterator[str]:
+    """The spec of a case, and those that it extends: all that one of its values was written in."""
+    if case.source.file:
+        yield case.source.file
+    for _, origin in case.source.origins:
+        file, _, line = origin.text.rpartition(":")
+        if file and line.isdigit():
+            yield file
 
 
 def _cases(results: Iterable[CaseResult]) -> Iterator[Case]:

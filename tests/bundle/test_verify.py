@@ -231,6 +231,37 @@ def test_a_bit_that_flipped_is_found(made, tmp_path):
         verify(tmp_path / "x.titrate")
 
 
+def test_a_task_of_ones_own_goes_with_the_bundle(made, tmp_path, monkeypatch):
+    """With the spec that is extended, beside a file that lay elsewhere."""
+    home = tmp_path / "home"
+    (home / "specs").mkdir(parents=True)
+    data = tmp_path / "elsewhere" / "questions.jsonl"
+    data.parent.mkdir()
+    data.write_text('{"q": "2 + 2 =", "a": "4"}\n{"q": "1 + 1 =", "a": "2"}\n')
+    (home / "specs" / "base.yaml").write_text(
+        f"task: {{path: {data}, answer: number, fields: {{prompt: q, answer: a}}}}\n"
+        "model: zoo/base\n"
+        "prompt: {style: completion}\nsampling: {max_new_tokens: 4}\n"
+    )
+    (home / "specs" / "own.yaml").write_text("extends: base.yaml\nname: own\n")
+    monkeypatch.chdir(home)
+    harness.run("specs/own.yaml", directory="out")
+    manifest = bundle(Path("out"), tmp_path / "own.titrate")
+    assert {"specs/base.yaml", "specs/own.yaml"} <= set(manifest.files)
+    assert next(iter(manifest.moved.values())).endswith("/questions.jsonl")
+    data.unlink()
+    monkeypatch.chdir(tmp_path)
+    outcome = verify(tmp_path / "own.titrate")
+    assert [str(each) for each in outcome.differences] == []
+    assert outcome.left == []
+    assert outcome.answers == 2
+    opened = Opened.of(tmp_path / "own.titrate")
+    inside = next(iter(manifest.moved.values())).removeprefix("./")
+    opened.files[inside] = opened.files[inside].replace(b'"4"', b'"5"')
+    changed = told(opened.write(tmp_path / "changed.titrate", hashed=True))
+    assert "everything fits" not in changed or "4" not in changed
+
+
 def test_what_is_not_there_is_refused(tmp_path):
     with pytest.raises(BundleError, match="No such file"):
         verify(tmp_path / "x.titrate")
