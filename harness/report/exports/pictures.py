@@ -6,7 +6,6 @@ import io
 from pathlib import Path
 
 from harness.files.atomic import write_file
-from harness.report.figures.plots import plots
 from harness.report.loaded import Report
 
 #: No dates, and names inside that do not change: the same report gives the same bytes.
@@ -16,6 +15,8 @@ _PLAIN = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 def write_pictures(report: Report, folder: Path) -> list[Path]:
     """`EXPERIMENT.svg` and `EXPERIMENT.pdf` of every plot, whose text stays text."""
     import matplotlib as mpl
+
+    from harness.report.figures.plots import plots
 
     folder.mkdir(parents=True, exist_ok=True)
     written = []
