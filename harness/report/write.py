@@ -25,7 +25,7 @@ from harness.metrics.column import columns_of
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
 from harness.report.load import load_report, sample_records
-from harness.report.measured_files import folders, measured_files
+from harness.report.measured_files import folders, measured_files, overviews
 from harness.report.page import page
 from harness.report.report import RunReport
 from harness.report.schema import report_of
@@ -60,7 +60,8 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
         write_file(folder / "samples.jsonl", "".join(map(_line, records(results))))
         write_file(folder / RECORDS, b"".join(record_lines(results)))
         traced = trace_images(report, records(results))
-        write_file(folder / "index.html", page(report, records(results), traced))
+        parts, overview = overviews(report, results)
+        write_file(folder / "index.html", page(report, records(results), traced, parts))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
@@ -68,7 +69,7 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
         for name, picture in traced.items():
             write_file(folder / "plots" / f"{name}-traces.png", picture)
         files: list[tuple[str, str | bytes]] = [*measured_files(report, results)]
-        for name, content in [*files, *summary_files(report)]:
+        for name, content in [*files, *overview.items(), *summary_files(report)]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, content)
         target = folder / "report.json"
@@ -95,7 +96,10 @@ def write_page(path: Path | str) -> Path:
     folder = given if is_folder(given) else given.parent
     target = folder / "index.html"
     report = load_report(given)
-    content = page(report, sample_records(folder), trace_images(report, sample_records(folder)))
+    results = list(recorded_results(folder)) if (folder / RECORDS).is_file() else []
+    parts, _ = overviews(report, results)
+    traced = trace_images(report, sample_records(folder))
+    content = page(report, sample_records(folder), traced, parts)
     try:
         write_file(target, content)
     except OSError as error:

@@ -109,9 +109,14 @@ class PlannedCase:
         return {name: content_of(item) for name, item in self.items.items()}
 
     @property
+    def asked_engines(self) -> frozenset[str]:
+        """Those of `openings` that are asked for completions or scores, and not only read."""
+        return frozenset(self.openings.keys() - self.measure.engines_of(self.experiment).keys())
+
+    @property
     def openings(self) -> dict[str, Opening]:
-        """The engines, beside the run's own, that its metrics ask: by the names in requests."""
-        found: dict[str, Opening] = {}
+        """The engines, beside the run's own, that its measure reads or its metrics ask, by name."""
+        found: dict[str, Opening] = dict(self.measure.engines_of(self.experiment))
         for asks in (entry.asks for entry in self.counted if entry.asks is not None):
             if asks.reference and self.reference:
                 found[self.reference] = Opening(self.reference)
