@@ -77,10 +77,12 @@ class Reference:
 class Score:
     """One completion's verdict: right or wrong, whether it could be read at all, and why.
 
-    `correct` is None where the task has no answer to hold it against. `tool_call` says whether it
-    calls a tool, which does not make it right or wrong. `doubt`: it
-    counts as wrong for a reason that need not be the answer's. A verdict that might turn when it is
-    tried again, such as a time-out, is not `settled`: it holds for its own run only.
+    `correct` is None where the task has no answer to hold it against. `answer` is what was read,
+    the same text for equal answers, so that draws can vote; None where nothing was, and where
+    answers have no name, as programs. `tool_call` says whether it calls a tool, which does not make
+    it right or wrong. `doubt`: it counts as wrong for a reason that need not be the answer's. A
+    verdict that might turn when it is tried again, such as a time-out, is not `settled`: it holds
+    for its own run only.
     """
 
     correct: bool | None
@@ -89,6 +91,7 @@ class Score:
     tool_call: bool = False
     doubt: Doubt = ""
     settled: bool = field(default=True, compare=False)
+    answer: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,8 @@ class Task(ABC):
     metric = ""
     #: Of its metrics those that are no shares of right answers, by their names.
     entries: ClassVar[Mapping[str, TaskMetric]] = MappingProxyType({})
+    #: Whether its scores say which answer was read, so that draws can vote.
+    names_answers: ClassVar[bool] = False
 
     @property
     def isolated_by(self) -> str | None:
