@@ -11,11 +11,13 @@ and leaves these files out.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.registry import measures
 from harness.report.report import RunReport
+from harness.report.section import Section
+from harness.spec.measure import measure_named
 from harness.store.results import CaseResult
 
 
@@ -33,6 +35,29 @@ def measured_files(report: RunReport, results: Sequence[CaseResult]) -> Iterator
             image = io.BytesIO()
             figure.savefig(image, format="png")
             yield f"plots/{name}-{kind}.png", image.getvalue()
+
+
+def measured_sections(report: RunReport, kept: Mapping[str, Path]) -> dict[str, dict[str, Section]]:
+    """Experiment -> name -> what its measure shows on the page of the files of its cases.
+
+    `kept` is the folder of each case that has one, by its id.
+    """
+    found: dict[str, dict[str, Section]] = {}
+    for case in report.cases:
+        folder = kept.get(case.id)
+        if folder is not None and folder.is_dir():
+            measure = measure_named(str(case.settings.get("measure", "generate")))
+            for name, section in measure.sections_of(case, folder):
+                found.setdefault(case.experiment, {})[f"{case.id}-{name}"] = section
+    return found
+
+
+def folders_of(report: RunReport, directory: Path) -> dict[str, Path]:
+    """The folder of every case beside a report."""
+    return {
+        case.id: directory / str(case.settings.get("measure", "generate")) / case.id
+        for case in report.cases
+    }
 
 
 def folders() -> set[str]:

@@ -22,10 +22,11 @@ from harness.files import atomic
 from harness.files.atomic import write_file
 from harness.files.given import is_folder
 from harness.metrics.column import columns_of
+from harness.report.draws.sections import draw_sections, section_files
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
 from harness.report.load import load_report, sample_records
-from harness.report.measured_files import folders, measured_files
+from harness.report.measured_files import folders, folders_of, measured_files, measured_sections
 from harness.report.page import page
 from harness.report.report import RunReport
 from harness.report.schema import report_of
@@ -38,7 +39,7 @@ RECORDS = "records.jsonl"
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
-_OWN |= {"paired", "search"}
+_OWN |= {"paired", "search", "draws"}
 
 
 def write(report: RunReport, results: Sequence[CaseResult], directory: Path | str) -> Path:
@@ -60,7 +61,10 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
         write_file(folder / "samples.jsonl", "".join(map(_line, records(results))))
         write_file(folder / RECORDS, b"".join(record_lines(results)))
         traced = trace_images(report, records(results))
-        write_file(folder / "index.html", page(report, records(results), traced))
+        drawn = draw_sections(report, records(results))
+        kept = {each.case.id: Path(each.artefacts) for each in results if each.artefacts}
+        sections = measured_sections(report, kept), drawn
+        write_file(folder / "index.html", page(report, records(results), traced, sections))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
@@ -68,7 +72,7 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
         for name, picture in traced.items():
             write_file(folder / "plots" / f"{name}-traces.png", picture)
         files: list[tuple[str, str | bytes]] = [*measured_files(report, results)]
-        for name, content in [*files, *summary_files(report)]:
+        for name, content in [*files, *section_files(drawn), *summary_files(report)]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, content)
         target = folder / "report.json"
@@ -95,7 +99,15 @@ def write_page(path: Path | str) -> Path:
     folder = given if is_folder(given) else given.parent
     target = folder / "index.html"
     report = load_report(given)
-    content = page(report, sample_records(folder), trace_images(report, sample_records(folder)))
+    content = page(
+        report,
+        sample_records(folder),
+        trace_images(report, sample_records(folder)),
+        (
+            measured_sections(report, folders_of(report, folder)),
+            draw_sections(report, sample_records(folder)),
+        ),
+    )
     try:
         write_file(target, content)
     except OSError as error:

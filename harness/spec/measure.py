@@ -48,6 +48,8 @@ class Measure:
             `(experiment) -> number`.
         fixed: Fields, or whole sections, that cannot be an axis, each with reason and remedy.
         figures: `(case of the report, folder) -> (name, figure), ...` of the files of a case.
+        sections: `(case of the report, folder) -> (name, report.section.Section), ...`: what the
+            page shows of the files of a case.
         section: What a spec may say to it: the form (a subclass of `Settings`) of a section that
             stands under the measure's name; `experiment.section_of(name)` is what a spec says. One
             section for all cases of an experiment: it cannot be an axis.
@@ -66,6 +68,7 @@ class Measure:
     readings: int | Part = 0
     fixed: Mapping[str, str] = field(default_factory=dict)
     figures: Part | None = None
+    sections: Part | None = None
     section: str | type[Settings] | None = None
 
     @property
@@ -128,6 +131,11 @@ class Measure:
         """The figures of a case's files, by name."""
         if self.figures is not None:
             yield from registry.loaded(self.figures)(case, folder)
+
+    def sections_of(self, case: Any, folder: Any) -> Iterator[tuple[str, Any]]:
+        """The page's sections of a case's files, by name."""
+        if self.sections is not None:
+            yield from registry.loaded(self.sections)(case, folder)
 
 
 def measure_named(name: str) -> Measure:

@@ -8,7 +8,7 @@ list of records the same report is built as from the run itself, on any machine,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -337,7 +337,8 @@ def _draw_from(value: shapes.DrawShape) -> DrawResult:
 
 def _score(value: Sequence[Any]) -> Score:
     """A score from its place in a record."""
-    return Score(*value[:5], answer=next(iter(value[5:]), None))
+    answer = value[5] if len(value) > 5 else None  # earlier versions kept none
+    return Score(*value[:5]) if answer is None else replace(Score(*value[:5]), answer=answer)
 
 
 def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -27,6 +27,7 @@ from harness.report.page.identities import identities
 from harness.report.page.samples import ROW, embed
 from harness.report.page.view import labels, view
 from harness.report.report import CaseReport, RunReport
+from harness.report.section import Section
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.rounding import ceiling, fixed
@@ -63,6 +64,7 @@ def page(
     report: RunReport,
     records: Iterable[Mapping[str, Any]],
     pictures: Mapping[str, bytes] = MappingProxyType({}),
+    sections: Sequence[Mapping[str, Mapping[str, Section]]] = (),
 ) -> str:
     """The whole page.
 
@@ -70,6 +72,7 @@ def page(
         report: What to show.
         records: The lines of samples.jsonl, one per case, sample and draw, in any order.
         pictures: A figure (PNG) of what was traced token by token, by experiment.
+        sections: Experiment -> name -> a section of it, of one origin after the other.
     """
     samples = embed(report.cases, records)
     script, style = _assets()
@@ -91,7 +94,11 @@ def page(
             identities=identities(report),
             attention_shown=_ATTENTION,
             signs=_SIGNS,
-            experiments=[_experiment(report, name, pictures) for name in report.experiments],
+            experiments=[
+                _experiment(report, name, pictures)
+                | {"sections": [s for each in sections for s in each.get(name, {}).values()]}
+                for name in report.experiments
+            ],
             significant=SIGNIFICANT,
             corrected=any(
                 versus.p_holm is not None
@@ -150,6 +157,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "base64": lambda picture: b64encode(picture).decode(),
         "interval": _interval,
         "change": _change,
         "p": _p,
