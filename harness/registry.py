@@ -201,6 +201,7 @@ measures: Registry[Any] = Registry(
         "likelihood": "harness.measure.likelihood:MEASURE",
         "choice": "harness.measure.choice:MEASURE",
         "nll": "harness.measure.nll:MEASURE",
+        "calibration": "harness.measure.calibration:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -170,6 +171,13 @@ class Task(ABC):
         """What asks for a sample, whatever the style: samples that share one are not told apart."""
         for style in get_args(Style):
             yield from texts_of(self.prompt(sample, style))
+
+    def digest(self, sample: Sample) -> str:
+        """What tells the question of a sample from others, whatever task it is in: what was fitted
+        on it must not be tested on it.
+        """
+        text = " ".join(" ".join(texts_of(self.prompt(sample, "completion"))).split())
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @abstractmethod
     def reference(self, sample: Sample) -> Reference:
