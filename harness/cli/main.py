@@ -30,6 +30,7 @@ VERBS = {
     "rescore": "score a run's completions again, without a model",
     "report": "print the table of a report, or write its page",
     "compare": "two runs case by case, paired by sample",
+    "draws": "what several draws of a sample say together: votes, budgets, ranks",
     "export": "write a report in the format of another tool",
     "store": "completions that were made before",
     "vectors": "steering vectors as files",
