@@ -127,11 +127,13 @@ def reliability(rows: list[dict[str, str]], found: dict[str, Any], title: str) -
     """Observed over predicted of the first ranks, both logarithmic, with the fitted line."""
     figure, axes = canvas(HEIGHT)
     shown = [1, 2, 3, 5, 10]
+    by_rank: dict[int, list[dict[str, str]]] = {}
+    for row in rows:
+        if float(row["observed"] or 0) > 0:
+            by_rank.setdefault(int(row["rank"]), []).append(row)
     for rank, hue in zip(shown, ordered(len(shown)), strict=True):
-        cells = [
-            row for row in rows if int(row["rank"]) == rank and float(row["observed"] or 0) > 0
-        ]
-        if not cells:
+        cells = by_rank.get(rank)
+        if cells is None:
             continue
         x, y = (np.asarray([float(row[key]) for row in cells]) for key in ("predicted", "observed"))
         low, high = (
