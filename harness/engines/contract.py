@@ -319,6 +319,7 @@ class Capture:
     attention_layers: tuple[int, ...] = ()
     token_log_probabilities: bool = False
     top_log_probabilities: int = 0
+    logits: bool = False
     positions: tuple[int, ...] | None = None
 
 
@@ -345,6 +346,7 @@ class Activations:
     token_log_probabilities: [P], of each token given those before it; 0 for position 0.
     top_tokens (int64), top_log_probabilities: [P, k], the k most probable tokens to come *after*
     each position, best first.
+    logits: [P, V], the model's raw logits of the token to come after each position.
     """
 
     router_logits: torch.Tensor | None = None
@@ -353,6 +355,7 @@ class Activations:
     token_log_probabilities: torch.Tensor | None = None
     top_tokens: torch.Tensor | None = None
     top_log_probabilities: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
 
 
 class Watch(Protocol):

@@ -56,6 +56,6 @@ MEASURE = Measure(
     readings=1,
     fixed={"sampling": "a calibration draws nothing; leave it out"},
     figures="harness.report.figures.calibration_plot:calibration_figures",
-    sections="harness.report.figures.calibration_plot:calibration_sections",
+    overview="harness.report.page.calibration:overview",
     section=CalibrationSettings,
 )

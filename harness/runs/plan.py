@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from harness import registry
 from harness.engines.contract import Asked, Reply, Request, SamplingRules, Scoring, Stop
-from harness.errors import FieldError, MetricError, SandboxError, SpecError, TaskError
+from harness.errors import FieldError, MetricError, SandboxError, TaskError
 from harness.interventions.base import Intervention
 from harness.metrics.column import logged
 from harness.metrics.entry import Answer, Asker, Asks, MetricEntry, Opening, Seen
@@ -109,9 +109,14 @@ class PlannedCase:
         return {name: content_of(item) for name, item in self.items.items()}
 
     @property
+    def asked_engines(self) -> frozenset[str]:
+        """Those of `openings` that are asked for completions or scores, and not only read."""
+        return frozenset(self.openings.keys() - self.measure.engines_of(self.experiment).keys())
+
+    @property
     def openings(self) -> dict[str, Opening]:
-        """The engines, beside the run's own, that its metrics ask: by the names in requests."""
-        found: dict[str, Opening] = {}
+        """The engines, beside the run's own, that its measure reads or its metrics ask, by name."""
+        found: dict[str, Opening] = dict(self.measure.engines_of(self.experiment))
         for asks in (entry.asks for entry in self.counted if entry.asks is not None):
             if asks.reference and self.reference:
                 found[self.reference] = Opening(self.reference)
@@ -385,40 +390,6 @@ def _prefix(
     if pair.canonical_positions.fence_start < 0:
         return f"{sample.id}: its pair has no fenced answer"
     return pair.prompt(style)
-
-
-def check_compatible(cases: Iterable[PlannedCase]) -> None:
-    """Refuse two different cases of one id, and one experiment's name with different gates.
-
-    Names that differ in the case of letters alone are one name to some file systems.
-
-    Raises:
-        SpecError: naming the spec files that must be told apart.
-    """
-    experiments: dict[str, PlannedCase] = {}
-    gates: dict[str, PlannedCase] = {}
-    names: dict[str, PlannedCase] = {}
-    for case in cases:
-        alike = names.setdefault(case.experiment.name.casefold(), case)
-        if alike.experiment.name != case.experiment.name:
-            problem = f"differs from {alike.experiment.name} in capitals alone, as files may not"
-            raise SpecError(f"{case.experiment.name}: {problem}; {_remedy(alike, case)}")
-        for each in (case, case.baseline):
-            if each is None:
-                continue
-            same = experiments.setdefault(each.id, each)
-            if same.experiment != each.experiment:
-                problem = "two different experiments have this id"
-                raise SpecError(f"{each.id}: {problem}; {_remedy(same, each)}")
-        named = gates.setdefault(case.experiment.name, case)
-        if named.experiment.gates != case.experiment.gates:
-            problem = "two experiments of this name have different gates"
-            raise SpecError(f"{case.experiment.name}: {problem}; {_remedy(named, case)}")
-
-
-def _remedy(one: PlannedCase, other: PlannedCase) -> str:
-    files = sorted({one.case.source.file, other.case.source.file} - {""})
-    return f"rename one of those in {', '.join(files) or 'Python'}"
 
 
 def by_model(cases: Iterable[PlannedCase]) -> dict[tuple[str, str], list[PlannedCase]]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from harness import registry
 
 Part: TypeAlias = str | Callable[..., Any]
-Captured: TypeAlias = Literal["router_logits", "hidden"]
+Captured: TypeAlias = Literal["router_logits", "hidden", "logits"]
 #: By what an intervention acts. `adapted_weights` has no engine yet.
 Mechanism: TypeAlias = Literal[
     "router_logits", "residual", "hidden_states", "next_token_logits", "policy", "adapted_weights"

@@ -13,7 +13,7 @@ ENGINE = EngineKind(
     mechanisms=frozenset(
         {"router_logits", "residual", "hidden_states", "next_token_logits", "policy"}
     ),
-    captures=frozenset({"router_logits", "hidden"}),
+    captures=frozenset({"router_logits", "hidden", "logits"}),
     open="harness.engines.transformers.opening:opened",
     check="harness.engines.transformers.machine:check_machine",
     onto="harness.engines.transformers.opening:engine_on",

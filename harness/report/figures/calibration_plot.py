@@ -37,7 +37,7 @@ def write_pdf(folder: Path, title: str) -> None:
         heatmap(rows, found, title).savefig(part, format="pdf", metadata=about)
 
 
-def calibration_sections(case: CaseReport, folder: Path) -> Iterator[tuple[str, Section]]:
+def calibration_sections(case: CaseReport, folder: Path) -> Iterator[Section]:
     """The same on the page, with the grid as a table."""
     rows, found = _read(folder)
     header = ("confidence", "rank", "tokens", "observed", "95 % interval", "predicted")
@@ -54,13 +54,13 @@ def calibration_sections(case: CaseReport, folder: Path) -> Iterator[tuple[str, 
         if row["tokens"] != "0"
     )
     about = f"{case.id}: {_said(found)}"
-    for name, title, figure in (
-        ("calibration", "Calibration: how often each rank is right", heatmap),
-        ("reliability", "Calibration: observed against predicted", reliability),
+    for title, figure in (
+        ("How often each rank is right, by confidence", heatmap),
+        ("Observed against predicted", reliability),
     ):
         image = io.BytesIO()
         figure(rows, found, case.id).savefig(image, format="png", dpi=110)
-        yield name, Section(title, about, image.getvalue(), header, table)
+        yield Section(title, about, image.getvalue(), header, table)
 
 
 def _read(folder: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -27,9 +27,9 @@ from harness.report.page.identities import identities
 from harness.report.page.samples import ROW, embed
 from harness.report.page.view import labels, view
 from harness.report.report import CaseReport, RunReport
-from harness.report.section import Section
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
+from harness.report.tables.doses import dose_columns, potencies, refused, windows
 from harness.report.tables.rounding import ceiling, fixed
 from harness.report.tables.vector_norms import norms_text
 
@@ -64,7 +64,7 @@ def page(
     report: RunReport,
     records: Iterable[Mapping[str, Any]],
     pictures: Mapping[str, bytes] = MappingProxyType({}),
-    sections: Sequence[Mapping[str, Mapping[str, Section]]] = (),
+    parts: Mapping[str, Markup] = MappingProxyType({}),
 ) -> str:
     """The whole page.
 
@@ -72,7 +72,7 @@ def page(
         report: What to show.
         records: The lines of samples.jsonl, one per case, sample and draw, in any order.
         pictures: A figure (PNG) of what was traced token by token, by experiment.
-        sections: Experiment -> name -> a section of it, of one origin after the other.
+        parts: What a measure shows beside the cases, by experiment.
     """
     samples = embed(report.cases, records)
     script, style = _assets()
@@ -95,8 +95,7 @@ def page(
             attention_shown=_ATTENTION,
             signs=_SIGNS,
             experiments=[
-                _experiment(report, name, pictures)
-                | {"sections": [s for each in sections for s in each.get(name, {}).values()]}
+                _experiment(report, name, pictures) | {"part": parts.get(name, "")}
                 for name in report.experiments
             ],
             significant=SIGNIFICANT,
@@ -139,6 +138,12 @@ def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> 
         "dose": (next((c.dose_axis for c in cases if c.dose_axis), "") or "").rpartition(".")[2],
         "findings": findings(report, name),
         "changes": _changes(cases[0]),
+        "doses": [
+            [str(cell) for cell in row]
+            for row in zip(*(column.cells for column in dose_columns(report, name)), strict=True)
+        ],
+        "dose_titles": [(each.title, each.meaning) for each in dose_columns(report, name)],
+        "said": [*windows(report, name), *potencies(report, name), *refused(report, name)],
         "labels": labels(report, name),
         "different": sum(map(is_significant, cases)),
         "compared": sum(case.metric in case.versus_baseline for case in cases),
@@ -157,7 +162,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "base64": lambda picture: b64encode(picture).decode(),
         "interval": _interval,
         "change": _change,
         "p": _p,

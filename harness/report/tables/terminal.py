@@ -16,7 +16,7 @@ from harness.report.report import RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import asked_columns, case_columns, constants_text
 from harness.report.tables.columns import Column, as_table, fitted
-from harness.report.tables.doses import dose_columns, reasons
+from harness.report.tables.doses import dose_columns, potencies, reasons, windows
 from harness.report.tables.vector_norms import norms_text
 
 #: Columns where the width is unknown: a pipe, a file.
@@ -139,6 +139,7 @@ def _experiment(
         below += [Text(""), as_table(doses)]
         why = reasons(report, name)
         below += [Text(why, "dim")] if why else []
+    below += [Text(line, "dim") for line in (*windows(report, name), *potencies(report, name))]
     first, *more = (as_table(columns, styles) for columns in tables)
     beside = [part for table in more for part in (Text(""), table)]
     return Group(heading, first, *beside, *below, Text(""))
