@@ -168,7 +168,8 @@ def default_directory(root: Path, started: datetime) -> Path:
 def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     """The lines of samples.jsonl before they are text: one per case, sample and draw.
 
-    Only what has numbers per token has `traces`, and `pieces`, each token's text by itself. Only
+    Only what was read for an answer with a name has `answer`, and only what has numbers per token
+    `traces`, and `pieces`, each token's text by itself. Only
     samples of which another model was asked for text, such as a judge, have `told`: all that it
     said of the sample, by metric.
     """
@@ -194,6 +195,7 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
                 "metrics": metrics.get(draw.sample, {}),
+                **({} if draw.score.answer is None else {"answer": draw.score.answer}),
                 **({"traces": traces} if traces else {}),
                 **({"pieces": list(draw.pieces)} if traces and draw.pieces else {}),
                 **({"told": told[draw.sample]} if draw.sample in told else {}),

@@ -79,7 +79,7 @@ def test_files_and_page_tell_the_same(report, kept):
     assert len(found["asked"]) == 6
     assert (kept / "calibration.pdf").read_bytes().startswith(b"%PDF")
     assert (report.directory / "plots" / "measured-calibration.png").is_file()
-    assert "Calibration: how often each rank is right" in (
+    assert "How often each rank is right, by confidence" in (
         report.directory / "index.html"
     ).read_text("utf-8")
 
