@@ -202,6 +202,7 @@ measures: Registry[Any] = Registry(
         "likelihood": "harness.measure.likelihood:MEASURE",
         "choice": "harness.measure.choice:MEASURE",
         "nll": "harness.measure.nll:MEASURE",
+        "calibration": "harness.measure.calibration:MEASURE",
         "diff": "harness.measure.diffing.section:MEASURE",
     },
 )

@@ -37,6 +37,7 @@ VERBS = {
     "compare": "two runs case by case, paired by sample",
     "bundle": "a report and all behind it in one file, for strangers to check",
     "verify": "recompute a bundle's numbers from its tokens, without a model",
+    "draws": "what several draws of a sample say together: votes, budgets, ranks",
     "export": "write a report in the format of another tool",
     "store": "completions that were made before",
     "vectors": "steering vectors as files",
