@@ -204,6 +204,7 @@ measures: Registry[Any] = Registry(
         "nll": "harness.measure.nll:MEASURE",
         "calibration": "harness.measure.calibration:MEASURE",
         "diff": "harness.measure.diffing.section:MEASURE",
+        "lm_eval": "harness.measure.lm_eval:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(
@@ -253,6 +254,7 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
         "guided": "harness.report.exports.oracle_records:write_guided",
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
         "latex": "harness.report.exports.latex:write_latex",
+        "lm-eval": "harness.report.exports.lm_eval:write_lm_eval",
         "parquet": "harness.report.exports.tables:write_parquet",
         "pictures": "harness.report.exports.pictures:write_pictures",
         "ranks": "harness.report.exports.ranks:write_ranks",

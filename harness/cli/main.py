@@ -46,9 +46,10 @@ VERBS = {
     "list": "what a spec can name: tasks, interventions, models, ...",
     "schema": "print the JSON Schema of spec files or of reports",
     "zoo": "the tiny models that ship with the package",
+    "lm-eval": "lm-eval's command line, with interventions and engines of ours",
     "doctor": "what this machine can do, found out by trying",
 }
-"""Every verb with what it does; its module is `harness.cli.VERB`."""
+"""Every verb with what it does; its module is `harness.cli.VERB`, with _ for -."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,5 +108,5 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     for name, meaning in VERBS.items():
         verb = verbs.add_parser(name, help=meaning, description=f"{meaning}.")
         if name == asked:
-            import_module(f"harness.cli.{name}").declare(verb)
+            import_module(f"harness.cli.{name.replace('-', '_')}").declare(verb)
     return parser

@@ -19,6 +19,7 @@ from harness.report.report import (
     InvariantReport,
     RouterUsage,
     RunReport,
+    StatedMetric,
     TaskInfo,
 )
 from harness.report.run_info import RunInfo
@@ -140,7 +141,8 @@ def _metrics(result: CaseResult) -> dict[str, Metric]:
     for name, values in result.sample_metrics.items():
         failed = len(result.failures.get(name, {}))
         asks = result.kind(name).asks
-        of_samples = asks is None or asks.items is None
+        stated = result.entries.get(name)
+        of_samples = (asks is None or asks.items is None) and not (stated and stated.partial)
         if of_samples and len(values) + failed != result.task_size:
             raise ReportError(
                 f"{name}: {len(values)} samples have a value, {result.task_name} has "
@@ -195,6 +197,7 @@ def _case(
         metrics=metrics,
         versus_baseline=versus,
         contents=dict(result.contents),
+        entries={name: StatedMetric(**asdict(each)) for name, each in result.entries.items()},
         agreement=agreement,
         counts=dict(result.counts),
         tokens=result.tokens,

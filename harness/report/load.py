@@ -16,6 +16,8 @@ from harness.report.schema import report_of
 if TYPE_CHECKING:
     import pandas as pd
 
+#: The results behind a report, from which it can be made again (`store/records.py`).
+RECORDS = "records.jsonl"
 #: What every line of samples.jsonl has, as text.
 _NEEDED = ("case", "sample", "prompt", "completion")
 

@@ -25,6 +25,7 @@ from harness.interventions.base import Intervention
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
 from harness.runs.asking import Asking, Done
+from harness.runs.by_task import told_by_task
 from harness.runs.counting import described
 from harness.runs.generated import result_of, scored, with_pieces, without_completions
 from harness.runs.plan import Address, Plan, PlannedCase
@@ -333,7 +334,18 @@ class ModelRun:
         """The result of a case whose requests are done."""
         intervention = self._interventions.get(case.id)
         replies = self._waiting.replies(case.id)
-        if case.measure.scores:
+        if case.measure.by_task:
+            asked = {sample.id: self._plan.instances(case, sample) for sample in case.task.samples}
+            result = told_by_task(
+                case,
+                asked,
+                replies,
+                baseline,
+                intervention,
+                self._plan.tokenizer,
+                self.engine.determinism["dtype"],
+            )
+        elif case.measure.scores:
             answers = {
                 sample.id: (
                     self._plan.scored(case, sample),
