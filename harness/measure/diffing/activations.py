@@ -11,8 +11,11 @@ activation_difference_lens.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 
 from harness.engines.contract import Capture, Engine
 from harness.errors import FieldError, ModelError
+from harness.files.atomic import write_file
 from harness.measure.diffing.evidence import Candidate, Evidence
 from harness.measure.diffing.pair import Pair, words_of
 from harness.measure.diffing.section import DiffSettings
@@ -54,6 +58,28 @@ class Difference:
     def speaks(self, at: int) -> bool:
         """Whether the difference at a position is more than rounding."""
         return float(self.delta[at].norm()) > self.least
+
+    def kept(self, file: Path) -> None:
+        """Write it, to be read by `of`."""
+        stream = io.BytesIO()
+        arrays: dict[str, Any] = {**self.arrays(), "least": np.array(self.least)}
+        np.savez(stream, **arrays)
+        write_file(file, stream.getvalue())
+
+    @classmethod
+    def of(cls, file: Path) -> Self:
+        """What `kept` has written. Raises OSError, KeyError or ValueError for anything else."""
+        with np.load(file) as read:
+            base_norm, tuned_norm = map(float, read["norms"])
+            return cls(
+                torch.from_numpy(read["base_mean"]),
+                torch.from_numpy(read["tuned_mean"]),
+                base_norm,
+                tuned_norm,
+                tuple(map(int, read["positions"])),
+                int(read["layer"]),
+                float(read["least"]),
+            )
 
     def arrays(self) -> Mapping[str, NDArray[np.float64]]:
         """All of it as arrays, by name."""
@@ -106,14 +132,8 @@ def difference_of(pair: Pair, texts: Texts, settings: DiffSettings, layer: int) 
     )
 
 
-def adl(pair: Pair, texts: Texts, settings: DiffSettings, layer: int) -> Evidence:
+def adl(pair: Pair, texts: Texts, settings: DiffSettings, found: Difference) -> Evidence:
     """The tokens that the difference says at each of the first positions, by probability."""
-    found = difference_of(pair, texts, settings, layer)
-    return lens_evidence(pair, texts, settings, found)
-
-
-def lens_evidence(pair: Pair, texts: Texts, settings: DiffSettings, found: Difference) -> Evidence:
-    """The same of a difference that was read before."""
     shown = range(min(settings.read_positions, len(found.labels)))
     candidates: list[Candidate] = []
     for at in shown:
