@@ -107,15 +107,15 @@ def test_a_judge_is_asked_again_for_what_cannot_be_read():
     judge = JudgeSettings(model="m", rotations=2)
     script = Script(
         "nonsense",
+        "ANSWER[1]: IRRELEVANT\nANSWER[2]: RELEVANT",
         "ANSWER[1]: RELEVANT",
         "ANSWER[1]: RELEVANT\nANSWER[2]: IRRELEVANT",
-        "ANSWER[1]: IRRELEVANT\nANSWER[2]: RELEVANT",
     )
     found = judged(["frozen", "the"], FACTS, judge, Asker("j", Letters(), script), "m 1")
     assert found.ratings == [[1, 1], [0, 0]]  # the second rotation asks in the other order
     assert found.raters == ["m 1 rotation 1", "m 1 rotation 2"]
     assert found.unknown == [0, 0]
-    assert [each["attempt"] for each in found.answers] == [0, 1, 2, 0]
+    assert [each["attempt"] for each in found.answers] == [0, 0, 1, 2]
 
 
 def test_a_judge_that_answers_nonsense_knows_nothing():
