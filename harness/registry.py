@@ -187,6 +187,7 @@ interventions: Registry[Any] = Registry(
         "router_mask": "harness.interventions.router_mask.kind:KIND",
         "steering": "harness.interventions.steering.kind:KIND",
         "dac": "harness.interventions.dac.kind:KIND",
+        "oracle": "harness.interventions.oracle.kind:KIND",
     },
 )
 rules: Registry[Any] = Registry(
@@ -229,7 +230,9 @@ answers: Registry[Any] = Registry(
         "math": "harness.tasks.answers.math:ANSWER",
     },
 )
-triggers: Registry[Any] = Registry("trigger", "titrate.triggers", {})
+triggers: Registry[Any] = Registry(
+    "trigger", "titrate.triggers", files_of("harness.interventions.oracle.triggers", "TRIGGER")
+)
 judges: Registry[Any] = Registry("judge", "titrate.judges", {})
 engines: Registry[Any] = Registry(
     "engine",
@@ -245,6 +248,7 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
     "titrate.exports",
     {
         "csv": "harness.report.exports.tables:write_csv",
+        "guided": "harness.report.exports.oracle_records:write_guided",
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
         "latex": "harness.report.exports.latex:write_latex",
         "parquet": "harness.report.exports.tables:write_parquet",

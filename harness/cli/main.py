@@ -17,8 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Never
 
-from harness.cli.project import read_project
 from harness.errors import TitrateError
+from harness.launch.project import read_project
 from harness.options import as_titrate, spelling
 from harness.registry import before_next_use
 
@@ -26,6 +26,10 @@ VERBS = {
     "init": "write a project: specs of the zoo, benches, a CI workflow",
     "run": "run spec files and write one report",
     "search": "search for the best values of a spec's fields",
+    "submit": "run spec files on a cluster: arrays of SLURM jobs",
+    "status": "where a submitted run stands, task by task",
+    "cancel": "end what waits and runs of a submitted run",
+    "resubmit": "do what is lacking of a submitted run",
     "merge": "join the reports of all shards of a run",
     "rescore": "score a run's completions again, without a model",
     "report": "print the table of a report, or write its page",

@@ -105,7 +105,7 @@ def _run(
         selected, _ = shard.own(selected)
     session.plan(selected)
     session.begin()
-    stopped = _run_all(session, selected)
+    stopped = run_all(session, selected)
     session.end()
     if stopped is not None and not session.opened:
         raise stopped
@@ -147,7 +147,7 @@ def forecast_cases(
     return forecast(own, CompletionStore(store or store_below(Path.cwd())))
 
 
-def _run_all(session: Session, cases: Sequence[PlannedCase]) -> BaseException | None:
+def run_all(session: Session, cases: Sequence[PlannedCase]) -> BaseException | None:
     """Ask for every outcome; returns what stopped a model's cases, or the whole run, first.
 
     Our own errors give way to others: they are in the report, and the others are not expected.

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from harness.errors import ReportError
 from harness.report.doses import dose_reports, potency_reports, window_reports
+from harness.report.oracle_help import help_reports
 from harness.report.report import (
     Agreement,
     CaseReport,
@@ -28,7 +29,7 @@ from harness.statistics.paired import corrected, paired, summarise
 from harness.store.results import CaseResult, GateResult, InvariantResult, compared
 
 # Of the whole experiment rather than of one of its cases.
-_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates", "columns"}
+_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates", "columns", "resources"}
 
 
 def build(
@@ -59,6 +60,7 @@ def build(
             doses=tuple(dose_reports(counted, axes)),
             windows=tuple(window_reports(counted, axes)),
             potencies=tuple(potency_reports(counted, axes)),
+            help=tuple(help_reports(counted, axes)),
             invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
             gates=tuple(map(GateReport.of, gates)),
         )

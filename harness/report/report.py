@@ -22,6 +22,7 @@ from pydantic import (
 from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import metric_of
 from harness.report.dose_report import DoseReport, PotencyReport, WindowReport
+from harness.report.help_report import HelpReport
 from harness.report.run_info import RunInfo, Section
 from harness.spec.gates import Claim
 from harness.spec.metric import MetricSettings, items_of, section_of
@@ -249,6 +250,8 @@ class RunReport(Section):
     """Of experiments that ask for one: between what is wanted and what must be kept."""
     potencies: tuple[PotencyReport, ...] = ()
     """Of curves that differ in one axis: how many times the dose one takes."""
+    help: tuple[HelpReport, ...] = ()
+    """What help of an oracle came to; none in reports of earlier versions."""
 
     @cached_property
     def baselines(self) -> frozenset[str]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from harness import registry
+from harness.engines import tokenizer_for
 from harness.engines.contract import Asked, Reply, Request, SamplingRules, Scoring, Stop
 from harness.errors import FieldError, MetricError, SandboxError, TaskError
 from harness.interventions.base import Intervention
@@ -29,6 +30,7 @@ from harness.tasks.base import Sample, Score, Style, Task
 from harness.tasks.conversations import render
 from harness.tasks.pairs.aligned import AlignedPair
 from harness.tasks.pairs.pair import pair_key
+from harness.tasks.reasoning import opened_by
 
 #: Metrics that are counted of every task's completions.
 ALWAYS = ("cut",)
@@ -85,11 +87,12 @@ class PlannedCase:
 
     @property
     def items(self) -> dict[str, str | MetricSettings]:
-        """What is counted of completions by the names of the metrics: what is of every one, the
-        items of `metrics:`, and a registered `metric:`.
+        """What is counted of completions by the names of the metrics: what is of every one and of
+        its intervention, the items of `metrics:`, and a registered `metric:`.
         """
         experiment = self.experiment
-        items: dict[str, str | MetricSettings] = dict(zip(ALWAYS, ALWAYS, strict=True))
+        always = ALWAYS + (experiment.intervention.metrics() if experiment.intervention else ())
+        items: dict[str, str | MetricSettings] = dict(zip(always, always, strict=True))
         items |= {section_of(item).called: item for item in experiment.metrics}
         chosen = experiment.metric
         if chosen is not None and chosen in registry.metrics and not needs_of(chosen):
@@ -115,8 +118,13 @@ class PlannedCase:
 
     @property
     def openings(self) -> dict[str, Opening]:
-        """The engines, beside the run's own, that its measure reads or its metrics ask, by name."""
+        """The engines, beside the run's own, that its measure reads, or its intervention or its
+        metrics ask, by name.
+        """
         found: dict[str, Opening] = dict(self.measure.engines_of(self.experiment))
+        settings = self.experiment.intervention
+        asked = {} if settings is None else settings.engines()
+        found |= {name: Opening(*opening) for name, opening in asked.items()}
         for asks in (entry.asks for entry in self.counted if entry.asks is not None):
             if asks.reference and self.reference:
                 found[self.reference] = Opening(self.reference)
@@ -131,7 +139,14 @@ class PlannedCase:
 
     def seen(self, sample: Sample, prompt: str, **came: Any) -> Seen:
         """What a metric sees of a sample; `came` has its answers, and the replies to the metric."""
-        return Seen(sample.id, sample.record, prompt, **came)
+        style = self.experiment.prompt.style
+
+        def correct(text: str) -> bool | None:
+            answer = (sample, style, opened_by(prompt) + text)
+            (score,) = self.task.score([answer])
+            return score.correct
+
+        return Seen(sample.id, sample.record, prompt, correct=correct, **came)
 
     def _read_metrics(self) -> list[str]:
         # Here, because they import torch, which starting workers does not need.
@@ -235,7 +250,8 @@ class Plan:
             for draw in range(case.experiment.sampling.draws):
                 address = Address(case.id, sample.id, draw)
                 if not isinstance(prompt, str):
-                    found.append((address, _request(case, sample, prompt, draw, intervention)))
+                    request = _request(case, sample, prompt, draw, intervention)
+                    found.append((address, self._told(case, sample, request)))
                 elif refused is not None:
                     refused[address] = prompt
             if not isinstance(prompt, str):
@@ -268,7 +284,9 @@ class Plan:
             if asks is None or asks.items is not None or asks.early != early:
                 continue
             if not isinstance(prompt, str):
-                asker = Asker(self.tokenizer, prompt, intervention, case.reference)
+                request = _request(case, sample, prompt, 0, intervention)
+                request = self._told(case, sample, request)
+                asker = Asker(self.tokenizer, prompt, intervention, case.reference, request)
                 came = None if replies is None else tuple(replies.get(entry.name, ()))
                 text = self.prompt_text(case, sample)
                 seen = case.seen(sample, text, answers=tuple(answers), replies=came or ())
@@ -316,6 +334,21 @@ class Plan:
         """Tokens of a prompt; 0 for a refused one."""
         prompt = self._prompt(case, sample)
         return 0 if isinstance(prompt, str) else len(prompt)
+
+    def _told(self, case: PlannedCase, sample: Sample, request: Request) -> Request:
+        """The request, with its prompt in the tokens of those that are asked in other tokens."""
+        settings = case.experiment.intervention
+        others = () if settings is None else settings.translated()
+        if not others:
+            return request
+        prompts = []
+        for name in others:
+            opening = case.openings[name]
+            engine = opening.settings or case.experiment.engine
+            tokenizer = tokenizer_for(opening.model, engine)
+            rendered = render(tokenizer, case.task.prompt(sample, case.experiment.prompt.style))
+            prompts.append((name, tuple(rendered)))
+        return replace(request, prompts=tuple(prompts))
 
     def _prompt(self, case: PlannedCase, sample: Sample) -> tuple[int, ...] | str:
         """A prompt's tokens, or why there are none; the conditions of a sweep share one tuple."""

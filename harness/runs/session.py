@@ -6,7 +6,7 @@ engines, plans or reports than this file shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +59,10 @@ class Session:
     id: str = ""
     shard: Mapping[str, Any] | None = None
     """What a report says of the shard that these cases are (`runs/shard.py`)."""
+    begun: bool = False
+    """Whether another process has written what the run is to do; this one adds what it has done."""
+    recorded: Container[str] = ()
+    """Ids of the cases whose results another process has recorded, and this one does not."""
     selection: Sequence[PlannedCase] = ()
     """The cases of all shards: what gates must fit, though no shard has all that they name."""
 
@@ -106,6 +110,9 @@ class Session:
         """
         if self._folder is None and self.root is not None:
             folder = RunFolder(runs_below(self.root) / self.id, self.process)
+            if self.begun:
+                self._folder = folder
+                return
             try:
                 folder.begin(self._manifest())
                 folder.plan(self._planned())
@@ -114,6 +121,11 @@ class Session:
                 self._do_without(error)
             else:
                 self._folder = folder
+
+    @property
+    def cases(self) -> Mapping[str, PlannedCase]:
+        """The planned cases by their ids."""
+        return self._cases
 
     def check_store(self) -> None:
         """Find out whether what is made can be stored; a full store that is read-only will do.
@@ -310,7 +322,7 @@ class Session:
         return folder / self.id if store is not None and store.fresh else folder
 
     def _keep(self, result: CaseResult) -> None:
-        if self._folder is not None:
+        if self._folder is not None and result.case.id not in self.recorded:
             self._folder.add(result)
 
     def _note(self, determinism: Mapping[str, str]) -> None:
@@ -346,13 +358,18 @@ def opened_session(
     progress: Progress,
     *,
     store: Path | str | None = None,
+    scratch: Path | None = None,
     fresh: bool = False,
     **fields: Any,
 ) -> Session:
     """A session that keeps what it does below `root`; its store was found to be usable."""
     session = Session(command=command, progress=progress, root=root, **fields)
     session.store = CompletionStore(
-        store or store_below(root), fresh=fresh, since=session.started, warn=progress.note
+        store or store_below(root),
+        fresh=fresh,
+        since=session.started,
+        scratch=scratch,
+        warn=progress.note,
     )
     session.check_store()
     return session

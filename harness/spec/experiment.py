@@ -45,6 +45,7 @@ from harness.spec.measure_sections import (
 )
 from harness.spec.metric import AnyMetric
 from harness.spec.registered import registered
+from harness.spec.resources import Resources
 from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
@@ -270,6 +271,9 @@ class Experiment(Settings):
     to move, and what it must not cost. None is looked for when left out."""
     requires: Requirements = Requirements()
     """What the machine must offer; cases are skipped where it does not. Nothing by default."""
+    resources: Resources = Resources()
+    """What a task asks a cluster for where `titrate submit` runs the cases; other runs pass it
+    by."""
     search: SearchSettings | None = None
     """A search for the best values of some fields, which `titrate search` runs. The spec has cases
     to run, and no search, when left out."""

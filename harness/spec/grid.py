@@ -37,6 +37,7 @@ _ONE_PER_EXPERIMENT = {
     "metrics",
     "name",
     "requires",
+    "resources",
     "search",
     "window",
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.project import conftest
+from harness.launch.project import conftest
 
 CONFTEST = """
 from dataclasses import dataclass
