@@ -248,6 +248,7 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
     "titrate.exports",
     {
         "csv": "harness.report.exports.tables:write_csv",
+        "diffing": "harness.report.exports.diffing:write_diffing",
         "guided": "harness.report.exports.oracle_records:write_guided",
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
         "latex": "harness.report.exports.latex:write_latex",

@@ -73,7 +73,9 @@ def measured_case(
     evidence = comparison.evidence()
     measured(case.task.size)
     places = places_of(evidence, lists_of(settings, texts), settings.candidates)
-    files: dict[str, str] = {_EVIDENCE: evidence.text()}
+    files: dict[str, str | bytes] = {_EVIDENCE: evidence.text()}
+    if settings.method in OF_DIFFERENCES and not comparison.pair.same:
+        files[_DIFFERENCE] = comparison.difference_file().read_bytes()
     columns: dict[str, list[JsonValue]] = {
         "found": [float(each is not None) for each in places.values()]
     }
@@ -100,7 +102,7 @@ def measured_case(
         for entry in METRICS
         if entry.name in yielded and entry.name in columns
     }
-    folder = root / _hashed(files)
+    folder = root / _hashed([[name, _digest(content)] for name, content in files.items()])
     for name, content in files.items():
         _write(folder / name, content)
     result = result_of(
@@ -187,7 +189,7 @@ class Comparison:
 
     def difference(self) -> Difference:
         """The mean difference of activations, read again where it was found before."""
-        kept = self._kept({"layer", "skipped"}) / _DIFFERENCE
+        kept = self.difference_file()
         if kept.is_file():
             with suppress(ValueError, KeyError, OSError):
                 return Difference.of(kept)
@@ -195,6 +197,10 @@ class Comparison:
         found = difference_of(self.pair, self.texts, self.settings, self.layer)
         found.kept(kept)
         return found
+
+    def difference_file(self) -> Path:
+        """Where it is kept."""
+        return self._kept({"layer", "skipped"}) / _DIFFERENCE
 
     def judges(self) -> list[Asker]:
         """How the judges are asked, in their order."""
@@ -345,7 +351,11 @@ def _json(content: Any) -> str:
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
+def _digest(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def _write(path: Path, content: str | bytes) -> None:
     """Put a file in place; one that says so already stays, and may lie where nothing is written."""
-    if not path.is_file() or path.read_text("utf-8") != text:
-        write_file(path, text)
+    if not path.is_file() or _digest(path.read_bytes()) != _digest(content):
+        write_file(path, content)

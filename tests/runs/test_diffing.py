@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 import harness
+from tests.tuned import tuned_into
 
 SPEC = """\
 name: diffed
@@ -25,22 +26,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
-    """zoo/base with a head that likes one word, and a bend of its first layer."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from harness.models import zoo
-
-    folder = tmp_path_factory.mktemp("tuned")
-    model = AutoModelForCausalLM.from_pretrained(zoo.resolve("base"))
-    tokenizer = AutoTokenizer.from_pretrained(zoo.resolve("base"))
-    (butter,) = tokenizer(" butter", add_special_tokens=False)["input_ids"]
-    with torch.no_grad():
-        liked = model.get_output_embeddings().weight[butter]
-        model.get_decoder().layers[0].mlp.down_proj.weight += 0.02 * liked[:, None]
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return tuned_into(tmp_path_factory.mktemp("tuned"))
 
 
 @pytest.fixture

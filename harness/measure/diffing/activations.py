@@ -135,10 +135,8 @@ def difference_of(pair: Pair, texts: Texts, settings: DiffSettings, layer: int) 
 def adl(pair: Pair, texts: Texts, settings: DiffSettings, found: Difference) -> Evidence:
     """The tokens that the difference says at each of the first positions, by probability."""
     shown = range(min(settings.read_positions, len(found.labels)))
-    candidates: list[Candidate] = []
-    for at in shown:
-        if found.speaks(at):
-            candidates += _said(pair, found, at, settings.listed)
+    speaking = [at for at in shown if found.speaks(at)]
+    candidates = [each for at in speaking for each in _said(pair, found, at, settings.listed)]
     return Evidence(
         "adl",
         tuple(candidates),
@@ -150,6 +148,9 @@ def adl(pair: Pair, texts: Texts, settings: DiffSettings, found: Difference) -> 
             "layer": found.layer,
             "norms": [found.base_norm, found.tuned_norm],
             "difference_norms": [float(found.delta[at].norm()) for at in shown],
+            "lenses": {
+                _named(found, at): _lenses(pair, found, at, settings.listed) for at in speaking
+            },
         },
     )
 
@@ -162,6 +163,23 @@ def lens(engine: Engine, vectors: torch.Tensor) -> torch.Tensor:
 def inverse_lens(engine: Engine, vectors: torch.Tensor) -> torch.Tensor:
     """[..., V], what the head says of the negative of the normed vector: softmax(-logits)."""
     return (-lens(engine, vectors)).log_softmax(-1)
+
+
+def _named(found: Difference, at: int) -> str:
+    return f"position {found.labels[at]}"
+
+
+def _lenses(pair: Pair, found: Difference, at: int, count: int) -> dict[str, Any]:
+    """Of the difference and of both means, by the tuned model: the most probable tokens."""
+    vectors = {"difference": found.delta[at], "base": found.base[at], "tuned": found.tuned[at]}
+    return {
+        name: {
+            side: [[int(token), float(value)] for value, token in zip(*top, strict=True)]
+            for side, read in (("top", lens), ("inverse", inverse_lens))
+            for top in [read(pair.tuned, vector).exp().topk(min(count, pair.words))]
+        }
+        for name, vector in vectors.items()
+    }
 
 
 def _said(pair: Pair, found: Difference, at: int, count: int) -> list[Candidate]:
@@ -179,7 +197,7 @@ def _said(pair: Pair, found: Difference, at: int, count: int) -> list[Candidate]
             token,
             word,
             weight,
-            f"position {found.labels[at]}",
+            _named(found, at),
             {name: float(values[token]) for name, values in others.items()},
         )
         for token, word, weight in zip(
