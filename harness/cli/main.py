@@ -33,6 +33,7 @@ VERBS = {
     "merge": "join the reports of all shards of a run",
     "rescore": "score a run's completions again, without a model",
     "report": "print the table of a report, or write its page",
+    "browse": "one page over all reports below a folder",
     "compare": "two runs case by case, paired by sample",
     "export": "write a report in the format of another tool",
     "store": "completions that were made before",
