@@ -202,6 +202,7 @@ measures: Registry[Any] = Registry(
         "likelihood": "harness.measure.likelihood:MEASURE",
         "choice": "harness.measure.choice:MEASURE",
         "nll": "harness.measure.nll:MEASURE",
+        "calibration": "harness.measure.calibration:MEASURE",
         "diff": "harness.measure.diffing.section:MEASURE",
     },
 )
@@ -249,10 +250,12 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
     {
         "csv": "harness.report.exports.tables:write_csv",
         "diffing": "harness.report.exports.diffing:write_diffing",
+        "every_eval_ever": "harness.report.exports.every_eval_ever:write_every_eval_ever",
         "guided": "harness.report.exports.oracle_records:write_guided",
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
         "latex": "harness.report.exports.latex:write_latex",
         "parquet": "harness.report.exports.tables:write_parquet",
+        "pictures": "harness.report.exports.pictures:write_pictures",
         "ranks": "harness.report.exports.ranks:write_ranks",
     },
 )

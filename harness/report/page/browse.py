@@ -60,7 +60,8 @@ def browse(results: Path) -> tuple[Path, int, list[str]]:
         first = f", first {problems[0]}" if problems else ""
         raise ReportError(f"{results}: has no report that can be read below it{first}")
     folder = files("harness.report.page") / "assets"
-    script, style = ((folder / name).read_text("utf-8") for name in ("browse/browse.js", "page.css"))
+    script = (folder / "browse/browse.js").read_text("utf-8")
+    style = (folder / "page.css").read_text("utf-8")
     text = (
         page_environment()
         .get_template("browse/browse.html.jinja")
