@@ -187,6 +187,7 @@ interventions: Registry[Any] = Registry(
         "router_mask": "harness.interventions.router_mask.kind:KIND",
         "steering": "harness.interventions.steering.kind:KIND",
         "dac": "harness.interventions.dac.kind:KIND",
+        "adapter": "harness.interventions.adapter.kind:KIND",
     },
 )
 rules: Registry[Any] = Registry(

@@ -11,7 +11,14 @@ ENGINE = EngineKind(
         {"dtype", "slots", "columns", "device", "device_map", "drafts", "determinism"}
     ),
     mechanisms=frozenset(
-        {"router_logits", "residual", "hidden_states", "next_token_logits", "policy"}
+        {
+            "router_logits",
+            "residual",
+            "hidden_states",
+            "next_token_logits",
+            "policy",
+            "adapted_weights",
+        }
     ),
     captures=frozenset({"router_logits", "hidden"}),
     open="harness.engines.transformers.opening:opened",
