@@ -188,6 +188,7 @@ interventions: Registry[Any] = Registry(
         "steering": "harness.interventions.steering.kind:KIND",
         "dac": "harness.interventions.dac.kind:KIND",
         "oracle": "harness.interventions.oracle.kind:KIND",
+        "adapter": "harness.interventions.adapter.kind:KIND",
     },
 )
 rules: Registry[Any] = Registry(
