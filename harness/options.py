@@ -162,6 +162,14 @@ RUN = (
         keyword="gates",
     ),
     Option(
+        "mode",
+        "how much of a comparison of models is done: full, diffing (without agents), or plotting "
+        "(figures of what is stored)",
+        "MODE",
+        wanted="full, diffing or plotting",
+        field="diff.mode",
+    ),
+    Option(
         "save",
         "keep this run in .titrate/saved under the next number and this name",
         "NAME",

@@ -188,6 +188,7 @@ interventions: Registry[Any] = Registry(
         "steering": "harness.interventions.steering.kind:KIND",
         "dac": "harness.interventions.dac.kind:KIND",
         "oracle": "harness.interventions.oracle.kind:KIND",
+        "adapter": "harness.interventions.adapter.kind:KIND",
     },
 )
 rules: Registry[Any] = Registry(
@@ -250,6 +251,7 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
     "titrate.exports",
     {
         "csv": "harness.report.exports.tables:write_csv",
+        "diffing": "harness.report.exports.diffing:write_diffing",
         "every_eval_ever": "harness.report.exports.every_eval_ever:write_every_eval_ever",
         "guided": "harness.report.exports.oracle_records:write_guided",
         "inspect": "harness.report.exports.inspect_logs:write_inspect",

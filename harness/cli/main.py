@@ -33,6 +33,7 @@ VERBS = {
     "merge": "join the reports of all shards of a run",
     "rescore": "score a run's completions again, without a model",
     "report": "print the table of a report, or write its page",
+    "browse": "one page over all reports below a folder",
     "open": "the page of a report, in the browser",
     "compare": "two runs case by case, paired by sample",
     "bundle": "a report and all behind it in one file, for strangers to check",

@@ -126,7 +126,7 @@ def test_a_policy_reads_no_given_texts(kinds, written):
 def test_listings_have_a_line_for_each(kinds):
     lines = registry.interventions.summaries()
     assert lines["nudge"] == "The same number is added to all hidden states of a layer."
-    assert list(lines) == ["router_mask", "steering", "dac", "oracle", *kinds]
+    assert list(lines) == ["router_mask", "steering", "dac", "oracle", "adapter", *kinds]
 
 
 def test_a_kind_whose_parts_contradict_each_other_is_refused():
