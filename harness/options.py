@@ -149,6 +149,12 @@ RUN = (
         wanted="a text such as '1/2'",
     ),
     Option(
+        "array",
+        "run the case of this task of a SLURM array (SLURM_ARRAY_TASK_ID), seeds outermost; a task "
+        "beyond the last case makes the report of all",
+        python=False,
+    ),
+    Option(
         "unsafe_code",
         "where code that a model wrote cannot be isolated, run it with your own rights",
     ),
