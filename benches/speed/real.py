@@ -33,6 +33,7 @@ from typing import Any
 for name, value in {
     "OMP_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "passive",
+    "VLLM_CPU_KVCACHE_SPACE": "2",  # GiB: all hosts are there at once, and by default each takes 4
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",

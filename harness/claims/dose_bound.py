@@ -1,6 +1,6 @@
 """`ed50(METRIC) >= DOSE`, `bmdl(METRIC, RESPONSE) >= DOSE`: every curve on one side of a number.
 
-An ED50 is on a side with its whole interval; where the interval holds the number, nothing is
+An ED_x is on a side with its whole interval; where the interval holds the number, nothing is
 decided. A benchmark dose is claimed by its lower bound, which decides by itself: it is at least the
 number, or the data do not exclude that harm begins below it.
 """
@@ -18,15 +18,38 @@ from harness.claims.evidence import (
 )
 from harness.metrics.lookup import kind_of
 from harness.report.doses import Dosed, dosed
-from harness.spec.gates import DoseBound
+from harness.spec.doses import beyond
+from harness.spec.gates import DoseBound, Selection
 from harness.statistics.dose_response import Curve, NoDose
 
 
 def dose_bound(claim: DoseBound, evidence: Evidence) -> tuple[bool, str]:
     """Whether the claim holds of every curve, and the first of which it does not."""
-    selected = chosen(evidence.cases, claim.where)
+    found = curves_of(evidence, claim.where, claim.metric)
+    wrong, told = [], ""
+    for curves in found:
+        try:
+            curve = curves.curve(claim.metric)
+            holds, told = (_safe if claim.of == "bmdl" else _effective)(claim, curve)
+        except NoDose as reason:
+            raise Undecided(f"{curves.named}{reason}") from reason
+        if not holds:
+            wrong.append(f"{curves.named}{told}")
+    if wrong:
+        return False, wrong[0] + more(wrong)
+    return True, told if len(found) == 1 else f"{len(found)} of {len(found)} curves"
+
+
+def curves_of(evidence: Evidence, where: Selection, *metrics: str) -> list[Dosed]:
+    """The curves that a claim speaks of, whose cases have all of these metrics.
+
+    Raises:
+        Undecided: there is no such case or metric, or no case has a dose.
+    """
+    selected = chosen(evidence.cases, where)
     for case in selected:
-        values_of(case, claim.metric)
+        for metric in metrics:
+            values_of(case, metric)
     axes = {case.case.experiment.name: case.case.experiment.dose or "" for case in selected}
     baselines = {case.baseline for case in selected}
     known = {case.case.id for case in selected}
@@ -36,18 +59,7 @@ def dose_bound(claim: DoseBound, evidence: Evidence) -> tuple[bool, str]:
     found = dosed([*selected, *behind], axes)
     if not found:
         raise Undecided("no case has a dose")
-    wrong, told = [], ""
-    for curves in found:
-        try:
-            curve = curves.curve(claim.metric)
-            holds, told = (_half if claim.of == "ed50" else _safe)(claim, curve)
-        except NoDose as reason:
-            raise Undecided(f"{_named(curves)}{reason}") from reason
-        if not holds:
-            wrong.append(f"{_named(curves)}{told}")
-    if wrong:
-        return False, wrong[0] + more(wrong)
-    return True, told if len(found) == 1 else f"{len(found)} of {len(found)} curves"
+    return found
 
 
 def unbounded(claim: DoseBound, measured: Measured) -> str:
@@ -55,15 +67,13 @@ def unbounded(claim: DoseBound, measured: Measured) -> str:
     problem = unmeasured(claim.metric, measured)
     if problem or claim.response is None:
         return problem
-    low, high = kind_of(measured.case.experiment, claim.metric).bounds
-    if low is not None and high is not None and claim.response >= high - low:
-        return f"{claim.metric} lies between {low:g} and {high:g} and never changes by so much"
-    return ""
+    problem = beyond(claim.response, kind_of(measured.case.experiment, claim.metric).bounds)
+    return problem and f"{claim.metric} {problem}"
 
 
-def _half(claim: DoseBound, curve: Curve) -> tuple[bool, str]:
-    found = curve.effective_dose()
-    told = f"ED50 is {found.value:.4g} [{found.low:.4g}, {found.high:.4g}]"
+def _effective(claim: DoseBound, curve: Curve) -> tuple[bool, str]:
+    found = curve.effective_dose(int(claim.of.removeprefix("ed")) / 100)
+    told = f"{claim.of.upper()} is {found.value:.4g} [{found.low:.4g}, {found.high:.4g}]"
     above = claim.operator == ">="
     if found.low >= claim.dose if above else found.high <= claim.dose:
         return True, told
@@ -80,8 +90,3 @@ def _safe(claim: DoseBound, curve: Curve) -> tuple[bool, str]:
     if found.lower is None:
         return True, f"BMDL is above {curve.doses[-1]:g}, the highest dose"
     return found.lower >= claim.dose, f"BMDL is {found.lower:.4g}"
-
-
-def _named(curves: Dosed) -> str:
-    named = ", ".join(f"{axis.rpartition('.')[2]}={value}" for axis, value in curves.params.items())
-    return f"{named}: " if named else ""

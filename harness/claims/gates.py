@@ -19,6 +19,7 @@ from harness.claims.no_worse import no_worse, undirected
 from harness.claims.same_across import same_across
 from harness.claims.saved import SavedRun
 from harness.claims.threshold import threshold, unreachable
+from harness.claims.window import never, window_exists
 from harness.errors import ReportError
 from harness.spec.gates import (
     DoseBound,
@@ -28,6 +29,7 @@ from harness.spec.gates import (
     NoWorse,
     SameAcross,
     Threshold,
+    WindowExists,
 )
 from harness.store.results import UNDECIDED, CaseResult, GateResult, InvariantResult
 
@@ -47,6 +49,7 @@ _JUDGES: Mapping[type, _Judge] = {
     NoWorse: _Judge(no_worse, undirected),
     SameAcross: _Judge(same_across),
     DoseBound: _Judge(dose_bound, unbounded),
+    WindowExists: _Judge(window_exists, never),
 }
 
 

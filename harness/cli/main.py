@@ -17,8 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Never
 
-from harness.cli.project import read_project
 from harness.errors import TitrateError
+from harness.launch.project import read_project
 from harness.options import as_titrate, spelling
 from harness.registry import before_next_use
 
@@ -26,10 +26,18 @@ VERBS = {
     "init": "write a project: specs of the zoo, benches, a CI workflow",
     "run": "run spec files and write one report",
     "search": "search for the best values of a spec's fields",
+    "submit": "run spec files on a cluster: arrays of SLURM jobs",
+    "status": "where a submitted run stands, task by task",
+    "cancel": "end what waits and runs of a submitted run",
+    "resubmit": "do what is lacking of a submitted run",
     "merge": "join the reports of all shards of a run",
     "rescore": "score a run's completions again, without a model",
     "report": "print the table of a report, or write its page",
+    "open": "the page of a report, in the browser",
     "compare": "two runs case by case, paired by sample",
+    "bundle": "a report and all behind it in one file, for strangers to check",
+    "verify": "recompute a bundle's numbers from its tokens, without a model",
+    "draws": "what several draws of a sample say together: votes, budgets, ranks",
     "export": "write a report in the format of another tool",
     "store": "completions that were made before",
     "vectors": "steering vectors as files",

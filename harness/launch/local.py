@@ -12,9 +12,10 @@ from harness.launch.selection import selected
 from harness.processes.interrupts import go_on, held
 from harness.report.write import check_writable, default_directory
 from harness.resolve.progress import Progress
+from harness.runs.compatible import check_compatible
 from harness.runs.conclude import Finished
 from harness.runs.forecast import Forecast, forecast
-from harness.runs.plan import PlannedCase, check_compatible
+from harness.runs.plan import PlannedCase
 from harness.runs.requirements import unmet
 from harness.runs.session import Session, opened_session
 from harness.runs.shard import Shard
@@ -104,7 +105,7 @@ def _run(
         selected, _ = shard.own(selected)
     session.plan(selected)
     session.begin()
-    stopped = _run_all(session, selected)
+    stopped = run_all(session, selected)
     session.end()
     if stopped is not None and not session.opened:
         raise stopped
@@ -146,7 +147,7 @@ def forecast_cases(
     return forecast(own, CompletionStore(store or store_below(Path.cwd())))
 
 
-def _run_all(session: Session, cases: Sequence[PlannedCase]) -> BaseException | None:
+def run_all(session: Session, cases: Sequence[PlannedCase]) -> BaseException | None:
     """Ask for every outcome; returns what stopped a model's cases, or the whole run, first.
 
     Our own errors give way to others: they are in the report, and the others are not expected.

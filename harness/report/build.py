@@ -10,7 +10,8 @@ from statistics import fmean
 from pydantic import ValidationError
 
 from harness.errors import ReportError
-from harness.report.doses import dose_reports
+from harness.report.doses import dose_reports, potency_reports, window_reports
+from harness.report.oracle_help import help_reports
 from harness.report.report import (
     Agreement,
     CaseReport,
@@ -28,7 +29,7 @@ from harness.statistics.paired import corrected, paired, summarise
 from harness.store.results import CaseResult, GateResult, InvariantResult, compared
 
 # Of the whole experiment rather than of one of its cases.
-_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates", "columns"}
+_NOT_SETTINGS = {"name", "description", "axes", "dose", "gates", "columns", "resources"}
 
 
 def build(
@@ -49,13 +50,17 @@ def build(
     measured = [_measure(result) for result in results]
     by_id = {result.case.id: result for result, _ in measured}
     axes, grids = _dose_axes(results), _grids(results)
+    counted = [result for result, _ in measured]
     try:
         return RunReport(
             run=run,
             cases=_corrected(
                 [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
             ),
-            doses=tuple(dose_reports([result for result, _ in measured], axes)),
+            doses=tuple(dose_reports(counted, axes)),
+            windows=tuple(window_reports(counted, axes)),
+            potencies=tuple(potency_reports(counted, axes)),
+            help=tuple(help_reports(counted, axes)),
             invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
             gates=tuple(map(GateReport.of, gates)),
         )

@@ -13,9 +13,19 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import JsonValue
 
-from harness.report.report import BenchmarkDose, DoseInterval, DoseReport, Slope
+from harness.report.dose_report import (
+    BenchmarkDose,
+    DoseInterval,
+    DoseReport,
+    PotencyReport,
+    RatioInterval,
+    Slope,
+    WindowReport,
+)
+from harness.spec.doses import RESPONSE
 from harness.spec.treatment import dosed_rule
-from harness.statistics.dose_response import RESPONSE, Curve, NoDose
+from harness.statistics.dose_response import Curve, NoDose
+from harness.statistics.potency import Window, potency, window
 from harness.store.results import CaseResult
 
 
@@ -27,8 +37,22 @@ class Dosed(NamedTuple):
     doses: tuple[float, ...]
     cases: tuple[CaseResult, ...]
 
-    def curve(self, metric: str) -> Curve:
+    @property
+    def named(self) -> str:
+        """What tells it from the other curves, in front of what is said of it; or nothing."""
+        named = (f"{axis.rpartition('.')[2]}={value}" for axis, value in self.params.items())
+        return f"{', '.join(named)}: " if self.params else ""
+
+    def samples(self, metric: str) -> set[str]:
+        """The samples that have a value of a metric at every dose."""
+        return set.intersection(*(set(case.sample_metrics.get(metric, {})) for case in self.cases))
+
+    def curve(self, metric: str, samples: set[str] | None = None) -> Curve:
         """The curve of a metric, over the samples that have a value at every dose.
+
+        Args:
+            metric: Its name.
+            samples: Of these the ones to take, where another curve is held against it.
 
         Raises:
             NoDose: it is no curve, because of its doses or of what the metric is.
@@ -40,7 +64,7 @@ class Dosed(NamedTuple):
         if kind.aggregate is not None:
             raise NoDose(f"{metric} is no mean over samples, which doses are read from")
         columns = [case.sample_metrics.get(metric, {}) for case in self.cases]
-        shared = sorted(set.intersection(*map(set, columns)))
+        shared = sorted(self.samples(metric) if samples is None else samples)
         values = np.array(
             [[column[sample] for column in columns] for sample in shared], dtype=float
         )
@@ -61,27 +85,110 @@ def dosed(results: Sequence[CaseResult], axes: Mapping[str, str]) -> list[Dosed]
 
 
 def dose_reports(results: Sequence[CaseResult], axes: Mapping[str, str]) -> Iterator[DoseReport]:
-    """What is said of every curve's primary metric; nothing of what is no curve."""
+    """What is said of every curve's primary metric, and of those of a window that is asked for;
+    nothing of what is no curve.
+    """
     for found in dosed(results, axes):
-        metric = found.cases[-1].metric
-        try:
-            curve = found.curve(metric)
-        except NoDose:
-            continue
-        yield report_of(found, metric, curve)
+        asked = found.cases[-1].case.experiment.window
+        between = [] if asked is None else [asked.target, asked.capability]
+        for metric in dict.fromkeys([found.cases[-1].metric, *between]):
+            try:
+                curve = found.curve(metric)
+            except NoDose:
+                continue
+            yield report_of(found, metric, curve)
+
+
+def window_reports(
+    results: Sequence[CaseResult], axes: Mapping[str, str]
+) -> Iterator[WindowReport]:
+    """The window of every curve of an experiment that asks for one."""
+    for found in dosed(results, axes):
+        asked = found.cases[-1].case.experiment.window
+        if asked is not None and found.samples(asked.target):
+            yield window_of(found, asked.target, asked.capability, asked.response)
+
+
+def window_of(found: Dosed, target: str, capability: str, response: float) -> WindowReport:
+    """What lies between the two curves, or in a sentence why nothing is said of it."""
+    shared = found.samples(target) & found.samples(capability)
+    between: Window | None = None
+    try:
+        between = window(found.curve(target, shared), found.curve(capability, shared), response)
+        why = between.no_index and f"no index: {capability}: {between.no_index}"
+    except NoDose as reason:
+        why = f"{target}: {reason}"
+    return WindowReport(
+        experiment=found.experiment,
+        params=found.params,
+        target=target,
+        capability=capability,
+        response=response,
+        highest=found.doses[-1],
+        samples=max(len(shared), 1),
+        state="refused" if between is None else between.state,
+        ed50=None if between is None else DoseInterval(**between.effective._asdict()),
+        lower=None if between is None else between.safe.lower,
+        index=None
+        if between is None or between.therapeutic is None
+        else RatioInterval(**between.therapeutic._asdict()),
+        why=why,
+    )
+
+
+def potency_reports(
+    results: Sequence[CaseResult], axes: Mapping[str, str]
+) -> Iterator[PotencyReport]:
+    """Curves that differ in one axis, each beside that with the axis's first value."""
+    found = dosed(results, axes)
+    for at, one in enumerate(found):
+        for axis in one.params:
+            pair = {"experiment": one.experiment, "metric": one.cases[-1].metric, "axis": axis}
+            common = {name: value for name, value in one.params.items() if name != axis}
+            first = next(other for other in found if _beside(other, one, axis))
+            if first is found[at]:
+                continue
+            shared = one.samples(pair["metric"]) & first.samples(pair["metric"])
+            try:
+                curves = [each.curve(pair["metric"], shared) for each in (first, one)]
+            except NoDose:
+                continue
+            ratio, why = None, None
+            try:
+                ratio = RatioInterval(**potency(*curves)._asdict())
+            except NoDose as reason:
+                why = str(reason)
+            yield PotencyReport(
+                **pair,
+                params=common,
+                value=one.params[axis],
+                other=first.params[axis],
+                samples=len(shared),
+                ratio=ratio,
+                why=why,
+            )
+
+
+def _beside(other: Dosed, one: Dosed, axis: str) -> bool:
+    """Whether two curves of an experiment and metric differ in this axis at most."""
+    return other.experiment == one.experiment and all(
+        other.params.get(name) == value for name, value in one.params.items() if name != axis
+    )
 
 
 def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
     """The doses of a curve, each with its interval, or in a sentence why there is none."""
-    ed50, slope, why = None, None, None
+    ed50, ed10, ed90, slope, why = None, None, None, None, None
     try:
-        ed50 = DoseInterval(**curve.effective_dose()._asdict())
+        ed10, ed50, ed90 = (
+            DoseInterval(**curve.effective_dose(share)._asdict()) for share in (0.1, 0.5, 0.9)
+        )
     except NoDose as reason:
         why = str(reason)
     if ed50 is not None:
         try:
             hill = curve.hill()
-            slope = Slope(value=hill.slope, low=hill.low, high=hill.high, p=hill.p)
+            slope = Slope(value=hill.slope, low=hill.low, high=hill.high, p=hill.p, ed50=hill.ed50)
         except NoDose:
             slope = None
     levels = curve.levels()
@@ -95,6 +202,8 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
         samples=len(curve.values),
         ed50=ed50,
         no_ed50=why,
+        ed10=ed10,
+        ed90=ed90,
         slope=slope,
         loel=levels.loel,
         noel=levels.noel,

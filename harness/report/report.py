@@ -21,6 +21,8 @@ from pydantic import (
 
 from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import metric_of
+from harness.report.dose_report import DoseReport, PotencyReport, WindowReport
+from harness.report.help_report import HelpReport
 from harness.report.run_info import RunInfo, Section
 from harness.spec.gates import Claim
 from harness.spec.metric import MetricSettings, items_of, section_of
@@ -162,60 +164,6 @@ class CaseReport(Section):
         return []
 
 
-class DoseInterval(Section):
-    """A dose, in the unit of its axis, with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class BenchmarkDose(Section):
-    """The dose of a change for the worse, and how far one may go below it."""
-
-    response: float
-    """Size of the change, in the metric's unit."""
-    dose: float | None
-    """BMD: where the isotonic fit has changed by so much; null beyond the highest dose."""
-    lower: float | None
-    """BMDL: its lower bound at 95 %; null where even the highest dose is below it."""
-
-
-class Slope(Section):
-    """The slope of Hill's curve, with its 95 % interval; `p` is the chance of a worse fit."""
-
-    value: float
-    low: float
-    high: float
-    p: float
-
-
-class DoseReport(Section):
-    """At which dose: what one curve says, in its primary metric (`docs/statistics.md`)."""
-
-    experiment: str
-    params: dict[str, JsonValue]
-    """Value of every axis but the dose's, which the curve's cases share."""
-    metric: str
-    scale: Literal["linear", "log2(dose + 1)"]
-    """Over what the curve is straight between two doses."""
-    doses: tuple[float, ...]
-    """From the one that changes nothing on."""
-    samples: PositiveInt
-    """With a value at every dose."""
-    ed50: DoseInterval | None
-    """Where half of the whole change is there; null for the reason in `no_ed50`."""
-    no_ed50: str | None = None
-    slope: Slope | None = None
-    """Null where the data reject Hill's curve, or there are too few doses for it."""
-    loel: float | None
-    """The lowest dose from which on every one differs from the first (Holm); null where none."""
-    noel: float
-    """The dose below it; the highest where none differs."""
-    benchmark: BenchmarkDose | None = None
-    """Of rates that can be for the worse."""
-
-
 class DepartureReport(Section):
     """Where a completion first departs from the one that it must equal."""
 
@@ -298,6 +246,12 @@ class RunReport(Section):
     """Gates of specs that wait for cases which were not selected; they fail nothing."""
     doses: tuple[DoseReport, ...] = ()
     """What its curves say; none in reports of earlier versions."""
+    windows: tuple[WindowReport, ...] = ()
+    """Of experiments that ask for one: between what is wanted and what must be kept."""
+    potencies: tuple[PotencyReport, ...] = ()
+    """Of curves that differ in one axis: how many times the dose one takes."""
+    help: tuple[HelpReport, ...] = ()
+    """What help of an oracle came to; none in reports of earlier versions."""
 
     @cached_property
     def baselines(self) -> frozenset[str]:

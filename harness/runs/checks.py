@@ -7,6 +7,7 @@ from typing import get_args
 from harness import registry
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
 from harness.metrics.kind import Checking, MetricKind
+from harness.metrics.lookup import directionless, kind_of
 from harness.models.loading import load_config
 from harness.registry import engines
 from harness.resolve.needs import needs_of
@@ -15,6 +16,7 @@ from harness.resolve.resolver import check_intervention
 from harness.runs.plan import ALWAYS, Plan, PlannedCase, with_task
 from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.spec import Case, Experiment
+from harness.spec.doses import beyond
 from harness.spec.engine_kind import Captured, engine_named
 from harness.spec.metric import section_of
 from harness.spec.suggestion import suggestion
@@ -43,6 +45,8 @@ def check_case(case: PlannedCase) -> None:
         check_captures(experiment)
         check_metrics(case)
         check_metric(case)
+        check_fitted(case)
+        check_window(case)
     except FieldError as error:
         raise source.locate(error) from error
     except (TaskError, SandboxError) as error:
@@ -158,6 +162,41 @@ def check_metric(case: PlannedCase) -> None:
             f"{chosen} is not measured here;{suggestion(chosen, names)} accepted: "
             f"{', '.join(names)}",
         )
+
+
+def check_fitted(case: PlannedCase) -> None:
+    """Raise `FieldError` for a sampling rule whose value was fitted on samples that are asked."""
+    sampling = case.experiment.sampling
+    for rule in sampling.known:
+        fitted = rule.fitted_on(getattr(sampling, rule.name))
+        if not fitted:
+            continue
+        both = [each.id for each in case.task.samples if case.task.digest(each) in fitted]
+        if both:
+            raise FieldError(
+                f"sampling.{rule.name}.from",
+                f"it was fitted on {len(both)} of the samples that are asked, first {both[0]}; "
+                "ask other ones, by task.only or task.path",
+            )
+
+
+def check_window(case: PlannedCase) -> None:
+    """Raise `FieldError` for a window of metrics that are not measured, or cannot have one."""
+    asked = case.experiment.window
+    if asked is None:
+        return
+    for field, name in (("target", asked.target), ("capability", asked.capability)):
+        if name not in (names := case.metrics):
+            raise FieldError(
+                f"window.{field}",
+                f"{name} is not measured here;{suggestion(name, names)} accepted: "
+                f"{', '.join(names)}",
+            )
+    kind = kind_of(case.experiment, asked.capability)
+    if kind.good == "neither":
+        raise FieldError("window.capability", f"{directionless(kind.name)}: nothing can be lost")
+    if problem := beyond(asked.response, kind.bounds):
+        raise FieldError("window.response", f"{asked.response:g}: {asked.capability} {problem}")
 
 
 def check_captures(experiment: Experiment) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -180,9 +180,9 @@ def rescored(
     for result in results:  # a baseline comes before the cases that are compared with it
         new = result
         if result.draws:
-            new = _again(result, again, verdicts, unsafe_code=unsafe_code)
-            if as_recorded and result.metric in new.sample_metrics:
-                new = replace(new, metric=result.metric)
+            new = again_scored(result, again, verdicts, unsafe_code=unsafe_code)
+            if as_recorded:
+                new = as_before(new, result)
         again[result.case.id] = new
     return list(again.values())
 
@@ -199,13 +199,24 @@ def changes(before: Sequence[CaseResult], after: Sequence[CaseResult]) -> Iterat
             yield change
 
 
-def _again(
+def as_before(new: CaseResult, old: CaseResult) -> CaseResult:
+    """A result that was scored again, with the primary metric that it had."""
+    return replace(new, metric=old.metric) if old.metric in new.sample_metrics else new
+
+
+def again_scored(
     result: CaseResult,
-    again: dict[str, CaseResult],
+    again: Mapping[str, CaseResult],
     verdicts: Verdicts,
     *,
     unsafe_code: bool,
 ) -> CaseResult:
+    """One result with new scores; `again` has those of the cases before it, by their ids.
+
+    Raises:
+        SpecError: its task cannot be loaded any more, or a metric cannot be counted.
+        StoreError: its task has other samples than those that were answered.
+    """
     task = _task(result, unsafe_code=unsafe_code)
     case = PlannedCase(result.case, task, result.nodeid, unsafe_code)
     _check_metrics(case, result)
@@ -235,7 +246,7 @@ def _again(
             f"scored by version {task.version}"
         )
         new = replace(new, warnings=(*new.warnings, warning))
-    return replace(new, seconds=result.seconds)
+    return replace(new, seconds=result.seconds, usage=result.usage)
 
 
 def _check_metrics(case: PlannedCase, result: CaseResult) -> None:

@@ -45,10 +45,12 @@ from harness.spec.measure_sections import (
 )
 from harness.spec.metric import AnyMetric
 from harness.spec.registered import registered
+from harness.spec.resources import Resources
 from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.task import TaskSettings
+from harness.spec.window import WindowSettings
 
 
 def _day(text: str) -> str:
@@ -264,8 +266,14 @@ class Experiment(Settings):
     """Claims that fail the run when they do not hold: neutral_equals_baseline, pass@1 >= 0.9 where
     count=0, monotone within CI, no worse than SAVED by more than 0.02 (paired, p < 0.05), same
     across engine.name. No claims by default."""
+    window: WindowSettings | None = None
+    """Two metrics between which a therapeutic window is looked for: what the intervention is meant
+    to move, and what it must not cost. None is looked for when left out."""
     requires: Requirements = Requirements()
     """What the machine must offer; cases are skipped where it does not. Nothing by default."""
+    resources: Resources = Resources()
+    """What a task asks a cluster for where `titrate submit` runs the cases; other runs pass it
+    by."""
     search: SearchSettings | None = None
     """A search for the best values of some fields, which `titrate search` runs. The spec has cases
     to run, and no search, when left out."""

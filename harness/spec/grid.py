@@ -37,7 +37,9 @@ _ONE_PER_EXPERIMENT = {
     "metrics",
     "name",
     "requires",
+    "resources",
     "search",
+    "window",
 }
 
 
@@ -155,7 +157,7 @@ def _check(experiment: Experiment) -> None:
             flat = axis.replace("sampling.rules.", "sampling.")
             meant = f" did you mean {flat}?" if flat in fields() else suggestion(axis, fields())
             raise FieldError(name, f"no such field;{meant}".rstrip(";"))
-        if axis.partition(".")[0] in _ONE_PER_EXPERIMENT | sections().keys():
+        if axis.partition(".")[0] in _ONE_PER_EXPERIMENT | _fixed_sections():
             raise FieldError(name, "cannot be an axis; it is the same for all cases")
         for other in axes:
             if axis.startswith(f"{other}."):
@@ -178,6 +180,16 @@ def _check(experiment: Experiment) -> None:
         raise FieldError("axes", f"{total} cases; at most {MOST_CASES} are accepted")
     _check_dose(experiment)
     check_gates(experiment)
+    if experiment.window is not None:
+        try:
+            CaseGrid.of(experiment, axes).check_doses()
+        except ValueError as error:
+            raise FieldError("window", str(error)) from None
+
+
+def _fixed_sections() -> set[str]:
+    """The sections of measures whose fields are the same for all cases."""
+    return {name for name in sections() if not measure_named(name).swept}
 
 
 def _check_dose(experiment: Experiment) -> None:

@@ -48,9 +48,14 @@ class Measure:
             `(experiment) -> number`.
         fixed: Fields, or whole sections, that cannot be an axis, each with reason and remedy.
         figures: `(case of the report, folder) -> (name, figure), ...` of the files of a case.
+        overview: `(cases of the report, folders by id) -> (markup, files)` of all cases of an
+            experiment: what the page shows beside them, and files of the report by their names.
         section: What a spec may say to it: the form (a subclass of `Settings`) of a section that
             stands under the measure's name; `experiment.section_of(name)` is what a spec says. One
             section for all cases of an experiment: it cannot be an axis.
+        swept: Whether the fields of its section may be axes all the same.
+        engines: `(experiment) -> {name: Opening}`, other engines that a case reads or asks. `run`
+            gets `Readers` in place of the engine then (`runs/readers.py`).
     """
 
     name: str
@@ -66,7 +71,10 @@ class Measure:
     readings: int | Part = 0
     fixed: Mapping[str, str] = field(default_factory=dict)
     figures: Part | None = None
+    overview: Part | None = None
     section: str | type[Settings] | None = None
+    swept: bool = False
+    engines: Part | None = None
 
     @property
     def reads(self) -> bool:
@@ -123,6 +131,13 @@ class Measure:
     def needs_of(self, experiment: Any) -> Any:
         """What an engine must be told of a case (`Declared`); None where it is nothing."""
         return None if self.needs is None else registry.loaded(self.needs)(experiment)
+
+    def engines_of(self, experiment: Any) -> Mapping[str, Any]:
+        """The other engines of a case (`Opening`), by the names that it calls them."""
+        found: Mapping[str, Any] = {}
+        if self.engines is not None:
+            found = registry.loaded(self.engines)(experiment)
+        return found
 
     def figures_of(self, case: Any, folder: Any) -> Iterator[tuple[str, Any]]:
         """The figures of a case's files, by name."""

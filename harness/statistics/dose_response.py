@@ -32,17 +32,14 @@ from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 from harness.metrics.entry import MetricEntry
+from harness.spec.doses import FEWEST, RESPONSE
 from harness.statistics.intervals import CONFIDENCE
 from harness.statistics.paired import holm, paired, paired_interval
 
-#: Fewer doses than these, the first included, are no curve.
-FEWEST = 4
 #: Parameters of Hill's curve beside its beginning: how far it goes, where its middle is, its slope.
 _HILLS_OWN = 3
 #: Of the standard error of a slope's logarithm: beyond it every slope fits.
 _WIDEST = 10.0
-#: Change of a rate that a benchmark dose is asked for when none is given.
-RESPONSE = 0.05
 
 Floats = NDArray[np.float64]
 Direction = Literal["rising", "falling"]
@@ -233,6 +230,18 @@ class Curve:
         half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * min(error, _WIDEST)
         low, slope, high = (math.exp(log_slope + step) for step in (-half, 0.0, half))
         return Hill(slope, low, high, math.exp(middle), p)
+
+    def beside_half(self, doses: Floats, share: float = 0.5) -> Floats:
+        """[samples, doses]: how far each sample is beyond its own part of the way, at these doses.
+
+        Where the mean of a column is 0, that dose is ED_x.
+        """
+        at = np.log2(doses + 1) if self.scale != "linear" else doses
+        left = np.clip(np.searchsorted(self.places, at) - 1, 0, len(self.places) - 2)
+        part = (at - self.places[left]) / np.diff(self.places)[left]
+        there = (1 - part) * self.values[:, left] + part * self.values[:, left + 1]
+        found: Floats = there - (1 - share) * self.values[:, :1] - share * self.values[:, -1:]
+        return found
 
     @property
     def _adverse(self) -> Direction:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
 from harness.spec.metric import Good
 
-Method = Literal["jeffreys", "wilson_effective", "t_hall", "bootstrap", "wilson", "t"]
+Method = Literal["jeffreys", "wilson_effective", "t_hall", "bootstrap", "own", "wilson", "t"]
 Test = Literal["mcnemar_exact", "sign_flip", "paired_bootstrap"]
 
 
@@ -34,7 +34,8 @@ class Metric(_Number):
     """Samples."""
     method: Method
     """Of the interval: jeffreys for rates, wilson_effective for means of shares, t_hall for other
-    means, bootstrap for what is no mean; wilson and t in reports of earlier versions."""
+    means, bootstrap for what is no mean, own for what has an interval of its own; wilson and t in
+    reports of earlier versions."""
 
 
 class Versus(_Number):

@@ -70,11 +70,11 @@ class ScoredReplyShape(ScoredShape):
 
 @with_config(_STRICT)
 class DrawShape(TypedDict):
-    """A scored completion; `score` is correct, parsed, detail, tool_call, doubt.
+    """A scored completion; `score` is correct, parsed, detail, tool_call, doubt, answer.
 
     It is correct, wrong, or None where there was no answer to hold it against. Records of earlier
-    versions have no doubt, and where fluency was asked for, a reference: the log-probabilities of
-    its tokens under the model that read them.
+    versions have no answer, or no doubt either, and where fluency was asked for, a reference: the
+    log-probabilities of its tokens under the model that read them.
     """
 
     sample: Text
@@ -82,7 +82,8 @@ class DrawShape(TypedDict):
     prompt: Text
     completion: CompletionShape
     score: (
-        Annotated[tuple[bool | None, bool, Text, bool, Doubt], _List]
+        Annotated[tuple[bool | None, bool, Text, bool, Doubt, Text | None], _List]
+        | Annotated[tuple[bool | None, bool, Text, bool, Doubt], _List]
         | Annotated[tuple[bool, bool, Text, bool], _List]
     )
     agreement: Natural | None

@@ -63,6 +63,7 @@ def answer_to(made: Completion, score: Score = _UNSCORED) -> Answer:
         score.parsed,
         made.finish_reason,
         made.error,
+        made.traces,
     )
 
 

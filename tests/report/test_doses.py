@@ -7,9 +7,13 @@ from dataclasses import replace
 import pytest
 
 from harness.report.build import build
+from harness.report.figures.plots import plots
+from harness.report.page import page
+from harness.report.page.view import view
 from harness.report.report import RunReport
 from harness.report.tables.terminal import table
 from tests.claims.test_monotone import curve
+from tests.claims.test_window import asking, with_target
 from tests.report.small_run import cases_of, first, result_of
 
 RATES = (0.9, 0.85, 0.5, 0.1, 0.1)
@@ -75,3 +79,35 @@ def test_no_dose_is_read_where_a_higher_one_does_less(doses_of, rule, curves):
 def test_it_comes_back_from_report_json(run):
     report = build(run, curve(RATES, n=100))
     assert RunReport.model_validate_json(report.model_dump_json(by_alias=True)) == report
+
+
+def test_a_report_draws_and_tells_the_window_that_a_spec_asks_for(run):
+    results = with_target((0.0, 0.9, 0.95, 1.0, 1.0))
+    asked = {"window": {"target": "tool_call", "capability": "pass@1"}}
+    results = [
+        replace(each, case=replace(each.case, experiment=asking(each.case.experiment, asked)))
+        for each in results
+    ]
+    report = build(run, results)
+    (found,) = report.windows
+    assert found.state == "exists"
+    assert found.ed50.high < found.lower < found.highest
+    assert "window: 0." in table(report)
+    ((_, figure),) = plots(report)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["pass@1", "tool_call"]
+    for axes in figure.axes:
+        assert any(text.get_text().startswith("window 0.") for text in axes.texts)
+    (series,) = view(report)["experiments"][0]["series"]
+    assert {mark["metric"] for mark in series["marks"] if "from" in mark} == {"pass@1", "tool_call"}
+    assert "window: 0." in page(report, [])
+
+
+def test_curves_that_differ_in_an_axis_have_a_ratio(run):
+    report = build(run, curve(RATES, n=100, **{"prompt.style": ["agentic", "assisted"]}))
+    (found,) = report.potencies
+    assert (found.axis, found.value, found.other) == ("prompt.style", "assisted", "agentic")
+    assert found.ratio.value == 1
+    assert "style=assisted takes 1 [" in table(report)
+    still = build(run, curve((0.5,) * 5, n=100, **{"prompt.style": ["agentic", "assisted"]}))
+    assert still.potencies[0].ratio is None
+    assert still.potencies[0].why == "it does not move up to 4, the highest dose"

@@ -14,7 +14,17 @@ from tests.report.small_run import sweep
 def test_json_names_the_version_schema(report):
     document = report.model_dump(mode="json")
     assert document["schema"] == 1
-    assert list(document) == ["schema", "run", "cases", "invariants", "gates", "unjudged", "doses"]
+    assert list(document) == [
+        "schema",
+        "run",
+        "cases",
+        "invariants",
+        "gates",
+        "unjudged",
+        "doses",
+        "windows",
+        "potencies",
+    ]
 
 
 def test_json_round_trip(report):

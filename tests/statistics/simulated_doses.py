@@ -18,7 +18,8 @@ from itertools import product
 import numpy as np
 
 from harness.metrics.lookup import SCORE
-from harness.statistics.dose_response import RESPONSE, Curve, NoDose
+from harness.spec.doses import RESPONSE
+from harness.statistics.dose_response import Curve, NoDose
 
 SIZES = (20, 164, 1319)
 DOSES = {

@@ -234,6 +234,13 @@ class TransformersEngine:
         if most is not None and self._held() > most:
             self._stage = None
 
+    def reserve(self, requests: Sequence[Request]) -> int:
+        """Make room for what these requests come to, whose pieces will be asked for in turn.
+
+        Ended pieces stay in the slots of those that do not run.
+        """
+        return self._stage_for(list(requests)).slots
+
     def _held(self) -> int:
         if self._stage is None:
             return 0

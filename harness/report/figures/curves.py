@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Collection, Sequence
+from bisect import bisect
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 from harness.report.labels import CONTROL, label, varying
@@ -32,9 +34,19 @@ def shown_metrics(cases: Sequence[CaseReport]) -> list[str]:
     """
     called = any(TOOL_CALL in case.metrics and case.metrics[TOOL_CALL].value for case in cases)
     same = constants(cases)
-    others = [*_told_metrics(cases), *([TOOL_CALL] if called else [])]
+    others = [*_told_metrics(cases), *([TOOL_CALL] if called else []), *_window(cases)]
     primary = [case.metric for case in cases][:1]
     return list(dict.fromkeys([*primary, *(name for name in others if name not in same)]))
+
+
+def _window(cases: Sequence[CaseReport]) -> list[str]:
+    """The two metrics of the window that the spec asks for."""
+    asked = cases[0].settings.get("window") if cases else None
+    if not isinstance(asked, dict):
+        return []
+    measured = {name for case in cases for name in case.metrics}
+    named = [asked.get("target"), asked.get("capability")]
+    return [name for name in named if isinstance(name, str) and name in measured]
 
 
 def told_constants(cases: Sequence[CaseReport]) -> dict[str, float]:
@@ -106,6 +118,27 @@ def places_of(doses: Collection[float]) -> dict[float, float]:
     if gaps and max(gaps) >= _CROWDED * min(gaps):
         return {dose: float(rank) for rank, dose in enumerate(ordered)}
     return {dose: dose for dose in ordered}
+
+
+def place_of(
+    dose: float, doses: Sequence[float], scale: str, places: Mapping[float, float]
+) -> float:
+    """Where a dose between two measured ones is drawn: straight on the curve's own scale.
+
+    Args:
+        dose: The one to draw.
+        doses: Those of its curve, rising.
+        scale: Over what the curve is straight: linear, or log2(dose + 1).
+        places: Where measured doses are drawn.
+    """
+    known = [each for each in doses if each in places]
+    if len(known) < 2:  # a single dose is drawn, beside a baseline that has no place
+        return min(places.values(), key=lambda place: abs(place - dose))
+    scaled = [each if scale == "linear" else math.log2(each + 1) for each in (dose, *known)]
+    after = min(max(bisect(scaled[1:], scaled[0]), 1), len(known) - 1)
+    low, high = scaled[after], scaled[after + 1]
+    part = min(max((scaled[0] - low) / (high - low), 0.0), 1.0) if high > low else 0.0
+    return places[known[after - 1]] * (1 - part) + places[known[after]] * part
 
 
 def _natural(name: str) -> list[str | tuple[float, str]]:

@@ -1,59 +1,103 @@
-"""Where half of a curve's effect is there, in a plot of metrics over doses: a line and its band."""
+"""At which dose, in a plot over doses: ED50 with its band, the no-effect dose, the window."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 
+from harness.report.dose_report import DoseReport, WindowReport
 from harness.report.figures.curve_panels import Panel
-from harness.report.report import DoseReport, RunReport
+from harness.report.figures.curves import place_of
+from harness.report.figures.figure import INK
+from harness.report.report import RunReport
 
 #: With more curves than this, bands would only cover each other.
-_MOST = 2
+MOST_MARKED = 2
+#: Of a window: a hue that no curve has.
+_WINDOW = "#2E7D32"
 
 
 def mark_doses(
     axes: Axes, report: RunReport, panel: Panel, places: Mapping[float, float], metric: str
 ) -> None:
-    """Draw the ED50 of each curve of a panel in its hue, with its 95 % interval."""
-    marked = [
-        (curve, found)
+    """Draw what is said of the curves of a panel, each in its hue."""
+    curves = [
+        (curve, case.experiment, others)
         for curve in panel.curves
         if not curve.is_control
         for case in [curve.members[0][1]]
         for others in [{axis: own for axis, own in case.params.items() if axis != case.dose_axis}]
-        for found in report.doses
-        if (found.experiment, found.metric, found.params) == (case.experiment, metric, others)
     ]
-    if len(marked) > _MOST:
+    if len(curves) > MOST_MARKED:
         return
-    for row, (curve, found) in enumerate(marked):
-        if found.ed50 is None:
-            continue
-        hue = curve.hue.light
-        low, value, high = (
-            _place(dose, found, places)
-            for dose in (found.ed50.low, found.ed50.value, found.ed50.high)
-        )
-        axes.axvspan(low, high, color=hue, alpha=0.08, linewidth=0, zorder=0)
-        across = axes.get_xaxis_transform()
-        axes.vlines(value, 0, 1, hue, linestyles="dotted", linewidth=1.2, transform=across)
+    for row, (curve, experiment, others) in enumerate(curves):
+        for found in report.doses:
+            if (found.experiment, found.metric, found.params) == (experiment, metric, others):
+                _mark(axes, found, places, curve.hue.light, row)
+        for between in report.windows:
+            if (between.experiment, between.params) == (experiment, others):
+                _mark_window(axes, report, between, places, metric)
+
+
+def _mark(axes: Axes, found: DoseReport, places: Mapping[float, float], hue: str, row: int) -> None:
+    """A dotted line at ED50 with its interval, and a triangle at the no-effect dose."""
+    across = axes.get_xaxis_transform()
+
+    def at(dose: float) -> float:
+        return place_of(dose, found.doses, found.scale, places)
+
+    if found.loel is not None:
+        axes.plot([at(found.noel)], [0.015], "^", color=hue, markersize=6, transform=across)
         axes.annotate(
-            f"ED50 {found.ed50.value:.3g}",
-            (value, 1),
+            f"NOEL {found.noel:g}",
+            (at(found.noel), 0.015),
             xycoords=("data", "axes fraction"),
-            xytext=(3, -3 - 11 * row),
+            xytext=(5, 1 + 10 * row),
             textcoords="offset points",
-            va="top",
             size=8,
             color=hue,
         )
+    if found.ed50 is None:
+        return
+    low, value, high = map(at, (found.ed50.low, found.ed50.value, found.ed50.high))
+    axes.axvspan(low, high, color=hue, alpha=0.08, linewidth=0, zorder=0)
+    axes.vlines(value, 0, 1, hue, linestyles="dotted", linewidth=1.2, transform=across)
+    axes.annotate(
+        f"ED50 {found.ed50.value:.3g} [{found.ed50.low:.3g}, {found.ed50.high:.3g}]",
+        (value, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(3, -3 - 11 * row),
+        textcoords="offset points",
+        va="top",
+        size=8,
+        color=hue,
+    )
 
 
-def _place(dose: float, found: DoseReport, places: Mapping[float, float]) -> float:
-    """Where a dose between two measured ones is drawn: straight on the curve's own scale."""
-    doses = [each for each in found.doses if each in places]
-    scaled = [each if found.scale == "linear" else np.log2(each + 1) for each in (dose, *doses)]
-    return float(np.interp(scaled[0], scaled[1:], [places[each] for each in doses]))
+def _mark_window(
+    axes: Axes,
+    report: RunReport,
+    between: WindowReport,
+    places: Mapping[float, float],
+    metric: str,
+) -> None:
+    """A band from the target's ED50 to the capability's BMDL, in the panels of both."""
+    if metric not in (between.target, between.capability) or not between.opens:
+        return
+    assert between.ed50 is not None
+    shape: tuple[Sequence[float], str] = (sorted(places), "linear")
+    for found in report.doses:
+        if (found.experiment, found.params) == (between.experiment, between.params):
+            shape = found.doses, found.scale
+    first, last = (place_of(dose, *shape, places) for dose in (between.ed50.value, between.end))
+    axes.axvspan(first, last, facecolor=_WINDOW, alpha=0.10, linewidth=0, zorder=0)
+    axes.annotate(
+        f"window {between.ed50.value:.3g} to {between.end:.3g}",
+        (first, 0.5),
+        xycoords=("data", "axes fraction"),
+        xytext=(3, 0),
+        textcoords="offset points",
+        size=8,
+        color=INK,
+    )

@@ -16,6 +16,7 @@ from harness.report.figures.curve_panels import Curve, arranged
 from harness.report.figures.curves import by_dose, constants, places_of, shown_metrics
 from harness.report.figures.plotted import SIGNIFICANT
 from harness.report.labels import by_series, label, varying, worded
+from harness.report.page.dose_marks import mark
 from harness.report.page.findings import findings
 from harness.report.page.grids import grids
 from harness.report.report import CaseReport, RunReport
@@ -119,6 +120,7 @@ def _series(
             for panel in arrangement.panels
             for curve in panel.curves
         ]
+        mark(report, arrangement, series)
         return {
             "series": series,
             "bundled": arrangement.bundled,

@@ -6,9 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
-from harness.report.labels import label, short_names
-from harness.report.report import DoseReport, RunReport
+from harness.report.dose_report import DoseReport, PotencyReport, RatioInterval, WindowReport
+from harness.report.labels import label, short_names, worded
+from harness.report.report import RunReport
 from harness.report.tables.columns import Column
+
+#: More ratios than these are for report.json.
+_MOST_RATIOS = 6
 
 
 def dose_columns(report: RunReport, experiment: str) -> list[Column]:
@@ -75,7 +79,64 @@ def reasons(report: RunReport, experiment: str) -> str:
     return "; ".join(f"no ED50 of {', '.join(names)}: {why}" for why, names in told.items())
 
 
-def _names(found: Sequence[DoseReport], metrics: dict[str, None]) -> Iterator[str]:
+def refused(report: RunReport, experiment: str) -> list[str]:
+    """`reasons` as a list of one, for what says a line at a time."""
+    return [why] if (why := reasons(report, experiment)) else []
+
+
+def windows(report: RunReport, experiment: str) -> list[str]:
+    """The windows of an experiment, a line each."""
+    found = [each for each in report.windows if each.experiment == experiment]
+    return [
+        f"window{of}: {window_text(each)}"
+        for each, name in zip(found, _names(found, {}), strict=True)
+        for of in [f" of {name}" if name != "all" else ""]
+    ]
+
+
+def window_text(each: WindowReport) -> str:
+    """What is known of a window, and what it says: `0.4 to 0.7: ...`."""
+    if each.ed50 is None:
+        return f"none is read: {each.why}"
+    begins = f"{each.ed50.value:.3g} [{each.ed50.low:.3g}, {each.ed50.high:.3g}]"
+    safe = f"> {each.highest:g}" if each.lower is None else f"{each.lower:.3g}"
+    head = {
+        "exists": f"{each.ed50.value:.3g} to {each.end:.3g}",
+        "none": "none shown",
+        "undecided": "undecided",
+    }[each.state]
+    index = each.why if each.index is None else f"index {ratio_text(each.index)}"
+    return (
+        f"{head} (ED50 of {each.target} {begins}, BMDL of {each.capability} at a loss of "
+        f"{each.response:g} {safe}); {index}"
+    )
+
+
+def potencies(report: RunReport, experiment: str) -> list[str]:
+    """Ratios of the ED50s of an experiment's curves, a line each; of a few curves only."""
+    found = [each for each in report.potencies if each.experiment == experiment and each.ratio]
+    return [potency_text(each) for each in found] if len(found) <= _MOST_RATIOS else []
+
+
+def potency_text(each: PotencyReport) -> str:
+    """`style=agentic takes 0.8 [0.7, 0.9] times the dose of assisted (pass@1)`."""
+    names = short_names([each.axis, *each.params])
+    shared = label(each.params, {axis: names[axis] for axis in each.params})
+    curve = label({each.axis: each.value}, {each.axis: names[each.axis]})
+    times = (
+        f"no ratio: {each.why}" if each.ratio is None else f"takes {ratio_text(each.ratio)} times"
+    )
+    of = f" the dose of {worded(each.axis, each.other)}" if each.ratio is not None else ""
+    return f"{curve} {times}{of} ({each.metric}{f', {shared}' if shared else ''})"
+
+
+def ratio_text(ratio: RatioInterval) -> str:
+    """`1.4 [1.1, 1.9]`, or without end."""
+    high = "without end" if ratio.high is None else f"{ratio.high:.3g}"
+    return f"{ratio.value:.3g} [{ratio.low:.3g}, {high}]"
+
+
+def _names(found: Sequence[DoseReport | WindowReport], metrics: dict[str, None]) -> Iterator[str]:
     """Each curve by the axes in which they differ, and its metric where that differs, too."""
     values: dict[str, list[JsonValue]] = {}
     for each in found:
@@ -84,7 +145,7 @@ def _names(found: Sequence[DoseReport], metrics: dict[str, None]) -> Iterator[st
     varying = [axis for axis, seen in values.items() if any(value != seen[0] for value in seen)]
     for each in found:
         named = label(each.params, short_names(varying))
-        own = [each.metric] if len(metrics) > 1 else []
+        own = [each.metric] if len(metrics) > 1 and isinstance(each, DoseReport) else []
         yield ", ".join([*own, *([named] if named else [])]) or "all"
 
 

@@ -9,6 +9,7 @@ from harness.spec.gates.no_worse import NoWorse
 from harness.spec.gates.same_across import SameAcross
 from harness.spec.gates.threshold import Threshold
 from harness.spec.gates.where import CaseGrid, Selection
+from harness.spec.gates.window import WindowExists
 
 __all__ = [
     "NEUTRAL_EQUALS_BASELINE",
@@ -25,6 +26,7 @@ __all__ = [
     "SameAcross",
     "Selection",
     "Threshold",
+    "WindowExists",
     "parse_gate",
     "parse_judged",
     "parse_rule",

@@ -8,6 +8,7 @@
     same across engine.name
     ed50(pass@1) >= 4                              also <=
     bmdl(pass@1, 0.05) >= 2
+    window(tool_call, pass@1) exists
 
 Each kind of claim has a file here (its text, and the grids that it fits) and one of the same name
 in `harness.claims` (what it means, and when it cannot be decided).
@@ -32,19 +33,30 @@ from harness.spec.gates.no_worse import NoWorse
 from harness.spec.gates.same_across import SameAcross
 from harness.spec.gates.threshold import Threshold
 from harness.spec.gates.where import WHERE, CaseGrid, Selection
+from harness.spec.gates.window import WindowExists
 
 #: What a report's JSON tells apart by `kind`.
 Claim: TypeAlias = Annotated[
-    NeutralEqualsBaseline | Threshold | Monotone | NoWorse | SameAcross | DoseBound | NoChange,
+    NeutralEqualsBaseline
+    | Threshold
+    | Monotone
+    | NoWorse
+    | SameAcross
+    | DoseBound
+    | WindowExists
+    | NoChange,
     Field(discriminator="kind"),
 ]
 #: Those that speak of the cases behind `where`, in the order in which a text is read as one.
-_OF_CASES: tuple[type[Threshold | Monotone | NoWorse | SameAcross | DoseBound], ...] = (
+_OF_CASES: tuple[
+    type[Threshold | Monotone | NoWorse | SameAcross | DoseBound | WindowExists], ...
+] = (
     Threshold,
     Monotone,
     NoWorse,
     SameAcross,
     DoseBound,
+    WindowExists,
 )
 
 #: A gate as a JSON Schema pattern, which has no names for groups.
@@ -129,8 +141,9 @@ def _wanted(text: str) -> str:
         if claim.strip() == NEUTRAL_EQUALS_BASELINE:
             return f"{NEUTRAL_EQUALS_BASELINE} concerns all neutral cases and takes no 'where'"
         return f"{conditions.strip()!r} does not select cases; it should be {selection.FORM}"
-    if any(word in claim for word in DoseBound.WORDS):
-        return f"it should be {DoseBound.FORM}"
+    for dosed in (DoseBound, WindowExists):
+        if any(word in claim for word in dosed.WORDS):
+            return f"it should be {dosed.FORM}"
     if re.search(r"[<>=]", claim) and "than" not in claim:
         left, operator, right = re.split(r"\s*([<>=!]+)\s*", claim, maxsplit=1)
         if operator not in {">=", ">", "<=", "<", "=="}:

@@ -9,6 +9,7 @@ from typing import Protocol, Self
 
 from pydantic import JsonValue
 
+from harness.spec.doses import check_doses
 from harness.spec.ids import called, content
 from harness.spec.suggestion import suggestion
 from harness.spec.treatment import Swept as Treated
@@ -42,6 +43,10 @@ class CaseGrid:
     def of(cls, experiment: Swept, axes: Mapping[str, Sequence[JsonValue]]) -> Self:
         """The grid of these axes of an experiment."""
         return cls(experiment.name, axes, experiment.dose, treatment(experiment, axes))
+
+    def check_doses(self) -> None:
+        """Raise ValueError unless it has a dose, and enough of them for a curve."""
+        check_doses(self.experiment, self.dose, self.axes.get(self.dose or "", ()))
 
     @property
     def has_baselines(self) -> bool:

@@ -9,15 +9,21 @@ from harness.report.figures.plots import plots
 from tests.claims.test_monotone import curve
 
 
-def notes(run, results):
+def notes(run, results, start="ED50"):
     ((_, figure),) = plots(build(run, results))
-    return [text for text in figure.axes[0].texts if text.get_text().startswith("ED50")]
+    return [text for text in figure.axes[0].texts if text.get_text().startswith(start)]
 
 
 def test_it_is_drawn_where_half_of_the_effect_is(run):
     (note,) = notes(run, curve((0.9, 0.85, 0.5, 0.1, 0.1), n=100))
-    assert note.get_text() == "ED50 2"
+    assert note.get_text().startswith("ED50 2 [1.")
     assert note.xy[0] == pytest.approx(2)
+
+
+def test_the_no_effect_dose_stands_at_the_axis(run):
+    (note,) = notes(run, curve((0.9, 0.85, 0.5, 0.1, 0.1), n=100), "NOEL")
+    assert note.get_text() == "NOEL 1"
+    assert note.xy == pytest.approx((1, 0.015))
 
 
 def test_of_doses_without_one_and_of_many_curves_nothing_is_drawn(run):

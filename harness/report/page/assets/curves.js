@@ -55,6 +55,12 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
     const hue = shared || bundled ? undefined : each.hue;
     picture.append(inHue(baselineDrawn(caseAt(at), metric, y, width, !bundled), hue));
   }
+  if (!bundled) {
+    series.forEach((each, row) => {
+      const own = (each.marks ?? []).filter((mark) => mark.metric === metric);
+      picture.append(inHue(shape("g", { class: "marks" }, ...own.flatMap((mark) => markDrawn(mark, x, row))), each.hue));
+    });
+  }
   const points = [];
   series.forEach((each, order) => {
     // On a numeric axis a marker beside its dose would be at another one: the lower ones are larger.
@@ -87,6 +93,19 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
     ? element("p", { class: "hint" }, `${series.length} curves: point at one, or filter to at most ${COLOURS} to tell them by colour.`)
     : curvesLegend(named ? series : [], baselines, metric, shared);
   return [legend, picture];
+}
+
+/** Where doses are read from a curve: ED50 with its interval, the no-effect dose, the window. */
+function markDrawn(mark, x, row) {
+  const [top, bottom] = [MARGIN.top, CURVES_HEIGHT - MARGIN.bottom];
+  const span = (from, to, name) => shape("rect", { x: x(from), y: top, width: Math.max(x(to) - x(from), 1), height: bottom - top, class: name });
+  const said = (at, y) => words(at + 4, y, mark.text, "said");
+  if (mark.noel !== undefined) {
+    const at = x(mark.noel);
+    return [shape("path", { d: `M${at} ${bottom - 9}l5 9h-10z`, class: "noel" }), said(at + 4, bottom - 8 - 14 * row)];
+  }
+  if (mark.from !== undefined) return [span(mark.from, mark.to, "window"), said(x(mark.from), (top + bottom) / 2)];
+  return [span(mark.low, mark.high, "band"), line(x(mark.at), top, x(mark.at), bottom, "half"), said(x(mark.at), top + 8 + 14 * row)];
 }
 
 /** The node with everything in it in a hue. */

@@ -1,0 +1,63 @@
+"""At which dose, for the page: where the scripts draw ED50, the no-effect dose and the window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.report.dose_report import DoseReport, WindowReport
+from harness.report.figures.curve_panels import Arrangement, Curve
+from harness.report.figures.curves import place_of, places_of
+from harness.report.report import RunReport
+
+#: With more curves in a panel than this, bands would only cover each other.
+_MOST = 2
+
+
+def mark(report: RunReport, arrangement: Arrangement, series: Sequence[dict[str, Any]]) -> None:
+    """Add to each series of curves its `marks`, where few are drawn over each other.
+
+    A mark has a metric, whose curve it belongs to, and places on the dose axis.
+    """
+    places = places_of({dose for curve in arrangement.curves for dose, _ in curve.members})
+    crowded = {
+        panel.title
+        for panel in arrangement.panels
+        if sum(not curve.is_control for curve in panel.curves) > _MOST
+    }
+    for curve, drawn in zip(arrangement.curves, series, strict=True):
+        if drawn["panel"] not in crowded and not curve.is_control and not arrangement.bundled:
+            drawn["marks"] = _marks(report, curve, places)
+
+
+def _marks(report: RunReport, curve: Curve, places: Mapping[float, float]) -> list[dict[str, Any]]:
+    case = curve.members[0][1]
+    params = {axis: own for axis, own in case.params.items() if axis != case.dose_axis}
+
+    def concerns(each: DoseReport | WindowReport) -> bool:
+        return (each.experiment, each.params) == (case.experiment, params)
+
+    marks = []
+    shape: tuple[Sequence[float], str] = (sorted(places), "linear")
+    for found in filter(concerns, report.doses):
+        shape = found.doses, found.scale
+        if found.loel is not None:
+            at = place_of(found.noel, *shape, places)
+            marks.append({"metric": found.metric, "noel": at, "text": f"NOEL {found.noel:g}"})
+        if found.ed50 is not None:
+            ends = (found.ed50.low, found.ed50.value, found.ed50.high)
+            low, value, high = (place_of(dose, *shape, places) for dose in ends)
+            text = f"ED50 {ends[1]:.3g} [{ends[0]:.3g}, {ends[2]:.3g}]"
+            marks.append(
+                {"metric": found.metric, "low": low, "at": value, "high": high, "text": text}
+            )
+    for between in filter(concerns, report.windows):
+        if between.opens and between.ed50 is not None:
+            begins = between.ed50.value
+            first, last = (place_of(dose, *shape, places) for dose in (begins, between.end))
+            text = f"window {begins:.3g} to {between.end:.3g}"
+            marks += [
+                {"metric": metric, "from": first, "to": last, "text": text}
+                for metric in (between.target, between.capability)
+            ]
+    return marks

@@ -1,0 +1,36 @@
+"""What a grid must have for doses to be read from its curves: said once for gates and sections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import JsonValue
+
+#: Fewer doses than these, the one that changes nothing included, are no curve.
+FEWEST = 4
+#: The change that a benchmark dose is of where none is given.
+RESPONSE = 0.05
+
+
+def check_doses(experiment: str, axis: str | None, values: Sequence[JsonValue]) -> None:
+    """Raise ValueError unless an experiment has a dose, and enough of them on one side of 0."""
+    if axis is None:
+        raise ValueError(
+            f"{experiment} has no dose; name the axis along which the intervention grows "
+            "stronger (dose: AXIS)"
+        )
+    # Where 0 is no case, the baseline stands for it.
+    doses = {value for value in values if isinstance(value, int | float) and value > 0}
+    if len(doses) + 1 < FEWEST:
+        raise ValueError(
+            f"{axis} has {len(doses)} dose{'s' * (len(doses) != 1)} above 0, which "
+            f"{'is' if len(doses) == 1 else 'are'} no curve; use at least {FEWEST - 1}"
+        )
+
+
+def beyond(response: float, bounds: tuple[float | None, float | None]) -> str:
+    """Why a metric of these bounds can never change by so much; empty if it can."""
+    low, high = bounds
+    if low is not None and high is not None and response >= high - low:
+        return f"lies between {low:g} and {high:g} and never changes by so much"
+    return ""

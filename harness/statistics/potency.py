@@ -1,0 +1,106 @@
+"""Two curves over the same samples: how many times the dose one takes, and the window between them.
+
+The ratio of two ED50s has the interval of all ratios b/a of doses at which a test of both curves at
+once does not reject that a is the one's ED50 and b the other's. The two statements are means over
+the same samples; Hotelling's T² of the pair, held against one degree of freedom, is the profile of
+such a ratio (Hansen, Heaton and Yaron 1996, J. Bus. Econ. Stat. 14:262). Pairing of samples and
+luck that doses share are in the covariance of the means, so that nothing is resampled.
+
+A window is what lies between the ED50 of what is wanted and BMDL of what must be kept.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from harness.statistics.dose_response import Benchmark, Curve, DoseEstimate, Floats, NoDose
+from harness.statistics.intervals import CONFIDENCE
+
+#: Doses that are looked at within the interval of an ED50: a ratio is exact to its 200th part.
+_FINE = 201
+#: Of the product of two variances: curves that say the same have a covariance without an inverse.
+_SINGULAR = 1e-9
+
+
+class Ratio(NamedTuple):
+    """How many times one dose is another, with a 95 % interval; `high` None: without end."""
+
+    value: float
+    low: float
+    high: float | None
+
+
+class Window(NamedTuple):
+    """From the dose that does half of what is wanted to the one below which nothing is lost.
+
+    `therapeutic` is the ratio of the two ED50s, the index; None, with the reason, where one has
+    none.
+    """
+
+    effective: DoseEstimate
+    safe: Benchmark
+    therapeutic: Ratio | None
+    no_index: str | None
+
+    @property
+    def state(self) -> str:
+        """Whether there is a window: `exists` where all of ED50's interval lies below BMDL, `none`
+        where none of it does, `undecided` between.
+        """
+        if self.safe.lower is None or self.effective.high <= self.safe.lower:
+            return "exists"
+        return "none" if self.effective.low >= self.safe.lower else "undecided"
+
+
+def potency(one: Curve, other: Curve) -> Ratio:
+    """ED50 of `other` over that of `one`: how many times the dose it takes.
+
+    Raises:
+        NoDose: a curve has no ED50, or half of the one's effect is there at dose 0.
+        ValueError: the curves are not of the same samples.
+    """
+    if len(one.values) != len(other.values):
+        raise ValueError(f"{len(one.values)} and {len(other.values)} samples are not paired")
+    doses = [curve.effective_dose() for curve in (one, other)]
+    if doses[0].value <= 0:
+        raise NoDose("half of the effect is there at dose 0, of which nothing is a multiple")
+    value = doses[1].value / doses[0].value
+    grids = [np.linspace(each.low, each.high, _FINE) for each in doses]
+    rows = [curve.beside_half(grid) for curve, grid in zip((one, other), grids, strict=True)]
+    accepted = _distance(*rows) <= stats.t.ppf((1 + CONFIDENCE) / 2, len(one.values) - 1) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = (grids[1][None, :] / grids[0][:, None])[accepted]
+    ratios = np.append(ratios[~np.isnan(ratios)], value)
+    high = float(ratios.max())
+    return Ratio(value, float(ratios.min()), high if np.isfinite(high) else None)
+
+
+def window(target: Curve, capability: Curve, response: float) -> Window:
+    """What lies between a target's ED50 and the doses that cost a capability `response`.
+
+    Raises:
+        NoDose: the target has no ED50.
+    """
+    effective, safe = target.effective_dose(), capability.benchmark(response)
+    try:
+        return Window(effective, safe, potency(target, capability), None)
+    except NoDose as reason:
+        return Window(effective, safe, None, str(reason))
+
+
+def _distance(one: Floats, other: Floats) -> Floats:
+    """Hotelling's T² of two means at once, for every pair of columns of [samples, doses]."""
+    n = len(one)
+    a, b = one.mean(axis=0)[:, None], other.mean(axis=0)[None, :]
+    first, second = one - a.T, other - b
+    var_a = (first**2).sum(axis=0)[:, None] / (n - 1)
+    var_b = (second**2).sum(axis=0)[None, :] / (n - 1)
+    both = first.T @ second / (n - 1)
+    area = np.maximum(var_a * var_b - both**2, _SINGULAR * var_a * var_b)
+    above = a**2 * var_b - 2 * a * b * both + b**2 * var_a
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = np.where(area > 0, n * above / area, 0.0)
+    return found
