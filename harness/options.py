@@ -168,6 +168,13 @@ RUN = (
         keyword="gates",
     ),
     Option(
+        "organism_variant",
+        "compare this variant of a spec's organism, such as mix1-0p5 (intervention.variant)",
+        "VARIANT",
+        wanted="a variant's name",
+        field="intervention.variant",
+    ),
+    Option(
         "mode",
         "how much of a comparison of models is done: full, diffing (without agents), or plotting "
         "(figures of what is stored)",
