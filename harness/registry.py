@@ -216,6 +216,7 @@ tasks: Registry[Any] = Registry(
         "micro_gsm8k": "harness.tasks.micro_gsm8k:MicroGSM8K",
         "humaneval": "harness.tasks.humaneval:HumanEval",
         "gsm8k": "harness.tasks.gsm8k:GSM8K",
+        "math": "harness.tasks.math:Math",
     },
 )
 answers: Registry[Any] = Registry(
