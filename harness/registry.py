@@ -203,6 +203,7 @@ measures: Registry[Any] = Registry(
         "choice": "harness.measure.choice:MEASURE",
         "nll": "harness.measure.nll:MEASURE",
         "diff": "harness.measure.diffing.section:MEASURE",
+        "value_of_asking": "harness.measure.value_of_asking:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(
@@ -261,6 +262,9 @@ columns: Registry[Any] = Registry(
     "titrate.columns",
     {
         "alpha": "harness.metrics.column:ALPHA",
+        "author": "harness.metrics.column:AUTHOR",
+        "value": "harness.metrics.column:VALUE",
+        "asked": "harness.metrics.column:ASKED",
         "log_probability": "harness.metrics.column:LOG_PROBABILITY",
         "rank": "harness.metrics.column:RANK",
         "probability": "harness.metrics.column:PROBABILITY",

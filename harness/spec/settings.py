@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,14 @@ class Resolved:
     """Marks a string that may be a path: the loader makes it absolute, from the spec's folder."""
 
     resolve: Callable[[str, Path], str]
+
+
+class Registered(ABC):
+    """Marks a field that one of several registered sections fills in, each with a `kind`."""
+
+    @abstractmethod
+    def sections(self) -> Sequence[type[BaseModel]]:
+        """Those that are registered by now."""
 
 
 def _path(text: str, folder: Path) -> str:

@@ -190,7 +190,7 @@ def test_text_is_the_same_text(url, engines, monkeypatch):
     assert [own[at].text for at in range(3)] == [theirs[at].text for at in range(3)]
 
 
-ALWAYS = Oracle(engine="oracle", trigger=EveryN(n=1), budget="inf", length=5)
+ALWAYS = Oracle(engine="oracle", trigger=EveryN(n=1), budget="inf", length=5, statistics=False)
 SOMETIMES = ALWAYS.model_copy(update={"trigger": EveryN(n=2), "length": 3, "step": 2})
 
 
