@@ -155,6 +155,11 @@ RUN = (
         python=False,
     ),
     Option(
+        "verbose",
+        "print every answer that an oracle has helped with, coloured by who wrote each token",
+        python=False,
+    ),
+    Option(
         "unsafe_code",
         "where code that a model wrote cannot be isolated, run it with your own rights",
     ),
