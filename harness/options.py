@@ -149,6 +149,12 @@ RUN = (
         wanted="a text such as '1/2'",
     ),
     Option(
+        "array",
+        "run the case of this task of a SLURM array (SLURM_ARRAY_TASK_ID), seeds outermost; a task "
+        "beyond the last case makes the report of all",
+        python=False,
+    ),
+    Option(
         "unsafe_code",
         "where code that a model wrote cannot be isolated, run it with your own rights",
     ),
@@ -160,6 +166,14 @@ RUN = (
         wanted="a list of claims",
         many=True,
         keyword="gates",
+    ),
+    Option(
+        "mode",
+        "how much of a comparison of models is done: full, diffing (without agents), or plotting "
+        "(figures of what is stored)",
+        "MODE",
+        wanted="full, diffing or plotting",
+        field="diff.mode",
     ),
     Option(
         "save",

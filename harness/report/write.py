@@ -25,7 +25,7 @@ from harness.metrics.column import columns_of
 from harness.report.draws.sections import draw_sections, section_files
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
-from harness.report.load import load_report, sample_records
+from harness.report.load import RECORDS, load_report, sample_records
 from harness.report.measured_files import folders, measured_files, overviews
 from harness.report.page import page
 from harness.report.page.sections import markup
@@ -35,9 +35,6 @@ from harness.report.section import Section
 from harness.report.tables.study_table import summary_files
 from harness.store.records import read_records, record_lines
 from harness.store.results import CaseResult, answer_of
-
-#: The results behind a report, from which it can be made again (`store/records.py`).
-RECORDS = "records.jsonl"
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}

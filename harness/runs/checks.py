@@ -67,6 +67,10 @@ def check_scored(case: PlannedCase) -> None:
 
 def check_readable(case: PlannedCase) -> None:
     """Raise `FieldError` for a task of which no sample has what the measure would score."""
+    if case.measure.by_task:
+        first = case.task.samples[0]
+        case.measure.instances_of(tokenizer_of(case.experiment.model), case.case, case.task, first)
+        return
     if not case.measure.scores:
         return
     problem = ""

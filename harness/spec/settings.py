@@ -22,6 +22,15 @@ def _pairs(text: str, folder: Path) -> str:
     return _model(text, folder)
 
 
+def _task(text: str, folder: Path) -> str:
+    """What ends like a YAML file, or looks like a path, is one: `x.yaml`, `./x`; the rest, names.
+
+    >>> _task("mine.yaml", Path("/specs")), _task("gsm8k", Path("/specs"))
+    ('/specs/mine.yaml', 'gsm8k')
+    """
+    return absolute(text, folder) if text.endswith((".yaml", ".yml")) else _model(text, folder)
+
+
 def _function(text: str, folder: Path) -> str:
     """`FILE.py:NAME`, whose file is a path."""
     file, colon, name = text.rpartition(":")
@@ -30,6 +39,7 @@ def _function(text: str, folder: Path) -> str:
 
 ModelReference = Annotated[str, Field(min_length=1), Resolved(_model)]
 DatasetReference = Annotated[str, Field(min_length=1), Resolved(_model)]
+TaskReference = Annotated[str, Field(min_length=1), Resolved(_task)]
 FunctionReference = Annotated[str, Resolved(_function)]
 PairsReference = Annotated[str, Field(min_length=1), Resolved(_pairs)]
 

@@ -29,7 +29,7 @@ from harness.store.results import (
     Replies,
     UsageMap,
 )
-from harness.tasks.base import Score
+from harness.tasks.base import Score, TaskMetric
 
 FORMAT = Format("titrate case records", 1)
 
@@ -69,7 +69,13 @@ def _counted_json(result: CaseResult) -> dict[str, Any]:
         for metric, samples in result.replies.items()
     }
     failures = {metric: dict(failed) for metric, failed in result.failures.items()}
-    found = {"failures": failures, "contents": dict(result.contents), "replies": replies}
+    entries = {metric: asdict(each) for metric, each in result.entries.items()}
+    found = {
+        "failures": failures,
+        "contents": dict(result.contents),
+        "replies": replies,
+        "entries": entries,
+    }
     return {name: value for name, value in found.items() if value}
 
 
@@ -119,6 +125,7 @@ def from_json(document: Any) -> CaseResult:
         failures=shape.get("failures", {}),
         contents=shape.get("contents", {}),
         replies=_replies(shape),
+        entries={name: TaskMetric(**each) for name, each in shape.get("entries", {}).items()},
     )
 
 
