@@ -149,6 +149,17 @@ RUN = (
         wanted="a text such as '1/2'",
     ),
     Option(
+        "array",
+        "run the case of this task of a SLURM array (SLURM_ARRAY_TASK_ID), seeds outermost; a task "
+        "beyond the last case makes the report of all",
+        python=False,
+    ),
+    Option(
+        "verbose",
+        "print every answer that an oracle has helped with, coloured by who wrote each token",
+        python=False,
+    ),
+    Option(
         "unsafe_code",
         "where code that a model wrote cannot be isolated, run it with your own rights",
     ),
@@ -160,6 +171,21 @@ RUN = (
         wanted="a list of claims",
         many=True,
         keyword="gates",
+    ),
+    Option(
+        "organism_variant",
+        "compare this variant of a spec's organism, such as mix1-0p5 (intervention.variant)",
+        "VARIANT",
+        wanted="a variant's name",
+        field="intervention.variant",
+    ),
+    Option(
+        "mode",
+        "how much of a comparison of models is done: full, diffing (without agents), or plotting "
+        "(figures of what is stored)",
+        "MODE",
+        wanted="full, diffing or plotting",
+        field="diff.mode",
     ),
     Option(
         "save",

@@ -188,6 +188,7 @@ interventions: Registry[Any] = Registry(
         "steering": "harness.interventions.steering.kind:KIND",
         "dac": "harness.interventions.dac.kind:KIND",
         "oracle": "harness.interventions.oracle.kind:KIND",
+        "adapter": "harness.interventions.adapter.kind:KIND",
     },
 )
 rules: Registry[Any] = Registry(
@@ -202,9 +203,10 @@ measures: Registry[Any] = Registry(
         "likelihood": "harness.measure.likelihood:MEASURE",
         "choice": "harness.measure.choice:MEASURE",
         "nll": "harness.measure.nll:MEASURE",
-        "lm_eval": "harness.measure.lm_eval:MEASURE",
         "calibration": "harness.measure.calibration:MEASURE",
         "diff": "harness.measure.diffing.section:MEASURE",
+        "lm_eval": "harness.measure.lm_eval:MEASURE",
+        "value_of_asking": "harness.measure.value_of_asking:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(
@@ -218,6 +220,7 @@ tasks: Registry[Any] = Registry(
         "micro_gsm8k": "harness.tasks.micro_gsm8k:MicroGSM8K",
         "humaneval": "harness.tasks.humaneval:HumanEval",
         "gsm8k": "harness.tasks.gsm8k:GSM8K",
+        "math": "harness.tasks.math:Math",
     },
 )
 answers: Registry[Any] = Registry(
@@ -250,6 +253,7 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
     "titrate.exports",
     {
         "csv": "harness.report.exports.tables:write_csv",
+        "diffing": "harness.report.exports.diffing:write_diffing",
         "every_eval_ever": "harness.report.exports.every_eval_ever:write_every_eval_ever",
         "guided": "harness.report.exports.oracle_records:write_guided",
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
@@ -265,6 +269,9 @@ columns: Registry[Any] = Registry(
     "titrate.columns",
     {
         "alpha": "harness.metrics.column:ALPHA",
+        "author": "harness.metrics.column:AUTHOR",
+        "value": "harness.metrics.column:VALUE",
+        "asked": "harness.metrics.column:ASKED",
         "log_probability": "harness.metrics.column:LOG_PROBABILITY",
         "rank": "harness.metrics.column:RANK",
         "probability": "harness.metrics.column:PROBABILITY",

@@ -25,6 +25,7 @@ from harness.registry import before_next_use
 VERBS = {
     "init": "write a project: specs of the zoo, benches, a CI workflow",
     "run": "run spec files and write one report",
+    "ask": "ask one question of a model that may ask an oracle",
     "search": "search for the best values of a spec's fields",
     "submit": "run spec files on a cluster: arrays of SLURM jobs",
     "status": "where a submitted run stands, task by task",
@@ -33,6 +34,7 @@ VERBS = {
     "merge": "join the reports of all shards of a run",
     "rescore": "score a run's completions again, without a model",
     "report": "print the table of a report, or write its page",
+    "browse": "one page over all reports below a folder",
     "open": "the page of a report, in the browser",
     "compare": "two runs case by case, paired by sample",
     "bundle": "a report and all behind it in one file, for strangers to check",

@@ -25,7 +25,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--methods", action="store_true", help="a paragraph for a paper: what was computed and how"
     )
-    what.add_argument(
+    parser.add_argument(
         "--gate", action="append", default=[], metavar="CLAIM", help="e.g. 'acc >= 0.5'"
     )
     parser.set_defaults(run=run)
@@ -37,12 +37,13 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.report.load import latest, load_report
 
     directory = latest(Path("reports")) if parsed.latest else parsed.report
-    if parsed.html:
+    foreign = is_foreign(directory)
+    if parsed.html and not foreign:
         from harness.report.write import write_page
 
         print(f"page: {write_page(directory)}")
         return 0
-    report = report_of(directory)[0] if is_foreign(directory) else load_report(directory)
+    report = report_of(directory)[0] if foreign else load_report(directory)
     if parsed.methods:
         from harness.report.methods import methods
 
@@ -55,7 +56,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _judged(directory: Path, gates: list[str]) -> int:
-    """Judge gates by what is on record, a line for each."""
+    """Judge the gates by what is on record, a line for each."""
     from harness.claims.claims import Claims
     from harness.claims.gates import check_gates
     from harness.report.foreign import is_foreign, read

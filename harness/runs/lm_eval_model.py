@@ -39,7 +39,7 @@ from harness.store.folder import store_below
 
 
 @register_model("titrate")
-class TitrateLM(LM):  # type: ignore[misc]  # lm-eval publishes no types
+class TitrateLM(LM):
     """One case of a spec as lm-eval's model.
 
     Args:

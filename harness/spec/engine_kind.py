@@ -14,7 +14,7 @@ from harness import registry
 
 Part: TypeAlias = str | Callable[..., Any]
 Captured: TypeAlias = Literal["router_logits", "hidden", "logits"]
-#: By what an intervention acts. `adapted_weights` has no engine yet.
+#: By what an intervention acts.
 Mechanism: TypeAlias = Literal[
     "router_logits",
     "residual",

@@ -249,6 +249,7 @@ class ShardShape(TypedDict):
     of: Annotated[Natural, Field(ge=1)]
     cases: Texts
     selection: Text
+    array: NotRequired[bool]
     gates: NotRequired[Texts]
     identities: NotRequired[Annotated[tuple[Annotated[tuple[Text, Text], _List], ...], _List]]
 

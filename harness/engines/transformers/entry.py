@@ -18,6 +18,7 @@ ENGINE = EngineKind(
             "next_token_logits",
             "policy",
             "guidance",
+            "adapted_weights",
         }
     ),
     captures=frozenset({"router_logits", "hidden", "logits"}),

