@@ -23,6 +23,7 @@ from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import metric_of
 from harness.report.dose_report import DoseReport, PotencyReport, WindowReport
 from harness.report.run_info import RunInfo, Section
+from harness.report.stopping_report import StoppedReport, StoppingReport
 from harness.spec.gates import Claim
 from harness.spec.metric import MetricSettings, items_of, section_of
 from harness.statistics.estimates import Metric, Versus
@@ -120,6 +121,8 @@ class CaseReport(Section):
     versus_baseline: dict[str, Versus] = {}
     contents: dict[str, str] = {}
     """Hashes of what decides the values of the metrics that the spec adds, by their names."""
+    stopped: StoppedReport | None = None
+    """How it ended in a run that stops itself; null in one that sees every sample."""
     agreement: Agreement | None = None
     """Null for a baseline, and where there is no complete baseline to compare with."""
     usage: RouterUsage | None = None
@@ -249,6 +252,8 @@ class RunReport(Section):
     """Of experiments that ask for one: between what is wanted and what must be kept."""
     potencies: tuple[PotencyReport, ...] = ()
     """Of curves that differ in one axis: how many times the dose one takes."""
+    stopping: tuple[StoppingReport, ...] = ()
+    """Of experiments that stopped themselves: what that saved, and what power was paid."""
 
     @cached_property
     def baselines(self) -> frozenset[str]:

@@ -25,6 +25,7 @@ from harness.store.folder import RunFolder, runs_below
 from harness.store.results import CaseResult, InvariantResult
 from harness.store.verdicts import Verdicts
 from harness.tasks.base import Task
+from harness.tasks.by_name import limited
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def _again(
             f"scored by version {task.version}"
         )
         new = replace(new, warnings=(*new.warnings, warning))
-    return replace(new, seconds=result.seconds)
+    return replace(new, seconds=result.seconds, stopped=result.stopped)
 
 
 def _check_metrics(case: PlannedCase, result: CaseResult) -> None:
@@ -264,7 +265,10 @@ def _check_told(case: PlannedCase, result: CaseResult) -> None:
 def _task(result: CaseResult, *, unsafe_code: bool) -> Task:
     try:
         experiment = result.case.experiment
-        return task_of(experiment.task, experiment.prompt, unsafe_code=unsafe_code)
+        task = task_of(experiment.task, experiment.prompt, unsafe_code=unsafe_code)
+        if result.stopped is None:
+            return task
+        return limited(task, only=list(dict.fromkeys(draw.sample for draw in result.draws)))
     except FieldError as error:
         raise result.case.source.locate(error) from error
     except (TaskError, SandboxError) as error:

@@ -48,6 +48,7 @@ from harness.spec.registered import registered
 from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
+from harness.spec.stop import StopSettings
 from harness.spec.task import TaskSettings
 from harness.spec.window import WindowSettings
 
@@ -270,6 +271,8 @@ class Experiment(Settings):
     to move, and what it must not cost. None is looked for when left out."""
     requires: Requirements = Requirements()
     """What the machine must offer; cases are skipped where it does not. Nothing by default."""
+    stop: StopSettings | None = None
+    """When the run has seen enough and stops itself. Every case sees every sample when left out."""
     search: SearchSettings | None = None
     """A search for the best values of some fields, which `titrate search` runs. The spec has cases
     to run, and no search, when left out."""

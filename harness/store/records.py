@@ -27,6 +27,7 @@ from harness.store.results import (
     DrawResult,
     InvariantResult,
     Replies,
+    Stopped,
     UsageMap,
 )
 from harness.tasks.base import Score
@@ -63,14 +64,20 @@ def to_json(result: CaseResult) -> dict[str, Any]:
 
 
 def _counted_json(result: CaseResult) -> dict[str, Any]:
-    """What there is to say of metrics that the spec adds; nothing where it adds none."""
+    """What there is to say of stopping, and of metrics that the spec adds; nothing of neither."""
     replies = {
         metric: {sample: [_reply_json(each) for each in own] for sample, own in samples.items()}
         for metric, samples in result.replies.items()
     }
     failures = {metric: dict(failed) for metric, failed in result.failures.items()}
-    found = {"failures": failures, "contents": dict(result.contents), "replies": replies}
+    stopped = {} if result.stopped is None else _stopped_json(result.stopped)
+    told = {"failures": failures, "contents": dict(result.contents), "replies": replies}
+    found: dict[str, Any] = {"stopped": stopped, **told}
     return {name: value for name, value in found.items() if value}
+
+
+def _stopped_json(stopped: Stopped) -> dict[str, Any]:
+    return {**asdict(stopped), "order": list(stopped.order)}
 
 
 def portable_json(result: CaseResult) -> dict[str, Any]:
@@ -119,6 +126,7 @@ def from_json(document: Any) -> CaseResult:
         failures=shape.get("failures", {}),
         contents=shape.get("contents", {}),
         replies=_replies(shape),
+        stopped=Stopped(**shape["stopped"]) if "stopped" in shape else None,
     )
 
 
