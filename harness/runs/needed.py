@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.console import RenderableType
 from rich.text import Text
 
 from harness.report.tables.columns import Column, as_table, fitted
@@ -74,11 +75,8 @@ def needed_table(
         f"{name}: a difference of {effect:g} of {compared[0].metric} with a power of 80 %, at "
         f"{ALPHA:g} corrected by Holm's method for {len(compared)} doses, at its strictest"
     )
-    parts = [
-        Text(told),
-        as_table(shown),
-        Text(legend_of({c.title: {c.meaning: []} for c in shown})),
-    ]
+    legend = legend_of({column.title: {column.meaning: []} for column in shown})
+    parts: list[RenderableType] = [Text(told), as_table(shown), Text(legend)]
     if any(each.fixed > size or each.most > size for each in found):
         parts.append(Text(f"!: there are {size:,} samples"))
     return rendered(parts, colour=False, width=width).rstrip("\n")

@@ -269,10 +269,10 @@ class Experiment(Settings):
     window: WindowSettings | None = None
     """Two metrics between which a therapeutic window is looked for: what the intervention is meant
     to move, and what it must not cost. None is looked for when left out."""
-    requires: Requirements = Requirements()
-    """What the machine must offer; cases are skipped where it does not. Nothing by default."""
     stop: StopSettings | None = None
     """When the run has seen enough and stops itself. Every case sees every sample when left out."""
+    requires: Requirements = Requirements()
+    """What the machine must offer; cases are skipped where it does not. Nothing by default."""
     search: SearchSettings | None = None
     """A search for the best values of some fields, which `titrate search` runs. The spec has cases
     to run, and no search, when left out."""
