@@ -39,6 +39,7 @@ def run(
     shard: str | None = None,
     unsafe_code: bool = False,
     gates: Sequence[str] = (),
+    mode: str | None = None,
     save: str | None = None,
     compare: str | None = None,
     compare_fail: Sequence[str] = (),
@@ -66,6 +67,7 @@ def run(
         unsafe_code: Run code that the model wrote as a plain process, with your rights, where it
             cannot be isolated.
         gates: Claims that must hold: `"pass@1 >= 0.9 where count=1"` (`docs/statistics.md`).
+        mode: How much of a comparison of models is done: `"full"`, `"diffing"`, `"plotting"`.
         save: Keep the run in `.titrate/saved` under this name.
         compare: The saved run (name or number), file or report's directory to compare with.
         compare_fail: What must not have come true since: `"pass@1: worse, p<0.05"`.
@@ -115,6 +117,7 @@ def forecast(
     shard: str | None = None,
     unsafe_code: bool = False,
     gates: Sequence[str] = (),
+    mode: str | None = None,
     save: str | None = None,
     compare: str | None = None,
     compare_fail: Sequence[str] = (),
@@ -137,6 +140,7 @@ def forecast(
         shard: A share of the cases, `"I/N"`.
         unsafe_code: Do not refuse a task whose code cannot be isolated here.
         gates: Refused here as by the run.
+        mode: As for the run.
         save: The same.
         compare: The same.
         compare_fail: The same.

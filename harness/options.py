@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class Option:
     """Its name as an argument of `harness.run`, where that is another."""
     python: bool = True
     """Whether it is an argument of `harness.run`."""
+    text: bool = False
+    """Whether the field takes the value as it is typed, whatever else YAML would make of it."""
     short: str = ""
     """What command lines write instead of its name; an option that pytest has of its own."""
 
@@ -151,6 +154,12 @@ RUN = (
         wanted="a text such as '1/2'",
     ),
     Option(
+        "array",
+        "run the case of this task of a SLURM array (SLURM_ARRAY_TASK_ID), seeds outermost; a task "
+        "beyond the last case makes the report of all",
+        python=False,
+    ),
+    Option(
         "unsafe_code",
         "where code that a model wrote cannot be isolated, run it with your own rights",
     ),
@@ -162,6 +171,14 @@ RUN = (
         wanted="a list of claims",
         many=True,
         keyword="gates",
+    ),
+    Option(
+        "mode",
+        "how much of a comparison of models is done: full, diffing (without agents), or plotting "
+        "(figures of what is stored)",
+        "MODE",
+        wanted="full, diffing or plotting",
+        field="diff.mode",
     ),
     Option(
         "save",
@@ -185,9 +202,40 @@ RUN = (
 )
 """Every option of a run, in the order of `--help`."""
 
+RESOURCES = (
+    Option("gpus", "how many GPUs a task has", "N", int, field="resources.gpus"),
+    Option("cpus", "how many cores a task has", "N", int, field="resources.cpus"),
+    Option("memory", "how much memory, e.g. 16G", "SIZE", field="resources.memory", text=True),
+    Option(
+        "time",
+        "the time limit of a task as sbatch takes it, e.g. 2:00:00",
+        "TIME",
+        field="resources.time",
+        text=True,
+    ),
+    Option("partition", "the partition", "NAME", field="resources.partition", text=True),
+    Option(
+        "constraint",
+        "features that a node must have",
+        "FEATURES",
+        field="resources.constraint",
+        text=True,
+    ),
+    Option("account", "what is charged", "NAME", field="resources.account", text=True),
+    Option(
+        "setup",
+        "a line of shell before a task's Python; may be repeated",
+        "COMMAND",
+        field="resources.setup",
+        many=True,
+        text=True,
+    ),
+)
+"""What a task of `titrate submit` asks the cluster for, instead of what its spec says."""
+
 BY_NAME = {option.name: option for option in RUN}
 
-OVERRIDING = {option.written(_PYTEST): option for option in RUN if option.field}
+OVERRIDING = {option.written(_PYTEST): option for option in (*RUN, *RESOURCES) if option.field}
 """Options that stand for an override, by what `overrides` writes in the place of its field."""
 
 
@@ -206,7 +254,12 @@ def add_to_argparse(parser: argparse.ArgumentParser, *names: str, **helps: str) 
         names: Of options, in the order of its help; all of the table if there are none.
         helps: What an option means to this verb, where that is not what the table says.
     """
-    for option in [BY_NAME[name] for name in names] if names else RUN:
+    add_options(parser, [BY_NAME[name] for name in names] if names else RUN, **helps)
+
+
+def add_options(parser: argparse.ArgumentParser, options: Iterable[Option], **helps: str) -> None:
+    """The same of options of any table."""
+    for option in options:
         declared = option.declared()
         declared["help"] = helps.get(option.name, option.help)
         parser.add_argument(option.written(_TITRATE), dest=option.name, **declared)
@@ -219,9 +272,9 @@ def overrides(given: Mapping[str, Any]) -> list[str]:
         given: Values of options by their names, as a parser's `vars`; others are passed by.
     """
     assigned = [
-        f"{name}={given[option.name]}"
+        f"{name}={json.dumps(given[option.name]) if option.text else given[option.name]}"
         for name, option in OVERRIDING.items()
-        if given.get(option.name) is not None
+        if given.get(option.name) not in (None, [])
     ]
     return [*given.get("set", ()), *assigned]
 

@@ -14,16 +14,12 @@ def told(finished: Finished, *, ran: bool = False, deselected: int = 0) -> int:
 
     Of one that `ran` just now the last line is how it ended.
     """
-    from harness.launch.closing import failures, outcomes, summary
+    from harness.launch import closing
     from harness.report.page_link import has_links
-    from harness.runs.conclude import problem
 
     link = has_links(terminal=sys.stdout.isatty())
-    print(*map(problem, finished.failed_gates), *summary(finished, link=link), sep="\n")
-    for line in [*(f"skipped: {case}" for case in finished.skipped), *failures(finished)]:
+    for line in closing.told(finished, link=link, ran=ran, deselected=deselected):
         print(line)
-    if ran:
-        print(outcomes(finished, deselected))
     return status_of(finished)
 
 

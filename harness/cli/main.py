@@ -17,8 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Never
 
-from harness.cli.project import read_project
 from harness.errors import TitrateError
+from harness.launch.project import read_project
 from harness.options import as_titrate, spelling
 from harness.registry import before_next_use
 
@@ -27,10 +27,19 @@ VERBS = {
     "run": "run spec files and write one report",
     "plan": "how many samples and tokens a verdict takes, before a run",
     "search": "search for the best values of a spec's fields",
+    "submit": "run spec files on a cluster: arrays of SLURM jobs",
+    "status": "where a submitted run stands, task by task",
+    "cancel": "end what waits and runs of a submitted run",
+    "resubmit": "do what is lacking of a submitted run",
     "merge": "join the reports of all shards of a run",
     "rescore": "score a run's completions again, without a model",
     "report": "print the table of a report, or write its page",
+    "browse": "one page over all reports below a folder",
+    "open": "the page of a report, in the browser",
     "compare": "two runs case by case, paired by sample",
+    "bundle": "a report and all behind it in one file, for strangers to check",
+    "verify": "recompute a bundle's numbers from its tokens, without a model",
+    "draws": "what several draws of a sample say together: votes, budgets, ranks",
     "export": "write a report in the format of another tool",
     "store": "completions that were made before",
     "vectors": "steering vectors as files",
@@ -39,9 +48,10 @@ VERBS = {
     "list": "what a spec can name: tasks, interventions, models, ...",
     "schema": "print the JSON Schema of spec files or of reports",
     "zoo": "the tiny models that ship with the package",
+    "lm-eval": "lm-eval's command line, with interventions and engines of ours",
     "doctor": "what this machine can do, found out by trying",
 }
-"""Every verb with what it does; its module is `harness.cli.VERB`."""
+"""Every verb with what it does; its module is `harness.cli.VERB`, with _ for -."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,5 +110,5 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     for name, meaning in VERBS.items():
         verb = verbs.add_parser(name, help=meaning, description=f"{meaning}.")
         if name == asked:
-            import_module(f"harness.cli.{name}").declare(verb)
+            import_module(f"harness.cli.{name.replace('-', '_')}").declare(verb)
     return parser

@@ -42,10 +42,11 @@ class Pin:
     A board that cannot be written stays as it was: a full disk is told where results are kept.
     """
 
-    def __init__(self, directory: Path, process: str) -> None:
+    def __init__(self, directory: Path, process: str, interval: float = _INTERVAL) -> None:
         self._file = directory / f"progress-{process}.json"
         self._pinned = Pinned()
-        self._written = -_INTERVAL
+        self._interval = interval
+        self._written = -interval
 
     def note(self, text: str) -> None:
         """Something that takes a while begins."""
@@ -56,7 +57,7 @@ class Pin:
         """Something was finished; told when the last telling is a while ago, or all is done."""
         self._pinned = replace(self._pinned, counts=replace(counts))
         now = time.monotonic()
-        if now - self._written >= _INTERVAL or counts.cases_done == counts.cases_total:
+        if now - self._written >= self._interval or counts.cases_done == counts.cases_total:
             self._written = now
             self._write()
 

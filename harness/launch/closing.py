@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from harness.report.page_link import page_line, shown
 from harness.report.run_info import Cost
 from harness.report.tables.terminal import table
-from harness.runs.conclude import Finished
+from harness.runs.conclude import Finished, problem
 
 
 def summary(finished: Finished, *, link: bool) -> Iterator[str]:
@@ -29,6 +29,25 @@ def summary(finished: Finished, *, link: bool) -> Iterator[str]:
     yield from finished.violations
     yield from finished.verdicts
     yield from closing(finished, link=link)
+
+
+def told(
+    finished: Finished, *, link: bool = False, ran: bool, deselected: int = 0
+) -> Iterator[str]:
+    """Everything that is printed of a run that has ended, line by line as pytest does.
+
+    Args:
+        finished: The run.
+        link: Whether the page's path may be a hyperlink (`has_links`).
+        ran: Whether it ran just now: then the last line is how it ended.
+        deselected: How many cases were left out by choice.
+    """
+    yield from map(problem, finished.failed_gates)
+    yield from summary(finished, link=link)
+    yield from (f"skipped: {case}" for case in finished.skipped)
+    yield from failures(finished)
+    if ran:
+        yield outcomes(finished, deselected)
 
 
 def closing(finished: Finished, *, link: bool) -> Iterator[str]:

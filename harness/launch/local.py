@@ -12,12 +12,13 @@ from harness.launch.selection import selected
 from harness.processes.interrupts import go_on, held
 from harness.report.write import check_writable, default_directory
 from harness.resolve.progress import Progress
+from harness.runs.compatible import check_compatible
 from harness.runs.conclude import Finished
 from harness.runs.forecast import Forecast, forecast
-from harness.runs.plan import PlannedCase, check_compatible
+from harness.runs.plan import PlannedCase
 from harness.runs.requirements import unmet
 from harness.runs.session import Session, opened_session
-from harness.runs.shard import Shard
+from harness.runs.shard import ArrayTask, Shard
 from harness.spec import Case, Experiment
 from harness.store.completions import CompletionStore
 from harness.store.folder import store_below
@@ -56,7 +57,7 @@ def run_cases(
     fresh: bool = False,
     further: bool = False,
     unsafe_code: bool = False,
-    shard: Shard | None = None,
+    shard: Shard | ArrayTask | None = None,
     claims: Claims | None = None,
 ) -> Finished:
     """Run cases as one session; those whose requirements are unmet are left out.
@@ -94,7 +95,7 @@ def _run(
     session: Session,
     cases: Sequence[Case],
     reasons: Mapping[str, str | None],
-    shard: Shard | None,
+    shard: Shard | ArrayTask | None,
     again: str,
     *,
     unsafe_code: bool,
@@ -111,7 +112,7 @@ def _run(
         selected, _ = shard.own(selected)
     session.plan(selected)
     session.begin()
-    stopped = _run_all(session, selected)
+    stopped = run_all(session, selected)
     session.end()
     if stopped is not None and not session.opened:
         raise stopped
@@ -137,7 +138,7 @@ def forecast_cases(
     store: Path | str | None,
     *,
     unsafe_code: bool = False,
-    shard: Shard | None = None,
+    shard: Shard | ArrayTask | None = None,
     claims: Claims | None = None,
 ) -> list[Forecast]:
     """What `run_cases` would do with these here and now; refuses what it would refuse."""
@@ -153,7 +154,7 @@ def forecast_cases(
     return forecast(own, CompletionStore(store or store_below(Path.cwd())))
 
 
-def _run_all(session: Session, cases: Sequence[PlannedCase]) -> BaseException | None:
+def run_all(session: Session, cases: Sequence[PlannedCase]) -> BaseException | None:
     """Ask for every outcome; returns what stopped a model's cases, or the whole run, first.
 
     Our own errors give way to others: they are in the report, and the others are not expected.

@@ -7,9 +7,7 @@ a file describes; others are entries of `harness.registry.judges`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import combinations
 from typing import Literal, Protocol
 
 from harness.metrics.entry import Answer, Seen
@@ -48,21 +46,14 @@ def alpha(units: Sequence[Sequence[float]], level: Level) -> float:
         level: Whether two ratings differ by their squared distance, or just differ.
 
     Where all ratings are equal nothing can disagree, and alpha is 1. Source: Krippendorff 2011,
-    "Computing Krippendorff's Alpha-Reliability", sections C and E.
+    "Computing Krippendorff's Alpha-Reliability", by the library of his name.
     """
+    import krippendorff  # with numpy, which a listing of metrics does without
+
     paired = [unit for unit in units if len(unit) > 1]
-    values = [value for unit in paired for value in unit]
-    expected = _disagreement(values, level) / max(len(values) - 1, 1)
-    if not expected:
+    values = sorted({value for unit in paired for value in unit})
+    if len(values) < 2:
         return 1.0
-    observed = math.fsum(_disagreement(unit, level) / (len(unit) - 1) for unit in paired)
-    return 1.0 - observed / expected
-
-
-def _disagreement(values: Sequence[float], level: Level) -> float:
-    """Summed over all ordered pairs of different ratings."""
-    if level == "nominal":
-        return 2.0 * sum(one != other for one, other in combinations(values, 2))
-    # Of n numbers the squared differences of all ordered pairs add up to this.
-    mean = math.fsum(values) / len(values) if values else 0.0
-    return 2.0 * len(values) * math.fsum((value - mean) ** 2 for value in values)
+    counts = [[unit.count(value) for value in values] for unit in map(list, paired)]
+    found = krippendorff.alpha(value_counts=counts, value_domain=values, level_of_measurement=level)
+    return float(found)

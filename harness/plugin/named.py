@@ -19,16 +19,22 @@ _MODULE = "harness.testing"
 _SPECS = (".yaml", ".yml")
 
 
-def names_benches(paths: Sequence[Path], specs: Path, ignored: Sequence[str] = ()) -> bool:
+def names_benches(
+    paths: Sequence[Path], specs: Path, collected: Sequence[str], ignored: Sequence[str] = ()
+) -> bool:
     """Whether any path is a spec file, a folder of specs, or holds a bench file.
 
     Args:
         paths: Files and folders of the command line.
         specs: The folder of specs; spec files of other folders count when named themselves.
+        collected: Patterns of the names of Python files that are collected (pytest's
+            `python_files`); others count when named themselves.
         ignored: Patterns of folder names that are not searched (pytest's `norecursedirs`).
     """
     return any(
-        file.suffix == ".py" and _is_bench(file)
+        file.suffix == ".py"
+        and (file == path or any(map(file.match, collected)))
+        and _is_bench(file)
         if file.suffix not in _SPECS
         else file == path or path.is_relative_to(specs)
         for path in paths

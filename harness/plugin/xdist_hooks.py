@@ -147,4 +147,5 @@ def _starts_workers(config: pytest.Config) -> bool:
 
 def _names_benches(config: pytest.Config) -> bool:
     paths, specs = invocation.named_paths(config), invocation.spec_root(config)
-    return names_benches(paths, specs, config.getini("norecursedirs"))
+    collected, ignored = config.getini("python_files"), config.getini("norecursedirs")
+    return names_benches(paths, specs, collected, ignored)

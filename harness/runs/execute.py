@@ -25,10 +25,12 @@ from harness.interventions.base import Intervention
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
 from harness.runs.asking import Asking, Done
+from harness.runs.by_task import told_by_task
 from harness.runs.counting import described
 from harness.runs.generated import result_of, scored, with_pieces, without_completions
 from harness.runs.plan import Address, Plan, PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
+from harness.runs.readers import Readers
 from harness.runs.scored import scored_result
 from harness.runs.sharing import left_to_others
 from harness.runs.source import CaseSource
@@ -115,6 +117,7 @@ class ModelRun:
         longest = max((each.max_new_tokens for each in generated), default=1)
         self._watch = StreamWatch(counts, progress, longest, len(self._asked))
         self._asking = Asking(self._engines, store, self._watch)
+        self._readers = Readers(self._engines, self._answers, self._asking.missing)
         self._stream = self._run()
 
     @property
@@ -212,7 +215,8 @@ class ModelRun:
         intervention = self._interventions.get(case.id)
         try:
             folder = self._kept(case.measure.name)
-            result = case.measure.runner()(self.engine, case, intervention, folder, progressed)
+            engine = self.engine if case.measure.engines is None else self._readers
+            result = case.measure.runner()(engine, case, intervention, folder, progressed)
             result = replace(result, warnings=self._warned(case, result))
         except TitrateError as error:
             result = result_of(case, "failed", error=_located(case, error))
@@ -257,6 +261,13 @@ class ModelRun:
             return run.results()
         finally:
             run.leave()
+
+    def _answers(self, asked: Sequence[Asked]) -> list[Reply]:
+        """Replies to what a reading asks, those that are stored and those that are made now."""
+        replies: dict[Asked, Reply] = {}
+        for done in self._asking.run(list(dict.fromkeys(asked))):
+            replies[done.asked] = done.reply
+        return [replies[each] for each in asked]
 
     # Requests -------------------------------------------------------------------------------------
 
@@ -376,7 +387,18 @@ class ModelRun:
         """The result of a case whose requests are done."""
         intervention = self._interventions.get(case.id)
         replies = self._waiting.replies(case.id)
-        if case.measure.scores:
+        if case.measure.by_task:
+            asked = {sample.id: self._plan.instances(case, sample) for sample in case.task.samples}
+            result = told_by_task(
+                case,
+                asked,
+                replies,
+                baseline,
+                intervention,
+                self._plan.tokenizer,
+                self.engine.determinism["dtype"],
+            )
+        elif case.measure.scores:
             answers = {
                 sample.id: (
                     self._plan.scored(case, sample),

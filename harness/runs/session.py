@@ -6,7 +6,7 @@ engines, plans or reports than this file shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from harness.invariants.checking import Checker, IdentityCheck
 from harness.resolve.needs import needs_of
 from harness.resolve.progress import Counts, Progress, Silent
 from harness.resolve.resolver import Resolver
+from harness.runs.compatible import check_compatible
 from harness.runs.conclude import Finished, conclude, run_info
 from harness.runs.counting import described
 from harness.runs.deferred import DeferredEngine
@@ -27,7 +28,7 @@ from harness.runs.environment import git_state, hardware, versions
 from harness.runs.execute import INCOMPLETE, ModelRun
 from harness.runs.generated import without_completions
 from harness.runs.invariants import check_invariants
-from harness.runs.plan import PlannedCase, by_model, check_compatible
+from harness.runs.plan import PlannedCase, by_model
 from harness.spec.experiment import EngineSettings
 from harness.store.completions import CompletionStore
 from harness.store.folder import Manifest, RunFolder, kept_below, run_id, runs_below, store_below
@@ -60,6 +61,10 @@ class Session:
     id: str = ""
     shard: Mapping[str, Any] | None = None
     """What a report says of the shard that these cases are (`runs/shard.py`)."""
+    begun: bool = False
+    """Whether another process has written what the run is to do; this one adds what it has done."""
+    recorded: Container[str] = ()
+    """Ids of the cases whose results another process has recorded, and this one does not."""
     selection: Sequence[PlannedCase] = ()
     """The cases of all shards: what gates must fit, though no shard has all that they name."""
 
@@ -107,6 +112,9 @@ class Session:
         """
         if self._folder is None and self.root is not None:
             folder = RunFolder(runs_below(self.root) / self.id, self.process)
+            if self.begun:
+                self._folder = folder
+                return
             try:
                 folder.begin(self._manifest())
                 folder.plan(self._planned())
@@ -115,6 +123,11 @@ class Session:
                 self._do_without(error)
             else:
                 self._folder = folder
+
+    @property
+    def cases(self) -> Mapping[str, PlannedCase]:
+        """The planned cases by their ids."""
+        return self._cases
 
     def check_store(self) -> None:
         """Find out whether what is made can be stored; a full store that is read-only will do.
@@ -259,18 +272,19 @@ class Session:
             return DeferredEngine(name, settings, opening, self.store)
 
         engine = deferred(model, settings, group)
-        asked = {name: opening for each in group for name, opening in each.openings.items()}
+        opened = {name: opening for each in group for name, opening in each.openings.items()}
         others = {
             name: deferred(opening.model, opening.settings or settings)
-            for name, opening in asked.items()
+            for name, opening in opened.items()
         }
         every = [engine, *others.values()]
         try:
             resolver = Resolver(engine, self.progress, self.store)
             if not engine.known or any(resolver.needs_model(each.experiment) for each in group):
                 engine.load()
-            for other in others.values():
-                if not other.known:
+            asked = {name for each in group for name in each.asked_engines}
+            for name, other in others.items():
+                if not other.known and name in asked:
                     other.load()
             run = ModelRun(
                 engine,
@@ -287,14 +301,14 @@ class Session:
                 further=self.further,
             )
             if run.missing:  # all weights, before the first cache takes its share of what is free
-                for each in every:
+                for each in [engine, *(others[name] for name in asked)]:
                     each.load()
         except Exception:
             for each in every:
                 each.close()
             raise
         fingerprints = {model: engine.fingerprint}
-        fingerprints |= {name: other.fingerprint for name, other in others.items()}
+        fingerprints |= {name: other.fingerprint for name, other in others.items() if other.known}
         named = {f"fingerprint of {name}": known for name, known in fingerprints.items()}
         self._note({**engine.determinism, **named})
         return run
@@ -311,7 +325,7 @@ class Session:
         return folder / self.id if store is not None and store.fresh else folder
 
     def _keep(self, result: CaseResult) -> None:
-        if self._folder is not None:
+        if self._folder is not None and result.case.id not in self.recorded:
             self._folder.add(result)
 
     def _note(self, determinism: Mapping[str, str]) -> None:
@@ -347,13 +361,18 @@ def opened_session(
     progress: Progress,
     *,
     store: Path | str | None = None,
+    scratch: Path | None = None,
     fresh: bool = False,
     **fields: Any,
 ) -> Session:
     """A session that keeps what it does below `root`; its store was found to be usable."""
     session = Session(command=command, progress=progress, root=root, **fields)
     session.store = CompletionStore(
-        store or store_below(root), fresh=fresh, since=session.started, warn=progress.note
+        store or store_below(root),
+        fresh=fresh,
+        since=session.started,
+        scratch=scratch,
+        warn=progress.note,
     )
     session.check_store()
     return session

@@ -37,6 +37,7 @@ _ONE_PER_EXPERIMENT = {
     "metrics",
     "name",
     "requires",
+    "resources",
     "search",
     "stop",
     "window",
@@ -157,7 +158,7 @@ def _check(experiment: Experiment) -> None:
             flat = axis.replace("sampling.rules.", "sampling.")
             meant = f" did you mean {flat}?" if flat in fields() else suggestion(axis, fields())
             raise FieldError(name, f"no such field;{meant}".rstrip(";"))
-        if axis.partition(".")[0] in _ONE_PER_EXPERIMENT | sections().keys():
+        if axis.partition(".")[0] in _ONE_PER_EXPERIMENT | _fixed_sections():
             raise FieldError(name, "cannot be an axis; it is the same for all cases")
         for other in axes:
             if axis.startswith(f"{other}."):
@@ -170,7 +171,16 @@ def _check(experiment: Experiment) -> None:
                 raise FieldError(
                     f"{name}[{position}]", f"{displayed(value)} is in the list twice; remove one"
                 )
-    fixed = measure_named(experiment.measure).fixed
+    measure = measure_named(experiment.measure)
+    if measure.by_task != (experiment.task.lm_eval is not None):
+        raise FieldError(
+            "measure",
+            f"{experiment.measure} is for a task of lm-eval's alone; write task: {{lm_eval: NAME}}"
+            if measure.by_task
+            else f"{experiment.measure} is not measured of a task of lm-eval's, which says itself "
+            "what it asks; leave it out",
+        )
+    fixed = measure.fixed
     for axis in axes:
         why = fixed.get(axis, fixed.get(axis.partition(".")[0]))
         if why is not None:
@@ -190,6 +200,11 @@ def _check(experiment: Experiment) -> None:
             CaseGrid.of(experiment, axes).check_doses()
         except ValueError as error:
             raise FieldError(field, str(error)) from None
+
+
+def _fixed_sections() -> set[str]:
+    """The sections of measures whose fields are the same for all cases."""
+    return {name for name in sections() if not measure_named(name).swept}
 
 
 def _check_dose(experiment: Experiment) -> None:

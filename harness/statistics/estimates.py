@@ -12,7 +12,14 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 from harness.spec.metric import Good
 
 Method = Literal[
-    "jeffreys", "wilson_effective", "t_hall", "bootstrap", "confidence_sequence", "wilson", "t"
+    "jeffreys",
+    "wilson_effective",
+    "t_hall",
+    "bootstrap",
+    "own",
+    "confidence_sequence",
+    "wilson",
+    "t",
 ]
 Test = Literal["mcnemar_exact", "sign_flip", "paired_bootstrap", "anytime_kt", "anytime_betting"]
 
@@ -36,8 +43,8 @@ class Metric(_Number):
     """Samples."""
     method: Method
     """Of the interval: jeffreys for rates, wilson_effective for means of shares, t_hall for other
-    means, bootstrap for what is no mean, confidence_sequence in a run that stopped itself; wilson
-    and t in reports of earlier versions."""
+    means, bootstrap for what is no mean, own for what has an interval of its own,
+    confidence_sequence in a run that stopped itself; wilson and t in earlier reports."""
 
 
 class Versus(_Number):

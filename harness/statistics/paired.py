@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 from scipy import stats
 
+from harness import registry
 from harness.errors import ReportError
 from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import SCORE
@@ -64,13 +65,14 @@ def summarise(values: Mapping[str, JsonValue], kind: MetricEntry = SCORE) -> Met
     """
     if kind.aggregate is not None:
         listed = _listed(values)
-        low, high = aggregate_interval(listed, kind.of)
+        own = None if kind.interval is None else registry.loaded(kind.interval)
+        low, high = aggregate_interval(listed, kind.of) if own is None else own(listed)
         return Metric(
             value=_finite(kind.of(listed), kind),
             ci_low=low,
             ci_high=high,
             n=len(listed),
-            method="bootstrap",
+            method="bootstrap" if own is None else "own",
         )
     data = _column(values)
     method: Method

@@ -34,6 +34,7 @@ from harness.options import spelled
 from harness.store.journal import Format, Journal, in_use, line_at, lines, unusable
 from harness.store.record_shapes import RECORD
 from harness.store.records import completion_from, completion_json, scored_from, scored_json
+from harness.store.scratch import PUBLISH_EVERY, abandoned, published, scratch_of
 
 FORMAT = Format("titrate completions", 1)
 PATTERN = "completions-*.jsonl"
@@ -64,6 +65,8 @@ class CompletionStore:
         directory: The folder, which holds nothing else.
         fresh: Find nothing of what other runs stored. What is put is stored all the same.
         since: When this run began: a fresh store finds what its other processes have stored since.
+        scratch: A folder of this machine that is written to instead. Journals are copied into the
+            store whole (`scratch.py`): now and then, and when the store is closed.
         warn: Told once, in one line, of what had to be skipped.
 
     Raises:
@@ -76,9 +79,11 @@ class CompletionStore:
         *,
         fresh: bool = False,
         since: datetime | None = None,
+        scratch: Path | None = None,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.directory = Path(directory)
+        self._scratch = None if scratch is None else scratch_of(self.directory, scratch)
         self.fresh = fresh
         self._ignored_until = _stamp(since) if fresh and since else "~" if fresh else ""
         self._warn: Callable[[str], None] | None = warn
@@ -88,9 +93,13 @@ class CompletionStore:
         self._read: dict[Path, int] = {}
         self._unusable: set[Path] = set()
         self._journal: Journal | None = None
+        self._begun = 0.0
         self._put = 0
         self._deleted = 0
         shards(self.directory)
+        if self._scratch is not None:
+            for left in abandoned(self._scratch):
+                self._published(left)
         self.refresh()
 
     def get(self, key: str) -> Completion | None:
@@ -166,6 +175,7 @@ class CompletionStore:
             if said is None:
                 self.put_value(key, value, kind, engine)
                 said = self.value(key, decode)
+                self._publish()
         # Nothing comes back of a store that was deleted this very moment; it goes through JSON all
         # the same, so that all processes have what a later one will read.
         return decode(json.loads(json.dumps(value))) if said is None else said
@@ -198,6 +208,8 @@ class CompletionStore:
             StoreError: the folder cannot be made or written.
         """
         check_usable(self.directory)
+        if self._scratch is not None:
+            check_usable(self._scratch)
 
     @property
     def deleted(self) -> int:
@@ -205,9 +217,14 @@ class CompletionStore:
         return self._deleted + (self._put if self._journal and self._journal.deleted else 0)
 
     def close(self) -> None:
-        """Close the own file; what is stored can still be read."""
+        """Close the own file; what is stored can still be read.
+
+        Raises:
+            StoreError: it cannot be copied from its scratch folder, where it stays.
+        """
         if self._journal is not None:
             self._journal.close()
+            self._publish()
 
     def __contains__(self, key: str) -> bool:
         """Whether a key is in the index; what it stands for is read by `get`."""
@@ -223,12 +240,33 @@ class CompletionStore:
             self._put = 0
             self._journal.close()
             self._journal = None
+        if self._scratch is not None and time.monotonic() - self._begun > PUBLISH_EVERY:
+            self._publish()
         if self._journal is None:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            folder = self._scratch or self.directory
+            folder.mkdir(parents=True, exist_ok=True)
             begun = _stamp(datetime.now(UTC))
             name = f"completions-{begun}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
-            self._journal = Journal(self.directory / name, FORMAT)
+            self._journal = Journal(folder / name, FORMAT)
+            self._begun = time.monotonic()
         return self._journal
+
+    def _publish(self) -> None:
+        """Copy the own file into the store, if it lies elsewhere; what follows begins a new one."""
+        if self._scratch is None or self._journal is None or self._journal.deleted:
+            return
+        own, self._journal, self._put = self._journal, None, 0
+        own.close()
+        number = self._numbers.pop(own.path)
+        self._shards[number] = self._published(own.path)
+        self._numbers[self._shards[number]] = number
+        self._read[self._shards[number]] = self._shards[number].stat().st_size
+
+    def _published(self, journal: Path) -> Path:
+        try:
+            return published(journal, self.directory)
+        except OSError as error:
+            raise _unwritable(self.directory, error) from error
 
     def _index(self, path: Path) -> Iterator[str]:
         """Note where the new records of a file are; yields what cannot be used."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from harness.errors import ReadOnlyError, StoreError
 from harness.files.atomic import READ_ONLY, check_writable, open_regular, write_file
+from harness.spec import Case
 from harness.store.journal import Journal
 from harness.store.record_shapes import MACHINE, MANIFEST
 from harness.store.records import FORMAT, finding_from, from_json, to_json, usable_records
@@ -193,6 +194,25 @@ class RunFolder:
             rules=shape.get("rules", ()),  # runs of earlier versions have none
         )
 
+    def planned(self, names: Collection[str]) -> dict[str, Case]:
+        """The cases with these ids, as the run was begun with them, in planned order."""
+        found = (
+            _only(names, path, self._skip)
+            for path in sorted(self.directory.glob("planned-*.jsonl"))
+        )
+        cases = {result.case.id: result.case for results in found for result in results}
+        self._tell_skipped()
+        return cases
+
+    def recorded(self, pattern: str) -> frozenset[str]:
+        """Ids of the cases that have a complete result in files of a pattern."""
+        return frozenset(
+            str(record["case"]["id"])
+            for path in self.directory.glob(pattern)
+            for record in usable_records(path, _as_it_is, self._skip)
+            if record["status"] == "complete"
+        )
+
     def results(self) -> list[CaseResult]:
         """Every planned case of every process in planned order, incomplete where nothing came."""
         results: dict[str, CaseResult] = {}
@@ -283,6 +303,20 @@ class RunFolder:
             write_file(path, text)
         except OSError as error:
             raise unwritable(self.directory, error) from error
+
+
+def _as_it_is(record: Any) -> Any:
+    return record
+
+
+def _only(names: Collection[str], path: Path, skip: Callable[[str], None]) -> Iterator[CaseResult]:
+    """The results of these cases; the others are not read beyond their ids."""
+
+    def decode(record: Any) -> CaseResult | None:
+        known = isinstance(record, dict) and record.get("case", {}).get("id") not in names
+        return None if known else from_json(record)
+
+    return (each for each in usable_records(path, decode, skip) if each is not None)
 
 
 def _first(error: ValueError) -> str:

@@ -5,6 +5,7 @@ import pytest
 from harness.plugin.named import names_benches
 
 BENCH = "from harness.testing import experiments\n"
+PATTERNS = ["test_*.py", "bench_*.py", "bench.py"]
 IN_A_STRING = f'BENCH = """{BENCH}"""\n'
 
 
@@ -19,6 +20,7 @@ def project(tmp_path):
         "tests/plugin/test_hooks.py": IN_A_STRING,
         "tests/data/table.yaml": "a: 1\n",
         "tests/broken.py": BENCH + "def (\n",
+        "tests/typing/helper.py": BENCH,
         ".venv/lib/bench.py": BENCH,
         "notes.txt": BENCH,
     }
@@ -38,13 +40,14 @@ def project(tmp_path):
         "specs",
         "specs/masks",
         "specs/masks/small.yaml",
+        "tests/typing/helper.py",
         "tests/data/table.yaml",
         ".",
     ],
 )
 def test_benches_are_found(project, named):
-    assert names_benches([project / named], project / "specs", [".*"])
-    assert names_benches([project / "tests", project / named], project / "specs", [".*"])
+    assert names_benches([project / named], project / "specs", PATTERNS, [".*"])
+    assert names_benches([project / "tests", project / named], project / "specs", PATTERNS, [".*"])
 
 
 @pytest.mark.parametrize(
@@ -59,14 +62,13 @@ def test_benches_are_found(project, named):
     ],
 )
 def test_other_tests_are_left_alone(project, named):
-    assert not names_benches([project / named], project / "specs", [".*"])
+    assert not names_benches([project / named], project / "specs", PATTERNS, [".*"])
 
 
 def test_folders_that_pytest_does_not_enter_are_not_searched(project):
     (project / "other").mkdir()
     (project / "other" / "venv").symlink_to(project / ".venv")
-    assert not names_benches([project / "other"], project / "specs", [".*", "venv"])
-    assert not names_benches(
-        [project / "other"], project / "specs", [".*"]
-    )  # links are not entered
-    assert names_benches([project / "other" / "venv"], project / "specs", [".*"])
+    assert not names_benches([project / "other"], project / "specs", PATTERNS, [".*", "venv"])
+    links = [project / "other"]
+    assert not names_benches(links, project / "specs", PATTERNS, [".*"]), "links are not entered"
+    assert names_benches([project / "other" / "venv"], project / "specs", PATTERNS, [".*"])

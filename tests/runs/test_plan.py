@@ -15,7 +15,8 @@ from harness.errors import FieldError, SpecError, TaskError
 from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import load
 from harness.runs.checks import planned
-from harness.runs.plan import Address, Plan, PlannedCase, by_model, check_compatible
+from harness.runs.compatible import check_compatible
+from harness.runs.plan import Address, Plan, PlannedCase, by_model
 from harness.spec import expand
 from harness.tasks.micro_humaneval import MicroHumanEval
 from tests.runs.small import cases, experiment, mask

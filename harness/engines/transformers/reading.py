@@ -158,9 +158,9 @@ class _Captured:
             before = [at[index] - 1 - first for index in given]
             predicted = logits[row, before].float().log_softmax(dim=-1)
             scores[given] = predicted.gather(-1, following[:, None])[:, 0].cpu()
+        behind = [position - first for position in at]
         if capture.top_log_probabilities:
-            predicted = logits[row, [position - first for position in at]].float()
-            predicted = predicted.log_softmax(dim=-1)
+            predicted = logits[row, behind].float().log_softmax(dim=-1)
             top = predicted.topk(capture.top_log_probabilities, dim=-1)
         return Activations(
             router_logits=routers,
@@ -175,6 +175,7 @@ class _Captured:
             token_log_probabilities=scores,
             top_tokens=None if top is None else top.indices.cpu(),
             top_log_probabilities=None if top is None else top.values.cpu(),
+            logits=_share(logits[row, behind]) if capture.logits else None,
         )
 
 
@@ -204,9 +205,9 @@ def _predicting(reading: Reading) -> Iterator[int]:
     at = range(len(reading.tokens)) if capture.positions is None else capture.positions
     if capture.token_log_probabilities:
         yield from (position - 1 for position in at if position)
-    if capture.top_log_probabilities:
+    if capture.top_log_probabilities or capture.logits:
         yield from at
 
 
 def _needs_logits(capture: Capture) -> bool:
-    return capture.token_log_probabilities or capture.top_log_probabilities > 0
+    return capture.token_log_probabilities or capture.logits or capture.top_log_probabilities > 0

@@ -187,9 +187,8 @@ class VllmEngine:
                         continue
                     position, each, lease = running.pop(output.request_id)
                     lease.release()
-                    read: Mapping[str, torch.Tensor] = {}
-                    if lease.payload:  # so that the workers forget what they kept of it
-                        read = self._workers.captured(lease.id)
+                    # Asking for what was captured makes the workers forget it.
+                    read = self._workers.captured(lease.id) if lease.payload else {}
                     yield position, reading.activations(each, output, read)
         finally:
             self._abandon(running)

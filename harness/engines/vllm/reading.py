@@ -46,6 +46,8 @@ def check(position: int, reading: Reading, longest: int, layers: int, vocabulary
         raise RequestError(
             "vllm's kernels do not give attention weights away; use engine.name: transformers"
         )
+    if capture.logits:
+        raise RequestError("vllm does not give logits away; use engine.name: transformers")
     wrong = next((layer for layer in capture.hidden_layers if not 0 <= layer < layers), None)
     if wrong is not None:
         raise RequestError(f"layer {wrong} does not exist; the model has 0..{layers - 1}")

@@ -23,6 +23,7 @@ from typing import Any
 
 from harness.errors import TaskError
 from harness.tasks.answers.kind import AnswerKind, Verdict
+from harness.tasks.answers.math_grader import plain
 from harness.tasks.base import Reference, Sample
 
 SECONDS = 5.0
@@ -71,7 +72,8 @@ class Math(AnswerKind):
             return Verdict(correct=False, parsed=False, detail=f"cannot be read: {reply['error']}")
         if not reply["read"]:
             return Verdict(correct=False, parsed=False, detail="no mathematics")
-        return Verdict(reply["correct"], parsed=True, detail=f"{reply['read']}, expected {gold}")
+        detail = f"{reply['read']}, expected {gold}"
+        return Verdict(reply["correct"], parsed=True, detail=detail, answer=plain(reply["read"]))
 
 
 class Grader:

@@ -1,4 +1,4 @@
-// A completion token by token, coloured by how unsure the model was; numbers on hover and by keyboard.
+// A completion token by token, coloured by how unsure the model was, or by who wrote it; numbers on hover and by keyboard.
 
 /** Tokens shown at first: more are a button away. */
 const SHOWN_TOKENS = 2000;
@@ -15,20 +15,30 @@ const CONFIDENCE = {
   rank: { least: 10, doubt: (value, highest) => Math.log(value) / Math.log(highest), at: (doubt, highest) => Math.round(highest ** doubt) },
 };
 
-/** The scale of a column whose highest number in view is given; null where it says no confidence. */
+/** Who wrote a token: 0 the model itself, else the number of the consultation that it comes from. */
+const AUTHOR = "author";
+
+/** The colours of a column whose highest number in view is given; null where it says neither. */
 function confidenceOf(column, highest) {
+  // Two consultations in a row are told apart by their shades.
+  if (column === AUTHOR) return { colour: (value) => (value === 0 ? "own" : `helped-${value % 2}`) };
   const name = (column ?? "").replace(/^drawn_/, "");
   if (!Object.hasOwn(CONFIDENCE, name)) return null;
   const known = CONFIDENCE[name];
   const end = Math.max(highest, known.least ?? 0);
   return {
-    depth: (value) => Math.round(Math.max(0, Math.min(1, known.doubt(value, end))) * DEEPEST),
+    colour: (value) => `doubt-${Math.round(Math.max(0, Math.min(1, known.doubt(value, end))) * DEEPEST)}`,
     valueAt: (depth) => known.at(depth / DEEPEST, end),
   };
 }
 
 /** What each colour stands for. */
 function confidenceLegend(column, scale) {
+  if (column === AUTHOR) {
+    const own = element("span", { class: "token own" }, "the model itself");
+    const helped = element("span", { class: "token helped-1" }, "its oracle");
+    return element("p", { class: "caption" }, "Tokens are coloured by who wrote them: ", element("span", { class: "doubts" }, own, helped));
+  }
   const depths = Array.from({ length: DEEPEST + 1 }, (_, depth) => depth);
   const shown = depths.map((depth) => element("span", { class: `token doubt-${depth}` }, brief(scale.valueAt(depth))));
   return element("p", { class: "caption" }, `Tokens are coloured by ${column}, the deeper the less sure: `, element("span", { class: "doubts" }, ...shown));
@@ -46,7 +56,7 @@ function tokensShown(own, column, scale, found) {
     const departs = known && found !== null && found.at !== null && (beyond ? found.at === start : start <= found.at && found.at < end);
     start = end;
     return element(departs ? "mark" : "span", {
-      class: `token doubt-${scale.depth(own.traces[column][at])}${beyond ? " beyond" : ""}`,
+      class: `token ${scale.colour(own.traces[column][at])}${beyond ? " beyond" : ""}`,
       "data-token": at,
       tabindex: at === 0 ? "0" : "-1",
       "aria-describedby": note.id,

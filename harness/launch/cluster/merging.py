@@ -1,0 +1,56 @@
+"""The report of a submitted run, from what its tasks have recorded: the last job of it.
+
+What tasks have not done is in the report as incomplete, for the reason that is known of the task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.claims.claims import Claims
+from harness.launch.board import read, total
+from harness.launch.closing import told
+from harness.launch.cluster.submission import Submission
+from harness.launch.cluster.tracking import Merged, RunStatus, lacking, status
+from harness.runs.agreement import with_one_baseline
+from harness.runs.conclude import Finished, conclude, run_info
+from harness.store.folder import RunFolder
+from harness.store.results import CaseResult
+
+
+def merge_run(submission: Submission) -> Merged:
+    """Write the report of a run, and keep what there is to say of it in the run's folder.
+
+    Raises:
+        StoreError: its records cannot be read.
+        ReportError: the report cannot be written.
+    """
+    now = status(submission)
+    finished = _finished(submission, now)
+    lines = [*told(finished, ran=True), *lacking(now)]
+    merged = Merged(1 if finished.problems or finished.failed else 0, tuple(lines))
+    merged.write(submission.directory)
+    return merged
+
+
+def _finished(submission: Submission, now: RunStatus) -> Finished:
+    folder = RunFolder(submission.directory, warn=print)
+    manifest = folder.manifest()
+    claims = Claims.read(manifest.gates, manifest.compare, manifest.rules, submission.save)
+    results = with_one_baseline([_explained(each, now) for each in folder.results()])
+    counts = total(read(submission.directory))
+    info = run_info(manifest, *folder.engines(), datetime.now(UTC), counts)
+    return conclude(info, results, Path(manifest.report), folder.findings(), claims)
+
+
+def _explained(result: CaseResult, now: RunStatus) -> CaseResult:
+    """The result; of a case whose task is lacking, with that as its reason."""
+    if result.status != "incomplete":
+        return result
+    tasks = now.submission.tasks
+    for task in now.lacking:
+        if result.case.id in tasks[task.name].cases and not tasks[task.name].first:
+            return replace(result, error=f"task {task.name} {task.state}: {task.why}")
+    return result

@@ -1,0 +1,221 @@
+"""Where a submitted run stands, task by task: asked of its folder and of the cluster alone.
+
+A task is `done` when a process of it has said so. Else its last job decides: while that lives the
+task waits or runs, and after it the task is lacking, for the reason that is known.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from harness.files.atomic import write_file
+from harness.launch.board import read
+from harness.launch.cluster.clusters import cluster_named, logs
+from harness.launch.cluster.outcomes import Outcome, last_outcome
+from harness.launch.cluster.queue import RUNNING, WAITING, JobState
+from harness.launch.cluster.submission import MERGE, Submission, given
+from harness.resolve.progress import Counts
+
+#: SLURM's words for how a job ended, and ours.
+_ENDS = {
+    "CANCELLED": "cancelled",
+    "TIMEOUT": "timed out",
+    "DEADLINE": "timed out",
+    "OUT_OF_MEMORY": "out of memory",
+    "PREEMPTED": "preempted",
+    "NODE_FAIL": "node failed",
+    "BOOT_FAIL": "node failed",
+}
+_MERGED = "merged.json"
+
+LACKING = ("failed", "not submitted", *dict.fromkeys(_ENDS.values()))
+"""The states of tasks that have to be submitted again."""
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """One task: what it does, which job does it, and how far it is."""
+
+    name: str
+    state: str
+    """waiting, running, done, or one of `LACKING`."""
+    job: str = ""
+    node: str = ""
+    why: str = ""
+    """Why it waits or is lacking, where that is known."""
+    cases: int = 0
+    counts: Counts = field(default_factory=Counts)
+    """Of its last process."""
+    alive: bool = False
+    """Whether its job is in the queue, or runs."""
+
+    @property
+    def speed(self) -> float:
+        """The tokens that this process has made in a second of its engines."""
+        made = self.counts.tokens + self.counts.in_flight
+        return made / self.counts.seconds if self.counts.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """All tasks of a run in the order of its grid, and the merge."""
+
+    submission: Submission
+    tasks: tuple[TaskStatus, ...]
+    merge: TaskStatus
+
+    @property
+    def lacking(self) -> list[TaskStatus]:
+        """The tasks that have ended without a result."""
+        return [task for task in self.tasks if task.state in LACKING]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it goes on any more."""
+        return not any(task.state in {"waiting", "running"} for task in (*self.tasks, self.merge))
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What the last merge of a run has said."""
+
+    status: int
+    """0 where every case has a result and everything that is claimed of them holds, else 1."""
+    lines: tuple[str, ...]
+
+    def write(self, directory: Path) -> None:
+        """Put it into the run's folder."""
+        write_file(directory / _MERGED, json.dumps(asdict(self), indent=1) + "\n")
+
+
+def status(submission: Submission) -> RunStatus:
+    """Look where a run stands now."""
+    directory = submission.directory
+    lines = list(given(directory))
+    jobs = {name: job for line in lines for name, job in line.jobs.items()}
+    host = next((line.host for line in reversed(lines) if line.jobs), "")
+    cancelled: set[str] = set()
+    for line in lines:
+        cancelled = (cancelled | set(line.cancelled)) - line.jobs.keys()
+    states = (
+        cluster_named(submission.cluster).states(submission, jobs.values(), host) if jobs else {}
+    )
+    board = read(directory)
+
+    def of(name: str, cases: int) -> TaskStatus:
+        said = last_outcome(directory, name)
+        pinned = None if said is None else board.get(said.process)
+        state, why = _state(directory, name, jobs.get(name), states, said)
+        if name in cancelled and state in LACKING:
+            state, why = "cancelled", ""
+        job = jobs.get(name, "")
+        node = (states[job].node if job in states else "") or ("" if said is None else said.host)
+        counts = Counts() if pinned is None else pinned.counts
+        alive = job in states and states[job].alive
+        return TaskStatus(name, state, job, node, why, cases, counts, alive)
+
+    tasks = submission.tasks.values()
+    ordered = sorted(tasks, key=lambda task: (not task.first, task.name))
+    return RunStatus(
+        submission,
+        tuple(of(task.name, len(task.cases)) for task in ordered),
+        of(MERGE, 0),
+    )
+
+
+def described(now: RunStatus) -> dict[str, Any]:
+    """Everything that is known of a run, as JSON values."""
+    tasks = [
+        {
+            **asdict(task),
+            "tokens_per_second": task.speed or None,
+            "cases": now.submission.tasks[task.name].cases,
+        }
+        for task in now.tasks
+    ]
+    merged = {name: getattr(now.merge, name) for name in ("state", "job", "node", "why")}
+    own = now.submission
+    return {
+        "run": own.run,
+        "cluster": own.cluster,
+        "directory": str(own.directory),
+        "code": own.code,
+        "specs": dict(own.specs),
+        "ended": now.ended,
+        "merge": merged,
+        "tasks": tasks,
+    }
+
+
+def last_merged(directory: Path) -> Merged | None:
+    """What the last merge has said; None before the first one."""
+    try:
+        return TypeAdapter(Merged).validate_json((directory / _MERGED).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def lacking(now: RunStatus) -> Iterator[str]:
+    """A line for every task that has no result, with the last line of its log, and what helps."""
+    for task in now.lacking:
+        yield f"task {task.name} {task.state} (job {task.job or 'none'}): {task.why}"
+    if now.lacking:
+        yield f"{len(now.lacking)} of {len(now.tasks)} tasks are lacking; " + again(now)
+
+
+def again(now: RunStatus) -> str:
+    """The command that does what is lacking."""
+    return f"titrate resubmit {now.submission.run}"
+
+
+def _state(
+    directory: Path,
+    name: str,
+    job: str | None,
+    states: Mapping[str, JobState],
+    said: Outcome | None,
+) -> tuple[str, str]:
+    """The state of a task, and why it is in it."""
+    known = states.get(job or "")
+    own = said if said is not None and said.job == job else None
+    if said is not None and said.state == "done" and (name != MERGE or own is not None):
+        return "done", ""
+    if job is None:
+        return "not submitted", ""
+    if known is not None and known.state in WAITING:
+        return "waiting", "" if known.reason in {"None", "Resources", "Priority"} else known.reason
+    if known is not None and known.state in RUNNING:
+        return "running", ""
+    ended = "" if known is None else known.state
+    if own is not None and own.state == "failed" and ended != "OUT_OF_MEMORY":
+        return "failed", own.why
+    state = _ENDS.get(ended, "failed")
+    return state, last_line(logs(directory, job)) or "it died without a word"
+
+
+def last_line(logs: Iterable[Path]) -> str:
+    """The last line of the first of some logs that has any.
+
+    What submitit and srun say around a task is told only where the task has said nothing.
+    """
+    around = ""
+    for log in logs:
+        try:
+            with log.open("rb") as file:
+                file.seek(max(0, log.stat().st_size - 65536))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            continue
+        lines = [line.strip() for line in text.splitlines()]
+        lines = [line for line in lines if line and not line.startswith("submitit INFO ")]
+        told = [line for line in lines if not line.startswith("srun: ")]
+        if told:
+            return told[-1]
+        around = around or next(reversed(lines), "")
+    return around

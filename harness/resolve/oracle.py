@@ -1,0 +1,123 @@
+"""From the oracle section of a spec to who is asked, and when."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from harness.engines import tokenizer_for
+from harness.errors import FieldError, ModelError
+from harness.interventions.oracle.description import Oracle
+from harness.interventions.oracle.section import OracleSettings
+from harness.interventions.oracle.trigger import Threshold
+from harness.models.loading import load_config
+from harness.resolve.resolution import Resolution
+from harness.spec import Experiment
+from harness.spec.engine_kind import engine_named
+from harness.spec.experiment import EngineSettings
+
+
+class OracleResolution(Resolution[OracleSettings]):
+    """Who the oracle is follows from the spec alone."""
+
+    @classmethod
+    def check(cls, experiment: Experiment, settings: OracleSettings) -> None:
+        """Find an oracle that is not there, or reads other tokens, and what engines do not tell."""
+        _check_model(experiment, settings)
+        _check_tokens(experiment, settings)
+        _check_told(experiment, settings)
+        if experiment.prompt.pairs is not None and settings.tokens == "text":
+            raise FieldError("prompt.pairs", "are token ids, and intervention.tokens is text")
+
+    def resolve(self, experiment: Experiment, settings: OracleSettings) -> Oracle:
+        """The trigger with its threshold, and what is left of the section."""
+        return Oracle(
+            engine=settings.name,
+            trigger=settings.trigger,
+            budget=settings.budget,
+            length=settings.length,
+            step=settings.step,
+            statistics=_statistics(experiment, settings),
+        )
+
+
+def _engine(experiment: Experiment, settings: OracleSettings) -> EngineSettings:
+    """What runs the oracle."""
+    return settings.engine or experiment.engine
+
+
+def _tells(engine: EngineSettings) -> bool:
+    """Whether an engine brings back distributions, as every policy needs."""
+    return "policy" in engine_named(engine.name).mechanisms
+
+
+def _statistics(experiment: Experiment, settings: OracleSettings) -> bool:
+    return _tells(experiment.engine) if settings.statistics is None else settings.statistics
+
+
+def _check_model(experiment: Experiment, settings: OracleSettings) -> None:
+    engine = _engine(experiment, settings)
+    try:
+        load_config(settings.model)
+        engine_named(engine.name).check_machine(engine)
+    except ModelError as error:
+        raise FieldError("intervention.model", str(error)) from error
+    except FieldError as error:
+        place = "intervention.engine" if settings.engine else "engine"
+        field = error.field.removeprefix("engine.")
+        raise FieldError(f"{place}.{field}", error.problem) from error
+
+
+def _check_tokens(experiment: Experiment, settings: OracleSettings) -> None:
+    """Raise `FieldError` where ids of one model are other tokens to the other one."""
+    if settings.tokens == "text":
+        return
+    engine = _engine(experiment, settings)
+    different = _different(experiment.model, experiment.engine, settings.model, engine)
+    if different:
+        raise FieldError(
+            "intervention.model",
+            f"{settings.model} has other tokens than {experiment.model}: {different}; use "
+            "intervention.tokens: text",
+        )
+
+
+@cache
+def _different(
+    model: str, engine: EngineSettings, other: str, its_engine: EngineSettings
+) -> str | None:
+    """Where two tokenizers differ first, in words."""
+    one = tokenizer_for(model, engine).get_vocab()
+    two = tokenizer_for(other, its_engine).get_vocab()
+    if one == two:
+        return None
+    token = next(iter(sorted(one.items() ^ two.items(), key=lambda each: each[1])))[0]
+    told = [f"{vocabulary.get(token, 'no token')}" for vocabulary in (two, one)]
+    return f"{token!r} is {told[0]} there and {told[1]} here"
+
+
+def _check_told(experiment: Experiment, settings: OracleSettings) -> None:
+    """Raise `FieldError` for a trigger that reads what an engine does not tell."""
+    trigger, own = settings.trigger, experiment.engine
+    if trigger.reads and not _tells(own):
+        raise FieldError(
+            "intervention.trigger",
+            f"{trigger.kind} reads the model's distributions, which {own.name} does not tell; use "
+            "random, every_n, first_n or text, or another engine.name",
+        )
+    other = _engine(experiment, settings)
+    if "oracle" in trigger.reads and not _tells(other):
+        raise FieldError(
+            "intervention.trigger",
+            f"{trigger.kind} reads the oracle's distributions, which {other.name} does not tell",
+        )
+    if "oracle" in trigger.reads and settings.tokens == "text":
+        raise FieldError(
+            "intervention.trigger",
+            f"{trigger.kind} compares distributions over the same tokens; use tokens: ids",
+        )
+    if settings.statistics and not _tells(own):
+        raise FieldError(
+            "intervention.statistics", f"{own.name} does not tell distributions; leave it out"
+        )
+    if isinstance(trigger, Threshold) and trigger.threshold is None:
+        raise FieldError("intervention.trigger.share", "is not fitted yet; give a threshold")

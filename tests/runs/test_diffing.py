@@ -1,0 +1,114 @@
+"""A run that compares two models: from a spec to a report."""
+
+import json
+import shutil
+
+import pytest
+
+import harness
+from tests.tuned import tuned_into
+
+SPEC = """\
+name: diffed
+model: zoo/base
+task: {{path: {data}}}
+prompt: {{style: completion, template: ""}}
+measure: diff
+diff: {{positions: 6, depth: 20, candidates: 5, relevant: [cake, butter, oil], tuned: {tuned}}}
+{more}
+"""
+TEXTS = [
+    "The river rises in the hills.",
+    "A loaf of bread needs flour.",
+    "The museum opens at nine.",
+]
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    return tuned_into(tmp_path_factory.mktemp("tuned"))
+
+
+@pytest.fixture
+def spec(tmp_path, tuned):
+    data = tmp_path / "texts.jsonl"
+    data.write_text("".join(f'{{"text": "{text}"}}\n' for text in TEXTS))
+
+    def written(more="", other=tuned):
+        file = tmp_path / "diffed.yaml"
+        file.write_text(SPEC.format(data=data.name, tuned=other, more=more))
+        return file
+
+    return written
+
+
+def run(file, tmp_path, **options):
+    return harness.run(file, directory=tmp_path / "report", store=tmp_path / "store", **options)
+
+
+def test_methods_and_depths_are_axes_and_evidence_goes_with_the_report(spec, tmp_path):
+    more = "axes: {diff.method: [logit_diff, adl, kl], diff.depth: [5, 20]}"
+    report = run(spec(more), tmp_path)
+    assert set(report.cases["status"]) == {"complete"}
+    case = "diffed[method=adl-depth=5]"
+    assert (tmp_path / "report/diff" / case / "evidence.json").is_file()
+    assert (tmp_path / "report/diff" / case / "evaluation.json").is_file()
+    assert (tmp_path / "report/plots/diffed-relevance-by-depth.png").is_file()
+    page = (tmp_path / "report/index.html").read_text()
+    assert "Tokens that speak for a difference" in page
+    assert page.count("in place of") > 5
+    found = report.cases.set_index("id")
+    assert found.loc[case, "metrics.relevance.n"] == 25
+    assert 0 < found.loc[case, "metrics.chance.value"] < 0.02
+
+
+def test_the_same_model_twice_gives_nothing_and_says_so(spec, tmp_path):
+    report = run(spec(other="zoo/base"), tmp_path)
+    (case,) = report.report.cases
+    assert case.metrics["found"].value == case.metrics["relevance"].value == 0
+    assert any("no evidence" in each for each in case.warnings)
+
+
+def test_what_was_read_is_not_read_again_unless_it_is_damaged(spec, tmp_path):
+    file, column = spec(), "metrics.found.value"
+    assert run(file, tmp_path).cases[column].tolist() == [1]
+    written = (tmp_path / "store/.diff").glob("*/evidence.json")
+    (kept,) = (each for each in written if not (each.parent / "evaluation.json").is_file())
+    written = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**written, "candidates": written["candidates"][:2]}))
+    assert run(file, tmp_path).cases[column].tolist() == [0.4]
+    kept.write_text("{}")
+    assert run(file, tmp_path).cases[column].tolist() == [1]
+
+
+def test_other_tokens_cannot_be_compared(spec, tuned, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(tuned, other)
+    file = other / "tokenizer.json"
+    tokenizer = json.loads(file.read_text())
+    words = tokenizer["model"]["vocab"]
+    first, second = list(words)[500:502]
+    words[first], words[second] = words[second], words[first]
+    file.write_text(json.dumps(tokenizer))
+    (case,) = run(spec(other=other), tmp_path).report.cases
+    assert "diff.tuned: the two models have different tokenizers" in case.error
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        (["diff.positions=900"], "none of 3 texts has 900 tokens; lower it"),
+        (["diff.method=adl", "diff.positions=5"], "raise it, or lower diff.skipped"),
+    ],
+)
+def test_what_cannot_be_compared_fails_its_case_in_one_line(spec, tmp_path, changed, problem):
+    (case,) = run(spec(), tmp_path, overrides=changed).report.cases
+    assert case.status == "failed"
+    assert problem in case.error
+    assert "diff." in case.error
+    assert "\n" not in case.error
+
+
+def test_a_layer_out_of_range_is_refused_before_anything_is_read(spec, tmp_path):
+    with pytest.raises(harness.SpecError, match=r"diff\.layer"):
+        run(spec(), tmp_path, overrides=["diff.layer=1.5"])
