@@ -70,20 +70,15 @@ def _counted_json(result: CaseResult) -> dict[str, Any]:
         for metric, samples in result.replies.items()
     }
     failures = {metric: dict(failed) for metric, failed in result.failures.items()}
-    stopped = {} if result.stopped is None else _stopped_json(result.stopped)
     entries = {metric: asdict(each) for metric, each in result.entries.items()}
     found: dict[str, Any] = {
-        "stopped": stopped,
+        "stopped": {} if result.stopped is None else asdict(result.stopped),
         "failures": failures,
         "contents": dict(result.contents),
         "replies": replies,
         "entries": entries,
     }
     return {name: value for name, value in found.items() if value}
-
-
-def _stopped_json(stopped: Stopped) -> dict[str, Any]:
-    return {**asdict(stopped), "order": list(stopped.order)}
 
 
 def portable_json(result: CaseResult) -> dict[str, Any]:
