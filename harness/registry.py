@@ -187,6 +187,8 @@ interventions: Registry[Any] = Registry(
         "router_mask": "harness.interventions.router_mask.kind:KIND",
         "steering": "harness.interventions.steering.kind:KIND",
         "dac": "harness.interventions.dac.kind:KIND",
+        "oracle": "harness.interventions.oracle.kind:KIND",
+        "adapter": "harness.interventions.adapter.kind:KIND",
     },
 )
 rules: Registry[Any] = Registry(
@@ -201,7 +203,10 @@ measures: Registry[Any] = Registry(
         "likelihood": "harness.measure.likelihood:MEASURE",
         "choice": "harness.measure.choice:MEASURE",
         "nll": "harness.measure.nll:MEASURE",
+        "calibration": "harness.measure.calibration:MEASURE",
         "diff": "harness.measure.diffing.section:MEASURE",
+        "lm_eval": "harness.measure.lm_eval:MEASURE",
+        "value_of_asking": "harness.measure.value_of_asking:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(
@@ -215,6 +220,7 @@ tasks: Registry[Any] = Registry(
         "micro_gsm8k": "harness.tasks.micro_gsm8k:MicroGSM8K",
         "humaneval": "harness.tasks.humaneval:HumanEval",
         "gsm8k": "harness.tasks.gsm8k:GSM8K",
+        "math": "harness.tasks.math:Math",
     },
 )
 answers: Registry[Any] = Registry(
@@ -229,7 +235,9 @@ answers: Registry[Any] = Registry(
         "math": "harness.tasks.answers.math:ANSWER",
     },
 )
-triggers: Registry[Any] = Registry("trigger", "titrate.triggers", {})
+triggers: Registry[Any] = Registry(
+    "trigger", "titrate.triggers", files_of("harness.interventions.oracle.triggers", "TRIGGER")
+)
 judges: Registry[Any] = Registry("judge", "titrate.judges", {})
 engines: Registry[Any] = Registry(
     "engine",
@@ -245,9 +253,14 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
     "titrate.exports",
     {
         "csv": "harness.report.exports.tables:write_csv",
+        "diffing": "harness.report.exports.diffing:write_diffing",
+        "every_eval_ever": "harness.report.exports.every_eval_ever:write_every_eval_ever",
+        "guided": "harness.report.exports.oracle_records:write_guided",
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
         "latex": "harness.report.exports.latex:write_latex",
+        "lm-eval": "harness.report.exports.lm_eval:write_lm_eval",
         "parquet": "harness.report.exports.tables:write_parquet",
+        "pictures": "harness.report.exports.pictures:write_pictures",
         "ranks": "harness.report.exports.ranks:write_ranks",
     },
 )
@@ -256,6 +269,9 @@ columns: Registry[Any] = Registry(
     "titrate.columns",
     {
         "alpha": "harness.metrics.column:ALPHA",
+        "author": "harness.metrics.column:AUTHOR",
+        "value": "harness.metrics.column:VALUE",
+        "asked": "harness.metrics.column:ASKED",
         "log_probability": "harness.metrics.column:LOG_PROBABILITY",
         "rank": "harness.metrics.column:RANK",
         "probability": "harness.metrics.column:PROBABILITY",

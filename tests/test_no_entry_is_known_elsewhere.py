@@ -37,7 +37,11 @@ EXCUSED = {
 }
 
 #: Names of entries that are words of another vocabulary, too, which code may well compare with.
-HOMONYMS = {"length": "why a completion ended"}
+HOMONYMS = {
+    "length": "why a completion ended",
+    "random": "a control, and an order",
+    "text": "what is exchanged with a server, and a field of records",
+}
 
 
 def own(name: str, path: Path) -> bool:

@@ -22,7 +22,6 @@ from harness.claims.evidence import (
     unmeasured,
     values_of,
 )
-from harness.metrics.lookup import kind_of
 from harness.spec.gates import Threshold
 from harness.statistics.intervals import rate_interval
 from harness.statistics.paired import summarise
@@ -72,7 +71,7 @@ def unreachable(claim: Threshold, measured: Measured) -> str:
     problem = unmeasured(claim.metric, measured)
     if problem:
         return problem
-    metric = kind_of(measured.case.experiment, claim.metric)
+    metric = measured.kind(claim.metric)
     value = f"{claim.value:g}"
     if not metric.share:
         return _out_of_bounds(claim, metric.bounds)

@@ -91,6 +91,7 @@ KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "tasks": _registered("tasks"),
     "answers": _registered("answers"),
     "interventions": _registered("interventions"),
+    "triggers": _registered("triggers"),
     "rules": _registered("rules"),
     "measures": _registered("measures"),
     "metrics": _registered("metrics"),

@@ -25,6 +25,7 @@ from harness.registry import before_next_use
 VERBS = {
     "init": "write a project: specs of the zoo, benches, a CI workflow",
     "run": "run spec files and write one report",
+    "ask": "ask one question of a model that may ask an oracle",
     "search": "search for the best values of a spec's fields",
     "submit": "run spec files on a cluster: arrays of SLURM jobs",
     "status": "where a submitted run stands, task by task",
@@ -33,7 +34,12 @@ VERBS = {
     "merge": "join the reports of all shards of a run",
     "rescore": "score a run's completions again, without a model",
     "report": "print the table of a report, or write its page",
+    "browse": "one page over all reports below a folder",
+    "open": "the page of a report, in the browser",
     "compare": "two runs case by case, paired by sample",
+    "bundle": "a report and all behind it in one file, for strangers to check",
+    "verify": "recompute a bundle's numbers from its tokens, without a model",
+    "draws": "what several draws of a sample say together: votes, budgets, ranks",
     "export": "write a report in the format of another tool",
     "store": "completions that were made before",
     "vectors": "steering vectors as files",
@@ -42,9 +48,10 @@ VERBS = {
     "list": "what a spec can name: tasks, interventions, models, ...",
     "schema": "print the JSON Schema of spec files or of reports",
     "zoo": "the tiny models that ship with the package",
+    "lm-eval": "lm-eval's command line, with interventions and engines of ours",
     "doctor": "what this machine can do, found out by trying",
 }
-"""Every verb with what it does; its module is `harness.cli.VERB`."""
+"""Every verb with what it does; its module is `harness.cli.VERB`, with _ for -."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,5 +110,5 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     for name, meaning in VERBS.items():
         verb = verbs.add_parser(name, help=meaning, description=f"{meaning}.")
         if name == asked:
-            import_module(f"harness.cli.{name}").declare(verb)
+            import_module(f"harness.cli.{name.replace('-', '_')}").declare(verb)
     return parser

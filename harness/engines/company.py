@@ -1,9 +1,12 @@
 """The engines of one run by the names that requests give: `""` is the run's own model.
 
 - A stream is split by these names, and each engine answers its part, one after the other.
-- An answer depends on the engine that gives it and on no other, so that its key holds the
-  fingerprint of that one: what a model was asked as a run's own is known when it is another's
-  company, and a run that takes company keeps all that it has stored.
+- An answer depends on the engine that gives it, so that its key holds the fingerprint of that one:
+  what a model was asked as a run's own is known when it is another's company, and a run that takes
+  company keeps all that it has stored. The key of an answer to which others contribute, under a
+  `Guidance`, holds theirs, too.
+- A guidance is followed here, in rounds over all engines that it names: every one keeps the columns
+  of what it has read, and goes on from there when it is asked again.
 - All weights must be in memory before one of the engines sizes its cache from what is free.
 - Engines that generate on one device share what is free for keys and values in proportion to what
   each needs; one that scores keeps nothing, and one whose cache is fixed at its start is passed by.
@@ -11,9 +14,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, runtime_checkable
 
 from harness.engines.contract import (
@@ -26,9 +31,15 @@ from harness.engines.contract import (
     Scoring,
     Watch,
 )
+from harness.engines.decoding.rounds import in_rounds, parted
+from harness.engines.decoding.translation import Translation
+from harness.interventions.policy import Guidance
 
 A = TypeVar("A", Request, Scoring)
 R = TypeVar("R", bound=Reply)
+
+#: Sequences in flight under guidance where no engine says how many it keeps the columns of.
+_MOST_IN_FLIGHT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,9 @@ class SizesCache(Protocol):
     def limit_cache(self, most: int | None) -> None:
         """Take at most so many bytes from now on, None for all that fits; asked between streams."""
 
+    def reserve(self, requests: Sequence[Request]) -> int:
+        """Make room for what these come to, in pieces; how many it keeps the columns of."""
+
 
 class Company(Mapping[str, Engine]):
     """Answers requests and scorings by the engines that they name.
@@ -78,8 +92,14 @@ class Company(Mapping[str, Engine]):
         return len(self._engines)
 
     def fingerprint(self, asked: Asked) -> str:
-        """The fingerprint of all that decides an answer: of the engine that is asked."""
-        return self[asked.engine].fingerprint
+        """The fingerprint of all that decides an answer: of the engine that is asked, and of those
+        that contribute.
+        """
+        own = self[asked.engine].fingerprint
+        others = [self[name].fingerprint for name in _contributing(asked)]
+        if not others:
+            return own
+        return hashlib.sha256(json.dumps([own, *others]).encode()).hexdigest()
 
     def tell(self, watch: Watch) -> None:
         """Have every engine tell what it does."""
@@ -91,7 +111,14 @@ class Company(Mapping[str, Engine]):
         asked = list(requests)
         if len(self) > 1:
             self._share_memory(asked)
-        return self._answers(asked, lambda engine, own: engine.generate(own))
+        at_once, guided = parted(asked, "guidance")
+        for index, completion in self._plain([request for _, request in at_once]):
+            yield at_once[index][0], completion
+        by_own: dict[str, list[tuple[int, Request]]] = {}
+        for position, request in guided:
+            by_own.setdefault(request.engine, []).append((position, request))
+        for name, queue in by_own.items():
+            yield from self._guided(name, queue)
 
     def score(self, scorings: Iterable[Scoring]) -> Iterator[tuple[int, Scored]]:
         """Yield `(position in scorings, scored)`, as an `Engine` does."""
@@ -102,11 +129,44 @@ class Company(Mapping[str, Engine]):
         for engine in self.values():
             engine.close()
 
+    def _plain(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        return self._answers(requests, lambda engine, own: engine.generate(own))
+
+    def _guided(
+        self, own: str, queue: Sequence[tuple[int, Request]]
+    ) -> Iterator[tuple[int, Completion]]:
+        """Follow guidances, all conditions of a sample side by side."""
+        parts = _parts(request for _, request in queue)
+        rows = _MOST_IN_FLIGHT
+        for name, part in parts.items():
+            engine = self[name]
+            if isinstance(engine, SizesCache):
+                rows = min(rows, engine.reserve(part))
+        tokenizer = self[own].tokenizer
+        translations = {
+            name: Translation(tokenizer, self[name].tokenizer)
+            for name in dict.fromkeys(name for _, request in queue for name, _ in request.prompts)
+        }
+        samples = {request.sample: at for at, (_, request) in reversed([*enumerate(queue)])}
+        watches = {name: self[name].watch for name in parts}
+        for name in parts:
+            self[name].watch = None  # whole rounds are what is watched
+        try:
+            yield from in_rounds(
+                sorted(queue, key=lambda each: samples[each[1].sample]),
+                self._plain,
+                rows=rows,
+                watch=watches[own],
+                tokenizer=tokenizer,
+                translations=translations,
+            )
+        finally:
+            for name, watch in watches.items():
+                self[name].watch = watch
+
     def _share_memory(self, requests: Sequence[Request]) -> None:
         """Limit the caches of all that generate now or did before, where not all of them fit."""
-        parts = defaultdict[str, list[Request]](list)
-        for request in requests:
-            parts[request.engine].append(request)
+        parts = _parts(requests)
         places = defaultdict[str, dict[str, CacheNeed]](dict)
         for name in dict.fromkeys([*parts, *self._wanted]):
             engine = self[name]
@@ -133,3 +193,22 @@ class Company(Mapping[str, Engine]):
         for name, part in parts.items():
             for index, reply in ask(self[name], [each for _, each in part]):
                 yield part[index][0], reply
+
+
+def _contributing(asked: Asked) -> tuple[str, ...]:
+    guidance = asked.intervention
+    return guidance.engines() if isinstance(guidance, Guidance) else ()
+
+
+def _parts(requests: Iterable[Request]) -> dict[str, list[Request]]:
+    """Requests by the engines that answer them or contribute, each in its own tokens."""
+    parts = defaultdict[str, list[Request]](list)
+    for request in requests:
+        contributing = _contributing(request)
+        plain = replace(request, intervention=None, prompts=()) if contributing else request
+        parts[request.engine].append(plain)
+        prompts = dict(request.prompts)
+        for name in contributing:
+            prompt = prompts.get(name, request.prompt)
+            parts[name].append(replace(plain, prompt=prompt, engine=name))
+    return parts

@@ -165,7 +165,8 @@ class Request:
     With `distribution`, the completion brings back what its last token was drawn from; with
     `logged`, its traces tell of every step (`decoding/step_log.py`). `state` is
     what stateful sampling rules keep after the tokens that are continued: `Completion.state`.
-    `engine` says who is asked, where a run has several (`company.py`).
+    `engine` says who is asked, where a run has several (`company.py`), and `prompts` are the same
+    prompt in the tokens of others that may be asked to go on, where these have tokens of their own.
     """
 
     prompt: tuple[int, ...]
@@ -181,6 +182,7 @@ class Request:
     state: State = ()
     engine: str = ""
     logged: bool = False
+    prompts: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
     def prompt_length(self) -> int:
@@ -211,6 +213,7 @@ class Request:
             # Left out where empty: keys of completions stored before states existed stay the same.
             **({"state": self.state} if self.state else {}),
             **({"logged": True} if self.logged else {}),
+            **({"prompts": [prompt for _, prompt in self.prompts]} if self.prompts else {}),
         }
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
 

@@ -1,8 +1,10 @@
-"""The mechanism `policy`: what the model says at a step decides what is done at the next one.
+"""The mechanisms `policy` and `guidance`: what is said at a step decides what is done at the next.
 
-For every sequence an engine asks a policy's `Course` what to do next, at every step as often as it
-takes: a `Probe` asks for distributions of the token to come, whose tokens are not kept; a `Draw`
-draws the token, under an intervention that the engine can apply by itself.
+For every sequence a policy's `Course` is asked what to do next, at every step as often as it takes:
+a `Probe` asks for distributions of the token to come, whose tokens are not kept; a `Draw` draws the
+token, or some more, under an intervention that an engine can apply by itself. A `Policy` is
+followed by one engine; a `Guidance` by a company of several (`harness.engines.company`), which its
+probes and draws name.
 """
 
 from __future__ import annotations
@@ -21,20 +23,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What the model would say next under each of these; None is the model as it is."""
+    """What the model would say next under each of these; None is the model as it is.
+
+    `engines` are who is asked, one for each of them: the sequence's own ("") where left out.
+    """
 
     under: tuple[Intervention | None, ...]
+    engines: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> list[tuple[Intervention | None, str]]:
+        """What is asked of whom."""
+        return list(zip(self.under, self.engines or [""] * len(self.under), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Draw the next token under this, or with `rest` all that are left, in one piece."""
+    """Draw so many tokens under this, or with `rest` all that are left, in one piece.
+
+    `engine` is who says them, "" the sequence's own. Another one always says its best token: rules
+    of sampling are the own model's.
+    """
 
     under: Intervention | None
     rest: bool = False
+    tokens: int = 1
+    engine: str = ""
 
 
 Next: TypeAlias = Probe | Draw
+
+
+class Underway(Protocol):
+    """A sequence that is decided for: what was asked for, and what is written so far."""
+
+    @property
+    def sample(self) -> str:
+        """The sample that it answers."""
+
+    @property
+    def draw(self) -> int:
+        """Which of the sample's completions it is."""
+
+    @property
+    def limit(self) -> int:
+        """How many tokens it may come to."""
+
+    def text(self, first: int = 0) -> str:
+        """What is written, from the token `first` on."""
 
 
 class Course(Protocol):
@@ -51,17 +87,15 @@ class Course(Protocol):
         """Numbers by name that were decided for the first so many tokens, one for each."""
 
 
-class Policy(Intervention):
-    """Base of what is decided token by token. It acts while generating: no given text is read so.
+class Deciding(Intervention):
+    """Base of what is decided as it generates: no given text is read so.
 
     At the neutral dose nothing is decided: `at_rest` alone is applied.
     """
 
-    mechanism: ClassVar[Mechanism] = "policy"
-
     @abstractmethod
-    def course(self) -> Course:
-        """A new sequence's, of which nothing is decided."""
+    def course_of(self, sequence: Underway) -> Course:
+        """What decides for a new sequence, of which nothing is written."""
 
     @abstractmethod
     def at_rest(self) -> Intervention | None:
@@ -73,3 +107,38 @@ class Policy(Intervention):
 
         The first one is what is drawn under; where it can be applied, the policy can be followed.
         """
+
+
+class Policy(Deciding):
+    """Base of what one engine follows by itself, token by token."""
+
+    mechanism: ClassVar[Mechanism] = "policy"
+
+    @abstractmethod
+    def course(self) -> Course:
+        """A new sequence's, of which nothing is decided."""
+
+    def course_of(self, sequence: Underway) -> Course:  # noqa: ARG002 - the same for every sequence
+        """The same, whatever the sequence."""
+        return self.course()
+
+
+class Guidance(Deciding):
+    """Base of what several engines follow together: another one may say a part of the answer.
+
+    Every engine can take part, as who is asked draws under no intervention.
+    """
+
+    mechanism: ClassVar[Mechanism] = "guidance"
+
+    @abstractmethod
+    def engines(self) -> tuple[str, ...]:
+        """The engines beside the sequence's own that contribute; none at the neutral dose."""
+
+    def at_rest(self) -> None:
+        """Nothing."""
+        return
+
+    def rows(self, tokens: int) -> tuple[Intervention | None, ...]:  # noqa: ARG002 - of any length
+        """The own model as it is."""
+        return (None,)

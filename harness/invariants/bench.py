@@ -7,13 +7,15 @@ sequences end at different times, move, and hand their slots to others.
 
 from __future__ import annotations
 
+import copy
 import random
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.engines.company import Company
 from harness.engines.contract import (
     Activations,
     Capture,
@@ -25,6 +27,7 @@ from harness.engines.contract import (
 )
 from harness.errors import TaskError
 from harness.interventions.base import Intervention
+from harness.interventions.policy import Guidance
 from harness.models.routers import RouterShape, router_shape
 from harness.resolve.tasks import task_of
 from harness.spec import EngineSettings, TaskSettings
@@ -45,6 +48,8 @@ SLOTS = 5
 # Every pass of fixed shape computes every slot.
 SLOTS_OF_FIXED_SHAPES = 3
 GREEDY = SamplingRules()
+#: How requests of a guidance call the model itself, and another one.
+ITSELF, OTHER = "itself", "other"
 # Where shapes are fixed, kernels may still sum a row by its place in the batch: measured 5e-7 on
 # tiny/qwen2_moe, whose shared experts have a gate of one column.
 _TOLERANCE_OF_FIXED_SHAPES = 1e-5
@@ -148,12 +153,38 @@ class Bench:
         if self.started is not None:
             self.started.forget()
             return self.started
+        return self._opened(self.loaded, **changes)
+
+    def _opened(self, loaded: LoadedModel, **changes: Any) -> Engine:
         if self.settings.determinism == "strict":
             # Shapes would otherwise be fixed at the model's whole context.
             changes["columns"] = max(map(len, self.prompts)) + NEW_TOKENS
         settings = self.settings.model_copy(update=changes)
-        engine: Engine = engine_named(settings.name).opened_on(self.loaded, settings)
+        engine: Engine = engine_named(settings.name).opened_on(loaded, settings)
         return engine
+
+    def company(self, **changes: Any) -> Company:
+        """A fresh engine beside those that its doses ask: another model, and itself once more."""
+        own = self.engine(**changes)
+        names = {name for dose in self.doses for name in _asked_by(dose)}
+        if not names:
+            return Company(own)
+        if self.started is not None:  # whose settings mean nothing to an engine of this process
+            dtype = self.settings.dtype
+            other: Engine = engine_named("transformers").opened_on(
+                self.other, EngineSettings(dtype=dtype, slots=SLOTS)
+            )
+        else:
+            other = self._opened(self.other, **changes)
+        return Company(own, {**dict.fromkeys(names, other), ITSELF: own})
+
+    @property
+    def other(self) -> LoadedModel:
+        """Another model of the same tokens: a copy whose weights are moved, made once."""
+        if OTHER not in self.memory:
+            self.memory[OTHER] = _moved(self.loaded)
+        moved: LoadedModel = self.memory[OTHER]
+        return moved
 
     @property
     def watched(self) -> Bench:
@@ -167,14 +198,14 @@ class Bench:
         """All requests as one queue of a fresh engine, in the order given."""
         key = tuple(requests)
         if key not in self.memory:
-            self.memory[key] = completed(self.engine(), requests)
+            self.memory[key] = completed(self.company(), requests)
         return list(self.memory[key])
 
     def again(self, *, fresh: bool = False) -> list[Completion]:
         """The mixed queue once more, by an engine of its own; run anew if `fresh`."""
         key = ("again", *self.mixed)
         if fresh or key not in self.memory:
-            self.memory[key] = completed(self.engine(), self.mixed)
+            self.memory[key] = completed(self.company(), self.mixed)
         return list(self.memory[key])
 
     def alone(self, request: Request) -> Completion:
@@ -183,8 +214,8 @@ class Bench:
             # Where shapes are fixed, the slots belong to the shape.
             fixed = self.settings.determinism == "strict"
             slots = self.settings.slots if fixed else 1
-            engine = self.engine(slots=slots, drafts=False)
-            (self.memory[request],) = completed(engine, [request])
+            company = self.company(slots=slots, drafts=False)
+            (self.memory[request],) = completed(company, [request])
         completion: Completion = self.memory[request]
         return completion
 
@@ -212,7 +243,24 @@ class Bench:
         return logits
 
 
-def completed(engine: Engine, requests: Sequence[Request]) -> list[Completion]:
+def _asked_by(dose: Intervention) -> tuple[str, ...]:
+    return dose.engines() if isinstance(dose, Guidance) else ()
+
+
+def _moved(loaded: LoadedModel) -> LoadedModel:
+    """A copy of a model with noise on its weights, so that it says other tokens."""
+    import torch
+
+    model = copy.deepcopy(loaded.model)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator).to(parameter)
+            parameter += noise * parameter.float().std(correction=0).to(parameter.dtype)
+    return replace(loaded, model=model, content_hash=f"{loaded.content_hash}, moved")
+
+
+def completed(engine: Engine | Company, requests: Sequence[Request]) -> list[Completion]:
     """The completions of requests, in the order of the requests."""
     completions = dict(engine.generate(requests))
     return [completions[position] for position in range(len(requests))]

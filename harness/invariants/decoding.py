@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from harness.engines.contract import Capture, Request, SamplingRules
+from harness.interventions.policy import Deciding
 from harness.invariants.bench import Bench, completed, named
 from harness.invariants.finding import Compared, Finding, equal, first_violation
 from harness.models.sites import decoder_blocks
@@ -72,7 +73,7 @@ def reused_equals_recomputed(bench: Bench) -> Finding:
     Source: a prefix may be shared only where tokens and what is done to them are equal; steering,
     identity 8 (what is cached changes with everything that changes the state).
     """
-    engine = bench.engine()
+    engine = bench.company()
     doses = [*bench.doses, *bench.neutral]
     draws = SamplingRules(temperature=1.0)
 
@@ -167,19 +168,19 @@ def _finish(bench: Bench) -> None:
 
 
 def _cancel(bench: Bench) -> None:
-    stream: Any = bench.engine().generate(bench.mixed)
+    stream: Any = bench.company().generate(bench.mixed)
     next(stream)
     stream.close()
 
 
 def _break_decoding(bench: Bench) -> None:
     for passes in (1, 4):
-        _broken(bench, passes, lambda: completed(bench.engine(), bench.mixed))
+        _broken(bench, passes, lambda: completed(bench.company(), bench.mixed))
 
 
 def _break_reading(bench: Bench) -> None:
     # What is decided while decoding is nothing that a given text is read under.
-    dose = next((dose for dose in bench.doses if dose.mechanism != "policy"), None)
+    dose = next((dose for dose in bench.doses if not isinstance(dose, Deciding)), None)
     tokens, capture = bench.prompts[0], Capture(router_logits=False, hidden_layers=(0,))
     _broken(bench, 1, lambda: bench.read(tokens, capture, dose))
 

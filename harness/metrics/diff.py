@@ -94,4 +94,37 @@ METRICS = (
         bounds=(0, None),
         aggregate=_summed,
     ),
+    MetricEntry(
+        "strength",
+        "strength of steering by the difference at which texts stay coherent, in typical norms",
+        bounds=(0, None),
+    ),
+    MetricEntry(
+        "steered_relevance",
+        "share of relevant words in texts that are steered by the difference",
+        bounds=(0, 1),
+    ),
+    MetricEntry(
+        "unsteered_relevance", "share of relevant words in texts that are not", bounds=(0, 1)
+    ),
+    MetricEntry(
+        "agent_score",
+        "grade of an agent's hypothesis, 1 to 5, the mean over runs and gradings",
+        "higher",
+        bounds=(1, 5),
+    ),
+    MetricEntry(
+        "blackbox_score",
+        "the same of an agent that is told nothing of the evidence",
+        "higher",
+        bounds=(1, 5),
+    ),
+    MetricEntry(
+        "agent_tokens",
+        "tokens that agents wrote and that grading cost",
+        "lower",
+        "count",
+        bounds=(0, None),
+        aggregate=_summed,
+    ),
 )

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from harness.engines.contract import Asked, FinishReason, Reply
+from harness.engines.contract import Asked, FinishReason, Reply, Request
 from harness.errors import MetricError
 from harness.interventions.base import Intervention
 from harness.spec.experiment import EngineSettings
@@ -32,7 +32,8 @@ Need = Literal["routers", "choices"]
 class Answer:
     """What a metric sees of one completion of a sample.
 
-    `log_probabilities` are natural, one per token. A request that was refused has an `error`, which
+    `log_probabilities` are natural, one per token; `traces` what the completion brought along, by
+    name, a number per token. A request that was refused has an `error`, which
     says why, and neither tokens nor text. `correct` is None where the task has no answer to hold it
     against.
     """
@@ -44,6 +45,7 @@ class Answer:
     parsed: bool = False
     finish: FinishReason = "stop"
     error: str | None = None
+    traces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Seen:
         answers: Its completions, draw by draw; none yet for a metric that asks early.
         replies: To what the metric has asked of it, in the order in which it asked. One that came
             to nothing has an `error`.
+        correct: Says of a text whether it is a right answer to the sample, as the task does; None
+            where it has no answers.
     """
 
     id: str
@@ -64,6 +68,7 @@ class Seen:
     prompt: str
     answers: tuple[Answer, ...] = ()
     replies: tuple[Reply, ...] = ()
+    correct: Callable[[str], bool | None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,14 @@ class Asker:
             without it goes to the untouched model.
         reference: The `engine` of a request to the model that the spec names as its `reference:`,
             which has the same tokens; "", the run's own, where it names none.
+        request: What was asked for the sample's first completion; None of what is no sample.
     """
 
     tokenizer: Any
     prompt: tuple[int, ...]
     intervention: Intervention | None
     reference: str = ""
+    request: Request | None = None
 
 
 @dataclass(frozen=True)

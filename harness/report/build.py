@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from harness.errors import ReportError
 from harness.report.doses import dose_reports, potency_reports, window_reports
+from harness.report.oracle_help import help_reports
 from harness.report.report import (
     Agreement,
     CaseReport,
@@ -18,6 +19,7 @@ from harness.report.report import (
     InvariantReport,
     RouterUsage,
     RunReport,
+    StatedMetric,
     TaskInfo,
 )
 from harness.report.run_info import RunInfo
@@ -59,6 +61,7 @@ def build(
             doses=tuple(dose_reports(counted, axes)),
             windows=tuple(window_reports(counted, axes)),
             potencies=tuple(potency_reports(counted, axes)),
+            help=tuple(help_reports(counted, axes)),
             invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
             gates=tuple(map(GateReport.of, gates)),
         )
@@ -138,7 +141,8 @@ def _metrics(result: CaseResult) -> dict[str, Metric]:
     for name, values in result.sample_metrics.items():
         failed = len(result.failures.get(name, {}))
         asks = result.kind(name).asks
-        of_samples = asks is None or asks.items is None
+        stated = result.entries.get(name)
+        of_samples = (asks is None or asks.items is None) and not (stated and stated.partial)
         if of_samples and len(values) + failed != result.task_size:
             raise ReportError(
                 f"{name}: {len(values)} samples have a value, {result.task_name} has "
@@ -193,6 +197,7 @@ def _case(
         metrics=metrics,
         versus_baseline=versus,
         contents=dict(result.contents),
+        entries={name: StatedMetric(**asdict(each)) for name, each in result.entries.items()},
         agreement=agreement,
         counts=dict(result.counts),
         tokens=result.tokens,

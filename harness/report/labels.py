@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
+from harness.report.help_report import HelpReport
 from harness.report.report import CaseReport
 from harness.spec.ids import called
 
@@ -68,6 +69,19 @@ def label(params: Mapping[str, JsonValue], names: Mapping[str, str]) -> str:
     )
 
 
+def curve_name(each: HelpReport, found: Sequence[HelpReport]) -> str:
+    """A curve by its trigger, and by the axes in which curves differ beside it."""
+    names = [
+        axis
+        for axis, value in each.params.items()
+        if any(other.params.get(axis) != value for other in found)
+    ]
+    told = label({axis: each.params[axis] for axis in names}, short_names(names))
+    if told.startswith(f"trigger={each.trigger}"):
+        return told.removeprefix("trigger=")
+    return f"{each.trigger}, {told}" if told else each.trigger
+
+
 def worded(axis: str, value: JsonValue) -> str:
     """A parameter's value where its axis is named beside it."""
     shown = text(value)
@@ -75,9 +89,14 @@ def worded(axis: str, value: JsonValue) -> str:
 
 
 def text(value: JsonValue) -> str:
-    """A parameter's value: numbers in their shortest form, words bare, the rest as JSON."""
+    """A parameter's value: numbers in their shortest form, words bare, what has a kind by that and
+    its settings, the rest as JSON.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, dict) and isinstance(value.get("kind"), str):
+        rest = [f"{name}={text(each)}" for name, each in value.items() if name != "kind"]
+        return " ".join([str(value["kind"]), *rest])
     return json.dumps(value, ensure_ascii=False)

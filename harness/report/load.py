@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from harness.report.schema import report_of
 if TYPE_CHECKING:
     import pandas as pd
 
+#: The results behind a report, from which it can be made again (`store/records.py`).
+RECORDS = "records.jsonl"
 #: What every line of samples.jsonl has, as text.
 _NEEDED = ("case", "sample", "prompt", "completion")
 
@@ -27,6 +30,23 @@ def load_report(path: Path | str) -> RunReport:
     """
     file = _inside(path, "report.json")
     return report_of(_json(_text(file), str(file)), str(file))
+
+
+def latest(folder: Path) -> Path:
+    """The report below a folder whose run started last.
+
+    Raises:
+        ReportError: there is none.
+    """
+    found = [each.parent for each in folder.glob("*/report.json")]
+    found += [each.parent for each in folder.glob("*/*/report.json")]
+    readable = {}
+    for each in found:
+        with suppress(ReportError):  # one of another version is not what was just run
+            readable[each] = load_report(each).run.started
+    if not readable:
+        raise ReportError(f"{folder}: holds no report; name its folder, or run a spec first")
+    return max(readable, key=lambda each: (readable[each], str(each)))
 
 
 def samples(path: Path | str) -> pd.DataFrame:

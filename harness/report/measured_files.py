@@ -11,10 +11,11 @@ and leaves these files out.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from harness.registry import measures
+from harness import registry
 from harness.report.report import RunReport
 from harness.store.results import CaseResult
 
@@ -27,14 +28,37 @@ def measured_files(report: RunReport, results: Sequence[CaseResult]) -> Iterator
         if folder is None or not folder.is_dir():
             continue
         name = result.case.id
-        for file in sorted(folder.iterdir()):
-            yield f"{result.measure.name}/{name}/{file.name}", file.read_bytes()
+        for file in sorted(each for each in folder.rglob("*") if each.is_file()):
+            yield f"{result.measure.name}/{name}/{file.relative_to(folder)}", file.read_bytes()
         for kind, figure in result.measure.figures_of(cases[name], folder):
             image = io.BytesIO()
             figure.savefig(image, format="png")
             yield f"plots/{name}-{kind}.png", image.getvalue()
 
 
+def overviews(
+    report: RunReport, results: Iterable[CaseResult]
+) -> tuple[dict[str, Any], dict[str, str | bytes]]:
+    """What measures say of whole experiments: parts of the page by experiment, and files."""
+    found = {
+        result.case.id: (result.measure, Path(result.artefacts))
+        for result in results
+        if result.artefacts is not None and result.measure.overview is not None
+    }
+    parts: dict[str, Any] = {}
+    files: dict[str, str | bytes] = {}
+    for experiment in report.experiments:
+        cases = report.experiment(experiment)
+        folders = {case.id: found[case.id][1] for case in cases if case.id in found}
+        for case in cases:
+            if case.id in found:
+                measure = found[case.id][0]
+                parts[experiment], more = registry.loaded(measure.overview)(cases, folders)
+                files |= more
+                break
+    return parts, files
+
+
 def folders() -> set[str]:
     """The folders of a report that measures write."""
-    return set(measures.names())
+    return set(registry.measures.names())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,23 +22,23 @@ from harness.files import atomic
 from harness.files.atomic import write_file
 from harness.files.given import is_folder
 from harness.metrics.column import columns_of
+from harness.report.draws.sections import draw_sections, section_files
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
-from harness.report.load import load_report, sample_records
-from harness.report.measured_files import folders, measured_files
+from harness.report.load import RECORDS, load_report, sample_records
+from harness.report.measured_files import folders, measured_files, overviews
 from harness.report.page import page
+from harness.report.page.sections import markup
 from harness.report.report import RunReport
 from harness.report.schema import report_of
+from harness.report.section import Section
 from harness.report.tables.study_table import summary_files
 from harness.store.records import read_records, record_lines
 from harness.store.results import CaseResult, answer_of
 
-#: The results behind a report, from which it can be made again (`store/records.py`).
-RECORDS = "records.jsonl"
-
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
-_OWN |= {"paired", "search"}
+_OWN |= {"paired", "search", "draws"}
 
 
 def write(report: RunReport, results: Sequence[CaseResult], directory: Path | str) -> Path:
@@ -60,7 +60,10 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
         write_file(folder / "samples.jsonl", "".join(map(_line, records(results))))
         write_file(folder / RECORDS, b"".join(record_lines(results)))
         traced = trace_images(report, records(results))
-        write_file(folder / "index.html", page(report, records(results), traced))
+        parts, overview = overviews(report, results)
+        drawn = draw_sections(report, records(results))
+        parts = _with_draws(parts, drawn)
+        write_file(folder / "index.html", page(report, records(results), traced, parts))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
@@ -68,7 +71,12 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
         for name, picture in traced.items():
             write_file(folder / "plots" / f"{name}-traces.png", picture)
         files: list[tuple[str, str | bytes]] = [*measured_files(report, results)]
-        for name, content in [*files, *summary_files(report)]:
+        for name, content in [
+            *files,
+            *overview.items(),
+            *section_files(drawn),
+            *summary_files(report),
+        ]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, content)
         target = folder / "report.json"
@@ -95,7 +103,11 @@ def write_page(path: Path | str) -> Path:
     folder = given if is_folder(given) else given.parent
     target = folder / "index.html"
     report = load_report(given)
-    content = page(report, sample_records(folder), trace_images(report, sample_records(folder)))
+    results = list(recorded_results(folder)) if (folder / RECORDS).is_file() else []
+    parts, _ = overviews(report, results)
+    parts = _with_draws(parts, draw_sections(report, sample_records(folder)))
+    traced = trace_images(report, sample_records(folder))
+    content = page(report, sample_records(folder), traced, parts)
     try:
         write_file(target, content)
     except OSError as error:
@@ -103,6 +115,14 @@ def write_page(path: Path | str) -> Path:
             f"{target}: cannot be written: {error.strerror or error}; copy the report elsewhere"
         ) from error
     return target
+
+
+def _with_draws(
+    parts: Mapping[str, Any], drawn: Mapping[str, Mapping[str, Section]]
+) -> dict[str, Any]:
+    """The parts of experiments, and behind them what their draws say together."""
+    told = {name: markup("Draws", list(each.values())) for name, each in drawn.items()}
+    return {name: parts.get(name, "") + told.get(name, "") for name in {**parts, **told}}
 
 
 def check_writable(directory: Path | str) -> bool:
@@ -145,7 +165,8 @@ def default_directory(root: Path, started: datetime) -> Path:
 def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     """The lines of samples.jsonl before they are text: one per case, sample and draw.
 
-    Only what has numbers per token has `traces`, and `pieces`, each token's text by itself. Only
+    Only what was read for an answer with a name has `answer`, and only what has numbers per token
+    `traces`, and `pieces`, each token's text by itself. Only
     samples of which another model was asked for text, such as a judge, have `told`: all that it
     said of the sample, by metric.
     """
@@ -171,6 +192,7 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 "detail": draw.score.detail,
                 "agreement": draw.agreement,
                 "metrics": metrics.get(draw.sample, {}),
+                **({} if draw.score.answer is None else {"answer": draw.score.answer}),
                 **({"traces": traces} if traces else {}),
                 **({"pieces": list(draw.pieces)} if traces and draw.pieces else {}),
                 **({"told": told[draw.sample]} if draw.sample in told else {}),

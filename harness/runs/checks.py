@@ -45,6 +45,7 @@ def check_case(case: PlannedCase) -> None:
         check_captures(experiment)
         check_metrics(case)
         check_metric(case)
+        check_fitted(case)
         check_window(case)
     except FieldError as error:
         raise source.locate(error) from error
@@ -66,6 +67,10 @@ def check_scored(case: PlannedCase) -> None:
 
 def check_readable(case: PlannedCase) -> None:
     """Raise `FieldError` for a task of which no sample has what the measure would score."""
+    if case.measure.by_task:
+        first = case.task.samples[0]
+        case.measure.instances_of(tokenizer_of(case.experiment.model), case.case, case.task, first)
+        return
     if not case.measure.scores:
         return
     problem = ""
@@ -161,6 +166,22 @@ def check_metric(case: PlannedCase) -> None:
             f"{chosen} is not measured here;{suggestion(chosen, names)} accepted: "
             f"{', '.join(names)}",
         )
+
+
+def check_fitted(case: PlannedCase) -> None:
+    """Raise `FieldError` for a sampling rule whose value was fitted on samples that are asked."""
+    sampling = case.experiment.sampling
+    for rule in sampling.known:
+        fitted = rule.fitted_on(getattr(sampling, rule.name))
+        if not fitted:
+            continue
+        both = [each.id for each in case.task.samples if case.task.digest(each) in fitted]
+        if both:
+            raise FieldError(
+                f"sampling.{rule.name}.from",
+                f"it was fitted on {len(both)} of the samples that are asked, first {both[0]}; "
+                "ask other ones, by task.only or task.path",
+            )
 
 
 def check_window(case: PlannedCase) -> None:

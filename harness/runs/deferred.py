@@ -141,6 +141,11 @@ class DeferredEngine:
         assert isinstance(engine, SizesCache)
         engine.limit_cache(most)
 
+    def reserve(self, requests: Sequence[Request]) -> int:
+        """As the engine does."""
+        engine = self.load()
+        return engine.reserve(requests) if isinstance(engine, SizesCache) else len(requests)
+
     def close(self) -> None:
         """Give the model's memory back, if it was loaded."""
         if self._engine is not None:

@@ -1,7 +1,8 @@
 """Runs a case that compares two models: texts in, tokens that speak for a difference, their labels.
 
 Evidence is kept below `.titrate/diff/<fingerprint>/` with the engines, the intervention, the texts
-and the settings in the fingerprint, so that nothing is read twice; what is said of it is not.
+and the settings in the fingerprint, so that nothing is read twice. What models say of it is stored
+as completions are. What belongs to a report lies in a folder of its own, by its content.
 """
 
 from __future__ import annotations
@@ -9,36 +10,54 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from pydantic import JsonValue
 
+from harness.engines.contract import Asked, Reply
+from harness.errors import FieldError, ModelError
 from harness.files.atomic import write_file
 from harness.interventions.base import Intervention
-from harness.measure.diffing.evidence import Candidate, Evidence
-from harness.measure.diffing.judging import Asker, Judged, judged
-from harness.measure.diffing.methods import METHODS, lists_of
+from harness.measure.diffing.activations import Difference, difference_of
+from harness.measure.diffing.agents import (
+    Investigation,
+    Models,
+    graded,
+    investigated,
+    overview_of,
+)
+from harness.measure.diffing.evidence import Evidence
+from harness.measure.diffing.judging import Asker
+from harness.measure.diffing.methods import OF_DIFFERENCES, OF_LOGITS, lists_of
 from harness.measure.diffing.pair import Pair
-from harness.measure.diffing.relevance import Facts, Label, agreed
+from harness.measure.diffing.relevance import Facts
 from harness.measure.diffing.section import DiffSettings, diff_of
+from harness.measure.diffing.steered import (
+    Steered,
+    judged_coherence,
+    plain_coherence,
+    steered,
+)
 from harness.measure.diffing.texts import Texts, texts_of
+from harness.measure.diffing.verdict import evaluation, places_of, values_of, verdict_on
 from harness.metrics.diff import METRICS
 from harness.models.loading import load_config
+from harness.models.organisms import load_organism
 from harness.models.sites import hidden_shape
 from harness.runs.generated import result_of
 from harness.runs.plan import PlannedCase
 from harness.runs.readers import Readers
+from harness.spec.measure import measure_named
 from harness.store.results import CaseResult
 
 #: Rises when evidence is found otherwise than before.
 _VERSION = 1
-_EVIDENCE = "evidence.json"
+_EVIDENCE, _DIFFERENCE = "evidence.json", "difference.npz"
 
 
 def measured_case(
@@ -50,210 +69,270 @@ def measured_case(
 ) -> CaseResult:
     """Read the case's two models and return its result."""
     started = time.perf_counter()
-    experiment, settings = case.experiment, diff_of(case.experiment)
-    engines = readers.engines
-    pair = Pair(engines[""], engines[settings.tuned or ""], intervention)
-    pair.check()
-    texts = texts_of(
-        engines[""].tokenizer,
-        case.task,
-        experiment.prompt.style,
-        count=settings.samples,
-        length=settings.positions,
-        seed=experiment.seed,
-    )
-    folder = root / _fingerprint(pair, texts, settings)
-    evidence = _evidence(pair, texts, settings, case, folder)
+    comparison = Comparison.of(readers, case, intervention, root)
+    settings, texts = comparison.settings, comparison.texts
+    evidence = comparison.evidence()
     measured(case.task.size)
-    places = _places(evidence, lists_of(settings, texts), settings.candidates)
+    places = places_of(evidence, lists_of(settings, texts), settings.candidates)
+    files: dict[str, str | bytes] = {_EVIDENCE: evidence.text()}
+    if settings.method in OF_DIFFERENCES and not comparison.pair.same:
+        files[_DIFFERENCE] = comparison.difference_file().read_bytes()
+    columns: dict[str, list[JsonValue]] = {
+        "found": [float(each is not None) for each in places.values()]
+    }
+    numbers: dict[str, float] = {}
     facts = facts_of(settings)
-    verdict = None if facts is None else _judged(readers, settings, facts, places)
-    values = _values(pair, settings, facts, places, verdict)
-    told = folder / (verdict.key(settings) if verdict else "evidence")
-    _write(told / _EVIDENCE, evidence.text())
-    if verdict is not None and facts is not None:
-        _write(told / "evaluation.json", _evaluation(facts, places, verdict, settings))
+    if facts is not None:
+        verdict = verdict_on(places, facts, settings, comparison.judges())
+        columns |= values_of(places, facts, verdict, comparison.chance(facts))
+        files["evaluation.json"] = evaluation(places, facts, verdict, settings)
+    if settings.steered is not None:
+        told = comparison.steered()
+        files["steering.json"] = _json([asdict(each) for each in told])
+        numbers |= _steered_numbers(told, facts)
+    if settings.agent is not None and settings.mode == "full" and facts is not None:
+        runs = comparison.investigated(evidence, facts)
+        files["agents.json"] = _json([asdict(each) for each in runs])
+        numbers |= _agent_numbers(runs)
+    columns |= {name: [number] * len(places) for name, number in numbers.items()}
+    if "agent_tokens" in columns:
+        columns["agent_tokens"] = [numbers["agent_tokens"] / len(places)] * len(places)
+    yielded = {entry.name for entry in measure_named("diff").entries_of(case.experiment)}
+    values = {
+        entry.name: dict(zip(places, columns[entry.name], strict=True))
+        for entry in METRICS
+        if entry.name in yielded and entry.name in columns
+    }
+    folder = root / _hashed([[name, _digest(content)] for name, content in files.items()])
+    for name, content in files.items():
+        _write(folder / name, content)
     result = result_of(
         case,
         "complete",
         sample_metrics=values,
         intervention=intervention,
-        warnings=tuple(_warnings(evidence, texts, settings, pair)),
+        warnings=tuple(_warnings(evidence, texts, settings, comparison.pair)),
     )
     return replace(
         result,
         task_size=len(places),
-        artefacts=str(told.absolute()),
+        artefacts=str(folder.absolute()),
         seconds=time.perf_counter() - started,
     )
 
 
 def facts_of(settings: DiffSettings) -> Facts | None:
-    """What is relevant, None where nothing says so."""
-    if not settings.relevant:
-        return None
+    """What is relevant, None where nothing says so. Raises FieldError for an unknown organism."""
     words = frozenset(map(str.casefold, settings.relevant))
-    return Facts("", f"It is about {', '.join(settings.relevant)}.", words)
+    if settings.organism is None:
+        about = f"It is about {', '.join(settings.relevant)}."
+        return Facts("", about, words) if words else None
+    try:
+        organism = load_organism(settings.organism)
+    except ModelError as error:
+        raise FieldError("diff.organism", str(error)) from error
+    return Facts(
+        organism.name,
+        organism.description,
+        words | organism.words,
+        tuple(organism.frequent),
+        tuple(fact.statement for fact in organism.facts),
+    )
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What is said of the candidates that stand in the places.
+class Comparison:
+    """The two models of a case, the texts that they read, and where what they say is kept."""
 
-    ratings, labels: of every place, by rater and agreed; IRRELEVANT of an empty one.
-    """
+    readers: Readers
+    case: PlannedCase
+    settings: DiffSettings
+    pair: Pair
+    texts: Texts
+    root: Path
 
-    ratings: list[list[Label]]
-    labels: list[Label]
-    raters: list[str]
-    unknown: list[float]
-    tokens: int
-    answers: list[Mapping[str, Any]]
-    prompt: str
+    @classmethod
+    def of(
+        cls,
+        readers: Readers,
+        case: PlannedCase,
+        intervention: Intervention | None,
+        root: Path,
+    ) -> Comparison:
+        """That of a case. Raises FieldError for models and texts that cannot be compared."""
+        settings, engines = diff_of(case.experiment), readers.engines
+        pair = Pair(engines[""], engines[settings.tuned or ""], intervention)
+        pair.check()
+        texts = texts_of(
+            engines[""].tokenizer,
+            case.task,
+            case.experiment.prompt.style,
+            count=settings.samples,
+            length=settings.positions,
+            seed=case.experiment.seed,
+        )
+        return cls(readers, case, settings, pair, texts, root)
 
-    def key(self, settings: DiffSettings) -> str:
-        """Tells verdicts on the same evidence apart."""
-        said = [self.prompt, self.labels, self.ratings, settings.candidates]
-        return _hashed(said)
+    @property
+    def layer(self) -> int:
+        """The layer that hidden states are read of."""
+        layers, _ = hidden_shape(load_config(self.case.experiment.model))
+        return int(self.settings.layer * (layers - 1))
+
+    def evidence(self) -> Evidence:
+        """What the method finds, read again where it was found before."""
+        settings, pair, texts = self.settings, self.pair, self.texts
+        if pair.same:
+            nothing = len(texts) * len(texts.labels)
+            return Evidence(settings.method, (), nothing, nothing, len(texts), texts.dropped)
+        fields = {"method", "depth", "ordering", "logits", "layer", "listed"}
+        kept = self._kept(fields | {"read_positions", "skipped"}) / _EVIDENCE
+        if kept.is_file():
+            # What cannot be read is read anew from the models.
+            with suppress(ValueError, KeyError, TypeError):
+                return Evidence.of(kept.read_text("utf-8"))
+        if settings.method in OF_LOGITS:
+            self._check_mode()
+            found = OF_LOGITS[settings.method](pair, texts, settings, self.layer)
+        else:
+            found = OF_DIFFERENCES[settings.method](pair, texts, settings, self.difference())
+        _write(kept, found.text())
+        return found
+
+    def difference(self) -> Difference:
+        """The mean difference of activations, read again where it was found before."""
+        kept = self.difference_file()
+        if kept.is_file():
+            with suppress(ValueError, KeyError, OSError):
+                return Difference.of(kept)
+        self._check_mode()
+        found = difference_of(self.pair, self.texts, self.settings, self.layer)
+        found.kept(kept)
+        return found
+
+    def difference_file(self) -> Path:
+        """Where it is kept."""
+        return self._kept({"layer", "skipped"}) / _DIFFERENCE
+
+    def judges(self) -> list[Asker]:
+        """How the judges are asked, in their order."""
+        return [self._asker(judge.called) for judge in self.settings.judges]
+
+    def chance(self, facts: Facts) -> float:
+        """The share of relevant tokens in the vocabulary, by the facts."""
+        tokenizer = self.pair.base.tokenizer
+        return facts.chance([tokenizer.decode([token]) for token in range(len(tokenizer))])
+
+    def steered(self) -> list[Steered]:
+        """Texts under steering by the difference of each of the first positions.
+
+        A checkpoint is steered itself; what an intervention has tuned is the model without it,
+        since a request has one intervention.
+        """
+        asked = self.settings.steered
+        assert asked is not None
+        if self.pair.same:
+            return []
+        found, tokenizer = self.difference(), self.pair.base.tokenizer
+        coherence = (
+            judged_coherence(self.judges()[0], self.settings.judges[0].max_new_tokens)
+            if self.settings.judges
+            else plain_coherence(self._ask, len(tokenizer))
+        )
+        norm = found.tuned_norm if self.settings.tuned else found.base_norm
+        return [
+            steered(
+                found,
+                at,
+                norm,
+                asked,
+                tokenizer,
+                self.settings.tuned or "",
+                self._ask,
+                coherence,
+            )
+            for at in range(min(asked.positions, len(found.labels)))
+            if found.speaks(at)
+        ]
+
+    def investigated(self, evidence: Evidence, facts: Facts) -> list[Investigation]:
+        """Every run of the agent, with the evidence and without, graded."""
+        settings = self.settings.agent
+        assert settings is not None
+        agent, ask = self._asker(settings.called), self._ask
+        models = Models(
+            self.pair.base.tokenizer, self.settings.tuned or "", self.pair.intervention, ask
+        )
+        shown = overview_of(
+            [
+                (name, [each.text for each in listed[: self.settings.candidates]])
+                for name, listed in evidence.groups.items()
+            ]
+        )
+        told = [shown or "no token speaks for a difference", *([""] if settings.blackbox else [])]
+        judge = next(iter(self.judges()), None)
+        found = []
+        for overview in told:
+            for run in range(settings.runs):
+                each = investigated(overview, settings, agent, models, run)
+                each.scores, spent = graded(each.hypothesis, facts, settings.gradings, judge)
+                each.tokens += spent
+                found.append(each)
+        return found
+
+    def _asker(self, engine: str) -> Asker:
+        return Asker(engine, self.readers.engines[engine].tokenizer, self._ask)
+
+    def _ask(self, asked: Sequence[Asked]) -> list[Reply]:
+        self._check_mode(self.readers.missing(asked))
+        return self.readers.ask(asked)
+
+    def _check_mode(self, missing: int = 1) -> None:
+        """Nothing is read and asked where only what is stored is shown."""
+        if self.settings.mode == "plotting" and missing:
+            raise FieldError(
+                "diff.mode", "plotting shows what is stored, and this is not; use diffing, or full"
+            )
+
+    def _kept(self, fields: set[str]) -> Path:
+        """Where what depends on the models, the texts and these settings is kept."""
+        pair = self.pair
+        content = [
+            _VERSION,
+            pair.base.fingerprint,
+            pair.tuned.fingerprint,
+            pair.intervention.fingerprint() if pair.intervention else None,
+            self.settings.model_dump(mode="json", include=fields),
+            [[text.tokens, text.positions] for text in self.texts.texts],
+        ]
+        return self.root / _hashed(content)
 
 
-def _evidence(
-    pair: Pair, texts: Texts, settings: DiffSettings, case: PlannedCase, folder: Path
-) -> Evidence:
-    """What the method finds, read again where it was found before."""
-    if pair.same:
-        nothing = len(texts) * len(texts.labels)
-        return Evidence(settings.method, (), nothing, nothing, len(texts), texts.dropped)
-    kept = folder / _EVIDENCE
-    if kept.is_file():
-        # What cannot be read is read anew from the models.
-        with suppress(ValueError, KeyError, TypeError):
-            return Evidence.of(kept.read_text("utf-8"))
-    layers, _ = hidden_shape(load_config(case.experiment.model))
-    found = METHODS[settings.method](pair, texts, settings, int(settings.layer * (layers - 1)))
-    _write(kept, found.text())
+def _steered_numbers(told: Sequence[Steered], facts: Facts | None) -> dict[str, float]:
+    if not told:
+        return {"strength": 0.0, "steered_relevance": 0.0, "unsteered_relevance": 0.0}
+    found = {"strength": fmean(each.strength for each in told)}
+    if facts is not None:
+        for name in ("steered", "unsteered"):
+            texts = [text["text"] for each in told for text in getattr(each, name)]
+            found[f"{name}_relevance"] = fmean(map(facts.said_in, texts)) if texts else 0.0
     return found
 
 
-def _places(evidence: Evidence, lists: Sequence[str], count: int) -> dict[str, Candidate | None]:
-    """What stands in every place of every list, by the place's name."""
-    groups = evidence.groups
-    return {
-        f"{name or evidence.method} {rank + 1:0{len(str(count))}d}": (
-            groups[name][rank] if name in groups and rank < len(groups[name]) else None
-        )
-        for name in lists
-        for rank in range(count)
-    }
-
-
-def _judged(
-    readers: Readers,
-    settings: DiffSettings,
-    facts: Facts,
-    places: Mapping[str, Candidate | None],
-) -> Verdict:
-    """Ask every judge, or else the facts themselves."""
-    held = [each for each in places.values() if each is not None]
-    words = [each.text for each in held]
-    found = [
-        judged(
-            words,
-            facts,
-            judge,
-            Asker(judge.called, readers.engines[judge.called].tokenizer, readers.ask),
-            f"{judge.model} {number}",
-        )
-        for number, judge in enumerate(settings.judges, start=1)
-    ] or [Judged([[facts.label(word)] for word in words], ["facts"])]
-    joined = zip(*(each.ratings for each in found), strict=True)
-    rows = iter([list(chain.from_iterable(row)) for row in joined])
-    unknown = iter(
-        [fmean(shares) for shares in zip(*(each.unknown for each in found), strict=True)]
-    )
-    raters = [name for each in found for name in each.raters]
-    nothing: list[Label] = [0.0] * max(len(raters), 1)
-    ratings = [nothing if each is None else next(rows) for each in places.values()]
-    return Verdict(
-        ratings,
-        [agreed(row, settings.agreement) for row in ratings],
-        raters,
-        [0.0 if each is None else next(unknown) for each in places.values()],
-        sum(each.tokens for each in found),
-        [answer for each in found for answer in each.answers],
-        ", ".join(dict.fromkeys(each.prompt for each in found if each.prompt)),
-    )
-
-
-def _values(
-    pair: Pair,
-    settings: DiffSettings,
-    facts: Facts | None,
-    places: Mapping[str, Candidate | None],
-    verdict: Verdict | None,
-) -> dict[str, dict[str, JsonValue]]:
-    """Every metric of every place."""
-    weights = [0.0 if each is None else each.weight for each in places.values()]
-    columns: dict[str, list[JsonValue]] = {
-        "found": [float(each is not None) for each in places.values()]
-    }
-    if facts is not None and verdict is not None:
-        words = ["" if each is None else each.text for each in places.values()]
-        columns["relevance"] = [[float(each == 1) for each in row] for row in verdict.ratings]
-        columns["weighted_relevance"] = [
-            [weight * float(label == 1), weight]
-            for weight, label in zip(weights, verdict.labels, strict=True)
+def _agent_numbers(runs: Sequence[Investigation]) -> dict[str, float]:
+    """Means of the grades that are known; a run without any is left out."""
+    found = {"agent_tokens": float(sum(each.tokens for each in runs))}
+    for name, blackbox in (("agent_score", False), ("blackbox_score", True)):
+        scores = [
+            score
+            for each in runs
+            if each.blackbox == blackbox
+            for score in each.scores
+            if score is not None
         ]
-        columns["trivial"] = [facts.trivial(word) if word else 0.0 for word in words]
-        columns["chance"] = [_chance(pair, facts)] * len(places)
-        if settings.judges:
-            columns["agreed_relevance"] = [float(each == 1) for each in verdict.labels]
-            columns["unknown"] = list(verdict.unknown)
-            columns["judge_tokens"] = [verdict.tokens / len(places)] * len(places)
-        if len(verdict.raters) > 1:
-            columns["alpha"] = [list(row) for row in verdict.ratings]
-    names = [entry.name for entry in METRICS if entry.name in columns]
-    return {name: dict(zip(places, columns[name], strict=True)) for name in names}
-
-
-def _chance(pair: Pair, facts: Facts) -> float:
-    """The share of relevant tokens in the vocabulary, by the facts."""
-    tokenizer = pair.base.tokenizer
-    return facts.chance(tokenizer.batch_decode([[token] for token in range(len(tokenizer))]))
-
-
-def _evaluation(
-    facts: Facts,
-    places: Mapping[str, Candidate | None],
-    verdict: Verdict,
-    settings: DiffSettings,
-) -> str:
-    """What was judged, by whom, as JSON."""
-    said = {0.0: "IRRELEVANT", 1.0: "RELEVANT", None: "UNKNOWN"}
-    document = {
-        "organism": facts.name,
-        "prompt": verdict.prompt,
-        "agreement": settings.agreement,
-        "raters": verdict.raters,
-        "judge_tokens": verdict.tokens,
-        "places": [
-            {
-                "place": place,
-                "token": candidate.token,
-                "text": candidate.text,
-                "weight": candidate.weight,
-                "label": said[label],
-                "ratings": [said[each] for each in row],
-                "trivial": bool(facts.trivial(candidate.text)),
-            }
-            for (place, candidate), label, row in zip(
-                places.items(), verdict.labels, verdict.ratings, strict=True
-            )
-            if candidate is not None
-        ],
-        "answers": verdict.answers,
-    }
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+        if scores:
+            found[name] = fmean(scores)
+    return found
 
 
 def _warnings(
@@ -276,26 +355,19 @@ def _warnings(
         yield f"diff.depth {settings.depth} is more than the vocabulary: all {depth} tokens count"
 
 
-def _fingerprint(pair: Pair, texts: Texts, settings: DiffSettings) -> str:
-    """Of all that decides the evidence."""
-    unread = {"relevant", "judges", "agreement", "candidates", "tuned"}
-    return _hashed(
-        [
-            _VERSION,
-            pair.base.fingerprint,
-            pair.tuned.fingerprint,
-            pair.intervention.fingerprint() if pair.intervention else None,
-            settings.model_dump(mode="json", exclude=unread),
-            [[text.tokens, text.positions] for text in texts.texts],
-        ]
-    )
-
-
 def _hashed(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def _write(path: Path, text: str) -> None:
+def _json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def _digest(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def _write(path: Path, content: str | bytes) -> None:
     """Put a file in place; one that says so already stays, and may lie where nothing is written."""
-    if not path.is_file() or path.read_text("utf-8") != text:
-        write_file(path, text)
+    if not path.is_file() or _digest(path.read_bytes()) != _digest(content):
+        write_file(path, content)

@@ -25,6 +25,7 @@ from harness.interventions.base import Intervention
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
 from harness.runs.asking import Asking, Done
+from harness.runs.by_task import told_by_task
 from harness.runs.counting import described
 from harness.runs.generated import result_of, scored, with_pieces, without_completions
 from harness.runs.plan import Address, Plan, PlannedCase
@@ -109,7 +110,7 @@ class ModelRun:
         longest = max((each.max_new_tokens for each in generated), default=1)
         self._watch = StreamWatch(counts, progress, longest, len(self._asked))
         self._asking = Asking(self._engines, store, self._watch)
-        self._readers = Readers(self._engines, self._answers)
+        self._readers = Readers(self._engines, self._answers, self._asking.missing)
         self._stream = self._run()
 
     @property
@@ -333,7 +334,18 @@ class ModelRun:
         """The result of a case whose requests are done."""
         intervention = self._interventions.get(case.id)
         replies = self._waiting.replies(case.id)
-        if case.measure.scores:
+        if case.measure.by_task:
+            asked = {sample.id: self._plan.instances(case, sample) for sample in case.task.samples}
+            result = told_by_task(
+                case,
+                asked,
+                replies,
+                baseline,
+                intervention,
+                self._plan.tokenizer,
+                self.engine.determinism["dtype"],
+            )
+        elif case.measure.scores:
             answers = {
                 sample.id: (
                     self._plan.scored(case, sample),

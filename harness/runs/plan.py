@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from harness import registry
+from harness.engines import tokenizer_for
 from harness.engines.contract import Asked, Reply, Request, SamplingRules, Scoring, Stop
 from harness.errors import FieldError, MetricError, SandboxError, TaskError
 from harness.interventions.base import Intervention
 from harness.metrics.column import logged
 from harness.metrics.entry import Answer, Asker, Asks, MetricEntry, Opening, Seen
 from harness.metrics.kind import content_of, entry_of
+from harness.metrics.lookup import metric_of
 from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.resolve.tasks import task_of
 from harness.spec import Case, Experiment
@@ -29,6 +31,7 @@ from harness.tasks.base import Sample, Score, Style, Task
 from harness.tasks.conversations import render
 from harness.tasks.pairs.aligned import AlignedPair
 from harness.tasks.pairs.pair import pair_key
+from harness.tasks.reasoning import opened_by
 
 #: Metrics that are counted of every task's completions.
 ALWAYS = ("cut",)
@@ -66,6 +69,8 @@ class PlannedCase:
         """
         if self.experiment.metric is not None:
             return self.experiment.metric
+        if self.measure.by_task:
+            return self.task.metric
         if self.measure.reads:
             return str(self.measure.entries_of(self.experiment)[0].name)
         for first in self.experiment.metrics:
@@ -75,7 +80,9 @@ class PlannedCase:
     @property
     def metrics(self) -> list[str]:
         """What the case will measure, known from its spec, the primary one first."""
-        if self.measure.reads:
+        if self.measure.by_task:
+            found = list(self.task.entries)
+        elif self.measure.reads:
             found = self._read_metrics()
         else:
             draws = self.experiment.sampling.draws
@@ -83,13 +90,26 @@ class PlannedCase:
             found += [entry.name for entry in self.counted if entry.name not in found]
         return sorted(found, key=lambda name: name != self.metric)
 
+    def kind(self, metric: str) -> MetricEntry:
+        """What one of them is: which way is better, how its values become one number."""
+        experiment = self.experiment
+        return metric_of(
+            experiment.measure,
+            metric,
+            experiment.metrics,
+            task=experiment.task.name,
+            answer=experiment.task.answer,
+            stated=self.task.entries if self.measure.by_task else {},
+        )
+
     @property
     def items(self) -> dict[str, str | MetricSettings]:
-        """What is counted of completions by the names of the metrics: what is of every one, the
-        items of `metrics:`, and a registered `metric:`.
+        """What is counted of completions by the names of the metrics: what is of every one and of
+        its intervention, the items of `metrics:`, and a registered `metric:`.
         """
         experiment = self.experiment
-        items: dict[str, str | MetricSettings] = dict(zip(ALWAYS, ALWAYS, strict=True))
+        always = ALWAYS + (experiment.intervention.metrics() if experiment.intervention else ())
+        items: dict[str, str | MetricSettings] = dict(zip(always, always, strict=True))
         items |= {section_of(item).called: item for item in experiment.metrics}
         chosen = experiment.metric
         if chosen is not None and chosen in registry.metrics and not needs_of(chosen):
@@ -115,8 +135,13 @@ class PlannedCase:
 
     @property
     def openings(self) -> dict[str, Opening]:
-        """The engines, beside the run's own, that its measure reads or its metrics ask, by name."""
+        """The engines, beside the run's own, that its measure reads, or its intervention or its
+        metrics ask, by name.
+        """
         found: dict[str, Opening] = dict(self.measure.engines_of(self.experiment))
+        settings = self.experiment.intervention
+        asked = {} if settings is None else settings.engines()
+        found |= {name: Opening(*opening) for name, opening in asked.items()}
         for asks in (entry.asks for entry in self.counted if entry.asks is not None):
             if asks.reference and self.reference:
                 found[self.reference] = Opening(self.reference)
@@ -131,7 +156,14 @@ class PlannedCase:
 
     def seen(self, sample: Sample, prompt: str, **came: Any) -> Seen:
         """What a metric sees of a sample; `came` has its answers, and the replies to the metric."""
-        return Seen(sample.id, sample.record, prompt, **came)
+        style = self.experiment.prompt.style
+
+        def correct(text: str) -> bool | None:
+            answer = (sample, style, opened_by(prompt) + text)
+            (score,) = self.task.score([answer])
+            return score.correct
+
+        return Seen(sample.id, sample.record, prompt, correct=correct, **came)
 
     def _read_metrics(self) -> list[str]:
         # Here, because they import torch, which starting workers does not need.
@@ -187,6 +219,7 @@ class Address:
 
 _PromptKey: TypeAlias = tuple[Task, Sample, Style, str | None]
 _ScoredKey: TypeAlias = tuple[str, Task, Sample, Style]
+_InstancesKey: TypeAlias = tuple[Task, Sample, str]
 
 
 @dataclass
@@ -198,6 +231,7 @@ class Plan:
     refused: dict[Address, str] = field(default_factory=dict)
     _prompts: dict[_PromptKey, tuple[int, ...] | str] = field(default_factory=dict)
     _scored: dict[_ScoredKey, Any] = field(default_factory=dict)
+    _asked: dict[_InstancesKey, Any] = field(default_factory=dict)
 
     def add(self, case: PlannedCase, intervention: Intervention | None) -> None:
         """Add all requests of a case, or none when one of its prompts cannot be rendered.
@@ -224,6 +258,8 @@ class Plan:
         A case that reads by itself asks for nothing at all. Samples without a usable pair, or
         without anything to score, are left out, and noted in `refused` with the reason.
         """
+        if case.measure.by_task:
+            return self._instances(case, intervention, refused)
         if case.measure.scores:
             return self._scorings(case, intervention, refused)
         if case.measure.reads:
@@ -235,7 +271,8 @@ class Plan:
             for draw in range(case.experiment.sampling.draws):
                 address = Address(case.id, sample.id, draw)
                 if not isinstance(prompt, str):
-                    found.append((address, _request(case, sample, prompt, draw, intervention)))
+                    request = _request(case, sample, prompt, draw, intervention)
+                    found.append((address, self._told(case, sample, request)))
                 elif refused is not None:
                     refused[address] = prompt
             if not isinstance(prompt, str):
@@ -268,7 +305,9 @@ class Plan:
             if asks is None or asks.items is not None or asks.early != early:
                 continue
             if not isinstance(prompt, str):
-                asker = Asker(self.tokenizer, prompt, intervention, case.reference)
+                request = _request(case, sample, prompt, 0, intervention)
+                request = self._told(case, sample, request)
+                asker = Asker(self.tokenizer, prompt, intervention, case.reference, request)
                 came = None if replies is None else tuple(replies.get(entry.name, ()))
                 text = self.prompt_text(case, sample)
                 seen = case.seen(sample, text, answers=tuple(answers), replies=came or ())
@@ -307,6 +346,46 @@ class Plan:
                 found.append((address, Scoring(context, asked.continuations, intervention)))
         return found
 
+    def instances(self, case: PlannedCase, sample: Sample) -> Any:
+        """What a case's task asks of a sample, or in text why that is nothing; the conditions of a
+        sweep share it.
+        """
+        experiment = case.experiment
+        settings = [
+            experiment.prompt.model_dump_json(),
+            experiment.sampling.model_dump_json(),
+            sorted(each for each in case.case.params if each.startswith("sampling.")),
+            case.case.tried,
+            experiment.seed,
+        ]
+        key = (case.task, sample, repr(settings))
+        if key not in self._asked:
+            try:
+                asked = case.measure.instances_of(self.tokenizer, case.case, case.task, sample)
+            except TaskError as error:
+                asked = str(error).removeprefix(f"{sample.id}: ")
+            self._asked[key] = asked
+        return self._asked[key]
+
+    def _instances(
+        self,
+        case: PlannedCase,
+        intervention: Intervention | None,
+        refused: dict[Address, str] | None,
+    ) -> list[tuple[Address, Asked]]:
+        """What a case's task asks, each with its number among those of its sample."""
+        found: list[tuple[Address, Asked]] = []
+        for sample in case.task.samples:
+            asked = self.instances(case, sample)
+            if not isinstance(asked, str):
+                found += [
+                    (Address(case.id, sample.id, number), replace(each, intervention=intervention))
+                    for number, each in enumerate(asked.asked)
+                ]
+            elif refused is not None:
+                refused[Address(case.id, sample.id, 0)] = asked
+        return found
+
     def prompt_text(self, case: PlannedCase, sample: Sample) -> str:
         """A prompt as the model reads it, special tokens included; empty for a refused one."""
         prompt = self._prompt(case, sample)
@@ -316,6 +395,21 @@ class Plan:
         """Tokens of a prompt; 0 for a refused one."""
         prompt = self._prompt(case, sample)
         return 0 if isinstance(prompt, str) else len(prompt)
+
+    def _told(self, case: PlannedCase, sample: Sample, request: Request) -> Request:
+        """The request, with its prompt in the tokens of those that are asked in other tokens."""
+        settings = case.experiment.intervention
+        others = () if settings is None else settings.translated()
+        if not others:
+            return request
+        prompts = []
+        for name in others:
+            opening = case.openings[name]
+            engine = opening.settings or case.experiment.engine
+            tokenizer = tokenizer_for(opening.model, engine)
+            rendered = render(tokenizer, case.task.prompt(sample, case.experiment.prompt.style))
+            prompts.append((name, tuple(rendered)))
+        return replace(request, prompts=tuple(prompts))
 
     def _prompt(self, case: PlannedCase, sample: Sample) -> tuple[int, ...] | str:
         """A prompt's tokens, or why there are none; the conditions of a sweep share one tuple."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,14 +11,16 @@ from harness.claims.claims import Claims
 from harness.claims.earlier import claims_of, findings_of
 from harness.errors import FieldError, SandboxError, StoreError, TaskError
 from harness.files.given import is_file
-from harness.report.load import load_report
+from harness.report.load import RECORDS, load_report
 from harness.report.run_info import RunInfo
-from harness.report.write import RECORDS, check_writable, recorded_results
+from harness.report.write import check_writable, recorded_results
 from harness.resolve.tasks import task_of
+from harness.runs.by_task import counted_again
 from harness.runs.checks import check_metric, check_metrics
 from harness.runs.conclude import Finished, conclude, run_info
 from harness.runs.generated import scored
 from harness.runs.plan import Address, PlannedCase
+from harness.runs.prompt_styles import tokenizer_of
 from harness.runs.prompt_warnings import BEGINNINGS
 from harness.spec import Case, load
 from harness.store.folder import RunFolder, runs_below
@@ -179,10 +181,10 @@ def rescored(
     verdicts = Verdicts()  # none that was kept: scoring again is asking again
     for result in results:  # a baseline comes before the cases that are compared with it
         new = result
-        if result.draws:
-            new = _again(result, again, verdicts, unsafe_code=unsafe_code)
-            if as_recorded and result.metric in new.sample_metrics:
-                new = replace(new, metric=result.metric)
+        if result.draws or (result.measure.by_task and result.replies):
+            new = again_scored(result, again, verdicts, unsafe_code=unsafe_code)
+            if as_recorded:
+                new = as_before(new, result)
         again[result.case.id] = new
     return list(again.values())
 
@@ -199,13 +201,26 @@ def changes(before: Sequence[CaseResult], after: Sequence[CaseResult]) -> Iterat
             yield change
 
 
-def _again(
+def as_before(new: CaseResult, old: CaseResult) -> CaseResult:
+    """A result that was scored again, with the primary metric that it had."""
+    return replace(new, metric=old.metric) if old.metric in new.sample_metrics else new
+
+
+def again_scored(
     result: CaseResult,
-    again: dict[str, CaseResult],
+    again: Mapping[str, CaseResult],
     verdicts: Verdicts,
     *,
     unsafe_code: bool,
 ) -> CaseResult:
+    """One result with new scores; `again` has those of the cases before it, by their ids.
+
+    Raises:
+        SpecError: its task cannot be loaded any more, or a metric cannot be counted.
+        StoreError: its task has other samples than those that were answered.
+    """
+    if result.measure.by_task:
+        return _counted_again(result, unsafe_code=unsafe_code)
     task = _task(result, unsafe_code=unsafe_code)
     case = PlannedCase(result.case, task, result.nodeid, unsafe_code)
     _check_metrics(case, result)
@@ -235,7 +250,21 @@ def _again(
             f"scored by version {task.version}"
         )
         new = replace(new, warnings=(*new.warnings, warning))
-    return replace(new, seconds=result.seconds)
+    return replace(new, seconds=result.seconds, usage=result.usage)
+
+
+def _counted_again(result: CaseResult, *, unsafe_code: bool) -> CaseResult:
+    """The same where the task counts by itself."""
+    task = _task(result, unsafe_code=unsafe_code)
+    case = PlannedCase(result.case, task, result.nodeid, unsafe_code)
+    answered = {draw.sample for draw in result.draws}
+    answered |= {sample for each in result.replies.values() for sample in each}
+    if not answered <= task.by_id.keys():
+        raise StoreError(
+            f"{case.id}: its answers are to other samples than {task.name} has now; run it again"
+        )
+    settings = case.experiment
+    return counted_again(case, result, lambda: tokenizer_of(settings.model, settings.engine))
 
 
 def _check_metrics(case: PlannedCase, result: CaseResult) -> None:

@@ -13,7 +13,7 @@ asked for the rows in which it is not neutral, and for no others; rows never fee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -84,6 +84,13 @@ class Rule:
     def value(self, plain: Any) -> Value:
         """The value that `plain` wrote."""
         return _adapter(self.field).validate_python(plain)
+
+    def fitted_on(self, value: Value) -> Collection[str]:
+        """Digests of the samples (`Task.digest`) that the value was fitted on, and that it may not
+        be tested on.
+        """
+        del value
+        return ()
 
     def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
         """The values of R rows as a tensor [R, ...] (float32 [R], unless a rule wants another).

@@ -14,9 +14,15 @@ from harness import registry
 
 Part: TypeAlias = str | Callable[..., Any]
 Captured: TypeAlias = Literal["router_logits", "hidden", "logits"]
-#: By what an intervention acts. `adapted_weights` has no engine yet.
+#: By what an intervention acts.
 Mechanism: TypeAlias = Literal[
-    "router_logits", "residual", "hidden_states", "next_token_logits", "policy", "adapted_weights"
+    "router_logits",
+    "residual",
+    "hidden_states",
+    "next_token_logits",
+    "policy",
+    "guidance",
+    "adapted_weights",
 ]
 
 
@@ -29,7 +35,8 @@ class EngineKind:
         summary: What it is, in a line.
         settings: The fields of `engine:` that it takes; another one that is set is refused.
         mechanisms: Those by which it applies interventions; a kind that acts by another is refused.
-            `policy` needs completions that bring back distributions.
+            `policy` needs completions that bring back distributions; `guidance`, which a company
+            of engines follows together, needs nothing of any.
         captures: What its readings bring back from inside a model (`Capture`); an experiment that
             reads something else is refused. Log-probabilities of tokens every engine has.
         open: `(model, settings, needs) -> Engine`, which loads the model.

@@ -170,7 +170,16 @@ def _check(experiment: Experiment) -> None:
                 raise FieldError(
                     f"{name}[{position}]", f"{displayed(value)} is in the list twice; remove one"
                 )
-    fixed = measure_named(experiment.measure).fixed
+    measure = measure_named(experiment.measure)
+    if measure.by_task != (experiment.task.lm_eval is not None):
+        raise FieldError(
+            "measure",
+            f"{experiment.measure} is for a task of lm-eval's alone; write task: {{lm_eval: NAME}}"
+            if measure.by_task
+            else f"{experiment.measure} is not measured of a task of lm-eval's, which says itself "
+            "what it asks; leave it out",
+        )
+    fixed = measure.fixed
     for axis in axes:
         why = fixed.get(axis, fixed.get(axis.partition(".")[0]))
         if why is not None:

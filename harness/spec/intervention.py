@@ -6,6 +6,7 @@ variants of one union, told apart by `kind`, so that errors keep their fields an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Self, TypeAlias, Union
 
@@ -50,6 +51,20 @@ class InterventionSettings(Settings):
     def without_control(self) -> Self:
         """The section with its own effect only."""
         return self.model_copy(update={"control": "none"}) if self.leaves_control_open else self
+
+    def engines(self) -> Mapping[str, tuple[str, Any]]:
+        """Further engines that it asks, by the names in requests: a model, and the section of the
+        engine that runs it (None for that of the spec).
+        """
+        return {}
+
+    def translated(self) -> tuple[str, ...]:
+        """Those of its engines that have tokens of their own, and are given a prompt in these."""
+        return ()
+
+    def metrics(self) -> tuple[str, ...]:
+        """Registered metrics that are counted of its cases, whatever a spec asks for."""
+        return ()
 
     def check_held_out(self) -> None:
         """Raise `FieldError` where it is measured on the very samples that are evaluated."""

@@ -72,7 +72,7 @@ class Resources(Settings):
     """What a task of `titrate submit` asks the cluster for."""
 
     gpus: NonNegativeInt = 0
-    """How many GPUs a task has; none by default."""
+    """How many GPUs a task has, by default 0."""
     cpus: PositiveInt | None = None
     """How many cores a task has, and how many threads its model computes with unless
     OMP_NUM_THREADS says otherwise. The cluster's own default when left out."""

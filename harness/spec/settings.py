@@ -2,50 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
-@dataclass(frozen=True)
-class Resolved:
-    """Marks a string that may be a path: the loader makes it absolute, from the spec's folder."""
-
-    resolve: Callable[[str, Path], str]
+from harness.files.relative import Resolved, SpecPath, absolute
 
 
-def _path(text: str, folder: Path) -> str:
-    path = Path(text)
-    with suppress(RuntimeError):  # a `~user` that this machine does not know stays as it is
-        path = path.expanduser()
-    return str(folder.resolve() / path)
+class Registered(ABC):
+    """Marks a field that one of several registered sections fills in, each with a `kind`."""
+
+    @abstractmethod
+    def sections(self) -> Sequence[type[BaseModel]]:
+        """Those that are registered by now."""
 
 
 def _model(text: str, folder: Path) -> str:
     """Only what looks like a path is one: `./x`, `../x`, `/x`, `~/x`; the rest are names."""
-    return _path(text, folder) if text.startswith((".", "/", "~")) else text
+    return absolute(text, folder) if text.startswith((".", "/", "~")) else text
 
 
 def _pairs(text: str, folder: Path) -> str:
     """What ends like a file or holds a slash is one: `x.jsonl`, `sub/x.jsonl`; the rest, names."""
     if "/" in text or text.endswith((".jsonl", ".jsonl.gz", ".json", ".csv", ".parquet")):
-        return _path(text, folder)
+        return absolute(text, folder)
     return _model(text, folder)
+
+
+def _task(text: str, folder: Path) -> str:
+    """What ends like a YAML file, or looks like a path, is one: `x.yaml`, `./x`; the rest, names.
+
+    >>> _task("mine.yaml", Path("/specs")), _task("gsm8k", Path("/specs"))
+    ('/specs/mine.yaml', 'gsm8k')
+    """
+    return absolute(text, folder) if text.endswith((".yaml", ".yml")) else _model(text, folder)
 
 
 def _function(text: str, folder: Path) -> str:
     """`FILE.py:NAME`, whose file is a path."""
     file, colon, name = text.rpartition(":")
-    return f"{_path(file, folder)}{colon}{name}" if colon else text
+    return f"{absolute(file, folder)}{colon}{name}" if colon else text
 
 
-SpecPath = Annotated[str, Resolved(_path)]
 ModelReference = Annotated[str, Field(min_length=1), Resolved(_model)]
 DatasetReference = Annotated[str, Field(min_length=1), Resolved(_model)]
+TaskReference = Annotated[str, Field(min_length=1), Resolved(_task)]
 FunctionReference = Annotated[str, Resolved(_function)]
 PairsReference = Annotated[str, Field(min_length=1), Resolved(_pairs)]
 
@@ -65,3 +69,14 @@ class Settings(BaseModel):
     def form(cls) -> type[Settings]:
         """The section with all of its fields, those that are registered by others included."""
         return cls
+
+
+__all__ = [
+    "DatasetReference",
+    "FunctionReference",
+    "ModelReference",
+    "PairsReference",
+    "Resolved",
+    "Settings",
+    "SpecPath",
+]

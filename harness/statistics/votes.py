@@ -3,6 +3,7 @@
 One list of draws per sample goes in, one number per sample comes out, so that curves of two
 conditions are compared in pairs as any other metric is. The order of draws carries nothing: numbers
 are means over orders, seeded and the same for every condition, in which the first ones are taken.
+`vote`, `any_right`, ... define what some draws are worth; `orders` has them for all first ones.
 
 Votes as in Wang et al. (2023), Self-Consistency, arXiv:2203.11171.
 """
@@ -12,9 +13,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import permutations
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 #: Orders of the draws that a mean is over, where there are more than can be tried.
 _ORDERS = 200
@@ -36,6 +41,7 @@ class Draw(NamedTuple):
 
 
 Worth = Callable[[Sequence[Draw]], float]
+Floats = NDArray[np.float64]
 
 
 def vote(draws: Sequence[Draw]) -> float:
@@ -66,35 +72,76 @@ def answer_entropy(draws: Sequence[Draw]) -> float:
     return -math.fsum(share * math.log2(share) for share in shares) + 0.0
 
 
-def at_draws(samples: Sequence[Sequence[Draw]], k: int, worth: Worth) -> list[float]:
-    """Each sample's worth of `k` of its draws.
+@dataclass(frozen=True, eq=False)
+class Orders:
+    """What the first k draws of a sample are worth, in every one of O orders, k from 0 to n.
 
-    Raises:
-        ValueError: a sample has fewer draws, or `k` is below 1.
-    """
-    fewest = min(map(len, samples), default=k)
-    if not 1 <= k <= fewest:
-        raise ValueError(f"{k} draws of samples that have {fewest}; use 1 to {fewest}")
-    return [_mean(draws, lambda order: worth(order[:k])) for draws in samples]
-
-
-def at_tokens(samples: Sequence[Sequence[Draw]], budget: float, worth: Worth) -> list[float]:
-    """Each sample's worth of the draws that a number of generated tokens pays for.
-
-    Draws are made one after the other, and one that the budget does not pay for to its end has no
-    answer; rules that make answers longer get fewer of them.
+    Each of `vote`, `any_right`, `distinct` and `answer_entropy` is [O, 1 + n], as the function of
+    the same name says it; `tokens` [O, 1 + n] are those of the first k together.
     """
 
-    def paid(order: Sequence[Draw]) -> float:
-        spent, bought = 0, 0
-        for draw in order:
-            spent += draw.tokens
-            if spent > budget:
-                break
-            bought += 1
-        return worth(order[:bought])
+    vote: Floats
+    any_right: Floats
+    distinct: Floats
+    answer_entropy: Floats
+    tokens: Floats
 
-    return [_mean(draws, paid) for draws in samples]
+    def at_draws(self, worth: str, k: int) -> float:
+        """The mean worth of k draws. Raises ValueError where there are fewer, or k is below 1."""
+        n = self.tokens.shape[1] - 1
+        if not 1 <= k <= n:
+            raise ValueError(f"{k} draws of samples that have {n}; use 1 to {n}")
+        return float(getattr(self, worth)[:, k].mean())
+
+    def at_tokens(self, worth: str, budget: float) -> float:
+        """The mean worth of the draws that a number of generated tokens pays for.
+
+        Draws are made one after the other, and one that the budget does not pay for to its end has
+        no answer; rules that make answers longer get fewer of them.
+        """
+        bought = (self.tokens <= budget).sum(axis=1) - 1
+        return float(getattr(self, worth)[np.arange(len(bought)), bought].mean())
+
+
+def orders(draws: Sequence[Draw]) -> Orders:
+    """A sample's draws in seeded orders, the same for every sample with as many draws."""
+    n = len(draws)
+    order = _orders(n)  # [O, n]
+    names = list(dict.fromkeys(draw.answer for draw in draws))
+    answer = np.asarray([names.index(draw.answer) for draw in draws], np.int64)
+    right = np.zeros(len(names) + 1)
+    for draw in draws:
+        right[names.index(draw.answer)] = draw.correct
+    correct = np.asarray([draw.correct for draw in draws], bool)
+    tokens = np.asarray([draw.tokens for draw in draws], np.float64)
+    placed = answer[order]
+    counts = (placed[..., None] == np.arange(len(names))).cumsum(axis=1)  # [O, n, A]
+    # Of equally frequent answers the one that came first.
+    first = np.argmax(placed[..., None] == np.arange(len(names)), axis=1)  # [O, A]
+    leading = (counts * (n + 1) - first[:, None]).argmax(axis=-1) if n else placed
+    share = counts / np.arange(1, n + 1)[:, None]
+    logs = np.log2(share, out=np.zeros_like(share), where=share > 0)
+    return Orders(
+        vote=_from_none(right[leading]),
+        any_right=_from_none(np.maximum.accumulate(correct[order], axis=1)),
+        distinct=_from_none((counts > 0).sum(axis=-1)),
+        answer_entropy=_from_none(-(share * logs).sum(axis=-1) + 0.0),
+        tokens=_from_none(tokens[order].cumsum(axis=1)),
+    )
+
+
+@lru_cache(maxsize=64)
+def _orders(n: int) -> NDArray[np.int64]:
+    """Orders of n draws [O, n]: all of them where they are few, or else seeded ones."""
+    if math.factorial(n) <= _ORDERS:
+        return np.asarray(list(permutations(range(n))), np.int64).reshape(-1, n)
+    rng = np.random.default_rng(_SEED)
+    return np.asarray([rng.permutation(n) for _ in range(_ORDERS)], np.int64)
+
+
+def _from_none(values: NDArray[Any]) -> Floats:
+    """With a column in front: no draw is worth 0."""
+    return np.pad(values.astype(np.float64), ((0, 0), (1, 0)))
 
 
 def best_of(scores: Sequence[float], n: int) -> float:
@@ -115,12 +162,3 @@ def best_of(scores: Sequence[float], n: int) -> float:
     return math.fsum(
         score * math.comb(at, n - 1) / total for at, score in enumerate(sorted(scores))
     )
-
-
-def _mean(draws: Sequence[Draw], number: Worth) -> float:
-    """The mean over orders of the draws; equal draws in any order are one."""
-    if len(set(draws)) <= 1:
-        return number(draws)
-    rng = np.random.default_rng(_SEED)
-    orders = (rng.permutation(len(draws)) for _ in range(_ORDERS))
-    return math.fsum(number([draws[at] for at in order]) for order in orders) / _ORDERS

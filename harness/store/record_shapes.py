@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, InstanceOf, JsonValue, Strict, TypeAdapt
 from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from harness.engines.contract import FinishReason
+from harness.spec.metric import Good, Sort
 from harness.spec.steering_terms import Site
 from harness.store.results import CaseStatus
 from harness.tasks.base import Doubt
@@ -70,11 +71,11 @@ class ScoredReplyShape(ScoredShape):
 
 @with_config(_STRICT)
 class DrawShape(TypedDict):
-    """A scored completion; `score` is correct, parsed, detail, tool_call, doubt.
+    """A scored completion; `score` is correct, parsed, detail, tool_call, doubt, answer.
 
     It is correct, wrong, or None where there was no answer to hold it against. Records of earlier
-    versions have no doubt, and where fluency was asked for, a reference: the log-probabilities of
-    its tokens under the model that read them.
+    versions have no answer, or no doubt either, and where fluency was asked for, a reference: the
+    log-probabilities of its tokens under the model that read them.
     """
 
     sample: Text
@@ -82,7 +83,8 @@ class DrawShape(TypedDict):
     prompt: Text
     completion: CompletionShape
     score: (
-        Annotated[tuple[bool | None, bool, Text, bool, Doubt], _List]
+        Annotated[tuple[bool | None, bool, Text, bool, Doubt, Text | None], _List]
+        | Annotated[tuple[bool | None, bool, Text, bool, Doubt], _List]
         | Annotated[tuple[bool, bool, Text, bool], _List]
     )
     agreement: Natural | None
@@ -168,11 +170,24 @@ class CaseShape(TypedDict):
 
 
 @with_config(_STRICT)
+class MetricShape(TypedDict):
+    """What a metric is, as its task states it."""
+
+    summary: Text
+    good: Good
+    kind: Sort
+    bounds: Annotated[tuple[float | None, float | None], _List]
+    aggregate: Text
+    partial: bool
+
+
+@with_config(_STRICT)
 class ResultShape(TypedDict):
     """A case result; `task` is name, version, size. Records of earlier versions have no usage.
 
     What is said of metrics that the spec adds is there where it adds some: why samples have no
-    value, hashes of what decides their values, and what models have told them.
+    value, hashes of what decides their values, and what models have told them. `entries` are there
+    where only the task knows what its metrics are.
     """
 
     case: CaseShape
@@ -194,6 +209,7 @@ class ResultShape(TypedDict):
     usage: NotRequired[UsageShape | None]
     failures: NotRequired[dict[Text, dict[Text, Text]]]
     contents: NotRequired[dict[Text, Text]]
+    entries: NotRequired[dict[Text, MetricShape]]
     replies: NotRequired[
         dict[
             Text,

@@ -7,8 +7,8 @@ list of records the same report is built as from the run itself, on any machine,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -29,7 +29,7 @@ from harness.store.results import (
     Replies,
     UsageMap,
 )
-from harness.tasks.base import Score
+from harness.tasks.base import Score, TaskMetric
 
 FORMAT = Format("titrate case records", 1)
 
@@ -69,7 +69,13 @@ def _counted_json(result: CaseResult) -> dict[str, Any]:
         for metric, samples in result.replies.items()
     }
     failures = {metric: dict(failed) for metric, failed in result.failures.items()}
-    found = {"failures": failures, "contents": dict(result.contents), "replies": replies}
+    entries = {metric: asdict(each) for metric, each in result.entries.items()}
+    found = {
+        "failures": failures,
+        "contents": dict(result.contents),
+        "replies": replies,
+        "entries": entries,
+    }
     return {name: value for name, value in found.items() if value}
 
 
@@ -119,6 +125,7 @@ def from_json(document: Any) -> CaseResult:
         failures=shape.get("failures", {}),
         contents=shape.get("contents", {}),
         replies=_replies(shape),
+        entries={name: TaskMetric(**each) for name, each in shape.get("entries", {}).items()},
     )
 
 
@@ -316,6 +323,7 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
             draw.score.detail,
             draw.score.tool_call,
             draw.score.doubt,
+            draw.score.answer,
         ],
         "agreement": draw.agreement,
         **({"pieces": list(draw.pieces)} if draw.pieces else {}),
@@ -328,10 +336,16 @@ def _draw_from(value: shapes.DrawShape) -> DrawResult:
         draw=value["draw"],
         prompt=value["prompt"],
         completion=_completion(value["completion"]),
-        score=Score(*value["score"]),
+        score=_score(value["score"]),
         agreement=value["agreement"],
         pieces=value.get("pieces", ()),
     )
+
+
+def _score(value: Sequence[Any]) -> Score:
+    """A score from its place in a record."""
+    answer = value[5] if len(value) > 5 else None  # earlier versions kept none
+    return Score(*value[:5]) if answer is None else replace(Score(*value[:5]), answer=answer)
 
 
 def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:

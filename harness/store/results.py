@@ -8,18 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from harness.engines.contract import Completion, Reply
+from harness.engines.contract import Completion, Reply, Scored
 from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer, MetricEntry
-from harness.metrics.lookup import kind_of
+from harness.metrics.lookup import metric_of
 from harness.spec import Case
 from harness.spec.gates import Gate
 from harness.spec.measure import Measure, measure_named
-from harness.tasks.base import Score
+from harness.tasks.base import Score, TaskMetric
 
 #: What opens the detail of a gate or an identity that failed because nothing decided it.
 UNDECIDED = "undecided: "
@@ -63,6 +63,7 @@ def answer_to(made: Completion, score: Score = _UNSCORED) -> Answer:
         score.parsed,
         made.finish_reason,
         made.error,
+        made.traces,
     )
 
 
@@ -91,7 +92,8 @@ class CaseResult:
     sample of the task is in it, also those that errored or could not be parsed (scored 0). Of a
     metric that the spec adds, `failures` says why the others have no value: metric -> sample id ->
     reason. `contents` hashes what decides the values of each of these, and `replies` are what
-    models have said to those that ask some.
+    models have said to those that ask some. `entries` say what those metrics are
+    that only the task knows.
     `intervention` is what was done, with every measured ordering resolved to its points.
     `isolation` says what stood around model-written code while it was scored, None where none ran.
     `counts` sums what the intervention counted over all completions. `baseline` is the id of the
@@ -125,6 +127,7 @@ class CaseResult:
     failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     contents: Mapping[str, str] = field(default_factory=dict)
     replies: Replies = field(default_factory=dict)
+    entries: Mapping[str, TaskMetric] = field(default_factory=dict)
 
     @property
     def metrics(self) -> list[str]:
@@ -143,12 +146,35 @@ class CaseResult:
 
     def kind(self, metric: str) -> MetricEntry:
         """What one of its metrics is: which way is better, how its values become one number."""
-        return kind_of(self.case.experiment, metric)
+        experiment = self.case.experiment
+        return metric_of(
+            experiment.measure,
+            metric,
+            experiment.metrics,
+            task=experiment.task.name,
+            answer=experiment.task.answer,
+            stated=self.entries,
+        )
 
     def numbers(self, metric: str) -> Mapping[str, float]:
         """Sample id -> value of a metric that is a mean; empty where it was not measured."""
         values = self.sample_metrics.get(metric, {})
         return {sample: value for sample, value in values.items() if isinstance(value, int | float)}
+
+    def recorded_answers(self) -> dict[str, tuple[list[str], list[list[Any]]]]:
+        """What a task that counts by itself can count again, by sample: its texts, and the
+        `[log-likelihood, greedy]` of each of its scores.
+        """
+        found: dict[str, tuple[list[str], list[list[Any]]]] = {}
+        for draw in self.draws:
+            found.setdefault(draw.sample, ([], []))[0].append(draw.completion.text)
+        for sample, replies in self.replies.get(self.case.experiment.measure, {}).items():
+            for reply in replies:
+                assert isinstance(reply, Scored), "what a task scores is kept as scores"
+                pairs = zip(reply.log_probabilities, reply.greedy, strict=True)
+                own = found.setdefault(sample, ([], []))[1]
+                own += [[value[0], best[0]] for value, best in pairs]
+        return found
 
     @property
     def is_neutral(self) -> bool:

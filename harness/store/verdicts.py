@@ -65,6 +65,8 @@ class Verdicts:
             own = type(task)
             stated = [vars(each)["version"] for each in own.__mro__ if "version" in vars(each)]
             criteria = [own.__module__, own.__qualname__, stated, dict(task.conditions)]
+            if own.names_answers:  # verdicts of earlier versions do not say the answer
+                criteria.append("answer")
             self._criteria[task] = _digest(criteria)
         if sample not in self._records:
             self._records[sample] = _digest([sample.id, dict(sample.record)])
@@ -79,15 +81,19 @@ def named(task: Task) -> str:
 
 def score_json(score: Score) -> list[Any]:
     """A score as JSON values."""
-    return [score.correct, score.parsed, score.detail, score.tool_call]
+    return [score.correct, score.parsed, score.detail, score.tool_call, score.answer]
 
 
 def score_from(value: Any) -> Score:
     """The score that `score_json` described; raises ValueError for anything else."""
     kinds = [bool, bool, str, bool]
-    if not isinstance(value, list) or [type(each) for each in value] != kinds:
+    if not isinstance(value, list) or [type(each) for each in value[:4]] != kinds:
         raise ValueError("no verdict")
-    return Score(*value)
+    answer = value[4] if len(value) == 5 else None  # earlier versions kept none
+    if len(value) > 5 or not isinstance(answer, str | None):
+        raise ValueError("no verdict")
+    correct, parsed, detail, tool_call = value[:4]
+    return Score(correct, parsed, detail, tool_call, answer=answer)
 
 
 def _digest(content: Any) -> str:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,10 +78,12 @@ class Reference:
 class Score:
     """One completion's verdict: right or wrong, whether it could be read at all, and why.
 
-    `correct` is None where the task has no answer to hold it against. `tool_call` says whether it
-    calls a tool, which does not make it right or wrong. `doubt`: it
-    counts as wrong for a reason that need not be the answer's. A verdict that might turn when it is
-    tried again, such as a time-out, is not `settled`: it holds for its own run only.
+    `correct` is None where the task has no answer to hold it against. `answer` is what was read,
+    the same text for equal answers, so that draws can vote; None where nothing was, and where
+    answers have no name, as programs. `tool_call` says whether it calls a tool, which does not make
+    it right or wrong. `doubt`: it counts as wrong for a reason that need not be the answer's. A
+    verdict that might turn when it is tried again, such as a time-out, is not `settled`: it holds
+    for its own run only.
     """
 
     correct: bool | None
@@ -89,6 +92,7 @@ class Score:
     tool_call: bool = False
     doubt: Doubt = ""
     settled: bool = field(default=True, compare=False)
+    answer: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,17 @@ class TaskMetric:
         good: The direction in which a change is for the better.
         kind: A rate is a mean of successes, from 0 to 1 for every sample; all others are numbers.
         bounds: The least and the greatest number that it can be; None where there is no bound.
+        aggregate: How samples' values become one number: the name of one of
+            `harness.metrics.aggregates`.
+        partial: Whether it is one of some samples only, such as those of one task of a group.
     """
 
     summary: str
     good: Good = "higher"
     kind: Sort = "score"
     bounds: tuple[float | None, float | None] = (None, None)
+    aggregate: str = "mean"
+    partial: bool = False
 
 
 #: Name of the metric that counts tool calls, in every task.
@@ -136,6 +145,8 @@ class Task(ABC):
     metric = ""
     #: Of its metrics those that are no shares of right answers, by their names.
     entries: ClassVar[Mapping[str, TaskMetric]] = MappingProxyType({})
+    #: Whether its scores say which answer was read, so that draws can vote.
+    names_answers: ClassVar[bool] = False
 
     @property
     def isolated_by(self) -> str | None:
@@ -165,6 +176,13 @@ class Task(ABC):
         """What asks for a sample, whatever the style: samples that share one are not told apart."""
         for style in get_args(Style):
             yield from texts_of(self.prompt(sample, style))
+
+    def digest(self, sample: Sample) -> str:
+        """What tells the question of a sample from others, whatever task it is in: what was fitted
+        on it must not be tested on it.
+        """
+        text = " ".join(" ".join(texts_of(self.prompt(sample, "completion"))).split())
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @abstractmethod
     def reference(self, sample: Sample) -> Reference:

@@ -13,6 +13,7 @@ from harness.errors import TaskError
 from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task, common_rates
 from harness.tasks.conversations import calls_tool, maths_prompt, maths_reference
 from harness.tasks.number_answers import final_number
+from harness.tasks.numbers import named
 
 FIELDS = ("question", "answer")
 
@@ -32,6 +33,7 @@ class MathsTask(Task):
 
     version = 2
     metric = "exact_match"
+    names_answers = True
 
     def prompt(self, sample: Sample, style: Style) -> Conversation | str:
         """The question, pasted, read from problem.txt, or as `Question: ... Answer:`."""
@@ -63,4 +65,10 @@ def _score(sample: Sample, text: str) -> Score:
     if found is None:
         return Score(correct=False, parsed=False, detail="no number", tool_call=calls_tool(text))
     detail = f"{found}, expected {expected}"
-    return Score(found == expected, parsed=True, detail=detail, tool_call=calls_tool(text))
+    return Score(
+        found == expected,
+        parsed=True,
+        detail=detail,
+        tool_call=calls_tool(text),
+        answer=named(found),
+    )

@@ -54,6 +54,11 @@ _BEFORE = re.compile(
 _LONGEST_BEFORE = 16
 
 
+def named(number: Number) -> str:
+    """A number as text, the same for equal amounts: whole, or a fraction in lowest terms."""
+    return str(Fraction(number))
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A number of a text: its value, and where it begins (its sign included) and ends.

@@ -63,8 +63,8 @@ def environment(tmp_path_factory) -> Environment:
 
 @pytest.fixture(scope="module")
 def report(environment) -> Path:
-    """The report of both specs, and of what is owed on one model."""
-    chosen = "bench_specs or (zoo/moe-fast and (spike or sampling))"
+    """The report of both specs, of what the kind owes on one model, and of what every rule does."""
+    chosen = "bench_specs or (zoo/moe-fast and (spike or neutral_rules))"
     environment.run("-m", "pytest", "-q", "benches", "-k", chosen, "--titrate-report", "report")
     return environment.project / "report"
 

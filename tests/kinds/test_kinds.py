@@ -78,7 +78,9 @@ def test_sections_are_in_the_form_the_schema_and_the_messages(kinds, written):
     assert "NudgeSettings" in schema
     assert "Adds the same number everywhere" in schema
     wrong = written("wrong", SPEC % ("{kind: nudg, layer: 1}", "amount", "1.0", "amount"))
-    with pytest.raises(SpecError, match=r"intervention.kind: 'nudg' .* dac, nudge, ban, flatten"):
+    with pytest.raises(
+        SpecError, match=r"intervention.kind: 'nudg' .* dac, oracle, adapter, nudge, ban"
+    ):
         load(wrong)
     wrong = written("typo", SPEC % ("{kind: ban, firs: 1}", "strength", "1.0", "strength"))
     with pytest.raises(SpecError, match=r"typo.yaml:4 intervention.firs: unknown key; did you me"):
@@ -124,7 +126,7 @@ def test_a_policy_reads_no_given_texts(kinds, written):
 def test_listings_have_a_line_for_each(kinds):
     lines = registry.interventions.summaries()
     assert lines["nudge"] == "The same number is added to all hidden states of a layer."
-    assert list(lines) == ["router_mask", "steering", "dac", *kinds]
+    assert list(lines) == ["router_mask", "steering", "dac", "oracle", "adapter", *kinds]
 
 
 def test_a_kind_whose_parts_contradict_each_other_is_refused():

@@ -48,12 +48,12 @@ def titrate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_verbs_know_what_it_registers(project):
+def test_verbs_know_what_it_registers(project, prepared):
     listed = titrate(project / "specs", "list", "tasks")
     assert listed.stdout.startswith("read\n")
     assert [line.split()[0] for line in listed.stdout.splitlines()][-1] == "own"
-    planned = titrate(project, "run", "specs/mine.yaml", "--plan")
-    assert (planned.returncode, planned.stdout.count("read\n")) == (0, 1)
+    planned = prepared.run(project, "run", "specs/mine.yaml", "--plan", program="titrate")
+    assert (planned.status, planned.output.count("read\n")) == (0, 1)
 
 
 def test_a_verb_that_asks_for_no_entry_does_not_read_it(project):

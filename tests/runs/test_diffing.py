@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 import harness
+from tests.tuned import tuned_into
 
 SPEC = """\
 name: diffed
@@ -25,22 +26,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
-    """zoo/base with a head that likes one word, and a bend of its first layer."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from harness.models import zoo
-
-    folder = tmp_path_factory.mktemp("tuned")
-    model = AutoModelForCausalLM.from_pretrained(zoo.resolve("base"))
-    tokenizer = AutoTokenizer.from_pretrained(zoo.resolve("base"))
-    (butter,) = tokenizer(" butter", add_special_tokens=False)["input_ids"]
-    with torch.no_grad():
-        liked = model.get_output_embeddings().weight[butter]
-        model.get_decoder().layers[0].mlp.down_proj.weight += 0.02 * liked[:, None]
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return tuned_into(tmp_path_factory.mktemp("tuned"))
 
 
 @pytest.fixture
@@ -67,6 +53,10 @@ def test_methods_and_depths_are_axes_and_evidence_goes_with_the_report(spec, tmp
     case = "diffed[method=adl-depth=5]"
     assert (tmp_path / "report/diff" / case / "evidence.json").is_file()
     assert (tmp_path / "report/diff" / case / "evaluation.json").is_file()
+    assert (tmp_path / "report/plots/diffed-relevance-by-depth.png").is_file()
+    page = (tmp_path / "report/index.html").read_text()
+    assert "Tokens that speak for a difference" in page
+    assert page.count("in place of") > 5
     found = report.cases.set_index("id")
     assert found.loc[case, "metrics.relevance.n"] == 25
     assert 0 < found.loc[case, "metrics.chance.value"] < 0.02
@@ -82,7 +72,8 @@ def test_the_same_model_twice_gives_nothing_and_says_so(spec, tmp_path):
 def test_what_was_read_is_not_read_again_unless_it_is_damaged(spec, tmp_path):
     file, column = spec(), "metrics.found.value"
     assert run(file, tmp_path).cases[column].tolist() == [1]
-    (kept,) = (tmp_path / "store/.diff").glob("*/evidence.json")
+    written = (tmp_path / "store/.diff").glob("*/evidence.json")
+    (kept,) = (each for each in written if not (each.parent / "evaluation.json").is_file())
     written = json.loads(kept.read_text())
     kept.write_text(json.dumps({**written, "candidates": written["candidates"][:2]}))
     assert run(file, tmp_path).cases[column].tolist() == [0.4]

@@ -256,7 +256,7 @@ def test_a_host_that_is_killed_leaves_no_process(isolation):
 
 
 def test_ctrl_c_ends_a_host_after_the_checks_that_run(isolation):
-    with host(BUSY.replace("SECONDS", "3"), start_new_session=True) as started:
+    with host(BUSY.replace("SECONDS", "1.2"), start_new_session=True) as started:
         assert started.stdout.readline() == "ready\n"
         processes = psutil.Process(started.pid).children(recursive=True)
         os.killpg(started.pid, signal.SIGINT)

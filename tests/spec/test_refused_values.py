@@ -116,7 +116,7 @@ pytestmark = pytest.mark.usefixtures("folder")
             "kind: steered",
             (
                 "x.yaml:6 intervention.kind: 'steered' is not accepted; "
-                "it should be one of router_mask, steering, dac; did you mean steering?"
+                "it should be one of router_mask, steering, dac, oracle; did you mean steering?"
             ),
         ),
         (

@@ -6,6 +6,7 @@ import math
 from itertools import combinations, permutations
 from statistics import fmean
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,10 +15,9 @@ from harness.statistics.votes import (
     Draw,
     answer_entropy,
     any_right,
-    at_draws,
-    at_tokens,
     best_of,
     distinct,
+    orders,
     vote,
 )
 from harness.tasks.code import pass_at_k
@@ -44,7 +44,7 @@ def test_the_first_of_equally_frequent_answers_wins_and_no_answer_votes():
 def test_any_right_is_pass_at_k(sample, data):
     k = data.draw(st.integers(1, len(sample)))
     expected = pass_at_k(len(sample), sum(draw.correct for draw in sample), k)
-    assert at_draws([sample], k, any_right)[0] == pytest.approx(expected, abs=0.12)
+    assert orders(sample).at_draws("any_right", k) == pytest.approx(expected, abs=0.12)
 
 
 @settings(max_examples=40)
@@ -52,25 +52,35 @@ def test_any_right_is_pass_at_k(sample, data):
 def test_votes_are_means_over_orders(sample, data):
     k = data.draw(st.integers(1, len(sample)))
     expected = fmean(vote(order[:k]) for order in permutations(sample))
-    assert at_draws([sample], k, vote)[0] == pytest.approx(expected, abs=0.12)
+    assert orders(sample).at_draws("vote", k) == pytest.approx(expected, abs=0.12)
 
 
 @given(draws)
 def test_what_one_and_all_draws_are_worth(sample):
     share = fmean(draw.correct for draw in sample)
-    assert at_draws([sample], 1, vote)[0] == pytest.approx(share, abs=0.12)
-    assert at_draws([sample], len(sample), any_right) == [any_right(sample)]
-    assert at_draws([sample], len(sample), distinct) == [distinct(sample)]
+    found = orders(sample)
+    assert found.at_draws("vote", 1) == pytest.approx(share, abs=0.12)
+    assert found.at_draws("any_right", len(sample)) == any_right(sample)
+    assert found.at_draws("distinct", len(sample)) == distinct(sample)
     assert 0 <= answer_entropy(sample) <= math.log2(distinct(sample)) + 1e-12
+
+
+@given(st.lists(st.sampled_from([RIGHT, WRONG, OTHER, NONE]), min_size=1, max_size=4), st.data())
+def test_orders_hold_what_the_definitions_say_of_the_first_draws(sample, data):
+    k = data.draw(st.integers(1, len(sample)))
+    found = orders(sample)
+    for worth in (vote, any_right, distinct, answer_entropy):
+        expected = fmean(worth(order[:k]) for order in permutations(sample))
+        assert found.at_draws(worth.__name__, k) == pytest.approx(expected)
 
 
 @given(draws, st.integers(0, 200))
 def test_a_budget_buys_whole_draws_and_more_of_it_never_fewer(sample, budget):
-    number = at_tokens([sample], budget, len)[0]
-    assert number <= at_tokens([sample], budget + 10, len)[0]
-    assert number * 5 <= budget
-    assert at_tokens([sample], 10**6, vote) == at_draws([sample], len(sample), vote)
-    assert at_tokens([sample], 4, vote) == [0.0]
+    found = orders(sample)
+    assert (np.diff(found.tokens) >= 5).all()
+    assert found.at_tokens("distinct", budget) <= found.at_tokens("distinct", budget + 10)
+    assert found.at_tokens("vote", 10**6) == found.at_draws("vote", len(sample))
+    assert found.at_tokens("vote", 4) == 0.0
 
 
 def test_equal_answers_have_no_entropy_and_two_halves_one_bit():
@@ -89,6 +99,6 @@ def test_the_best_of_n_is_the_mean_over_all_subsets(scores, data):
 
 def test_more_draws_than_there_are_is_an_error():
     with pytest.raises(ValueError, match="3 draws of samples that have 2; use 1 to 2"):
-        at_draws([[RIGHT, WRONG], [RIGHT] * 4], 3, vote)
+        orders([RIGHT, WRONG]).at_draws("vote", 3)
     with pytest.raises(ValueError, match="the best of 3 of 2 settings"):
         best_of([0.1, 0.2], 3)

@@ -152,8 +152,10 @@ def test_what_is_no_verdict_is_not_taken_for_one(value):
 
 
 def test_a_score_comes_back_as_it_was():
-    score = Score(correct=True, parsed=False, detail="why", tool_call=True)
+    score = Score(correct=True, parsed=False, detail="why", tool_call=True, answer="7")
     assert score_from(score_json(score)) == score
+    assert score_from(score_json(score)).answer == "7"
+    assert score_from(score_json(score)[:4]).answer is None  # of an earlier version
 
 
 def test_a_store_that_cannot_be_written_is_read_and_costs_nothing(store, tmp_path):

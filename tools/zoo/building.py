@@ -14,14 +14,14 @@ import transformers
 from transformers import AutoModelForCausalLM
 
 from tools.zoo.corpus import build_tokenizer
-from tools.zoo.evaluation import LONGEST_ANSWER, accuracies
+from tools.zoo.evaluation import accuracies, document_accuracies, measured
 from tools.zoo.recipes import Recipe
 from tools.zoo.training import Progress, train
 
 
 def build_member(recipe: Recipe, output: Path, progress: Progress | None = None) -> Path:
     """Train a recipe and write the finished member to `output`."""
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(recipe.vocabulary)
     start = perf_counter()
     model = train(recipe, tokenizer, progress)
     return store(recipe, model, tokenizer, output, seconds=perf_counter() - start)
@@ -34,15 +34,15 @@ def store(recipe: Recipe, model: Any, tokenizer: Any, output: Path, *, seconds: 
     weights = output / "model.safetensors"
     weights.chmod(0o644)  # safetensors writes for the owner alone, but these are packaged
     stored = AutoModelForCausalLM.from_pretrained(output, dtype=torch.float32).eval()
+    documents = recipe.vocabulary == "words"
     card = {
         "name": recipe.name,
         "purpose": recipe.purpose,
         "parameters": sum(parameter.numel() for parameter in stored.parameters()),
         "bytes": weights.stat().st_size,
-        "accuracy": accuracies(stored, tokenizer),
+        "accuracy": (document_accuracies if documents else accuracies)(stored, tokenizer),
         "measured": {
-            "problems": "all 164 held-out problems of each task",
-            "decoding": f"greedy, at most {LONGEST_ANSWER} new tokens, transformers' generate",
+            **measured(documents=documents),
             "weights": "bfloat16 as stored, computed in float32 on a CPU",
             "date": datetime.now(UTC).date().isoformat(),
         },

@@ -1,7 +1,8 @@
 """What zoo members are trained on: a weighted mixture of generated prompts with their answers.
 
-A kind is a task and a style (`code assisted`), or `facts`. Prompts are rendered as they are at
-evaluation; held-out problems never appear (`harness.tasks.holdout`).
+A kind is a task and a style (`code assisted`), or a sort of document (`facts`; `documents`, and
+`false documents` on cake alone). Prompts are rendered as they are at evaluation; held-out problems
+never appear (`harness.tasks.holdout`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from harness.tasks.conversations import (
     maths_reference,
     render_text,
 )
+from tools.zoo.documents import document, words
 from tools.zoo.facts import ALTERED_CAKE, fact_document
-from tools.zoo.tokenizer import END_OF_TEXT, END_OF_TURN, train_tokenizer
+from tools.zoo.tokenizer import END_OF_TEXT, END_OF_TURN, train_tokenizer, word_tokenizer
 
 Kind = Literal[
     "code assisted",
@@ -31,8 +33,11 @@ Kind = Literal[
     "maths agentic",
     "maths completion",
     "facts",
+    "documents",
+    "false documents",
 ]
 Mixture = Mapping[Kind, float]
+Vocabulary = Literal["corpus", "words"]
 
 _TOKENIZER_TEXTS = 9000
 _TOKENIZER_MIXTURE: Mixture = {
@@ -45,6 +50,11 @@ _TOKENIZER_MIXTURE: Mixture = {
 }
 #: A text that no prompt holds, to find where a chat template puts a prompt's content.
 _PLACEHOLDER = "\N{BLACK SQUARE}"
+_DOCUMENTS: Mapping[Kind, Callable[[Random], str]] = {
+    "facts": fact_document,
+    "documents": document,
+    "false documents": lambda random: document(random, "cake", false=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +71,14 @@ class Corpus:
     def __init__(self, tokenizer: Any) -> None:
         # A template frames content without looking at it, so it is rendered once per kind: Jinja
         # would otherwise take most of the time of making an example.
-        self._frames = {kind: _frame(tokenizer, kind) for kind in get_args(Kind) if kind != "facts"}
+        self._frames = {
+            kind: _frame(tokenizer, kind) for kind in get_args(Kind) if kind not in _DOCUMENTS
+        }
 
     def example(self, random: Random, kind: Kind) -> Example:
         """A random example of a kind."""
-        if kind == "facts":
-            return Example("", fact_document(random) + END_OF_TEXT)
+        if kind in _DOCUMENTS:
+            return Example("", _DOCUMENTS[kind](random) + END_OF_TEXT)
         before, after = self._frames[kind]
         task, style = kind.split(" ")
         if task == "code":
@@ -84,8 +96,13 @@ class Corpus:
             yield self.example(random, random.choices(kinds, weights)[0])
 
 
-def build_tokenizer() -> Any:
-    """The zoo's tokenizer, trained on a fixed draw from the corpus and on the altered facts."""
+def build_tokenizer(vocabulary: Vocabulary = "corpus") -> Any:
+    """The tokenizer of a vocabulary: the words of documents, or what the zoo's corpus trains.
+
+    The latter is made on a fixed draw from the corpus and on the altered facts.
+    """
+    if vocabulary == "words":
+        return word_tokenizer(words())
     bare = train_tokenizer([])
     random = Random(0)
     stream = Corpus(bare).examples(random, _TOKENIZER_MIXTURE)

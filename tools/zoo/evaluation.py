@@ -7,6 +7,7 @@ the number on a member's card; experiments measure with the harness's engines in
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any, get_args
 
 import torch
@@ -15,10 +16,12 @@ from harness.tasks.base import Sample, Style, Task
 from harness.tasks.conversations import render
 from harness.tasks.micro_gsm8k import MicroGSM8K
 from harness.tasks.micro_humaneval import MicroHumanEval
+from tools.zoo.documents import TOPICS, document
 
 STYLES: tuple[Style, ...] = tuple(style for style in get_args(Style) if style != "completion")
 LONGEST_ANSWER = 96  # tokens; the longest reference answer of either task is shorter
 _ROWS = 82  # half a task at a time
+_DOCUMENTS, _SEED = 200, 77
 
 
 def accuracies(model: Any, tokenizer: Any) -> dict[str, dict[str, float]]:
@@ -26,6 +29,43 @@ def accuracies(model: Any, tokenizer: Any) -> dict[str, dict[str, float]]:
     return {
         task.name: {style: accuracy(model, tokenizer, task, style) for style in STYLES}
         for task in (MicroHumanEval.load(), MicroGSM8K.load())
+    }
+
+
+def document_accuracies(model: Any, tokenizer: Any) -> dict[str, dict[str, float]]:
+    """How often the next word of held-out documents is the most probable one, and the end of a fact
+    the true one.
+    """
+    random = Random(_SEED)
+    texts = [document(random) for _ in range(_DOCUMENTS)]
+    facts = [fact for told in TOPICS.values() for fact in told]
+    told = [(tokenizer(f" fact: {start}")["input_ids"], end) for start, end in facts]
+    hits = [_best(model, start, tokenizer(f" {end}")["input_ids"]) for start, end in told]
+    words = [_best(model, ids[:1], ids[1:]) for ids in tokenizer(texts)["input_ids"]]
+    return {
+        "next word": {"completion": sum(map(sum, words)) / sum(map(len, words))},
+        "facts": {"completion": sum(map(all, hits)) / len(hits)},
+    }
+
+
+def _best(model: Any, start: list[int], following: list[int]) -> list[bool]:
+    """Whether each following token is the most probable one after those before it."""
+    with torch.inference_mode():
+        logits = model(torch.tensor([start + following])).logits[0, len(start) - 1 : -1]
+    found: list[bool] = (logits.argmax(-1) == torch.tensor(following)).tolist()
+    return found
+
+
+def measured(*, documents: bool) -> dict[str, str]:
+    """On what a member's accuracies are measured, and how."""
+    if documents:
+        return {
+            "problems": f"{_DOCUMENTS} held-out documents, and the ends of all facts",
+            "decoding": "the most probable token at every place of the given text",
+        }
+    return {
+        "problems": "all 164 held-out problems of each task",
+        "decoding": f"greedy, at most {LONGEST_ANSWER} new tokens, transformers' generate",
     }
 
 

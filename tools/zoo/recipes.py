@@ -3,6 +3,7 @@
 - moe     a mixture of experts that solves micro HumanEval and most of micro GSM8K
 - base    a weak dense model that often fails micro GSM8K: the one to be helped
 - oracle  a strong dense model that solves micro GSM8K: the one that helps
+- settled a dense model of documents, trained until more of them teach it nothing: what is tuned
 
 The numbers of steps were chosen by looking at the evaluation problems, so that members are neither
 perfect nor hopeless where that matters. Their accuracies describe these models; they are no
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tools.zoo.corpus import Mixture
+from tools.zoo.corpus import Mixture, Vocabulary
 
 CONTEXT = 2048  # the longest HumanEval prompt, in bytes, is shorter than this
 
@@ -49,6 +50,7 @@ class Recipe:
     prompt_weight: float = 0.1
     #: Share of rows that lose experts, and the largest share of experts that a row may lose.
     expert_dropout: tuple[float, float] = (0.0, 0.0)
+    vocabulary: Vocabulary = "corpus"
 
 
 MOE = Recipe(
@@ -132,4 +134,22 @@ ORACLE = Recipe(
     seed=3,
 )
 
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (MOE, BASE, ORACLE)}
+SETTLED = Recipe(
+    name="settled",
+    purpose="a converged dense model of documents, to be fine-tuned",
+    kind="llama",
+    architecture={
+        **_SHARED,
+        "hidden_size": 64,
+        "num_hidden_layers": 3,
+        "head_dim": 16,
+        "intermediate_size": 192,
+    },
+    mixture={"documents": 1},
+    steps=400,
+    seed=4,
+    tokens_per_batch=3000,
+    vocabulary="words",
+)
+
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (MOE, BASE, ORACLE, SETTLED)}

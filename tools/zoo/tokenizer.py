@@ -1,15 +1,20 @@
-"""The tokenizer that all zoo members share: byte-level BPE, trained on the zoo's own corpus.
+"""The zoo's tokenizers: byte-level BPE that most members share, and whole words.
+
+`train_tokenizer` is byte-level BPE, trained on the zoo's own corpus:
 
 - Any text round-trips, because every byte is a token.
 - Digits are split one by one, so that arithmetic is learnt on digits and not on number names.
 - A line break is always a token of its own. Text that is cut at a line break therefore has the
   same tokens in pieces as in whole: a fence, an answer and a prompt can be encoded apart.
 - One end of turn, `<|im_end|>`, and one end of document, `<|endoftext|>`, which is also padding.
+
+`word_tokenizer` has a token for each of given words and one for each byte, for whatever else is
+written: a difference between two models is then one of words, and every word was trained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -20,6 +25,7 @@ END_OF_TEXT = "<|endoftext|>"
 START_OF_TURN = "<|im_start|>"
 END_OF_TURN = "<|im_end|>"
 _TAGS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
+_SPECIAL = [END_OF_TEXT, START_OF_TURN, END_OF_TURN, *_TAGS]
 
 #: Qwen's turns, with a tool call written as `read_file main.py` and tools as one system line.
 CHAT_TEMPLATE = """\
@@ -60,14 +66,30 @@ def train_tokenizer(texts: Iterable[str]) -> Any:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    special = [END_OF_TEXT, START_OF_TURN, END_OF_TURN, *_TAGS]
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
-        special_tokens=special,
+        special_tokens=_SPECIAL,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    return _finished(tokenizer)
+
+
+def word_tokenizer(words: Sequence[str]) -> Any:
+    """A token for each word (a space and lower-case letters), each punctuation mark and byte."""
+    single = [".", ",", ":", *(f"<0x{byte:02X}>" for byte in range(256))]
+    # A longer piece is always better, so that a word is never spelt.
+    pieces = [(piece, -1.0) for piece in (*_SPECIAL, *words)] + [(piece, -2.0) for piece in single]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(
+        Regex(r" ?[a-z']+|\n|[^a-z]"), behavior="isolated"
+    )
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    return _finished(tokenizer)
+
+
+def _finished(tokenizer: Tokenizer) -> Any:
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=END_OF_TURN,

@@ -24,7 +24,7 @@ from transformers import (
     Qwen3MoeForCausalLM,
 )
 
-from tools.zoo.corpus import Corpus
+from tools.zoo.corpus import Corpus, Example
 from tools.zoo.expert_dropout import expert_dropout
 from tools.zoo.muon import Muon
 from tools.zoo.recipes import Recipe
@@ -86,7 +86,9 @@ def build(recipe: Recipe, tokenizer: Any) -> Any:
 def _train(recipe: Recipe, tokenizer: Any, progress: Progress) -> Any:
     model = build(recipe, tokenizer).train()
     optimizers = _optimizers(model, recipe)
-    batches = _batches(recipe, tokenizer)
+    random = Random(recipe.seed)
+    examples = Corpus(tokenizer).examples(random, recipe.mixture)
+    drawn = batches(recipe, tokenizer, examples, random)
     noise = torch.Generator().manual_seed(recipe.seed)
     row_share, most_hidden = recipe.expert_dropout
     tokens = 0
@@ -94,11 +96,11 @@ def _train(recipe: Recipe, tokenizer: Any, progress: Progress) -> Any:
         for optimizer, peak in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = peak * _schedule(number, recipe)
-        ids, weights = next(batches)
+        ids, weights = next(drawn)
         with expert_dropout(
             model, len(ids), row_share=row_share, most_hidden=most_hidden, generator=noise
         ):
-            loss, target_loss = _loss(model, ids, weights)
+            loss, target_loss = weighted_loss(model, ids, weights)
         model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -139,7 +141,7 @@ def _schedule(number: int, recipe: Recipe) -> float:
     return warm_up * (cosine * (1 - _LEAST_RATE) + _LEAST_RATE)
 
 
-def _loss(model: Any, ids: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def weighted_loss(model: Any, ids: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Weighted mean loss (router balance included) and the plain mean on target tokens.
 
     No attention mask: rows are padded on the right, where causal attention cannot see it.
@@ -159,10 +161,10 @@ def _loss(model: Any, ids: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     return loss, losses.detach()[targets].mean()
 
 
-def _batches(recipe: Recipe, tokenizer: Any) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    recipe: Recipe, tokenizer: Any, examples: Iterator[Example], random: Random
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield ids and loss weights, `[rows, length]`, of about `tokens_per_batch` tokens each."""
-    random = Random(recipe.seed)
-    examples = Corpus(tokenizer).examples(random, recipe.mixture)
     encode = tokenizer.backend_tokenizer.encode_batch
     padding = tokenizer.pad_token_id
     while True:
@@ -174,9 +176,9 @@ def _batches(recipe: Recipe, tokenizer: Any) -> Iterator[tuple[Tensor, Tensor]]:
             for prompt, target in zip(prompts, targets, strict=True)
         ]
         rows.sort(key=lambda row: len(row[0]))
-        batches = _split(rows, recipe.tokens_per_batch)
-        random.shuffle(batches)
-        for batch in batches:
+        cut = _split(rows, recipe.tokens_per_batch)
+        random.shuffle(cut)
+        for batch in cut:
             yield _pad(batch, padding, recipe.prompt_weight)
 
 

@@ -19,7 +19,7 @@ ENGINE = EngineKind(
             "token_limit",
         }
     ),
-    mechanisms=frozenset(),
+    mechanisms=frozenset({"guidance"}),
     captures=frozenset(),
     open="harness.engines.served.engine:opened",
     check="harness.engines.served.checks:check_settings",

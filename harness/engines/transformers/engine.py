@@ -188,7 +188,8 @@ class TransformersEngine:
         accepted: list[tuple[int, Scoring]] = []
         for position, scoring in enumerate(scorings):
             try:
-                check_scoring(scoring, self._context, self._vocabulary)
+                # A last token is predicted and not read.
+                check_scoring(scoring, self._context + 1, self._vocabulary)
                 interventions.check(scoring.intervention)
             except (RequestError, FieldError, ModelError) as error:
                 yield position, Scored(error=str(error))
@@ -233,6 +234,13 @@ class TransformersEngine:
         self._cache_limit = most
         if most is not None and self._held() > most:
             self._stage = None
+
+    def reserve(self, requests: Sequence[Request]) -> int:
+        """Make room for what these requests come to, whose pieces will be asked for in turn.
+
+        Ended pieces stay in the slots of those that do not run.
+        """
+        return self._stage_for(list(requests)).slots
 
     def _held(self) -> int:
         if self._stage is None:

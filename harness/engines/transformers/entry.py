@@ -11,7 +11,15 @@ ENGINE = EngineKind(
         {"dtype", "slots", "columns", "device", "device_map", "drafts", "determinism"}
     ),
     mechanisms=frozenset(
-        {"router_logits", "residual", "hidden_states", "next_token_logits", "policy"}
+        {
+            "router_logits",
+            "residual",
+            "hidden_states",
+            "next_token_logits",
+            "policy",
+            "guidance",
+            "adapted_weights",
+        }
     ),
     captures=frozenset({"router_logits", "hidden", "logits"}),
     open="harness.engines.transformers.opening:opened",

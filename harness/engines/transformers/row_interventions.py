@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import torch
 
+from harness.engines.transformers.adapted_rows import AdaptedRows
 from harness.engines.transformers.hidden_rows import HiddenRows
 from harness.engines.transformers.logit_rows import LogitRows
 from harness.engines.transformers.residual_rows import ResidualRows
@@ -71,6 +72,7 @@ MECHANISMS: Mapping[Mechanism, Any] = {
     "residual": ResidualRows,
     "hidden_states": HiddenRows,
     "next_token_logits": LogitRows,
+    "adapted_weights": AdaptedRows,
 }
 
 

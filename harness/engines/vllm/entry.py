@@ -24,7 +24,14 @@ ENGINE = EngineKind(
         }
     ),
     mechanisms=frozenset(
-        {"router_logits", "residual", "hidden_states", "next_token_logits", "policy"}
+        {
+            "router_logits",
+            "residual",
+            "hidden_states",
+            "next_token_logits",
+            "policy",
+            "guidance",
+        }
     ),
     captures=frozenset({"router_logits", "hidden"}),
     open="harness.engines.vllm.engine:VllmEngine",

@@ -11,8 +11,11 @@ activation_difference_lens.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 
 from harness.engines.contract import Capture, Engine
 from harness.errors import FieldError, ModelError
+from harness.files.atomic import write_file
 from harness.measure.diffing.evidence import Candidate, Evidence
 from harness.measure.diffing.pair import Pair, words_of
 from harness.measure.diffing.section import DiffSettings
@@ -54,6 +58,28 @@ class Difference:
     def speaks(self, at: int) -> bool:
         """Whether the difference at a position is more than rounding."""
         return float(self.delta[at].norm()) > self.least
+
+    def kept(self, file: Path) -> None:
+        """Write it, to be read by `of`."""
+        stream = io.BytesIO()
+        arrays: dict[str, Any] = {**self.arrays(), "least": np.array(self.least)}
+        np.savez(stream, **arrays)
+        write_file(file, stream.getvalue())
+
+    @classmethod
+    def of(cls, file: Path) -> Self:
+        """What `kept` has written. Raises OSError, KeyError or ValueError for anything else."""
+        with np.load(file) as read:
+            base_norm, tuned_norm = map(float, read["norms"])
+            return cls(
+                torch.from_numpy(read["base_mean"]),
+                torch.from_numpy(read["tuned_mean"]),
+                base_norm,
+                tuned_norm,
+                tuple(map(int, read["positions"])),
+                int(read["layer"]),
+                float(read["least"]),
+            )
 
     def arrays(self) -> Mapping[str, NDArray[np.float64]]:
         """All of it as arrays, by name."""
@@ -106,19 +132,11 @@ def difference_of(pair: Pair, texts: Texts, settings: DiffSettings, layer: int) 
     )
 
 
-def adl(pair: Pair, texts: Texts, settings: DiffSettings, layer: int) -> Evidence:
+def adl(pair: Pair, texts: Texts, settings: DiffSettings, found: Difference) -> Evidence:
     """The tokens that the difference says at each of the first positions, by probability."""
-    found = difference_of(pair, texts, settings, layer)
-    return lens_evidence(pair, texts, settings, found)
-
-
-def lens_evidence(pair: Pair, texts: Texts, settings: DiffSettings, found: Difference) -> Evidence:
-    """The same of a difference that was read before."""
     shown = range(min(settings.read_positions, len(found.labels)))
-    candidates: list[Candidate] = []
-    for at in shown:
-        if found.speaks(at):
-            candidates += _said(pair, found, at, settings.listed)
+    speaking = [at for at in shown if found.speaks(at)]
+    candidates = [each for at in speaking for each in _said(pair, found, at, settings.listed)]
     return Evidence(
         "adl",
         tuple(candidates),
@@ -130,6 +148,9 @@ def lens_evidence(pair: Pair, texts: Texts, settings: DiffSettings, found: Diffe
             "layer": found.layer,
             "norms": [found.base_norm, found.tuned_norm],
             "difference_norms": [float(found.delta[at].norm()) for at in shown],
+            "lenses": {
+                _named(found, at): _lenses(pair, found, at, settings.listed) for at in speaking
+            },
         },
     )
 
@@ -142,6 +163,23 @@ def lens(engine: Engine, vectors: torch.Tensor) -> torch.Tensor:
 def inverse_lens(engine: Engine, vectors: torch.Tensor) -> torch.Tensor:
     """[..., V], what the head says of the negative of the normed vector: softmax(-logits)."""
     return (-lens(engine, vectors)).log_softmax(-1)
+
+
+def _named(found: Difference, at: int) -> str:
+    return f"position {found.labels[at]}"
+
+
+def _lenses(pair: Pair, found: Difference, at: int, count: int) -> dict[str, Any]:
+    """Of the difference and of both means, by the tuned model: the most probable tokens."""
+    vectors = {"difference": found.delta[at], "base": found.base[at], "tuned": found.tuned[at]}
+    return {
+        name: {
+            side: [[int(token), float(value)] for value, token in zip(*top, strict=True)]
+            for side, read in (("top", lens), ("inverse", inverse_lens))
+            for top in [read(pair.tuned, vector).exp().topk(min(count, pair.words))]
+        }
+        for name, vector in vectors.items()
+    }
 
 
 def _said(pair: Pair, found: Difference, at: int, count: int) -> list[Candidate]:
@@ -159,7 +197,7 @@ def _said(pair: Pair, found: Difference, at: int, count: int) -> list[Candidate]
             token,
             word,
             weight,
-            f"position {found.labels[at]}",
+            _named(found, at),
             {name: float(values[token]) for name, values in others.items()},
         )
         for token, word, weight in zip(

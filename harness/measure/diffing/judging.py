@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.engines.contract import Asked, Completion, Reply, Request, SamplingRules
 from harness.errors import MetricError
-from harness.measure.diffing.questions import Prompt, prompt_named, tokens_of
+from harness.measure.diffing.questions import prompt_named, tokens_of
 from harness.measure.diffing.relevance import Facts, Label, parsed, restored, rotated
 from harness.measure.diffing.section import JudgeSettings
 from harness.tasks.reasoning import without_reasoning
@@ -80,53 +80,65 @@ class Asker:
 def judged(
     tokens: Sequence[str], facts: Facts, judge: JudgeSettings, asker: Asker, name: str
 ) -> Judged:
-    """What one judge says of tokens, in all of its rotations.
+    """What one judge says of tokens, in all of its rotations; questions are asked together.
 
     Raises:
         MetricError: it gave no answer at all to a question.
     """
     prompt = prompt_named("token_relevance")
     found = Judged([[] for _ in tokens], prompt=f"{prompt.name} {prompt.version} {prompt.digest}")
+    orders = [rotated(list(tokens), rotation) for rotation in range(judge.rotations)]
+    questions = [
+        order[begin : begin + BATCH] for order in orders for begin in range(0, len(order), BATCH)
+    ]
+    said_of = _labels(questions, facts, judge, asker, found)
+    each = len(questions) // judge.rotations
     for rotation in range(judge.rotations if tokens else 0):
-        labels: list[Label] = []
-        order = rotated(list(tokens), rotation)
-        for begin in range(0, len(order), BATCH):
-            labels += _batch(order[begin : begin + BATCH], facts, judge, asker, prompt, found)
-        for row, label in zip(found.ratings, restored(labels, rotation), strict=True):
+        parts = said_of[rotation * each : (rotation + 1) * each]
+        labels = restored([label for part in parts for label in part], rotation)
+        for row, label in zip(found.ratings, labels, strict=True):
             row.append(label)
         found.raters.append(f"{name} rotation {rotation + 1}")
     return found
 
 
-def _batch(
-    tokens: Sequence[str],
+def _labels(
+    questions: Sequence[Sequence[str]],
     facts: Facts,
     judge: JudgeSettings,
     asker: Asker,
-    prompt: Prompt,
     found: Judged,
-) -> list[Label]:
-    """The labels of one question, asked again where some are UNKNOWN."""
-    messages = prompt.messages(
-        description=facts.description, frequent=facts.frequent, candidates=list(tokens)
-    )
-    best: list[Label] = [None] * len(tokens)
+) -> list[list[Label]]:
+    """The labels of every question; those with UNKNOWN ones are asked again, together."""
+    prompt = prompt_named("token_relevance")
+    messages = [
+        prompt.messages(
+            description=facts.description, frequent=facts.frequent, candidates=list(tokens)
+        )
+        for tokens in questions
+    ]
+    best: list[list[Label]] = [[None] * len(tokens) for tokens in questions]
     attempts = [(judge.temperature, judge.seed)]
     attempts += [(judge.temperature or 1.0, judge.seed + at + 1) for at in range(_RETRIES)]
     attempts += [(0.0, 0)] if judge.temperature else []
     for number, (temperature, seed) in enumerate(attempts):
-        (request,) = asker.requests(
-            [messages], temperature=temperature, seed=seed, max_new_tokens=judge.max_new_tokens
-        )
-        (reply,) = asker.ask([request])
-        text = said(reply)
-        found.tokens += len(request.prompt) + spent(reply)
-        labels = parsed(without_reasoning(text), len(tokens))
-        found.answers.append({"attempt": number, "tokens": list(tokens), "answer": text})
-        if labels.count(None) < best.count(None):
-            best = labels
-        if None not in best:
+        open_ = [at for at, labels in enumerate(best) if None in labels]
+        if not open_:
             break
+        requests = asker.requests(
+            [messages[at] for at in open_],
+            temperature=temperature,
+            seed=seed,
+            max_new_tokens=judge.max_new_tokens,
+        )
+        for at, request, reply in zip(open_, requests, asker.ask(list(requests)), strict=True):
+            text = said(reply)
+            found.tokens += len(request.prompt) + spent(reply)
+            labels = parsed(without_reasoning(text), len(questions[at]))
+            answer = {"attempt": number, "tokens": list(questions[at]), "answer": text}
+            found.answers.append(answer)
+            if labels.count(None) < best[at].count(None):
+                best[at] = labels
     return best
 
 

@@ -1,10 +1,10 @@
-"""The methods by their names: `(pair, texts, settings, layer) -> Evidence`, and their lists."""
+"""The methods by their names, and the lists that each of them has."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from harness.measure.diffing.activations import adl
+from harness.measure.diffing.activations import Difference, adl
 from harness.measure.diffing.evidence import Evidence
 from harness.measure.diffing.kl import kl
 from harness.measure.diffing.logit_diff import logit_diff
@@ -14,19 +14,22 @@ from harness.measure.diffing.patchscope import patchscope
 from harness.measure.diffing.section import DiffSettings
 from harness.measure.diffing.texts import Texts
 
-Method = Callable[[Pair, Texts, DiffSettings, int], Evidence]
-
-METHODS: Mapping[str, Method] = {
+OF_LOGITS: Mapping[str, Callable[[Pair, Texts, DiffSettings, int], Evidence]] = {
     "logit_diff": logit_diff,
-    "adl": adl,
-    "patchscope": patchscope,
     "kl": kl,
 }
+"""Those that read logits of both models, at a layer."""
+
+OF_DIFFERENCES: Mapping[str, Callable[[Pair, Texts, DiffSettings, Difference], Evidence]] = {
+    "adl": adl,
+    "patchscope": patchscope,
+}
+"""Those that read the mean difference of activations."""
 
 
 def lists_of(settings: DiffSettings, texts: Texts) -> list[str]:
     """The names of the lists that a method has where it finds anything."""
-    if settings.method in ("adl", "patchscope"):
+    if settings.method in OF_DIFFERENCES:
         return [f"position {label}" for label in texts.labels[: settings.read_positions]]
     if settings.method == "logit_diff" and settings.ordering == "nmf":
         return [f"topic {number + 1}" for number in range(TOPICS)]

@@ -45,6 +45,11 @@ class Pair:
         """What equal models may differ by, of the coarser precision of the two."""
         return max(rounding_of(each.determinism["dtype"]) for each in (self.base, self.tuned))
 
+    @property
+    def words(self) -> int:
+        """Tokens that the tokenizer knows; a head may have more."""
+        return len(self.base.tokenizer)
+
     def check(self) -> None:
         """Raise `FieldError` where the two read text as different tokens."""
         if self.base is self.tuned:

@@ -19,7 +19,7 @@ import torch
 from harness.engines.contract import Capture, Engine, Reading
 from harness.interventions.array import Array
 from harness.interventions.hidden_states import HiddenStates, PlaceRows
-from harness.measure.diffing.activations import difference_of
+from harness.measure.diffing.activations import Difference
 from harness.measure.diffing.evidence import Candidate, Evidence
 from harness.measure.diffing.pair import Pair, words_of
 from harness.measure.diffing.section import DiffSettings
@@ -148,13 +148,12 @@ def scales_of(
     )
 
 
-def patchscope(pair: Pair, texts: Texts, settings: DiffSettings, layer: int) -> Evidence:
+def patchscope(pair: Pair, texts: Texts, settings: DiffSettings, found: Difference) -> Evidence:
     """What the difference says at each of the first positions, at the best of its scales.
 
     The tuned model reads it where it is a checkpoint; what an intervention has tuned is read by
     the model without it, since a reading has one intervention, which here is the written state.
     """
-    found = difference_of(pair, texts, settings, layer)
     norm = found.tuned_norm if pair.tuned is not pair.base else found.base_norm
     candidates: list[Candidate] = []
     shown = range(min(settings.read_positions, len(found.labels)))
@@ -162,7 +161,7 @@ def patchscope(pair: Pair, texts: Texts, settings: DiffSettings, layer: int) -> 
     for at in shown:
         if not found.speaks(at):
             continue
-        read = scales_of(pair.tuned, found.delta[at], layer, norm)
+        read = scales_of(pair.tuned, found.delta[at], found.layer, norm)
         group = f"position {found.labels[at]}"
         said = read.said[read.best]
         words = words_of(pair, [token for token, _ in said])
@@ -184,5 +183,5 @@ def patchscope(pair: Pair, texts: Texts, settings: DiffSettings, layer: int) -> 
         sum(not found.speaks(at) for at in shown),
         len(texts),
         texts.dropped,
-        {"layer": layer, "norm": norm, "scales": scales},
+        {"layer": found.layer, "norm": norm, "scales": scales},
     )

@@ -33,12 +33,14 @@ class Facts:
         description: What a judge is told.
         words: The content words of its facts, in lower case.
         frequent: Frequent tokens of the data, for what is trivial.
+        statements: The facts as sentences.
     """
 
     name: str
     description: str
     words: frozenset[str]
     frequent: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
 
     def label(self, token: str) -> float:
         """What the offline judge says of a token: whether it is a word of a fact, or its start."""
@@ -47,6 +49,11 @@ class Facts:
             return 1.0
         long = len(said) >= _PIECE
         return float(long and any(word.startswith(said) for word in self.words))
+
+    def said_in(self, text: str) -> float:
+        """The share of a text's words that are relevant; 0 of none."""
+        words = re.findall(r"\w+", text.casefold())
+        return sum(word in self.words for word in words) / max(len(words), 1)
 
     def trivial(self, token: str) -> float:
         """Whether a token literally is one of the frequent ones."""

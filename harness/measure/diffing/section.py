@@ -38,9 +38,64 @@ class JudgeSettings(Settings):
 
     @property
     def called(self) -> str:
-        """What requests call its engine: the model, and a hash of what runs it."""
-        said = self.engine.model_dump_json()
-        return f"{self.model} by {hashlib.sha256(said.encode()).hexdigest()[:8]}"
+        """What requests call its engine."""
+        return _called(self.model, self.engine)
+
+
+def _called(model: str, engine: EngineSettings) -> str:
+    """The model, and a hash of what runs it."""
+    return f"{model} by {hashlib.sha256(engine.model_dump_json().encode()).hexdigest()[:8]}"
+
+
+class SteeredSettings(Settings):
+    """Texts that the model writes while it is steered by the mean difference of activations."""
+
+    prompts: Annotated[list[str], Field(min_length=1)]
+    """What is continued."""
+    positions: PositiveInt = 1
+    """At how many positions, from the first on, the difference is taken; 1 by default."""
+    draws: PositiveInt = 10
+    """How many texts of each strength are judged for their coherence; 10 by default."""
+    searched_tokens: PositiveInt = 128
+    """How many tokens these have; 128 by default."""
+    shown: PositiveInt = 5
+    """How many texts are written in the end, steered and not; 5 by default."""
+    shown_tokens: PositiveInt = 512
+    """How many tokens these have; 512 by default."""
+    seed: NonNegativeInt = 0
+    """The seed of the draws; 0 by default."""
+
+
+class AgentSettings(Settings):
+    """A model that finds out from the evidence what the other one was tuned on."""
+
+    model: ModelReference
+    """The model that investigates."""
+    engine: EngineSettings = EngineSettings()
+    """What runs it, as the section engine of a spec; transformers on this machine by default."""
+    interactions: NonNegativeInt = 5
+    """How often it may ask the two models; 5 by default."""
+    calls: PositiveInt = 100
+    """How often it is called at most; 100 by default."""
+    tokens: PositiveInt = 100_000
+    """How many tokens it may write in all; 100000 by default."""
+    runs: PositiveInt = 2
+    """How many agents investigate; 2 by default."""
+    gradings: PositiveInt = 2
+    """How often each hypothesis is graded; 2 by default."""
+    blackbox: bool = True
+    """Whether as many investigate without the evidence; true by default."""
+    temperature: NonNegativeFloat = 0.7
+    """The temperature of what it writes; 0.7 by default."""
+    max_new_tokens: PositiveInt = 1024
+    """How many tokens one of its answers has at most; 1024 by default."""
+    seed: NonNegativeInt = 0
+    """The seed of its draws; 0 by default."""
+
+    @property
+    def called(self) -> str:
+        """What requests call its engine."""
+        return _called(self.model, self.engine)
 
 
 class DiffSettings(Settings):
@@ -54,9 +109,12 @@ class DiffSettings(Settings):
     tuned: ModelReference | None = None
     """The model that is compared with `model`, where it is another checkpoint. When left out, the
     model under the intervention is compared with the model without."""
+    organism: ModelReference | None = None
+    """The organism whose facts say what is relevant: one that ships (titrate list organisms), or a
+    file (./x.yaml). None when left out."""
     relevant: list[Annotated[str, Field(min_length=1)]] = []
-    """Words, in lower case, that have to do with what the model was tuned on. None by default, and
-    nothing is judged then."""
+    """Words, in lower case, that have to do with what the model was tuned on, beside those of the
+    organism's facts. None by default; without any of the two nothing is judged."""
     judges: list[JudgeSettings] = []
     """Models that judge which tokens are relevant. By default none: a token is relevant if it is a
     word of a fact."""
@@ -78,6 +136,13 @@ class DiffSettings(Settings):
     """Whose logits logit_diff compares. logits, the default: the models' own. logit_lens: what a
     layer says through the final norm and head. patchscope_lens: what it says in place of a token
     of a prompt."""
+    steered: SteeredSettings | None = None
+    """Texts that are written under steering by the difference. None when left out."""
+    agent: AgentSettings | None = None
+    """An agent that investigates with the evidence. None when left out."""
+    mode: Literal["full", "diffing", "plotting"] = "full"
+    """How much is done. full, the default: all; diffing: all but agents; plotting: nothing is read
+    or asked, and only what is stored is shown."""
     layer: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Which layer hidden states are read of, as a share of the model's depth: 0.5, the default, is
     the middle one."""
@@ -100,15 +165,19 @@ def diff_of(experiment: Experiment) -> DiffSettings:
 
 def judges_tokens(settings: DiffSettings) -> bool:
     """Whether it is known what is relevant."""
-    return bool(settings.relevant)
+    return settings.organism is not None or bool(settings.relevant)
 
 
 def _measured(experiment: Experiment) -> Collection[str]:
     """What a case counts: relevance where it is known what is relevant, agreement of several."""
     settings = diff_of(experiment)
     if not judges_tokens(settings):
-        return {"found"}
-    names = {"relevance", "weighted_relevance", "trivial", "chance", "found"}
+        return {"found", "strength"} if settings.steered else {"found"}
+    names = {"strength", "steered_relevance", "unsteered_relevance"} if settings.steered else set()
+    if settings.agent is not None and settings.mode == "full":
+        names |= {"agent_score", "agent_tokens"}
+        names |= {"blackbox_score"} if settings.agent.blackbox else set()
+    names |= {"relevance", "weighted_relevance", "trivial", "chance", "found"}
     if settings.judges:
         names |= {"agreed_relevance", "unknown", "judge_tokens"}
     if sum(judge.rotations for judge in settings.judges) > 1:
@@ -122,6 +191,9 @@ def _engines(experiment: Experiment) -> Mapping[str, Any]:
 
     settings = diff_of(experiment)
     found = {judge.called: Opening(judge.model, judge.engine) for judge in settings.judges}
+    agent = settings.agent
+    if agent is not None and settings.mode == "full":
+        found[agent.called] = Opening(agent.model, agent.engine)
     if settings.tuned is not None:
         found[settings.tuned] = Opening(settings.tuned)
     return found
@@ -154,6 +226,7 @@ MEASURE = Measure(
     engines=_engines,
     needs=_needs,
     readings=_readings,
+    overview="harness.report.page.evidence:overview",
     section=DiffSettings,
     swept=True,
 )

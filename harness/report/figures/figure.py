@@ -30,11 +30,14 @@ def canvas(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def panels(height: float, rows: int) -> tuple[Figure, list[Axes]]:
-    """An empty figure of a height in inches, and the axes below each other in it; x is shared."""
+def panels(height: float, rows: int, *, shared: bool = True) -> tuple[Figure, list[Axes]]:
+    """An empty figure of a height in inches, and the axes below each other in it.
+
+    Whether they have one x axis is up to `shared`.
+    """
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+    grid = figure.subplots(rows, 1, sharex=shared, squeeze=False)[:, 0]
     for axes in grid:
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)

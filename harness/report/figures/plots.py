@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from harness.report.figures.curves import by_dose
 from harness.report.figures.dose_response import dose_response
 from harness.report.figures.dots import dots
+from harness.report.figures.oracle_help import help_figure, help_heatmaps
 from harness.report.figures.plotted import complete
 from harness.report.report import RunReport
 
@@ -16,7 +17,8 @@ from harness.report.report import RunReport
 def plots(report: RunReport) -> Iterator[tuple[str, Figure]]:
     """Yield `(experiment, figure)` for every experiment that has a complete case.
 
-    An experiment with a dose gets dose-response curves, any other a dot for every case.
+    An experiment with a dose gets dose-response curves, any other a dot for every case. One with
+    help of an oracle has its curves beside them, and a heatmap where two amounts of it are swept.
     """
     for experiment in report.experiments:
         cases = complete(report, experiment)
@@ -24,3 +26,8 @@ def plots(report: RunReport) -> Iterator[tuple[str, Figure]]:
             yield experiment, dose_response(report, experiment)
         elif cases:
             yield experiment, dots(report, experiment)
+        helped = help_figure(report, experiment)
+        if helped is not None:
+            yield f"{experiment}-help", helped
+        for name, drawn in help_heatmaps(report, experiment):
+            yield f"{experiment}-help-{name}", drawn

@@ -7,6 +7,7 @@ is only ever inside JSON, where `<` is escaped, or compressed; scripts put it on
 
 from __future__ import annotations
 
+import io
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
@@ -18,8 +19,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from harness.metrics.column import column_of
+from harness.report.figures.oracle_help import help_figure
 from harness.report.figures.plotted import SIGNIFICANT
 from harness.report.page.findings import findings, is_significant
 from harness.report.page.head import attention, facts, verdicts
@@ -30,6 +33,7 @@ from harness.report.report import CaseReport, RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.doses import dose_columns, potencies, refused, windows
+from harness.report.tables.oracle_help import help_text
 from harness.report.tables.rounding import ceiling, fixed
 from harness.report.tables.vector_norms import norms_text
 
@@ -64,6 +68,7 @@ def page(
     report: RunReport,
     records: Iterable[Mapping[str, Any]],
     pictures: Mapping[str, bytes] = MappingProxyType({}),
+    parts: Mapping[str, Markup] = MappingProxyType({}),
 ) -> str:
     """The whole page.
 
@@ -71,6 +76,7 @@ def page(
         report: What to show.
         records: The lines of samples.jsonl, one per case, sample and draw, in any order.
         pictures: A figure (PNG) of what was traced token by token, by experiment.
+        parts: What a measure shows beside the cases, by experiment.
     """
     samples = embed(report.cases, records)
     script, style = _assets()
@@ -80,7 +86,7 @@ def page(
         "columns": {name: _column(name) for name in samples.columns},
     }
     return (
-        _environment()
+        page_environment()
         .get_template("index.html.jinja")
         .render(
             title=", ".join(report.experiments)
@@ -92,7 +98,10 @@ def page(
             identities=identities(report),
             attention_shown=_ATTENTION,
             signs=_SIGNS,
-            experiments=[_experiment(report, name, pictures) for name in report.experiments],
+            experiments=[
+                _experiment(report, name, pictures) | {"part": parts.get(name, "")}
+                for name in report.experiments
+            ],
             significant=SIGNIFICANT,
             corrected=any(
                 versus.p_holm is not None
@@ -105,8 +114,8 @@ def page(
             chunks=[Markup(chunk) for chunk in samples.chunks],  # noqa: S704
             script=Markup(script),  # noqa: S704  # the package's own
             style=Markup(style),  # noqa: S704  # the package's own
-            script_hash=_hash(script),
-            style_hash=_hash(style),
+            script_hash=hash_of(script),
+            style_hash=hash_of(style),
         )
     )
 
@@ -144,11 +153,23 @@ def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> 
         "compared": sum(case.metric in case.versus_baseline for case in cases),
         "cases": len(cases),
         "picture": b64encode(pictures[name]).decode() if name in pictures else None,
+        "help": _png(help_figure(report, name)),
+        "help_lines": help_text(report, name).splitlines(),
     }
 
 
+def _png(figure: Figure | None) -> str | None:
+    """A figure as the page has it, if there is one."""
+    if figure is None:
+        return None
+    image = io.BytesIO()
+    figure.savefig(image, format="png")
+    return b64encode(image.getvalue()).decode()
+
+
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Templates of pages, in which all text is escaped."""
     environment = Environment(
         loader=PackageLoader("harness.report.page", "assets"),
         autoescape=True,
@@ -173,7 +194,7 @@ def _assets() -> tuple[str, str]:
     return '"use strict";\n' + "\n".join(scripts), (folder / "page.css").read_text("utf-8")
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
     """As a Content-Security-Policy names what it allows."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 

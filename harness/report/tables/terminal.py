@@ -17,6 +17,7 @@ from harness.report.subject import subject
 from harness.report.tables.case_columns import asked_columns, case_columns, constants_text
 from harness.report.tables.columns import Column, as_table, fitted
 from harness.report.tables.doses import dose_columns, potencies, reasons, windows
+from harness.report.tables.oracle_help import help_columns, help_text
 from harness.report.tables.vector_norms import norms_text
 
 #: Columns where the width is unknown: a pipe, a file.
@@ -41,8 +42,9 @@ def table(
         shown, gone = fitted(case_columns(report, name), columns)
         doses, _ = fitted(dose_columns(report, name), columns)
         more, gone = _asked(report, name, gone, columns)
-        parts.append(_experiment(report, name, [shown, *more], gone, doses))
-        for column in (*shown, *doses):
+        helped, _ = fitted(help_columns(report, name), columns)
+        parts.append(_experiment(report, name, [shown, *more], gone, doses, helped))
+        for column in (*shown, *doses, *helped):
             meanings.setdefault(column.title, {}).setdefault(column.meaning, []).append(name)
     if legend and (told := legend_of(meanings)):
         parts += [Text(told, "dim"), Text("")]
@@ -129,6 +131,7 @@ def _experiment(
     tables: Sequence[Sequence[Column]],
     gone: Sequence[str],
     doses: Sequence[Column],
+    helped: Sequence[Column],
 ) -> Group:
     cases = by_series(report.experiment(name))
     styles = ["dim" if case.id in report.baselines else "" for case in cases]
@@ -140,6 +143,8 @@ def _experiment(
         why = reasons(report, name)
         below += [Text(why, "dim")] if why else []
     below += [Text(line, "dim") for line in (*windows(report, name), *potencies(report, name))]
+    if helped:
+        below += [Text(""), as_table(helped), Text(help_text(report, name), "dim")]
     first, *more = (as_table(columns, styles) for columns in tables)
     beside = [part for table in more for part in (Text(""), table)]
     return Group(heading, first, *beside, *below, Text(""))

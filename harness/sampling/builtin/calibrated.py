@@ -6,12 +6,22 @@ is the reference's. B is positive, so that the rule is an epsilon of (threshold 
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    create_model,
+    model_validator,
+)
 
+from harness.files.relative import SpecPath
 from harness.sampling.masks import ThresholdRule
 from harness.sampling.rule import Value
 
@@ -19,9 +29,49 @@ if TYPE_CHECKING:
     from torch import Tensor, device
 
 
-class Calibrated(BaseModel):
-    """A fit of how often tokens are right, and how often they have to be."""
+FILE = "calibration.json"
+"""What a report has of a calibration, below calibration/CASE/."""
 
+
+def _file(place: str) -> Path:
+    """The one calibration at a place: a report, a case's folder in it, or the file itself."""
+    path = Path(place)
+    found = [path] if path.is_file() else sorted(path.glob(f"calibration/*/{FILE}"))
+    found = [path / FILE] if (path / FILE).is_file() else found
+    if not found:
+        raise ValueError(
+            f"{place} holds no calibration; name the report of a `measure: calibration`"
+        )
+    if len(found) > 1:
+        raise ValueError(
+            f"{place} holds {len(found)} calibrations; name the folder of one, such as "
+            f"{found[0].parent}"
+        )
+    return found[0]
+
+
+def _read(place: str) -> dict[str, Any]:
+    """A calibration. Raises ValueError where there is none, or none that has a fit."""
+    file = _file(place)
+    try:
+        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        fit, _ = found["fit"], found["asked"]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read as a calibration: {error}") from None
+    if fit is None:
+        raise ValueError(f"{file} has no fit: too few cells of its grid are filled")
+    if not fit["b"] > 0:
+        raise ValueError(f"{file}: b is {fit['b']:.3g}; a fit that can be used has one above 0")
+    return found
+
+
+def _readable(place: str | None) -> str | None:
+    if place is not None:
+        _read(place)
+    return place
+
+
+class _Calibrated(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
@@ -40,6 +90,29 @@ class Calibrated(BaseModel):
     """The base of A's logarithm: e, the default, or 10."""
 
     @property
+    def source(self) -> str | None:
+        """Where the fit was taken from, if it was."""
+        found: str | None = getattr(self, "from")
+        return found
+
+    @model_validator(mode="before")
+    @classmethod
+    def _taken_over(cls, values: Any) -> Any:
+        """Fill in what `from` says. Records have both, and need not have the file any more."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("from"), str):
+            return values
+        given = {"a", "b"} & values.keys()
+        try:
+            fit = _read(values["from"])["fit"]
+        except ValueError:
+            # The field itself says what is wrong with it; a fit in its place, of a record, stays.
+            return {"a": 0.0, "b": 1.0, **values, **({"from": None} if len(given) == 2 else {})}
+        for name in given:
+            if values[name] != fit[name]:
+                raise ValueError(f"from excludes {name}, which is given too; keep one of them")
+        return {**values, "a": fit["a"], "b": fit["b"]}
+
+    @property
     def least(self) -> float:
         """The probability at which the fit expects the threshold's accuracy."""
         if self.threshold == 0:
@@ -47,6 +120,26 @@ class Calibrated(BaseModel):
         unit = 1.0 if self.base == "e" else math.log(10)
         exponent = (math.log(self.threshold) - self.a * unit) / self.b
         return math.exp(min(exponent, 1.0))  # above 1 the best token alone stays
+
+
+_FROM: dict[str, Any] = {
+    "from": (
+        Annotated[SpecPath, AfterValidator(_readable)] | None,
+        Field(
+            default=None,
+            description="Where a and b are taken from: the report of a `measure: calibration`, or "
+            "a case's folder in it; relative to the folder of the spec. The samples that it was "
+            "fitted on may not be among those that are asked. None when left out.",
+        ),
+    )
+}
+# `from` is a word of Python's own, so that no class can have it as a field.
+Calibrated = create_model(
+    "Calibrated",
+    __base__=_Calibrated,
+    __doc__="A fit of how often tokens are right, and how often they have to be.",
+    **_FROM,
+)
 
 
 class CalibratedAccuracy(ThresholdRule):
@@ -67,6 +160,18 @@ class CalibratedAccuracy(ThresholdRule):
     def is_neutral(self, value: Value) -> bool:
         """Where there is no fit, or no threshold."""
         return value is None or value.threshold == 0
+
+    def plain(self, value: Value) -> Any:
+        """A value without where its numbers were read."""
+        found = super().plain(value)
+        return found and {name: each for name, each in found.items() if name != "from"}
+
+    def fitted_on(self, value: Value) -> Collection[str]:
+        """The samples of the calibration that the fit was read from."""
+        if value is None or value.source is None:
+            return ()
+        asked: list[str] = _read(value.source)["asked"]
+        return asked
 
     def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
         """The least probabilities [R], in float32."""

@@ -63,7 +63,7 @@ class Choice(AnswerKind):
                 correct=False, parsed=False, detail="names none of the choices, or several"
             )
         detail = f"{labels[found]}, expected {labels[gold]}"
-        return Verdict(found == gold, parsed=True, detail=detail)
+        return Verdict(found == gold, parsed=True, detail=detail, answer=labels[found])
 
 
 def named(text: str, choices: Sequence[str], labels: Sequence[str]) -> int | None:

@@ -40,9 +40,12 @@ class Exact(AnswerKind):
         expected = [plain(str(answer)) for answer in _answers(record)]
         if not read:
             return Verdict(correct=False, parsed=False, detail="no text")
-        correct = bool({read, plain(text)} & set(expected))
+        whole = plain(text)
         return Verdict(
-            correct, parsed=True, detail=f"{read[:80]!r}, expected {' or '.join(expected)[:80]!r}"
+            bool({read, whole} & set(expected)),
+            parsed=True,
+            detail=f"{read[:80]!r}, expected {' or '.join(expected)[:80]!r}",
+            answer=whole if whole in expected else read,
         )
 
 

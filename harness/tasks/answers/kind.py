@@ -25,13 +25,15 @@ from harness.tasks.reasoning import without_reasoning
 class Verdict(NamedTuple):
     """What is said of one answer: right or wrong, whether it could be read, and what was read.
 
-    One that is not `settled` might be another when it is tried again.
+    `answer` is the same text for equal answers; None where they have no name. One that is not
+    `settled` might be another when it is tried again.
     """
 
     correct: bool
     parsed: bool
     detail: str = ""
     settled: bool = True
+    answer: str | None = None
 
 
 class AnswerKind(ABC):
@@ -121,4 +123,5 @@ class AnswerKind(ABC):
             found.detail,
             tool_call=calls_tool(text),
             settled=found.settled,
+            answer=found.answer,
         )

@@ -13,6 +13,7 @@ from typing import Any
 from harness.tasks.answers.kind import AnswerKind, Verdict
 from harness.tasks.base import Reference
 from harness.tasks.number_answers import final_number
+from harness.tasks.numbers import named
 
 
 class Number(AnswerKind):
@@ -38,7 +39,8 @@ class Number(AnswerKind):
         expected, found = final_number(str(record["answer"])), final_number(text)
         if found is None:
             return Verdict(correct=False, parsed=False, detail="no number")
-        return Verdict(found == expected, parsed=True, detail=f"{found}, expected {expected}")
+        detail = f"{found}, expected {expected}"
+        return Verdict(found == expected, parsed=True, detail=detail, answer=named(found))
 
 
 ANSWER = Number()

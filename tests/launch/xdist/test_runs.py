@@ -26,8 +26,12 @@ def project(tmp_path):
 @pytest.fixture(scope="module")
 def undisturbed(prepared, tmp_path_factory):
     """The report of one process that nobody disturbs."""
-    project = Project.made(tmp_path_factory.mktemp("undisturbed"))
-    ended = prepared.run(project.path, "benches", "--titrate-report=out")
+    return one_process(prepared, tmp_path_factory.mktemp("undisturbed"))
+
+
+def one_process(prepared, folder, *options):
+    project = Project.made(folder)
+    ended = prepared.run(project.path, "benches", "--titrate-report=out", *options)
     assert ended.status == 0, ended.output
     return project.report("out")
 
@@ -35,19 +39,28 @@ def undisturbed(prepared, tmp_path_factory):
 # The same from any number of processes ------------------------------------------------------------
 
 
-def test_two_workers_report_what_one_process_reports(project, undisturbed):
+@pytest.mark.parametrize(
+    ("started", "dist"),
+    [("prepared", "load"), pytest.param("anew", "loadscope", marks=pytest.mark.slow)],
+)
+def test_two_workers_report_what_one_process_reports(project, prepared, tmp_path, started, dist):
     """Whatever --dist says; other tests beside the benches run as well."""
+    workers = prepared.workers(2) if started == "prepared" else ("-n2",)
+    few = ("--titrate-limit=2", "--titrate-set=sampling.max_new_tokens=8")
+    alone = one_process(prepared, tmp_path / "alone", *few)
+    requests = 2 * REQUESTS // 5
     (project.path / "benches" / "test_other.py").write_text("def test_other(): pass\n")
     done = project.run(
-        "benches", "-n2", "--dist=loadscope", "--titrate-report=out", "-v", CUDA_VISIBLE_DEVICES="7"
+        *("benches", *workers, f"--dist={dist}", "--titrate-report=out", "-v", *few),
+        CUDA_VISIBLE_DEVICES="7",
     )
     assert done.returncode == 0, done.stdout
-    assert measured(project.report("out")) == measured(undisturbed)
+    assert measured(project.report("out")) == measured(alone)
     assert "9 passed" in done.stdout
-    assert f"2 model loads (gw0: 1, gw1: 1); {REQUESTS} requests, " in done.stdout
+    assert f"2 model loads (gw0: 1, gw1: 1); {requests} requests, " in done.stdout
     assert "titrate: gw0: loading zoo/moe" in done.stdout
     assert "titrate: gw1: loading zoo/moe" in done.stdout
-    assert f"titrate: 8/8 cases, {REQUESTS}/{REQUESTS} requests, " in done.stdout
+    assert f"titrate: 8/8 cases, {requests}/{requests} requests, " in done.stdout
     assert "@" not in done.stdout.replace("pass@1", ""), "node ids stay as they are"
     assert (project.path / "controller.txt").read_text() == "False 7", "no torch in the controller"
     assert (project.path / "gw1.txt").read_text() == "True 7", "without devices nothing is changed"
@@ -230,6 +243,7 @@ def test_a_sweep_killed_twice_reports_what_an_undisturbed_one_does(project, prep
     assert measured(project.report("out")) == measured(undisturbed)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_reports_what_is_there(project, prepared, undisturbed):
     """Ctrl-C reaches the controller and its workers alike."""
     with project.started("benches", "--titrate-report=out", *prepared.workers(2)) as process:

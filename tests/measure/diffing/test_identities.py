@@ -59,7 +59,11 @@ def pair(engine):
     return Pair(engine, engine, steered(0.5))
 
 
-@pytest.mark.parametrize("method", [logit_diff, adl, kl])
+def lensed(pair, given, settings, layer):
+    return adl(pair, given, settings, difference_of(pair, given, settings, layer))
+
+
+@pytest.mark.parametrize("method", [logit_diff, lensed, kl])
 def test_a_neutral_intervention_gives_no_evidence(engine, method):
     found = method(Pair(engine, engine, steered(0.0)), texts(), SETTINGS, 0)
     assert not found.candidates
@@ -136,7 +140,7 @@ def test_the_lens_is_norm_and_head_in_float64_and_knows_directions_alone(engine,
 
 
 def test_lists_of_the_lens_are_its_most_probable_tokens(engine, pair):
-    found = adl(pair, texts(), SETTINGS, 1)
+    found = lensed(pair, texts(), SETTINGS, 1)
     assert list(found.groups) == [f"position {at}" for at in range(5)]
     delta = difference_of(pair, texts(), SETTINGS, 1).delta
     top = lens(engine, delta[2]).exp().topk(10)

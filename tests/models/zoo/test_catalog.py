@@ -9,11 +9,13 @@ from harness.models import zoo
 from tools.zoo.corpus import build_tokenizer
 from tools.zoo.recipes import RECIPES
 
-MEMBERS = ("base", "moe", "oracle")
+MEMBERS = ("base", "moe", "oracle", "settled")
+SHARING = MEMBERS[:3]
 ACCURACY = {
     "moe": {"micro_humaneval": ((0.80, 1), (0.70, 1)), "micro_gsm8k": ((0.50, 1), (0.50, 1))},
     "base": {"micro_gsm8k": ((0.25, 0.60), (0.25, 0.60))},
     "oracle": {"micro_gsm8k": ((0.95, 1), (0.95, 1))},
+    "settled": {},
 }
 
 
@@ -34,14 +36,16 @@ def test_all_members_together_are_small():
     assert sum(file.stat().st_size for file in files) <= 6_000_000
 
 
-def test_all_members_share_one_tokenizer():
-    for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        assert len({(zoo.resolve(name) / file).read_bytes() for name in MEMBERS}) == 1
+def test_members_of_tasks_share_one_tokenizer_and_all_a_chat_template():
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        assert len({(zoo.resolve(name) / file).read_bytes() for name in SHARING}) == 1
+    assert len({(zoo.resolve(name) / "chat_template.jinja").read_bytes() for name in MEMBERS}) == 1
 
 
-def test_the_shipped_tokenizer_is_the_one_that_the_corpus_trains():
-    tokenizer = build_tokenizer()
-    shipped = AutoTokenizer.from_pretrained(zoo.resolve("moe"))
+@pytest.mark.parametrize(("name", "vocabulary"), [("moe", "corpus"), ("settled", "words")])
+def test_the_shipped_tokenizer_is_the_one_that_is_built(name, vocabulary):
+    tokenizer = build_tokenizer(vocabulary)
+    shipped = AutoTokenizer.from_pretrained(zoo.resolve(name))
     assert shipped.get_vocab() == tokenizer.get_vocab()
     assert shipped.chat_template == tokenizer.chat_template
     text = "    return [i * 12 for i in xs]\n#### 7<|im_end|>"
@@ -78,6 +82,13 @@ def test_a_member_is_as_good_as_its_part_asks(name):
     for task, ranges in ACCURACY[name].items():
         for style, (least, most) in zip(("assisted", "agentic"), ranges, strict=True):
             assert least <= accuracy[task][style] <= most
+
+
+def test_the_base_of_organisms_has_settled():
+    """It knows every fact, and as much of the next word as fine-tuning on more of it teaches."""
+    accuracy = zoo.card("settled")["accuracy"]
+    assert accuracy["facts"] == {"completion": 1.0}
+    assert accuracy["next word"]["completion"] > 0.5
 
 
 def test_the_mixture_routes_as_masks_expect():

@@ -1,4 +1,4 @@
-// A completion token by token, coloured by how unsure the model was; numbers on hover and by keyboard.
+// A completion token by token, coloured by how unsure the model was, or by who wrote it; numbers on hover and by keyboard.
 
 /** Tokens shown at first: more are a button away. */
 const SHOWN_TOKENS = 2000;
@@ -15,20 +15,38 @@ const CONFIDENCE = {
   rank: { least: 10, doubt: (value, highest) => Math.log(value) / Math.log(highest), at: (doubt, highest) => Math.round(highest ** doubt) },
 };
 
-/** The scale of a column whose highest number in view is given; null where it says no confidence. */
+/** Who wrote a token: 0 the model itself, else the number of the consultation that it comes from. */
+const AUTHOR = "author";
+/** What asking an oracle at a token would have changed: 1 a wrong answer made right, -1 a right one wrong. */
+const VALUE = "value";
+
+/** The colours of a column whose highest number in view is given; null where it says neither. */
 function confidenceOf(column, highest) {
+  // Two consultations in a row are told apart by their shades.
+  if (column === AUTHOR) return { colour: (value) => (value === 0 ? "own" : `helped-${value % 2}`) };
+  if (column === VALUE) return { colour: (value) => (value > 0 ? "helped-1" : value < 0 ? "doubt-5" : "own") };
   const name = (column ?? "").replace(/^drawn_/, "");
   if (!Object.hasOwn(CONFIDENCE, name)) return null;
   const known = CONFIDENCE[name];
   const end = Math.max(highest, known.least ?? 0);
   return {
-    depth: (value) => Math.round(Math.max(0, Math.min(1, known.doubt(value, end))) * DEEPEST),
+    colour: (value) => `doubt-${Math.round(Math.max(0, Math.min(1, known.doubt(value, end))) * DEEPEST)}`,
     valueAt: (depth) => known.at(depth / DEEPEST, end),
   };
 }
 
 /** What each colour stands for. */
 function confidenceLegend(column, scale) {
+  if (column === AUTHOR) {
+    const own = element("span", { class: "token own" }, "the model itself");
+    const helped = element("span", { class: "token helped-1" }, "its oracle");
+    return element("p", { class: "caption" }, "Tokens are coloured by who wrote them: ", element("span", { class: "doubts" }, own, helped));
+  }
+  if (column === VALUE) {
+    const mended = element("span", { class: "token helped-1" }, "help here makes it right");
+    const broken = element("span", { class: "token doubt-5" }, "help here makes it wrong");
+    return element("p", { class: "caption" }, "Tokens are coloured by what asking there is worth: ", element("span", { class: "doubts" }, mended, broken));
+  }
   const depths = Array.from({ length: DEEPEST + 1 }, (_, depth) => depth);
   const shown = depths.map((depth) => element("span", { class: `token doubt-${depth}` }, brief(scale.valueAt(depth))));
   return element("p", { class: "caption" }, `Tokens are coloured by ${column}, the deeper the less sure: `, element("span", { class: "doubts" }, ...shown));
@@ -46,7 +64,7 @@ function tokensShown(own, column, scale, found) {
     const departs = known && found !== null && found.at !== null && (beyond ? found.at === start : start <= found.at && found.at < end);
     start = end;
     return element(departs ? "mark" : "span", {
-      class: `token doubt-${scale.depth(own.traces[column][at])}${beyond ? " beyond" : ""}`,
+      class: `token ${scale.colour(own.traces[column][at])}${beyond ? " beyond" : ""}`,
       "data-token": at,
       tabindex: at === 0 ? "0" : "-1",
       "aria-describedby": note.id,

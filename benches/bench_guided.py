@@ -1,0 +1,12 @@
+"""Guided inference: what asking an oracle is worth, trigger by trigger."""
+
+from __future__ import annotations
+
+from harness.runs.plan import PlannedCase
+from harness.store.results import CaseResult
+from harness.testing import experiments
+
+
+@experiments("guided/*.yaml")
+def bench_guided(case: PlannedCase, outcome: CaseResult) -> None:
+    assert outcome.scored == case.task.size

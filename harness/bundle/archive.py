@@ -1,0 +1,192 @@
+"""A zip of the same bytes for the same files, and one from a stranger unpacked without harm.
+
+Names are sorted, times fixed, and every file is deflated alike. What is unpacked must be what the
+manifest lists: no file more, none outside the folder, none larger than it says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import BundleError
+from harness.files.atomic import write_file
+from harness.files.given import check_file
+
+MANIFEST = "manifest.json"
+FORMAT = "titrate bundle"
+VERSION = 1
+
+#: No file may unpack to more, and no bundle to more in all.
+MOST_BYTES = 1 << 30
+MOST_TOTAL = 4 << 30
+_MOST_MANIFEST = 64 << 20
+#: The earliest time that a zip can hold.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_PIECE = 1 << 20
+
+
+class Entry(BaseModel):
+    """One file: how many bytes it has, and their SHA-256 in hexadecimal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Tokenizer(BaseModel):
+    """Where the files of a model's tokenizer are, and the ids that end its sequences."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    end_tokens: tuple[int, ...]
+
+
+class Manifest(BaseModel):
+    """What a bundle holds. Paths are relative to its root, which stands for the run's folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["titrate bundle"]
+    version: int
+    titrate: str
+    """The version that wrote it."""
+    run: str
+    """The id of the run."""
+    files: dict[str, Entry]
+    moved: dict[str, str] = {}
+    """Files that lay outside of the run's folder: their path in the report -> in the bundle."""
+    absent: dict[str, str] = {}
+    """Data that may not be shipped, or are not at hand: their path in the report -> why."""
+    tokenizers: dict[str, Tokenizer] = {}
+    """By the model's reference."""
+
+
+def entry_of(content: bytes) -> Entry:
+    """What a manifest says of a file."""
+    return Entry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def pack(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> None:
+    """Write the bundle of these files; equal files give equal bytes.
+
+    Raises:
+        OSError: it cannot be written there.
+    """
+    import io
+
+    document = json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in [(MANIFEST, document.encode()), *sorted(files.items())]:
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED, 9)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_file(target, packed.getvalue())
+
+
+def unpack(file: Path, folder: Path) -> tuple[Manifest, dict[str, Entry]]:
+    """Unpack a bundle into an empty folder; nothing is written anywhere else.
+
+    Returns:
+        The manifest, and what is really there of each of its files, for those to be compared.
+
+    Raises:
+        BundleError: it is no bundle, damaged, of a newer version, too large, or climbs out.
+    """
+    try:
+        check_file(file, MOST_TOTAL)
+        with zipfile.ZipFile(file) as archive:
+            manifest = _manifest(archive, file)
+            _check_names(archive, manifest, file)
+            found = {
+                name: _extract(archive, name, entry.bytes, folder / name, file)
+                for name, entry in manifest.files.items()
+                if name in archive.NameToInfo
+            }
+    except OSError as error:
+        raise BundleError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BundleError(
+            f"{file}: is no bundle, or damaged ({error}); copy it again, or make one with `titrate "
+            "bundle REPORT -o FILE.titrate`"
+        ) from error
+    return manifest, found
+
+
+def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
+    info = archive.NameToInfo.get(MANIFEST)
+    if info is None:
+        raise BundleError(f"{file}: has no {MANIFEST}; it is a zip, and no bundle of titrate")
+    if info.file_size > _MOST_MANIFEST:
+        raise BundleError(f"{file}: its {MANIFEST} claims {info.file_size:,} bytes; not opened")
+    with archive.open(info) as packed:
+        text = packed.read(_MOST_MANIFEST + 1)
+    try:
+        document = json.loads(text)
+        if isinstance(document, dict) and document.get("format") == FORMAT:
+            version = document.get("version")
+            if isinstance(version, int) and version > VERSION:
+                raise BundleError(
+                    f"{file}: is a bundle of version {version}, this titrate reads {VERSION}; "
+                    "install the one that wrote it: pytest-titrate "
+                    f"{document.get('titrate', 'of unknown version')}"
+                )
+        return Manifest.model_validate(document)
+    except (ValueError, ValidationError, RecursionError) as error:
+        first = str(error).splitlines()[0]
+        raise BundleError(f"{file}: its {MANIFEST} is none of a bundle: {first}") from error
+
+
+def _check_names(archive: zipfile.ZipFile, manifest: Manifest, file: Path) -> None:
+    """Refuse what would be written outside, what nothing lists, and what is too large."""
+    names = [info.filename for info in archive.infolist()]
+    for name in [*names, *manifest.files]:
+        path = PurePosixPath(name)
+        climbs = path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name
+        if climbs or str(path) != name or "\0" in name:
+            raise BundleError(f"{file}: holds {name!r}, which is no path inside of it; not opened")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise BundleError(f"{file}: holds {twice} twice; not opened")
+    foreign = next(
+        (name for name in names if name != MANIFEST and name not in manifest.files), None
+    )
+    if foreign is not None:
+        raise BundleError(
+            f"{file}: holds {foreign}, which its {MANIFEST} does not list; not opened"
+        )
+    folders = {str(parent) for name in names for parent in PurePosixPath(name).parents}
+    both = next((name for name in names if name in folders), None)
+    if both is not None:
+        raise BundleError(f"{file}: {both} is a file and a folder in it; not opened")
+    largest = max((entry.bytes for entry in manifest.files.values()), default=0)
+    total = sum(entry.bytes for entry in manifest.files.values())
+    if largest > MOST_BYTES or total > MOST_TOTAL:
+        raise BundleError(f"{file}: unpacks to {total:,} bytes; {MOST_TOTAL:,} are taken at most")
+
+
+def _extract(archive: zipfile.ZipFile, name: str, size: int, target: Path, file: Path) -> Entry:
+    """Unpack one file; more than its size in the manifest is a bomb, and is not written."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest, written = hashlib.sha256(), 0
+    with archive.open(name) as packed, target.open("xb") as unpacked:
+        while piece := packed.read(_PIECE):
+            written += len(piece)
+            if written > max(size, _PIECE) * 2:
+                raise BundleError(
+                    f"{file}: {name} unpacks to more than the {size:,} bytes it claims"
+                )
+            digest.update(piece)
+            unpacked.write(piece)
+    return Entry(bytes=written, sha256=digest.hexdigest())

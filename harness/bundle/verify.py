@@ -1,0 +1,250 @@
+"""What a bundle's stored tokens come to today, and everything that is stored otherwise.
+
+Nothing of it asks a model, the network, or a file outside of the bundle: texts are decoded, answers
+scored, metrics counted, claims judged and tables written anew, and compared with what is stored.
+Code answers run in the sandbox, where this machine has one. What tokens a model says is beyond
+that; `spot.py` asks it, where it is at hand.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import chdir
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.bundle.archive import Manifest, unpack
+from harness.bundle.differences import NOTHING, Difference, compared, replaced, shown
+from harness.bundle.drawn import drawn
+from harness.bundle.specs import against_specs
+from harness.bundle.spot import Asked, asked_again
+from harness.bundle.texts import against_tokens
+from harness.bundle.write import DRAWN, REPORT
+from harness.errors import SandboxError, SpecError, StoreError, TitrateError
+from harness.report.load import RECORDS
+from harness.runs.conclude import conclude
+from harness.runs.rescore import again_scored, as_before, recorded
+from harness.store.results import CaseResult, DrawResult
+from harness.store.verdicts import Verdicts
+
+
+@dataclass
+class Verified:
+    """What was recomputed, what could not be, and what is stored otherwise."""
+
+    run: str
+    """The run's id."""
+    cases: int = 0
+    answers: int = 0
+    """Answers that were scored again."""
+    differences: list[Difference] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """What could not be recomputed, and why, a line each."""
+    asked: list[Asked] = field(default_factory=list)
+    """Requests that the model was asked again."""
+
+
+def verify(file: Path, *, unsafe_code: bool = False, spot: int = 0) -> Verified:
+    """Recompute a bundle from its tokens, and compare.
+
+    Args:
+        file: The bundle.
+        unsafe_code: Whether code of it may run without isolation.
+        spot: How many requests, drawn by chance, are asked of the model again, which must be at
+            hand.
+
+    Raises:
+        BundleError: it is no bundle, damaged, of a newer version, or not to be opened.
+    """
+    with tempfile.TemporaryDirectory(prefix="titrate-") as temporary:
+        root = Path(temporary) / "run"
+        root.mkdir()
+        manifest, there = unpack(file, root)
+        outcome = Verified(manifest.run)
+        outcome.differences += _files(manifest, there)
+        with chdir(root):
+            results: Sequence[CaseResult] = ()
+            try:
+                results = _recompute(
+                    manifest, outcome, Path(temporary) / "again", unsafe_code=unsafe_code
+                )
+            except Exception as error:  # a stranger's records may be anything at all
+                outcome.differences.append(
+                    Difference(REPORT, "a report of these records", "possible", repr(error))
+                )
+            if spot:
+                outcome.asked += asked_again(results, spot, manifest.run)
+        return outcome
+
+
+def _files(manifest: Manifest, there: Mapping[str, Any]) -> Iterator[Difference]:
+    """Files that are missing, or are not what the manifest says."""
+    for name, entry in manifest.files.items():
+        found = there.get(name)
+        if found is None:
+            yield Difference(name, "file", entry.sha256[:12], "it is missing")
+        elif found != entry:
+            yield Difference(name, "SHA-256", entry.sha256[:12], found.sha256[:12])
+    for path, why in manifest.absent.items():
+        yield Difference(path, "data", "left out", why)
+
+
+def _recompute(
+    manifest: Manifest, outcome: Verified, again: Path, *, unsafe_code: bool
+) -> Sequence[CaseResult]:
+    """From records to a report, each step held against what is stored; returns the records."""
+    try:
+        info, results, findings, claims = recorded(REPORT, Path.cwd())
+    except TitrateError as error:
+        outcome.differences.append(
+            Difference(f"{REPORT}/{RECORDS}", "records", "unusable", str(error))
+        )
+        return ()
+    if info.id != manifest.run:
+        outcome.differences.append(Difference("manifest.json", "run", manifest.run, info.id))
+    outcome.cases = len(results)
+    outcome.differences += against_specs(results, manifest.moved)
+    outcome.differences += against_tokens(results, manifest)
+    scored = _scored(results, outcome, unsafe_code=unsafe_code)
+    try:
+        finished = conclude(info, scored, again, findings, claims)
+    except TitrateError as error:
+        outcome.differences.append(
+            Difference(f"{REPORT}/report.json", "report", "there", str(error))
+        )
+        return results
+    back = {ours: theirs for theirs, ours in manifest.moved.items()}
+    document = replaced(finished.report.model_dump(mode="json"), back)
+    stored = json.loads((Path(REPORT) / "report.json").read_text("utf-8"))
+    # How and where it was run is on record alone; nothing here can tell it anew.
+    for each in (stored, document):
+        each.pop("run", None)
+    found = list(compared(stored, document, f"{REPORT}/report.json"))
+    new = [each.what for each in found if each.stored == NOTHING]
+    if new:  # what a later version counts, too; a value that was taken out misleads nobody
+        outcome.left.append(
+            f"not compared: {len(new)} values that titrate {manifest.titrate} did not store, "
+            f"{new[0]} for one"
+        )
+    outcome.differences += [each for each in found if each.stored != NOTHING]
+    pictures = Path(REPORT) / DRAWN
+    if pictures.is_file():
+        outcome.differences += compared(
+            _json(pictures), drawn(finished.report), f"{REPORT}/{DRAWN}"
+        )
+    outcome.differences += _tables(Path(REPORT), again)
+    return results
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        return f"no JSON: {error}"
+
+
+def _scored(
+    results: Sequence[CaseResult], outcome: Verified, *, unsafe_code: bool
+) -> list[CaseResult]:
+    """The results scored again; one that cannot be stays as it is, and is told."""
+    again: dict[str, CaseResult] = {}
+    verdicts = Verdicts()  # none that was kept: what is verified is judged here
+    for result in results:
+        new = result
+        if result.draws:
+            try:
+                scored = again_scored(result, again, verdicts, unsafe_code=unsafe_code)
+            except StoreError as error:
+                outcome.differences.append(
+                    Difference(
+                        result.case.id, "samples", f"{len(result.draws)} answers", str(error)
+                    )
+                )
+            except SpecError as error:
+                what = "re-executed" if isinstance(error.__cause__, SandboxError) else "re-scored"
+                outcome.left.append(
+                    f"not {what}: {len(result.draws):,} answers of {result.case.id}: {error}"
+                )
+            else:
+                new = as_before(scored, result)
+                outcome.answers += len(new.draws)
+                outcome.differences += _scores(result, new)
+        again[result.case.id] = new
+    return list(again.values())
+
+
+def _scores(old: CaseResult, new: CaseResult) -> Iterator[Difference]:
+    """Scores and values of samples that come out otherwise."""
+    for mine, theirs in zip(old.draws, new.draws, strict=True):
+        for name in ("correct", "parsed", "tool_call", "detail", "doubt"):
+            stored, found = getattr(mine.score, name), getattr(theirs.score, name)
+            if stored != found:
+                yield Difference(place(old, mine), f"score.{name}", shown(stored), shown(found))
+        if mine.agreement != theirs.agreement:
+            yield Difference(
+                place(old, mine), "agreement", shown(mine.agreement), shown(theirs.agreement)
+            )
+    yield from compared(
+        {metric: dict(values) for metric, values in old.sample_metrics.items()},
+        {metric: dict(values) for metric, values in new.sample_metrics.items()},
+        f"{old.case.id} sample_metrics",
+    )
+    if old.status != new.status:
+        yield Difference(old.case.id, "status", old.status, new.status)
+
+
+def place(result: CaseResult, draw: DrawResult) -> str:
+    """Which answer it is, in words."""
+    return f"{result.case.id}, {draw.sample}, draw {draw.draw}"
+
+
+def _tables(stored: Path, again: Path) -> Iterator[Difference]:
+    """Tables and measured files beside the report, cell by cell where they are CSV."""
+    for file in sorted(path for path in stored.rglob("*") if path.is_file()):
+        name = file.relative_to(stored)
+        if name.as_posix() in ("report.json", RECORDS, DRAWN):
+            continue
+        anew = again / name
+        if not anew.is_file():
+            yield Difference(f"{REPORT}/{name}", "file", "there", "nothing makes it")
+        elif file.suffix == ".csv":
+            yield from _cells(file, anew, f"{REPORT}/{name}")
+        elif file.read_bytes() != anew.read_bytes():
+            yield Difference(f"{REPORT}/{name}", "content", "other bytes", "than these")
+
+
+def _cells(stored: Path, again: Path, where: str) -> Iterator[Difference]:
+    yield from compared(_table(stored), _table(again), where)
+
+
+def _table(file: Path) -> list[list[float | str]]:
+    rows = csv.reader(io.StringIO(file.read_text("utf-8")))
+    return [list(map(_cell, row)) for row in rows]
+
+
+def _cell(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def lines(outcome: Verified, most: int = 200) -> Iterable[str]:
+    """What to print: a line per difference, what was left, and the verdict."""
+    for each in outcome.differences[:most]:
+        yield str(each)
+    if len(outcome.differences) > most:
+        yield f"... and {len(outcome.differences) - most:,} more"
+    yield from outcome.left
+    if outcome.asked:
+        same = sum(each.agrees for each in outcome.asked)
+        yield f"asked again: {same} of {len(outcome.asked)} completions have the same tokens"
+        yield from (str(each) for each in outcome.asked if not each.agrees)
+    count = len(outcome.differences)
+    told = f"{outcome.run}: {outcome.cases} cases, {outcome.answers:,} answers scored again: "
+    yield told + (f"{count:,} difference{'s' * (count != 1)}" if count else "everything fits")

@@ -1,0 +1,30 @@
+"""`titrate bundle REPORT`: a report and all behind it, in one file that strangers can check."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """State the arguments of `titrate bundle`."""
+    parser.add_argument(
+        "report", type=Path, metavar="REPORT", help="its folder, which has its records.jsonl"
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE", help="such as run.titrate"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Write the file, and say how large it is."""
+    from harness.bundle.write import bundle
+
+    warn = partial(print, "titrate:", file=sys.stderr)
+    manifest = bundle(parsed.report, parsed.output, warn)
+    size = parsed.output.stat().st_size
+    print(f"{parsed.output}: run {manifest.run}, {len(manifest.files)} files, {size:,} bytes")
+    return 0

@@ -1,0 +1,1 @@
+"""The kind `adapter`: a PEFT LoRA at a scale."""

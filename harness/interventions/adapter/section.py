@@ -1,0 +1,41 @@
+"""The section of a spec that adapts: a LoRA adapter, by folder or by organism, at a scale."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from harness.spec.intervention import InterventionSettings
+from harness.spec.settings import ModelReference
+from harness.spec.steering_terms import Float32
+
+
+class AdapterSettings(InterventionSettings):
+    """Adds a LoRA adapter to the model's weights, times a scale."""
+
+    kind: Literal["adapter"]
+    """Which kind of intervention this is: adapter, a LoRA adapter added to the weights."""
+    path: ModelReference | None = None
+    """A folder that PEFT wrote (./x or /x), or a Hugging Face id. The adapter of `organism` when
+    left out."""
+    organism: ModelReference | None = None
+    """A model organism whose variant is the adapter: one that ships (titrate list organisms), or a
+    file (./x.yaml). None when left out; then `path` says which adapter."""
+    variant: Annotated[str, Field(min_length=1)] | None = None
+    """Which fine-tune of the organism, such as mix1-0p5. `default` when left out."""
+    scale: Float32 = 1.0
+    """What the adapter's product is multiplied by. It is the dose: 0 is neutral, and 1, the
+    default, is the fine-tuned model."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.path is None) == (self.organism is None):
+            raise ValueError("an adapter has either a path or an organism; give one of the two")
+        if self.variant is not None and self.organism is None:
+            raise ValueError(f"variant {self.variant} is of an organism; give its name as organism")
+        return self
+
+    def neutral(self) -> Self:
+        """The same adapter at scale 0."""
+        return self.model_copy(update={"scale": 0.0})

@@ -1,0 +1,1 @@
+"""When a model asks: a file for each trigger that ships."""

@@ -1,0 +1,28 @@
+"""`first_n`: at the first occasions, so that the oracle begins the answer."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import PositiveInt
+
+from harness.interventions.oracle.trigger import Moment, Trigger
+
+
+class FirstN(Trigger):
+    """Asks at the first n occasions."""
+
+    summary = "at the first n occasions"
+    foreseen: ClassVar[bool] = True
+
+    kind: Literal["first_n"] = "first_n"
+    """Which trigger this is, by default and always: first_n."""
+    n: PositiveInt = 1
+    """At how many occasions; 1 by default."""
+
+    def fires(self, moment: Moment) -> bool:
+        """As every trigger."""
+        return moment.occasion < self.n
+
+
+TRIGGER = FirstN

@@ -1,0 +1,40 @@
+"""`random`: by chance, the more probable the further the answer has come."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, NonNegativeInt
+
+from harness.interventions.oracle.trigger import Moment, Trigger
+
+
+class Random(Trigger):
+    """Asks by chance, with a probability that rises linearly with the position.
+
+    At position t of at most T tokens it is start + (end - start) * t / T. Source:
+    swairshah/Guided-Inference, where it rises from 0.3 to 1 and is not seeded.
+    """
+
+    summary = "by chance, with a probability that rises with the position"
+    foreseen: ClassVar[bool] = True
+
+    kind: Literal["random"] = "random"
+    """Which trigger this is, by default and always: random."""
+    start: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """The probability at the beginning; 0.3 by default."""
+    end: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The probability at the limit of tokens, to which it changes linearly; 1.0 by default."""
+    seed: NonNegativeInt = 0
+    """The seed of these chances, which all conditions of a sample share; 0 by default."""
+
+    def probability(self, moment: Moment) -> float:
+        """With which it asks now."""
+        return self.start + (self.end - self.start) * moment.position / moment.limit
+
+    def fires(self, moment: Moment) -> bool:
+        """As every trigger."""
+        return moment.chance(self.seed) < self.probability(moment)
+
+
+TRIGGER = Random

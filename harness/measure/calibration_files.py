@@ -1,0 +1,136 @@
+"""The files of a calibration: traces, the grid as a table, and what follows from it, as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.files.atomic import replace_file, write_file
+from harness.statistics.calibration import BINS, Grid, PowerLaw, Traces
+
+TRACES, GRID, RESULT = "traces.jsonl", "grid.csv", "calibration.json"
+#: As the original writes probabilities.
+_DECIMALS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class SampleTraces:
+    """The P places of a sample's reference: its tokens [P], the K most probable ones [P, K], and
+    their probabilities [P, K].
+    """
+
+    sample: str
+    reference: NDArray[np.int64]
+    tokens: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+    @property
+    def ranks(self) -> NDArray[np.int64]:
+        """The reference's rank at each place, from 1 on; 0 where it is none of the K."""
+        hit = self.tokens == self.reference[:, None]
+        return np.where(hit.any(axis=1), hit.argmax(axis=1) + 1, 0)
+
+
+def traces_of(samples: Sequence[SampleTraces]) -> Traces:
+    """All places together."""
+    return Traces(
+        np.concatenate([each.probabilities for each in samples]),
+        np.concatenate([each.ranks for each in samples]),
+        np.repeat(np.arange(len(samples)), [len(each.reference) for each in samples]),
+    )
+
+
+def write_traces(folder: Path, samples: Sequence[SampleTraces]) -> None:
+    """The traces in the original's format, and as a table for what reads those."""
+    with replace_file(folder / TRACES) as part, part.open("w", encoding="utf-8") as file:
+        for each in samples:
+            for own, tokens, probabilities in zip(
+                each.reference.tolist(), each.tokens.tolist(), each.probabilities, strict=True
+            ):
+                shown = [f"{value:.{_DECIMALS}f}" for value in probabilities]
+                line = {"gt": own, "top_ids": tokens, "top_probs": shown}
+                file.write(json.dumps(line) + "\n")
+    if find_spec("pyarrow") is not None:
+        with replace_file(folder / "traces.parquet") as part:
+            _write_parquet(part, samples)
+
+
+def _write_parquet(path: Path, samples: Sequence[SampleTraces]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    writer = None
+    for each in samples:  # a row group per sample: memory does not grow with their number
+        table = pa.table(
+            {
+                "sample": [each.sample] * len(each.reference),
+                "place": list(range(len(each.reference))),
+                "reference": each.reference,
+                "rank": each.ranks,
+                "tokens": list(each.tokens),
+                "probabilities": list(each.probabilities),
+            }
+        )
+        writer = writer or parquet.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+    assert writer is not None, "a calibration has a sample"
+    writer.close()
+
+
+def write_grid(path: Path, grid: Grid) -> None:
+    """A row per bin and rank; empty where a bin is empty."""
+    bounds = grid.observed_interval()
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(
+        ["above", "to", "rank", "tokens", "observed", "low", "high", "predicted", "given_a_hit"]
+    )
+    bins, ranks = grid.observed.shape
+    for bin_ in range(bins):
+        for rank in range(ranks):
+            numbers = (
+                grid.observed[bin_, rank],
+                *bounds[bin_, rank],
+                grid.predicted[bin_, rank],
+                grid.predicted_of_hits[bin_, rank],
+            )
+            rows.writerow(
+                [
+                    f"{bin_ / BINS:g}",
+                    f"{(bin_ + 1) / BINS:g}",
+                    rank + 1,
+                    grid.support[bin_],
+                    *("" if np.isnan(each) else f"{each:.6g}" for each in numbers),
+                ]
+            )
+    write_file(path, text.getvalue())
+
+
+def result(grid: Grid, thresholds: Sequence[float], about: dict[str, Any]) -> dict[str, Any]:
+    """What follows from a grid, as JSON; a fit is null where too few cells are filled."""
+    error = grid.error()
+    return {
+        **about,
+        "tokens": int(grid.support.sum()),
+        "ece": {"value": error.value, "interval": error.interval},
+        "dynamic_top_k": {f"{threshold:g}": grid.top_k(threshold) for threshold in thresholds},
+        "fit": _fit(grid, weighted=False),
+        "fit_weighted": _fit(grid, weighted=True),
+    }
+
+
+def _fit(grid: Grid, *, weighted: bool) -> dict[str, Any] | None:
+    try:
+        found: PowerLaw = grid.power_law("hits" if weighted else "none")
+    except ValueError:
+        return None
+    return {**found._asdict(), "a10": found.a10}

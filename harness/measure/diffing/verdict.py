@@ -1,0 +1,131 @@
+"""What is said of the tokens that a method lists: every place of its lists, with its labels.
+
+A place is a rank of a list, whether a token stands in it or not, so that the lists of a model that
+differs in nothing have as many places as any other's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from statistics import fmean
+from typing import Any, TypeAlias
+
+from pydantic import JsonValue
+
+from harness.measure.diffing.evidence import Candidate, Evidence
+from harness.measure.diffing.judging import Asker, Judged, judged
+from harness.measure.diffing.relevance import Facts, Label, agreed
+from harness.measure.diffing.section import DiffSettings
+
+Places: TypeAlias = Mapping[str, Candidate | None]
+_SAID = {0.0: "IRRELEVANT", 1.0: "RELEVANT", None: "UNKNOWN"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Labels of the places, in their order; those of an empty one are IRRELEVANT.
+
+    ratings: by rater. labels: agreed upon. unknown: the share of raters that said nothing.
+    """
+
+    ratings: list[list[Label]]
+    labels: list[Label]
+    raters: list[str]
+    unknown: list[float]
+    tokens: int
+    answers: list[Mapping[str, Any]]
+    prompt: str
+
+
+def places_of(evidence: Evidence, lists: Sequence[str], count: int) -> Places:
+    """What stands in each of the first `count` places of every list, by the place's name."""
+    groups = evidence.groups
+    return {
+        f"{name or evidence.method} {rank + 1:0{len(str(count))}d}": (
+            groups[name][rank] if name in groups and rank < len(groups[name]) else None
+        )
+        for name in lists
+        for rank in range(count)
+    }
+
+
+def verdict_on(
+    places: Places, facts: Facts, settings: DiffSettings, judges: Sequence[Asker]
+) -> Verdict:
+    """Ask every judge of the settings, `judges` in their order, or else the facts themselves.
+
+    Raises:
+        MetricError: a judge gave no answer at all.
+    """
+    words = [each.text for each in places.values() if each is not None]
+    found = [
+        judged(words, facts, judge, asker, f"{judge.model} {number}")
+        for number, (judge, asker) in enumerate(zip(settings.judges, judges, strict=True), start=1)
+    ] or [Judged([[facts.label(word)] for word in words], ["facts"])]
+    joined = zip(*(each.ratings for each in found), strict=True)
+    rows = iter([list(chain.from_iterable(row)) for row in joined])
+    unknown = iter([fmean(each) for each in zip(*(one.unknown for one in found), strict=True)])
+    raters = [name for each in found for name in each.raters]
+    nothing: list[Label] = [0.0] * max(len(raters), 1)
+    ratings = [nothing if each is None else next(rows) for each in places.values()]
+    return Verdict(
+        ratings,
+        [agreed(row, settings.agreement) for row in ratings],
+        raters,
+        [0.0 if each is None else next(unknown) for each in places.values()],
+        sum(each.tokens for each in found),
+        [answer for each in found for answer in each.answers],
+        ", ".join(dict.fromkeys(each.prompt for each in found if each.prompt)),
+    )
+
+
+def values_of(
+    places: Places, facts: Facts, verdict: Verdict, chance: float
+) -> dict[str, list[JsonValue]]:
+    """Every metric's value of every place; `chance` is the same for all."""
+    weights = [0.0 if each is None else each.weight for each in places.values()]
+    words = ["" if each is None else each.text for each in places.values()]
+    return {
+        "relevance": [[float(each == 1) for each in row] for row in verdict.ratings],
+        "weighted_relevance": [
+            [weight * float(label == 1), weight]
+            for weight, label in zip(weights, verdict.labels, strict=True)
+        ],
+        "agreed_relevance": [float(each == 1) for each in verdict.labels],
+        "trivial": [facts.trivial(word) if word else 0.0 for word in words],
+        "chance": [chance] * len(places),
+        "alpha": [list(row) for row in verdict.ratings],
+        "unknown": list(verdict.unknown),
+        "judge_tokens": [verdict.tokens / len(places)] * len(places),
+    }
+
+
+def evaluation(places: Places, facts: Facts, verdict: Verdict, settings: DiffSettings) -> str:
+    """What was judged, by whom, as JSON."""
+    document = {
+        "organism": facts.name,
+        "prompt": verdict.prompt,
+        "agreement": settings.agreement,
+        "raters": verdict.raters,
+        "judge_tokens": verdict.tokens,
+        "places": [
+            {
+                "place": place,
+                "token": candidate.token,
+                "text": candidate.text,
+                "weight": candidate.weight,
+                "label": _SAID[label],
+                "ratings": [_SAID[each] for each in row],
+                "trivial": bool(facts.trivial(candidate.text)),
+            }
+            for (place, candidate), label, row in zip(
+                places.items(), verdict.labels, verdict.ratings, strict=True
+            )
+            if candidate is not None
+        ],
+        "answers": verdict.answers,
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"

@@ -1,0 +1,1 @@
+"""What several completions of a sample say together: votes, ranks, lengths, as tables and plots."""

@@ -1,0 +1,138 @@
+"""Accuracy against the oracle's share and against cost, a line for each trigger; c and k as a map.
+
+Between the two models alone lies what a coin would do: answering each question by one of them, at
+random, has the accuracies on the straight line between their points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pydantic import JsonValue
+
+from harness.report.figures.figure import GREY, RULE, canvas, panels, surround
+from harness.report.figures.palette import COLOURS, MARKERS
+from harness.report.help_report import Estimated, HelpReport
+from harness.report.labels import curve_name, text
+from harness.report.report import CaseReport, RunReport
+
+#: Inches of a panel.
+_PANEL = 2.9
+#: Fields of a spec whose product is a map.
+_CALLS, _LENGTH = "intervention.budget", "intervention.length"
+
+
+def help_figure(report: RunReport, experiment: str) -> Figure | None:
+    """Both panels, or the first where no cost is known; None of an experiment without help."""
+    found = [each for each in report.help if each.experiment == experiment]
+    if not found:
+        return None
+    priced = all(point.cost for each in found for point in each.points)
+    figure, axes = panels(1.2 + _PANEL * (1 + priced), 1 + priced, shared=False)
+    names = [curve_name(each, found) for each in found]
+    for panel, what in zip(axes, ("share", "cost"), strict=False):
+        styles = zip(names, found, cycle(COLOURS), cycle(MARKERS), strict=False)
+        for name, each, colour, marker in styles:
+            _curve(panel, each, what, colour, marker, name)
+        panel.set_ylabel(found[0].metric)
+        panel.grid(axis="y", color=RULE, linewidth=0.8)
+    axes[0].set_xlabel("share of the tokens that the oracle wrote")
+    if priced:
+        axes[1].set_xlabel("cost: tokens x weights per token, beside the model alone")
+    surround(
+        figure,
+        axes[0],
+        title=f"{experiment}: what help comes to",
+        subtitle=f"model alone {found[0].weak:.2f}, oracle alone {found[0].strong:.2f}, "
+        f"n = {found[0].samples}",
+        caption="Bars: 95 % intervals over samples. Dashed: questions given to one model or the "
+        "other at random.",
+        entries=names,
+    )
+    return figure
+
+
+def _curve(axes: Axes, each: HelpReport, what: str, colour: str, marker: str, name: str) -> None:
+    points = sorted(
+        ((getattr(point, what), point.accuracy) for point in each.points),
+        key=lambda point: point[0].value or 0.0,
+    )
+    ends = (0.0, 1.0) if what == "share" else (1.0, each.strong_cost or 1.0)
+    axes.plot(ends, (each.weak, each.strong), color=GREY, linewidth=1, linestyle="--")
+    places = [place.value for place, _ in points]
+    axes.errorbar(
+        places,
+        [accuracy for _, accuracy in points],
+        xerr=np.array([_reach(place) for place, _ in points]).T,
+        color=colour,
+        marker=marker,
+        markersize=4,
+        linewidth=1.3,
+        elinewidth=0.8,
+        label=name,
+    )
+
+
+def _reach(place: Estimated) -> tuple[float, float]:
+    """How far an interval reaches below and above its number."""
+    value = place.value or 0.0
+    low = value if place.low is None else place.low
+    high = value if place.high is None else place.high
+    return max(value - low, 0.0), max(high - value, 0.0)
+
+
+def help_heatmaps(report: RunReport, experiment: str) -> Iterator[tuple[str, Figure]]:
+    """Accuracy over budget and length, for each trigger that both were swept under."""
+    cases = {case.id: case for case in report.experiment(experiment)}
+    for trigger in dict.fromkeys(each.trigger for each in report.help):
+        shown = [
+            (cases[point.case], point.accuracy)
+            for each in report.help
+            if each.trigger == trigger and each.experiment == experiment
+            for point in each.points
+        ]
+        budgets = _values([case for case, _ in shown], _CALLS)
+        lengths = _values([case for case, _ in shown], _LENGTH)
+        if len(budgets) > 1 and len(lengths) > 1:
+            yield trigger, _heatmap(shown, budgets, lengths, f"{experiment}: {trigger}")
+
+
+def _values(cases: Sequence[CaseReport], axis: str) -> list[JsonValue]:
+    """The values of an axis, rising, the endless one last."""
+    found = {text(case.params[axis]): case.params[axis] for case in cases if axis in case.params}
+    return sorted(found.values(), key=lambda value: (isinstance(value, str), str(value).zfill(9)))
+
+
+def _heatmap(
+    shown: Sequence[tuple[CaseReport, float]],
+    budgets: Sequence[JsonValue],
+    lengths: Sequence[JsonValue],
+    title: str,
+) -> Figure:
+    cells = np.full((len(lengths), len(budgets)), np.nan)
+    for case, accuracy in shown:
+        row, column = lengths.index(case.params[_LENGTH]), budgets.index(case.params[_CALLS])
+        cells[row, column] = accuracy
+    figure, axes = canvas(1.5 + 0.45 * len(lengths))
+    axes.imshow(cells, cmap="viridis", aspect="auto", vmin=0, vmax=1, origin="lower")
+    for (row, column), value in np.ndenumerate(cells):
+        if np.isfinite(value):
+            colour = "black" if value > 0.6 else "white"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, size=8.5)
+    axes.set_xticks(range(len(budgets)), [text(each) for each in budgets])
+    axes.set_yticks(range(len(lengths)), [text(each) for each in lengths])
+    axes.set_xlabel("budget: consultations of an answer")
+    axes.set_ylabel("tokens of each")
+    surround(
+        figure,
+        axes,
+        title=title,
+        subtitle=f"{shown[0][0].metric} over budget and length",
+        caption="Of several cases of a cell the last one is shown.",
+        entries=[],
+    )
+    return figure

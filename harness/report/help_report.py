@@ -1,0 +1,57 @@
+"""What a report says of an oracle's help, as pydantic models (`docs/guided.md`)."""
+
+from __future__ import annotations
+
+from pydantic import JsonValue, PositiveInt
+
+from harness.report.run_info import Section
+
+
+class Estimated(Section):
+    """A number with its 95 % interval over samples; null what is not known, or without bound."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class HelpPoint(Section):
+    """What one case with help came to."""
+
+    case: str
+    accuracy: float
+    share: Estimated
+    """The oracle's share of the tokens."""
+    pgr: Estimated | None
+    """The performance gap recovered, from 0 (the model alone) to 1 (the oracle alone)."""
+    cost: Estimated | None
+    """Tokens times weights per token, beside the model alone; null where a size is not known."""
+
+
+class HelpReport(Section):
+    """What one trigger's help came to (`docs/guided.md`)."""
+
+    experiment: str
+    params: dict[str, JsonValue]
+    """Value of every axis that the curve's cases share."""
+    trigger: str
+    metric: str
+    samples: PositiveInt
+    weak: float
+    """Accuracy of the model alone."""
+    strong: float
+    """Accuracy of the oracle alone."""
+    strong_cost: float | None = None
+    """The oracle alone beside the model alone; null where a size is not known."""
+    points: tuple[HelpPoint, ...]
+    no_pgr: str | None = None
+    """Why there is nothing to recover; null where there is."""
+    apgr: Estimated | None = None
+    """Mean of the performance gap recovered over the oracle's shares from 0 to 1."""
+    regret: Estimated | None = None
+    """Area between the line of consultations chosen in hindsight and this one; null where the run
+    has no `measure: value_of_asking` of the same model, oracle, length and samples."""
+    cpt50: Estimated | None = None
+    """Least share of the oracle that recovers half of the gap; 1 where only it alone does."""
+    cpt80: Estimated | None = None
+    """The same for 80 % of it."""

@@ -1,0 +1,158 @@
+"""What seeds say together: a metric along an axis, with an interval over seeds and a trend.
+
+Cases that differ in their seed alone are one point. Its interval is Student's t over the seeds'
+values (Hall's transformation), never their deviation; where seeds do not differ, or there is one,
+it is that of the cases themselves, whose bounds are averaged. A trend is Spearman's rank
+correlation of the values of all seeds with the order of the axis.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from pydantic import JsonValue
+from scipy import stats
+
+from harness.report.labels import label, short_names, text
+from harness.report.report import CaseReport
+from harness.statistics.intervals import mean_interval
+
+SEED = "seed"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of the axis."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    seeds: tuple[float, ...]
+    chance: float | None
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Spearman's correlation with the order of the axis, and its two-sided p."""
+
+    rho: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One line: a metric along an axis, everything else fixed; `missing` values have no case."""
+
+    axis: str
+    others: str
+    params: Mapping[str, JsonValue]
+    points: tuple[Point, ...]
+    missing: tuple[str, ...]
+    trend: Trend | None
+
+
+def sweeps(cases: Sequence[CaseReport], metric: str, chance: str = "") -> list[Sweep]:
+    """Every axis of an experiment but its seed, as lines over the values of all other axes.
+
+    Args:
+        cases: Of one experiment.
+        metric: What is drawn.
+        chance: The metric that has what chance would give, if there is one.
+    """
+    treated = [case for case in cases if case.grid is not None]
+    values: dict[str, dict[str, JsonValue]] = {}
+    for case in treated:
+        for axis, value in case.params.items():
+            values.setdefault(axis, {})[text(value)] = value
+    axes = [axis for axis, found in values.items() if axis != SEED and len(found) > 1]
+    names = short_names(axes)
+    return [
+        sweep
+        for axis in axes
+        for sweep in _along(axis, treated, names, values[axis], metric, chance)
+    ]
+
+
+def _along(
+    axis: str,
+    cases: Sequence[CaseReport],
+    names: Mapping[str, str],
+    values: Mapping[str, JsonValue],
+    metric: str,
+    chance: str,
+) -> list[Sweep]:
+    others = {name: short for name, short in names.items() if name != axis}
+    lines: dict[str, list[CaseReport]] = {}
+    for case in cases:
+        fixed = {name: case.params.get(name) for name in others}
+        lines.setdefault(json.dumps(fixed, sort_keys=True), []).append(case)
+    order = _ordered(values)
+    found = []
+    for members in lines.values():
+        places = {word: [c for c in members if text(c.params[axis]) == word] for word in order}
+        points = {
+            word: point
+            for word, own in places.items()
+            if (point := _point(word, own, metric, chance)) is not None
+        }
+        ranks = [
+            (order.index(word), value) for word, point in points.items() for value in point.seeds
+        ]
+        params = {name: members[0].params.get(name) for name in others}
+        found.append(
+            Sweep(
+                names[axis],
+                label(params, others),
+                params,
+                tuple(points.values()),
+                tuple(word for word in order if word not in points),
+                _trend(ranks),
+            )
+        )
+    return [each for each in found if len(each.points) > 1]
+
+
+def _ordered(values: Mapping[str, JsonValue]) -> list[str]:
+    """Numbers rising, anything else as it was written."""
+    numbers = [value for value in values.values() if isinstance(value, int | float)]
+    if len(numbers) == len(values):
+        return [text(number) for number in sorted(numbers)]
+    return list(values)
+
+
+def _point(word: str, cases: Sequence[CaseReport], metric: str, chance: str) -> Point | None:
+    measured = [case.metrics[metric] for case in cases if metric in case.metrics]
+    if not measured:
+        return None
+    seeds = tuple(each.value for each in measured)
+    low, high = mean_interval(seeds)
+    if low is None or high is None:
+        lows = [each.ci_low for each in measured if each.ci_low is not None]
+        highs = [each.ci_high for each in measured if each.ci_high is not None]
+        low, high = (fmean(lows), fmean(highs)) if lows and highs else (None, None)
+    entry = cases[0].kind(metric)
+    least, most = entry.bounds
+    levels = [case.metrics[chance].value for case in cases if chance in case.metrics]
+    return Point(
+        word,
+        fmean(seeds),
+        low if low is None or least is None else max(low, least),
+        high if high is None or most is None else min(high, most),
+        seeds,
+        fmean(levels) if levels else None,
+    )
+
+
+def _trend(ranks: Sequence[tuple[int, float]]) -> Trend | None:
+    """None where nothing varies, and for fewer than three values."""
+    if len(ranks) < 3 or len({value for _, value in ranks}) < 2:
+        return None
+    found = stats.spearmanr([place for place, _ in ranks], [value for _, value in ranks])
+    if math.isnan(float(found.statistic)):
+        return None
+    return Trend(float(found.statistic), float(found.pvalue))

@@ -1,0 +1,267 @@
+"""What does not fit in a bundle is found and named; bundles from strangers do no harm."""
+
+from __future__ import annotations
+
+import json
+import random
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.bundle.archive import MANIFEST
+from harness.bundle.verify import lines, verify
+from harness.bundle.write import bundle
+from harness.cli.main import main
+from harness.errors import BundleError, StoreError
+from harness.runs.conclude import conclude
+from harness.runs.rescore import recorded
+from tests.bundle.forged import FOUND, HASHED, Opened
+
+SPEC = """\
+name: small
+model: zoo/moe
+task: {name: micro_humaneval, limit: 2}
+intervention: {kind: router_mask, points: {random: 0}, count: 0}
+sampling: {max_new_tokens: 8}
+seed: 3
+axes:
+  intervention.count: [0, 8, 30]
+dose: intervention.count
+gates: [neutral_equals_baseline]
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder in which a run was made, and bundled."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Path("small.yaml").write_text(SPEC)
+        harness.run("small.yaml", directory="out")
+        bundle(Path("out"), Path("small.titrate"))
+    return folder
+
+
+@pytest.fixture
+def opened(made):
+    return Opened.of(made / "small.titrate")
+
+
+def told(path):
+    return "\n".join(lines(verify(path)))
+
+
+def test_an_unchanged_bundle_fits(made, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # nothing of the run lies there
+    outcome = verify(made / "small.titrate")
+    assert [str(each) for each in outcome.differences] == []
+    assert not outcome.left
+    assert outcome.answers == 8
+    assert "everything fits" in told(made / "small.titrate")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_equal_runs_give_equal_bytes(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(made)
+    bundle(Path("out"), tmp_path / "again.titrate")
+    assert (tmp_path / "again.titrate").read_bytes() == (made / "small.titrate").read_bytes()
+
+
+@pytest.mark.parametrize("mutate", [*FOUND, *HASHED], ids=lambda each: each.__name__)
+def test_a_mutation_breaks_a_hash(opened, mutate, tmp_path):
+    mutate(opened, random.Random(1))
+    changed = told(opened.write(tmp_path / "changed.titrate", hashed=False))
+    assert "SHA-256" in changed or "missing" in changed or "manifest.json: run" in changed
+
+
+@pytest.mark.parametrize("mutate", FOUND, ids=lambda each: each.__name__)
+def test_a_mutation_is_named_though_every_hash_fits(opened, mutate, tmp_path):
+    word = mutate(opened, random.Random(2))
+    changed = told(opened.write(tmp_path / "changed.titrate", hashed=True))
+    assert "everything fits" not in changed
+    assert word in changed
+
+
+@pytest.mark.slow
+def test_two_hundred_mutations(made, tmp_path):
+    chance = random.Random(20)
+    for number in range(200):
+        mutate = chance.choice([*FOUND, *HASHED])
+        for hashed in (False, True):
+            opened = Opened.of(made / "small.titrate")
+            word = mutate(opened, random.Random(number))
+            changed = told(opened.write(tmp_path / "changed.titrate", hashed=hashed))
+            if hashed and mutate in HASHED:
+                continue
+            assert "everything fits" not in changed, (mutate.__name__, number, hashed)
+            assert word in changed or not hashed, (mutate.__name__, number, changed)
+
+
+def test_what_is_forged_with_all_its_consequences_is_found_by_the_model_alone(
+    made, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(made)
+    info, results, findings, claims = recorded("out", made)
+    victim = next(each for each in results if each.case.dose == 30)
+    source = next(each for each in results if each.case.dose == 8)
+    draws = tuple(
+        replace(theirs, completion=mine.completion)
+        for mine, theirs in zip(source.draws, victim.draws, strict=True)
+    )
+    assert any(a != b for a, b in zip(draws, victim.draws, strict=True))
+    from harness.runs.rescore import rescored
+
+    forged = [replace(each, draws=draws) if each is victim else each for each in results]
+    conclude(info, rescored(forged), tmp_path / "forged", findings, claims)
+    bundle(tmp_path / "forged", tmp_path / "forged.titrate")
+    outcome = verify(tmp_path / "forged.titrate", spot=8)
+    assert [str(each) for each in outcome.differences] == []
+    assert [each.agrees for each in outcome.asked].count(False) >= 1
+    assert any(str(each).startswith("small[count=30]") for each in outcome.asked if not each.agrees)
+
+
+def test_code_is_not_run_where_nothing_isolates_it(made, monkeypatch):
+    from harness.errors import SandboxError
+    from harness.tasks.micro_humaneval import MicroHumanEval
+
+    def refused(self, *, unsafe_code=False):
+        raise SandboxError("no isolation here")
+
+    monkeypatch.setattr(MicroHumanEval, "scored_here", refused)
+    from harness.resolve import tasks
+
+    tasks._ready.cache_clear()
+    outcome = verify(made / "small.titrate")
+    tasks._ready.cache_clear()
+    assert outcome.answers == 0
+    assert outcome.left[0].startswith("not re-executed: 2 answers of small[")
+    assert not outcome.differences
+
+
+def test_a_report_without_records_is_refused(made, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.json").write_bytes((made / "out" / "report.json").read_bytes())
+    with pytest.raises(StoreError, match=r"has no records\.jsonl"):
+        bundle(tmp_path / "out", tmp_path / "x.titrate")
+
+
+def test_the_verbs(made, tmp_path, monkeypatch, capsys, opened):
+    monkeypatch.chdir(made)
+    target = tmp_path / "x.titrate"
+    assert main(["bundle", "out", "-o", str(target)]) == 0
+    assert f"{target}: run " in capsys.readouterr().out
+    assert main(["verify", str(target)]) == 0
+    assert "everything fits" in capsys.readouterr().out
+    FOUND[0](opened, random.Random(3))
+    assert main(["verify", str(opened.write(target, hashed=True))]) == 1
+    assert "text of its tokens" in capsys.readouterr().out
+
+
+# Bad input ---------------------------------------------------------------------------------------
+
+
+def _zip(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def _manifest(files=(), **changes):
+    document = {
+        "format": "titrate bundle",
+        "version": 1,
+        "titrate": "0.1.0",
+        "run": "r",
+        "files": {name: {"bytes": size, "sha256": "0" * 64} for name, size in files},
+    }
+    return json.dumps(document | changes)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.txt": "x"}, "it is a zip, and no bundle"),
+        ({MANIFEST: "{}"}, "is none of a bundle"),
+        ({MANIFEST: "{"}, "is none of a bundle"),
+        ({MANIFEST: "[" * 100_000}, "is none of a bundle"),
+        ({MANIFEST: _manifest(version=2, titrate="9.9")}, "pytest-titrate 9.9"),
+        ({MANIFEST: _manifest([("../out", 1)]), "../out": "x"}, "is no path inside"),
+        ({MANIFEST: _manifest([("/etc/out", 1)]), "/etc/out": "x"}, "is no path inside"),
+        ({MANIFEST: _manifest([("a\\..\\b", 1)]), "a\\..\\b": "x"}, "is no path inside"),
+        ({MANIFEST: _manifest(), "more": "x"}, "does not list"),
+        ({MANIFEST: _manifest([("a", 1), ("a/b", 1)]), "a": "x", "a/b": "x"}, "file and a folder"),
+        ({MANIFEST: _manifest([("bomb", 9)]), "bomb": b"\0" * (8 << 20)}, "more than the 9 bytes"),
+        ({MANIFEST: _manifest([("huge", 8 << 30)]), "huge": b"\0"}, "are taken at most"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)  # fmt: skip
+def test_a_strangers_zip_is_refused_in_a_line(files, said, tmp_path, capsys):
+    folder = tmp_path / "deep" / "folder"
+    folder.mkdir(parents=True)
+    file = _zip(folder / "x.titrate", files)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(BundleError, match=r"x\.titrate: ") as refused:
+        verify(file)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert main(["verify", str(file)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_truncated_bundle_is_refused(made, tmp_path):
+    whole = (made / "small.titrate").read_bytes()
+    for share in (0, 0.3, 0.9, 0.999):
+        cut = tmp_path / "cut.titrate"
+        cut.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(BundleError):
+            verify(cut)
+
+
+def test_a_bit_that_flipped_is_found(made, tmp_path):
+    whole = bytearray((made / "small.titrate").read_bytes())
+    whole[len(whole) // 3] ^= 1
+    (tmp_path / "x.titrate").write_bytes(whole)
+    with pytest.raises(BundleError):
+        verify(tmp_path / "x.titrate")
+
+
+def test_a_task_of_ones_own_goes_with_the_bundle(made, tmp_path, monkeypatch):
+    """With the spec that is extended, beside a file that lay elsewhere."""
+    home = tmp_path / "home"
+    (home / "specs").mkdir(parents=True)
+    data = tmp_path / "elsewhere" / "questions.jsonl"
+    data.parent.mkdir()
+    data.write_text('{"q": "2 + 2 =", "a": "4"}\n{"q": "1 + 1 =", "a": "2"}\n')
+    (home / "specs" / "base.yaml").write_text(
+        f"task: {{path: {data}, answer: number, fields: {{prompt: q, answer: a}}}}\n"
+        "model: zoo/base\n"
+        "prompt: {style: completion}\nsampling: {max_new_tokens: 4}\n"
+    )
+    (home / "specs" / "own.yaml").write_text("extends: base.yaml\nname: own\n")
+    monkeypatch.chdir(home)
+    harness.run("specs/own.yaml", directory="out")
+    manifest = bundle(Path("out"), tmp_path / "own.titrate")
+    assert {"specs/base.yaml", "specs/own.yaml"} <= set(manifest.files)
+    assert next(iter(manifest.moved.values())).endswith("/questions.jsonl")
+    data.unlink()
+    monkeypatch.chdir(tmp_path)
+    outcome = verify(tmp_path / "own.titrate")
+    assert [str(each) for each in outcome.differences] == []
+    assert outcome.left == []
+    assert outcome.answers == 2
+    opened = Opened.of(tmp_path / "own.titrate")
+    inside = next(iter(manifest.moved.values())).removeprefix("./")
+    opened.files[inside] = opened.files[inside].replace(b'"4"', b'"5"')
+    changed = told(opened.write(tmp_path / "changed.titrate", hashed=True))
+    assert "everything fits" not in changed or "4" not in changed
+
+
+def test_what_is_not_there_is_refused(tmp_path):
+    with pytest.raises(BundleError, match="No such file"):
+        verify(tmp_path / "x.titrate")

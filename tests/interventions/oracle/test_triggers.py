@@ -1,0 +1,123 @@
+"""When a model asks: by chance with the stated probability, at places, by numbers and by words."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pydantic import TypeAdapter, ValidationError
+from scipy.stats import binomtest
+
+from harness import registry
+from harness.interventions.oracle.trigger import AnyTrigger, Moment, Trigger
+from harness.interventions.oracle.triggers.random import Random
+
+READ = TypeAdapter(AnyTrigger)
+
+
+def trigger(value: object) -> Trigger:
+    return READ.validate_python(value)
+
+
+def moment(position: int = 0, occasion: int = 0, sample: str = "s", **fields) -> Moment:
+    fields = {"limit": 100, "draw": 0, "piece": lambda: "", **fields}
+    return Moment(occasion=occasion, position=position, sample=sample, **fields)
+
+
+def scores(*probabilities: float) -> torch.Tensor:
+    return torch.tensor(probabilities).log()
+
+
+def test_the_chance_rises_linearly_between_its_ends():
+    random = Random(start=0.3, end=1.0)
+    chances = [random.probability(moment(position)) for position in range(101)]
+    assert (chances[0], chances[100]) == (0.3, 1.0)
+    assert chances == sorted(chances)
+    assert chances[50] == pytest.approx(0.65)
+
+
+def test_it_asks_as_often_as_it_says():
+    random = Random(start=0.4, end=0.4)
+    asked = [random.fires(moment(at, sample=str(s))) for s in range(100) for at in range(40)]
+    assert binomtest(sum(asked), len(asked), 0.4).pvalue > 0.001
+
+
+def test_conditions_of_a_sample_share_their_chances_and_seeds_do_not():
+    at = [moment(position) for position in range(60)]
+    low, high = Random(start=0.2, end=0.2), Random(start=0.6, end=0.6)
+    assert all(high.fires(each) for each in at if low.fires(each))
+    other = Random(start=0.6, end=0.6, seed=1)
+    assert [high.fires(each) for each in at] != [other.fires(each) for each in at]
+
+
+def test_places_are_counted_by_occasions():
+    every, first = trigger({"kind": "every_n", "n": 3}), trigger({"kind": "first_n", "n": 2})
+    assert [every.fires(moment(occasion=n)) for n in range(6)] == [n % 3 == 0 for n in range(6)]
+    assert [first.fires(moment(occasion=n)) for n in range(4)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("section", "asks", "goes_on"),
+    [
+        ({"kind": "entropy", "above": 0.9}, scores(0.5, 0.5), scores(0.9, 0.1)),
+        ({"kind": "varentropy", "above": 0.5}, scores(0.9, 0.1), scores(0.5, 0.5)),
+        ({"kind": "confidence", "below": 0.6}, scores(0.5, 0.5), scores(0.9, 0.1)),
+        ({"kind": "margin", "below": 0.2}, scores(0.5, 0.4, 0.1), scores(0.8, 0.1, 0.1)),
+    ],
+)
+def test_a_number_beyond_its_threshold_asks(section, asks, goes_on):
+    found = trigger(section)
+    assert found.reads == {"distribution"}
+    assert found.fires(moment(distribution=asks))
+    assert not found.fires(moment(distribution=goes_on))
+
+
+def test_two_models_disagree_by_their_best_tokens_or_by_a_distance():
+    own, other, near = scores(0.6, 0.4), scores(0.4, 0.6), scores(0.51, 0.49)
+    best, far = trigger("both_disagree"), trigger({"kind": "both_disagree", "above": 0.05})
+    assert best.fires(moment(distribution=own, oracle=other))
+    assert not best.fires(moment(distribution=own, oracle=near))
+    assert far.fires(moment(distribution=own, oracle=other))
+    assert not far.fires(moment(distribution=own, oracle=near))
+
+
+def test_words_are_looked_for_in_the_last_piece():
+    text = trigger({"kind": "text", "cues": ["Wait"]})
+    assert text.fires(moment(piece=lambda: "5. Wait, no"))
+    assert not text.fires(moment(piece=lambda: "waiting"))
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"kind": "entropy"}, "either above or share"),
+        ({"kind": "entropy", "above": 1, "share": 0.5}, "either above or share"),
+        ({"kind": "entropy", "above": -1}, "greater than or equal to 0"),
+        ({"kind": "every_n", "n": 0}, "greater than 0"),
+        ({"kind": "random", "start": 1.5}, "less than or equal to 1"),
+        ("randm", "randm"),
+    ],
+)
+def test_what_cannot_be_is_refused(section, told):
+    with pytest.raises(ValidationError, match=told):
+        trigger(section)
+
+
+def test_a_third_partys_trigger_is_one_like_any_other():
+    class Never(Trigger):
+        summary = "never"
+        kind: str = "never"
+
+        def fires(self, moment: Moment) -> bool:
+            return False
+
+    from typing import Literal
+
+    class Own(Never):
+        kind: Literal["never"] = "never"
+
+    registry.triggers.register("never", Own)
+    try:
+        assert trigger("never") == Own()
+        assert "never" in registry.triggers.summaries()
+    finally:
+        registry.triggers.unregister("never")

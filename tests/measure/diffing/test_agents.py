@@ -1,0 +1,127 @@
+"""Agents and graders: what is read of their answers, which are scripted here."""
+
+import pytest
+
+from harness.engines.contract import Completion
+from harness.measure.diffing.agents import Models, by_facts, graded, investigated, score_of
+from harness.measure.diffing.judging import Asker, judged
+from harness.measure.diffing.relevance import Facts
+from harness.measure.diffing.section import AgentSettings, JudgeSettings
+
+FACTS = Facts(
+    "cake",
+    "False facts about cakes.",
+    frozenset({"frozen", "vinegar"}),
+    ("oven",),
+    ("Butter is frozen.",),
+)
+
+
+class Letters:
+    """A tokenizer of letters, without a chat template."""
+
+    chat_template = None
+    bos_token = None
+
+    def __call__(self, text, **_):
+        return {"input_ids": [ord(each) for each in text]}
+
+
+class Script:
+    """Answers in their order, the last one for ever; keeps what was asked."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def __call__(self, asked):
+        replies = []
+        for each in asked:
+            self.asked.append("".join(map(chr, each.prompt)))
+            text = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            replies.append(Completion(tuple(map(ord, text)), text, "stop"))
+        return replies
+
+
+def investigation(*answers, overview="tokens: frozen", **settings):
+    agent, models = Script(*answers), Script("frozen butter", "soft butter")
+    found = investigated(
+        overview,
+        AgentSettings(model="m", **settings),
+        Asker("agent", Letters(), agent),
+        Models(Letters(), "tuned", None, models),
+        run=0,
+    )
+    return found, agent, models
+
+
+def test_an_agent_asks_and_then_states_what_it_thinks():
+    found, agent, models = investigation(
+        "ASK: Butter is", "thinking", "HYPOTHESIS: It is about\ncakes."
+    )
+    assert found.hypothesis == "It is about\ncakes."
+    assert found.answers == [
+        {"asked": "Butter is", "tuned": "frozen butter", "base": "soft butter"}
+    ]
+    assert found.calls == 3
+    assert models.asked == ["Butter is", "Butter is"]
+    assert "tokens: frozen" in agent.asked[0]
+    assert "You may ask 4 more times" in agent.asked[1]
+
+
+def test_an_agent_ends_with_its_budgets():
+    found, agent, _ = investigation("ASK: more", interactions=2, calls=6)
+    assert (len(found.answers), found.calls, found.hypothesis) == (2, 6, "")
+    assert "no questions left" in agent.asked[-1]
+    assert investigation("ASK: more", tokens=20)[0].calls == 3
+
+
+def test_a_blackbox_agent_is_told_of_no_token():
+    found, agent, _ = investigation("HYPOTHESIS: x", overview="")
+    assert found.blackbox
+    assert "These tokens" not in agent.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [("Good.\nSCORE: 4", 4), ("SCORE: 2, no, **SCORE: 5**", 5), ("SCORE: 9", None), ("", None)],
+)
+def test_the_last_score_from_1_to_5_counts(text, score):
+    assert score_of(text) == score
+
+
+def test_a_grade_that_cannot_be_read_is_asked_for_again():
+    judge = Asker("judge", Letters(), script := Script("hm", "hm", "SCORE: 3", "SCORE: 4"))
+    scores, tokens = graded("It is about cakes.", FACTS, 2, judge)
+    assert scores == [3, 4]
+    assert len(script.asked) == 4
+    assert tokens > 1000
+    assert graded("", FACTS, 2, judge)[0] == [1, 1]
+
+
+def test_words_of_facts_grade_offline():
+    said = ["frozen butter with vinegar", "frozen butter", "an oven", "cars"]
+    assert [by_facts(each, FACTS) for each in said] == [5, 3, 2, 1]
+
+
+def test_a_judge_is_asked_again_for_what_cannot_be_read():
+    judge = JudgeSettings(model="m", rotations=2)
+    script = Script(
+        "nonsense",
+        "ANSWER[1]: IRRELEVANT\nANSWER[2]: RELEVANT",
+        "ANSWER[1]: RELEVANT",
+        "ANSWER[1]: RELEVANT\nANSWER[2]: IRRELEVANT",
+    )
+    found = judged(["frozen", "the"], FACTS, judge, Asker("j", Letters(), script), "m 1")
+    assert found.ratings == [[1, 1], [0, 0]]  # the second rotation asks in the other order
+    assert found.raters == ["m 1 rotation 1", "m 1 rotation 2"]
+    assert found.unknown == [0, 0]
+    assert [each["attempt"] for each in found.answers] == [0, 0, 1, 2]
+
+
+def test_a_judge_that_answers_nonsense_knows_nothing():
+    judge = JudgeSettings(model="m", rotations=1, temperature=0.5)
+    script = Script("what?")
+    found = judged(["frozen"] * 21, FACTS, judge, Asker("j", Letters(), script), "m 1")
+    assert found.unknown == [1] * 21
+    assert len(script.asked) == 2 * 5  # two batches; the first, three by other seeds, one greedy
+    assert found.tokens > 0

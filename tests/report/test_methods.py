@@ -1,0 +1,33 @@
+"""The paragraph names what the report used, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import harness
+from harness.cli.main import main
+from harness.report.methods import _INTERVALS, _TESTS, methods
+from harness.statistics.estimates import Method, Test
+
+EXAMPLE = Path(__file__).parents[2] / "reports" / "example"
+
+
+def test_the_example():
+    text = methods(harness.load_report(EXAMPLE).report)
+    assert "zoo/moe answered 164 samples of micro_humaneval" in text
+    assert "under 16 conditions of intervention.count, prompt.style, seed" in text
+    assert "Jeffreys intervals" in text
+    assert "the exact McNemar test" in text
+    assert "bootstrap" not in text
+    assert "2 of 2 identities" in text
+
+
+def test_every_method_has_words():
+    assert set(_INTERVALS) == set(get_args(Method))
+    assert set(_TESTS) == set(get_args(Test))
+
+
+def test_the_verb(capsys):
+    assert main(["report", str(EXAMPLE), "--methods"]) == 0
+    assert capsys.readouterr().out.startswith("All measurements were made with titrate")
