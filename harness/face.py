@@ -38,6 +38,7 @@ def run(
     shard: str | None = None,
     unsafe_code: bool = False,
     gates: Sequence[str] = (),
+    organism_variant: str | None = None,
     mode: str | None = None,
     save: str | None = None,
     compare: str | None = None,
@@ -65,6 +66,7 @@ def run(
         unsafe_code: Run code that the model wrote as a plain process, with your rights, where it
             cannot be isolated.
         gates: Claims that must hold: `"pass@1 >= 0.9 where count=1"` (`docs/statistics.md`).
+        organism_variant: The variant of the specs' organism that is run (`intervention.variant`).
         mode: How much of a comparison of models is done: `"full"`, `"diffing"`, `"plotting"`.
         save: Keep the run in `.titrate/saved` under this name.
         compare: The saved run (name or number), file or report's directory to compare with.
@@ -114,6 +116,7 @@ def forecast(
     shard: str | None = None,
     unsafe_code: bool = False,
     gates: Sequence[str] = (),
+    organism_variant: str | None = None,
     mode: str | None = None,
     save: str | None = None,
     compare: str | None = None,
@@ -137,7 +140,8 @@ def forecast(
         shard: A share of the cases, `"I/N"`.
         unsafe_code: Do not refuse a task whose code cannot be isolated here.
         gates: Refused here as by the run.
-        mode: As for the run.
+        organism_variant: As for the run.
+        mode: The same.
         save: The same.
         compare: The same.
         compare_fail: The same.

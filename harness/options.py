@@ -155,6 +155,11 @@ RUN = (
         python=False,
     ),
     Option(
+        "verbose",
+        "print every answer that an oracle has helped with, coloured by who wrote each token",
+        python=False,
+    ),
+    Option(
         "unsafe_code",
         "where code that a model wrote cannot be isolated, run it with your own rights",
     ),
@@ -166,6 +171,13 @@ RUN = (
         wanted="a list of claims",
         many=True,
         keyword="gates",
+    ),
+    Option(
+        "organism_variant",
+        "compare this variant of a spec's organism, such as mix1-0p5 (intervention.variant)",
+        "VARIANT",
+        wanted="a variant's name",
+        field="intervention.variant",
     ),
     Option(
         "mode",

@@ -68,4 +68,4 @@ def run(parsed: argparse.Namespace) -> int:
             unsafe_code=parsed.unsafe_code,
             claims=claims,
         )
-    return told(finished, ran=True, deselected=selection.deselected)
+    return told(finished, ran=True, deselected=selection.deselected, verbose=parsed.verbose)

@@ -17,7 +17,6 @@ from uuid import uuid4
 
 from harness.errors import TitrateError
 from harness.launch.board import Pin
-from harness.launch.cluster.job import Preempted
 from harness.launch.cluster.outcomes import Outcome, last_outcome
 from harness.launch.cluster.snapshot import check_code, check_unchanged
 from harness.launch.cluster.submission import MERGE, Submission
@@ -66,7 +65,7 @@ def _done(submission: Submission, name: str) -> None:
             check_unchanged(submission.files)
             task = submission.tasks[name]
             _run(submission, process, task.cases, first=task.first)
-    except Preempted as preempted:
+    except KeyboardInterrupt as preempted:  # what `job.py` makes of the cluster's signals, too
         outcome.ended("preempted", str(preempted)).write(submission.directory, name)
         raise
     except BaseException as error:
