@@ -27,7 +27,7 @@ from harness.spec.settings import ModelReference, Settings
 
 NAME = "value_of_asking"
 #: How a completion's traces call v(t).
-VALUE = "value"
+VALUE = "worth"
 
 
 class AskingSettings(Settings):
