@@ -23,7 +23,12 @@ _DEVICES = ("nvidia*", "nvmap", "kfd", "dxg")
 def unmet(experiment: Experiment) -> str | None:
     """Why the experiment cannot run here, or None."""
     needs = experiment.requires
-    return _no_package(experiment) or _nothing_named(experiment) or _too_little_memory(needs) or _no_network(needs)
+    return (
+        _no_package(experiment)
+        or _nothing_named(experiment)
+        or _too_little_memory(needs)
+        or _no_network(needs)
+    )
 
 
 def _no_package(experiment: Experiment) -> str | None:
