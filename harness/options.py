@@ -130,6 +130,11 @@ RUN = (
     ),
     Option("fresh", "make all completions again instead of using stored ones"),
     Option(
+        "continue",
+        "let runs that stop themselves go on with doses that they gave up, to the last sample",
+        keyword="further",
+    ),
+    Option(
         "plan",
         "say what would be run, how much of it is stored, and run nothing",
         python=False,
@@ -147,6 +152,17 @@ RUN = (
         "run the I-th of N equal shares of the cases; titrate merge joins their reports",
         "I/N",
         wanted="a text such as '1/2'",
+    ),
+    Option(
+        "array",
+        "run the case of this task of a SLURM array (SLURM_ARRAY_TASK_ID), seeds outermost; a task "
+        "beyond the last case makes the report of all",
+        python=False,
+    ),
+    Option(
+        "verbose",
+        "print every answer that an oracle has helped with, coloured by who wrote each token",
+        python=False,
     ),
     Option(
         "unsafe_code",

@@ -205,6 +205,8 @@ measures: Registry[Any] = Registry(
         "nll": "harness.measure.nll:MEASURE",
         "calibration": "harness.measure.calibration:MEASURE",
         "diff": "harness.measure.diffing.section:MEASURE",
+        "lm_eval": "harness.measure.lm_eval:MEASURE",
+        "value_of_asking": "harness.measure.value_of_asking:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(
@@ -218,6 +220,7 @@ tasks: Registry[Any] = Registry(
         "micro_gsm8k": "harness.tasks.micro_gsm8k:MicroGSM8K",
         "humaneval": "harness.tasks.humaneval:HumanEval",
         "gsm8k": "harness.tasks.gsm8k:GSM8K",
+        "math": "harness.tasks.math:Math",
     },
 )
 answers: Registry[Any] = Registry(
@@ -255,6 +258,7 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
         "guided": "harness.report.exports.oracle_records:write_guided",
         "inspect": "harness.report.exports.inspect_logs:write_inspect",
         "latex": "harness.report.exports.latex:write_latex",
+        "lm-eval": "harness.report.exports.lm_eval:write_lm_eval",
         "parquet": "harness.report.exports.tables:write_parquet",
         "pictures": "harness.report.exports.pictures:write_pictures",
         "ranks": "harness.report.exports.ranks:write_ranks",
@@ -265,6 +269,9 @@ columns: Registry[Any] = Registry(
     "titrate.columns",
     {
         "alpha": "harness.metrics.column:ALPHA",
+        "author": "harness.metrics.column:AUTHOR",
+        "value": "harness.metrics.column:VALUE",
+        "asked": "harness.metrics.column:ASKED",
         "log_probability": "harness.metrics.column:LOG_PROBABILITY",
         "rank": "harness.metrics.column:RANK",
         "probability": "harness.metrics.column:PROBABILITY",

@@ -26,7 +26,7 @@ from harness.bundle.spot import Asked, asked_again
 from harness.bundle.texts import against_tokens
 from harness.bundle.write import DRAWN, REPORT
 from harness.errors import SandboxError, SpecError, StoreError, TitrateError
-from harness.report.write import RECORDS
+from harness.report.load import RECORDS
 from harness.runs.conclude import conclude
 from harness.runs.rescore import again_scored, as_before, recorded
 from harness.store.results import CaseResult, DrawResult

@@ -21,9 +21,9 @@ from harness.bundle.drawn import drawn
 from harness.errors import BundleError, ModelError
 from harness.files.given import content, is_file
 from harness.files.portable import portable
-from harness.report.load import load_report
+from harness.report.load import RECORDS, load_report
 from harness.report.measured_files import folders
-from harness.report.write import RECORDS, recorded_results
+from harness.report.write import recorded_results
 from harness.runs.rescore import recorded
 from harness.spec import Case
 from harness.store.journal import encoded

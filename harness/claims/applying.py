@@ -19,6 +19,7 @@ from pydantic import JsonValue
 from harness.claims.evidence import Measured
 from harness.claims.gates import impossible
 from harness.errors import FieldError, OptionError
+from harness.metrics.entry import MetricEntry
 from harness.spec import Case
 from harness.spec.gates import CaseGrid, Gate, NoChange, Selection
 from harness.spec.gates.where import axis_named
@@ -56,6 +57,10 @@ class Selected:
     def metrics(self) -> Sequence[str]:
         """What they measure; none where it is not known, because none of them has a result."""
         return next((names for each in self.members if (names := each.metrics)), ())
+
+    def kind(self, metric: str) -> MetricEntry:
+        """What a metric of theirs is."""
+        return self.members[0].kind(metric)
 
     def asked(self, extra: Iterable[Gate]) -> Asked:
         """What this experiment is asked, with these gates of the command line."""

@@ -16,7 +16,6 @@ from harness.claims.evidence import (
     unmeasured,
     values_of,
 )
-from harness.metrics.lookup import kind_of
 from harness.report.doses import Dosed, dosed
 from harness.spec.doses import beyond
 from harness.spec.gates import DoseBound, Selection
@@ -67,7 +66,7 @@ def unbounded(claim: DoseBound, measured: Measured) -> str:
     problem = unmeasured(claim.metric, measured)
     if problem or claim.response is None:
         return problem
-    problem = beyond(claim.response, kind_of(measured.case.experiment, claim.metric).bounds)
+    problem = beyond(claim.response, measured.kind(claim.metric).bounds)
     return problem and f"{claim.metric} {problem}"
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from harness.claims.saved import SavedRun
+from harness.metrics.entry import MetricEntry
 from harness.spec import Case
 from harness.spec.gates import Selection
 from harness.spec.measure import measure_named
@@ -26,6 +27,9 @@ class Measured(Protocol):
     @property
     def metrics(self) -> Sequence[str]:
         """Names of what it measures, the primary one first; none where it has no result."""
+
+    def kind(self, metric: str) -> MetricEntry:
+        """What one of them is."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from harness.claims.evidence import Measured, Undecided, more
 from harness.claims.saved import SavedRun
 from harness.errors import OptionError, ReportError
 from harness.metrics.entry import MetricEntry
-from harness.metrics.lookup import directionless, kind_of
+from harness.metrics.lookup import directionless
 from harness.spec.gates import ChangeRule, Gate
 from harness.spec.suggestion import suggestion
 from harness.statistics.bootstrap import LEAST_P
@@ -67,7 +67,7 @@ def check_rules_asked(rules: Iterable[ChangeRule], cases: Iterable[Measured]) ->
     Raises:
         OptionError: there is one.
     """
-    kinds = [(name, kind_of(each.case.experiment, name)) for each in cases for name in each.metrics]
+    kinds = [(name, each.kind(name)) for each in cases for name in each.metrics]
     names = [name for name, _ in kinds]
     for rule in rules:
         _check_direction(rule, kinds, "compare_fail")

@@ -22,7 +22,7 @@ from harness.claims.evidence import (
 )
 from harness.claims.saved import SavedRun
 from harness.errors import ReportError
-from harness.metrics.lookup import directionless, kind_of
+from harness.metrics.lookup import directionless
 from harness.spec.gates import NoWorse
 from harness.statistics.paired import paired_interval
 from harness.store.results import CaseResult
@@ -55,7 +55,7 @@ def undirected(claim: NoWorse, measured: Measured) -> str:
     """That its metric is not measured, or that nothing in it is worse; or nothing."""
     metric = claim.metric or measured.metrics[0]
     problem = unmeasured(metric, measured)
-    if problem or kind_of(measured.case.experiment, metric).good != "neither":
+    if problem or measured.kind(metric).good != "neither":
         return problem
     return f"{directionless(metric)}; bound it instead, such as {metric} <= 1"
 

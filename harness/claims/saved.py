@@ -26,10 +26,11 @@ from harness.errors import ReportError, StoreError
 from harness.files.atomic import write_file
 from harness.files.given import is_file, is_folder
 from harness.registry import measures
-from harness.report.load import load_report, sample_records
+from harness.report.foreign import is_foreign
+from harness.report.foreign import report_of as report_of_others
+from harness.report.load import RECORDS, load_report, sample_records
 from harness.report.report import CaseReport, RunReport
 from harness.report.schema import report_of
-from harness.report.write import RECORDS
 from harness.spec.measure import measure_named
 from harness.spec.suggestion import suggestion
 from harness.store.records import read_records
@@ -98,7 +99,8 @@ class SavedRuns:
         return path
 
     def find(self, text: str) -> SavedRun:
-        """The latest run of a name, the one of a number, or a file or report directory.
+        """The latest run of a name, the one of a number, a file or report directory, or what
+        another harness has written.
 
         Raises:
             ReportError: nothing of the kind exists, or it cannot be read.
@@ -108,6 +110,8 @@ class SavedRuns:
             if text in {name, path.stem, path.name} or (text.isdigit() and int(text) == number):
                 return _read(path, path.stem)
         given = Path(text)
+        if is_foreign(given):
+            return SavedRun.of(*report_of_others(given), name=text)
         if is_folder(given):
             return _of_directory(given)
         if is_file(given):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from harness import registry
+from harness.options import add_to_argparse
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +22,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a folder; for latex, a file",
     )
+    add_to_argparse(
+        parser,
+        "unsafe_code",
+        unsafe_code="lm-eval: run code of the report's task files with your own rights",
+    )
     parser.set_defaults(run=run)
 
 
@@ -28,6 +35,7 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.report.exports import export
     from harness.report.loaded import load_report
 
-    for file in export(load_report(parsed.report), parsed.format, parsed.output):
+    report = replace(load_report(parsed.report), unsafe_code=parsed.unsafe_code)
+    for file in export(report, parsed.format, parsed.output):
         print(file)
     return 0

@@ -25,6 +25,8 @@ from harness.registry import before_next_use
 VERBS = {
     "init": "write a project: specs of the zoo, benches, a CI workflow",
     "run": "run spec files and write one report",
+    "plan": "how many samples and tokens a verdict takes, before a run",
+    "ask": "ask one question of a model that may ask an oracle",
     "search": "search for the best values of a spec's fields",
     "submit": "run spec files on a cluster: arrays of SLURM jobs",
     "status": "where a submitted run stands, task by task",
@@ -47,9 +49,10 @@ VERBS = {
     "list": "what a spec can name: tasks, interventions, models, ...",
     "schema": "print the JSON Schema of spec files or of reports",
     "zoo": "the tiny models that ship with the package",
+    "lm-eval": "lm-eval's command line, with interventions and engines of ours",
     "doctor": "what this machine can do, found out by trying",
 }
-"""Every verb with what it does; its module is `harness.cli.VERB`."""
+"""Every verb with what it does; its module is `harness.cli.VERB`, with _ for -."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -108,5 +111,5 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     for name, meaning in VERBS.items():
         verb = verbs.add_parser(name, help=meaning, description=f"{meaning}.")
         if name == asked:
-            import_module(f"harness.cli.{name}").declare(verb)
+            import_module(f"harness.cli.{name.replace('-', '_')}").declare(verb)
     return parser

@@ -33,9 +33,17 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.launch.live import LiveLine
     from harness.launch.local import forecast_cases, run_cases
     from harness.runs.forecast_table import forecast_table
-    from harness.runs.shard import Shard
+    from harness.runs.shard import ArrayTask, asked_share
 
-    shard = None if parsed.shard is None else Shard.parse(parsed.shard)
+    shard = asked_share(parsed.shard, array=parsed.array)
+    if isinstance(shard, ArrayTask):
+        from harness.runs.merge import merge
+        from harness.runs.requirements import unmet
+
+        base = shard.base(parsed.report, Path.cwd())
+        if shard.beyond(sum(unmet(case.experiment) is None for case in selection.cases)):
+            return told(merge(shard.reports(base), base))
+        parsed.report = shard.directory(base)
     progress = LiveLine(sys.stderr)
     claims = Claims.read(parsed.gate, parsed.compare, parsed.compare_fail, parsed.save)
     if parsed.plan:
@@ -56,8 +64,9 @@ def run(parsed: argparse.Namespace) -> int:
             parsed.command,
             store=parsed.store,
             fresh=parsed.fresh,
+            further=vars(parsed)["continue"],
             shard=shard,
             unsafe_code=parsed.unsafe_code,
             claims=claims,
         )
-    return told(finished, ran=True, deselected=selection.deselected)
+    return told(finished, ran=True, deselected=selection.deselected, verbose=parsed.verbose)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from harness import registry
 from harness.errors import RegistryError
+from harness.metrics.aggregates import aggregate_named
 from harness.metrics.entry import MetricEntry
 from harness.metrics.kind import entry_of
 from harness.registry import Registry
@@ -28,13 +30,16 @@ def metric_of(
     *,
     task: object = None,
     answer: object = None,
+    stated: Mapping[str, TaskMetric] = MappingProxyType({}),
 ) -> MetricEntry:
     """The metric that an experiment with this `measure`, and these `metrics:`, calls so.
 
     What completions are scored by is a share, whatever a task calls it, unless it is registered or
-    `task`, or the kind of `answer`, states what it is (`Task.entries`). One that another version
-    measured has no known direction.
+    `task`, or the kind of `answer`, states what it is (`Task.entries`); `stated` is what was stated
+    where it was counted, which holds. One that another version measured has no known direction.
     """
+    if name in stated:
+        return _entry(name, stated[name])
     if measure not in registry.measures:
         return _UNKNOWN
     found: Measure = registry.measures.get(measure)
@@ -45,10 +50,15 @@ def metric_of(
         own = name
     if own is not None:
         return entry_of(own)
-    stated = {**_entries(registry.tasks, task), **_entries(registry.answers, answer)}.get(name)
-    if stated is None:
-        return SCORE
-    return MetricEntry(name, stated.summary, stated.good, stated.kind, stated.bounds)
+    described = {**_entries(registry.tasks, task), **_entries(registry.answers, answer)}.get(name)
+    return SCORE if described is None else _entry(name, described)
+
+
+def _entry(name: str, stated: TaskMetric) -> MetricEntry:
+    aggregate = aggregate_named(stated.aggregate)
+    return MetricEntry(
+        name, stated.summary, stated.good, stated.kind, stated.bounds, aggregate=aggregate
+    )
 
 
 def _entries(registered: Registry[Any], name: object) -> Mapping[str, TaskMetric]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _WHOLE: pytest.StashKey[tuple[dict[str, Any], Sequence[PlannedCase]]] = pytest.StashKey()
 _FORECAST: pytest.StashKey[str] = pytest.StashKey()
+_BEYOND: pytest.StashKey[bool] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -125,6 +126,7 @@ def pytest_collection_modifyitems(
     config.hook.pytest_deselected(items=others)
     left_out = set(others)
     items[:] = [item for item in items if item not in left_out]
+    config.stash[_BEYOND] = not items
 
 
 # Before pytest-xdist, which tells the controller what was collected.
@@ -186,6 +188,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report, also of a run that was interrupted; a worker's is its controller's."""
     run = session.config.stash.get(SESSION, None)
     if run is None:
+        task = invocation.array_task(session.config)
+        if task is not None and session.config.stash.get(_BEYOND, False):
+            from harness.runs.merge import merge
+
+            session.exitstatus = pytest.ExitCode.OK
+            base = invocation.array_base(session.config, task)
+            invocation.end(session, lambda: merge(task.reports(base), base))
         return
     run.end()
     run.progress.close()
@@ -219,15 +228,25 @@ def _opened(config: pytest.Config) -> Session | None:
     from harness.runs.session import opened_session
 
     store, fresh = invocation.store_directory(config), config.option.titrate_fresh
+    further: bool = config.option.titrate_continue
     if hasattr(config, "workerinput"):
         return open_worker(
             config.workerinput,
             config.rootpath,
             store=store,
             fresh=fresh,
+            further=further,
             claims=invocation.claims(config),
         )
     line = invocation.live_line(config)
     command = invocation.command(config)
     claims = invocation.claims(config)
-    return opened_session(config.rootpath, command, line, store=store, fresh=fresh, claims=claims)
+    return opened_session(
+        config.rootpath,
+        command,
+        line,
+        store=store,
+        fresh=fresh,
+        further=further,
+        claims=claims,
+    )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.launch.live import LiveLine
     from harness.resolve.progress import Progress
     from harness.runs.conclude import Finished
-    from harness.runs.shard import Shard
+    from harness.runs.shard import ArrayTask, Shard
     from harness.spec import Experiment, SpecSource
 
 
@@ -183,12 +183,25 @@ def named_paths(config: pytest.Config) -> list[Path]:
     return [Path(config.invocation_params.dir, argument.split("::")[0]) for argument in config.args]
 
 
-def shard(config: pytest.Config) -> Shard | None:
-    """The shard that was asked for; raises `TitrateError` when there is no such shard."""
-    from harness.runs.shard import Shard
+def shard(config: pytest.Config) -> Shard | ArrayTask | None:
+    """The share that was asked for; raises `TitrateError` when there is no such share."""
+    from harness.runs.shard import asked_share
 
-    given = config.option.titrate_shard
-    return None if given is None else Shard.parse(given)
+    return asked_share(config.option.titrate_shard, array=config.option.titrate_array)
+
+
+def array_task(config: pytest.Config) -> ArrayTask | None:
+    """The task of an array that this process is."""
+    from harness.runs.shard import ArrayTask
+
+    own = shard(config)
+    return own if isinstance(own, ArrayTask) else None
+
+
+def array_base(config: pytest.Config, task: ArrayTask) -> Path:
+    """Where the report of an array's tasks goes."""
+    here, given = config.invocation_params.dir, config.option.titrate_report
+    return task.base(None if given is None else here / given, here)
 
 
 def claims(config: pytest.Config) -> Claims:
@@ -219,7 +232,10 @@ def report_directory(config: pytest.Config, started: datetime, progress: Progres
 
     here = config.invocation_params.dir
     given = config.option.titrate_report
-    directory = default_directory(here, started) if given is None else here / given
+    if (own := array_task(config)) is not None:
+        directory = own.directory(array_base(config, own))
+    else:
+        directory = default_directory(here, started) if given is None else here / given
     if check_writable(directory):
         progress.note(f"the report in {shown(directory)} will be replaced")
     return directory
@@ -316,7 +332,8 @@ def summarise(reporter: pytest.TerminalReporter, finished: Finished) -> None:
 
     reporter.section("titrate")
     alarming = {*finished.lost, *finished.violations}
-    for line in summary(finished, link=has_links(terminal=bool(reporter.isatty))):
+    link = has_links(terminal=bool(reporter.isatty))
+    for line in summary(finished, link=link, verbose=reporter.config.option.titrate_verbose):
         reporter.write_line(line, red=line in alarming)
 
 

@@ -32,6 +32,8 @@ class Report:
     """The whole of report.json, as checked models."""
     directory: Path
     """Where it lies, with `samples.jsonl`, `cases.csv`, plots and the page."""
+    unsafe_code: bool = False
+    """Whether an export may run code of its task files."""
 
     def __repr__(self) -> str:
         return f"{self.report!r}\n{page_line(self.directory, link=False)}"

@@ -24,10 +24,12 @@ from harness.metrics.lookup import metric_of
 from harness.report.dose_report import DoseReport, PotencyReport, WindowReport
 from harness.report.help_report import HelpReport
 from harness.report.run_info import RunInfo, Section
+from harness.report.stopping_report import StoppedReport, StoppingReport
 from harness.spec.gates import Claim
-from harness.spec.metric import MetricSettings, items_of, section_of
+from harness.spec.metric import Good, MetricSettings, Sort, items_of, section_of
 from harness.statistics.estimates import Metric, Versus
 from harness.store.results import UNDECIDED, CaseStatus, GateResult
+from harness.tasks.base import TaskMetric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +89,19 @@ class VectorNorm(Section):
     """`norm / residual_norm`."""
 
 
+class StatedMetric(Section):
+    """What a metric is that only its task knows, so that values can be compared without it."""
+
+    summary: str
+    good: Good
+    kind: Sort
+    bounds: tuple[float | None, float | None] = (None, None)
+    aggregate: str = "mean"
+    """How samples' values become the number, by name (`harness.metrics.aggregates`)."""
+    partial: bool = False
+    """Whether it is one of some samples only."""
+
+
 class CaseReport(Section):
     """One row of the table: a case with its metrics.
 
@@ -121,6 +136,10 @@ class CaseReport(Section):
     versus_baseline: dict[str, Versus] = {}
     contents: dict[str, str] = {}
     """Hashes of what decides the values of the metrics that the spec adds, by their names."""
+    stopped: StoppedReport | None = None
+    """How it ended in a run that stops itself; null in one that sees every sample."""
+    entries: dict[str, StatedMetric] = {}
+    """What those metrics are that only the task knows, by their names."""
     agreement: Agreement | None = None
     """Null for a baseline, and where there is no complete baseline to compare with."""
     usage: RouterUsage | None = None
@@ -149,6 +168,7 @@ class CaseReport(Section):
             self._asked_metrics,
             task=named.get("name"),
             answer=named.get("answer"),
+            stated={name: TaskMetric(**dict(each)) for name, each in self.entries.items()},
         )
 
     @property
@@ -250,6 +270,8 @@ class RunReport(Section):
     """Of experiments that ask for one: between what is wanted and what must be kept."""
     potencies: tuple[PotencyReport, ...] = ()
     """Of curves that differ in one axis: how many times the dose one takes."""
+    stopping: tuple[StoppingReport, ...] = ()
+    """Of experiments that stopped themselves: what that saved, and what power was paid."""
     help: tuple[HelpReport, ...] = ()
     """What help of an oracle came to; none in reports of earlier versions."""
 

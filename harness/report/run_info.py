@@ -46,6 +46,8 @@ class ShardInfo(Section):
     """Hash of what these cases are: only shards of the same specs have the same."""
     identities: tuple[tuple[str, str], ...] = ()
     """Name and case of the invariants that all shards together check on whole models, in order."""
+    array: bool = False
+    """Whether it is the case of an array's task; that one is numbered from 0."""
     gates: tuple[str, ...] = ()
     """Gates of the command line: no shard judges them, the merged report does."""
 

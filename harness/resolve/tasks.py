@@ -14,6 +14,7 @@ from harness.spec import Experiment, PromptSettings, TaskSettings
 from harness.tasks.base import Task
 from harness.tasks.by_name import limited, load, read_ids
 from harness.tasks.data.task import own_task
+from harness.tasks.lm_eval import task as lm_eval
 
 _USUAL = PromptSettings()
 _Files: TypeAlias = tuple[int, ...]
@@ -26,6 +27,8 @@ def task_of(
 
     Of `prompt` it takes the day, and the templates by which one's own data are asked.
     """
+    if settings.lm_eval is not None:
+        _check_asked_by_lm_eval(prompt)
     only = None if settings.only is None else read_ids(settings.only)
     text, files = settings.model_dump_json(), _files(settings)
     return _on(prompt.day, _ready(text, _asked(prompt), files, only, unsafe_code))
@@ -41,6 +44,16 @@ def data_of(experiment: Experiment) -> str:
     return f"{_whole(experiment.task)} {_asked(experiment.prompt)}"
 
 
+def _check_asked_by_lm_eval(prompt: PromptSettings) -> None:
+    """Raise FieldError for what of a prompt's settings lm-eval has no use for."""
+    for field in ("template", "pairs", "date"):
+        if getattr(prompt, field) is not None:
+            raise FieldError(
+                f"prompt.{field}",
+                "means nothing to a task of lm-eval's, whose YAML says how it asks; leave it out",
+            )
+
+
 def _asked(prompt: PromptSettings) -> str:
     """What of a prompt's settings decides a task, as a text that can be looked up."""
     return prompt.model_dump_json(include={"template", "system"})
@@ -52,7 +65,8 @@ def _whole(settings: TaskSettings) -> str:
 
 def _files(settings: TaskSettings) -> _Files:
     """When the files of a task were written: another time makes it another task."""
-    paths = [settings.path, None if settings.shots is None else settings.shots.path]
+    shots = None if settings.shots is None else settings.shots.path
+    paths = [settings.path, settings.lm_eval, shots]
     return tuple(Path(path).stat().st_mtime_ns for path in paths if path and is_file(path))
 
 
@@ -70,6 +84,9 @@ def _ready(
     unsafe_code: bool,  # noqa: FBT001
 ) -> Task:
     settings = TaskSettings.model_validate_json(text)
+    if settings.lm_eval is not None:
+        of_lm_eval = lm_eval.own_task(settings, only, unsafe_code=unsafe_code)
+        return of_lm_eval.scored_here(unsafe_code=unsafe_code)
     task = limited(_load(_whole(settings), asked, files), limit=settings.limit, only=only)
     return task.scored_here(unsafe_code=unsafe_code)
 
@@ -79,6 +96,8 @@ def _load(text: str, asked: str, files: _Files) -> Task:
     del files  # what was read before is read again where they are others
     settings = TaskSettings.model_validate_json(text)
     prompt = PromptSettings.model_validate_json(asked)
+    if settings.lm_eval is not None:
+        return lm_eval.own_task(settings)
     if settings.name is None:
         return own_task(settings, prompt)
     for field in ("template", "system"):

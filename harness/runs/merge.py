@@ -84,7 +84,7 @@ def _check_same_run(
         raise refuse(f"is one of {shard.of} shards, which is another split ({whole.of})", again)
     if any(
         getattr(shard, each) != getattr(whole, each)
-        for each in ("selection", "cases", "identities")
+        for each in ("selection", "cases", "identities", "array")
     ):
         raise refuse("was made from other specs or options", again)
     for name in sorted(reference.run.versions.keys() | report.run.versions.keys()):
@@ -117,6 +117,12 @@ def _check_complete(shards: Sequence[tuple[Path, ShardInfo]]) -> None:
         seen[shard.index] = directory
     of = shards[0][1].of
     missing = [index for index in range(1, of + 1) if index not in seen]
+    if missing and shards[0][1].array:
+        tasks = ",".join(str(index - 1) for index in missing)
+        raise ReportError(
+            f"task {missing[0] - 1} of the array is missing, {len(missing)} of {of} in all; run "
+            f"sbatch --array={tasks}"
+        )
     if missing:
         lost = f"{missing[0]}/{of}"
         raise ReportError(
@@ -190,7 +196,7 @@ def _run_info(reports: Sequence[RunReport]) -> RunInfo:
             "id": "+".join(run.id for run in runs),
             "started": min(run.started for run in runs),
             "finished": None if None in finished else max(each for each in finished if each),
-            "command": "; ".join(run.command for run in runs),
+            "command": "; ".join(dict.fromkeys(run.command for run in runs)),
             "determinism": {name: value for run in runs for name, value in run.determinism.items()},
             "shard": None,
             "cost": _cost([run.cost for run in runs]),

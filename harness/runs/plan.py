@@ -21,6 +21,7 @@ from harness.interventions.base import Intervention
 from harness.metrics.column import logged
 from harness.metrics.entry import Answer, Asker, Asks, MetricEntry, Opening, Seen
 from harness.metrics.kind import content_of, entry_of
+from harness.metrics.lookup import metric_of
 from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.resolve.tasks import task_of
 from harness.spec import Case, Experiment
@@ -68,6 +69,8 @@ class PlannedCase:
         """
         if self.experiment.metric is not None:
             return self.experiment.metric
+        if self.measure.by_task:
+            return self.task.metric
         if self.measure.reads:
             return str(self.measure.entries_of(self.experiment)[0].name)
         for first in self.experiment.metrics:
@@ -77,13 +80,27 @@ class PlannedCase:
     @property
     def metrics(self) -> list[str]:
         """What the case will measure, known from its spec, the primary one first."""
-        if self.measure.reads:
+        if self.measure.by_task:
+            found = list(self.task.entries)
+        elif self.measure.reads:
             found = self._read_metrics()
         else:
             draws = self.experiment.sampling.draws
             found = list(self.task.metrics([Score(correct=False, parsed=False)] * draws))
             found += [entry.name for entry in self.counted if entry.name not in found]
         return sorted(found, key=lambda name: name != self.metric)
+
+    def kind(self, metric: str) -> MetricEntry:
+        """What one of them is: which way is better, how its values become one number."""
+        experiment = self.experiment
+        return metric_of(
+            experiment.measure,
+            metric,
+            experiment.metrics,
+            task=experiment.task.name,
+            answer=experiment.task.answer,
+            stated=self.task.entries if self.measure.by_task else {},
+        )
 
     @property
     def items(self) -> dict[str, str | MetricSettings]:
@@ -202,6 +219,7 @@ class Address:
 
 _PromptKey: TypeAlias = tuple[Task, Sample, Style, str | None]
 _ScoredKey: TypeAlias = tuple[str, Task, Sample, Style]
+_InstancesKey: TypeAlias = tuple[Task, Sample, str]
 
 
 @dataclass
@@ -213,6 +231,7 @@ class Plan:
     refused: dict[Address, str] = field(default_factory=dict)
     _prompts: dict[_PromptKey, tuple[int, ...] | str] = field(default_factory=dict)
     _scored: dict[_ScoredKey, Any] = field(default_factory=dict)
+    _asked: dict[_InstancesKey, Any] = field(default_factory=dict)
 
     def add(self, case: PlannedCase, intervention: Intervention | None) -> None:
         """Add all requests of a case, or none when one of its prompts cannot be rendered.
@@ -239,6 +258,8 @@ class Plan:
         A case that reads by itself asks for nothing at all. Samples without a usable pair, or
         without anything to score, are left out, and noted in `refused` with the reason.
         """
+        if case.measure.by_task:
+            return self._instances(case, intervention, refused)
         if case.measure.scores:
             return self._scorings(case, intervention, refused)
         if case.measure.reads:
@@ -323,6 +344,46 @@ class Plan:
             else:
                 context = prompt if asked.context is None else asked.context
                 found.append((address, Scoring(context, asked.continuations, intervention)))
+        return found
+
+    def instances(self, case: PlannedCase, sample: Sample) -> Any:
+        """What a case's task asks of a sample, or in text why that is nothing; the conditions of a
+        sweep share it.
+        """
+        experiment = case.experiment
+        settings = [
+            experiment.prompt.model_dump_json(),
+            experiment.sampling.model_dump_json(),
+            sorted(each for each in case.case.params if each.startswith("sampling.")),
+            case.case.tried,
+            experiment.seed,
+        ]
+        key = (case.task, sample, repr(settings))
+        if key not in self._asked:
+            try:
+                asked = case.measure.instances_of(self.tokenizer, case.case, case.task, sample)
+            except TaskError as error:
+                asked = str(error).removeprefix(f"{sample.id}: ")
+            self._asked[key] = asked
+        return self._asked[key]
+
+    def _instances(
+        self,
+        case: PlannedCase,
+        intervention: Intervention | None,
+        refused: dict[Address, str] | None,
+    ) -> list[tuple[Address, Asked]]:
+        """What a case's task asks, each with its number among those of its sample."""
+        found: list[tuple[Address, Asked]] = []
+        for sample in case.task.samples:
+            asked = self.instances(case, sample)
+            if not isinstance(asked, str):
+                found += [
+                    (Address(case.id, sample.id, number), replace(each, intervention=intervention))
+                    for number, each in enumerate(asked.asked)
+                ]
+            elif refused is not None:
+                refused[Address(case.id, sample.id, 0)] = asked
         return found
 
     def prompt_text(self, case: PlannedCase, sample: Sample) -> str:

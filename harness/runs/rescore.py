@@ -11,20 +11,23 @@ from harness.claims.claims import Claims
 from harness.claims.earlier import claims_of, findings_of
 from harness.errors import FieldError, SandboxError, StoreError, TaskError
 from harness.files.given import is_file
-from harness.report.load import load_report
+from harness.report.load import RECORDS, load_report
 from harness.report.run_info import RunInfo
-from harness.report.write import RECORDS, check_writable, recorded_results
+from harness.report.write import check_writable, recorded_results
 from harness.resolve.tasks import task_of
+from harness.runs.by_task import counted_again
 from harness.runs.checks import check_metric, check_metrics
 from harness.runs.conclude import Finished, conclude, run_info
 from harness.runs.generated import scored
 from harness.runs.plan import Address, PlannedCase
+from harness.runs.prompt_styles import tokenizer_of
 from harness.runs.prompt_warnings import BEGINNINGS
 from harness.spec import Case, load
 from harness.store.folder import RunFolder, runs_below
 from harness.store.results import CaseResult, InvariantResult
 from harness.store.verdicts import Verdicts
 from harness.tasks.base import Task
+from harness.tasks.by_name import limited
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ def rescored(
     verdicts = Verdicts()  # none that was kept: scoring again is asking again
     for result in results:  # a baseline comes before the cases that are compared with it
         new = result
-        if result.draws:
+        if result.draws or (result.measure.by_task and result.replies):
             new = again_scored(result, again, verdicts, unsafe_code=unsafe_code)
             if as_recorded:
                 new = as_before(new, result)
@@ -217,6 +220,8 @@ def again_scored(
         SpecError: its task cannot be loaded any more, or a metric cannot be counted.
         StoreError: its task has other samples than those that were answered.
     """
+    if result.measure.by_task:
+        return _counted_again(result, unsafe_code=unsafe_code)
     task = _task(result, unsafe_code=unsafe_code)
     case = PlannedCase(result.case, task, result.nodeid, unsafe_code)
     _check_metrics(case, result)
@@ -246,7 +251,21 @@ def again_scored(
             f"scored by version {task.version}"
         )
         new = replace(new, warnings=(*new.warnings, warning))
-    return replace(new, seconds=result.seconds, usage=result.usage)
+    return replace(new, seconds=result.seconds, usage=result.usage, stopped=result.stopped)
+
+
+def _counted_again(result: CaseResult, *, unsafe_code: bool) -> CaseResult:
+    """The same where the task counts by itself."""
+    task = _task(result, unsafe_code=unsafe_code)
+    case = PlannedCase(result.case, task, result.nodeid, unsafe_code)
+    answered = {draw.sample for draw in result.draws}
+    answered |= {sample for each in result.replies.values() for sample in each}
+    if not answered <= task.by_id.keys():
+        raise StoreError(
+            f"{case.id}: its answers are to other samples than {task.name} has now; run it again"
+        )
+    settings = case.experiment
+    return counted_again(case, result, lambda: tokenizer_of(settings.model, settings.engine))
 
 
 def _check_metrics(case: PlannedCase, result: CaseResult) -> None:
@@ -275,7 +294,10 @@ def _check_told(case: PlannedCase, result: CaseResult) -> None:
 def _task(result: CaseResult, *, unsafe_code: bool) -> Task:
     try:
         experiment = result.case.experiment
-        return task_of(experiment.task, experiment.prompt, unsafe_code=unsafe_code)
+        task = task_of(experiment.task, experiment.prompt, unsafe_code=unsafe_code)
+        if result.stopped is None:
+            return task
+        return limited(task, only=list(dict.fromkeys(draw.sample for draw in result.draws)))
     except FieldError as error:
         raise result.case.source.locate(error) from error
     except (TaskError, SandboxError) as error:

@@ -68,6 +68,11 @@ def scored_result(
     return replace(result, task_size=len(scored) - len(refused), checks=checks)
 
 
+def tolerance(dtype: str) -> float:
+    """Nats per token by which two batches of the same may differ, at an engine's precision."""
+    return _TOLERANCE.get(dtype, _TOLERANCE_OF_HALF)
+
+
 def _neutral_equals_baseline(
     neutral: CaseResult, baseline: CaseResult, dtype: str
 ) -> InvariantResult:
@@ -75,7 +80,7 @@ def _neutral_equals_baseline(
 
     The first metric that is no share tells: rounding may turn a choice between equals.
     """
-    allowed = _TOLERANCE.get(dtype, _TOLERANCE_OF_HALF)
+    allowed = tolerance(dtype)
     entry: MetricEntry = min(neutral.measure.entries(), key=lambda entry: entry.share)
     metric = entry.name
     own, theirs = (

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from harness.errors import OptionError, TitrateError
+from harness.errors import OptionError, ReportError, TitrateError
 from harness.invariants.finding import CheckName
+from harness.options import spelled
 from harness.spec import Case
 
 if TYPE_CHECKING:
     from harness.runs.plan import PlannedCase
+
+_TASK_ID = "SLURM_ARRAY_TASK_ID"
+_TASKS = ".tasks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,84 @@ class Shard:
             "selection": digest.hexdigest(),
             "identities": tuple(dict.fromkeys(identities)),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayTask:
+    """The case of a task of a SLURM array: one for each, seeds outermost, then as the grids go.
+
+    It is a shard as any other, so that `titrate merge` joins them. A task beyond the last case has
+    nothing to run: it merges what the others have written.
+    """
+
+    task: int
+    array: str
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """The task that this process is (`SLURM_ARRAY_TASK_ID`); raises `OptionError` for none."""
+        text = environment.get(_TASK_ID, "")
+        if not text.isdecimal():
+            told = f"is {text}" if text else "is not set"
+            raise TitrateError(
+                f"{spelled('array')}: {_TASK_ID} {told}; start it by sbatch --array=0-N, or set it "
+                "to a number"
+            )
+        return cls(int(text), environment.get("SLURM_ARRAY_JOB_ID", ""))
+
+    def base(self, given: Path | None, root: Path) -> Path:
+        """The directory of the report of all tasks: as given, or that of the array."""
+        return given or root / "reports" / (f"array-{self.array}" if self.array else "array")
+
+    def directory(self, base: Path) -> Path:
+        """The directory of this task's report, below that of all."""
+        return base / _TASKS / f"{self.task:05d}"
+
+    def reports(self, base: Path) -> list[Path]:
+        """The reports that tasks have written there.
+
+        Raises:
+            ReportError: there are none.
+        """
+        found = sorted(base.glob(f"{_TASKS}/*/report.json"))
+        if not found:
+            raise ReportError(f"{base}: no task has written a report here; run the others first")
+        return [path.parent for path in found]
+
+    def beyond(self, count: int) -> bool:
+        """Whether there are fewer cases."""
+        return self.task >= count
+
+    def own(
+        self,
+        cases: Sequence[PlannedCase],
+        identities: Sequence[CheckName] = (),  # noqa: ARG002 - as a shard's
+    ) -> tuple[list[PlannedCase], list[CheckName]]:
+        """The case of this task; nothing beyond the last. Identities are no task's."""
+        distinct = {case.id: case for case in cases}
+        seeds = {case.experiment.seed: None for case in distinct.values()}
+        order = {seed: at for at, seed in enumerate(seeds)}
+        sorted_ = sorted(distinct.values(), key=lambda case: order[case.experiment.seed])
+        return sorted_[self.task : self.task + 1], []
+
+    def description(
+        self,
+        cases: Iterable[Case],
+        identities: Iterable[CheckName] = (),  # noqa: ARG002 - as a shard's
+    ) -> dict[str, Any]:
+        """As a shard's."""
+        distinct = list({case.id: case for case in cases}.values())
+        told = Shard(self.task + 1, max(1, len(distinct))).description(distinct)
+        return {**told, "array": True}
+
+
+def asked_share(shard: str | None, *, array: bool) -> Shard | ArrayTask | None:
+    """The share of a run that a command line asks for; raises `OptionError` for none, or two."""
+    if not array:
+        return None if shard is None else Shard.parse(shard)
+    if shard is not None:
+        raise OptionError("shard", f"{shard}: is another share than that of {spelled('array')}")
+    return ArrayTask.of_environment()
 
 
 def _chunks(identities: Sequence[CheckName], count: int) -> list[list[CheckName]]:

@@ -49,6 +49,7 @@ from harness.spec.resources import Resources
 from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
+from harness.spec.stop import StopSettings
 from harness.spec.task import TaskSettings
 from harness.spec.window import WindowSettings
 
@@ -63,13 +64,26 @@ def _day(text: str) -> str:
     raise ValueError(f"{text[:40]!r} is not a day; write it as 2026-01-31")
 
 
+def _asked_as_lm_eval_asks(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a spec leaves unsaid where its task is lm-eval's: the measure, and bare text."""
+    task = values.get("task")
+    named = task.get("lm_eval") if isinstance(task, Mapping) else getattr(task, "lm_eval", None)
+    if named is None:
+        return values
+    prompt = values.get("prompt", {})
+    if isinstance(prompt, Mapping):
+        prompt = {"style": "completion", **prompt}
+    return {"measure": "lm_eval", **values, "prompt": prompt}
+
+
 class PromptSettings(Settings):
     """How a sample is put to the model."""
 
     style: Literal["assisted", "agentic", "completion"] = "assisted"
     """How a sample reaches the model. assisted, the default: the user pastes it into one turn.
     agentic: it lies in a file, which a tool call of the assistant has read. completion: bare text
-    without a chat template, for a base model."""
+    without a chat template, for a base model; the default for a task of lm-eval's, whose chat
+    template is applied by assisted."""
     pairs: SpecPath | None = None
     """A pair_tokens.json (written by `titrate pairs align`) whose prompts, token by token, replace
     the task's own; relative to the folder of the spec. The task's own prompts when left out."""
@@ -229,7 +243,8 @@ class Experiment(Settings):
     """What is read of the model. generate, the default: answers, which are scored. forward: forward
     passes over the reference answer in both chat styles. likelihood: how likely the reference
     answer is behind its prompt. choice: whether the right one of given answers is the most
-    probable. nll: how likely given texts are. Other packages may register more."""
+    probable. nll: how likely given texts are. lm_eval: what a task of lm-eval's asks, and the
+    default for one. Other packages may register more."""
     metrics: list[AnyMetric] = []
     """Metrics that are counted beside the task's own, the first of which is the primary one: names
     of registered ones, such as median_tokens, or kinds with their settings, such as {kind:
@@ -269,6 +284,8 @@ class Experiment(Settings):
     window: WindowSettings | None = None
     """Two metrics between which a therapeutic window is looked for: what the intervention is meant
     to move, and what it must not cost. None is looked for when left out."""
+    stop: StopSettings | None = None
+    """When the run has seen enough and stops itself. Every case sees every sample when left out."""
     requires: Requirements = Requirements()
     """What the machine must offer; cases are skipped where it does not. Nothing by default."""
     resources: Resources = Resources()
@@ -288,6 +305,7 @@ class Experiment(Settings):
     def _with_sections(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(values, Mapping):
             return handler(values)
+        values = _asked_as_lm_eval_asks(values)
         own = {key: value for key, value in values.items() if key in cls.model_fields}
         others = {key: value for key, value in values.items() if key not in cls.model_fields}
         errors: list[Any] = []

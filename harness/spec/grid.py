@@ -39,6 +39,7 @@ _ONE_PER_EXPERIMENT = {
     "requires",
     "resources",
     "search",
+    "stop",
     "window",
 }
 
@@ -170,7 +171,16 @@ def _check(experiment: Experiment) -> None:
                 raise FieldError(
                     f"{name}[{position}]", f"{displayed(value)} is in the list twice; remove one"
                 )
-    fixed = measure_named(experiment.measure).fixed
+    measure = measure_named(experiment.measure)
+    if measure.by_task != (experiment.task.lm_eval is not None):
+        raise FieldError(
+            "measure",
+            f"{experiment.measure} is for a task of lm-eval's alone; write task: {{lm_eval: NAME}}"
+            if measure.by_task
+            else f"{experiment.measure} is not measured of a task of lm-eval's, which says itself "
+            "what it asks; leave it out",
+        )
+    fixed = measure.fixed
     for axis in axes:
         why = fixed.get(axis, fixed.get(axis.partition(".")[0]))
         if why is not None:
@@ -180,11 +190,16 @@ def _check(experiment: Experiment) -> None:
         raise FieldError("axes", f"{total} cases; at most {MOST_CASES} are accepted")
     _check_dose(experiment)
     check_gates(experiment)
-    if experiment.window is not None:
+    curves = {"window": experiment.window is not None}
+    if experiment.stop is not None:
+        curves["stop.decide"] = any(each.within for each in experiment.stop.decisions)
+        if treatment(experiment, axes) is None:
+            raise FieldError("stop", "nothing intervenes, so that nothing differs; leave it out")
+    for field in (field for field, needed in curves.items() if needed):
         try:
             CaseGrid.of(experiment, axes).check_doses()
         except ValueError as error:
-            raise FieldError("window", str(error)) from None
+            raise FieldError(field, str(error)) from None
 
 
 def _fixed_sections() -> set[str]:

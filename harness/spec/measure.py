@@ -35,8 +35,17 @@ class Measure:
         asks: `(tokenizer, task, sample, style) -> asked`: what is scored of a sample, in token ids:
             `asked.continuations`, and `asked.context`, which they follow, None for the sample's
             prompt. They are asked, stored and shared as completions.
-        values: `(asked, scored) -> {metric: value}` of such a sample. With neither `run` nor
-            `asks` a case asks for completions, which its task scores.
+        values: `(asked, scored) -> {metric: value}` of such a sample. With none of `run`, `asks`
+            and `instances` a case asks for completions, which its task scores.
+        instances: `(tokenizer, case, task, sample) -> asked` where a task says itself what is asked
+            of its samples: `asked.asked` are requests and scorings without an intervention, and
+            `asked.answers(replies)` is what came of them, as JSON.
+        outcome: `(case, task, {sample: answers}, tokenizer) -> outcome` of all samples of such a
+            case: `outcome.values` (metric -> sample -> value), `outcome.failures`,
+            `outcome.entries` (metric -> `TaskMetric`) and `outcome.verdicts` (sample -> Score).
+        again: `(case, task, recorded, tokenizer) -> {sample: answers}` from what a run has recorded
+            of each sample: its texts, and `[log-likelihood, greedy]` of each of its scores.
+        logged: The same, to what the task says of each document (`Logged`), for exports.
         metrics: The metrics (`MetricEntry`) of such a case, the primary one first; those that need
             what a model lacks are left out.
         yields: `(experiment) -> names` of those metrics that a case with such settings has; all by
@@ -64,6 +73,10 @@ class Measure:
     run: Part | None = None
     asks: Part | None = None
     values: Part | None = None
+    instances: Part | None = None
+    outcome: Part | None = None
+    again: Part | None = None
+    logged: Part | None = None
     metrics: str | tuple[Any, ...] = ()
     yields: Part | None = None
     styles: Part | None = None
@@ -79,7 +92,12 @@ class Measure:
     @property
     def reads(self) -> bool:
         """Whether it reads given texts; what does not asks for completions."""
-        return self.run is not None or self.scores
+        return self.run is not None or self.scores or self.by_task
+
+    @property
+    def by_task(self) -> bool:
+        """Whether its task says what is asked, completions as well as scores, and counts it."""
+        return self.instances is not None
 
     @property
     def scores(self) -> bool:
@@ -119,6 +137,33 @@ class Measure:
         """A sample's metrics, from what was asked of it and what came back."""
         assert self.values is not None
         found: Mapping[str, Any] = registry.loaded(self.values)(asked, scored)
+        return found
+
+    def instances_of(self, tokenizer: Any, case: Any, task: Any, sample: Any) -> Any:
+        """What a task asks of a sample. Raises TaskError where it cannot be asked."""
+        assert self.instances is not None
+        return registry.loaded(self.instances)(tokenizer, case, task, sample)
+
+    def outcome_of(
+        self, case: Any, task: Any, answers: Mapping[str, Any], tokenizer: Callable[[], Any]
+    ) -> Any:
+        """What a task counts of all that came of its samples; it may ask for the tokenizer."""
+        assert self.outcome is not None
+        return registry.loaded(self.outcome)(case, task, answers, tokenizer)
+
+    def logged_of(
+        self, case: Any, task: Any, recorded: Mapping[str, Any], tokenizer: Callable[[], Any]
+    ) -> Any:
+        """What a task says of every document that a run has recorded."""
+        assert self.logged is not None
+        return registry.loaded(self.logged)(case, task, recorded, tokenizer)
+
+    def answers_again(
+        self, case: Any, task: Any, recorded: Mapping[str, Any], tokenizer: Callable[[], Any]
+    ) -> Mapping[str, Any]:
+        """The answers that a run has recorded."""
+        assert self.again is not None
+        found: Mapping[str, Any] = registry.loaded(self.again)(case, task, recorded, tokenizer)
         return found
 
     def styles_of(self, experiment: Any) -> Mapping[Any, str]:

@@ -70,4 +70,6 @@ def validated_sections(values: Mapping[str, Any], measure: Any) -> dict[str, Set
         name for name in form.model_fields if name == measure or registry.measures.is_built_in(name)
     ]
     found = form.model_validate({**{name: {} for name in unsaid}, **values})
-    return {name: getattr(found, name) for name in found.model_fields_set}
+    # In the order of the form: a set has another one in every process.
+    written = [name for name in type(found).model_fields if name in found.model_fields_set]
+    return {name: getattr(found, name) for name in written}

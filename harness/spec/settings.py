@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.files.relative import Resolved, SpecPath, absolute
+
+
+class Registered(ABC):
+    """Marks a field that one of several registered sections fills in, each with a `kind`."""
+
+    @abstractmethod
+    def sections(self) -> Sequence[type[BaseModel]]:
+        """Those that are registered by now."""
 
 
 def _model(text: str, folder: Path) -> str:
@@ -22,6 +32,15 @@ def _pairs(text: str, folder: Path) -> str:
     return _model(text, folder)
 
 
+def _task(text: str, folder: Path) -> str:
+    """What ends like a YAML file, or looks like a path, is one: `x.yaml`, `./x`; the rest, names.
+
+    >>> _task("mine.yaml", Path("/specs")), _task("gsm8k", Path("/specs"))
+    ('/specs/mine.yaml', 'gsm8k')
+    """
+    return absolute(text, folder) if text.endswith((".yaml", ".yml")) else _model(text, folder)
+
+
 def _function(text: str, folder: Path) -> str:
     """`FILE.py:NAME`, whose file is a path."""
     file, colon, name = text.rpartition(":")
@@ -30,6 +49,7 @@ def _function(text: str, folder: Path) -> str:
 
 ModelReference = Annotated[str, Field(min_length=1), Resolved(_model)]
 DatasetReference = Annotated[str, Field(min_length=1), Resolved(_model)]
+TaskReference = Annotated[str, Field(min_length=1), Resolved(_task)]
 FunctionReference = Annotated[str, Resolved(_function)]
 PairsReference = Annotated[str, Field(min_length=1), Resolved(_pairs)]
 

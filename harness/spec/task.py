@@ -1,15 +1,28 @@
-"""The section `task` of a spec: a registered task, or prompts of one's own as data."""
+"""The section `task` of a spec: a registered task, prompts of one's own as data, or lm-eval's."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from harness import registry
 from harness.spec.registered import registered
-from harness.spec.settings import DatasetReference, Settings, SpecPath
+from harness.spec.settings import DatasetReference, Settings, SpecPath, TaskReference
+
+#: The seed by which lm-eval draws worked examples unless it is told another.
+_FEWSHOT_SEED = 1234
+#: Fields that are left out of what is written where they say nothing.
+_YOUNG = frozenset({"lm_eval"})
 
 
 class RecordFields(Settings):
@@ -32,24 +45,30 @@ class RecordFields(Settings):
 class ShotSettings(Settings):
     """Worked examples in front of every prompt, other ones for each sample."""
 
-    n: PositiveInt
-    """How many examples are shown."""
+    n: NonNegativeInt
+    """How many examples are shown; 0 for none, where a task of lm-eval's has some of its own."""
     path: SpecPath | None = None
     """A file of records like the task's own, which the examples are drawn from; relative to the
     folder of the spec. The task's other records when left out."""
     seed: NonNegativeInt = 0
-    """The seed of the draw; 0 by default. A sample's examples depend on this and on its id."""
+    """The seed of the draw; 0 by default, and 1234 for a task of lm-eval's, as there. A sample's
+    examples depend on this and on its id."""
     answer: str | None = None
     """What an example answers: a Jinja template over its record, such as "{{ solution }}". Its gold
     answer when left out."""
 
 
 class TaskSettings(Settings):
-    """What is asked: a registered task by its name, or one's own data by path or dataset."""
+    """What is asked: a registered task by its name, one's own data by path or dataset, or a task of
+    lm-evaluation-harness by lm_eval.
+    """
 
     name: str | None = None
     """The registered task whose samples are asked, such as micro_humaneval, micro_gsm8k, humaneval
     or gsm8k; `titrate list tasks` has all. Left out where the data are one's own."""
+    lm_eval: TaskReference | None = None
+    """A task or group of lm-evaluation-harness by its name, such as hellaswag, or a YAML file of
+    one (./mine.yaml): asked and scored as there (docs/lm_eval.md). Left out for all others."""
     limit: PositiveInt | None = None
     """How many samples are used, the first ones in the task's order. All of them when left out."""
     path: SpecPath | None = None
@@ -87,6 +106,8 @@ class TaskSettings(Settings):
         """What the task is called: its registered name, or that of one's own data."""
         if self.name is not None:
             return self.name
+        if self.lm_eval is not None:
+            return Path(self.lm_eval).stem if self.lm_eval.startswith("/") else self.lm_eval
         if self.label is not None:
             return self.label
         source = self.path or self.dataset or ""
@@ -95,10 +116,30 @@ class TaskSettings(Settings):
     @property
     def own(self) -> bool:
         """Whether the data are one's own: no registered task says how they are asked."""
-        return self.name is None
+        return self.name is None and self.lm_eval is None
+
+    @model_serializer(mode="wrap")
+    def _without_lm_eval(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave it out where it is not said: hashes of earlier settings stay."""
+        written: dict[str, Any] = handler(self)
+        return {name: value for name, value in written.items() if value or name not in _YOUNG}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seed_of_lm_eval(cls, values: Any) -> Any:
+        """Draw a task of lm-eval's its worked examples as lm-eval does, unless a seed is said."""
+        if not isinstance(values, Mapping):
+            return values
+        shots, named = values.get("shots"), values.get("lm_eval")
+        if named is None or not isinstance(shots, Mapping):
+            return values
+        return {**values, "shots": {"seed": _FEWSHOT_SEED, **shots}}
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
+        if self.lm_eval is not None:
+            self._of_lm_eval()
+            return self
         if self.name is None and (self.path is None) == (self.dataset is None):
             given = "both are given" if self.path else "neither is given"
             raise ValueError(
@@ -120,3 +161,19 @@ class TaskSettings(Settings):
         if self.pattern is not None and self.answer is None:
             raise ValueError("pattern finds an answer to score, and no `answer` says how; add one")
         return self
+
+    def _of_lm_eval(self) -> None:
+        """Refuse what a task of lm-eval's has no use for."""
+        kept = {"lm_eval", "limit", "only", "shots"}
+        for field, info in type(self).model_fields.items():
+            if field not in kept and getattr(self, field) != info.default:
+                raise ValueError(
+                    f"{field} means nothing to a task of lm-eval's, whose YAML says what it is; "
+                    "leave it out, or leave `lm_eval` out"
+                )
+        for field in ("path", "answer"):
+            if self.shots is not None and getattr(self.shots, field) is not None:
+                raise ValueError(
+                    f"shots.{field} means nothing to a task of lm-eval's, whose YAML says it; "
+                    "leave it out"
+                )

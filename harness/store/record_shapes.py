@@ -13,8 +13,9 @@ from pydantic import ConfigDict, Field, InstanceOf, JsonValue, Strict, TypeAdapt
 from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from harness.engines.contract import FinishReason
+from harness.spec.metric import Good, Sort
 from harness.spec.steering_terms import Site
-from harness.store.results import CaseStatus
+from harness.store.results import CaseStatus, End
 from harness.tasks.base import Doubt
 
 _STRICT = ConfigDict(strict=True)
@@ -169,11 +170,34 @@ class CaseShape(TypedDict):
 
 
 @with_config(_STRICT)
+class StoppedShape(TypedDict):
+    """How a case of a run that stops itself ended."""
+
+    of: Natural
+    alpha: Finite
+    end: End
+    order: Texts
+
+
+@with_config(_STRICT)
+class MetricShape(TypedDict):
+    """What a metric is, as its task states it."""
+
+    summary: Text
+    good: Good
+    kind: Sort
+    bounds: Annotated[tuple[float | None, float | None], _List]
+    aggregate: Text
+    partial: bool
+
+
+@with_config(_STRICT)
 class ResultShape(TypedDict):
     """A case result; `task` is name, version, size. Records of earlier versions have no usage.
 
     What is said of metrics that the spec adds is there where it adds some: why samples have no
-    value, hashes of what decides their values, and what models have told them.
+    value, hashes of what decides their values, and what models have told them. `entries` are there
+    where only the task knows what its metrics are.
     """
 
     case: CaseShape
@@ -193,8 +217,10 @@ class ResultShape(TypedDict):
     checks: Annotated[tuple[FindingShape, ...], _List]
     artefacts: Text | None
     usage: NotRequired[UsageShape | None]
+    stopped: NotRequired[StoppedShape]
     failures: NotRequired[dict[Text, dict[Text, Text]]]
     contents: NotRequired[dict[Text, Text]]
+    entries: NotRequired[dict[Text, MetricShape]]
     replies: NotRequired[
         dict[
             Text,
@@ -234,6 +260,7 @@ class ShardShape(TypedDict):
     of: Annotated[Natural, Field(ge=1)]
     cases: Texts
     selection: Text
+    array: NotRequired[bool]
     gates: NotRequired[Texts]
     identities: NotRequired[Annotated[tuple[Annotated[tuple[Text, Text], _List], ...], _List]]
 

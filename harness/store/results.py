@@ -8,23 +8,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from harness.engines.contract import Completion, Reply
+from harness.engines.contract import Completion, Reply, Scored
 from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer, MetricEntry
-from harness.metrics.lookup import kind_of
+from harness.metrics.lookup import metric_of
 from harness.spec import Case
 from harness.spec.gates import Gate
 from harness.spec.measure import Measure, measure_named
-from harness.tasks.base import Score
+from harness.tasks.base import Score, TaskMetric
 
 #: What opens the detail of a gate or an identity that failed because nothing decided it.
 UNDECIDED = "undecided: "
 
 CaseStatus = Literal["complete", "incomplete", "failed"]
+#: How a dose of a run that stops itself ended; a baseline leads its doses.
+End = Literal["decided", "ended early", "all samples", "leads"]
 
 #: Metric -> sample id -> value: a number, or what the metric's aggregate takes.
 SampleMetrics: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
@@ -85,6 +87,21 @@ class UsageMap:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """How a case of a run that stops itself ended.
+
+    `of` is the number of samples that there are, `alpha` the level of the whole sweep. Of a
+    baseline, which goes before its doses, `end` is `leads`.
+    """
+
+    of: int
+    alpha: float
+    end: End
+    order: tuple[str, ...] = ()
+    """Of a baseline all samples, in the order in which they are asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class CaseResult:
     """Everything that is known of one case when it ends.
 
@@ -92,7 +109,8 @@ class CaseResult:
     sample of the task is in it, also those that errored or could not be parsed (scored 0). Of a
     metric that the spec adds, `failures` says why the others have no value: metric -> sample id ->
     reason. `contents` hashes what decides the values of each of these, and `replies` are what
-    models have said to those that ask some.
+    models have said to those that ask some. `entries` say what those metrics are
+    that only the task knows.
     `intervention` is what was done, with every measured ordering resolved to its points.
     `isolation` says what stood around model-written code while it was scored, None where none ran.
     `counts` sums what the intervention counted over all completions. `baseline` is the id of the
@@ -102,6 +120,9 @@ class CaseResult:
     the samples that could be measured. `checks` are identities that were checked while it ran, and
     `artefacts` is the folder of the files that belong beside its report. `usage` is what the case's
     points were ordered by; the first case of an experiment with that ordering has it for all.
+
+    Of a run that stopped itself, `stopped` says how; its samples, `task_size` of them, stand in the
+    order in which they were asked.
     """
 
     case: Case
@@ -126,6 +147,8 @@ class CaseResult:
     failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     contents: Mapping[str, str] = field(default_factory=dict)
     replies: Replies = field(default_factory=dict)
+    stopped: Stopped | None = None
+    entries: Mapping[str, TaskMetric] = field(default_factory=dict)
 
     @property
     def metrics(self) -> list[str]:
@@ -144,12 +167,35 @@ class CaseResult:
 
     def kind(self, metric: str) -> MetricEntry:
         """What one of its metrics is: which way is better, how its values become one number."""
-        return kind_of(self.case.experiment, metric)
+        experiment = self.case.experiment
+        return metric_of(
+            experiment.measure,
+            metric,
+            experiment.metrics,
+            task=experiment.task.name,
+            answer=experiment.task.answer,
+            stated=self.entries,
+        )
 
     def numbers(self, metric: str) -> Mapping[str, float]:
         """Sample id -> value of a metric that is a mean; empty where it was not measured."""
         values = self.sample_metrics.get(metric, {})
         return {sample: value for sample, value in values.items() if isinstance(value, int | float)}
+
+    def recorded_answers(self) -> dict[str, tuple[list[str], list[list[Any]]]]:
+        """What a task that counts by itself can count again, by sample: its texts, and the
+        `[log-likelihood, greedy]` of each of its scores.
+        """
+        found: dict[str, tuple[list[str], list[list[Any]]]] = {}
+        for draw in self.draws:
+            found.setdefault(draw.sample, ([], []))[0].append(draw.completion.text)
+        for sample, replies in self.replies.get(self.case.experiment.measure, {}).items():
+            for reply in replies:
+                assert isinstance(reply, Scored), "what a task scores is kept as scores"
+                pairs = zip(reply.log_probabilities, reply.greedy, strict=True)
+                own = found.setdefault(sample, ([], []))[1]
+                own += [[value[0], best[0]] for value, best in pairs]
+        return found
 
     @property
     def is_neutral(self) -> bool:
@@ -168,10 +214,13 @@ def compared(
     """The values of two cases that are compared, sample by sample.
 
     A sample that failed on either side is left out of both; what is missing for another reason
-    stays missing, for the comparison to refuse.
+    stays missing, for the comparison to refuse. A baseline that went before a dose has samples that
+    the dose was never asked.
     """
     failed = {*own.failures.get(metric, {}), *other.failures.get(metric, {})}
     mine, theirs = (dict(side.sample_metrics[metric]) for side in (own, other))
+    if own.stopped is not None:
+        theirs = {sample: theirs[sample] for sample in mine if sample in theirs}
     for sample in failed:
         mine.pop(sample, None)
         theirs.pop(sample, None)

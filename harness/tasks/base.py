@@ -104,12 +104,17 @@ class TaskMetric:
         good: The direction in which a change is for the better.
         kind: A rate is a mean of successes, from 0 to 1 for every sample; all others are numbers.
         bounds: The least and the greatest number that it can be; None where there is no bound.
+        aggregate: How samples' values become one number: the name of one of
+            `harness.metrics.aggregates`.
+        partial: Whether it is one of some samples only, such as those of one task of a group.
     """
 
     summary: str
     good: Good = "higher"
     kind: Sort = "score"
     bounds: tuple[float | None, float | None] = (None, None)
+    aggregate: str = "mean"
+    partial: bool = False
 
 
 #: Name of the metric that counts tool calls, in every task.

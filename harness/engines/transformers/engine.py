@@ -188,7 +188,8 @@ class TransformersEngine:
         accepted: list[tuple[int, Scoring]] = []
         for position, scoring in enumerate(scorings):
             try:
-                check_scoring(scoring, self._context, self._vocabulary)
+                # A last token is predicted and not read.
+                check_scoring(scoring, self._context + 1, self._vocabulary)
                 interventions.check(scoring.intervention)
             except (RequestError, FieldError, ModelError) as error:
                 yield position, Scored(error=str(error))

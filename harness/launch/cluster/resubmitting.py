@@ -27,7 +27,10 @@ def resubmit(submission: Submission) -> tuple[list[str], bool]:
     cluster.check_usable()
     now = status(submission)
     names = _lacking(now)
-    if not names and now.merge.state in {"waiting", "running", "done"}:
+    # A job whose task is done may hang all the same, if its node has lost sight of it.
+    hanging = [task.job for task in now.tasks if task.state == "done" and task.alive]
+    stuck = hanging and now.merge.state == "waiting"
+    if not names and not stuck and now.merge.state in {"waiting", "running", "done"}:
         return [], False
     if not Path(submission.code).is_dir():
         raise TitrateError(
@@ -41,10 +44,10 @@ def resubmit(submission: Submission) -> tuple[list[str], bool]:
         if task.state == "out of memory" and had is not None:
             memory[task.name] = f"{2 * mebibytes_of(had)}M"
     running = [task.job for task in now.tasks if task.state in {"waiting", "running"}]
-    if now.merge.state in {"waiting", "running"} and submission.cluster != "local":
-        cluster.cancel(submission, [now.merge.job])
     asked = {name: size for name, size in memory.items() if name in names}
     cluster.submit(submission, names, asked, running)
+    if now.merge.state in {"waiting", "running"} and submission.cluster != "local":
+        cluster.cancel(submission, [now.merge.job, *hanging])
     return names, True
 
 

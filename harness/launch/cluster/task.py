@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Never
 from uuid import uuid4
 
 from harness.errors import TitrateError
@@ -38,57 +34,19 @@ from harness.store.scratch import scratch_folder
 _TOLD = 5.0
 """Seconds between two tellings of how far a task is: many tasks write to one file system."""
 
-_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
-
-class Preempted(KeyboardInterrupt):
-    """The cluster wants its node back; a run ends for it as for Ctrl-C, with everything kept."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
-
-
-def do(directory: str, name: str) -> int | None:
-    """Do a task, and note how it went; the signal by which the cluster wanted its node back, if any
-    did, after which the task is to go on.
+def do(directory: str, name: str) -> None:
+    """Do a task of the run in a folder, in the place where it was submitted and with its code.
 
     Raises:
-        TitrateError: it could not be done.
+        TitrateError: it could not be done; what was done of it is kept.
     """
-    for number in _SIGNALS:
-        signal.signal(number, _preempted)
-    try:
-        with spelling(as_titrate):
-            _done(Submission.read(Path(directory)), name)
-    except Preempted as preempted:
-        if preempted.number == signal.SIGTERM and _is_ending():
-            sys.exit(128 + signal.SIGTERM)
-        return preempted.number
-    return None
-
-
-def _preempted(number: int, _frame: FrameType | None) -> Never:
-    for each in _SIGNALS:  # what follows takes seconds, and should not be cut short
-        signal.signal(each, signal.SIG_IGN)
-    raise Preempted(number)
-
-
-def _is_ending() -> bool:
-    """Whether SIGTERM came of a cancelled job, or of a limit, after which nothing goes on.
-
-    A job that was sent the signal alone is running still.
-    """
-    job = os.environ.get("SLURM_JOB_ID")
-    if job is None:
-        return True
-    from harness.launch.cluster.queue import raw_state
-
-    return raw_state(job) != "RUNNING"
+    with spelling(as_titrate):
+        _done(Submission.read(Path(directory)), name)
 
 
 def _done(submission: Submission, name: str) -> None:
-    """Do a task of a run, in its folder and with its code."""
+    """Do a task, and note how that went."""
     os.chdir(submission.root)
     before_next_use(partial(read_project, Path(submission.root)))
     process = f"{name}-{uuid4().hex[:6]}"
@@ -107,7 +65,7 @@ def _done(submission: Submission, name: str) -> None:
             check_unchanged(submission.files)
             task = submission.tasks[name]
             _run(submission, process, task.cases, first=task.first)
-    except Preempted as preempted:
+    except KeyboardInterrupt as preempted:  # what `job.py` makes of the cluster's signals, too
         outcome.ended("preempted", str(preempted)).write(submission.directory, name)
         raise
     except BaseException as error:

@@ -52,6 +52,8 @@ class TaskStatus:
     cases: int = 0
     counts: Counts = field(default_factory=Counts)
     """Of its last process."""
+    alive: bool = False
+    """Whether its job is in the queue, or runs."""
 
     @property
     def speed(self) -> float:
@@ -115,7 +117,8 @@ def status(submission: Submission) -> RunStatus:
         job = jobs.get(name, "")
         node = (states[job].node if job in states else "") or ("" if said is None else said.host)
         counts = Counts() if pinned is None else pinned.counts
-        return TaskStatus(name, state, job, node, why, cases, counts)
+        alive = job in states and states[job].alive
+        return TaskStatus(name, state, job, node, why, cases, counts, alive)
 
     tasks = submission.tasks.values()
     ordered = sorted(tasks, key=lambda task: (not task.first, task.name))
@@ -197,7 +200,11 @@ def _state(
 
 
 def last_line(logs: Iterable[Path]) -> str:
-    """The last line of the first of some logs that has any, but for what srun says of its exit."""
+    """The last line of the first of some logs that has any.
+
+    What submitit and srun say around a task is told only where the task has said nothing.
+    """
+    around = ""
     for log in logs:
         try:
             with log.open("rb") as file:
@@ -206,7 +213,10 @@ def last_line(logs: Iterable[Path]) -> str:
         except OSError:
             continue
         lines = [line.strip() for line in text.splitlines()]
-        told = [line for line in lines if line and not line.startswith("srun: ")]
+        lines = [line for line in lines if line and not line.startswith("submitit INFO ")]
+        told = [line for line in lines if not line.startswith("srun: ")]
         if told:
             return told[-1]
-    return ""
+        errors = [line for line in lines if " error: " in line]
+        around = around or next(reversed(errors or lines), "")
+    return around

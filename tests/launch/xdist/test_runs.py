@@ -39,14 +39,19 @@ def one_process(prepared, folder, *options):
 # The same from any number of processes ------------------------------------------------------------
 
 
-def test_two_workers_report_what_one_process_reports(project, prepared, tmp_path):
+@pytest.mark.parametrize(
+    ("started", "dist"),
+    [("prepared", "load"), pytest.param("anew", "loadscope", marks=pytest.mark.slow)],
+)
+def test_two_workers_report_what_one_process_reports(project, prepared, tmp_path, started, dist):
     """Whatever --dist says; other tests beside the benches run as well."""
+    workers = prepared.workers(2) if started == "prepared" else ("-n2",)
     few = ("--titrate-limit=2", "--titrate-set=sampling.max_new_tokens=8")
     alone = one_process(prepared, tmp_path / "alone", *few)
     requests = 2 * REQUESTS // 5
     (project.path / "benches" / "test_other.py").write_text("def test_other(): pass\n")
     done = project.run(
-        *("benches", "-n2", "--dist=loadscope", "--titrate-report=out", "-v", *few),
+        *("benches", *workers, f"--dist={dist}", "--titrate-report=out", "-v", *few),
         CUDA_VISIBLE_DEVICES="7",
     )
     assert done.returncode == 0, done.stdout

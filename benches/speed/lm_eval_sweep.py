@@ -1,0 +1,185 @@
+"""A steering sweep over an lm-eval task: one run of ours against lm-eval's HF backend with a hook.
+
+    python benches/speed/lm_eval_sweep.py
+    python benches/speed/lm_eval_sweep.py --model zoo/smollm2 --conditions 4 --documents 20
+    python benches/speed/lm_eval_sweep.py --choices --documents 500 --conditions 1
+
+The peer has one run of `simple_evaluate` for each condition, with the model loaded once and a hook
+that adds the vector at every position; batch sizes are tried on one condition, and the best one
+takes all. Half of its conditions run before ours and half behind, so that a busy machine is busy
+for both; seconds of processor time are beside those of the clock. Ours loads its model in them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from random import Random
+from typing import Any, Self
+
+import torch
+import yaml
+from lm_eval.evaluator import simple_evaluate
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+from safetensors.torch import save_file
+
+import harness
+from harness.interventions.vector_file import FORMAT
+from harness.models.loading import load
+from harness.models.sites import hidden_shape
+from harness.resolve.tasks import task_of
+from harness.spec import TaskSettings
+from harness.tasks.lm_eval.loading import quiet
+
+LAYER = 1
+
+
+def task(folder: Path, documents: int, *, choices: bool) -> Path:
+    """A local task in GSM8K's shape, or one with four numbers to choose from."""
+    source = task_of(TaskSettings(name="micro_gsm8k"))
+    random = Random(0)
+    records = [dict(sample.record) for sample in source.samples]
+    rows = []
+    for number in range(documents + 8):
+        record = records[number % len(records)]
+        own = int(source.reference(source.samples[number % len(records)]).text.split()[-1])
+        options = [str(own + other) for other in (0, 1, 10, 7)]
+        random.shuffle(options)
+        rows.append(
+            {
+                "question": f"({number}) {record['question']}",
+                "answer": record["answer"],
+                "choices": options,
+                "gold": options.index(str(own)),
+            }
+        )
+    for name, some in (("train", rows[:8]), ("test", rows[8:])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
+    own_kind: dict[str, Any] = (
+        {
+            "output_type": "multiple_choice",
+            "doc_to_choice": "choices",
+            "doc_to_target": "gold",
+            "metric_list": [{"metric": "acc"}],
+        }
+        if choices
+        else {
+            "output_type": "generate_until",
+            "doc_to_target": "{{answer}}",
+            "generation_kwargs": {"until": ["Question:"], "max_gen_toks": 64, "do_sample": False},
+            "metric_list": [
+                {"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}
+            ],
+        }
+    )
+    config = {
+        "task": "sweep",
+        "dataset_path": "json",
+        "dataset_kwargs": {
+            "data_files": {each: str(folder / f"{each}.jsonl") for each in ("train", "test")}
+        },
+        "training_split": "train",
+        "test_split": "test",
+        "doc_to_text": "Question: {{question}}\nAnswer:",
+        "num_fewshot": 5,
+        **own_kind,
+    }
+    (folder / "sweep.yaml").write_text(yaml.safe_dump(config))
+    return folder / "sweep.yaml"
+
+
+class Clock:
+    """Seconds of the clock and of this process."""
+
+    def __enter__(self) -> Self:
+        self.wall, self.cpu = -time.perf_counter(), -time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wall += time.perf_counter()
+        self.cpu += time.process_time()
+
+    def __str__(self) -> str:
+        return f"{self.wall:.1f} s ({self.cpu:.1f} CPU)"
+
+
+def peer(model: Any, file: Path, alpha: float, vector: torch.Tensor, batch: Any) -> Clock:
+    """One condition of lm-eval's: a hook, and a run."""
+
+    def added(_: Any, __: Any, output: Any) -> Any:
+        hidden = output[0] if isinstance(output, tuple) else output
+        hidden = hidden + alpha * vector
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    hook = model.model.model.layers[LAYER].register_forward_hook(added)
+    try:
+        with quiet(), Clock() as clock:
+            lm = HFLM(pretrained=model.model, tokenizer=model.tokenizer, batch_size=batch)
+            manager = TaskManager(include_path=str(file.parent), include_defaults=False)
+            simple_evaluate(model=lm, tasks=["sweep"], bootstrap_iters=0, task_manager=manager)
+    finally:
+        hook.remove()
+    return clock
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="zoo/moe")
+    parser.add_argument("--conditions", type=int, default=12)
+    parser.add_argument("--documents", type=int, default=200)
+    parser.add_argument("--choices", action="store_true")
+    parser.add_argument("--batches", default="1,8,32,auto")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        file = task(folder, given.documents, choices=given.choices)
+        model = load(given.model, device="cpu")
+        _, width = hidden_shape(model.model.config)
+        vector = torch.randn(width, generator=torch.Generator().manual_seed(0))
+        metadata = {"format": FORMAT, "site": "block"}
+        save_file({f"layer.{LAYER}": vector}, folder / "vector.safetensors", metadata)
+        alphas = [0.05 * number for number in range(given.conditions)]
+        batches = [each if each == "auto" else int(each) for each in given.batches.split(",")]
+        tried = {each: peer(model, file, alphas[-1], vector, each) for each in batches}
+        best = min(tried, key=lambda each: tried[each].wall)
+        for each, clock in tried.items():
+            print(f"lm-eval, one condition, batch {each}: {clock}")
+        first = [peer(model, file, alpha, vector, best) for alpha in alphas[: len(alphas) // 2]]
+        mine = ours(given.model, file, folder, alphas)
+        last = [peer(model, file, alpha, vector, best) for alpha in alphas[len(alphas) // 2 :]]
+    wall, cpu = (sum(getattr(each, name) for each in [*first, *last]) for name in ("wall", "cpu"))
+    print(f"lm-eval, {len(alphas)} conditions, batch {best}: {wall:.1f} s ({cpu:.1f} CPU)")
+    print(f"ours, {len(alphas)} conditions: {mine}")
+    print(f"ratio: {wall / mine.wall:.2f} by the clock, {cpu / mine.cpu:.2f} by processor time")
+
+
+def ours(model: str, file: Path, folder: Path, alphas: list[float]) -> Clock:
+    """The whole sweep, of which nothing is stored."""
+    spec = {
+        "name": "sweep",
+        "model": model,
+        "task": {"lm_eval": str(file)},
+        "intervention": {
+            "kind": "steering",
+            "vector": {"file": str(folder / "vector.safetensors")},
+            "layer": LAYER,
+            "alpha": alphas[0],
+            "control": "none",
+            "units": "raw",
+            "positions": "all",
+        },
+        "axes": {"intervention.alpha": alphas},
+    }
+    experiment = harness.Experiment.model_validate(spec)
+    with Clock() as clock:
+        harness.run(experiment, directory=folder / "out", store=folder / "store")
+    return clock
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""A model for lm-eval's own command line: one case of a spec, with its intervention, on its engine.
+
+    titrate lm-eval run --model titrate --model_args spec=specs/steering/caa_alpha.yaml,case=... \
+        --tasks hellaswag
+
+What lm-eval asks is asked, stored and resumed as in a run of ours: under the engine's fingerprint
+and the whole content of a request, intervention, sampling and seed included.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lm_eval.api.model import LM
+from lm_eval.api.registry import register_model
+
+from harness.engines import open_engine
+from harness.engines.company import Company
+from harness.engines.contract import Asked, Reply
+from harness.errors import TitrateError
+from harness.measure.lm_eval import longest
+from harness.measure.lm_eval_requests import Asked as AskedOf
+from harness.measure.lm_eval_requests import Texts, template_of
+from harness.resolve.needs import needs_of
+from harness.resolve.progress import Counts, Silent
+from harness.resolve.resolver import Resolver
+from harness.runs.asking import Asking
+from harness.runs.deferred import DeferredEngine
+from harness.runs.watching import StreamWatch
+from harness.spec import Case, expand, load
+from harness.spec.suggestion import suggestion
+from harness.store.completions import CompletionStore
+from harness.store.folder import store_below
+
+
+@register_model("titrate")
+class TitrateLM(LM):
+    """One case of a spec as lm-eval's model.
+
+    Args:
+        spec: The spec file.
+        case: The id of one of its cases; may be left out where it has one alone.
+        store: Where completions are kept; `.titrate/store` by default.
+        seed: In the place of the spec's.
+        overrides: Fields of the spec with other values.
+
+    Raises:
+        TitrateError: no spec, or a case that the spec does not have.
+        SpecError: a spec that cannot be read, or an argument that is no field of it.
+    """
+
+    def __init__(
+        self,
+        spec: str | None = None,
+        case: str | None = None,
+        store: str | None = None,
+        seed: int | None = None,
+        batch_size: Any = None,
+        max_batch_size: Any = None,
+        device: Any = None,
+        **overrides: Any,
+    ) -> None:
+        super().__init__()
+        del batch_size, max_batch_size, device  # the engine's own affair, which the spec says
+        if spec is None:
+            raise TitrateError("--model_args has no spec; write spec=FILE.yaml,case=ID")
+        fields = {name: str(value) for name, value in overrides.items()}
+        if seed is not None:
+            fields["seed"] = str(seed)
+        self.case = _chosen(expand(*load(spec, fields)), case)
+        self._store = CompletionStore(store or store_below(Path.cwd()))
+        experiment = self.case.experiment
+        self.engine = DeferredEngine(
+            experiment.model,
+            experiment.engine,
+            lambda: open_engine(experiment.model, experiment.engine, needs_of([experiment])),
+            self._store,
+        )
+        if not self.engine.known:
+            self.engine.load()
+        counts = Counts()
+        watch = StreamWatch(counts, Silent(), experiment.sampling.max_new_tokens, 1)
+        self.asking = Asking(Company(self.engine), self._store, watch)
+
+    @cached_property
+    def intervention(self) -> Any:
+        """What is done to the model, measured where it must be."""
+        return Resolver(self.engine, Silent(), self._store).resolve(self.case.experiment)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's own."""
+        return self.engine.tokenizer
+
+    @property
+    def tokenizer_name(self) -> str:
+        """What tells its chat template from others."""
+        return str(self.tokenizer.name_or_path).replace("/", "__")
+
+    @property
+    def eot_token_id(self) -> int:
+        """The token that ends a text."""
+        return int(self.tokenizer.eos_token_id)
+
+    @property
+    def max_length(self) -> int:
+        """Tokens that the model reads at most."""
+        return longest(self.case.experiment.model, self.tokenizer)
+
+    def apply_chat_template(
+        self,
+        chat_history: list[dict[str, str]],
+        add_generation_prompt: bool = True,  # noqa: FBT001, FBT002
+    ) -> str:
+        """A conversation as text."""
+        rendered = template_of(self.tokenizer)
+        return str(rendered(chat_history, add_generation_prompt=add_generation_prompt))
+
+    def chat_template(self, chat_template: bool | str = False) -> str | None:  # noqa: FBT001, FBT002
+        """The template as it stands in results."""
+        return str(self.tokenizer.chat_template) if chat_template else None
+
+    def get_model_info(self) -> dict[str, Any]:
+        """What stands in the results' config: what decides these numbers."""
+        experiment = self.case.experiment
+        done = self.intervention
+        return {
+            "titrate": {
+                "case": self.case.id,
+                "model": experiment.model,
+                "engine": experiment.engine.name,
+                "engine_fingerprint": self.engine.fingerprint,
+                "determinism": dict(self.engine.determinism),
+                "intervention": None if done is None else done.described(),
+                "intervention_fingerprint": None if done is None else done.fingerprint(),
+                "seed": experiment.seed,
+            }
+        }
+
+    def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[Any]:  # noqa: FBT001, FBT002
+        """`(log-likelihood, greedy)` of each."""
+        del disable_tqdm
+        return [tuple(each) for each in self._answered(requests)]
+
+    def loglikelihood_rolling(
+        self,
+        requests: Sequence[Any],
+        disable_tqdm: bool = False,  # noqa: FBT001, FBT002
+    ) -> list[float]:
+        """The log-likelihood of each text."""
+        del disable_tqdm
+        return [float(each) for each in self._answered(requests)]
+
+    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:  # noqa: FBT001, FBT002
+        """The text of each."""
+        del disable_tqdm
+        return [str(each) for each in self._answered(requests)]
+
+    def _answered(self, requests: Sequence[Any]) -> list[Any]:
+        """The answers in order. Repeats are the same instance several times over: the n-th of them
+        is the n-th draw.
+        """
+        texts = Texts(self.tokenizer, self.max_length)
+        documents: dict[tuple[str, int], dict[int, Any]] = {}
+        for each in requests:
+            documents.setdefault((each.task_name, each.doc_id), {})[id(each)] = each
+        asked: dict[tuple[str, int], AskedOf] = {}
+        wanted: dict[Asked, None] = {}
+        for key, instances in documents.items():
+            own = asked[key] = AskedOf(texts)
+            for instance in instances.values():
+                own.add(instance, self.case, f"{key[0]}/{key[1]}")
+            own.close()
+            wanted |= dict.fromkeys(self._done(own))
+        replies = self._run(list(wanted))
+        answers: dict[int, Iterator[Any]] = {}
+        for key, instances in documents.items():
+            came = asked[key].answers([replies[each] for each in self._done(asked[key])])
+            answers |= {one: iter(said) for one, said in zip(instances, came, strict=True)}
+        return [next(answers[id(each)]) for each in requests]
+
+    def _done(self, asked: AskedOf) -> list[Asked]:
+        return [replace(each, intervention=self.intervention) for each in asked.asked]
+
+    def _run(self, asked: Sequence[Asked]) -> Mapping[Asked, Reply]:
+        replies: dict[Asked, Reply] = defaultdict()
+        for done in self.asking.run(asked):
+            if done.reply.error is not None:
+                raise TitrateError(f"{self.case.id}: {done.reply.error}")
+            replies[done.asked] = done.reply
+        return replies
+
+
+def _chosen(cases: Sequence[Case], wanted: str | None) -> Case:
+    known = {case.id: case for case in cases}
+    known |= {each.id: each for case in cases if (each := case.baseline) is not None}
+    if wanted is None and len(cases) == 1:
+        return cases[0]
+    if wanted not in known:
+        names = ", ".join(list(known)[:6])
+        meant = suggestion(wanted or "", known)
+        raise TitrateError(f"--model_args case={wanted}: is no case;{meant} the spec has {names}")
+    return known[wanted]
