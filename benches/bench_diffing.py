@@ -16,7 +16,7 @@ CONTROL = "control-1"
 
 @experiments("diffing/mix_ratio.yaml")
 def bench_diffing(case: PlannedCase, outcome: CaseResult) -> None:
-    assert outcome.status == "complete"
+    assert outcome.status == "complete", case.id
 
 
 def bench_diffing_by_mix_ratio(tmp_path: Path) -> None:
