@@ -64,6 +64,7 @@ def run(parsed: argparse.Namespace) -> int:
             parsed.command,
             store=parsed.store,
             fresh=parsed.fresh,
+            further=vars(parsed)["continue"],
             shard=shard,
             unsafe_code=parsed.unsafe_code,
             claims=claims,
