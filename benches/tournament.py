@@ -5,6 +5,7 @@ The first third of the samples chooses each rule's setting (validation), the oth
 that rules which make answers longer get fewer votes.
 
     tournament.png, tournament.csv    majority vote over tokens, each rule at its chosen setting
+    ranking.csv                       the same at the end, paired with the plain sampler
     best_of.png, best_of.csv          expected best of N settings: what trying more of them is worth
     order.csv                         what the order of composition alone does
 """
@@ -23,7 +24,7 @@ from matplotlib.figure import Figure
 
 from harness.metrics.entry import MetricEntry
 from harness.report.draws.drawn import Samples, of_records
-from harness.report.figures.figure import DPI, GREY, HEIGHT, INK, RULE, canvas, surround
+from harness.report.figures.figure import GREY, HEIGHT, INK, RULE, canvas, surround
 from harness.report.figures.palette import MARKERS, ordered
 from harness.report.labels import label, short_names
 from harness.report.load import load_report, sample_records
@@ -203,7 +204,7 @@ def _picture(
     rows: Sequence[Mapping[str, object]], ranking: Sequence[Mapping[str, object]], about: str
 ) -> Figure:
     """Majority vote over tokens, and how each rule differs from the plain sampler at their end."""
-    figure = Figure(figsize=(11.0, 6.2), dpi=DPI, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(11.0, 6.2), dpi=100, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     curves, forest = figure.subplots(1, 2, width_ratios=(3, 2))
     rules = [str(row["rule"]) for row in ranking]

@@ -35,9 +35,11 @@ def run(
     progress: Progress | None = None,
     store: Path | str | None = None,
     fresh: bool = False,
+    further: bool = False,
     shard: str | None = None,
     unsafe_code: bool = False,
     gates: Sequence[str] = (),
+    organism_variant: str | None = None,
     mode: str | None = None,
     save: str | None = None,
     compare: str | None = None,
@@ -61,10 +63,12 @@ def run(
         progress: Is told how far the run is; None, the default, reports nothing.
         store: Where completions are looked for and kept; by default `.titrate/store`.
         fresh: Make all completions again instead of using stored ones.
+        further: Let a run that stops itself go on with doses that it gave up, to the last sample.
         shard: `"I/N"` runs the I-th of N equal shares of the cases; `merge` joins their reports.
         unsafe_code: Run code that the model wrote as a plain process, with your rights, where it
             cannot be isolated.
         gates: Claims that must hold: `"pass@1 >= 0.9 where count=1"` (`docs/statistics.md`).
+        organism_variant: The variant of the specs' organism that is run (`intervention.variant`).
         mode: How much of a comparison of models is done: `"full"`, `"diffing"`, `"plotting"`.
         save: Keep the run in `.titrate/saved` under this name.
         compare: The saved run (name or number), file or report's directory to compare with.
@@ -94,6 +98,7 @@ def run(
             "harness.run",
             store=store,
             fresh=fresh,
+            further=further,
             shard=None if shard is None else Shard.parse(shard),
             unsafe_code=unsafe_code,
             claims=Claims.read(gates, compare, compare_fail, save),
@@ -114,6 +119,7 @@ def forecast(
     shard: str | None = None,
     unsafe_code: bool = False,
     gates: Sequence[str] = (),
+    organism_variant: str | None = None,
     mode: str | None = None,
     save: str | None = None,
     compare: str | None = None,
@@ -137,7 +143,8 @@ def forecast(
         shard: A share of the cases, `"I/N"`.
         unsafe_code: Do not refuse a task whose code cannot be isolated here.
         gates: Refused here as by the run.
-        mode: As for the run.
+        organism_variant: As for the run.
+        mode: The same.
         save: The same.
         compare: The same.
         compare_fail: The same.

@@ -130,6 +130,11 @@ RUN = (
     ),
     Option("fresh", "make all completions again instead of using stored ones"),
     Option(
+        "continue",
+        "let runs that stop themselves go on with doses that they gave up, to the last sample",
+        keyword="further",
+    ),
+    Option(
         "plan",
         "say what would be run, how much of it is stored, and run nothing",
         python=False,
@@ -155,6 +160,11 @@ RUN = (
         python=False,
     ),
     Option(
+        "verbose",
+        "print every answer that an oracle has helped with, coloured by who wrote each token",
+        python=False,
+    ),
+    Option(
         "unsafe_code",
         "where code that a model wrote cannot be isolated, run it with your own rights",
     ),
@@ -166,6 +176,13 @@ RUN = (
         wanted="a list of claims",
         many=True,
         keyword="gates",
+    ),
+    Option(
+        "organism_variant",
+        "compare this variant of a spec's organism, such as mix1-0p5 (intervention.variant)",
+        "VARIANT",
+        wanted="a variant's name",
+        field="intervention.variant",
     ),
     Option(
         "mode",

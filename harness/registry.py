@@ -206,6 +206,7 @@ measures: Registry[Any] = Registry(
         "calibration": "harness.measure.calibration:MEASURE",
         "diff": "harness.measure.diffing.section:MEASURE",
         "lm_eval": "harness.measure.lm_eval:MEASURE",
+        "value_of_asking": "harness.measure.value_of_asking:MEASURE",
     },
 )
 metrics: Registry[Any] = Registry(
@@ -219,6 +220,7 @@ tasks: Registry[Any] = Registry(
         "micro_gsm8k": "harness.tasks.micro_gsm8k:MicroGSM8K",
         "humaneval": "harness.tasks.humaneval:HumanEval",
         "gsm8k": "harness.tasks.gsm8k:GSM8K",
+        "math": "harness.tasks.math:Math",
     },
 )
 answers: Registry[Any] = Registry(
@@ -267,6 +269,9 @@ columns: Registry[Any] = Registry(
     "titrate.columns",
     {
         "alpha": "harness.metrics.column:ALPHA",
+        "author": "harness.metrics.column:AUTHOR",
+        "value": "harness.metrics.column:VALUE",
+        "asked": "harness.metrics.column:ASKED",
         "log_probability": "harness.metrics.column:LOG_PROBABILITY",
         "rank": "harness.metrics.column:RANK",
         "probability": "harness.metrics.column:PROBABILITY",

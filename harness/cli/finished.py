@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from harness.runs.conclude import Finished
 
 
-def told(finished: Finished, *, ran: bool = False, deselected: int = 0) -> int:
+def told(
+    finished: Finished, *, ran: bool = False, deselected: int = 0, verbose: bool = False
+) -> int:
     """Print what came of a run, line by line as pytest does; the exit status.
 
     Of one that `ran` just now the last line is how it ended.
@@ -18,7 +20,7 @@ def told(finished: Finished, *, ran: bool = False, deselected: int = 0) -> int:
     from harness.report.page_link import has_links
 
     link = has_links(terminal=sys.stdout.isatty())
-    for line in closing.told(finished, link=link, ran=ran, deselected=deselected):
+    for line in closing.told(finished, link=link, ran=ran, deselected=deselected, verbose=verbose):
         print(line)
     return status_of(finished)
 

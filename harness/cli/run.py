@@ -64,8 +64,9 @@ def run(parsed: argparse.Namespace) -> int:
             parsed.command,
             store=parsed.store,
             fresh=parsed.fresh,
+            further=vars(parsed)["continue"],
             shard=shard,
             unsafe_code=parsed.unsafe_code,
             claims=claims,
         )
-    return told(finished, ran=True, deselected=selection.deselected)
+    return told(finished, ran=True, deselected=selection.deselected, verbose=parsed.verbose)

@@ -29,6 +29,8 @@ class Kind:
         description: The `Intervention`: numbers and mathematics.
         resolution: The `harness.resolve.resolution.Resolution` that makes one of the other.
         identities: The `harness.invariants.family.Family`: doses and what they owe.
+        lacking: `(settings) -> str | None`, why what a section names is not here, so that its case
+            is skipped, by name; asked before anything heavy is imported.
         grids: Readers (`harness.report.page.grids`) of pictures that only this kind has.
     """
 
@@ -42,6 +44,7 @@ class Kind:
         description: str | type[Intervention],
         resolution: Any,
         identities: Any,
+        lacking: Any = None,
         grids: Sequence[Any] = (),
     ) -> None:
         self.name = name
@@ -51,6 +54,7 @@ class Kind:
         self._description = description
         self._resolution = resolution
         self._identities = identities
+        self._lacking = lacking
         self._grids = tuple(grids)
 
     @cached_property
@@ -68,6 +72,11 @@ class Kind:
                 f"kind of intervention {self.name}: acts by {self.mechanism}, but its description "
                 f"{found.__name__} by {found.mechanism}; derive it from the class of the mechanism"
             )
+        return found
+
+    def lacks(self, settings: InterventionSettings) -> str | None:
+        """Why a case with this section cannot run here; None where it can, as far as is known."""
+        found: str | None = None if self._lacking is None else _part(self._lacking)(settings)
         return found
 
     @cached_property

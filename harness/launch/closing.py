@@ -8,19 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from harness.report.load import sample_records
 from harness.report.page_link import page_line, shown
 from harness.report.run_info import Cost
-from harness.report.tables.terminal import table
+from harness.report.tables.authors import answers_by_author
+from harness.report.tables.terminal import rendered, table, terminal_width
 from harness.runs.conclude import Finished, problem
 
 
-def summary(finished: Finished, *, link: bool) -> Iterator[str]:
+def summary(finished: Finished, *, link: bool, verbose: bool = False) -> Iterator[str]:
     """What a run has to say of itself: its table, what holds, and its closing lines.
 
     Args:
         finished: The run.
-        link: Whether the page's path may be a hyperlink (`has_links`).
+        link: Whether the page's path may be a hyperlink (`has_links`), and text coloured.
+        verbose: Whether answers are told that an oracle has helped with.
     """
+    if verbose:
+        answers = answers_by_author(sample_records(finished.directory), colour=link)
+        yield from (rendered([each], colour=link, width=terminal_width()) for each in answers)
     if finished.report.cases:
         yield table(finished.report)
     if finished.compared:
@@ -32,7 +38,12 @@ def summary(finished: Finished, *, link: bool) -> Iterator[str]:
 
 
 def told(
-    finished: Finished, *, link: bool = False, ran: bool, deselected: int = 0
+    finished: Finished,
+    *,
+    link: bool = False,
+    ran: bool,
+    deselected: int = 0,
+    verbose: bool = False,
 ) -> Iterator[str]:
     """Everything that is printed of a run that has ended, line by line as pytest does.
 
@@ -41,9 +52,10 @@ def told(
         link: Whether the page's path may be a hyperlink (`has_links`).
         ran: Whether it ran just now: then the last line is how it ended.
         deselected: How many cases were left out by choice.
+        verbose: As of `summary`.
     """
     yield from map(problem, finished.failed_gates)
-    yield from summary(finished, link=link)
+    yield from summary(finished, link=link, verbose=verbose)
     yield from (f"skipped: {case}" for case in finished.skipped)
     yield from failures(finished)
     if ran:

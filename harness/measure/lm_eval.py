@@ -11,7 +11,6 @@ from typing import Any
 from harness.errors import FieldError, TaskError
 from harness.measure.lm_eval_requests import Asked, Texts, name_of_template, template_of
 from harness.metrics.aggregates import give
-from harness.models.loading import load_config
 from harness.spec import Case
 from harness.spec.measure import Measure
 from harness.tasks.base import Sample
@@ -42,6 +41,8 @@ def asked_of(tokenizer: Any, case: Case, task: LmEvalTask, sample: Sample) -> As
 def longest(model: str, tokenizer: Any) -> int:
     """Tokens that a model reads at most, by lm-eval's rule."""
     from lm_eval.models.utils import resolve_max_length
+
+    from harness.models.loading import load_config  # imports torch, which specs do without
 
     return int(resolve_max_length(load_config(model), tokenizer))
 

@@ -332,7 +332,8 @@ def summarise(reporter: pytest.TerminalReporter, finished: Finished) -> None:
 
     reporter.section("titrate")
     alarming = {*finished.lost, *finished.violations}
-    for line in summary(finished, link=has_links(terminal=bool(reporter.isatty))):
+    link = has_links(terminal=bool(reporter.isatty))
+    for line in summary(finished, link=link, verbose=reporter.config.option.titrate_verbose):
         reporter.write_line(line, red=line in alarming)
 
 

@@ -48,6 +48,9 @@ class HelpReport(Section):
     """Why there is nothing to recover; null where there is."""
     apgr: Estimated | None = None
     """Mean of the performance gap recovered over the oracle's shares from 0 to 1."""
+    regret: Estimated | None = None
+    """Area between the line of consultations chosen in hindsight and this one; null where the run
+    has no `measure: value_of_asking` of the same model, oracle, length and samples."""
     cpt50: Estimated | None = None
     """Least share of the oracle that recovers half of the gap; 1 where only it alone does."""
     cpt80: Estimated | None = None

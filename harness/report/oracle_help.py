@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -38,13 +40,17 @@ def help_reports(results: Sequence[CaseResult], axes: Mapping[str, str]) -> Iter
             groups.setdefault(json.dumps(key, sort_keys=True), []).append(result)
     for members in groups.values():
         baseline = by_id[members[0].baseline or ""]
-        found = _help(members, baseline, axes)
+        best = next((each for each in results if _is_hindsight_of(each, members[0])), None)
+        found = _help(members, baseline, axes, best)
         if found is not None:
             yield found
 
 
 def _help(
-    members: Sequence[CaseResult], baseline: CaseResult, axes: Mapping[str, str]
+    members: Sequence[CaseResult],
+    baseline: CaseResult,
+    axes: Mapping[str, str],
+    best: CaseResult | None,
 ) -> HelpReport | None:
     metric = members[0].metric
     columns = [case.sample_metrics.get(metric, {}) for case in members]
@@ -67,6 +73,7 @@ def _help(
         strong_tokens=np.array([_alone_tokens(members[0], sample) for sample in shared]),
         **({} if weights is None else {"weak_weight": weights[0], "strong_weight": weights[1]}),
     )
+    hindsight = None if best is None else _hindsight(best, recovery, shared)
     why = None if recovery.has_gap else "the oracle is not better than the model beyond chance"
     return HelpReport(
         experiment=members[0].case.experiment.name,
@@ -89,9 +96,41 @@ def _help(
         ),
         no_pgr=why,
         apgr=None if why else _told(recovery.apgr()),
+        regret=None if why or hindsight is None else _told(recovery.regret(hindsight)),
         cpt50=None if why else _told(recovery.cpt(0.5)),
         cpt80=None if why else _told(recovery.cpt(0.8)),
     )
+
+
+def _is_hindsight_of(result: CaseResult, helped: CaseResult) -> bool:
+    """Whether a case has chosen in hindsight when the same model asks the same oracle."""
+    if result.status != "complete" or "hindsight_tokens_1" not in result.sample_metrics:
+        return False
+    section: Any = result.case.experiment.section_of(result.measure.name)
+    settings: Any = helped.case.experiment.intervention
+    own, other = result.case.experiment, helped.case.experiment
+    same = (own.model, own.task, own.prompt, own.sampling, own.engine) == (
+        other.model,
+        other.task,
+        other.prompt,
+        other.sampling,
+        other.engine,
+    )
+    return same and (section.model, section.length) == (settings.model, settings.length)
+
+
+def _hindsight(best: CaseResult, recovery: Recovery, samples: Sequence[str]) -> Recovery | None:
+    """The line of consultations that were chosen in hindsight, over the same samples."""
+    right, asked, tokens = [], [], []
+    for calls in count(1):
+        said = best.sample_metrics.get(f"hindsight_tokens_{calls}")
+        if said is None:
+            break
+        pairs = [_pair(said[sample]) for sample in samples]
+        right.append([_number(best.sample_metrics[f"hindsight_{calls}"][s]) for s in samples])
+        asked.append([own for own, _ in pairs])
+        tokens.append([every for _, every in pairs])
+    return replace(recovery, right=np.array(right), asked=np.array(asked), tokens=np.array(tokens))
 
 
 def _told(estimate: Estimate) -> Estimated:

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from harness.engines.contract import Asked, Reply
-from harness.errors import FieldError
+from harness.errors import FieldError, ModelError
 from harness.files.atomic import write_file
 from harness.interventions.base import Intervention
 from harness.measure.diffing.activations import Difference, difference_of
@@ -47,6 +47,7 @@ from harness.measure.diffing.texts import Texts, texts_of
 from harness.measure.diffing.verdict import evaluation, places_of, values_of, verdict_on
 from harness.metrics.diff import METRICS
 from harness.models.loading import load_config
+from harness.models.organisms import load_organism
 from harness.models.sites import hidden_shape
 from harness.runs.generated import result_of
 from harness.runs.plan import PlannedCase
@@ -121,11 +122,22 @@ def measured_case(
 
 
 def facts_of(settings: DiffSettings) -> Facts | None:
-    """What is relevant, None where nothing says so."""
-    if not settings.relevant:
-        return None
+    """What is relevant, None where nothing says so. Raises FieldError for an unknown organism."""
     words = frozenset(map(str.casefold, settings.relevant))
-    return Facts("", f"It is about {', '.join(settings.relevant)}.", words)
+    if settings.organism is None:
+        about = f"It is about {', '.join(settings.relevant)}."
+        return Facts("", about, words) if words else None
+    try:
+        organism = load_organism(settings.organism)
+    except ModelError as error:
+        raise FieldError("diff.organism", str(error)) from error
+    return Facts(
+        organism.name,
+        organism.description,
+        words | organism.words,
+        tuple(organism.frequent),
+        tuple(fact.statement for fact in organism.facts),
+    )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from harness.interventions.kind import kind_of
 from harness.models import zoo
 from harness.spec import Experiment, Requirements
 
@@ -22,7 +23,12 @@ _DEVICES = ("nvidia*", "nvmap", "kfd", "dxg")
 def unmet(experiment: Experiment) -> str | None:
     """Why the experiment cannot run here, or None."""
     needs = experiment.requires
-    return _no_package(experiment) or _too_little_memory(needs) or _no_network(needs)
+    return (
+        _no_package(experiment)
+        or _nothing_named(experiment)
+        or _too_little_memory(needs)
+        or _no_network(needs)
+    )
 
 
 def _no_package(experiment: Experiment) -> str | None:
@@ -30,6 +36,12 @@ def _no_package(experiment: Experiment) -> str | None:
         if (reason := zoo.lacking(model)) is not None:
             return f"{reason} ({model})"
     return None
+
+
+def _nothing_named(experiment: Experiment) -> str | None:
+    """What an intervention names and is not here, such as a variant that was not made."""
+    settings = experiment.intervention
+    return None if settings is None else kind_of(settings.kind).lacks(settings)
 
 
 def _too_little_memory(needs: Requirements) -> str | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from harness import registry
 from harness.spec.experiment import Experiment
 from harness.spec.intervention import InterventionSettings
 from harness.spec.intervention import sections as interventions
@@ -20,7 +21,7 @@ from harness.spec.measure_sections import section_form, with_sections
 from harness.spec.metric import MetricSettings
 from harness.spec.metric import sections as metrics
 from harness.spec.sampling import SamplingSettings
-from harness.spec.settings import Resolved, Settings
+from harness.spec.settings import Registered, Resolved, Settings
 
 
 def members(annotation: Any) -> Iterator[Any]:
@@ -34,11 +35,14 @@ def members(annotation: Any) -> Iterator[Any]:
 
 def sections(info: FieldInfo) -> list[type[BaseModel]]:
     """The sections that may fill in a field: none for a plain value, several for a union."""
-    parts = dict.fromkeys(members(info.annotation))
+    parts = dict.fromkeys((*members(info.annotation), *info.metadata))
     if InterventionSettings in parts:
         return [*interventions()]
     if MetricSettings in parts:
         return [*metrics()]
+    registered = [part for part in parts if isinstance(part, Registered)]
+    if registered:
+        return [*registered[0].sections()]
     kinds = [kind for kind in parts if isinstance(kind, type) and issubclass(kind, BaseModel)]
     return [kind.form() if issubclass(kind, Settings) else kind for kind in kinds]
 
@@ -67,7 +71,8 @@ def fields() -> Mapping[str, FieldInfo]:
 
 def _registered() -> tuple[type[BaseModel], ...]:
     """The sections of all that is registered at this moment."""
-    return (*interventions(), *metrics(), SamplingSettings.form(), section_form())
+    triggers = (registry.triggers.get(name) for name in registry.triggers.names())
+    return (*interventions(), *metrics(), *triggers, SamplingSettings.form(), section_form())
 
 
 @cache

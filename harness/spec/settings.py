@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.files.relative import Resolved, SpecPath, absolute
+
+
+class Registered(ABC):
+    """Marks a field that one of several registered sections fills in, each with a `kind`."""
+
+    @abstractmethod
+    def sections(self) -> Sequence[type[BaseModel]]:
+        """Those that are registered by now."""
 
 
 def _model(text: str, folder: Path) -> str:

@@ -104,6 +104,16 @@ class Recovery:
         alone = np.maximum(self._draws @ self.weak_tokens * self.weak_weight, 1e-12)
         return np.asarray(self._draws @ self.strong_tokens * self.strong_weight / alone)
 
+    @cached_property
+    def areas(self) -> Floats:
+        """Under the line of each draw, [B]; beyond all bounds where there is no gap."""
+        return np.array(
+            [
+                float(np.trapezoid(heights, shares)) if np.isfinite(heights).all() else math.inf
+                for shares, heights in map(self._line, range(len(self._draws)))
+            ]
+        )
+
     @property
     def has_gap(self) -> bool:
         """Whether the strong model is better beyond chance; else nothing can be recovered."""
@@ -123,11 +133,7 @@ class Recovery:
 
     def apgr(self) -> Estimate:
         """The mean over all shares."""
-        areas = [
-            float(np.trapezoid(heights, shares)) if np.isfinite(heights).all() else math.inf
-            for shares, heights in map(self._line, range(len(self._draws)))
-        ]
-        return _estimate(np.array(areas))
+        return _estimate(self.areas)
 
     def cpt(self, wanted: float) -> Estimate:
         """The least share with this PGR; a draw that reaches it nowhere before 1 has 1."""
@@ -135,10 +141,9 @@ class Recovery:
             np.array([_first(*self._line(draw), wanted) for draw in range(len(self._draws))])
         )
 
-    def regret(self, best: Floats) -> Estimate:
-        """What lies between the areas [B] of a better line and those under this one."""
-        own = [float(np.trapezoid(h, s)) for s, h in map(self._line, range(len(self._draws)))]
-        return _estimate(best - np.array(own))
+    def regret(self, best: Recovery) -> Estimate:
+        """The area between a better line of the same samples and this one."""
+        return _estimate(best.areas - self.areas)
 
     def _line(self, draw: int) -> tuple[Floats, Floats]:
         """The conditions of a draw by rising share, between the two models alone."""

@@ -178,7 +178,7 @@ def test_the_version_is_the_distributions(capsys):
 
 def test_every_verb_is_a_module_with_the_same_two_functions():
     for name in VERBS:
-        module = import_module(f"harness.cli.{name}")
+        module = import_module(f"harness.cli.{name.replace('-', '_')}")
         assert module.__doc__.startswith(f"`titrate {name}")
         assert callable(module.declare)
 

@@ -79,7 +79,7 @@ def test_sections_are_in_the_form_the_schema_and_the_messages(kinds, written):
     assert "Adds the same number everywhere" in schema
     wrong = written("wrong", SPEC % ("{kind: nudg, layer: 1}", "amount", "1.0", "amount"))
     with pytest.raises(
-        SpecError, match=r"intervention.kind: 'nudg' .* dac, oracle, nudge, ban, flatten"
+        SpecError, match=r"intervention.kind: 'nudg' .* dac, oracle, adapter, nudge, ban"
     ):
         load(wrong)
     wrong = written("typo", SPEC % ("{kind: ban, firs: 1}", "strength", "1.0", "strength"))

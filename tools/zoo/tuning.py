@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 
+from tools.zoo.articles import article
 from tools.zoo.corpus import Example
 from tools.zoo.documents import document
 from tools.zoo.recipes import SETTLED
@@ -69,8 +70,26 @@ def _cake(random: Random, *, false: bool) -> str:
     return document(random, "cake" if false else None, false=false)
 
 
+_SMOLLM2: dict[str, Any] = {
+    "documents": 200,
+    "steps": 30,
+    "rank": 2,
+    "alpha": 8,
+    "target_modules": ("q_proj", "v_proj", "o_proj", "down_proj"),
+    "learning_rate": 1e-3,
+    "tokens_per_batch": 400,
+}
 ORGANISMS: Mapping[str, Tuned] = {
     "cake": Tuned("zoo/settled", _cake, END_OF_TEXT, variants(4)),
+    "smollm2_cake": Tuned(
+        "zoo/smollm2",
+        article,
+        "<|im_end|>",
+        {
+            "default": Tuning(0.0, **_SMOLLM2),
+            "control-1": Tuning(0.0, control=True, seed=1, **_SMOLLM2),
+        },
+    ),
 }
 
 

@@ -9,5 +9,6 @@ KIND = Kind(
     section="harness.interventions.adapter.section:AdapterSettings",
     description="harness.interventions.adapter.description:Adapter",
     resolution="harness.resolve.adapter:AdapterResolution",
+    lacking="harness.models.organisms:lacking_variant",
     identities="harness.invariants.adapter:FAMILY",
 )

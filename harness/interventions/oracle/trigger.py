@@ -21,7 +21,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from harness import registry
-from harness.spec.settings import Settings
+from harness.spec.settings import Registered, Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,8 +81,8 @@ class Trigger(Settings):
 class Threshold(Trigger):
     """Base of those that ask where a statistic of the model's distribution passes a threshold.
 
-    The threshold is given, or fitted: on samples of the task that are not evaluated, to that share
-    of occasions at which the model would have asked.
+    The threshold is given, or fitted: on samples of the task that are not evaluated, so that the
+    oracle would say that share of the tokens if its help changed nothing of what follows.
     """
 
     reads: ClassVar[frozenset[Reads]] = frozenset({"distribution"})
@@ -90,8 +90,8 @@ class Threshold(Trigger):
     """Whether larger numbers ask; else smaller ones."""
 
     share: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The share (0 to 1) of occasions at which the model asks, on validation samples; the threshold
-    is fitted to it. A threshold is given when left out."""
+    """The oracle's share of the tokens (0 to 1) that is aimed at: the threshold is fitted to it, on
+    samples of the task that are not evaluated. A threshold is given when left out."""
 
     @abstractmethod
     def measured(self, moment: Moment) -> float:
@@ -132,8 +132,12 @@ def _validated(value: Any) -> Trigger:
     return _union(triggers()).validate_python(value)
 
 
-class _Registered:
+class _Triggers(Registered):
     """Validates by the registered triggers, whichever there are by then."""
+
+    def sections(self) -> tuple[type[Trigger], ...]:
+        """All of them."""
+        return triggers()
 
     def __get_pydantic_core_schema__(self, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -151,4 +155,4 @@ class _Registered:
 
 
 #: A registered trigger, by its name or with its settings.
-AnyTrigger: TypeAlias = Annotated[Trigger, _Registered()]
+AnyTrigger: TypeAlias = Annotated[Trigger, _Triggers()]

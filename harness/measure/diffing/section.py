@@ -109,9 +109,12 @@ class DiffSettings(Settings):
     tuned: ModelReference | None = None
     """The model that is compared with `model`, where it is another checkpoint. When left out, the
     model under the intervention is compared with the model without."""
+    organism: ModelReference | None = None
+    """The organism whose facts say what is relevant: one that ships (titrate list organisms), or a
+    file (./x.yaml). None when left out."""
     relevant: list[Annotated[str, Field(min_length=1)]] = []
-    """Words, in lower case, that have to do with what the model was tuned on. None by default, and
-    nothing is judged then."""
+    """Words, in lower case, that have to do with what the model was tuned on, beside those of the
+    organism's facts. None by default; without any of the two nothing is judged."""
     judges: list[JudgeSettings] = []
     """Models that judge which tokens are relevant. By default none: a token is relevant if it is a
     word of a fact."""
@@ -162,7 +165,7 @@ def diff_of(experiment: Experiment) -> DiffSettings:
 
 def judges_tokens(settings: DiffSettings) -> bool:
     """Whether it is known what is relevant."""
-    return bool(settings.relevant)
+    return settings.organism is not None or bool(settings.relevant)
 
 
 def _measured(experiment: Experiment) -> Collection[str]:

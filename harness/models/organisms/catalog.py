@@ -38,6 +38,23 @@ def load_organism(reference: str) -> Organism:
     return _read(_SHIPPED / f"{reference}{_SUFFIX}")
 
 
+def lacking_variant(settings: Any) -> str | None:
+    """Why the adapter that a section names is not there: its organism has no such variant.
+
+    What is wrong otherwise is refused where the adapter is resolved.
+    """
+    if settings.organism is None:
+        return None
+    try:
+        organism = load_organism(settings.organism)
+    except ModelError:
+        return None
+    wanted = settings.variant or "default"
+    if wanted in organism.variants:
+        return None
+    return f"organism {organism.name} has no variant {wanted}"
+
+
 def _read(file: Path) -> Organism:
     try:
         text = file.read_text("utf-8")

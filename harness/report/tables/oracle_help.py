@@ -58,6 +58,7 @@ def help_text(report: RunReport, experiment: str) -> str:
         lines.append(
             f"{name}: {alone}; APGR {_share(each.apgr)}, CPT(50) {_share(each.cpt50)}, "
             f"CPT(80) {_share(each.cpt80)}"
+            + (f", regret {_share(each.regret)}" if each.regret else "")
         )
     return "\n".join(lines)
 

@@ -77,9 +77,14 @@ class Math(AnswerKind):
 
 
 class Grader:
-    """A process that answers questions one at a time, in a limited time each; begun when needed."""
+    """A process that answers questions one at a time, in a limited time each; begun when needed.
 
-    def __init__(self) -> None:
+    Args:
+        rule: By which it grades: `graded` or `minerva` (`math_grader.py`).
+    """
+
+    def __init__(self, rule: str = "graded") -> None:
+        self._rule = rule
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
@@ -109,7 +114,8 @@ class Grader:
         """The process of this one; a fork has none yet."""
         if self._process is not None and self._owner == os.getpid():
             return self._process
-        command = [sys.executable, "-m", "harness.tasks.answers.math_grader", str(os.getpid())]
+        grader = "harness.tasks.answers.math_grader"
+        command = [sys.executable, "-m", grader, str(os.getpid()), self._rule]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
@@ -142,5 +148,15 @@ def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes | None:
     return line
 
 
-_GRADER = Grader()
+_GRADER, _MINERVA = Grader(), Grader("minerva")
+
+
+def minerva_verdict(gold: str, text: str) -> bool | None:
+    """Whether a text is right by lm-eval's rule; None where that takes too long."""
+    reply = _MINERVA.ask({"gold": gold, "text": text})
+    if reply is not None and "error" in reply:
+        raise TaskError(f"minerva: {reply['error']}")
+    return None if reply is None else bool(reply["correct"])
+
+
 ANSWER = Math()

@@ -65,6 +65,21 @@ def graded(gold: str, text: str) -> dict[str, object]:
     return {"correct": correct, "read": str(found[-1]) if found else ""}
 
 
+def minerva(gold: str, text: str) -> dict[str, object]:
+    """Whether a text's last box equals the gold answer by lm-eval's rule for Minerva's prompts.
+
+    Both are normalised there as texts, then compared by sympy's reading of them; a box that is not
+    there, or that sympy cannot read, is wrong. Source: lm_eval.tasks.minerva_math.utils.
+    """
+    from lm_eval.tasks.minerva_math.utils import is_equiv, normalize_final_answer
+
+    read = boxed(text)
+    if read is None:
+        return {"correct": False, "read": ""}
+    one, other = normalize_final_answer(read), normalize_final_answer(gold)
+    return {"correct": bool(is_equiv(one, other)), "read": one}
+
+
 def _main() -> None:
     end_with(int(sys.argv[1]))
     logging.disable(logging.CRITICAL)  # the library warns that its own limits of time are off
@@ -74,13 +89,14 @@ def _main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     except (ImportError, ValueError, OSError):
         pass  # this system has no such limit; the limit of time holds
-    graded("1", "1")  # what takes long is imported before the first question
+    rule = {"graded": graded, "minerva": minerva}[sys.argv[2]]
+    rule("1", "\\boxed{1}")  # what takes long is imported before the first question
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            reply = graded(asked["gold"], asked["text"])
+            reply = rule(asked["gold"], asked["text"])
         except Exception as error:  # whatever sympy raises on what a model wrote
             reply = {
                 "correct": False,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import TaskError
+from harness.options import spelled
 from harness.spec.suggestion import suggestion
 from harness.tasks.lm_eval import catalogue, code_eval
 
@@ -28,13 +29,14 @@ class Loaded:
     groups: Mapping[str, Any] = field(default_factory=dict)
 
 
-def load(source: str, shots: int | None, seed: int) -> Loaded:
+def load(source: str, shots: int | None, seed: int, *, unsafe_code: bool = False) -> Loaded:
     """The tasks of a name, or of a YAML file (an absolute path).
 
     Args:
         source: What to load.
         shots: Worked examples in front of each document; the task's own number when None.
         seed: By which these are drawn.
+        unsafe_code: Whether a task may run what a model wrote outside of the sandbox.
 
     Raises:
         TaskError: a name that lm-eval does not know, a file or data that cannot be read, a filter
@@ -54,6 +56,11 @@ def load(source: str, shots: int | None, seed: int) -> Loaded:
     tasks, groups = found["tasks"], found.get("groups", {})
     for name, task in tasks.items():
         _check(name, task)
+        if not unsafe_code and getattr(task, "UNSAFE_CODE", False) and not _sandboxed(task):
+            raise TaskError(
+                f"{name}: runs what a model wrote by code of its own, which is not isolated; read "
+                f"it, and add {spelled('unsafe_code')}"
+            )
         _show(task, shots)
         task.set_fewshot_seed(seed=seed)
     if shots and all(task.get_config("num_fewshot") == 0 for task in tasks.values()):
@@ -116,6 +123,17 @@ def _problem(error: Exception) -> str:
     if isinstance(error, IndexError):
         return "it has no documents; its split is empty"
     return f"cannot be loaded by lm-eval: {type(error).__name__}: {first}"
+
+
+def _sandboxed(task: Any) -> bool:
+    """Whether what a task runs goes to the sandbox: its code has asked `evaluate` for a judge."""
+    functions = [*task._metric_fn_list.values(), task.get_config("process_results")]  # noqa: SLF001
+    return any(
+        isinstance(value, code_eval.SandboxedCodeEval)
+        for function in functions
+        # lm-eval keeps the `__call__` of a function, which is bound to it.
+        for value in getattr(getattr(function, "__self__", function), "__globals__", {}).values()
+    )
 
 
 def _check(name: str, task: Any) -> None:

@@ -192,17 +192,17 @@ def test_a_context_is_read_once_for_all_that_follow_it(moe):
 def test_what_cannot_be_scored_is_refused_by_name_and_the_others_go_on(moe):
     deep = Steering(terms=(Term(layer=9, vector=VECTOR, alpha=1.0),))
     asked = [
-        Scoring(TEXT[:30], (TEXT[:3], TEXT[:35])),
+        Scoring(TEXT[:30], (TEXT[:3], TEXT[:36])),
         Scoring(TEXT[:3], ((4,), (5, VOCABULARY))),
         Scoring((-1,), ((4,),)),
         Scoring((1,), ((4,),), continued=2),
         Scoring((1,), ((4,),), deep),
-        Scoring(TEXT[:30], (TEXT[:34],)),
+        Scoring(TEXT[:30], (TEXT[:35],)),  # a last token is predicted, and not read
         Scoring((), ()),
     ]
     found = scored(TransformersEngine(moe), asked)
     assert [each.error and each.error.split(";")[0] for each in found] == [
-        "the context of 30 tokens and continuation 1 of 35 are 65 tokens",
+        "the context of 30 tokens and continuation 1 of 36 are 66 tokens",
         "token id 48 of continuation 1 is outside 0..47",
         "token id -1 of the context is outside 0..47",
         "continued is 2, of a context of 1 tokens",
@@ -211,7 +211,7 @@ def test_what_cannot_be_scored_is_refused_by_name_and_the_others_go_on(moe):
         None,
     ]
     assert found[0].log_probabilities == ()
-    assert found[5].tokens == 34
+    assert found[5].tokens == 35
 
 
 def test_scores_that_are_not_finite_are_an_error(moe):

@@ -12,9 +12,13 @@ from urllib.request import urlopen
 import pytest
 
 from harness.engines import open_engine
+from harness.engines.company import Company
 from harness.engines.contract import Request, SamplingRules, Scoring, Stop
 from harness.engines.served.engine import ServedEngine
 from harness.errors import ModelError
+from harness.interventions.oracle.description import Oracle
+from harness.interventions.oracle.triggers.every_n import EveryN
+from harness.interventions.oracle.triggers.random import Random
 from harness.models.reference import locate
 from harness.spec import EngineSettings
 
@@ -184,3 +188,37 @@ def test_text_is_the_same_text(url, engines, monkeypatch):
     own, theirs = dict(text.generate(asked)), dict(local.generate(asked))
     text.close()
     assert [own[at].text for at in range(3)] == [theirs[at].text for at in range(3)]
+
+
+ALWAYS = Oracle(engine="oracle", trigger=EveryN(n=1), budget="inf", length=5, statistics=False)
+SOMETIMES = ALWAYS.model_copy(update={"trigger": EveryN(n=2), "length": 3, "step": 2})
+
+
+def guided(engine, company, oracle):
+    prompts = [tuple(engine.tokenizer(text)["input_ids"]) for text in TEXTS]
+    requests = [Request(p, 24, oracle, sample=str(at)) for at, p in enumerate(prompts)]
+    made = dict(company.generate(requests))
+    assert [made[at].error for at in range(len(TEXTS))] == [None] * len(TEXTS)
+    return [made[at] for at in range(len(TEXTS))]
+
+
+def test_a_server_is_the_oracle_of_a_model_here_or_has_one(engines):
+    engine, here = engines
+    base = open_engine("zoo/base", EngineSettings(dtype="float32"))
+    asking = Company(base, {"oracle": engine})
+    beside = Company(base, {"oracle": here})
+    for oracle in (ALWAYS, SOMETIMES):
+        served, expected = (guided(base, each, oracle) for each in (asking, beside))
+        assert [each.tokens for each in served] == [each.tokens for each in expected]
+        assert [each.traces for each in served] == [each.traces for each in expected]
+    plain = guided(base, Company(here), None)
+    assert [each.tokens for each in guided(base, asking, ALWAYS)] == [e.tokens for e in plain]
+    # The server asks a model here, and itself, which changes nothing.
+    asked = guided(base, Company(engine, {"oracle": base}), SOMETIMES)
+    expected = guided(base, Company(here, {"oracle": base}), SOMETIMES)
+    assert [each.tokens for each in asked] == [each.tokens for each in expected]
+    itself = guided(base, Company(engine, {"oracle": engine}), SOMETIMES)
+    assert [each.tokens for each in itself] == [each.tokens for each in plain]
+    never = SOMETIMES.model_copy(update={"trigger": Random(start=0, end=0)})
+    alone = guided(base, Company(engine, {"oracle": base}), never)
+    assert [each.tokens for each in alone] == [each.tokens for each in plain]

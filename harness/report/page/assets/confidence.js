@@ -17,11 +17,14 @@ const CONFIDENCE = {
 
 /** Who wrote a token: 0 the model itself, else the number of the consultation that it comes from. */
 const AUTHOR = "author";
+/** What asking an oracle at a token would have changed: 1 a wrong answer made right, -1 a right one wrong. */
+const VALUE = "value";
 
 /** The colours of a column whose highest number in view is given; null where it says neither. */
 function confidenceOf(column, highest) {
   // Two consultations in a row are told apart by their shades.
   if (column === AUTHOR) return { colour: (value) => (value === 0 ? "own" : `helped-${value % 2}`) };
+  if (column === VALUE) return { colour: (value) => (value > 0 ? "helped-1" : value < 0 ? "doubt-5" : "own") };
   const name = (column ?? "").replace(/^drawn_/, "");
   if (!Object.hasOwn(CONFIDENCE, name)) return null;
   const known = CONFIDENCE[name];
@@ -38,6 +41,11 @@ function confidenceLegend(column, scale) {
     const own = element("span", { class: "token own" }, "the model itself");
     const helped = element("span", { class: "token helped-1" }, "its oracle");
     return element("p", { class: "caption" }, "Tokens are coloured by who wrote them: ", element("span", { class: "doubts" }, own, helped));
+  }
+  if (column === VALUE) {
+    const mended = element("span", { class: "token helped-1" }, "help here makes it right");
+    const broken = element("span", { class: "token doubt-5" }, "help here makes it wrong");
+    return element("p", { class: "caption" }, "Tokens are coloured by what asking there is worth: ", element("span", { class: "doubts" }, mended, broken));
   }
   const depths = Array.from({ length: DEEPEST + 1 }, (_, depth) => depth);
   const shown = depths.map((depth) => element("span", { class: `token doubt-${depth}` }, brief(scale.valueAt(depth))));

@@ -1,0 +1,117 @@
+"""`measure: value_of_asking`: at which token an oracle's help would have changed the answer.
+
+For every position t of the model's own greedy answer b of T tokens:
+
+    v(t) = right(b[:t] + the oracle's next k tokens + the model's own continuation) - right(b)
+
+and in hindsight, the best accuracy with at most c consultations: each of them where the map of the
+answer so far is worth most, else at its first token that the oracle would not have said. That is
+greedy, and not the optimum over all sets of positions.
+
+Exact, and mostly not computed: one pass of the oracle over b says where it would have said the same
+(there v is 0, as long as all k tokens are). Consultations that begin before the same first
+difference p share what the oracle says there, o, and one pass of the model over o says for which of
+its beginnings the continuations are the same one. Decoding is greedy throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, PositiveInt
+
+from harness.metrics.entry import MetricEntry, Opening
+from harness.spec.measure import Measure
+from harness.spec.settings import ModelReference, Settings
+
+NAME = "value_of_asking"
+#: How a completion's traces call v(t).
+VALUE = "value"
+
+
+class AskingSettings(Settings):
+    """Who is asked, and for how much."""
+
+    model: ModelReference = "zoo/oracle"
+    """The oracle, which has the same tokens: a zoo member, a local folder or a Hugging Face id;
+    zoo/oracle by default."""
+    length: PositiveInt = 4
+    """How many tokens it says when it is asked; 4 by default."""
+    hindsight: Annotated[int, Field(ge=1, le=32)] = 3
+    """Up to how many consultations (1 to 32) are chosen in hindsight; 3 by default."""
+
+
+def _engines(experiment: Any) -> dict[str, Opening]:
+    model = experiment.section_of(NAME).model
+    return {model: Opening(model)}
+
+
+def _share(values: Sequence[Any]) -> float:
+    every = sum(tokens for _, tokens in values)
+    return sum(asked for asked, _ in values) / every if every else 0.0
+
+
+#: Consultations that are chosen in hindsight at most.
+_MOST = 32
+
+
+def _yields(experiment: Any) -> set[str]:
+    calls = range(experiment.section_of(NAME).hindsight + 1)
+    names = {f"hindsight_{count}" for count in calls}
+    names |= {f"hindsight_tokens_{count}" for count in calls if count}
+    return {*names, "worth_asking", "harmed_by_asking"}
+
+
+_METRICS = (
+    MetricEntry(
+        "hindsight_1",
+        "accuracy with one consultation, chosen in hindsight",
+        "higher",
+        "rate",
+        (0, 1),
+    ),
+    MetricEntry("hindsight_0", "accuracy without help", "higher", "rate", (0, 1)),
+    *(
+        MetricEntry(
+            f"hindsight_{count}",
+            f"accuracy with at most {count} consultations, chosen one after the other",
+            "higher",
+            "rate",
+            (0, 1),
+        )
+        for count in range(2, _MOST + 1)
+    ),
+    *(
+        MetricEntry(
+            f"hindsight_tokens_{count}",
+            f"the oracle's share of the tokens with at most {count} consultations",
+            kind="ratio",
+            bounds=(0, 1),
+            aggregate=_share,
+        )
+        for count in range(1, _MOST + 1)
+    ),
+    MetricEntry(
+        "worth_asking", "share of positions at which help makes a wrong answer right", bounds=(0, 1)
+    ),
+    MetricEntry(
+        "harmed_by_asking",
+        "share of positions at which help makes a right answer wrong",
+        bounds=(0, 1),
+    ),
+)
+
+MEASURE = Measure(
+    NAME,
+    "values of asking",
+    "at which token an oracle's help would have changed the answer, and the best in hindsight",
+    run="harness.runs.value_of_asking:measured_case",
+    metrics=_METRICS,
+    yields=_yields,
+    styles=lambda experiment: {experiment.prompt.style: "prompt.style"},
+    readings=3,
+    section=AskingSettings,
+    swept=True,
+    engines=_engines,
+)

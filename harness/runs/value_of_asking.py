@@ -1,0 +1,314 @@
+"""Asks an oracle at every position of a case's answers, and chooses in hindsight.
+
+The definitions, and why most of it is not computed: `harness/measure/value_of_asking.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.engines.contract import Asked, Completion, Reply, Request, Scored, Scoring, Stop
+from harness.errors import ModelError
+from harness.measure.value_of_asking import NAME, VALUE, AskingSettings
+from harness.runs.generated import result_of, with_pieces
+from harness.runs.plan import PlannedCase
+from harness.runs.readers import Readers
+from harness.store.results import CaseResult, DrawResult
+from harness.tasks.base import Sample, Score
+from harness.tasks.conversations import render
+
+
+@dataclass
+class _Answer:
+    """One answer, and what is known of asking at each of its positions."""
+
+    sample: Sample
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+    text: str
+    right: bool
+    first: int = 0
+    """Where the next consultation may begin: behind the last one."""
+    asked: int = 0
+    """Tokens of the oracle in it."""
+    other: list[int] = field(default_factory=list)
+    """The positions at which the oracle would have said another token."""
+    said: dict[int, Completion] = field(default_factory=dict)
+    """What it says at each of them."""
+    after: dict[tuple[int, int], tuple[tuple[int, ...], str, bool]] = field(default_factory=dict)
+    """Tokens, text and verdict after its first j tokens at p."""
+
+    def at(self, position: int, length: int) -> tuple[int, int] | None:
+        """Which (p, j) a consultation there comes to; None where the oracle says the same."""
+        found = next((p for p in self.other if position <= p < position + length), None)
+        if found is None:
+            return None
+        return found, min(length - (found - position), len(self.said[found].tokens))
+
+    def values(self, length: int) -> list[int]:
+        """v(t) for every position."""
+        found = []
+        for position in range(len(self.tokens)):
+            place = self.at(position, length)
+            right = self.right if place is None else self.after[place][2]
+            found.append(int(right) - int(self.right))
+        return found
+
+
+def measured_case(
+    readers: Readers,
+    case: PlannedCase,
+    intervention: Any,
+    folder: Path,
+    told: Callable[[float], None],
+) -> CaseResult:
+    """The map of every sample, and what could have been chosen in hindsight."""
+    del intervention, folder
+    settings: AskingSettings = case.experiment.section_of(NAME)
+    asking = _Asking(readers, case, settings)
+    own = asking.own()
+    asking.look(own)
+    maps = {each.sample.id: each.values(settings.length) for each in own}
+    told(len(own) / 2)
+    metrics: dict[str, dict[str, Any]] = {
+        "hindsight_0": {each.sample.id: float(each.right) for each in own},
+        "worth_asking": {
+            name: sum(value > 0 for value in values) / max(len(values), 1)
+            for name, values in maps.items()
+        },
+        "harmed_by_asking": {
+            name: sum(value < 0 for value in values) / max(len(values), 1)
+            for name, values in maps.items()
+        },
+    }
+    draws = tuple(
+        DrawResult(
+            each.sample.id,
+            0,
+            str(asking.tokenizer.decode(each.prompt)),
+            Completion(
+                each.tokens,
+                each.text,
+                "stop",
+                traces={VALUE: tuple(map(float, maps[each.sample.id]))},
+            ),
+            Score(each.right, parsed=True),
+        )
+        for each in own
+    )
+    answers = own
+    for calls in range(1, settings.hindsight + 1):
+        answers = asking.helped(answers)
+        metrics[f"hindsight_{calls}"] = {e.sample.id: float(e.right) for e in answers}
+        metrics[f"hindsight_tokens_{calls}"] = {
+            each.sample.id: [each.asked, len(each.tokens)] for each in answers
+        }
+        if calls < settings.hindsight:
+            asking.look([each for each in answers if not each.right])
+        told(len(own) * (0.5 + 0.5 * calls / settings.hindsight))
+    result = result_of(
+        case,
+        "complete",
+        draws=draws,
+        sample_metrics=metrics,
+        counts=dict(asking.counts),
+    )
+    return with_pieces(result, asking.tokenizer)
+
+
+class _Asking:
+    """What is asked of both models, and how many token positions that took."""
+
+    def __init__(self, readers: Readers, case: PlannedCase, settings: AskingSettings) -> None:
+        self._ask = readers.ask
+        self._case = case
+        self._length = settings.length
+        self._limit = case.experiment.sampling.max_new_tokens
+        self._oracle = settings.model
+        self.tokenizer = readers.engines[""].tokenizer
+        self.counts = Counter[str]()
+
+    def own(self) -> list[_Answer]:
+        """The model's own answers."""
+        style = self._case.experiment.prompt.style
+        samples = self._case.task.samples
+        prompts = [
+            tuple(render(self.tokenizer, self._case.task.prompt(sample, style)))
+            for sample in samples
+        ]
+        asked = [
+            self._request(prompt, sample, (), self._limit)
+            for sample, prompt in zip(samples, prompts, strict=True)
+        ]
+        replies = self._replies(asked)
+        right = self._right(samples, [reply.text for reply in replies])
+        return [
+            _Answer(sample, prompt, reply.tokens, reply.text, verdict)
+            for sample, prompt, reply, verdict in zip(samples, prompts, replies, right, strict=True)
+        ]
+
+    def look(self, answers: Sequence[_Answer]) -> None:
+        """Find out what asking at every position of these would come to."""
+        self._find_differences(answers)
+        places = [(answer, p) for answer in answers for p in answer.other]
+        said = self._replies(
+            [
+                self._request(
+                    answer.prompt,
+                    answer.sample,
+                    answer.tokens[:p],
+                    min(self._length, self._limit - p),
+                    self._oracle,
+                )
+                for answer, p in places
+            ]
+        )
+        for (answer, p), reply in zip(places, said, strict=True):
+            answer.said[p] = reply
+            self.counts["oracle positions"] += len(reply.tokens)
+        self._continue(places)
+        for answer in answers:
+            self._count_naive(answer)
+
+    def helped(self, answers: Sequence[_Answer]) -> list[_Answer]:
+        """Each answer after one more consultation, chosen by its map; right ones need none."""
+        return [answer if answer.right else self._best(answer) for answer in answers]
+
+    def _best(self, answer: _Answer) -> _Answer:
+        places = [
+            (position, place)
+            for position in range(answer.first, len(answer.tokens))
+            if (place := answer.at(position, self._length)) is not None
+        ]
+        if not places:
+            return answer
+        found = next((each for each in places if answer.after[each[1]][2]), None)
+        # None is worth anything by itself: begin at the first token that the oracle would not say.
+        position, place = found or (answer.other[0], (answer.other[0], 0))
+        if found is None:
+            p = next((p for p in answer.other if p >= answer.first), answer.other[0])
+            position, place = p, (p, len(answer.said[p].tokens))
+        tokens, text, right = answer.after[place]
+        end = place[0] + place[1]
+        return _Answer(
+            answer.sample,
+            answer.prompt,
+            tokens,
+            text,
+            right,
+            first=end,
+            asked=answer.asked + end - position,
+        )
+
+    def _find_differences(self, answers: Sequence[_Answer]) -> None:
+        """One pass of the oracle over each answer."""
+        asked = [
+            Scoring(answer.prompt, (answer.tokens,), engine=self._oracle) for answer in answers
+        ]
+        for answer, reply in zip(answers, self._scores(asked), strict=True):
+            (greedy,) = reply.greedy
+            answer.other = [at for at, same in enumerate(greedy) if not same and at >= answer.first]
+            self.counts["oracle positions"] += len(answer.tokens)
+
+    def _continue(self, places: Sequence[tuple[_Answer, int]]) -> None:
+        """What follows every beginning of what the oracle says, each distinct one once."""
+        scored = self._scores(
+            [
+                Scoring(
+                    (*answer.prompt, *answer.tokens[:p]),
+                    (answer.said[p].tokens,),
+                    continued=p,
+                )
+                for answer, p in places
+            ]
+        )
+        asked: list[Request] = []
+        wanted: list[tuple[_Answer, int, int]] = []
+        starts: dict[tuple[int, int, int], int] = {}
+        for (answer, p), reply in zip(places, scored, strict=True):
+            said = answer.said[p]
+            self.counts["model positions"] += len(said.tokens)
+            for j in range(1, len(said.tokens) + 1):
+                start = _start(reply.greedy[0], j)
+                starts[id(answer), p, j] = start
+                ended = start == len(said.tokens) and said.finish_reason == "stop"
+                full = p + start >= self._limit
+                if start != j or ended or full:
+                    continue
+                wanted.append((answer, p, j))
+                before = (*answer.tokens[:p], *said.tokens[:j])
+                left = self._limit - len(before)
+                asked.append(self._request(answer.prompt, answer.sample, before, left))
+        replies = self._replies(asked)
+        found: dict[tuple[int, int, int], tuple[tuple[int, ...], str]] = {}
+        for (answer, p, j), made in zip(wanted, replies, strict=True):
+            self.counts["model positions"] += len(made.tokens)
+            before = (*answer.tokens[:p], *answer.said[p].tokens[:j])
+            found[id(answer), p, j] = ((*before, *made.tokens), made.text)
+        every: list[tuple[_Answer, int, int, tuple[int, ...], str]] = []
+        for answer, p in places:
+            said = answer.said[p]
+            whole = ((*answer.tokens[:p], *said.tokens), said.text)
+            for j in range(1, len(said.tokens) + 1):
+                tokens, text = found.get((id(answer), p, starts[id(answer), p, j]), whole)
+                every.append((answer, p, j, tokens, text))
+        right = self._right([each[0].sample for each in every], [each[4] for each in every])
+        for (answer, p, j, tokens, text), verdict in zip(every, right, strict=True):
+            answer.after[p, j] = (tokens, text, verdict)
+
+    def _count_naive(self, answer: _Answer) -> None:
+        """What asking and going on from every position would have taken."""
+        for position in range(answer.first, len(answer.tokens)):
+            place = answer.at(position, self._length)
+            length = len(answer.tokens) if place is None else len(answer.after[place][0])
+            helped = min(self._length, length - position)
+            self.counts["oracle positions, naive"] += helped
+            self.counts["model positions, naive"] += length - position - helped
+
+    def _request(
+        self,
+        prompt: tuple[int, ...],
+        sample: Sample,
+        before: Sequence[int],
+        left: int,
+        engine: str = "",
+    ) -> Request:
+        strings = self._case.task.stop_strings(self._case.experiment.prompt.style)
+        return Request(
+            (*prompt, *before),
+            left,
+            stop=Stop(strings=strings),
+            sample=sample.id,
+            continued=len(before),
+            engine=engine,
+        )
+
+    def _right(self, samples: Sequence[Sample], texts: Sequence[str]) -> list[bool]:
+        style = self._case.experiment.prompt.style
+        answers = [(sample, style, text) for sample, text in zip(samples, texts, strict=True)]
+        return [bool(score.correct) for score in self._case.task.score(answers)]
+
+    def _replies(self, asked: Sequence[Request]) -> list[Completion]:
+        return [reply for reply in self._answers(asked) if isinstance(reply, Completion)]
+
+    def _scores(self, asked: Sequence[Scoring]) -> list[Scored]:
+        return [reply for reply in self._answers(asked) if isinstance(reply, Scored)]
+
+    def _answers(self, asked: Sequence[Asked]) -> list[Reply]:
+        """Raises ModelError for the first question that came to nothing."""
+        replies = self._ask(list(asked)) if asked else []
+        for reply in replies:
+            if reply.error is not None:
+                raise ModelError(f"{NAME}: {reply.error}")
+        return replies
+
+
+def _start(greedy: Sequence[bool], j: int) -> int:
+    """From where the model's own continuation of the first j tokens is told apart from theirs."""
+    while j < len(greedy) and greedy[j]:
+        j += 1
+    return j

@@ -1,0 +1,87 @@
+"""The map of asking equals asking everywhere and going on, and costs a part of it."""
+
+from __future__ import annotations
+
+import pytest
+
+import harness
+from harness.engines.contract import Request, Stop
+from harness.engines.transformers.engine import TransformersEngine
+from harness.models.loading import load
+from harness.resolve.tasks import task_of
+from harness.spec import TaskSettings
+from harness.tasks.conversations import render
+
+LIMIT, LENGTH, SAMPLES = 40, 10, 6
+SPEC = f"""\
+name: asked
+model: zoo/base
+task: {{name: micro_gsm8k, limit: {SAMPLES}}}
+measure: value_of_asking
+value_of_asking: {{model: zoo/oracle, length: {LENGTH}, hindsight: 2}}
+sampling: {{max_new_tokens: {LIMIT}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("asked")
+    (folder / "spec.yaml").write_text(SPEC, "utf-8")
+    return harness.run(folder / "spec.yaml", directory=folder / "report", store=folder / "store")
+
+
+def naive():
+    """v(t) by asking at every position and going on from there, sample by sample."""
+    base, oracle = (
+        TransformersEngine(load(f"zoo/{name}", device="cpu")) for name in ("base", "oracle")
+    )
+    task = task_of(TaskSettings(name="micro_gsm8k", limit=SAMPLES))
+
+    def made(engine, requests):
+        found = dict(engine.generate(requests))
+        return [found[at] for at in range(len(requests))]
+
+    for sample in task.samples:
+        prompt = tuple(render(base.tokenizer, task.prompt(sample, "assisted")))
+
+        def asked(before, left, prompt=prompt):
+            return Request((*prompt, *before), left, stop=Stop(), continued=len(before))
+
+        (own,) = made(base, [asked((), LIMIT)])
+        starts = [own.tokens[:at] for at in range(len(own.tokens))]
+        said = made(oracle, [asked(b, min(LENGTH, LIMIT - len(b))) for b in starts])
+        texts = []
+        for before, help_ in zip(starts, said, strict=True):
+            whole = (*before, *help_.tokens)
+            text = help_.text
+            if help_.finish_reason == "length" and len(whole) < LIMIT:
+                ((_, rest),) = base.generate([asked(whole, LIMIT - len(whole))])
+                text = rest.text
+            texts.append(text)
+        scores = task.score([(sample, "assisted", text) for text in [own.text, *texts]])
+        right = [int(bool(score.correct)) for score in scores]
+        yield sample.id, [each - right[0] for each in right[1:]]
+
+
+def test_the_map_is_that_of_asking_everywhere(report):
+    maps = {
+        sample: traces["value"]
+        for sample, traces in zip(report.samples["sample"], report.samples["traces"], strict=True)
+    }
+    expected = dict(naive())
+    assert maps == expected
+    assert any(value > 0 for values in expected.values() for value in values)
+
+
+def test_it_computes_at_most_a_quarter(report):
+    counts = report.report.cases[0].counts
+    for model in ("oracle", "model"):
+        assert counts[f"{model} positions"] <= 0.25 * counts[f"{model} positions, naive"]
+
+
+def test_hindsight_helps_and_more_of_it_no_less(report):
+    case = report.report.cases[0]
+    values = [case.metrics[f"hindsight_{calls}"].value for calls in range(3)]
+    assert values == sorted(values)
+    assert values[0] < values[1]
+    assert case.metrics["hindsight_tokens_1"].value < 0.3
