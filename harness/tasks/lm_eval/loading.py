@@ -85,24 +85,30 @@ def _found(source: str) -> Any:
     folder = path.parent if path.is_absolute() else catalogue.folder_of(source)
     sandbox_templates()
     try:
-        try:
-            return _by_name(TaskManager(include_path=str(folder), include_defaults=False), source)
-        except KeyError:  # a group may name tasks of other folders: all of them are indexed then
-            return _by_name(TaskManager(include_path=str(folder)), source)
-    except TaskError:
-        raise
+        manager = TaskManager(include_path=str(folder), include_defaults=False)
+        if not _complete(manager, _name(manager, source)):
+            manager = TaskManager(include_path=str(folder))  # which indexes all that lm-eval has
+        return manager.load(_name(manager, source))
     except Exception as error:  # whatever a YAML file, its data or their loader may raise
         raise TaskError(f"{source}: {_problem(error)}") from error
 
 
-def _by_name(manager: Any, source: str) -> Any:
-    """What a name stands for; a file is loaded by its name: 0.4.13 loads no group by its path."""
+def _complete(manager: Any, name: str) -> bool:
+    """Whether a group's tasks are indexed, too: it may name some of other folders."""
+    entry = manager.task_index.get(name)
+    members = (entry.cfg or {}).get("task") if entry is not None else None
+    names = [each for each in members if isinstance(each, str)] if isinstance(members, list) else []
+    return all(each in manager.task_index and _complete(manager, each) for each in names)
+
+
+def _name(manager: Any, source: str) -> str:
+    """The name by which something is loaded: 0.4.13 loads no group by the path of its file."""
     named = (
         name
         for name, entry in manager.task_index.items()
         if str(entry.yaml_path) == source and (entry.cfg or {}).get(entry.kind.name.lower()) == name
     )
-    return manager.load(next(named, source))
+    return next(named, source)
 
 
 def _problem(error: Exception) -> str:
@@ -110,10 +116,7 @@ def _problem(error: Exception) -> str:
     from lm_eval.api.registry import filter_registry
 
     first = next(iter(str(error).strip().splitlines()), "").strip("'\"")
-    frames, trace = [], error.__traceback__
-    while trace is not None:
-        frames.append(trace.tb_frame.f_code.co_name)
-        trace = trace.tb_next
+    frames = _frames(error)
     if isinstance(error, KeyError) and "get_filter" in frames:
         name = first.split("'")[1] if "'" in first else first
         known = list(filter_registry)
@@ -123,6 +126,15 @@ def _problem(error: Exception) -> str:
     if isinstance(error, IndexError):
         return "it has no documents; its split is empty"
     return f"cannot be loaded by lm-eval: {type(error).__name__}: {first}"
+
+
+def _frames(error: Exception) -> list[str]:
+    """The functions through which an error came, the one that raised it last."""
+    found, trace = [], error.__traceback__
+    while trace is not None:
+        found.append(trace.tb_frame.f_code.co_name)
+        trace = trace.tb_next
+    return found
 
 
 def _sandboxed(task: Any) -> bool:
