@@ -33,10 +33,10 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.launch.live import LiveLine
     from harness.launch.local import forecast_cases, run_cases
     from harness.runs.forecast_table import forecast_table
-    from harness.runs.shard import ArrayTask, asked_share
+    from harness.runs.shard import ArrayShare, asked_share
 
     shard = asked_share(parsed.shard, array=parsed.array)
-    if isinstance(shard, ArrayTask):
+    if isinstance(shard, ArrayShare):
         from harness.runs.merge import merge
         from harness.runs.requirements import unmet
 

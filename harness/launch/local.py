@@ -18,7 +18,7 @@ from harness.runs.forecast import Forecast, forecast
 from harness.runs.plan import PlannedCase
 from harness.runs.requirements import unmet
 from harness.runs.session import Session, opened_session
-from harness.runs.shard import ArrayTask, Shard
+from harness.runs.shard import ArrayShare, Shard
 from harness.spec import Case, Experiment
 from harness.store.completions import CompletionStore
 from harness.store.folder import store_below
@@ -57,7 +57,7 @@ def run_cases(
     fresh: bool = False,
     further: bool = False,
     unsafe_code: bool = False,
-    shard: Shard | ArrayTask | None = None,
+    shard: Shard | ArrayShare | None = None,
     claims: Claims | None = None,
 ) -> Finished:
     """Run cases as one session; those whose requirements are unmet are left out.
@@ -95,7 +95,7 @@ def _run(
     session: Session,
     cases: Sequence[Case],
     reasons: Mapping[str, str | None],
-    shard: Shard | ArrayTask | None,
+    shard: Shard | ArrayShare | None,
     again: str,
     *,
     unsafe_code: bool,
@@ -138,7 +138,7 @@ def forecast_cases(
     store: Path | str | None,
     *,
     unsafe_code: bool = False,
-    shard: Shard | ArrayTask | None = None,
+    shard: Shard | ArrayShare | None = None,
     claims: Claims | None = None,
 ) -> list[Forecast]:
     """What `run_cases` would do with these here and now; refuses what it would refuse."""
