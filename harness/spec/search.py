@@ -123,7 +123,7 @@ class GoalSettings(Settings):
     """The metric of which the best configuration has most, such as tool_call. Give it, or
     minimize."""
     minimize: Annotated[str, Field(min_length=1)] | None = None
-    """The metric of which the best configuration has least. Give it, or maximize."""
+    """The metric of which the best configuration has least. Left out where `maximize` is given."""
     subject_to: Annotated[str, AfterValidator(_safe)]
     """What must be safe: bmdl-safe(pass@1, 0.05) keeps a configuration where a loss of 0.05, beside
     the untouched model on the same validation samples, is excluded at 95 %."""
