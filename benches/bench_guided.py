@@ -7,6 +7,6 @@ from harness.store.results import CaseResult
 from harness.testing import experiments
 
 
-@experiments("guided/*.yaml")
+@experiments("guided/guided_*.yaml")
 def bench_guided(case: PlannedCase, outcome: CaseResult) -> None:
     assert outcome.scored == case.task.size

@@ -35,6 +35,7 @@ def run(
     progress: Progress | None = None,
     store: Path | str | None = None,
     fresh: bool = False,
+    further: bool = False,
     shard: str | None = None,
     unsafe_code: bool = False,
     gates: Sequence[str] = (),
@@ -62,6 +63,7 @@ def run(
         progress: Is told how far the run is; None, the default, reports nothing.
         store: Where completions are looked for and kept; by default `.titrate/store`.
         fresh: Make all completions again instead of using stored ones.
+        further: Let a run that stops itself go on with doses that it gave up, to the last sample.
         shard: `"I/N"` runs the I-th of N equal shares of the cases; `merge` joins their reports.
         unsafe_code: Run code that the model wrote as a plain process, with your rights, where it
             cannot be isolated.
@@ -96,6 +98,7 @@ def run(
             "harness.run",
             store=store,
             fresh=fresh,
+            further=further,
             shard=None if shard is None else Shard.parse(shard),
             unsafe_code=unsafe_code,
             claims=Claims.read(gates, compare, compare_fail, save),

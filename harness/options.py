@@ -130,6 +130,11 @@ RUN = (
     ),
     Option("fresh", "make all completions again instead of using stored ones"),
     Option(
+        "continue",
+        "let runs that stop themselves go on with doses that they gave up, to the last sample",
+        keyword="further",
+    ),
+    Option(
         "plan",
         "say what would be run, how much of it is stored, and run nothing",
         python=False,

@@ -270,7 +270,7 @@ columns: Registry[Any] = Registry(
     {
         "alpha": "harness.metrics.column:ALPHA",
         "author": "harness.metrics.column:AUTHOR",
-        "value": "harness.metrics.column:VALUE",
+        "worth": "harness.metrics.column:WORTH",
         "asked": "harness.metrics.column:ASKED",
         "log_probability": "harness.metrics.column:LOG_PROBABILITY",
         "rank": "harness.metrics.column:RANK",

@@ -46,10 +46,15 @@ class _Cost:
         self._before = spent()
         self._of_tests = defaultdict[str, float](float)
 
+    def pytest_collection_finish(self) -> None:
+        """What was imported until now is no test's."""
+        self._before = spent()
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self,
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note what was spent since the report before: on a set-up, a test or a tear-down."""
         report = yield
         now = spent()
         report.user_properties.append((CPU, now - self._before))
@@ -57,6 +62,7 @@ class _Cost:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add it up, also of what a worker has sent."""
         self._of_tests[report.nodeid] += dict(report.user_properties).get(CPU, 0)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -73,11 +73,29 @@ def check_gates(
         evidence = Evidence(cases, invariants, saved or _no_saved_runs)
         for gate in dict.fromkeys(gates):
             try:
+                _check_fixed(gate.claim, cases)
                 holds, detail = _JUDGES[type(gate.claim)].verdict(gate.claim, evidence)
             except (Undecided, ReportError) as reason:
                 holds, detail = False, f"{UNDECIDED}{reason}"
             verdicts.append(GateResult(gate, experiment, holds=holds, detail=detail))
     return verdicts
+
+
+def _check_fixed(claim: object, cases: Sequence[CaseResult]) -> None:
+    """Raise Undecided for a claim that is judged by tests of a fixed number of samples, of a run
+    that stopped itself.
+    """
+    stop = next((case.case.experiment.stop for case in cases if case.stopped is not None), None)
+    if stop is None or isinstance(claim, NeutralEqualsBaseline | Threshold | SameAcross):
+        return
+    if isinstance(claim, DoseBound) and claim.of == "ed50":
+        primary = cases[0].metric
+        known = {each.metric or primary for each in stop.decisions if each.within}
+        if claim.metric in known:
+            return
+    raise Undecided(
+        "the run stopped itself, and this takes a fixed number of samples; leave stop out"
+    )
 
 
 def impossible(gate: Gate, measured: Measured) -> str:

@@ -13,6 +13,8 @@ import math
 import operator
 from collections.abc import Callable
 
+import numpy as np
+
 from harness.claims.evidence import (
     Evidence,
     Measured,
@@ -25,6 +27,8 @@ from harness.claims.evidence import (
 from harness.spec.gates import Threshold
 from harness.statistics.intervals import rate_interval
 from harness.statistics.paired import summarise
+from harness.statistics.sequential import mean_sequence
+from harness.store.results import CaseResult
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -45,6 +49,10 @@ def threshold(claim: Threshold, evidence: Evidence) -> tuple[bool, str]:
     missed, selected = [], chosen(evidence.cases, claim.where)
     few = ""
     for case in selected:
+        if case.stopped is not None:
+            told = _stopped(claim, case, len(selected))
+            missed += [told] if told else []
+            continue
         metric = summarise(values_of(case, claim.metric), case.kind(claim.metric))
         number = getattr(metric, claim.bound)
         if number is None or metric.n < 2:
@@ -64,6 +72,31 @@ def threshold(claim: Threshold, evidence: Evidence) -> tuple[bool, str]:
     if few:
         raise Undecided(few)
     return True, f"{len(selected)} of {len(selected)} cases"
+
+
+def _stopped(claim: Threshold, case: CaseResult, cases: int) -> str:
+    """What is missed by a case of a run that stopped itself; empty where the claim holds.
+
+    The benchmark's own mean lies on a side if its confidence sequence does, whenever one stops.
+
+    Raises:
+        Undecided: the number lies in it, or the metric has no bounds.
+    """
+    low, high = case.kind(claim.metric).bounds
+    stopped = case.stopped
+    assert stopped is not None
+    if low is None or high is None or claim.operator == "==":
+        raise Undecided(f"{case.case.id} stopped itself, and this takes all samples")
+    values = np.array([*case.numbers(claim.metric).values()])
+    size = stopped.of if claim.bound == "value" else None
+    first, last = mean_sequence(values, (low, high), stopped.alpha / cases, size)
+    told = f"{case.case.id}: {claim.metric} lies in [{first:.3g}, {last:.3g}]"
+    compare = _OPERATORS[claim.operator]
+    if compare(first if _upwards(claim) else last, claim.value):
+        return ""
+    if not compare(last if _upwards(claim) else first, claim.value):
+        return f"{told} of {stopped.of} samples, of which {len(values)} were asked"
+    raise Undecided(f"{told}, which holds {claim.value:g}")
 
 
 def unreachable(claim: Threshold, measured: Measured) -> str:

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -30,12 +31,14 @@ def run(parsed: argparse.Namespace) -> int:
 
     if find_spec("lm_eval") is None:
         raise TitrateError("lm-eval is not installed; pip install 'pytest-titrate[lm-eval]'")
-    check_model_args(parsed.arguments)
+    given = model_args(parsed.arguments)
     from lm_eval.__main__ import cli_evaluate
 
-    import harness.runs.lm_eval_model  # noqa: F401 - registers the model
+    from harness.runs.lm_eval_model import NAME, case_of  # registers the model
     from harness.tasks.lm_eval.code_eval import sandboxed
 
+    if NAME in parsed.arguments:
+        case_of(**given)  # what is wrong with it is told before lm-eval reads its tasks
     before = sys.argv
     sys.argv = ["lm-eval", *parsed.arguments]
     try:
@@ -48,16 +51,22 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def check_model_args(arguments: Sequence[str]) -> None:
-    """Raise TitrateError for a value with a comma, at which lm-eval would cut it in silence."""
+def model_args(arguments: Sequence[str]) -> dict[str, Any]:
+    """What is said to the model; raises TitrateError for a value with a comma, at which lm-eval
+    would cut it in silence.
+    """
     from harness.errors import TitrateError
 
+    found: dict[str, Any] = {}
     taken = False
     for each in arguments:
         if each.startswith("-"):
             taken = each in ("--model_args", "-a")
             continue
-        if not taken or _is_json(each):
+        if not taken:
+            continue
+        if (document := _document(each)) is not None:
+            found |= document
             continue
         wrong = next((part for part in each.split(",") if "=" not in part), None)
         if wrong is not None:
@@ -65,10 +74,14 @@ def check_model_args(arguments: Sequence[str]) -> None:
                 f"--model_args {each!r}: lm-eval cuts it at the comma, and {wrong!r} has no value; "
                 'write it as JSON: --model_args \'{"spec": "...", "case": "..."}\''
             )
+        found |= dict(part.split("=", 1) for part in each.split(",") if part)
+    return found
 
 
-def _is_json(text: str) -> bool:
+def _document(text: str) -> dict[str, Any] | None:
+    """A JSON object, where it is one."""
     try:
-        return isinstance(json.loads(text), dict)
+        found = json.loads(text)
     except ValueError:
-        return False
+        return None
+    return found if isinstance(found, dict) else None

@@ -34,10 +34,10 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.launch.local import forecast_cases, run_cases
     from harness.runs.forecast_table import forecast_table
     from harness.runs.requirements import unmet
-    from harness.runs.shard import ArrayTask, asked_share
+    from harness.runs.shard import ArrayShare, asked_share
 
     shard = asked_share(parsed.shard, array=parsed.array)
-    if isinstance(shard, ArrayTask):
+    if isinstance(shard, ArrayShare):
         from harness.runs.merge import merge
 
         base = shard.base(parsed.report, Path.cwd())
@@ -68,6 +68,7 @@ def run(parsed: argparse.Namespace) -> int:
             parsed.command,
             store=parsed.store,
             fresh=parsed.fresh,
+            further=vars(parsed)["continue"],
             shard=shard,
             unsafe_code=parsed.unsafe_code,
             claims=claims,

@@ -18,7 +18,7 @@ from harness.runs.forecast import Forecast, forecast
 from harness.runs.plan import PlannedCase
 from harness.runs.requirements import unmet
 from harness.runs.session import Session, opened_session
-from harness.runs.shard import ArrayTask, Shard
+from harness.runs.shard import ArrayShare, Shard
 from harness.spec import Case, Experiment
 from harness.store.completions import CompletionStore
 from harness.store.folder import store_below
@@ -55,8 +55,9 @@ def run_cases(
     *,
     store: Path | str | None = None,
     fresh: bool = False,
+    further: bool = False,
     unsafe_code: bool = False,
-    shard: Shard | ArrayTask | None = None,
+    shard: Shard | ArrayShare | None = None,
     claims: Claims | None = None,
 ) -> Finished:
     """Run cases as one session; those whose requirements are unmet are left out.
@@ -67,17 +68,23 @@ def run_cases(
     """
     reasons = {case.id: unmet(case.experiment) for case in cases}
     session = opened_session(
-        Path.cwd(), command, progress, store=store, fresh=fresh, claims=claims or Claims()
+        Path.cwd(),
+        command,
+        progress,
+        store=store,
+        fresh=fresh,
+        further=further,
+        claims=claims or Claims(),
     )
     session.report = Path(directory or default_directory(Path.cwd(), session.started))
     if check_writable(session.report):
         progress.note(f"the report in {session.report} will be replaced")
-    further = go_on(fresh=fresh)
+    again = go_on(fresh=fresh)
     try:
-        return _run(session, cases, reasons, shard, further, unsafe_code=unsafe_code)
+        return _run(session, cases, reasons, shard, again, unsafe_code=unsafe_code)
     except KeyboardInterrupt as interrupt:
         if not getattr(interrupt, "__notes__", ()):
-            interrupt.add_note(f"no report was written; {further}")
+            interrupt.add_note(f"no report was written; {again}")
         raise
     finally:
         progress.close()
@@ -88,12 +95,12 @@ def _run(
     session: Session,
     cases: Sequence[Case],
     reasons: Mapping[str, str | None],
-    shard: Shard | ArrayTask | None,
-    further: str,
+    shard: Shard | ArrayShare | None,
+    again: str,
     *,
     unsafe_code: bool,
 ) -> Finished:
-    """All of it; an interrupt prints `further` behind the place of the report."""
+    """All of it; an interrupt prints `again` behind the place of the report."""
     from harness.runs.checks import planned  # imports torch
 
     selected = [
@@ -111,13 +118,13 @@ def _run(
         raise stopped
     if isinstance(stopped, KeyboardInterrupt):
         finished = session.finish(session.report)  # a second interrupt ends it without a report
-        stopped.add_note(f"report: {finished.directory}; {further}")
+        stopped.add_note(f"report: {finished.directory}; {again}")
         raise stopped
     with held() as late:
         finished = session.finish(session.report)
     if late.interrupted:
         interrupt = KeyboardInterrupt()
-        interrupt.add_note(f"report: {finished.directory}; {further}")
+        interrupt.add_note(f"report: {finished.directory}; {again}")
         raise interrupt
     if stopped is not None and not isinstance(stopped, TitrateError):
         stopped.add_note(f"The report of what was finished: {finished.directory}")
@@ -131,7 +138,7 @@ def forecast_cases(
     store: Path | str | None,
     *,
     unsafe_code: bool = False,
-    shard: Shard | ArrayTask | None = None,
+    shard: Shard | ArrayShare | None = None,
     claims: Claims | None = None,
 ) -> list[Forecast]:
     """What `run_cases` would do with these here and now; refuses what it would refuse."""

@@ -16,10 +16,12 @@ its beginnings the continuations are the same one. Decoding is greedy throughout
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field, PositiveInt
+from scipy.stats import rankdata
 
 from harness.metrics.entry import MetricEntry, Opening
 from harness.spec.measure import Measure
@@ -27,7 +29,10 @@ from harness.spec.settings import ModelReference, Settings
 
 NAME = "value_of_asking"
 #: How a completion's traces call v(t).
-VALUE = "value"
+VALUE = "worth"
+#: Numbers of the model's next token that may tell where help mends a wrong answer; whether larger
+#: ones do.
+PREDICTORS = {"entropy": True, "top_probability": False}
 
 
 class AskingSettings(Settings):
@@ -60,7 +65,23 @@ def _yields(experiment: Any) -> set[str]:
     calls = range(experiment.section_of(NAME).hindsight + 1)
     names = {f"hindsight_{count}" for count in calls}
     names |= {f"hindsight_tokens_{count}" for count in calls if count}
+    names |= {f"auc_{name}" for name in PREDICTORS}
     return {*names, "worth_asking", "harmed_by_asking"}
+
+
+def _area(*, rising: bool) -> Callable[[Sequence[Any]], float]:
+    """The area under the ROC curve of all positions of all samples; .5 where it says nothing."""
+
+    def area(values: Sequence[Any]) -> float:
+        pairs = np.array([pair for each in values for pair in each], dtype=float).reshape(-1, 2)
+        numbers, worth = pairs[:, 0] if rising else -pairs[:, 0], pairs[:, 1] > 0
+        good, bad = int(worth.sum()), int((~worth).sum())
+        if not good or not bad:
+            return 0.5
+        ranks = rankdata(numbers)
+        return float((ranks[worth].sum() - good * (good + 1) / 2) / (good * bad))
+
+    return area
 
 
 _METRICS = (
@@ -91,6 +112,16 @@ _METRICS = (
             aggregate=_share,
         )
         for count in range(1, _MOST + 1)
+    ),
+    *(
+        MetricEntry(
+            f"auc_{name}",
+            f"area under the ROC curve: how well {name} tells where help mends a wrong answer",
+            "higher",
+            bounds=(0, 1),
+            aggregate=_area(rising=rising),
+        )
+        for name, rising in PREDICTORS.items()
     ),
     MetricEntry(
         "worth_asking", "share of positions at which help makes a wrong answer right", bounds=(0, 1)

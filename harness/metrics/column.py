@@ -41,8 +41,8 @@ ALPHA = TokenColumn("alpha", "dose that was chosen for a property, token by toke
 AUTHOR = TokenColumn(
     "author", "who wrote the token: 0 the model itself, n the oracle when it was asked n times"
 )
-VALUE = TokenColumn(
-    "value", "what asking here is worth: 1 a wrong answer becomes right, -1 a right one wrong"
+WORTH = TokenColumn(
+    "worth", "what asking here is worth: 1 a wrong answer becomes right, -1 a right one wrong"
 )
 ASKED = TokenColumn("asked", "what was read of the model at the last occasion to ask; 0 for none")
 LOG_PROBABILITY = TokenColumn(

@@ -228,15 +228,25 @@ def _opened(config: pytest.Config) -> Session | None:
     from harness.runs.session import opened_session
 
     store, fresh = invocation.store_directory(config), config.option.titrate_fresh
+    further: bool = config.option.titrate_continue
     if hasattr(config, "workerinput"):
         return open_worker(
             config.workerinput,
             config.rootpath,
             store=store,
             fresh=fresh,
+            further=further,
             claims=invocation.claims(config),
         )
     line = invocation.live_line(config)
     command = invocation.command(config)
     claims = invocation.claims(config)
-    return opened_session(config.rootpath, command, line, store=store, fresh=fresh, claims=claims)
+    return opened_session(
+        config.rootpath,
+        command,
+        line,
+        store=store,
+        fresh=fresh,
+        further=further,
+        claims=claims,
+    )

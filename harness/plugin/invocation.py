@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.launch.live import LiveLine
     from harness.resolve.progress import Progress
     from harness.runs.conclude import Finished
-    from harness.runs.shard import ArrayTask, Shard
+    from harness.runs.shard import ArrayShare, Shard
     from harness.spec import Experiment, SpecSource
 
 
@@ -183,22 +183,22 @@ def named_paths(config: pytest.Config) -> list[Path]:
     return [Path(config.invocation_params.dir, argument.split("::")[0]) for argument in config.args]
 
 
-def shard(config: pytest.Config) -> Shard | ArrayTask | None:
+def shard(config: pytest.Config) -> Shard | ArrayShare | None:
     """The share that was asked for; raises `TitrateError` when there is no such share."""
     from harness.runs.shard import asked_share
 
     return asked_share(config.option.titrate_shard, array=config.option.titrate_array)
 
 
-def array_task(config: pytest.Config) -> ArrayTask | None:
+def array_task(config: pytest.Config) -> ArrayShare | None:
     """The task of an array that this process is."""
-    from harness.runs.shard import ArrayTask
+    from harness.runs.shard import ArrayShare
 
     own = shard(config)
-    return own if isinstance(own, ArrayTask) else None
+    return own if isinstance(own, ArrayShare) else None
 
 
-def array_base(config: pytest.Config, task: ArrayTask) -> Path:
+def array_base(config: pytest.Config, task: ArrayShare) -> Path:
     """Where the report of an array's tasks goes."""
     here, given = config.invocation_params.dir, config.option.titrate_report
     return task.base(None if given is None else here / given, here)

@@ -23,10 +23,12 @@ from harness.report.report import (
     TaskInfo,
 )
 from harness.report.run_info import RunInfo
+from harness.report.stopping import stopped_report, stopping_reports
 from harness.report.tables.vector_norms import vector_norms
 from harness.statistics.estimates import Metric, Versus
 from harness.statistics.intervals import mean_interval
 from harness.statistics.paired import corrected, paired, summarise
+from harness.statistics.sequential import compare_anytime, summarise_anytime
 from harness.store.results import CaseResult, GateResult, InvariantResult, compared
 
 # Of the whole experiment rather than of one of its cases.
@@ -61,6 +63,7 @@ def build(
             doses=tuple(dose_reports(counted, axes)),
             windows=tuple(window_reports(counted, axes)),
             potencies=tuple(potency_reports(counted, axes)),
+            stopping=tuple(stopping_reports(counted)),
             help=tuple(help_reports(counted, axes)),
             invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
             gates=tuple(map(GateReport.of, gates)),
@@ -149,7 +152,9 @@ def _metrics(result: CaseResult) -> dict[str, Metric]:
                 f"{result.task_size}; the rest must be scored 0, not left out"
             )
         try:
-            metrics[name] = summarise(values, result.kind(name))
+            kind = result.kind(name)
+            stops = result.stopped is not None
+            metrics[name] = (summarise_anytime if stops else summarise)(values, kind)
         except ReportError as error:
             raise ReportError(f"{name}: {error}") from error
     return metrics
@@ -168,11 +173,13 @@ def _case(
     if metrics and result.baseline is not None:
         try:
             baseline = _baseline(result.baseline, by_id)
-            versus = {
-                name: paired(*compared(result, baseline, name), result.kind(name))
+            compare = paired if result.stopped is None else compare_anytime
+            found = {
+                name: compare(*compared(result, baseline, name), result.kind(name))
                 for name in result.sample_metrics
                 if name in baseline.sample_metrics
             }
+            versus = {name: each for name, each in found.items() if each is not None}
             agreement = _agreement(result, baseline)
         except ReportError as error:
             warnings = (*warnings, f"not compared with {result.baseline}: {error}")
@@ -197,6 +204,7 @@ def _case(
         metrics=metrics,
         versus_baseline=versus,
         contents=dict(result.contents),
+        stopped=stopped_report(result, by_id.get(result.baseline or ""), versus),
         entries={name: StatedMetric(**asdict(each)) for name, each in result.entries.items()},
         agreement=agreement,
         counts=dict(result.counts),

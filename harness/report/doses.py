@@ -24,9 +24,16 @@ from harness.report.dose_report import (
 )
 from harness.spec.doses import RESPONSE
 from harness.spec.treatment import dosed_rule
-from harness.statistics.dose_response import Curve, NoDose
+from harness.statistics.dose_response import Curve, NoDose, levels_of
 from harness.statistics.potency import Window, potency, window
-from harness.store.results import CaseResult
+from harness.statistics.sequential import compare_anytime
+from harness.store.results import CaseResult, compared
+
+#: Doses that were decided early have few samples, and no others in common.
+_NOT_ASKED = (
+    "the run stopped when doses differed, and some have few samples; ask for it: decide: [ed50 "
+    "within 0.5 log2]"
+)
 
 
 class Dosed(NamedTuple):
@@ -36,12 +43,18 @@ class Dosed(NamedTuple):
     params: dict[str, JsonValue]
     doses: tuple[float, ...]
     cases: tuple[CaseResult, ...]
+    baseline: CaseResult | None = None
 
     @property
     def named(self) -> str:
         """What tells it from the other curves, in front of what is said of it; or nothing."""
         named = (f"{axis.rpartition('.')[2]}={value}" for axis, value in self.params.items())
         return f"{', '.join(named)}: " if self.params else ""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether its run stopped itself."""
+        return any(case.stopped is not None for case in self.cases)
 
     def samples(self, metric: str) -> set[str]:
         """The samples that have a value of a metric at every dose."""
@@ -99,12 +112,33 @@ def dose_reports(results: Sequence[CaseResult], axes: Mapping[str, str]) -> Iter
             yield report_of(found, metric, curve)
 
 
+def _anytime(found: Dosed, metric: str) -> list[float]:
+    """Of a run that stopped itself: the p of each dose above the first, beside the baseline."""
+    ps = []
+    for case in found.cases[1:]:
+        versus = None
+        if found.baseline is not None:
+            versus = compare_anytime(*compared(case, found.baseline, metric), case.kind(metric))
+        ps.append(1.0 if versus is None else versus.p)
+    return ps
+
+
+def _asked(found: Dosed, metric: str) -> bool:
+    """Whether a run that stopped itself went on until it knew the ED50 of a metric."""
+    case = found.cases[-1]
+    stop = case.case.experiment.stop
+    asked = stop.decisions if stop is not None else ()
+    return any(each.within and (each.metric or case.metric) == metric for each in asked)
+
+
 def window_reports(
     results: Sequence[CaseResult], axes: Mapping[str, str]
 ) -> Iterator[WindowReport]:
     """The window of every curve of an experiment that asks for one."""
     for found in dosed(results, axes):
         asked = found.cases[-1].case.experiment.window
+        if found.stopped:
+            continue  # BMDL is a bound of a fixed number of samples
         if asked is not None and found.samples(asked.target):
             yield window_of(found, asked.target, asked.capability, asked.response)
 
@@ -140,7 +174,7 @@ def potency_reports(
     results: Sequence[CaseResult], axes: Mapping[str, str]
 ) -> Iterator[PotencyReport]:
     """Curves that differ in one axis, each beside that with the axis's first value."""
-    found = dosed(results, axes)
+    found = [each for each in dosed(results, axes) if not each.stopped]
     for at, one in enumerate(found):
         for axis in one.params:
             pair = {"experiment": one.experiment, "metric": one.cases[-1].metric, "axis": axis}
@@ -192,7 +226,11 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
         except NoDose:
             slope = None
     levels = curve.levels()
-    harm = curve.kind.share and curve.kind.good != "neither"
+    if found.stopped:
+        levels = levels_of(curve.doses, _anytime(found, metric))
+        if not _asked(found, metric):
+            ed50, ed10, ed90, slope, why = None, None, None, None, _NOT_ASKED
+    harm = curve.kind.share and curve.kind.good != "neither" and not found.stopped
     return DoseReport(
         experiment=found.experiment,
         params=found.params,
@@ -233,6 +271,7 @@ def _one(
         _others(members[0], axes),
         tuple(dose for dose, _ in points),
         tuple(case for _, case in points),
+        by_id.get(members[0].baseline or ""),
     )
 
 

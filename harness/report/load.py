@@ -67,14 +67,27 @@ def sample_records(path: Path | str) -> Iterator[dict[str, Any]]:
         ReportError: the file is missing, or a line of it is not JSON or not a sample's record.
     """
     file = _inside(path, "samples.jsonl")
-    # Not splitlines: a prompt may hold other line separators than the one between records.
-    for number, line in enumerate(_text(file).split("\n"), 1):
+    for number, line in enumerate(_lines(file), 1):
         if line:
             record = _json(line, f"{file}:{number}")
             for name in _NEEDED:
                 if not isinstance(record, dict) or not isinstance(record.get(name), str):
                     raise ReportError(f"{file}:{number}: {name}: expected text; is it a report's?")
             yield record
+
+
+def _lines(file: Path) -> Iterator[str]:
+    """The lines of a file, one in memory at a time; a prompt may hold other line separators."""
+    try:
+        with file.open("rb") as opened:
+            for line in opened:
+                yield line.decode("utf-8").removesuffix("\n")
+    except FileNotFoundError as error:
+        raise ReportError(
+            f"{file}: no such file; expected a report's directory or its report.json"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReportError(f"{file}: cannot be read: {error}") from error
 
 
 def _inside(path: Path | str, name: str) -> Path:

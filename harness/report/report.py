@@ -24,6 +24,7 @@ from harness.metrics.lookup import metric_of
 from harness.report.dose_report import DoseReport, PotencyReport, WindowReport
 from harness.report.help_report import HelpReport
 from harness.report.run_info import RunInfo, Section
+from harness.report.stopping_report import StoppedReport, StoppingReport
 from harness.spec.gates import Claim
 from harness.spec.metric import Good, MetricSettings, Sort, items_of, section_of
 from harness.statistics.estimates import Metric, Versus
@@ -135,6 +136,8 @@ class CaseReport(Section):
     versus_baseline: dict[str, Versus] = {}
     contents: dict[str, str] = {}
     """Hashes of what decides the values of the metrics that the spec adds, by their names."""
+    stopped: StoppedReport | None = None
+    """How it ended in a run that stops itself; null in one that sees every sample."""
     entries: dict[str, StatedMetric] = {}
     """What those metrics are that only the task knows, by their names."""
     agreement: Agreement | None = None
@@ -267,6 +270,8 @@ class RunReport(Section):
     """Of experiments that ask for one: between what is wanted and what must be kept."""
     potencies: tuple[PotencyReport, ...] = ()
     """Of curves that differ in one axis: how many times the dose one takes."""
+    stopping: tuple[StoppingReport, ...] = ()
+    """Of experiments that stopped themselves: what that saved, and what power was paid."""
     help: tuple[HelpReport, ...] = ()
     """What help of an oracle came to; none in reports of earlier versions."""
 

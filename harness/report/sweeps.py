@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -56,13 +56,20 @@ class Sweep:
     trend: Trend | None
 
 
-def sweeps(cases: Sequence[CaseReport], metric: str, chance: str = "") -> list[Sweep]:
+def sweeps(
+    cases: Sequence[CaseReport],
+    metric: str,
+    chance: str = "",
+    unordered: Collection[str] = (),
+) -> list[Sweep]:
     """Every axis of an experiment but its seed, as lines over the values of all other axes.
 
     Args:
         cases: Of one experiment.
         metric: What is drawn.
         chance: The metric that has what chance would give, if there is one.
+        unordered: Axes that have no order and so no trend, and along which no line is drawn where
+            there is another axis.
     """
     treated = [case for case in cases if case.grid is not None]
     values: dict[str, dict[str, JsonValue]] = {}
@@ -71,10 +78,13 @@ def sweeps(cases: Sequence[CaseReport], metric: str, chance: str = "") -> list[S
             values.setdefault(axis, {})[text(value)] = value
     axes = [axis for axis, found in values.items() if axis != SEED and len(found) > 1]
     names = short_names(axes)
+    along = [axis for axis in axes if axis not in unordered] or axes
     return [
         sweep
-        for axis in axes
-        for sweep in _along(axis, treated, names, values[axis], metric, chance)
+        for axis in along
+        for sweep in _along(
+            axis, treated, names, values[axis], metric, chance, trend=axis not in unordered
+        )
     ]
 
 
@@ -85,6 +95,8 @@ def _along(
     values: Mapping[str, JsonValue],
     metric: str,
     chance: str,
+    *,
+    trend: bool,
 ) -> list[Sweep]:
     others = {name: short for name, short in names.items() if name != axis}
     lines: dict[str, list[CaseReport]] = {}
@@ -111,7 +123,7 @@ def _along(
                 params,
                 tuple(points.values()),
                 tuple(word for word in order if word not in points),
-                _trend(ranks),
+                _trend(ranks) if trend else None,
             )
         )
     return [each for each in found if len(each.points) > 1]

@@ -19,7 +19,7 @@ from pydantic import JsonValue
 from harness.engines.contract import Completion
 from harness.errors import ReportError
 from harness.files import atomic
-from harness.files.atomic import write_file
+from harness.files.atomic import replace_file, write_file
 from harness.files.given import is_folder
 from harness.metrics.column import columns_of
 from harness.report.draws.sections import draw_sections, section_files
@@ -57,7 +57,7 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
         write_file(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
-        write_file(folder / "samples.jsonl", "".join(map(_line, records(results))))
+        _write_samples(folder / "samples.jsonl", results)
         write_file(folder / RECORDS, b"".join(record_lines(results)))
         traced = trace_images(report, records(results))
         parts, overview = overviews(report, results)
@@ -197,6 +197,12 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 **({"pieces": list(draw.pieces)} if traces and draw.pieces else {}),
                 **({"told": told[draw.sample]} if draw.sample in told else {}),
             }
+
+
+def _write_samples(path: Path, results: Sequence[CaseResult]) -> None:
+    """samples.jsonl, a line in memory at a time; half a surrogate pair becomes a question mark."""
+    with replace_file(path) as part, part.open("w", encoding="utf-8", errors="replace") as file:
+        file.writelines(map(_line, records(results)))
 
 
 def _told(result: CaseResult) -> dict[str, dict[str, list[str]]]:

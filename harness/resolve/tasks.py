@@ -85,7 +85,8 @@ def _ready(
 ) -> Task:
     settings = TaskSettings.model_validate_json(text)
     if settings.lm_eval is not None:
-        return lm_eval.own_task(settings, only).scored_here(unsafe_code=unsafe_code)
+        of_lm_eval = lm_eval.own_task(settings, only, unsafe_code=unsafe_code)
+        return of_lm_eval.scored_here(unsafe_code=unsafe_code)
     task = limited(_load(_whole(settings), asked, files), limit=settings.limit, only=only)
     return task.scored_here(unsafe_code=unsafe_code)
 

@@ -101,11 +101,13 @@ def counted(
         found = case.measure.outcome_of(case.case, case.task, answers, tokenizer)
     except TitrateError as error:
         return replace(result, status="failed", error=str(error))
-    failure = None
-    if case.metric not in found.values:
-        reasons = found.failures.get(case.metric, {})
+    metric, failure = case.metric, None
+    if metric not in found.values and case.experiment.metric is None and found.values:
+        metric = next(iter(found.values))  # some tasks count by other names than they say
+    if metric not in found.values:
+        reasons = found.failures.get(metric, {})
         why = next(iter(reasons.values()), "the task counts it of no document")
-        failure = f"{case.metric} has no value: {why}"
+        failure = f"{metric} has no value: {why}"
     draws = tuple(
         replace(draw, score=found.verdicts.get(draw.sample, _UNJUDGED)) for draw in result.draws
     )
@@ -121,6 +123,7 @@ def counted(
         )
     return replace(
         result,
+        metric=metric,
         status="complete" if failure is None else "failed",
         error=failure,
         draws=draws,

@@ -18,6 +18,7 @@ from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.spec import Case, Experiment
 from harness.spec.doses import beyond
 from harness.spec.engine_kind import Captured, engine_named
+from harness.spec.gates import Threshold
 from harness.spec.metric import section_of
 from harness.spec.suggestion import suggestion
 from harness.tasks.base import Score
@@ -47,6 +48,7 @@ def check_case(case: PlannedCase) -> None:
         check_metric(case)
         check_fitted(case)
         check_window(case)
+        check_stop(case)
     except FieldError as error:
         raise source.locate(error) from error
     except (TaskError, SandboxError) as error:
@@ -201,6 +203,40 @@ def check_window(case: PlannedCase) -> None:
         raise FieldError("window.capability", f"{directionless(kind.name)}: nothing can be lost")
     if problem := beyond(asked.response, kind.bounds):
         raise FieldError("window.response", f"{asked.response:g}: {asked.capability} {problem}")
+
+
+def check_stop(case: PlannedCase) -> None:
+    """Raise `FieldError` for a run that cannot stop itself, or never decides what it is asked."""
+    stop, experiment = case.experiment.stop, case.experiment
+    if stop is None:
+        return
+    if case.measure.reads:
+        problem = f"measure: {case.measure.name} reads every sample at once; leave stop out"
+        raise FieldError("stop", problem)
+    if any(entry.asks is not None and entry.asks.items is not None for entry in case.counted):
+        raise FieldError("stop", "a metric asks about texts of its own, all at once; leave one out")
+    gates = [gate for gate in experiment.gates if isinstance(gate.claim, Threshold)]
+    for position, decision in enumerate(stop.decisions):
+        field = f"stop.decide[{position}]"
+        if decision.gates and not gates:
+            raise FieldError(
+                field, "gates: none of the spec compares a metric with a number; leave it out"
+            )
+        asked = [gate.claim.metric for gate in gates if isinstance(gate.claim, Threshold)]
+        for name in asked if decision.gates else [decision.metric or case.metric]:
+            if name not in (names := case.metrics):
+                raise FieldError(
+                    field,
+                    f"{name} is not measured here;{suggestion(name, names)} accepted: "
+                    f"{', '.join(names)}",
+                )
+            kind = kind_of(experiment, name)
+            if kind.aggregate is not None or None in kind.bounds:
+                raise FieldError(
+                    field,
+                    f"{name} is {'no mean' if kind.aggregate is not None else 'unbounded'}, and "
+                    "bets are made on means of bounded values; use a rate, or leave stop out",
+                )
 
 
 def check_captures(experiment: Experiment) -> None:

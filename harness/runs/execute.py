@@ -34,6 +34,7 @@ from harness.runs.readers import Readers
 from harness.runs.scored import scored_result
 from harness.runs.sharing import left_to_others
 from harness.runs.source import CaseSource
+from harness.runs.stopping import stopping, sweep
 from harness.runs.waiting import Waiting
 from harness.runs.watching import StreamWatch
 from harness.store.completions import CompletionStore
@@ -62,6 +63,7 @@ class ModelRun:
         part: Which of them these cases are.
         kept: Where readings are kept, sample by sample, by the name of their measure.
         others: Engines of other models that cases ask, by the names that they ask by.
+        further: Whether sweeps that stop themselves go on with doses that they would give up.
     """
 
     def __init__(
@@ -77,8 +79,12 @@ class ModelRun:
         part: int = 0,
         kept: Callable[[str], Path] = lambda measure: Path(".titrate", measure),
         others: Mapping[str, Engine] | None = None,
+        *,
+        further: bool = False,
     ) -> None:
         self.engine = engine
+        self._others = others
+        self._store = store
         self._engines = Company(engine, others)
         self._cases = list(cases)
         self._asked = {case.id for case in cases}
@@ -93,12 +99,13 @@ class ModelRun:
         self._made_in_all = 0
         self._broken: Exception | None = None
         self._closed = False
+        self._further = further
+        self._resolver = resolver or Resolver(engine, progress, store)
         self._plan = Plan(engine.tokenizer)
         self._interventions: dict[str, Intervention | None] = {}
         self._usages: dict[str, UsageMap] = {}
-        self._untouched, self._touched = self._add_requests(
-            resolver or Resolver(engine, progress, store)
-        )
+        self._sweeps = list(stopping(cases).values())
+        self._untouched, self._touched = self._add_requests()
         shared = {} if store is None else dict(parts or {})
         self._awaited = dict.fromkeys(self._left_to_others(shared, part))
         self._untouched = [each for each in self._untouched if each not in self._awaited]
@@ -129,10 +136,14 @@ class ModelRun:
         A case that is impossible or cannot be scored comes back as failed; an engine that stops
         working raises, for this case and for every later one that is not complete by then.
         """
-        # Readings come first: an engine that is left in the middle of a stream cannot read.
+        # Readings and sweeps that stop themselves come first: an engine that is left in the middle
+        # of a stream can neither read nor begin another one.
         while self._read:
             self._measure(self._read[0])
             del self._read[0]
+        while self._sweeps:
+            self._sweep(self._sweeps[0])
+            del self._sweeps[0]
         baseline = None if case.baseline is None else self.result(case.baseline)
         if case.id not in self._results:
             looked = -_LOOK_EVERY
@@ -216,6 +227,41 @@ class ModelRun:
         self._counts.left = None
         self._keep(case, result)
 
+    def _sweep(self, cases: Sequence[PlannedCase]) -> None:
+        """Run the cases of an experiment that stops itself, chunk by chunk."""
+        if self._broken is not None:
+            raise self._broken
+        self._progress.note(f"{cases[0].experiment.name} stops itself")
+        try:
+            for case, result in sweep(cases, self._chunk, self._verdicts, further=self._further):
+                warned = replace(result, warnings=self._warned(case, result))
+                self._keep(case, warned)
+        except Exception as error:
+            self._broken = error
+            raise
+
+    def _chunk(self, cases: Sequence[PlannedCase]) -> Sequence[CaseResult]:
+        """A run of its own of a few samples, whose cases are not done with it."""
+        if self._store is not None:
+            self._store.refresh()
+        run = ModelRun(
+            self.engine,
+            cases,
+            self._progress,
+            self._counts,
+            self._store,
+            self._resolver,
+            others=self._others,
+        )
+        run._asked.clear()
+        run._verdicts = self._verdicts
+        try:
+            for case in cases:
+                run.result(case)
+            return run.results()
+        finally:
+            run.leave()
+
     def _answers(self, asked: Sequence[Asked]) -> list[Reply]:
         """Replies to what a reading asks, those that are stored and those that are made now."""
         replies: dict[Asked, Reply] = {}
@@ -225,12 +271,13 @@ class ModelRun:
 
     # Requests -------------------------------------------------------------------------------------
 
-    def _add_requests(self, resolver: Resolver) -> tuple[list[Asked], list[Asked]]:
+    def _add_requests(self) -> tuple[list[Asked], list[Asked]]:
         """Plan all cases: the distinct requests of the baselines, and all the other ones.
 
         A case whose intervention turns out to be impossible fails here, alone.
         """
-        firsts = {first.id: first for case in self._cases for first in [case.baseline or case]}
+        planned = [case for case in self._cases if case.experiment.stop is None]
+        firsts = {first.id: first for case in planned for first in [case.baseline or case]}
         for first in firsts.values():
             try:
                 self._begin(first, None)
@@ -238,7 +285,8 @@ class ModelRun:
                 self._keep(first, result_of(first, "failed", error=_located(first, error)))
         untouched = list(self._plan.addresses)
         shown: set[tuple[str, UsageMap]] = set()
-        for case in self._cases:
+        resolver = self._resolver
+        for case in planned:
             if case.id in firsts:
                 continue
             try:
@@ -263,7 +311,12 @@ class ModelRun:
         if part not in parts:
             return []
         firsts = {
-            number: {first.id: first for case in cases for first in [case.baseline or case]}
+            number: {
+                first.id: first
+                for case in cases
+                if case.experiment.stop is None
+                for first in [case.baseline or case]
+            }
             for number, cases in parts.items()
         }
         needed = {part: self._untouched}
@@ -391,7 +444,7 @@ class ModelRun:
 
     def _timed(self, result: CaseResult) -> CaseResult:
         """The result with its share of the engine's time, as far as it has run."""
-        if result.measure.run is not None:
+        if result.measure.run is not None or result.stopped is not None:
             return result
         made = self._made[result.case.id]
         return replace(result, seconds=self.seconds * made / self._made_in_all if made else 0.0)

@@ -37,8 +37,32 @@ from harness.spec.suggestion import suggestion
 from harness.store.completions import CompletionStore
 from harness.store.folder import store_below
 
+#: What `--model` calls it.
+NAME = "titrate"
 
-@register_model("titrate")
+
+def case_of(
+    spec: str | None = None, case: str | None = None, seed: Any = None, **overrides: Any
+) -> Case:
+    """The case that arguments of the model name; those that are none of a spec's are passed by.
+
+    Raises:
+        TitrateError: no spec, or a case that the spec does not have.
+        SpecError: a spec that cannot be read, or an argument that is no field of it.
+    """
+    if spec is None:
+        raise TitrateError("--model_args has no spec; write spec=FILE.yaml,case=ID")
+    fields = {name: str(value) for name, value in overrides.items() if name not in _LM_EVALS}
+    if seed is not None:
+        fields["seed"] = str(seed)
+    return _chosen(expand(*load(spec, fields)), case)
+
+
+#: Arguments that are ours, or that lm-eval adds and which are the engine's own affair.
+_LM_EVALS = frozenset({"store", "batch_size", "max_batch_size", "device"})
+
+
+@register_model(NAME)
 class TitrateLM(LM):
     """One case of a spec as lm-eval's model.
 
@@ -60,19 +84,10 @@ class TitrateLM(LM):
         case: str | None = None,
         store: str | None = None,
         seed: int | None = None,
-        batch_size: Any = None,
-        max_batch_size: Any = None,
-        device: Any = None,
         **overrides: Any,
     ) -> None:
         super().__init__()
-        del batch_size, max_batch_size, device  # the engine's own affair, which the spec says
-        if spec is None:
-            raise TitrateError("--model_args has no spec; write spec=FILE.yaml,case=ID")
-        fields = {name: str(value) for name, value in overrides.items()}
-        if seed is not None:
-            fields["seed"] = str(seed)
-        self.case = _chosen(expand(*load(spec, fields)), case)
+        self.case = case_of(spec, case, seed, **overrides)
         self._store = CompletionStore(store or store_below(Path.cwd()))
         experiment = self.case.experiment
         self.engine = DeferredEngine(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from harness.models.loading import load_config
 from harness.models.size import weights_per_token
 from harness.runs.plan import PlannedCase, by_model
+from harness.runs.stopping import stopping
 
 
 def partition(cases: Sequence[PlannedCase], count: int) -> list[list[PlannedCase]]:
@@ -19,6 +20,7 @@ def partition(cases: Sequence[PlannedCase], count: int) -> list[list[PlannedCase
 
     The cases of a model stay together, so that few workers load it. Only a model whose cost exceeds
     a fair share is cut: into whole shares and a rest, where neighbours share their baselines.
+    An experiment that stops itself is one piece: what it asks next depends on all of its doses.
     Pieces then go, the most expensive first, to the part that has least (longest processing time
     first; Graham, "Bounds on multiprocessing timing anomalies", 1969).
     """
@@ -27,7 +29,7 @@ def partition(cases: Sequence[PlannedCase], count: int) -> list[list[PlannedCase
     pieces = [
         (sum(cost[case.id] for case in piece), piece)
         for group in by_model(cases).values()
-        for piece in _pieces(_by_baseline(group), cost, share)
+        for piece in _pieces_of(group, cost, share)
     ]
     parts: list[list[PlannedCase]] = [[] for _ in range(count)]
     load = [0] * count
@@ -37,6 +39,15 @@ def partition(cases: Sequence[PlannedCase], count: int) -> list[list[PlannedCase
         parts[lightest] += piece
     position = {case.id: index for index, case in enumerate(cases)}
     return [sorted(part, key=lambda case: position[case.id]) for part in parts]
+
+
+def _pieces_of(
+    cases: Sequence[PlannedCase], cost: dict[str, int], share: float
+) -> list[list[PlannedCase]]:
+    """The pieces of a model's cases."""
+    whole = stopping(cases)
+    others = [case for case in cases if case.experiment.name not in whole]
+    return [*whole.values(), *_pieces(_by_baseline(others), cost, share)]
 
 
 def expected_cost(case: PlannedCase) -> int:

@@ -27,6 +27,7 @@ from harness.store.folder import RunFolder, runs_below
 from harness.store.results import CaseResult, InvariantResult
 from harness.store.verdicts import Verdicts
 from harness.tasks.base import Task
+from harness.tasks.by_name import limited
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ def again_scored(
             f"scored by version {task.version}"
         )
         new = replace(new, warnings=(*new.warnings, warning))
-    return replace(new, seconds=result.seconds, usage=result.usage)
+    return replace(new, seconds=result.seconds, usage=result.usage, stopped=result.stopped)
 
 
 def _counted_again(result: CaseResult, *, unsafe_code: bool) -> CaseResult:
@@ -293,7 +294,10 @@ def _check_told(case: PlannedCase, result: CaseResult) -> None:
 def _task(result: CaseResult, *, unsafe_code: bool) -> Task:
     try:
         experiment = result.case.experiment
-        return task_of(experiment.task, experiment.prompt, unsafe_code=unsafe_code)
+        task = task_of(experiment.task, experiment.prompt, unsafe_code=unsafe_code)
+        if result.stopped is None:
+            return task
+        return limited(task, only=list(dict.fromkeys(draw.sample for draw in result.draws)))
     except FieldError as error:
         raise result.case.source.locate(error) from error
     except (TaskError, SandboxError) as error:

@@ -53,6 +53,8 @@ class Session:
     root: Path | None = None
     process: str = "main"
     report: Path = Path()
+    further: bool = False
+    """Whether sweeps that stop themselves go on with doses that they would give up."""
     counts: Counts = field(default_factory=Counts)
     claims: Claims = field(default_factory=Claims)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -296,6 +298,7 @@ class Session:
                 part=key[1],
                 kept=self._kept_folder,
                 others=others,
+                further=self.further,
             )
             if run.missing:  # all weights, before the first cache takes its share of what is free
                 for each in [engine, *(others[name] for name in asked)]:

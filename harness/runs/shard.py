@@ -91,7 +91,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayTask:
+class ArrayShare:
     """The case of a task of a SLURM array: one for each, seeds outermost, then as the grids go.
 
     It is a shard as any other, so that `titrate merge` joins them. A task beyond the last case has
@@ -159,13 +159,13 @@ class ArrayTask:
         return {**told, "array": True}
 
 
-def asked_share(shard: str | None, *, array: bool) -> Shard | ArrayTask | None:
+def asked_share(shard: str | None, *, array: bool) -> Shard | ArrayShare | None:
     """The share of a run that a command line asks for; raises `OptionError` for none, or two."""
     if not array:
         return None if shard is None else Shard.parse(shard)
     if shard is not None:
         raise OptionError("shard", f"{shard}: is another share than that of {spelled('array')}")
-    return ArrayTask.of_environment()
+    return ArrayShare.of_environment()
 
 
 def _chunks(identities: Sequence[CheckName], count: int) -> list[list[CheckName]]:

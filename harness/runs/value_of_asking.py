@@ -6,17 +6,18 @@ The definitions, and why most of it is not computed: `harness/measure/value_of_a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.engines.contract import Asked, Completion, Reply, Request, Scored, Scoring, Stop
 from harness.errors import ModelError
-from harness.measure.value_of_asking import NAME, VALUE, AskingSettings
+from harness.measure.value_of_asking import NAME, PREDICTORS, VALUE, AskingSettings
 from harness.runs.generated import result_of, with_pieces
 from harness.runs.plan import PlannedCase
 from harness.runs.readers import Readers
+from harness.spec.engine_kind import engine_named
 from harness.store.results import CaseResult, DrawResult
 from harness.tasks.base import Sample, Score
 from harness.tasks.conversations import render
@@ -31,6 +32,8 @@ class _Answer:
     tokens: tuple[int, ...]
     text: str
     right: bool
+    log: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Numbers of the model's distributions, token by token, by their names."""
     first: int = 0
     """Where the next consultation may begin: behind the last one."""
     asked: int = 0
@@ -85,6 +88,17 @@ def measured_case(
             for name, values in maps.items()
         },
     }
+    for name in PREDICTORS:
+        told_of = {
+            each.sample.id: [
+                [number, int(worth > 0)]
+                for number, worth in zip(each.log[name], maps[each.sample.id], strict=True)
+            ]
+            for each in own
+            if not each.right and name in each.log
+        }
+        if told_of:
+            metrics[f"auc_{name}"] = {e.sample.id: told_of.get(e.sample.id, []) for e in own}
     draws = tuple(
         DrawResult(
             each.sample.id,
@@ -129,6 +143,8 @@ class _Asking:
         self._length = settings.length
         self._limit = case.experiment.sampling.max_new_tokens
         self._oracle = settings.model
+        # As every engine does that policies can be followed on.
+        self._tells = "policy" in engine_named(case.experiment.engine.name).mechanisms
         self.tokenizer = readers.engines[""].tokenizer
         self.counts = Counter[str]()
 
@@ -141,13 +157,13 @@ class _Asking:
             for sample in samples
         ]
         asked = [
-            self._request(prompt, sample, (), self._limit)
+            replace(self._request(prompt, sample, (), self._limit), logged=self._tells)
             for sample, prompt in zip(samples, prompts, strict=True)
         ]
         replies = self._replies(asked)
         right = self._right(samples, [reply.text for reply in replies])
         return [
-            _Answer(sample, prompt, reply.tokens, reply.text, verdict)
+            _Answer(sample, prompt, reply.tokens, reply.text, verdict, reply.traces)
             for sample, prompt, reply, verdict in zip(samples, prompts, replies, right, strict=True)
         ]
 

@@ -36,7 +36,8 @@ class Evaluator:
     def results(
         self, experiments: Mapping[str, Experiment], task: Task, *, anew: bool = False
     ) -> dict[str, CaseResult]:
-        """The result of every experiment on the samples of `task`, by its label.
+        """The result of every experiment on the samples of `task`, by its label; and those of their
+        baselines, by their ids.
 
         An experiment that is impossible comes back as failed. With `anew`, nothing is taken from
         the store: what the engine makes now is what counts.
@@ -56,7 +57,10 @@ class Evaluator:
             self.resolver,
         )
         try:
-            return {label: run.result(case) for label, case in cases.items()}
+            found = {label: run.result(case) for label, case in cases.items()}
+            baselines = {result.baseline for result in found.values()}
+            behind = {each.case.id: each for each in run.results() if each.case.id in baselines}
+            return {**found, **behind}
         finally:
             run.leave()
 

@@ -223,10 +223,11 @@ class _Working:
         if any(map(keeps_conditions, complete)):
             return
         if complete:
-            conditions = " and ".join(self.ready.settings.bounds)
+            settings = self.ready.settings
+            conditions = " and ".join([*settings.bounds, *settings.safe])
             raise TaskError(
                 f"none of {len(complete)} complete trials of {self.ready.name} keeps {conditions}; "
-                "loosen search.subject_to, or let the space reach weaker doses"
+                "loosen subject_to, or let the space reach weaker doses"
             )
         errors = [trial.user_attrs[ERROR] for trial in trials if ERROR in trial.user_attrs]
         raise TaskError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from harness.errors import FieldError, ModelError, SandboxError, TaskError
-from harness.metrics.lookup import kind_of
+from harness.metrics.lookup import directionless, kind_of
 from harness.models.content import content_hash
 from harness.models.loading import load_config, local_files
 from harness.resolve.tasks import task_of
@@ -25,6 +25,7 @@ from harness.search.study import default_storage, pruner_of, sampler_for
 from harness.search.training import PairSet, check_train, joined, pair_sets
 from harness.search.treatment import treatment, with_pairs
 from harness.spec import Case, Experiment, SpecSource, load
+from harness.spec.doses import beyond
 from harness.spec.measure import measure_named
 from harness.spec.search import SearchSettings, SplitSettings
 from harness.spec.suggestion import suggestion
@@ -185,6 +186,8 @@ def _metric(
     wanted = {"search.metric": metric}
     for position, bound in enumerate(settings.bounds.values()):
         wanted[f"search.subject_to[{position}]"] = bound.metric
+    for safe in settings.safe.values():
+        wanted["search.goal.subject_to"] = safe.metric
     for place, name in wanted.items():
         if name not in names:
             raise FieldError(
@@ -200,6 +203,14 @@ def _metric(
     content: dict[str, JsonValue] = {}
     if metric in case.contents:
         content["search.metric content"] = case.contents[metric]
+    for text, safe in settings.safe.items():
+        kind = kind_of(experiment, safe.metric)
+        if kind.good == "neither":
+            told = f"{directionless(safe.metric)}: nothing can be lost"
+            raise FieldError("search.goal.subject_to", told)
+        if problem := beyond(safe.response, kind.bounds):
+            raise FieldError("search.goal.subject_to", f"{safe.metric} {problem}")
+        content[f"search.goal {text}"] = case.contents.get(safe.metric, "")
     for text, bound in settings.bounds.items():
         content[f"search.subject_to {text}"] = case.contents.get(bound.metric, "")
     return metric, content

@@ -36,7 +36,9 @@ _SAMPLERS = {
     "cmaes": "CmaEsSampler",
     "nsgaii": "NSGAIISampler",
 }
-_PRUNERS = {"median": "MedianPruner", "none": "NopPruner"}
+_PRUNERS = {"median": "MedianPruner", "wilcoxon": "WilcoxonPruner", "none": "NopPruner"}
+#: These compare trials instance by instance, and are told every sample's value.
+_PAIRED = {"WilcoxonPruner"}
 # One low-discrepancy sequence for all trials: its members must not be scrambled differently.
 _SEQUENCES = {"QMCSampler"}
 # These stop the loop of Study.optimize, which is not used here.
@@ -190,6 +192,11 @@ def pruner_of(settings: SearchSettings) -> optuna.pruners.BasePruner:
         )
     pruner: optuna.pruners.BasePruner = _made("pruner", make, dict(settings.pruner_options))
     return pruner
+
+
+def pairs_samples(settings: SearchSettings) -> bool:
+    """Whether the pruner is told the values of single samples, by which trials are paired."""
+    return _PRUNERS.get(settings.pruner, settings.pruner) in _PAIRED
 
 
 def hash_seed(seed: int, number: int) -> int:

@@ -7,7 +7,8 @@ it has no value, and its error is in the study.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import optuna
@@ -15,17 +16,20 @@ from optuna.trial import TrialState
 from pydantic import JsonValue
 
 from harness.errors import TitrateError
+from harness.metrics.entry import MetricEntry
 from harness.resolve.resolver import check_intervention
 from harness.search.evaluate import Evaluator
 from harness.search.leases import WORKER, Worker
 from harness.search.setup import Setup
 from harness.search.space import Space
-from harness.search.study import sampler_for
+from harness.search.study import pairs_samples, sampler_for
 from harness.search.training import check_trained
 from harness.spec import Experiment
 from harness.spec.gates import Threshold
 from harness.spec.search import SearchSettings
-from harness.store.results import CaseResult
+from harness.statistics.intervals import CONFIDENCE
+from harness.statistics.paired import paired_interval
+from harness.store.results import CaseResult, compared
 from harness.tasks.base import Task
 
 ERROR = "error"
@@ -39,6 +43,10 @@ class _Running:
     experiment: Experiment
     values: dict[str, list[JsonValue]] = field(default_factory=dict)
     """By metric: the one that is searched by, and those of the conditions."""
+    pairs: dict[str, tuple[dict[str, JsonValue], dict[str, JsonValue]]] = field(
+        default_factory=dict
+    )
+    """By metric that must be safe: sample -> value, of the trial and of its baseline."""
 
     @property
     def worker(self) -> str | None:
@@ -110,7 +118,8 @@ def run_batch(
         for number, each in list(running.items()):
             result = results[_label(number, step)]
             last = step == len(chunks) - 1
-            if _ends(study, each, known[number], result, ready, step, last=last):
+            behind = results.get(result.baseline or "")
+            if _ends(study, each, known[number], result, behind, ready, step, last=last):
                 del running[number]
         if len(running) < before:
             told()
@@ -138,6 +147,7 @@ def _ends(
     each: _Running,
     known: optuna.trial.FrozenTrial,
     result: CaseResult,
+    baseline: CaseResult | None,
     ready: Setup,
     step: int,
     *,
@@ -164,9 +174,18 @@ def _ends(
     beyond = {
         text: excess(bound, numbers[bound.metric]) for text, bound in ready.settings.bounds.items()
     }
+    for text, safe in ready.settings.safe.items():
+        own, theirs = each.pairs.setdefault(safe.metric, ({}, {}))
+        if baseline is not None and safe.metric in baseline.sample_metrics:
+            mine, others = compared(result, baseline, safe.metric)
+            own |= mine
+            theirs |= others
+        beyond[text] = _loss(own, theirs, result.kind(safe.metric)) - safe.response
     kept = all(value <= 0 for value in beyond.values())
     value = numbers[ready.metric]
-    if kept and step not in known.intermediate_values:  # a dead worker's report stands
+    if kept and pairs_samples(ready.settings):
+        _report_samples(each.trial, known, result, ready, step)
+    elif kept and step not in known.intermediate_values:  # a dead worker's report stands
         each.trial.report(value, step)
     if last:
         for text, by in beyond.items():
@@ -177,6 +196,32 @@ def _ends(
     else:
         return False
     return True
+
+
+def _report_samples(
+    trial: optuna.Trial,
+    known: optuna.trial.FrozenTrial,
+    result: CaseResult,
+    ready: Setup,
+    step: int,
+) -> None:
+    """Report every sample's value at its place among the validation samples, where it has one."""
+    values = result.numbers(ready.metric)
+    for at, sample in enumerate(dict.fromkeys(draw.sample for draw in result.draws)):
+        place = step * ready.settings.chunk + at
+        if sample in values and place not in known.intermediate_values:
+            trial.report(values[sample], place)
+
+
+def _loss(
+    own: Mapping[str, JsonValue], baseline: Mapping[str, JsonValue], kind: MetricEntry
+) -> float:
+    """The largest loss beside the baseline that the data do not exclude at 95 %."""
+    sides = (baseline, own) if kind.good != "lower" else (own, baseline)
+    if not own:
+        return math.inf
+    _, high = paired_interval(*sides, 2 * CONFIDENCE - 1, kind)
+    return math.inf if high is None else high
 
 
 def _fail(study: optuna.Study, trial: optuna.Trial, error: str) -> None:

@@ -49,6 +49,7 @@ from harness.spec.resources import Resources
 from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
+from harness.spec.stop import StopSettings
 from harness.spec.task import TaskSettings
 from harness.spec.window import WindowSettings
 
@@ -283,6 +284,8 @@ class Experiment(Settings):
     window: WindowSettings | None = None
     """Two metrics between which a therapeutic window is looked for: what the intervention is meant
     to move, and what it must not cost. None is looked for when left out."""
+    stop: StopSettings | None = None
+    """When the run has seen enough and stops itself. Every case sees every sample when left out."""
     requires: Requirements = Requirements()
     """What the machine must offer; cases are skipped where it does not. Nothing by default."""
     resources: Resources = Resources()

@@ -39,6 +39,7 @@ _ONE_PER_EXPERIMENT = {
     "requires",
     "resources",
     "search",
+    "stop",
     "window",
 }
 
@@ -189,11 +190,16 @@ def _check(experiment: Experiment) -> None:
         raise FieldError("axes", f"{total} cases; at most {MOST_CASES} are accepted")
     _check_dose(experiment)
     check_gates(experiment)
-    if experiment.window is not None:
+    curves = {"window": experiment.window is not None}
+    if experiment.stop is not None:
+        curves["stop.decide"] = any(each.within for each in experiment.stop.decisions)
+        if treatment(experiment, axes) is None:
+            raise FieldError("stop", "nothing intervenes, so that nothing differs; leave it out")
+    for field in (field for field, needed in curves.items() if needed):
         try:
             CaseGrid.of(experiment, axes).check_doses()
         except ValueError as error:
-            raise FieldError("window", str(error)) from None
+            raise FieldError(field, str(error)) from None
 
 
 def _fixed_sections() -> set[str]:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+import re
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
 
+from harness.spec.doses import RESPONSE
 from harness.spec.gates import Gate, Selection, Threshold
+from harness.spec.gates.grammar import METRIC, NUMBER
 from harness.spec.settings import Settings
 
 
@@ -79,6 +90,51 @@ class SplitSettings(Settings):
     """How many samples the best configuration alone is scored on, once."""
 
 
+class Safe(NamedTuple):
+    """That a loss of `response` in a metric, beside the untouched model, is excluded at 95 %."""
+
+    metric: str
+    response: float
+
+
+_SAFE = rf"bmdl-safe\(\s*({METRIC})\s*(?:,\s*({NUMBER})\s*)?\)"
+
+
+def read_safe(text: str) -> Safe:
+    """What `bmdl-safe(pass@1, 0.05)` asks; a ValueError says how it is written."""
+    found = re.fullmatch(_SAFE, text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no condition; write bmdl-safe(METRIC, {RESPONSE:g})")
+    response = float(found[2] or RESPONSE)
+    if response <= 0:
+        raise ValueError(f"{text!r}: {found[2]} is no loss; use a number above 0")
+    return Safe(found[1], response)
+
+
+def _safe(text: str) -> str:
+    read_safe(text)
+    return text
+
+
+class GoalSettings(Settings):
+    """The best dose inside the therapeutic window: most of one metric, nothing lost of others."""
+
+    maximize: Annotated[str, Field(min_length=1)] | None = None
+    """The metric of which the best configuration has most, such as tool_call. Give it, or
+    minimize."""
+    minimize: Annotated[str, Field(min_length=1)] | None = None
+    """The metric of which the best configuration has least. Give it, or maximize."""
+    subject_to: Annotated[str, AfterValidator(_safe)]
+    """What must be safe: bmdl-safe(pass@1, 0.05) keeps a configuration where a loss of 0.05, beside
+    the untouched model on the same validation samples, is excluded at 95 %."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.maximize is None) == (self.minimize is None):
+            raise ValueError("give maximize or minimize, and a metric")
+        return self
+
+
 class SearchSettings(Settings):
     """A search for the best values of some fields, by trials on validation samples."""
 
@@ -90,6 +146,9 @@ class SearchSettings(Settings):
     metric: str | None = None
     """The metric that trials are compared by, which also leads the report of the test samples. The
     spec's `metric`, or the task's own, when left out."""
+    goal: GoalSettings | None = None
+    """The best dose inside the therapeutic window, in place of metric and direction. None when left
+    out."""
     subject_to: list[Gate] = []
     """What the best configuration must keep on the validation samples: metrics on one side of a
     number, such as fluency <= 1.5. No conditions by default."""
@@ -110,8 +169,8 @@ class SearchSettings(Settings):
     sampler_options: dict[str, JsonValue] = {}
     """Arguments of the sampler, as Optuna names them. Optuna's own values by default."""
     pruner: str = "median"
-    """What ends hopeless trials early: median (the default), none, or the name of a class in
-    optuna.pruners."""
+    """What ends hopeless trials early: median (the default), wilcoxon (paired by sample), none, or
+    the name of a class in optuna.pruners."""
     pruner_options: dict[str, JsonValue] = {}
     """Arguments of the pruner, as Optuna names them. Optuna's own values by default."""
     seed: NonNegativeInt = 0
@@ -126,6 +185,23 @@ class SearchSettings(Settings):
         return {
             gate.text: gate.claim for gate in self.subject_to if isinstance(gate.claim, Threshold)
         }
+
+    @property
+    def safe(self) -> dict[str, Safe]:
+        """What must be safe, by its text."""
+        return {} if self.goal is None else {self.goal.subject_to: read_safe(self.goal.subject_to)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _goal_says_both(cls, values: Any) -> Any:
+        goal = values.get("goal") if isinstance(values, dict) else None
+        if not isinstance(goal, dict):
+            return values
+        for ours in ("metric", "direction"):
+            if values.get(ours) is not None:
+                raise ValueError(f"{ours}: the goal says it already; leave one of them out")
+        way = "minimize" if goal.get("minimize") else "maximize"
+        return {**values, "metric": goal.get(way), "direction": way}
 
     @model_validator(mode="after")
     def _conditions_are_bounds(self) -> Self:

@@ -188,13 +188,7 @@ class Curve:
     def levels(self) -> Levels:
         """LOEL and NOEL, of all doses above the first, corrected together."""
         tests = [paired(self._column(at), self._column(0), self.kind) for at in self._above]
-        corrected = holm([test.p for test in tests])
-        shown = [p < 1 - CONFIDENCE for p in corrected]
-        first = len(shown)
-        while first and shown[first - 1]:
-            first -= 1
-        loel = self.doses[first + 1] if first < len(shown) else None
-        return Levels(loel, float(self.doses[first]))
+        return levels_of(self.doses, [test.p for test in tests])
 
     def hill(self) -> Hill:
         """The slope of Hill's curve, which begins at the first dose's mean.
@@ -292,6 +286,16 @@ class Curve:
 
     def _dose(self, place: float) -> float:
         return float(2**place - 1) if self.scale != "linear" else float(place)
+
+
+def levels_of(doses: Sequence[float], ps: Sequence[float]) -> Levels:
+    """LOEL and NOEL, from the p of every dose above the first, which Holm's method corrects."""
+    shown = [p < 1 - CONFIDENCE for p in holm(ps)]
+    first = len(shown)
+    while first and shown[first - 1]:
+        first -= 1
+    loel = doses[first + 1] if first < len(shown) else None
+    return Levels(loel, float(doses[first]))
 
 
 def _crossing(places: Floats, heights: Floats) -> float | None:

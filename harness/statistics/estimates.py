@@ -11,8 +11,17 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
 from harness.spec.metric import Good
 
-Method = Literal["jeffreys", "wilson_effective", "t_hall", "bootstrap", "own", "wilson", "t"]
-Test = Literal["mcnemar_exact", "sign_flip", "paired_bootstrap"]
+Method = Literal[
+    "jeffreys",
+    "wilson_effective",
+    "t_hall",
+    "bootstrap",
+    "own",
+    "confidence_sequence",
+    "wilson",
+    "t",
+]
+Test = Literal["mcnemar_exact", "sign_flip", "paired_bootstrap", "anytime_kt", "anytime_betting"]
 
 
 class _Number(BaseModel):
@@ -34,8 +43,8 @@ class Metric(_Number):
     """Samples."""
     method: Method
     """Of the interval: jeffreys for rates, wilson_effective for means of shares, t_hall for other
-    means, bootstrap for what is no mean, own for what has an interval of its own; wilson and t in
-    reports of earlier versions."""
+    means, bootstrap for what is no mean, own for what has an interval of its own,
+    confidence_sequence in a run that stopped itself; wilson and t in earlier reports."""
 
 
 class Versus(_Number):
@@ -57,7 +66,8 @@ class Versus(_Number):
     no mean."""
     test: Test
     """What `p` comes from: exact McNemar for values of 0 and 1, sign-flip permutation for other
-    means, a paired bootstrap of the aggregate for what is no mean."""
+    means, a paired bootstrap of the aggregate for what is no mean; in a run that stopped itself an
+    anytime p, of Krichevsky and Trofimov's bet or of a betting martingale."""
     good: Good = "higher"
     """Which values are better; reports of earlier versions count higher ones as better."""
     better: NonNegativeInt
@@ -66,6 +76,11 @@ class Versus(_Number):
     """Samples whose value is worse than in the baseline; lower, where `good` is neither."""
     unchanged: NonNegativeInt
     """Samples whose value is the same."""
+
+    @property
+    def anytime(self) -> bool:
+        """Whether its p keeps its promise at every moment: that of a run that stopped itself."""
+        return self.test.startswith("anytime")
 
     @property
     def deciding_p(self) -> float:

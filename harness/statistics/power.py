@@ -45,13 +45,32 @@ def detectable_rate_difference(n: int, discordant: int) -> float | None:
     return float(optimize.brentq(excess, 0.0, 1.0, xtol=1e-5))
 
 
-def rate_power(n: int, discordance: float, difference: float) -> float:
-    """Probability that exact McNemar's test of `n` pairs rejects at 5 %.
+def samples_needed(difference: float, discordance: float, alpha: float = ALPHA) -> int:
+    """The fewest samples with which exact McNemar's test has a power of 80 % at a level.
+
+    Args:
+        difference: Probability of 0 -> 1 less that of 1 -> 0, above 0.
+        discordance: Probability that a sample changes; at least `difference`.
+        alpha: The level.
+    """
+    low, high = 1, 2
+    while rate_power(high, discordance, difference, alpha) < POWER:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = rate_power(middle, discordance, difference, alpha) >= POWER
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def rate_power(n: int, discordance: float, difference: float, alpha: float = ALPHA) -> float:
+    """Probability that exact McNemar's test of `n` pairs rejects at a level.
 
     Args:
         n: Samples.
         discordance: Probability that a sample changes.
         difference: Probability of 0 -> 1 less that of 1 -> 0; at most `discordance`.
+        alpha: The level.
     """
     if discordance == 0:
         return 0.0
@@ -60,18 +79,18 @@ def rate_power(n: int, discordance: float, difference: float) -> float:
         int(stats.binom.isf(_NEGLIGIBLE, n, discordance)) + 1,
     )
     up = min((1 + difference / discordance) / 2, 1.0)
-    fewest = _rejecting(n)[counts]
+    fewest = _rejecting(n, alpha)[counts]
     rejects = stats.binom.cdf(fewest, counts, up) + stats.binom.sf(counts - fewest - 1, counts, up)
     return float(stats.binom.pmf(counts, n, discordance) @ rejects)
 
 
 @lru_cache(maxsize=64)
-def _rejecting(n: int) -> NDArray[np.int64]:
+def _rejecting(n: int, alpha: float) -> NDArray[np.int64]:
     """For 0 to n discordant samples, the most on the rarer side that still reject; -1 for none."""
     counts = np.arange(n + 1)
-    rarer = np.asarray(stats.binom.ppf(ALPHA / 2, counts, 0.5)).astype(np.int64)
+    rarer = np.asarray(stats.binom.ppf(alpha / 2, counts, 0.5)).astype(np.int64)
     # ppf gives the first number whose tail reaches alpha / 2; only a tail not above it rejects.
-    above = stats.binom.cdf(rarer, counts, 0.5) > ALPHA / 2
+    above = stats.binom.cdf(rarer, counts, 0.5) > alpha / 2
     return np.where(above, rarer - 1, rarer)
 
 

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 from harness.engines.contract import FinishReason
 from harness.spec.metric import Good, Sort
 from harness.spec.steering_terms import Site
-from harness.store.results import CaseStatus
+from harness.store.results import CaseStatus, End
 from harness.tasks.base import Doubt
 
 _STRICT = ConfigDict(strict=True)
@@ -170,6 +170,16 @@ class CaseShape(TypedDict):
 
 
 @with_config(_STRICT)
+class StoppedShape(TypedDict):
+    """How a case of a run that stops itself ended."""
+
+    of: Natural
+    alpha: Finite
+    end: End
+    order: Texts
+
+
+@with_config(_STRICT)
 class MetricShape(TypedDict):
     """What a metric is, as its task states it."""
 
@@ -207,6 +217,7 @@ class ResultShape(TypedDict):
     checks: Annotated[tuple[FindingShape, ...], _List]
     artefacts: Text | None
     usage: NotRequired[UsageShape | None]
+    stopped: NotRequired[StoppedShape]
     failures: NotRequired[dict[Text, dict[Text, Text]]]
     contents: NotRequired[dict[Text, Text]]
     entries: NotRequired[dict[Text, MetricShape]]

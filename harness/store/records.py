@@ -27,6 +27,7 @@ from harness.store.results import (
     DrawResult,
     InvariantResult,
     Replies,
+    Stopped,
     UsageMap,
 )
 from harness.tasks.base import Score, TaskMetric
@@ -63,14 +64,15 @@ def to_json(result: CaseResult) -> dict[str, Any]:
 
 
 def _counted_json(result: CaseResult) -> dict[str, Any]:
-    """What there is to say of metrics that the spec adds; nothing where it adds none."""
+    """What there is to say of stopping, and of metrics that the spec adds; nothing of neither."""
     replies = {
         metric: {sample: [_reply_json(each) for each in own] for sample, own in samples.items()}
         for metric, samples in result.replies.items()
     }
     failures = {metric: dict(failed) for metric, failed in result.failures.items()}
     entries = {metric: asdict(each) for metric, each in result.entries.items()}
-    found = {
+    found: dict[str, Any] = {
+        "stopped": {} if result.stopped is None else asdict(result.stopped),
         "failures": failures,
         "contents": dict(result.contents),
         "replies": replies,
@@ -125,6 +127,7 @@ def from_json(document: Any) -> CaseResult:
         failures=shape.get("failures", {}),
         contents=shape.get("contents", {}),
         replies=_replies(shape),
+        stopped=Stopped(**shape["stopped"]) if "stopped" in shape else None,
         entries={name: TaskMetric(**each) for name, each in shape.get("entries", {}).items()},
     )
 

@@ -25,6 +25,8 @@ from harness.tasks.base import Score, TaskMetric
 UNDECIDED = "undecided: "
 
 CaseStatus = Literal["complete", "incomplete", "failed"]
+#: How a dose of a run that stops itself ended; a baseline leads its doses.
+End = Literal["decided", "ended early", "all samples", "leads"]
 
 #: Metric -> sample id -> value: a number, or what the metric's aggregate takes.
 SampleMetrics: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
@@ -85,6 +87,21 @@ class UsageMap:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """How a case of a run that stops itself ended.
+
+    `of` is the number of samples that there are, `alpha` the level of the whole sweep. Of a
+    baseline, which goes before its doses, `end` is `leads`.
+    """
+
+    of: int
+    alpha: float
+    end: End
+    order: tuple[str, ...] = ()
+    """Of a baseline all samples, in the order in which they are asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class CaseResult:
     """Everything that is known of one case when it ends.
 
@@ -103,6 +120,9 @@ class CaseResult:
     the samples that could be measured. `checks` are identities that were checked while it ran, and
     `artefacts` is the folder of the files that belong beside its report. `usage` is what the case's
     points were ordered by; the first case of an experiment with that ordering has it for all.
+
+    Of a run that stopped itself, `stopped` says how; its samples, `task_size` of them, stand in the
+    order in which they were asked.
     """
 
     case: Case
@@ -127,6 +147,7 @@ class CaseResult:
     failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     contents: Mapping[str, str] = field(default_factory=dict)
     replies: Replies = field(default_factory=dict)
+    stopped: Stopped | None = None
     entries: Mapping[str, TaskMetric] = field(default_factory=dict)
 
     @property
@@ -193,10 +214,13 @@ def compared(
     """The values of two cases that are compared, sample by sample.
 
     A sample that failed on either side is left out of both; what is missing for another reason
-    stays missing, for the comparison to refuse.
+    stays missing, for the comparison to refuse. A baseline that went before a dose has samples that
+    the dose was never asked.
     """
     failed = {*own.failures.get(metric, {}), *other.failures.get(metric, {})}
     mine, theirs = (dict(side.sample_metrics[metric]) for side in (own, other))
+    if own.stopped is not None:
+        theirs = {sample: theirs[sample] for sample in mine if sample in theirs}
     for sample in failed:
         mine.pop(sample, None)
         theirs.pop(sample, None)

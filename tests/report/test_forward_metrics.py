@@ -13,8 +13,9 @@ from harness.claims.no_change import check_directions, check_rules
 from harness.claims.saved import SavedRun, SavedRuns
 from harness.errors import OptionError, ReportError
 from harness.report.build import build
+from harness.report.load import RECORDS
 from harness.report.tables.terminal import table
-from harness.report.write import RECORDS, write
+from harness.report.write import write
 from harness.spec.gates import parse_gate, parse_rule
 from tests.report.small_run import measured
 

@@ -24,6 +24,8 @@ def test_json_names_the_version_schema(report):
         "doses",
         "windows",
         "potencies",
+        "stopping",
+        "help",
     ]
 
 

@@ -91,3 +91,11 @@ def test_every_axis_has_lines_over_the_others(cases):
         ("tuned", "method=kl"),
     ]
     assert found[-1].trend is None
+
+
+def test_an_axis_without_an_order_has_no_trend(cases):
+    others = [case("kl", mix, 0, 0.1) for mix in VALUES]
+    found = sweeps([*cases, *others], "relevance", unordered={"diff.method"})
+    assert {each.axis for each in found} == {"tuned"}
+    (alone,) = sweeps(cases, "relevance", unordered={"diff.tuned"})
+    assert alone.trend is None

@@ -14,9 +14,9 @@ from harness.claims.claims import Claims
 from harness.errors import ReportError
 from harness.invariants.finding import CheckName
 from harness.report.build import build
-from harness.report.load import load_report
+from harness.report.load import RECORDS, load_report
 from harness.report.run_info import RunInfo
-from harness.report.write import RECORDS, write
+from harness.report.write import write
 from harness.runs.conclude import conclude
 from harness.runs.execute import without_completions
 from harness.runs.merge import joined, merge

@@ -65,7 +65,7 @@ def naive():
 
 def test_the_map_is_that_of_asking_everywhere(report):
     maps = {
-        sample: traces["value"]
+        sample: traces["worth"]
         for sample, traces in zip(report.samples["sample"], report.samples["traces"], strict=True)
     }
     expected = dict(naive())

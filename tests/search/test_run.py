@@ -380,6 +380,37 @@ def test_the_best_keeps_what_the_search_is_subject_to(tmp_path):
     assert found.problems == []
 
 
+def test_the_best_dose_is_looked_for_inside_the_window(tmp_path):
+    """Doses that cost more than the data exclude are none, however much they do."""
+    safe = "bmdl-safe(parsed, 0.5)"
+    space = {"intervention.alpha": [0.0, 40.0, 80.0], "intervention.layer": [0, 1]}
+    goal = {"maximize": "cut", "subject_to": safe}
+    found, _ = run(
+        tmp_path, goal=goal, metric=None, space=space, pruner="wilcoxon", pruner_options={}
+    )
+    ended = [row for row in rows(tmp_path) if row[f"beyond.{safe}"]]
+    broken = [row for row in ended if float(row[f"beyond.{safe}"]) > 0]
+    assert 0 < len(broken) < len(ended)
+    assert found.metric == "cut"
+    assert found.best.number not in {int(row["number"]) for row in broken}
+    assert found.problems == []
+
+
+@pytest.mark.parametrize(
+    ("goal", "complaint"),
+    [
+        ({"maximize": "parsed", "subject_to": "parsed >= 1"}, "write bmdl-safe"),
+        ({"maximize": "parsed", "subject_to": "bmdl-safe(parsed, 0)"}, "is no loss"),
+        ({"subject_to": "bmdl-safe(parsed)"}, "give maximize or minimize"),
+        ({"maximize": "cut", "subject_to": "bmdl-safe(parsed, 1)"}, "never changes by so much"),
+        ({"maximize": "cut", "subject_to": "bmdl-safe(cost)"}, "has no metric 'cost'"),
+    ],
+)
+def test_a_goal_that_is_none_is_refused(tmp_path, goal, complaint):
+    with pytest.raises(SpecError, match=complaint):
+        run(tmp_path, goal=goal, metric=None)
+
+
 def test_a_condition_that_no_trial_keeps_is_told(tmp_path):
     with pytest.raises(TaskError, match=r"none of 2 complete trials of small keeps parsed >= 1\.5"):
         run(

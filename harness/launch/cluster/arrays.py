@@ -17,6 +17,7 @@ from harness.launch.cluster.submission import ArrayTask, TaskGroup
 from harness.resolve.resolver import measured_for
 from harness.runs.partition import expected_cost, partition
 from harness.runs.plan import PlannedCase, by_model
+from harness.runs.stopping import stopping
 
 
 def grouped(cases: Sequence[PlannedCase], tasks: int | None = None) -> tuple[TaskGroup, ...]:
@@ -42,12 +43,14 @@ def grouped(cases: Sequence[PlannedCase], tasks: int | None = None) -> tuple[Tas
 def _tasks(
     cases: Sequence[PlannedCase], most: int | None, names: Iterator[str]
 ) -> tuple[ArrayTask, ...]:
-    parts = [[case] for case in cases] if most is None else partition(cases, most)
+    whole = stopping(cases)  # what one of their cases is asked depends on the others
+    single = [[case] for case in cases if case.experiment.name not in whole]
+    parts = [*whole.values(), *single] if most is None else partition(cases, most)
     parts = [part for part in parts if part]
     cost = {case.id: expected_cost(case) for case in cases}
     named = [(next(names), part) for part in parts]
     named.sort(key=lambda each: -sum(cost[case.id] for case in each[1]))
-    shared = _shared(parts)
+    shared = _shared([part for part in parts if part[0].experiment.stop is None])
     dealt = chunks(shared, ceil(len(shared) / len(parts))) if shared else []
     first = [
         ArrayTask(f"first-{name}", tuple(case.id for own in lists for case in own), first=True)

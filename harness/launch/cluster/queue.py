@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 WAITING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"})
@@ -89,11 +89,11 @@ def _accounted(named: str) -> dict[str, JobState]:
     return {job: JobState(state.partition(" ")[0], node) for job, state, node in rows}
 
 
-def _said(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str | None:
+def _said(command: Sequence[str]) -> str | None:
     """What a command of SLURM's prints; None where it fails, or is not there."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=_PATIENCE, env=environment
+            command, capture_output=True, text=True, check=True, timeout=_PATIENCE
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -145,15 +145,17 @@ def arrays_of(
     for number, (group, own) in enumerate(groups):
         after = ends[number - abreast] if number >= abreast else ()
         for first in (True, False):
+            limit = share[number % abreast]
             stage = [
                 (part, size)
                 for size in dict.fromkeys(memory.get(task.name) for task in own)
                 for part in chunks(
-                    [t for t in own if t.first == first and memory.get(t.name) == size], largest
+                    [t for t in own if t.first == first and memory.get(t.name) == size],
+                    largest,
+                    limit,
                 )
             ]
             start = len(arrays)
-            limit = share[number % abreast]
             wide = len(stage) if limit is None else min(limit, len(stage))
             limits = shares(limit, wide)
             for place, (part, size) in enumerate(stage):

@@ -217,5 +217,6 @@ def last_line(logs: Iterable[Path]) -> str:
         told = [line for line in lines if not line.startswith("srun: ")]
         if told:
             return told[-1]
-        around = around or next(reversed(lines), "")
+        errors = [line for line in lines if " error: " in line]
+        around = around or next(reversed(errors or lines), "")
     return around

@@ -21,6 +21,7 @@ def open_worker(
     *,
     store: Path | None,
     fresh: bool,
+    further: bool,
     claims: Claims,
 ) -> Session | None:
     """The session of a worker; None where its controller knew of no benches.
@@ -39,6 +40,7 @@ def open_worker(
         Pin(directory, process),
         store=store,
         fresh=fresh,
+        further=further,
         process=process,
         id=orders.run,
         started=datetime.fromisoformat(orders.started),

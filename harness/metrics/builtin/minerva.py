@@ -9,6 +9,8 @@ from harness.errors import FieldError, MetricError
 from harness.metrics.entry import Answer, MetricEntry, Seen, per_answer
 from harness.metrics.kind import Checking, MetricKind, plain
 
+_PACKAGE = "lm_eval"
+
 
 def _right(seen: Seen, answer: Answer) -> float:
     from harness.tasks.answers.math import minerva_verdict
@@ -20,7 +22,7 @@ def _right(seen: Seen, answer: Answer) -> float:
 
 
 def _check(_: Any, checking: Checking) -> None:
-    if find_spec("lm_eval") is None:
+    if find_spec(_PACKAGE) is None:
         raise FieldError("kind", "minerva is lm-eval's rule; pip install 'pytest-titrate[lm-eval]'")
     if any("answer" not in sample.record for sample in checking.samples):
         raise FieldError("kind", "minerva reads a record's `answer`, which this task has not")

@@ -90,6 +90,7 @@ def caption(
     if compared:
         plain = any(versus.p_holm is None for versus in compared)
         which = "p (not corrected)" if plain else "p Holm"
+        which = f"anytime {which}" if any(versus.anytime for versus in compared) else which
         parts.append(f"Filled: {which} < {SIGNIFICANT:g} versus baseline.")
     missing = len(cases) - len(drawn)
     if missing:

@@ -26,7 +26,8 @@ from harness.report.sweeps import sweeps
 from harness.report.tables.rounding import fixed
 from harness.store.results import CaseStatus
 
-_METRIC, _CHANCE = "relevance", "chance"
+_CHANCE = "chance"
+_UNORDERED = frozenset({"diff.method", "diff.ordering", "diff.logits", "diff.mode"})
 #: Cases whose tokens a page shows; files of the report have all.
 _MOST_CASES = 60
 #: Tokens of a list that it shows.
@@ -63,8 +64,10 @@ def overview(
         cases: Of the experiment, baselines included.
         folders: Where the files of each case lie, by its id.
     """
-    metric = _METRIC if any(_METRIC in case.metrics for case in cases) else cases[0].metric
-    found = sweeps(cases, metric, _CHANCE)
+    metric = cases[0].metric
+    found = sweeps(cases, metric, _CHANCE, _UNORDERED)
+    present = sum(case.grid is not None for case in cases)
+    absent = max((case.grid or 0 for case in cases), default=0) - present
     name = cases[0].experiment
     pictures = {}
     for axis, figure in sweep_plots(found, name, cases[0].model, metric):
@@ -77,6 +80,7 @@ def overview(
         .get_template("evidence.html.jinja")
         .render(
             metric=metric,
+            absent=absent,
             sweeps=found,
             pictures={axis: b64encode(each).decode() for axis, each in pictures.items()},
             listings=listings[:_MOST_CASES],

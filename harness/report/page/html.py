@@ -35,6 +35,7 @@ from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.doses import dose_columns, potencies, refused, windows
 from harness.report.tables.oracle_help import help_text
 from harness.report.tables.rounding import ceiling, fixed
+from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text
 
 #: In the order in which a reader should meet them; the browser gets them as one script.
@@ -59,6 +60,8 @@ _SCRIPTS = (
     "main.js",
 )
 
+#: What is said of an experiment's curves, in lines.
+_SAID = (saved, windows, potencies, refused)
 _SIGNS = {"holds": "✓", "violated": "✗", "undecided": "?", "unchecked": "\N{EN DASH}"}
 #: Errors and warnings at the head of the page; the rows of the cases have them all.
 _ATTENTION = 12
@@ -142,12 +145,18 @@ def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> 
         "dose": (next((c.dose_axis for c in cases if c.dose_axis), "") or "").rpartition(".")[2],
         "findings": findings(report, name),
         "changes": _changes(cases[0]),
+        "holm": "anytime p Holm" if any(case.stopped for case in cases) else "p Holm",
         "doses": [
             [str(cell) for cell in row]
             for row in zip(*(column.cells for column in dose_columns(report, name)), strict=True)
         ],
         "dose_titles": [(each.title, each.meaning) for each in dose_columns(report, name)],
-        "said": [*windows(report, name), *potencies(report, name), *refused(report, name)],
+        "said": [
+            *saved(report, name),
+            *windows(report, name),
+            *potencies(report, name),
+            *refused(report, name),
+        ],
         "labels": labels(report, name),
         "different": sum(map(is_significant, cases)),
         "compared": sum(case.metric in case.versus_baseline for case in cases),

@@ -22,8 +22,13 @@ from harness.statistics.estimates import Metric, Versus
 
 NOTHING = "-"
 _HOLM = "p of the difference, paired by sample, Holm-corrected over the experiment"
+_ANYTIME = "p of the difference that holds whenever a run stops, Holm-corrected over the experiment"
 _RAW = "the same, not corrected"
 _PLAIN = "p of the difference, paired by sample, not corrected for the cases' number"
+_VERDICT = (
+    "whether it differs from the baseline; ended early: not likely to be decided, which says "
+    "nothing of an effect"
+)
 MDE = "the smallest delta that this many samples show with a power of 80 %"
 _AGREE = "mean tokens before the first departure from the baseline, all where none departed"
 _AGREE_WITH_BOUNDS = _AGREE.replace(",", " (±: half its 95 % interval),", 1)
@@ -36,7 +41,8 @@ def case_columns(report: RunReport, experiment: str) -> list[Column]:
     """The table of an experiment: a row for each case, those of a curve below each other."""
     cases = by_series(report.experiment(experiment))
     compared = any(case.metric in case.versus_baseline for case in cases)
-    columns = [*_names(report, experiment, cases), _metric(cases, cases[0].metric)]
+    columns = [*_names(report, experiment, cases), *_ended(cases)]
+    columns.append(_metric(cases, cases[0].metric))
     if compared and cases[0].metric not in constants(cases):
         columns += _compared(cases)
     columns += _agreed(cases)
@@ -78,6 +84,11 @@ def p_columns(compared: Sequence[Versus | None], holm: str, *, rank: int) -> lis
         NOTHING if each is None or each.p_holm is None else p_value(each.p_holm)
         for each in compared
     )
+    if any(each is not None and each.anytime for each in compared):
+        return [
+            Column("anytime p Holm", corrected, _ANYTIME, rank),
+            Column("anytime p", raw, _RAW, rank - 15),
+        ]
     return [Column("p Holm", corrected, holm, rank), Column("p", raw, _RAW, rank - 15)]
 
 
@@ -169,7 +180,20 @@ def _compared(cases: Sequence[CaseReport]) -> Iterator[Column]:
     yield Column("delta", tuple(deltas), rank=90)
     yield Column("+/-", cells(changed), f"samples that {change_words(good)}", 80)
     yield from p_columns(versus, _HOLM, rank=85)
-    yield Column("mde", cells(effect), MDE, 30)
+    if not any(each is not None and each.anytime for each in versus):
+        yield Column("mde", cells(effect), MDE, 30)
+
+
+def _ended(cases: Sequence[CaseReport]) -> Iterator[Column]:
+    """Of a run that stopped itself: how many samples a case was asked, and what came of it."""
+    ended = [case.stopped for case in cases]
+    if any(ended):
+        asked = (
+            f"{case.task.size}/{case.stopped.of}" if case.stopped else NOTHING for case in cases
+        )
+        yield Column("asked", tuple(asked), "samples, of all that there are", 92)
+        told = (NOTHING if each is None else each.verdict for each in ended)
+        yield Column("verdict", tuple(told), _VERDICT, 94)
 
 
 def _agreed(cases: Sequence[CaseReport]) -> Iterator[Column]:

@@ -17,6 +17,8 @@ from harness import sandbox
 from harness.tasks.code import pass_at_k
 
 _CAME_TO_ITS_END = "titrate_program_came_to_its_end"
+# The judge runs what stands in front of a completion by itself, and makes a function's head whole.
+_HEAD = "def titrate_head():\n"
 _TEST = "def check(candidate):\n    assert candidate() is True\n"
 
 
@@ -33,7 +35,7 @@ class SandboxedCodeEval:
     ) -> tuple[dict[str, float], dict[int, list[tuple[int, dict[str, Any]]]]]:
         """pass@k of each k for which every task has predictions enough, and what came of each."""
         checks = [
-            sandbox.Check("", _program(candidate, tests), _TEST, _CAME_TO_ITS_END)
+            sandbox.Check(_HEAD, _program(candidate, tests), _TEST, _CAME_TO_ITS_END)
             for tests, candidates in zip(references, predictions, strict=True)
             for candidate in candidates
         ]
@@ -62,7 +64,7 @@ class SandboxedCodeEval:
 
 
 def _program(candidate: str, tests: str) -> str:
-    return f"{candidate}\n{tests}\n\ndef {_CAME_TO_ITS_END}():\n    return True\n"
+    return f"    pass\n\n{candidate}\n{tests}\n\ndef {_CAME_TO_ITS_END}():\n    return True\n"
 
 
 @contextmanager

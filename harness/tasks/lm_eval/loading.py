@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import TaskError
+from harness.options import spelled
 from harness.spec.suggestion import suggestion
 from harness.tasks.lm_eval import catalogue, code_eval
 
@@ -28,13 +29,14 @@ class Loaded:
     groups: Mapping[str, Any] = field(default_factory=dict)
 
 
-def load(source: str, shots: int | None, seed: int) -> Loaded:
+def load(source: str, shots: int | None, seed: int, *, unsafe_code: bool = False) -> Loaded:
     """The tasks of a name, or of a YAML file (an absolute path).
 
     Args:
         source: What to load.
         shots: Worked examples in front of each document; the task's own number when None.
         seed: By which these are drawn.
+        unsafe_code: Whether a task may run what a model wrote outside of the sandbox.
 
     Raises:
         TaskError: a name that lm-eval does not know, a file or data that cannot be read, a filter
@@ -54,6 +56,11 @@ def load(source: str, shots: int | None, seed: int) -> Loaded:
     tasks, groups = found["tasks"], found.get("groups", {})
     for name, task in tasks.items():
         _check(name, task)
+        if not unsafe_code and getattr(task, "UNSAFE_CODE", False) and not _sandboxed(task):
+            raise TaskError(
+                f"{name}: runs what a model wrote by code of its own, which is not isolated; read "
+                f"it, and add {spelled('unsafe_code')}"
+            )
         _show(task, shots)
         task.set_fewshot_seed(seed=seed)
     if shots and all(task.get_config("num_fewshot") == 0 for task in tasks.values()):
@@ -78,24 +85,30 @@ def _found(source: str) -> Any:
     folder = path.parent if path.is_absolute() else catalogue.folder_of(source)
     sandbox_templates()
     try:
-        try:
-            return _by_name(TaskManager(include_path=str(folder), include_defaults=False), source)
-        except KeyError:  # a group may name tasks of other folders: all of them are indexed then
-            return _by_name(TaskManager(include_path=str(folder)), source)
-    except TaskError:
-        raise
+        manager = TaskManager(include_path=str(folder), include_defaults=False)
+        if not _complete(manager, _name(manager, source)):
+            manager = TaskManager(include_path=str(folder))  # which indexes all that lm-eval has
+        return manager.load(_name(manager, source))
     except Exception as error:  # whatever a YAML file, its data or their loader may raise
         raise TaskError(f"{source}: {_problem(error)}") from error
 
 
-def _by_name(manager: Any, source: str) -> Any:
-    """What a name stands for; a file is loaded by its name: 0.4.13 loads no group by its path."""
+def _complete(manager: Any, name: str) -> bool:
+    """Whether a group's tasks are indexed, too: it may name some of other folders."""
+    entry = manager.task_index.get(name)
+    members = (entry.cfg or {}).get("task") if entry is not None else None
+    names = [each for each in members if isinstance(each, str)] if isinstance(members, list) else []
+    return all(each in manager.task_index and _complete(manager, each) for each in names)
+
+
+def _name(manager: Any, source: str) -> str:
+    """The name by which something is loaded: 0.4.13 loads no group by the path of its file."""
     named = (
         name
         for name, entry in manager.task_index.items()
         if str(entry.yaml_path) == source and (entry.cfg or {}).get(entry.kind.name.lower()) == name
     )
-    return manager.load(next(named, source))
+    return next(named, source)
 
 
 def _problem(error: Exception) -> str:
@@ -103,10 +116,7 @@ def _problem(error: Exception) -> str:
     from lm_eval.api.registry import filter_registry
 
     first = next(iter(str(error).strip().splitlines()), "").strip("'\"")
-    frames, trace = [], error.__traceback__
-    while trace is not None:
-        frames.append(trace.tb_frame.f_code.co_name)
-        trace = trace.tb_next
+    frames = _frames(error)
     if isinstance(error, KeyError) and "get_filter" in frames:
         name = first.split("'")[1] if "'" in first else first
         known = list(filter_registry)
@@ -116,6 +126,26 @@ def _problem(error: Exception) -> str:
     if isinstance(error, IndexError):
         return "it has no documents; its split is empty"
     return f"cannot be loaded by lm-eval: {type(error).__name__}: {first}"
+
+
+def _frames(error: Exception) -> list[str]:
+    """The functions through which an error came, the one that raised it last."""
+    found, trace = [], error.__traceback__
+    while trace is not None:
+        found.append(trace.tb_frame.f_code.co_name)
+        trace = trace.tb_next
+    return found
+
+
+def _sandboxed(task: Any) -> bool:
+    """Whether what a task runs goes to the sandbox: its code has asked `evaluate` for a judge."""
+    functions = [*task._metric_fn_list.values(), task.get_config("process_results")]  # noqa: SLF001
+    return any(
+        isinstance(value, code_eval.SandboxedCodeEval)
+        for function in functions
+        # lm-eval keeps the `__call__` of a function, which is bound to it.
+        for value in getattr(getattr(function, "__self__", function), "__globals__", {}).values()
+    )
 
 
 def _check(name: str, task: Any) -> None:

@@ -58,6 +58,8 @@ class LmEvalTask(Task):
     seed: int
     limit: int | None
     only: tuple[str, ...] | None
+    unsafe_code: bool = False
+    """Whether what a model wrote may be run as a task does it, where that is not the sandbox."""
     _built: dict[tuple[str, str | None], Mapping[str, Sequence[Any]]] = field(
         default_factory=dict, repr=False
     )
@@ -65,7 +67,7 @@ class LmEvalTask(Task):
     @cached_property
     def loaded(self) -> loading.Loaded:
         """lm-eval's tasks. Raises TaskError where they cannot be had."""
-        return loading.load(self.source, self.shots, self.seed)
+        return loading.load(self.source, self.shots, self.seed, unsafe_code=self.unsafe_code)
 
     @cached_property
     def metric(self) -> str:  # type: ignore[override]
@@ -202,7 +204,9 @@ class LmEvalTask(Task):
         return {each: sorted(own, key=lambda one: one.idx) for each, own in built.items()}
 
 
-def own_task(settings: TaskSettings, only: tuple[str, ...] | None = None) -> LmEvalTask:
+def own_task(
+    settings: TaskSettings, only: tuple[str, ...] | None = None, *, unsafe_code: bool = False
+) -> LmEvalTask:
     """The task that a spec names, of which nothing is loaded yet; `only` are ids of samples."""
     assert settings.lm_eval is not None
     shots = settings.shots
@@ -214,6 +218,7 @@ def own_task(settings: TaskSettings, only: tuple[str, ...] | None = None) -> LmE
         seed=1234 if shots is None else shots.seed,
         limit=settings.limit,
         only=only,
+        unsafe_code=unsafe_code,
     )
     # The dataclass is frozen, and its samples are to be found by the task itself.
     object.__setattr__(task, "samples", _Deferred(task.documents))

@@ -17,7 +17,7 @@ from typing import Self
 
 import psutil
 
-_PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue")
+_PROGRAMS = ("setpriv", "munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue")
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 _PATIENCE = 60.0
 
@@ -87,6 +87,14 @@ class OneNode:
         self._daemons: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _begin(self) -> None:
         for name in ("state", "spool"):
             (self.folder / name).mkdir()
         key = self.folder / "munge.key"
@@ -126,7 +134,6 @@ class OneNode:
         self._start("slurmctld", "-D", "-c")
         self._start("slurmd", "-D", "-c")
         self._await(lambda: self.said("sinfo", "--noheader", "--format=%T").strip() == "idle")
-        return self
 
     def __exit__(
         self,
@@ -154,7 +161,7 @@ class OneNode:
         assert program is not None
         with (self.folder / f"{name}.out").open("wb") as log:
             daemon = subprocess.Popen(
-                [program, *arguments],
+                ["setpriv", "--pdeathsig", "KILL", program, *arguments],  # nothing outlives a test
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -37,8 +37,8 @@ LONG = """\
 name: long
 model: zoo/moe
 task: {name: micro_gsm8k, limit: 40}
-sampling: {max_new_tokens: 24}
-engine: {determinism: strict, slots: 2, columns: 256}
+sampling: {max_new_tokens: 96}
+engine: {determinism: strict, slots: 2, columns: 320}
 resources: {cpus: 1, time: "10"}
 """
 _TITRATE = "from harness.cli.main import main; raise SystemExit(main())"
@@ -95,6 +95,20 @@ class Project:
             if works and Path(line[0]).name.startswith("python"):
                 found.append(process)
         return found
+
+    def stored(self) -> int:
+        """How many records lie in the store."""
+        files = (self.path / ".titrate" / "store").glob("completions-*.jsonl")
+        return sum(file.read_bytes().count(b"\n") for file in files)
+
+    def await_outcome(self, run: str, task: str) -> psutil.Process:
+        """The process of a task, as soon as it has noted that it works on it."""
+        file = self.path / ".titrate" / "runs" / run / f"task-{task}.json"
+        until = time.monotonic() + _PATIENCE
+        while not file.exists():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        return psutil.Process(json.loads(file.read_text())["pid"])
 
     def worked_on(self, run: str, process: psutil.Process) -> bool:
         """Whether a process has noted that it works on a task."""

@@ -72,14 +72,20 @@ def test_every_case_is_some_tasks(tasks):
     assert sum(not task.first for task in group.tasks) <= tasks
 
 
-@given(st.integers(1, 5000), st.integers(1, 1001))
-def test_no_array_is_larger_than_it_may_be(count, most):
-    parts = chunks(range(count), most)
+@given(st.integers(0, 5000), st.integers(1, 1001), st.none() | st.integers(1, 99))
+def test_no_array_is_larger_than_it_may_be(count, most, at_once):
+    parts = chunks(range(count), most, at_once)
+    if not count:
+        assert parts == []
+        return
     assert sorted(each for part in parts for each in part) == list(range(count))
     sizes = [len(part) for part in parts]
     assert max(sizes) <= most
     assert max(sizes) - min(sizes) <= 1
-    assert (len(parts) - 1) * most < count
+    assert all(parts)
+    if at_once is None:
+        assert (len(parts) - 1) * most < count
+        assert [each for part in parts for each in part] == list(range(count))
 
 
 @given(st.integers(1, 1000), st.integers(1, 50))

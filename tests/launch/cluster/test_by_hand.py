@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import OptionError, ReportError, TitrateError
 from harness.runs.merge import joined
-from harness.runs.shard import ArrayTask, asked_share
+from harness.runs.shard import ArrayShare, asked_share
 from tests.runs.small import cases
 
 SPEC = """\
@@ -20,8 +20,10 @@ axes: {prompt.style: [assisted, agentic], seed: [3, 1]}
 """
 
 
-def task(number: int) -> ArrayTask:
-    return ArrayTask.of_environment({"SLURM_ARRAY_TASK_ID": str(number), "SLURM_ARRAY_JOB_ID": "7"})
+def task(number: int) -> ArrayShare:
+    return ArrayShare.of_environment(
+        {"SLURM_ARRAY_TASK_ID": str(number), "SLURM_ARRAY_JOB_ID": "7"}
+    )
 
 
 def test_seeds_are_outermost_then_parameters():

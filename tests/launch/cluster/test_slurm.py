@@ -46,7 +46,7 @@ def test_killed_tasks_are_done_again_and_the_report_is_that_of_one_process(
     assert f"titrate resubmit {run}" in told
     assert told.count("failed (job ") == 2
     assert "Killed" in told  # what srun says of a process that could say nothing
-    assert project.told("many")["gates"] != project.told("one")["gates"]
+    assert project.told("many")["cases"] != project.told("one")["cases"]
     # The checkout changes; tasks in flight, and those that follow, do not.
     (tmp_path / "sweep.yaml").write_text(SWEEP.replace("limit: 3", "limit: 1"))
     status, told = project.titrate("resubmit", run, "--wait")
@@ -66,17 +66,15 @@ def test_a_task_that_is_to_make_room_goes_on_in_the_same_job(slurm, project, pre
         tmp_path, "run", "long.yaml", "--report", "one", "--store", "own", program="titrate"
     )
     run = project.submitted("long.yaml", "--report", "many")
-    said = project.await_(run, lambda now: now["tasks"][0]["counts"]["requests_done"] > 0)
-    job = said["tasks"][0]["job"]
+    (job,) = {task["job"] for task in project.status(run)["tasks"]}
+    while project.stored() < 5:
+        time.sleep(0.05)
     slurm.said("scancel", "--signal=USR1", job)
     said = project.await_(
         run, lambda now: "Restarts=1" in slurm.said("scontrol", "show", "job", job)
     )
     # The merge is killed too, and made again.
-    project.await_(run, lambda now: states(now)["00000"] == "done")
-    while not (merging := project.processes(run)):
-        time.sleep(0.05)
-    merging[0].kill()
+    project.await_outcome(run, "merge").kill()
     said = project.await_(run, lambda now: now["ended"])
     assert said["merge"]["state"] == "failed"
     status, told = project.titrate("resubmit", run, "--wait")

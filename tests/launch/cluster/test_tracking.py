@@ -188,7 +188,9 @@ def test_a_run_is_found_by_its_id_from_anywhere(submission, tmp_path, monkeypatc
 
 
 def test_the_last_line_of_an_empty_log_is_that_of_the_next(tmp_path):
-    (tmp_path / "err").write_text("\nsrun: error: Killed\nsubmitit INFO (now) - begun\n")
+    (tmp_path / "err").write_text(
+        "\nsrun: error: Killed\nsrun: Force Terminated\nsubmitit INFO (now) - begun\n"
+    )
     (tmp_path / "out").write_text("first\nlast\n")
     logs = [tmp_path / name for name in ("err", "gone", "out")]
     assert last_line(logs) == "last"

@@ -45,6 +45,14 @@ def test_tables_come_back_as_they_were(loaded, tmp_path, form, read):
     assert list(cases["dose"].dropna()) == list(loaded.cases["dose"].dropna())
 
 
+def test_samples_in_parts_are_the_same_table(loaded, tmp_path, monkeypatch):
+    whole = pd.read_parquet(export(loaded, "parquet", tmp_path / "whole")[1])
+    monkeypatch.setattr(tables, "_ROWS", 3)
+    parts = pd.read_parquet(export(loaded, "parquet", tmp_path / "parts")[1])
+    pd.testing.assert_frame_equal(parts, whole)
+    assert len(parts) == len(loaded.samples)
+
+
 def test_a_column_of_mixed_types_is_text_in_parquet():
     frame = pd.DataFrame({"mixed": ["a", 1, None], "same": [1, 2, 3]})
     uniform = tables._uniform(frame)

@@ -24,6 +24,7 @@ GROUPS = ("group_by_size", "group_alike")
 GREEDY = [name for name in (*local.TASKS, *GROUPS) if name != "text_repeats"]
 #: The representatives of `make test`: of everything else there is more of the same.
 REPLAYED = ["choice_two", "target", "text_repeats", "text_code", "group_alike"]
+BESIDE = [("text_filters", "short"), ("rolling", "short")]
 
 
 def quick(every: list[str], chosen: list[str]) -> list[Any]:
@@ -109,8 +110,15 @@ def test_our_answers_through_lm_eval_give_our_numbers(name, tasks, models, tmp_p
         assert math.isclose(value, found, rel_tol=1e-9, abs_tol=1e-9), metric
 
 
-@pytest.mark.parametrize("kind", quick(["plain", "first", "short"], ["short"]))
-@pytest.mark.parametrize("name", quick(GREEDY, ["text_filters", "rolling"]))
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param(name, kind, marks=[] if (name, kind) in BESIDE else pytest.mark.slow)
+        for name in GREEDY
+        for kind in ("plain", "first", "short")
+        if kind != "plain" or name in ("choice", "target", "rolling", "text")
+    ],
+)
 def test_lm_evals_own_backend_gives_our_numbers(name, kind, tasks, models, tmp_path):
     result = ours(models[kind], tasks[name], tmp_path / "out")
     theirs = evaluated(hf(models[kind]), tasks[name])

@@ -92,6 +92,7 @@ def requests(plain: dict[str, Any]) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_where_it_was(tasks, here, monkeypatch):
     path = written(here, spec(tasks["text"]))
     whole = TransformersEngine.generate
@@ -121,6 +122,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tasks, here, monkeypatch):
     assert len(asked) == 2
 
 
+@pytest.mark.slow
 def test_the_peer_starts_again_from_nothing_after_a_kill(tasks, here):
     class Dying(Counting):
         def generate_until(self, requests: Any, disable_tqdm: bool = False) -> list[str]:
@@ -136,6 +138,7 @@ def test_the_peer_starts_again_from_nothing_after_a_kill(tasks, here):
     assert len(again.seen) == 4  # a model keeps what it calls `add_partial` for, and no other
 
 
+@pytest.mark.slow
 def test_an_answer_is_kept_under_model_and_intervention(tasks, here):
     plain = spec(tasks["text"], intervention=MASK)
     (case,) = expand(experiment(plain))
@@ -148,6 +151,7 @@ def test_an_answer_is_kept_under_model_and_intervention(tasks, here):
     assert untouched.get_model_info() != masked.get_model_info()
 
 
+@pytest.mark.slow
 def test_the_peer_answers_for_one_model_with_anothers_words(tasks, here):
     cached = str(here / "cache")
     first = evaluated(Counting("a"), tasks["text"], limit=4, use_cache=cached)
@@ -157,6 +161,7 @@ def test_the_peer_answers_for_one_model_with_anothers_words(tasks, here):
     assert other.seen == []
 
 
+@pytest.mark.slow
 def test_repeats_stay_draws_of_their_own_when_they_come_from_the_store(tasks, here):
     path = written(here, spec(tasks["text_repeats"]))
     first = evaluated(TitrateLM(path), tasks["text_repeats"], limit=4)
@@ -165,6 +170,7 @@ def test_repeats_stay_draws_of_their_own_when_they_come_from_the_store(tasks, he
     assert any(len(set(own[0])) > 1 for own in said(again, "text_repeats"))
 
 
+@pytest.mark.slow
 def test_the_peers_repeats_are_one_when_they_come_from_its_cache(tasks, here):
     task = here / "warm.yaml"
     task.write_text(tasks["text_repeats"].read_text().replace("do_sample: true", "top_p: 1.0"))
@@ -182,6 +188,7 @@ def test_what_a_task_generates_by_is_in_the_key(tasks, here):
     assert {each.max_new_tokens for each in kept} == {12}
 
 
+@pytest.mark.slow
 def test_the_peers_cache_of_requests_keeps_the_first_kwargs(tasks, here, monkeypatch):
     monkeypatch.setattr(peer_cache, "PATH", str(here / "requests"))
     lengths = []
@@ -206,6 +213,7 @@ def test_samples_in_any_order_are_those_that_were_asked_for(tasks, here):
     ]
 
 
+@pytest.mark.slow
 def test_the_peer_logs_wrong_ids_for_unsorted_samples(tasks):
     found = evaluated(Counting("a"), tasks["text"], samples={"text": [5, 2]})
     documents = local.documents()
@@ -229,6 +237,7 @@ def test_a_finished_run_is_scored_again_by_a_changed_filter(tasks, here):
     assert after.draws[0].completion == next(recorded_results(report.directory)).draws[0].completion
 
 
+@pytest.mark.slow
 def test_two_runs_are_compared_in_pairs_with_multiplicity(tasks, here):
     plain = spec(tasks["choice"], intervention=MASK, axes={"intervention.count": [0, 8, 16]})
     report = harness.run(experiment({**plain, "dose": "intervention.count"}), directory=here / "a")
@@ -248,6 +257,7 @@ def test_a_seed_reaches_every_request_whatever_stands_beside_it(tasks):
     assert [together[i].tokens for i in range(4)] == [alone[3 - i].tokens for i in range(4)]
 
 
+@pytest.mark.slow
 def test_the_peers_seed_reaches_no_request(tasks):
     seen = []
     for seed in (1, 2):
@@ -262,6 +272,7 @@ def test_a_choice_reads_its_context_once(tasks):
     assert [len(each.continuations) for each in scorings] == [4] * 4
 
 
+@pytest.mark.slow
 def test_others_results_are_compared_in_pairs(tasks, here, monkeypatch):
     from lm_eval.loggers import EvaluationTracker
 

@@ -24,7 +24,7 @@ function caseColumns(experiment, metric) {
   const constant = metric in experiment.constant;
   if (compared && !constant) columns.push(
     { name: "Δ", title: "difference from the baseline", value: (one) => versus(one)?.delta, text: (one) => difference(versus(one)?.delta, one.metrics?.[metric]) },
-    ...(corrected ? [{ name: "p Holm", title: "paired by sample, Holm-corrected over the experiment", value: (one) => versus(one)?.p_holm, text: (one) => probability(versus(one)?.p_holm) }] : []),
+    ...(corrected ? [{ name: decidingName(cases.map(versus)), title: "paired by sample, Holm-corrected over the experiment", value: (one) => versus(one)?.p_holm, text: (one) => probability(versus(one)?.p_holm) }] : []),
     { name: "p", title: "paired by sample, not corrected", value: (one) => versus(one)?.p, text: (one) => probability(versus(one)?.p) },
     { name: down, title: `samples ${good === "lower" ? "higher" : "lower"} than in the baseline`, value: (one) => versus(one)?.worse, text: (one) => versus(one)?.worse ?? NOTHING, link: "worse" },
     { name: up, title: `samples ${good === "lower" ? "lower" : "higher"} than in the baseline`, value: (one) => versus(one)?.better, text: (one) => versus(one)?.better ?? NOTHING, link: "better" },

@@ -18,7 +18,7 @@ const CONFIDENCE = {
 /** Who wrote a token: 0 the model itself, else the number of the consultation that it comes from. */
 const AUTHOR = "author";
 /** What asking an oracle at a token would have changed: 1 a wrong answer made right, -1 a right one wrong. */
-const VALUE = "value";
+const VALUE = "worth";
 
 /** The colours of a column whose highest number in view is given; null where it says neither. */
 function confidenceOf(column, highest) {

@@ -67,8 +67,14 @@ function decisive(versus) {
 }
 
 /** What it is called, given comparisons of which some may be missing. */
+/** How a corrected p is called: that of a run that stopped itself holds at every moment. */
+function holmName(versus) {
+  return versus.test?.startsWith("anytime") ? "anytime p Holm" : "p Holm";
+}
+
 function decidingName(compared) {
-  return compared.some((versus) => (versus?.p_holm ?? null) !== null) ? "p Holm" : "p (not corrected for the number of cases)";
+  const corrected = compared.find((versus) => (versus?.p_holm ?? null) !== null);
+  return corrected ? holmName(corrected) : "p (not corrected for the number of cases)";
 }
 
 function isSignificant(versus) {
@@ -101,7 +107,7 @@ function measured(one, metric) {
     const between = bounds(versus.ci_low, versus.ci_high);
     lines.push(["against baseline", `${difference(versus.delta, own)} ${between}`]);
     if (versus.p_holm !== undefined && versus.p_holm !== null) {
-      lines.push(["p Holm", probability(versus.p_holm)]);
+      lines.push([holmName(versus), probability(versus.p_holm)]);
     }
     lines.push(["p", probability(versus.p)]);
     if (versus.minimal_effect !== undefined && versus.minimal_effect !== null) {

@@ -1,0 +1,201 @@
+"""A sweep that stops itself, on an engine: chunks of samples until everything is decided.
+
+Each chunk is a run of its own (`ModelRun`) of the doses that need it, with their baselines, on a
+few samples of the task: requests are stored, resumed and shared as ever, and baselines come first.
+What the chunks made is put together at the end: a case with fewer samples. A run that was killed
+meets its completions in the store, and takes the same decisions again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from harness.engines.contract import Reply
+from harness.metrics.lookup import kind_of
+from harness.runs.generated import result_of, scored
+from harness.runs.plan import Address, PlannedCase
+from harness.spec import Case
+from harness.spec.gates import Threshold
+from harness.spec.stop import StopSettings
+from harness.statistics.dose_response import Floats
+from harness.statistics.stopping import Aims, Arm, Side, Sweep
+from harness.store.results import CaseResult, DrawResult, Stopped
+from harness.store.verdicts import Verdicts
+from harness.tasks.by_name import limited
+
+#: Runs cases on the samples of their tasks to the end.
+Measure = Callable[[Sequence[PlannedCase]], Sequence[CaseResult]]
+
+
+@dataclass
+class _Made:
+    """What is known of a case by now."""
+
+    case: PlannedCase
+    draws: dict[tuple[str, int], DrawResult] = field(default_factory=dict)
+    values: dict[str, dict[str, float]] = field(default_factory=dict)
+    replies: dict[str, dict[str, tuple[Reply, ...]]] = field(default_factory=dict)
+    parts: list[CaseResult] = field(default_factory=list)
+
+    def add(self, part: CaseResult) -> None:
+        """Take what a chunk made."""
+        new = {(draw.sample, draw.draw): draw for draw in part.draws}
+        if new.keys() <= self.draws.keys():
+            return  # a baseline that was asked with another dose
+        self.parts.append(part)
+        self.draws |= new
+        for metric in part.sample_metrics:
+            self.values.setdefault(metric, {}).update(part.numbers(metric))
+        for metric, replies in part.replies.items():
+            self.replies.setdefault(metric, {}).update(replies)
+
+
+def stopping(cases: Sequence[PlannedCase]) -> dict[str, list[PlannedCase]]:
+    """The cases whose experiments stop themselves, by the names of these."""
+    found: dict[str, list[PlannedCase]] = {}
+    for case in cases:
+        if case.experiment.stop is not None:
+            found.setdefault(case.experiment.name, []).append(case)
+    return found
+
+
+def sweep(
+    cases: Sequence[PlannedCase], measure: Measure, verdicts: Verdicts, *, further: bool = False
+) -> Iterator[tuple[PlannedCase, CaseResult]]:
+    """Measure the cases of one experiment until it is decided; every case after its baseline.
+
+    Args:
+        cases: Those of its cases that were selected.
+        measure: Runs cases that have a few samples.
+        verdicts: What is known of answers.
+        further: Go on with doses that have no chance, to the last sample.
+    """
+    settings = cases[0].experiment.stop
+    assert settings is not None
+    order = permutation([sample.id for sample in cases[0].task.samples], settings.seed)
+    made = {
+        each.id: _Made(each) for case in cases for each in (case.baseline, case) if each is not None
+    }
+    failed: dict[str, CaseResult] = {}
+
+    def values(case: str, metric: str) -> Floats:
+        known = made[case].values.get(metric, {})
+        return np.array([known.get(sample, np.nan) for sample in order], dtype=np.float64)
+
+    def run(arms: Sequence[Arm], samples: range) -> None:
+        ids = [order[at] for at in samples]
+        asked = [_chunk(made[arm.id].case, ids) for arm in arms if arm.id not in failed]
+        for part in measure(asked):
+            if part.status == "complete":
+                made[part.case.id].add(part)
+            else:
+                failed[part.case.id] = part
+
+    arms = [
+        Arm(case.id, case.baseline.id, _curve(case), case.case.dose or 0.0)
+        for case in cases
+        if case.baseline is not None
+    ]
+    aims = aims_of(cases, settings)
+    named = {*aims.differs, *(name for name, _ in aims.precise), *(s.metric for s in aims.sides)}
+    experiment = cases[0].experiment
+    running = Sweep(
+        arms,
+        len(order),
+        {name: kind_of(experiment, name) for name in named},
+        aims,
+        values,
+        run,
+        settings.alpha,
+        settings.look,
+        0.0 if further else settings.futility,
+        failed=failed,
+    )
+    running.run()
+    ends = {arm.id: arm.end for arm in arms}
+    done: dict[str, CaseResult] = {}
+    for own in made.values():
+        result = failed.get(own.case.id) or _joined(own, order, done, verdicts)
+        end = ends.get(own.case.id)
+        all_samples = () if end else tuple(order)
+        stopped = Stopped(len(order), settings.alpha, end or "leads", all_samples)
+        done[own.case.id] = replace(result, stopped=stopped)
+        yield own.case, done[own.case.id]
+
+
+def permutation(samples: Sequence[str], seed: int) -> list[str]:
+    """The order in which samples are asked: the same for a seed, on every machine."""
+    return [samples[at] for at in np.random.default_rng(seed).permutation(len(samples))]
+
+
+def aims_of(cases: Sequence[PlannedCase], settings: StopSettings) -> Aims:
+    """What a sweep of these cases is to decide."""
+    primary = cases[0].metric
+    decisions = settings.decisions
+    sides = []
+    for gate in cases[0].experiment.gates:
+        claim = gate.claim
+        if isinstance(claim, Threshold) and any(each.gates for each in decisions):
+            sides += [
+                Side(each.id, claim.metric, claim.operator in (">", ">="), claim.value)
+                for case in cases
+                for each in ([case.baseline] if claim.where.baseline else [case])
+                if each is not None
+                and claim.where.selects(each.case.params, baseline=claim.where.baseline)
+            ]
+    return Aims(
+        tuple(each.metric or primary for each in decisions if not each.gates and not each.within),
+        tuple((each.metric or primary, each.within) for each in decisions if each.within),
+        tuple(dict.fromkeys(sides)),
+    )
+
+
+def _on(case: PlannedCase, samples: Sequence[str]) -> PlannedCase:
+    """A case on these samples alone."""
+    return replace(case, task=limited(case.task, only=samples))
+
+
+def _chunk(case: PlannedCase, samples: Sequence[str]) -> PlannedCase:
+    """The same as a case of its own, which is to see all of them."""
+
+    def plain(case: Case) -> Case:
+        baseline = None if case.baseline is None else plain(case.baseline)
+        experiment = case.experiment.model_copy(update={"stop": None})
+        return replace(case, experiment=experiment, baseline=baseline)
+
+    return replace(_on(case, samples), case=plain(case.case))
+
+
+def _curve(case: PlannedCase) -> str:
+    """What the doses of one curve have in common."""
+    dose = case.experiment.dose
+    return repr([(name, own) for name, own in case.case.params.items() if name != dose])
+
+
+def _joined(
+    own: _Made, order: Sequence[str], done: dict[str, CaseResult], verdicts: Verdicts
+) -> CaseResult:
+    """What the chunks of a case came to: one result, on the samples that it was asked."""
+    asked = {sample for sample, _ in own.draws}
+    if not asked:
+        return result_of(own.case, "incomplete", error="the run ended before it")
+    case = _on(own.case, [sample for sample in order if sample in asked])
+    completions = [
+        (Address(case.id, sample.id, draw), made.prompt, made.completion)
+        for sample in case.task.samples
+        for draw in range(case.experiment.sampling.draws)
+        for made in [own.draws[sample.id, draw]]
+    ]
+    first = own.parts[0]
+    baseline = None if case.baseline is None else done[case.baseline.id]
+    joined = scored(case, completions, baseline, first.intervention, verdicts, own.replies)
+    pieces = {at: draw.pieces for at, draw in own.draws.items()}
+    return replace(
+        joined,
+        draws=tuple(replace(each, pieces=pieces[each.sample, each.draw]) for each in joined.draws),
+        usage=next((part.usage for part in own.parts if part.usage is not None), None),
+        seconds=sum(part.seconds for part in own.parts),
+    )

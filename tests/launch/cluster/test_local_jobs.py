@@ -1,0 +1,35 @@
+"""Runs as processes of this machine: the same road as on a cluster, without one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.launch.cluster.projects import SWEEP, Project, states
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_killed_process_is_started_again_and_the_report_is_that_of_one_process(
+    prepared, tmp_path
+):
+    (tmp_path / "sweep.yaml").write_text(SWEEP)
+    project = Project(tmp_path)
+    prepared.run(
+        tmp_path, "run", "sweep.yaml", "--report", "one", "--store", "own", program="titrate"
+    )
+    run = project.submitted(
+        "sweep.yaml", "--cluster", "local", "--array-parallelism", "2", "--report", "many"
+    )
+    project.await_outcome(run, "00000").kill()
+    project.await_(run, lambda now: states(now)["00000"] == "failed")
+    # All of it is ended, and what waited has not begun.
+    status, told = project.titrate("cancel", run)
+    assert status == 0, told
+    said = project.await_(run, lambda now: now["ended"])
+    found = states(said)
+    assert (found["first-00000"], found["00000"]) == ("done", "failed")
+    assert set(found.values()) <= {"done", "failed", "cancelled"}
+    status, told = project.titrate("resubmit", run, "--wait")
+    assert status == 0, told
+    assert project.samples("many") == project.samples("one")
+    assert project.told("many") == project.told("one")
