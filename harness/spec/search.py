@@ -120,7 +120,7 @@ class GoalSettings(Settings):
     """The best dose inside the therapeutic window: most of one metric, nothing lost of others."""
 
     maximize: Annotated[str, Field(min_length=1)] | None = None
-    """The metric of which the best configuration has most, such as tool_call. Give it, or
+    """The metric of which the best configuration has most, such as tool_call. Left out beside
     minimize."""
     minimize: Annotated[str, Field(min_length=1)] | None = None
     """The metric of which the best configuration has least. Left out where `maximize` is given."""
