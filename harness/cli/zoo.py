@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_STYLES = ("assisted", "agentic")
+_STYLES = ("assisted", "agentic", "completion")
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,6 @@ from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, PositiveInt
-from scipy.stats import rankdata
 
 from harness.metrics.entry import MetricEntry, Opening
 from harness.spec.measure import Measure
@@ -73,6 +72,8 @@ def _area(*, rising: bool) -> Callable[[Sequence[Any]], float]:
     """The area under the ROC curve of all positions of all samples; .5 where it says nothing."""
 
     def area(values: Sequence[Any]) -> float:
+        from scipy.stats import rankdata
+
         pairs = np.array([pair for each in values for pair in each], dtype=float).reshape(-1, 2)
         numbers, worth = pairs[:, 0] if rising else -pairs[:, 0], pairs[:, 1] > 0
         good, bad = int(worth.sum()), int((~worth).sum())

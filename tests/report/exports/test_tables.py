@@ -81,7 +81,8 @@ def test_an_unknown_format_names_those_that_are(loaded, tmp_path):
         export(loaded, "xlsx", tmp_path)
 
 
-@pytest.mark.parametrize("form", registry.exports.names())
+# Comparisons are what this report has none of; `test_diffing.py` has one that cannot be written.
+@pytest.mark.parametrize("form", sorted(set(registry.exports.names()) - {"diffing"}))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_output_that_cannot_be_written_is_one_line(loaded, tmp_path, form):
     (tmp_path / "file").write_text("")
