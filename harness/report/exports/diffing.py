@@ -125,7 +125,7 @@ def _case(report: Report, case: CaseReport, folder: Path) -> Iterator[Path]:
     if (own / "difference.npz").is_file():
         yield from _means(own / "difference.npz", case.task.name, place)
     for each in _read(own / "steering.json") or []:
-        steering = place / "steering" / f"position_{each['position']}_{_grader(judged)}"
+        steering = place / f"steering/position_{each['position']}_{_grader(judged)}"
         threshold = {"strengths": each["strengths"], "average": _mean(each["strengths"])}
         yield _put(steering / "threshold.json", threshold)
         lines = [
