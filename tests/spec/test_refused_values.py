@@ -107,8 +107,8 @@ pytestmark = pytest.mark.usefixtures("folder")
             "task: humaneval",
             (
                 "x.yaml:3 task: 'humaneval' is not accepted; "
-                "it should be a mapping with the keys name, limit, path, only, dataset, config, "
-                "split, label, fields, answer, pattern, shots"
+                "it should be a mapping with the keys name, lm_eval, limit, path, only, dataset, "
+                "config, split, label, fields, answer, pattern, shots"
             ),
         ),
         (
@@ -116,7 +116,8 @@ pytestmark = pytest.mark.usefixtures("folder")
             "kind: steered",
             (
                 "x.yaml:6 intervention.kind: 'steered' is not accepted; "
-                "it should be one of router_mask, steering, dac, oracle; did you mean steering?"
+                "it should be one of router_mask, steering, dac, oracle, adapter; "
+                "did you mean steering?"
             ),
         ),
         (
@@ -215,7 +216,7 @@ def test_a_mistake_is_told_in_a_line_that_can_be_read():
     assert all(len(line) <= 400 and line.isprintable() for line in lines)
     assert lines[0].startswith(r"x.yaml:16 k0\n\u202eyyy")
     # The remedy, which is at the end, is left.
-    assert lines[0].endswith("requires, search")
+    assert lines[0].endswith("requires, resources, search")
 
 
 def test_all_that_is_wrong_is_told_line_by_line_in_the_order_of_the_file():

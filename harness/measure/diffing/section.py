@@ -51,7 +51,7 @@ class SteeredSettings(Settings):
     """Texts that the model writes while it is steered by the mean difference of activations."""
 
     prompts: Annotated[list[str], Field(min_length=1)]
-    """The texts that are continued, steered and not."""
+    """What the texts begin with; each is continued."""
     positions: PositiveInt = 1
     """At how many positions, from the first on, the difference is taken; 1 by default."""
     draws: PositiveInt = 10
@@ -70,7 +70,7 @@ class AgentSettings(Settings):
     """A model that finds out from the evidence what the other one was tuned on."""
 
     model: ModelReference
-    """The model that asks, thinks and states a hypothesis."""
+    """The model that investigates the evidence, a reference as in `model`."""
     engine: EngineSettings = EngineSettings()
     """What runs it, as the section engine of a spec; transformers on this machine by default."""
     interactions: NonNegativeInt = 5
