@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import harness
-from harness.report.sweeps import sweeps
 from harness.runs.plan import PlannedCase
 from harness.store.results import CaseResult
 from harness.testing import experiments
@@ -21,6 +20,8 @@ def bench_diffing(case: PlannedCase, outcome: CaseResult) -> None:
 
 def bench_diffing_by_mix_ratio(tmp_path: Path) -> None:
     """Relevance falls with the mix ratio; at 1:0 and 1:0.5 it is apart from control and chance."""
+    from harness.report.sweeps import sweeps  # with scipy, which collecting benches does without
+
     report = harness.run(MIXED, directory=tmp_path).report
     lines = [
         line

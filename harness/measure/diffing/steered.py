@@ -15,14 +15,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal, Self
 
 from harness.engines.contract import Asked, Completion, Request, SamplingRules, Scored, Scoring
 from harness.errors import MetricError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
-from harness.interventions.residual import Term
-from harness.interventions.steering.description import Steering
+from harness.interventions.residual import Residual, Term
 from harness.measure.diffing.activations import Difference
 from harness.measure.diffing.judging import Ask, Asker, said
 from harness.measure.diffing.questions import prompt_named
@@ -40,6 +39,21 @@ _VARIED = 0.5
 Coherence = Callable[[Sequence[tuple[Request, Completion]]], Sequence[bool | None]]
 
 
+class Direction(Residual):
+    """The difference that is added."""
+
+    kind: Literal["difference"] = "difference"
+    terms: tuple[Term, ...] = ()
+
+    def neutral(self) -> Self:
+        """Nothing is added."""
+        return self.model_copy(update={"terms": ()})
+
+    def additions(self) -> tuple[Term, ...]:
+        """Its terms."""
+        return self.terms
+
+
 @dataclass
 class Steered:
     """What came of one position's difference."""
@@ -55,7 +69,7 @@ class Steered:
         return fmean(self.strengths) if self.strengths else 0.0
 
 
-def by_difference(found: Difference, at: int, norm: float, strength: float) -> Steering:
+def by_difference(found: Difference, at: int, norm: float, strength: float) -> Direction:
     """The intervention; none at strength 0.
 
     Raises:
@@ -64,7 +78,7 @@ def by_difference(found: Difference, at: int, norm: float, strength: float) -> S
     if not found.speaks(at):
         raise MetricError(f"the difference at position {found.labels[at]} is 0 within rounding")
     unit = found.delta[at] / found.delta[at].norm() * norm
-    return Steering(
+    return Direction(
         terms=(Term(layer=found.layer, vector=Array(unit), alpha=strength, positions="all"),)
     )
 
