@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from pydantic import JsonValue
-from scipy import stats
 
 from harness.report.labels import label, short_names, text
 from harness.report.report import CaseReport
@@ -177,6 +176,8 @@ def _trend(ranks: Sequence[tuple[int, float]]) -> Trend | None:
     """None where nothing varies, and for fewer than three values."""
     if len(ranks) < 3 or len({value for _, value in ranks}) < 2:
         return None
+    from scipy import stats
+
     found = stats.spearmanr([place for place, _ in ranks], [value for _, value in ranks])
     if math.isnan(float(found.statistic)):
         return None

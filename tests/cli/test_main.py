@@ -255,7 +255,8 @@ def test_zoo_list_shows_sizes_accuracies_and_how_they_were_measured(capsys):
         assert f"zoo/{name} {card['parameters']:,} {card['bytes'] / 1e6:.1f} " in words
         assert f"zoo/{name}: {card['purpose']}" in words
         for task, accuracy in card["accuracy"].items():
-            shown = (f"{share:.1%}" for share in accuracy.values())
+            styles = ("assisted", "agentic", "completion")
+            shown = (f"{accuracy[each]:.1%}" if each in accuracy else "-" for each in styles)
             assert f"{task} {' '.join(shown)}" in words
         assert all(text in words for text in card["measured"].values())
     assert all(line == line.rstrip() and len(line) <= 80 for line in out.splitlines())
