@@ -18,7 +18,6 @@ from pydantic import JsonValue
 
 from harness.report.labels import label, short_names, text
 from harness.report.report import CaseReport
-from harness.statistics.intervals import mean_difference_interval
 
 SEED = "seed"
 
@@ -154,6 +153,8 @@ def _point(word: str, cases: Sequence[CaseReport], metric: str, chance: str) -> 
     if not measured:
         return None
     seeds = tuple(each.value for each in measured)
+    from harness.statistics.intervals import mean_difference_interval
+
     low, high = mean_difference_interval(seeds)
     if low is None or high is None:
         lows = [each.ci_low for each in measured if each.ci_low is not None]
