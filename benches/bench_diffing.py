@@ -6,7 +6,7 @@ from pathlib import Path
 
 import harness
 from harness.report.sweeps import sweeps
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.store.results import CaseResult
 from harness.testing import experiments
 

@@ -107,8 +107,8 @@ pytestmark = pytest.mark.usefixtures("folder")
             "task: humaneval",
             (
                 "x.yaml:3 task: 'humaneval' is not accepted; "
-                "it should be a mapping with the keys name, lm_eval, limit, path, only, dataset, config, "
-                "split, label, fields, answer, pattern, shots"
+                "it should be a mapping with the keys name, lm_eval, limit, path, only, dataset, "
+                "config, split, label, fields, answer, pattern, shots"
             ),
         ),
         (
@@ -116,7 +116,8 @@ pytestmark = pytest.mark.usefixtures("folder")
             "kind: steered",
             (
                 "x.yaml:6 intervention.kind: 'steered' is not accepted; "
-                "it should be one of router_mask, steering, dac, oracle, adapter; did you mean steering?"
+                "it should be one of router_mask, steering, dac, oracle, adapter; "
+                "did you mean steering?"
             ),
         ),
         (
