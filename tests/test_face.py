@@ -20,6 +20,7 @@ from harness.options import RUN
 
 EXAMPLE = Path(__file__).parents[1] / "reports" / "example"
 FACE = {
+    "BundleError",
     "Experiment",
     "FieldError",
     "MetricError",

@@ -33,12 +33,12 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.launch.live import LiveLine
     from harness.launch.local import forecast_cases, run_cases
     from harness.runs.forecast_table import forecast_table
+    from harness.runs.requirements import unmet
     from harness.runs.shard import ArrayShare, asked_share
 
     shard = asked_share(parsed.shard, array=parsed.array)
     if isinstance(shard, ArrayShare):
         from harness.runs.merge import merge
-        from harness.runs.requirements import unmet
 
         base = shard.base(parsed.report, Path.cwd())
         if shard.beyond(sum(unmet(case.experiment) is None for case in selection.cases)):
@@ -55,6 +55,10 @@ def run(parsed: argparse.Namespace) -> int:
             claims=claims,
         )
         print(forecast_table(forecasts, speed=parsed.speed))
+        reasons = {case.id: unmet(case.experiment) for case in selection.cases}
+        for id_, reason in reasons.items():
+            if reason is not None:
+                print(f"skipped: {id_} {reason}")
         return 0
     with progress.beside():
         finished = run_cases(

@@ -69,7 +69,7 @@ def doses(config: Any) -> tuple[RandomFactors, ...]:
 def equals_the_merged_model(bench: Bench) -> Finding:
     """At scale s the states are those of a model whose weights are W + s B A.
 
-    Hu et al. 2021 (arXiv:2106.09685), section 4.1.
+    Source: Hu et al. 2021 (arXiv:2106.09685), section 4.1.
     """
     return first_violation(_merged(bench), "adapters")
 
@@ -102,7 +102,10 @@ def _merged(bench: Bench) -> Iterator[str | None]:
 
 
 def scale_multiplies_factors(bench: Bench) -> Finding:
-    """Scale s of B A is scale 1 of (s B) A, in a batch with it."""
+    """Scale s of B A is scale 1 of (s B) A, in a batch with it.
+
+    Source: the definition in `harness.interventions.adapted_weights`.
+    """
     pairs: list[tuple[Request, Request]] = []
     for dose in bench.doses:
         assert isinstance(dose, RandomFactors)

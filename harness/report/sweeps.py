@@ -1,7 +1,7 @@
 """What seeds say together: a metric along an axis, with an interval over seeds and a trend.
 
 Cases that differ in their seed alone are one point. Its interval is Student's t over the seeds'
-values (Hall's transformation), never their deviation; where seeds do not differ, or there is one,
+values, never their deviation; where seeds do not differ, or there is one,
 it is that of the cases themselves, whose bounds are averaged. A trend is Spearman's rank
 correlation of the values of all seeds with the order of the axis.
 """
@@ -19,7 +19,7 @@ from scipy import stats
 
 from harness.report.labels import label, short_names, text
 from harness.report.report import CaseReport
-from harness.statistics.intervals import mean_interval
+from harness.statistics.intervals import mean_difference_interval
 
 SEED = "seed"
 
@@ -61,6 +61,7 @@ def sweeps(
     metric: str,
     chance: str = "",
     unordered: Collection[str] = (),
+    controls: Collection[str] = (),
 ) -> list[Sweep]:
     """Every axis of an experiment but its seed, as lines over the values of all other axes.
 
@@ -70,6 +71,7 @@ def sweeps(
         chance: The metric that has what chance would give, if there is one.
         unordered: Axes that have no order and so no trend, and along which no line is drawn where
             there is another axis.
+        controls: Values of axes, in words, that are shown and are no part of a trend.
     """
     treated = [case for case in cases if case.grid is not None]
     values: dict[str, dict[str, JsonValue]] = {}
@@ -83,7 +85,14 @@ def sweeps(
         sweep
         for axis in along
         for sweep in _along(
-            axis, treated, names, values[axis], metric, chance, trend=axis not in unordered
+            axis,
+            treated,
+            names,
+            values[axis],
+            metric,
+            chance,
+            trend=axis not in unordered,
+            controls=controls,
         )
     ]
 
@@ -97,6 +106,7 @@ def _along(
     chance: str,
     *,
     trend: bool,
+    controls: Collection[str],
 ) -> list[Sweep]:
     others = {name: short for name, short in names.items() if name != axis}
     lines: dict[str, list[CaseReport]] = {}
@@ -113,7 +123,10 @@ def _along(
             if (point := _point(word, own, metric, chance)) is not None
         }
         ranks = [
-            (order.index(word), value) for word, point in points.items() for value in point.seeds
+            (order.index(word), value)
+            for word, point in points.items()
+            if word not in controls
+            for value in point.seeds
         ]
         params = {name: members[0].params.get(name) for name in others}
         found.append(
@@ -142,7 +155,7 @@ def _point(word: str, cases: Sequence[CaseReport], metric: str, chance: str) -> 
     if not measured:
         return None
     seeds = tuple(each.value for each in measured)
-    low, high = mean_interval(seeds)
+    low, high = mean_difference_interval(seeds)
     if low is None or high is None:
         lows = [each.ci_low for each in measured if each.ci_low is not None]
         highs = [each.ci_high for each in measured if each.ci_high is not None]

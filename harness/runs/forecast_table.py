@@ -44,6 +44,9 @@ def forecast_table(
 def _parts(
     forecasts: Sequence[Forecast], width: int, speed: float | None
 ) -> Iterator[RenderableType]:
+    if not forecasts:
+        yield Text("no case can run here; nothing was run.")
+        return
     shown, gone = fitted(_columns(forecasts), width)
     yield as_table(shown)
     if gone:

@@ -120,10 +120,10 @@ class GoalSettings(Settings):
     """The best dose inside the therapeutic window: most of one metric, nothing lost of others."""
 
     maximize: Annotated[str, Field(min_length=1)] | None = None
-    """The metric of which the best configuration has most, such as tool_call. Give it, or
-    minimize."""
+    """The metric of which the best configuration has most, such as tool_call. Left out where
+    `minimize` is given."""
     minimize: Annotated[str, Field(min_length=1)] | None = None
-    """The metric of which the best configuration has least. Give it, or maximize."""
+    """The metric of which the best configuration has least. Left out where `maximize` is given."""
     subject_to: Annotated[str, AfterValidator(_safe)]
     """What must be safe: bmdl-safe(pass@1, 0.05) keeps a configuration where a loss of 0.05, beside
     the untouched model on the same validation samples, is excluded at 95 %."""

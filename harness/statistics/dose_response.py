@@ -206,16 +206,7 @@ class Curve:
         # Doses at which the same samples changed say the same; half a sample's variance tells them
         # apart.
         covariance += np.eye(len(doses)) * 0.5 * np.ptp(self.values) ** 2 / len(changes) ** 2
-        whitened = np.linalg.cholesky(np.linalg.inv(covariance)).T
-
-        def residuals(parameters: Floats) -> Floats:
-            height, middle, log_slope = parameters
-            part = special.expit(np.exp(log_slope) * (np.log(doses) - middle))
-            found: Floats = whitened @ (mean - height * part)
-            return found
-
-        start = [float(mean[-1]), float(np.log(np.median(doses))), 0.5]
-        fitted: Any = optimize.least_squares(residuals, start, max_nfev=500)
+        fitted = fit_hill(doses, mean, covariance)
         p = float(stats.chi2.sf(2 * fitted.cost, len(doses) - _HILLS_OWN))
         if not fitted.success or p < 1 - CONFIDENCE:
             raise NoDose(f"the data reject Hill's curve (p {p:.2g})")
@@ -286,6 +277,34 @@ class Curve:
 
     def _dose(self, place: float) -> float:
         return float(2**place - 1) if self.scale != "linear" else float(place)
+
+
+def fit_hill(doses: Floats, changes: Floats, covariance: Floats, most: float = math.inf) -> Any:
+    """Hill's curve through changes from the first dose, by generalised least squares.
+
+    The curve's beginning is profiled out: with the covariance of the means of all doses this is the
+    fit of all four parameters.
+
+    Args:
+        doses: [doses], all above 0.
+        changes: [doses], how far the mean is from that of the first dose, upwards.
+        covariance: [doses, doses], of these changes.
+        most: The largest change that there can be.
+
+    Returns:
+        What `scipy.optimize.least_squares` finds of height, log of ED50, and log of the slope.
+    """
+    whitened = np.linalg.cholesky(np.linalg.inv(covariance)).T
+
+    def residuals(parameters: Floats) -> Floats:
+        height, middle, log_slope = parameters
+        part = special.expit(np.exp(log_slope) * (np.log(doses) - middle))
+        found: Floats = whitened @ (changes - height * part)
+        return found
+
+    start = [min(float(changes[-1]), most), float(np.log(np.median(doses))), 0.5]
+    bounds = ([-math.inf] * _HILLS_OWN, [most, math.inf, math.inf])
+    return optimize.least_squares(residuals, start, bounds=bounds, max_nfev=500)
 
 
 def levels_of(doses: Sequence[float], ps: Sequence[float]) -> Levels:

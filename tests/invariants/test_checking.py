@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from harness import registry
+from harness.engines import runs
 from harness.engines.vllm import availability
 from harness.errors import ModelError
 from harness.interventions.kind import kind_of
@@ -43,11 +44,17 @@ def test_every_identity_is_checked_on_vllm_but_those_that_watch_modules(monkeypa
     monkeypatch.setattr(availability, "check_machine", lambda settings: None)
     found = checks("zoo/moe", EngineSettings(name="vllm"))
     assert {check.engine for check in found} == {"vllm"}
+    unable = {name for name in registry.interventions.names() if not runs("vllm", name)}
+    able = [family for family in families() if family.name not in unable]
+    assert {check.name for check in found if check.identity is None} == unable
+    found = [check for check in found if check.identity is not None]
     excused = {check.identity for check in found if check.excuse is not None}
-    watching = {i for family in families() for i in family.identities if family.watches(i)}
+    watching = {i for family in able for i in family.identities if family.watches(i)}
     assert excused == watching
     assert len(watching) == 10
-    assert {check.name for check in found} == {check.name for check in checks("zoo/moe")}
+    assert {check.name for check in found} == {
+        check.name for check in checks("zoo/moe") if check.family.name not in unable
+    }
 
 
 def test_families_that_an_engine_does_not_run_are_excused_by_name(monkeypatch):

@@ -99,3 +99,10 @@ def test_an_axis_without_an_order_has_no_trend(cases):
     assert {each.axis for each in found} == {"tuned"}
     (alone,) = sweeps(cases, "relevance", unordered={"diff.tuned"})
     assert alone.trend is None
+
+
+def test_a_control_is_shown_and_no_part_of_the_trend(cases):
+    (sweep,) = sweeps(cases, "relevance", controls={"c"})
+    (without,) = sweeps([case for case in cases if case.params["diff.tuned"] != "c"], "relevance")
+    assert sweep.trend == without.trend
+    assert sweep.points[-1].label == "c"

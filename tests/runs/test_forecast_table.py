@@ -61,3 +61,7 @@ def test_a_plan_fits_the_terminal(width):
     told = " ".join(lines)
     assert ("not shown for want of room: doubles" in told) == ("984" not in row)
     assert ("doubles: what cases ask" in told) == ("984" in row)
+
+
+def test_a_plan_of_nothing_that_can_run_says_so():
+    assert forecast_table([]) == "no case can run here; nothing was run."

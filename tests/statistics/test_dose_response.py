@@ -13,7 +13,8 @@ from scipy import stats
 
 from harness.metrics.lookup import SCORE
 from harness.statistics.dose_response import Curve, NoDose
-from tests.statistics.simulated_doses import simulate
+from tests.statistics.simulated_doses import DOSES as SIMULATED
+from tests.statistics.simulated_doses import bmdls, ed50s, simulate, sweeps
 
 DOSES = (0, 1, 2, 4, 8)
 LOSS = replace(SCORE, name="loss", kind="loss", good="lower", bounds=(0, None))
@@ -154,6 +155,23 @@ def test_a_curve_of_two_steps_is_not_hills():
     curve = Curve(range(7), (rng.random((2000, 7)) < chances).astype(float), SCORE)
     with pytest.raises(NoDose, match="the data reject Hill's curve"):
         curve.hill()
+
+
+@pytest.mark.parametrize(("n", "doses", "shape"), [(20, 5, "flat"), (40, 12, "steep")])
+def test_what_is_simulated_at_once_is_what_a_curve_says(n, doses, shape):
+    (values,) = sweeps(n, doses, shape, "half", 15)
+    low, high, given_ = ed50s(SIMULATED[doses], values)
+    lower = bmdls(SIMULATED[doses], values)
+    for at, each in enumerate(values.astype(float)):
+        curve = Curve(SIMULATED[doses], each, SCORE)
+        bound = curve.benchmark(side="falling").lower
+        assert (math.inf if bound is None else bound) == pytest.approx(lower[at], abs=1e-4)
+        try:
+            found = curve.effective_dose()
+        except NoDose:
+            assert not given_[at]
+        else:
+            assert (found.low, found.high) == pytest.approx((low[at], high[at]))
 
 
 @pytest.mark.slow

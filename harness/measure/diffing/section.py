@@ -24,7 +24,7 @@ class JudgeSettings(Settings):
     """A model that is asked which tokens have to do with what a model was tuned on."""
 
     model: ModelReference
-    """The model that is asked."""
+    """The model that is asked for its judgement."""
     engine: EngineSettings = EngineSettings()
     """What runs it, as the section engine of a spec; transformers on this machine by default."""
     rotations: PositiveInt = 3

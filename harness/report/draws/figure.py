@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import cycle, pairwise
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -29,13 +30,14 @@ def drawing_figure(drawing: Drawing, title: str, subtitle: str) -> Figure:
     hues = COLOURS if len(curves) <= len(COLOURS) else [h.light for h in ordered(len(curves))]
     numeric = all(isinstance(x, float | int) for x in places)
     doubles = numeric and len(places) > 2 and min(places.values()) > 0 and _doubles([*places])
-    step = _step(sorted(places.values())) if not doubles else 0.0
+    spread = _SPREAD * _step(sorted(np.log2([*places.values()]) if doubles else places.values()))
     for at, ((label, points), colour, marker) in enumerate(
         zip(curves.items(), cycle(hues), cycle(MARKERS), strict=False)
     ):
-        beside = step * _SPREAD * ((at + 0.5) / len(curves) - 0.5) if few else 0.0
+        beside = spread * ((at + 0.5) / len(curves) - 0.5) if few else 0.0
         style = {"color": colour, "marker": marker, "label": label}
-        xs = [places[point.x] + beside for point in points]
+        at_x = [places[point.x] for point in points]
+        xs = [x * 2**beside if doubles else x + beside for x in at_x]
         _line(axes[0], xs, [(p.value, p.interval) for p in points], style, bars=few)
         if compared:
             differs = [

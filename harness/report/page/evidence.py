@@ -9,6 +9,7 @@ import io
 import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -17,8 +18,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.errors import TitrateError
+from harness.errors import ModelError, TitrateError
 from harness.measure.diffing.evidence import Candidate, Evidence
+from harness.models.organisms import load_organism
 from harness.report.figures.sweep_plots import sweep_plots
 from harness.report.labels import label, varying
 from harness.report.report import CaseReport
@@ -65,7 +67,7 @@ def overview(
         folders: Where the files of each case lie, by its id.
     """
     metric = cases[0].metric
-    found = sweeps(cases, metric, _CHANCE, _UNORDERED)
+    found = sweeps(cases, metric, _CHANCE, _UNORDERED, _controls(cases))
     present = sum(case.grid is not None for case in cases)
     absent = max((case.grid or 0 for case in cases), default=0) - present
     name = cases[0].experiment
@@ -97,6 +99,18 @@ def overview(
             json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1) + "\n"
         )
     return Markup(markup), files  # noqa: S704 - rendered with autoescape
+
+
+def _controls(cases: Sequence[CaseReport]) -> set[str]:
+    """The variants of the cases' organisms that were taught nothing."""
+    found: set[str] = set()
+    for case in cases:
+        settings = case.settings.get("diff")
+        organism = settings.get("organism") if isinstance(settings, dict) else None
+        if isinstance(organism, str):
+            with suppress(ModelError):
+                found |= {*load_organism(organism).controls}
+    return found
 
 
 def _listings(cases: Sequence[CaseReport], folders: Mapping[str, Path]) -> Iterator[Listing]:
