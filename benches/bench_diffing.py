@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import harness
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.store.results import CaseResult
 from harness.testing import experiments
 

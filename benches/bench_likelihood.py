@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.store.results import CaseResult
 from harness.testing import experiments
 

@@ -18,7 +18,7 @@ from harness.testing import experiments, invariants
 
 if TYPE_CHECKING:
     from harness.invariants import IdentityCheck
-    from harness.runs.plan import PlannedCase
+    from harness.runs.planned_case import PlannedCase
     from harness.store.results import CaseResult, InvariantResult
 
 #: Seconds for each program; the package's own default.

@@ -25,12 +25,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen3MoeConfig
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.array import Array
 from harness.interventions.residual import Term
 from harness.interventions.steering.description import Steering
 from harness.models.loading import LoadedModel, load_tokenizer
+from harness.sampling.chosen import SamplingRules
 
 _TINY = {"vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 SHAPES = {

@@ -28,10 +28,10 @@ from rich.console import Console
 from rich.table import Table
 from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
 
-from harness.engines.contract import SamplingRules
 from harness.engines.decoding.cutting import applied
 from harness.engines.decoding.rules import RowRules, choose
 from harness.sampling import registered
+from harness.sampling.chosen import SamplingRules
 
 ROWS = 64
 CONTEXT = 64

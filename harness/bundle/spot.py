@@ -15,7 +15,8 @@ from harness.engines import open_engine
 from harness.engines.contract import Request
 from harness.errors import TitrateError
 from harness.resolve.tasks import task_of
-from harness.runs.plan import Plan, PlannedCase
+from harness.runs.plan import Plan
+from harness.runs.planned_case import PlannedCase
 from harness.store.results import CaseResult, DrawResult
 
 

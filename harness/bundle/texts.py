@@ -10,7 +10,8 @@ from harness.bundle.archive import Manifest, Tokenizer
 from harness.bundle.differences import Difference, shown
 from harness.errors import TitrateError
 from harness.resolve.tasks import task_of
-from harness.runs.plan import Plan, PlannedCase
+from harness.runs.plan import Plan
+from harness.runs.planned_case import PlannedCase
 from harness.store.results import CaseResult, DrawResult
 from harness.tasks.base import Task
 

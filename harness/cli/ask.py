@@ -81,9 +81,10 @@ def _answer(company: Company, experiment: Experiment, text: str) -> int:
 
 
 def _request(company: Company, experiment: Experiment, text: str) -> Request:
-    from harness.engines.contract import Request, SamplingRules
+    from harness.engines.contract import Request
     from harness.resolve.progress import Silent
     from harness.resolve.resolver import Resolver
+    from harness.sampling.chosen import SamplingRules
     from harness.tasks.base import Conversation
     from harness.tasks.conversations import render
 

@@ -16,20 +16,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.engines.company import Company
-from harness.engines.contract import (
-    Activations,
-    Capture,
-    Completion,
-    Engine,
-    Reading,
-    Request,
-    SamplingRules,
-)
+from harness.engines.contract import Activations, Capture, Completion, Engine, Reading, Request
 from harness.errors import TaskError
 from harness.interventions.base import Intervention
 from harness.interventions.policy import Guidance
 from harness.models.routers import RouterShape, router_shape
 from harness.resolve.tasks import task_of
+from harness.sampling.chosen import SamplingRules
 from harness.spec import EngineSettings, TaskSettings
 from harness.spec.engine_kind import engine_named
 from harness.tasks.base import Style

@@ -10,11 +10,12 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from harness.engines.contract import Capture, Request, SamplingRules
+from harness.engines.contract import Capture, Request
 from harness.interventions.policy import Deciding
 from harness.invariants.bench import Bench, completed, named
 from harness.invariants.finding import Compared, Finding, equal, first_violation
 from harness.models.sites import decoder_blocks
+from harness.sampling.chosen import SamplingRules
 
 
 def batch_equals_alone(bench: Bench) -> Finding:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.interventions.base import Intervention
 from harness.invariants.bench import Bench, named
 from harness.invariants.finding import Finding, equal, first_violation
+from harness.sampling.chosen import SamplingRules
 
 
 def neutral_alone_equals_baseline(bench: Bench) -> Finding:

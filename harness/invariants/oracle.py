@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from harness.engines.contract import Completion, Request, SamplingRules
+from harness.engines.contract import Completion, Request
 from harness.interventions.oracle.description import AUTHOR, Oracle
 from harness.interventions.oracle.trigger import Trigger
 from harness.interventions.oracle.triggers.both_disagree import BothDisagree
@@ -22,6 +22,7 @@ from harness.interventions.oracle.triggers.random import Random
 from harness.invariants.bench import GREEDY, ITSELF, OTHER, Bench, named
 from harness.invariants.family import EVERY_POLICY, Family
 from harness.invariants.finding import Compared, Finding, equal, first_violation
+from harness.sampling.chosen import SamplingRules
 
 _STEPS = (1, 2, 3, 10)
 #: Bits that no distribution has.

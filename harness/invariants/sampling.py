@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from harness.engines.contract import Capture, Completion, Request, SamplingRules
+from harness.engines.contract import Capture, Completion, Request
 from harness.invariants.bench import Bench, named
 from harness.invariants.family import Family
 from harness.invariants.finding import Compared, Finding, equal, first_violation
 from harness.sampling import CountRule, MaskRule, StatefulRule, Value, registered
+from harness.sampling.chosen import SamplingRules
 from harness.sampling.composition import COMPOSITIONS
 
 _WARM: dict[str, Value] = {"temperature": 1.0}

@@ -15,7 +15,7 @@ from harness.resolve.progress import Progress
 from harness.runs.compatible import check_compatible
 from harness.runs.conclude import Finished
 from harness.runs.forecast import Forecast, forecast
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.runs.requirements import unmet
 from harness.runs.session import Session, opened_session
 from harness.runs.shard import ArrayShare, Shard

@@ -20,17 +20,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.engines.contract import (
-    Completion,
-    Reply,
-    Request,
-    SamplingRules,
-    Scored,
-    Scoring,
-    Stop,
-)
+from harness.engines.contract import Completion, Reply, Request, Scored, Scoring, Stop
 from harness.errors import FieldError, RegistryError, TaskError
 from harness.sampling import rules
+from harness.sampling.chosen import SamplingRules
 from harness.spec import Case
 
 #: What `generation_kwargs` calls our rules, where it has other names for them.

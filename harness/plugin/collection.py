@@ -16,7 +16,7 @@ from harness.testing import INVARIANTS_MARKER, MARKER
 
 if TYPE_CHECKING:
     from harness.invariants import IdentityCheck
-    from harness.runs.plan import PlannedCase
+    from harness.runs.planned_case import PlannedCase
     from harness.spec import Experiment
 
 _CASE: pytest.StashKey[PlannedCase] = pytest.StashKey()
@@ -55,7 +55,7 @@ def cases_of(config: pytest.Config, file: Path) -> list[Any]:
     Whether a model can do what a case asks is found out for those that are selected
     (`problems_of`): it takes torch, for seconds.
     """
-    from harness.runs.plan import with_task
+    from harness.runs.planned_case import with_task
     from harness.runs.requirements import unmet
     from harness.spec import expand
 

@@ -13,7 +13,7 @@ from harness.errors import TitrateError
 
 if TYPE_CHECKING:
     from harness.invariants import IdentityCheck
-    from harness.runs.plan import PlannedCase
+    from harness.runs.planned_case import PlannedCase
     from harness.runs.session import Session
     from harness.store.results import CaseResult, InvariantResult
 

@@ -31,7 +31,7 @@ from harness.plugin.fixtures import SESSION, fail_unless_trusted
 from harness.testing import INVARIANTS_MARKER, MARKER
 
 if TYPE_CHECKING:
-    from harness.runs.plan import PlannedCase
+    from harness.runs.planned_case import PlannedCase
     from harness.runs.session import Session
     from harness.store.results import InvariantResult
 

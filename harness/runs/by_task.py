@@ -19,7 +19,8 @@ from harness.interventions.base import Intervention
 from harness.runs.agreement import agreed
 from harness.runs.generated import did_nothing, result_of
 from harness.runs.invariants import neutral_equals_baseline
-from harness.runs.plan import Address, PlannedCase
+from harness.runs.plan import Address
+from harness.runs.planned_case import PlannedCase
 from harness.runs.scored import tolerance
 from harness.store.results import CaseResult, DrawResult, InvariantResult
 from harness.tasks.base import Score

@@ -34,7 +34,7 @@ from harness.measure.calibration_files import (
 from harness.measure.likelihood import choices_of
 from harness.report.figures.calibration_plot import write_pdf
 from harness.runs.generated import result_of
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.statistics.calibration import Grid, grid
 from harness.store.results import CaseResult
 from harness.tasks.conversations import render

@@ -13,7 +13,8 @@ from harness.registry import engines
 from harness.resolve.needs import needs_of
 from harness.resolve.pair_files import pairs_of
 from harness.resolve.resolver import check_intervention
-from harness.runs.plan import ALWAYS, Plan, PlannedCase, with_task
+from harness.runs.plan import Plan
+from harness.runs.planned_case import ALWAYS, PlannedCase, with_task
 from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.spec import Case, Experiment
 from harness.spec.doses import beyond

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.errors import SpecError
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 
 
 def check_compatible(cases: Iterable[PlannedCase]) -> None:

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from harness.engines.contract import Reply
 from harness.errors import MetricError, TitrateError
 from harness.metrics.entry import Answer, MetricEntry, Seen
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.store.results import DrawResult, Replies, answer_of
 
 #: Sums of squares of such values are numbers still.

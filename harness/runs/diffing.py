@@ -50,7 +50,7 @@ from harness.models.loading import load_config
 from harness.models.organisms import load_organism
 from harness.models.sites import hidden_shape
 from harness.runs.generated import result_of
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.runs.readers import Readers
 from harness.spec.measure import measure_named
 from harness.store.results import CaseResult

@@ -13,38 +13,36 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from harness.engines.company import Company
-from harness.engines.contract import Asked, Completion, Engine, Reply, Request
+from harness.engines.contract import Asked, Engine, Reply, Request
 from harness.errors import FieldError, StoreError, TitrateError
 from harness.interventions.base import Intervention
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
 from harness.runs.asking import Asking, Done
-from harness.runs.by_task import told_by_task
+from harness.runs.assemble import assembled
 from harness.runs.counting import described
-from harness.runs.generated import result_of, scored, with_pieces, without_completions
-from harness.runs.plan import Address, Plan, PlannedCase
+from harness.runs.generated import result_of, without_completions
+from harness.runs.plan import Plan
+from harness.runs.planned_case import PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.readers import Readers
-from harness.runs.scored import scored_result
-from harness.runs.sharing import left_to_others
+from harness.runs.sharing import awaited
 from harness.runs.source import CaseSource
 from harness.runs.stopping import stopping, sweep
 from harness.runs.waiting import Waiting
 from harness.runs.watching import StreamWatch
 from harness.store.completions import CompletionStore
-from harness.store.results import CaseResult, Replies, UsageMap
+from harness.store.results import CaseResult, UsageMap
 from harness.store.verdicts import Verdicts
 
 #: Why a case has no result when nothing went wrong with it.
 INCOMPLETE = "the run ended before it"
-
-# Between so many completions of its own a process looks for those that others have made.
+#: Between so many completions of its own a process looks for those that others have made.
 _LOOK_EVERY = 16
 
 
@@ -107,7 +105,7 @@ class ModelRun:
         self._sweeps = list(stopping(cases).values())
         self._untouched, self._touched = self._add_requests()
         shared = {} if store is None else dict(parts or {})
-        self._awaited = dict.fromkeys(self._left_to_others(shared, part))
+        self._awaited = dict.fromkeys(awaited(self._plan, self._untouched, shared, part))
         self._untouched = [each for each in self._untouched if each not in self._awaited]
         self._waiting.refuse(self._plan.refused)
         self._read = [each for each in self._each() if each.measure.run is not None]
@@ -306,28 +304,6 @@ class ModelRun:
         source = CaseSource(case, self._plan, intervention)
         self._plan.put(self._waiting.begin(case.id, source))
 
-    def _left_to_others(self, parts: Mapping[int, Sequence[PlannedCase]], part: int) -> list[Asked]:
-        """The baselines that another part makes first; none where nothing is shared."""
-        if part not in parts:
-            return []
-        firsts = {
-            number: {
-                first.id: first
-                for case in cases
-                if case.experiment.stop is None
-                for first in [case.baseline or case]
-            }
-            for number, cases in parts.items()
-        }
-        needed = {part: self._untouched}
-        for number in firsts.keys() - {part}:
-            needed[number] = []
-            for first in firsts[number].values():
-                # A prompt that cannot be rendered fails its case where that case is run.
-                with suppress(TitrateError):
-                    needed[number] += [request for _, request in self._plan.requests(first, None)]
-        return left_to_others(needed, part)
-
     def _run(self) -> Generator[Done]:
         """Every distinct request once, one stream after the other; first what is stored of it."""
         yield from self._asking.run(self._untouched, self._touched)
@@ -385,47 +361,16 @@ class ModelRun:
 
     def _assemble(self, case: PlannedCase, baseline: CaseResult | None) -> CaseResult:
         """The result of a case whose requests are done."""
-        intervention = self._interventions.get(case.id)
-        replies = self._waiting.replies(case.id)
-        if case.measure.by_task:
-            asked = {sample.id: self._plan.instances(case, sample) for sample in case.task.samples}
-            result = told_by_task(
-                case,
-                asked,
-                replies,
-                baseline,
-                intervention,
-                self._plan.tokenizer,
-                self.engine.determinism["dtype"],
-            )
-        elif case.measure.scores:
-            answers = {
-                sample.id: (
-                    self._plan.scored(case, sample),
-                    replies[Address(case.id, sample.id, 0)],
-                )
-                for sample in case.task.samples
-            }
-            dtype = self.engine.determinism["dtype"]
-            result = scored_result(case, answers, baseline, intervention, dtype)
-        else:
-            completions = list(self._completions(case, replies))
-            told = _replies_to_metrics(replies)
-            result = scored(case, completions, baseline, intervention, self._verdicts, told)
-            result = with_pieces(result, self._plan.tokenizer)
+        result = assembled(
+            case,
+            self._plan,
+            self._waiting.replies(case.id),
+            self._interventions.get(case.id),
+            baseline,
+            self._verdicts,
+            self.engine.determinism["dtype"],
+        )
         return replace(result, usage=self._usages.get(case.id), warnings=self._warned(case, result))
-
-    def _completions(
-        self, case: PlannedCase, replies: Mapping[Address, Reply]
-    ) -> Iterator[tuple[Address, str, Completion]]:
-        """A case's completions with their prompts, in the order of samples and draws."""
-        for sample in case.task.samples:
-            prompt = self._plan.prompt_text(case, sample)
-            for draw in range(case.experiment.sampling.draws):
-                address = Address(case.id, sample.id, draw)
-                completion = replies[address]
-                assert isinstance(completion, Completion), "requests are answered by completions"
-                yield address, prompt, completion
 
     def _warned(self, case: PlannedCase, result: CaseResult) -> tuple[str, ...]:
         """A result's warnings, and those about its prompts."""
@@ -448,16 +393,6 @@ class ModelRun:
             return result
         made = self._made[result.case.id]
         return replace(result, seconds=self.seconds * made / self._made_in_all if made else 0.0)
-
-
-def _replies_to_metrics(replies: Mapping[Address, Reply]) -> Replies:
-    """What came back for what metrics asked: metric -> sample -> replies in its order."""
-    found: dict[str, dict[str, tuple[Reply, ...]]] = {}
-    for address in sorted(replies, key=lambda address: address.draw):
-        if address.metric:
-            own = found.setdefault(address.metric, {})
-            own[address.sample] = (*own.get(address.sample, ()), replies[address])
-    return found
 
 
 def _located(case: PlannedCase, error: TitrateError) -> str:

@@ -24,7 +24,8 @@ from harness.resolve.progress import Silent
 from harness.resolve.resolver import Resolver, measured_for
 from harness.resolve.tasks import data_of
 from harness.runs.deferred import DeferredEngine
-from harness.runs.plan import Plan, PlannedCase, by_model
+from harness.runs.plan import Plan, by_model
+from harness.runs.planned_case import PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
 from harness.store.completions import CompletionStore, key_of
 

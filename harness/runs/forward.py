@@ -37,7 +37,7 @@ from harness.models.routers import RouterShape, router_shape
 from harness.models.size import weights_per_token
 from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.runs.generated import result_of
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.spec import Experiment
 from harness.spec.usage_expression import parse
 from harness.store.results import CaseResult, InvariantResult

@@ -12,12 +12,14 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from harness.engines.contract import Completion, SamplingRules
+from harness.engines.contract import Completion
 from harness.interventions.base import Intervention
 from harness.metrics.column import columns_of
 from harness.runs.agreement import agreed
 from harness.runs.counting import Counted, count, described
-from harness.runs.plan import Address, PlannedCase
+from harness.runs.plan import Address
+from harness.runs.planned_case import PlannedCase
+from harness.sampling.chosen import SamplingRules
 from harness.store.results import (
     CaseResult,
     CaseStatus,

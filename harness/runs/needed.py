@@ -11,7 +11,7 @@ from rich.text import Text
 from harness.report.tables.columns import Column, as_table, fitted
 from harness.report.tables.terminal import legend_of, rendered, terminal_width
 from harness.runs.forecast import Forecast
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.statistics.power import ALPHA, samples_needed
 from harness.statistics.sequential import stopping_needed
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from harness.models.loading import load_config
 from harness.models.size import weights_per_token
-from harness.runs.plan import PlannedCase, by_model
+from harness.runs.plan import by_model
+from harness.runs.planned_case import PlannedCase
 from harness.runs.stopping import stopping
 
 

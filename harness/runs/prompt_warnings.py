@@ -7,7 +7,8 @@ from typing import Any
 
 from harness.errors import TaskError
 from harness.models.loading import load_config
-from harness.runs.plan import Plan, PlannedCase
+from harness.runs.plan import Plan
+from harness.runs.planned_case import PlannedCase
 from harness.runs.prompt_styles import styles_of
 from harness.spec import Experiment
 from harness.tasks import templates

@@ -19,7 +19,8 @@ from harness.runs.by_task import counted_again
 from harness.runs.checks import check_metric, check_metrics
 from harness.runs.conclude import Finished, conclude, run_info
 from harness.runs.generated import scored
-from harness.runs.plan import Address, PlannedCase
+from harness.runs.plan import Address
+from harness.runs.planned_case import PlannedCase
 from harness.runs.prompt_styles import tokenizer_of
 from harness.runs.prompt_warnings import BEGINNINGS
 from harness.spec import Case, load

@@ -18,7 +18,7 @@ from harness.engines.contract import Reply, Scored
 from harness.interventions.base import Intervention
 from harness.metrics.entry import MetricEntry
 from harness.runs.generated import did_nothing, result_of
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.store.results import CaseResult, InvariantResult
 
 #: Nats per token between two batches of the same; half types round each logit to 2 or 3 digits.

@@ -28,7 +28,8 @@ from harness.runs.environment import git_state, hardware, versions
 from harness.runs.execute import INCOMPLETE, ModelRun
 from harness.runs.generated import without_completions
 from harness.runs.invariants import check_invariants
-from harness.runs.plan import PlannedCase, by_model
+from harness.runs.plan import by_model
+from harness.runs.planned_case import PlannedCase
 from harness.spec.experiment import EngineSettings
 from harness.store.completions import CompletionStore
 from harness.store.folder import Manifest, RunFolder, kept_below, run_id, runs_below, store_below

@@ -21,7 +21,7 @@ from harness.options import spelled
 from harness.spec import Case
 
 if TYPE_CHECKING:
-    from harness.runs.plan import PlannedCase
+    from harness.runs.planned_case import PlannedCase
 
 _TASK_ID = "SLURM_ARRAY_TASK_ID"
 _TASKS = ".tasks"

@@ -9,8 +9,47 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from harness.engines.contract import Asked
+from harness.errors import TitrateError
+from harness.runs.plan import Plan
+from harness.runs.planned_case import PlannedCase
+
+
+def awaited(
+    plan: Plan,
+    untouched: Sequence[Asked],
+    parts: Mapping[int, Sequence[PlannedCase]],
+    part: int,
+) -> list[Asked]:
+    """The baselines that another part makes first; none where nothing is shared.
+
+    Args:
+        plan: That of the part's cases.
+        untouched: What the baselines of the part ask.
+        parts: The cases of every part, by its number.
+        part: The number of this one.
+    """
+    if part not in parts:
+        return []
+    firsts = {
+        number: {
+            first.id: first
+            for case in cases
+            if case.experiment.stop is None
+            for first in [case.baseline or case]
+        }
+        for number, cases in parts.items()
+    }
+    needed = {part: list(untouched)}
+    for number in firsts.keys() - {part}:
+        needed[number] = []
+        for first in firsts[number].values():
+            # A prompt that cannot be rendered fails its case where that case is run.
+            with suppress(TitrateError):
+                needed[number] += [request for _, request in plan.requests(first, None)]
+    return left_to_others(needed, part)
 
 
 def left_to_others(needed: Mapping[int, Sequence[Asked]], part: int) -> list[Asked]:

@@ -14,7 +14,8 @@ from typing import Protocol, TypeAlias
 from harness.engines.contract import Asked, Completion, Reply
 from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer
-from harness.runs.plan import Address, Plan, PlannedCase
+from harness.runs.plan import Address, Plan
+from harness.runs.planned_case import PlannedCase
 from harness.store.results import answer_to
 
 Addressed: TypeAlias = tuple[Address, Asked]

@@ -16,7 +16,8 @@ import numpy as np
 from harness.engines.contract import Reply
 from harness.metrics.lookup import kind_of
 from harness.runs.generated import result_of, scored
-from harness.runs.plan import Address, PlannedCase
+from harness.runs.plan import Address
+from harness.runs.planned_case import PlannedCase
 from harness.spec import Case
 from harness.spec.gates import Threshold
 from harness.spec.stop import StopSettings

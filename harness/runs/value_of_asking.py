@@ -15,7 +15,7 @@ from harness.engines.contract import Asked, Completion, Reply, Request, Scored, 
 from harness.errors import ModelError
 from harness.measure.value_of_asking import NAME, PREDICTORS, VALUE, AskingSettings
 from harness.runs.generated import result_of, with_pieces
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.runs.readers import Readers
 from harness.spec.engine_kind import engine_named
 from harness.store.results import CaseResult, DrawResult

@@ -14,7 +14,7 @@ from harness.engines.contract import Engine
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
 from harness.runs.execute import ModelRun
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.search.treatment import without_control
 from harness.spec import Case, Experiment, SpecSource, expand
 from harness.store.completions import CompletionStore

@@ -15,7 +15,7 @@ import yaml
 from pydantic import JsonValue
 
 from harness.runs.execute import ModelRun
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.search.evaluate import Evaluator
 from harness.search.treatment import control_axis, dose_field, treatment, without_control
 from harness.spec import Experiment, expand, load

@@ -15,7 +15,7 @@ from harness.models.content import content_hash
 from harness.models.loading import load_config, local_files
 from harness.resolve.tasks import task_of
 from harness.runs.checks import check_metrics
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.runs.prompt_styles import check_styles, tokenizer_of
 from harness.runs.prompt_warnings import moment_warnings
 from harness.runs.requirements import unmet

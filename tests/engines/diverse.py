@@ -15,13 +15,14 @@ from typing import Any
 
 import torch
 
-from harness.engines.contract import Capture, Reading, Request, SamplingRules, Scoring, Stop
+from harness.engines.contract import Capture, Reading, Request, Scoring, Stop
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.residual import Condition, Term
 from harness.interventions.router_mask.description import RouterMask
 from harness.interventions.steering.description import Steering
 from harness.models.routers import has_routers, router_shape
+from harness.sampling.chosen import SamplingRules
 
 RULES = (
     SamplingRules(),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.engines.contract import Request, SamplingRules, Stop
+from harness.engines.contract import Request, Stop
 from harness.interventions.router_mask.description import RouterMask
+from harness.sampling.chosen import SamplingRules
 
 #: Sampling rules, and the key that a completion drawn under them has in stores on disk.
 KEYS = (

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.engines.company import Company
-from harness.engines.contract import Request, SamplingRules, Stop
+from harness.engines.contract import Request, Stop
 from harness.engines.decoding.translation import InexactError, Translation
 from harness.engines.transformers.engine import TransformersEngine
 from harness.engines.transformers.passes import Passes
@@ -18,6 +18,7 @@ from harness.interventions.oracle.triggers.every_n import EveryN
 from harness.interventions.oracle.triggers.random import Random
 from harness.interventions.oracle.triggers.text import Text
 from harness.models.loading import load, load_tokenizer
+from harness.sampling.chosen import SamplingRules
 
 PROMPT = tuple(
     load_tokenizer("zoo/base").apply_chat_template(

@@ -7,13 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from harness.engines.contract import Request, SamplingRules, Stop
+from harness.engines.contract import Request, Stop
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.dac.description import DAC, Difference, Property
 from harness.interventions.residual import Condition, Term
 from harness.interventions.router_mask.description import RouterMask
 from harness.interventions.steering.description import Steering
+from harness.sampling.chosen import SamplingRules
 
 
 def vector(*shape: int) -> Array:

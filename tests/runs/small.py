@@ -11,7 +11,7 @@ from harness.models.loading import LoadedModel
 from harness.resolve.progress import Counts, Silent
 from harness.runs.checks import planned
 from harness.runs.execute import ModelRun
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.spec import Case, Experiment, expand
 from harness.store.results import CaseResult, DrawResult
 from harness.tasks.base import Score

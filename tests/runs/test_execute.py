@@ -16,7 +16,8 @@ from harness.models.loading import load
 from harness.resolve.progress import Counts, Silent
 from harness.runs.execute import ModelRun
 from harness.runs.generated import scored
-from harness.runs.plan import Address, PlannedCase
+from harness.runs.plan import Address
+from harness.runs.planned_case import PlannedCase
 from harness.tasks.humaneval import HumanEval
 from harness.tasks.micro_humaneval import MicroHumanEval
 from tests.runs.small import Wrapped, cases, content, mask, run_on, start

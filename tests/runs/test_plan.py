@@ -16,7 +16,8 @@ from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import load
 from harness.runs.checks import planned
 from harness.runs.compatible import check_compatible
-from harness.runs.plan import Address, Plan, PlannedCase, by_model
+from harness.runs.plan import Address, Plan, by_model
+from harness.runs.planned_case import PlannedCase
 from harness.spec import expand
 from harness.tasks.micro_humaneval import MicroHumanEval
 from tests.runs.small import cases, experiment, mask

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.sampling import Rule, registered, rules
+from harness.sampling.chosen import SamplingRules
 from harness.sampling.composition import COMPOSITIONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sampling.md").read_text(encoding="utf-8")

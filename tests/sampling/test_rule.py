@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.engines.decoding.cutting import Acting, applied
 from harness.engines.decoding.rules import RowRules, choose, initial_states
 from harness.errors import RegistryError, RequestError
 from harness.sampling import CountRule, LogitsRule, MaskRule, registered
+from harness.sampling.chosen import SamplingRules
 from harness.sampling.composition import COMPOSITIONS
 from tests.sampling.other_rules import COOLING, EVEN_RANKS, UNREPEATED
 

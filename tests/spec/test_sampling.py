@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from harness.engines.contract import SamplingRules
 from harness.errors import SpecError
 from harness.sampling import registered
+from harness.sampling.chosen import SamplingRules
 from harness.spec import Experiment, SamplingSettings, expand, experiment_schema, load
 from harness.spec.form import fields
 

@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.engines.contract import Completion, Request, SamplingRules, State, Stop, Watch
+from harness.engines.contract import Completion, Request, State, Stop, Watch
 from harness.engines.decoding.translation import InexactError, Translation
 from harness.interventions.policy import Course, Deciding, Draw, Next, Probe
+from harness.sampling.chosen import SamplingRules
 from harness.spec.engine_kind import Mechanism
 
 Generate = Callable[[Sequence[Request]], Iterator[tuple[int, Completion]]]

@@ -14,12 +14,13 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.engines.decoding.cutting import Acting, applied, put, rows_of
 from harness.engines.decoding.noise import gumbel, noise_of
 from harness.engines.decoding.step_log import step_log
 from harness.errors import RequestError
 from harness.sampling import Rule, StatefulRule
+from harness.sampling.chosen import SamplingRules
 from harness.sampling.composition import COMPOSITIONS
 
 States: TypeAlias = Mapping[str, torch.Tensor]

@@ -6,9 +6,10 @@ import hashlib
 import json
 from typing import Any
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.engines.served.checks import unmapped
 from harness.errors import RequestError
+from harness.sampling.chosen import SamplingRules
 
 #: Seeds that every server takes are 31 bits wide.
 _SEEDS = 2**31

@@ -7,8 +7,8 @@ import os
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
-from harness.engines.contract import SamplingRules
 from harness.errors import FieldError
+from harness.sampling.chosen import SamplingRules
 from harness.spec.experiment import EngineSettings, Experiment
 from harness.spec.measure import measure_named
 

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.engines.decoding.noise import noise_key
 from harness.engines.decoding.rules import RowRules, choose
 from harness.sampling import StatefulRule
+from harness.sampling.chosen import SamplingRules
 
 #: Where a request carries its rules, in `SamplingParams.extra_args`.
 KEY = "titrate_draw"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.engines.contract import SamplingRules
 from harness.engines.vllm import drawing
 from harness.engines.vllm.availability import is_eager
 from harness.engines.vllm.layout import check_layout
 from harness.errors import FieldError
 from harness.interventions.kind import kind_of
 from harness.models.loading import load_config
+from harness.sampling.chosen import SamplingRules
 from harness.spec.experiment import EngineSettings, Experiment
 
 

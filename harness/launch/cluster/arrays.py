@@ -16,7 +16,8 @@ from harness.launch.cluster.dealing import chunks
 from harness.launch.cluster.submission import ArrayTask, TaskGroup
 from harness.resolve.resolver import measured_for
 from harness.runs.partition import expected_cost, partition
-from harness.runs.plan import PlannedCase, by_model
+from harness.runs.plan import by_model
+from harness.runs.planned_case import PlannedCase
 from harness.runs.stopping import stopping
 
 

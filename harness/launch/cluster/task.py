@@ -24,7 +24,7 @@ from harness.launch.local import run_all
 from harness.launch.project import read_project
 from harness.options import as_titrate, spelling
 from harness.registry import before_next_use
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.runs.requirements import unmet
 from harness.runs.session import Session, opened_session
 from harness.spec import Case

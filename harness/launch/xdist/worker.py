@@ -11,7 +11,7 @@ from harness.claims.claims import Claims
 from harness.launch.board import Pin
 from harness.launch.xdist.orders import Assignment, Orders, say_places, told_crashed
 from harness.runs.partition import partition
-from harness.runs.plan import PlannedCase
+from harness.runs.planned_case import PlannedCase
 from harness.runs.session import Session, opened_session
 
 

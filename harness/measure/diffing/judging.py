@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.engines.contract import Asked, Completion, Reply, Request, SamplingRules
+from harness.engines.contract import Asked, Completion, Reply, Request
 from harness.errors import MetricError
 from harness.measure.diffing.questions import prompt_named, tokens_of
 from harness.measure.diffing.relevance import Facts, Label, parsed, restored, rotated
 from harness.measure.diffing.section import JudgeSettings
+from harness.sampling.chosen import SamplingRules
 from harness.tasks.reasoning import without_reasoning
 
 Ask = Callable[[Sequence[Asked]], list[Reply]]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Literal, Self
 
-from harness.engines.contract import Asked, Completion, Request, SamplingRules, Scored, Scoring
+from harness.engines.contract import Asked, Completion, Request, Scored, Scoring
 from harness.errors import MetricError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
@@ -27,6 +27,7 @@ from harness.measure.diffing.judging import Ask, Asker, said
 from harness.measure.diffing.questions import prompt_named
 from harness.measure.diffing.section import SteeredSettings
 from harness.measure.diffing.strength import MOST, strongest
+from harness.sampling.chosen import SamplingRules
 from harness.tasks.reasoning import without_reasoning
 
 #: The share of coherent texts at which a strength passes.

@@ -25,12 +25,13 @@ from pydantic import (
 
 from harness import registry
 from harness.engines import tokenizer_for
-from harness.engines.contract import Asked, Completion, Request, SamplingRules
+from harness.engines.contract import Asked, Completion, Request
 from harness.errors import FieldError, MetricError, ModelError, TaskError
 from harness.metrics.entry import Answer, Asker, Asks, MetricEntry, Opening, Seen
 from harness.metrics.judging import Judge, alpha
 from harness.metrics.kind import Checking, MetricKind
 from harness.metrics.rubric import Rubric
+from harness.sampling.chosen import SamplingRules
 from harness.spec.engine_kind import engine_named
 from harness.spec.experiment import EngineSettings
 from harness.spec.metric import MetricSettings

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from harness.engines.contract import Asked, Completion, SamplingRules
+from harness.engines.contract import Asked, Completion
 from harness.errors import MetricError
 from harness.interventions.policy import Guidance
 from harness.metrics.entry import Asker, Asks, MetricEntry, Seen
 from harness.metrics.kind import plain
+from harness.sampling.chosen import SamplingRules
 
 
 def _ask(_: Seen, asker: Asker) -> list[Asked]:

@@ -20,7 +20,7 @@ from harness.report.labels import text
 from harness.report.load import load_report
 
 if TYPE_CHECKING:
-    from harness.engines.contract import SamplingRules
+    from harness.sampling.chosen import SamplingRules
 
 #: Probabilities of the example, at temperature 1: of a model that is not sure.
 EXAMPLE = (0.27, 0.19, 0.13, 0.09, 0.07, 0.055, 0.045, 0.035, 0.03, 0.025, 0.02, 0.015, 0.01)
@@ -83,9 +83,9 @@ def _left(example: np.ndarray[Any, Any], sampling: Mapping[str, Any]) -> np.ndar
     """The probabilities with which tokens are drawn."""
     import torch
 
-    from harness.engines.contract import SamplingRules
     from harness.engines.decoding.cutting import applied
     from harness.engines.decoding.rules import RowRules
+    from harness.sampling.chosen import SamplingRules
     from harness.spec.sampling import SamplingSettings
 
     section = SamplingSettings.form().model_validate(dict(sampling))

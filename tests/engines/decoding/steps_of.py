@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from harness.engines.contract import SamplingRules
 from harness.engines.decoding.cutting import applied
 from harness.engines.decoding.rules import RowRules
+from harness.sampling.chosen import SamplingRules
 
 STEPS = 10_000
 CPU = torch.device("cpu")

@@ -9,13 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.contract import SamplingRules
 from harness.engines.decoding.cutting import applied
 from harness.engines.decoding.noise import gumbel
 from harness.engines.decoding.rules import RowRules, choose
 from harness.sampling import CountRule, MaskRule, registered
 from harness.sampling.builtin.calibrated import Calibrated
 from harness.sampling.builtin.edt import EntropyTemperature
+from harness.sampling.chosen import SamplingRules
 from harness.sampling.composition import COMPOSITIONS
 from harness.sampling.confidence import bins
 from tests.engines.decoding.steps_of import CPU, first, left

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from harness.engines.contract import Completion, Request, SamplingRules, Stop
+from harness.engines.contract import Completion, Request, Stop
 from harness.engines.decoding.rounds import in_rounds
 from harness.engines.transformers import passes
 from harness.engines.transformers.engine import TransformersEngine
@@ -16,6 +16,7 @@ from harness.interventions.array import Array
 from harness.interventions.dac.description import DAC, Difference, Property
 from harness.interventions.residual import Term
 from harness.interventions.steering.description import Steering
+from harness.sampling.chosen import SamplingRules
 from tests.engines.rounds_reference import (
     LAYERS,
     STEPS,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from harness.engines.contract import SamplingRules
 from harness.engines.decoding.cutting import applied
 from harness.engines.decoding.rules import RowRules, choose
+from harness.sampling.chosen import SamplingRules
 
 CPU = torch.device("cpu")
 

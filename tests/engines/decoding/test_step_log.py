@@ -9,10 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.contract import Capture, Reading, Request, SamplingRules
+from harness.engines.contract import Capture, Reading, Request
 from harness.engines.decoding.step_log import LOGGED, step_log, traces_of
 from harness.engines.transformers.engine import TransformersEngine
 from harness.metrics.column import STEPS
+from harness.sampling.chosen import SamplingRules
 
 WARM = SamplingRules(temperature=1.5, top_k=5)
 

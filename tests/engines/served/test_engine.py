@@ -6,11 +6,12 @@ import re
 
 import pytest
 
-from harness.engines.contract import Request, SamplingRules, Scoring, Stop
+from harness.engines.contract import Request, Scoring, Stop
 from harness.engines.served.engine import ServedEngine
 from harness.errors import ModelError, RequestError
 from harness.interventions.steering.description import Steering
 from harness.models.loading import load_tokenizer
+from harness.sampling.chosen import SamplingRules
 from harness.spec import EngineSettings
 from tests.engines.served import faulty
 from tests.engines.served.faulty import MODEL, changed, dropped, status

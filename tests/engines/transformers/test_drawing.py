@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.engines.transformers import drawing
 from harness.engines.transformers.drawing import Drawing
 from harness.engines.transformers.residents import Resident
+from harness.sampling.chosen import SamplingRules
 
 ROWS = [
     Resident(

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from harness.engines.contract import Completion, Request, SamplingRules, Stop
+from harness.engines.contract import Completion, Request, Stop
 from harness.engines.transformers import prompts as prompt_passes
 from harness.engines.transformers.drafts import DraftLength
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import LoadedModel, load
+from harness.sampling.chosen import SamplingRules
 from tests.engines.transformers.small_requests import PROPERTY, alone, assert_equal, prompts, run
 
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import LoadedModel, load
+from harness.sampling.chosen import SamplingRules
 from harness.store.records import completion_from, completion_json
 from tests.engines.transformers.small_requests import PROPERTY, alone, assert_equal, prompts, run
 

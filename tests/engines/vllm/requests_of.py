@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.residual import Condition, Term
 from harness.interventions.router_mask.description import RouterMask
 from harness.interventions.steering.description import Steering
+from harness.sampling.chosen import SamplingRules
 from tests.kinds.ablate import ablate
 from tests.kinds.ban import Ban
 from tests.kinds.clamp import Clamp

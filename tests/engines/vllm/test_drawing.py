@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.engines.decoding.noise import noise_key
 from harness.engines.decoding.rules import RowRules, choose
 from harness.engines.vllm.drawing import KEY, drawn_of, force, payload, refused
+from harness.sampling.chosen import SamplingRules
 
 RULES = (
     SamplingRules(temperature=0.7, top_k=5),

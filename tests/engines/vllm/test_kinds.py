@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness import registry
-from harness.engines.contract import Capture, Reading, Request, SamplingRules, Scoring
+from harness.engines.contract import Capture, Reading, Request, Scoring
 from harness.engines.declared import Declared
 from harness.engines.vllm.engine import VllmEngine
 from harness.engines.vllm.worker.states import ChangedStates
@@ -19,6 +19,7 @@ from harness.interventions.router_logits import ExpertMask, RouterLogits, Routin
 from harness.invariants import check_all, checks
 from harness.invariants.dac import doses
 from harness.models.sites import hidden_shape
+from harness.sampling.chosen import SamplingRules
 from harness.spec import EngineSettings
 from tests.engines.vllm.requests_of import DRAWS, functions, masks, prompts, steerings
 from tests.kinds.ablate import ablate

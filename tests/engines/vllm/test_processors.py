@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.engines.decoding.rules import RowRules, choose
 from harness.engines.vllm import drawing
+from harness.sampling.chosen import SamplingRules
 
 PROMPT, GENERATED = 7, (0, 3, 5)
 VOCABULARY = 50

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.engines.contract import Request, SamplingRules
+from harness.engines.contract import Request
 from harness.sampling import registered
+from harness.sampling.chosen import SamplingRules
 from harness.sampling.composition import COMPOSITIONS
 
 CHAIN = {"temperature": 1.5, "top_k": 40, "top_p": 0.9, "min_p": 0.05, "typical": 0.95}

@@ -13,13 +13,14 @@ import pytest
 
 from harness.engines import open_engine
 from harness.engines.company import Company
-from harness.engines.contract import Request, SamplingRules, Scoring, Stop
+from harness.engines.contract import Request, Scoring, Stop
 from harness.engines.served.engine import ServedEngine
 from harness.errors import ModelError
 from harness.interventions.oracle.description import Oracle
 from harness.interventions.oracle.triggers.every_n import EveryN
 from harness.interventions.oracle.triggers.random import Random
 from harness.models.reference import locate
+from harness.sampling.chosen import SamplingRules
 from harness.spec import EngineSettings
 
 # Of the zoo's heads stock vLLM has kernels on a CPU for those of the oracle alone.
