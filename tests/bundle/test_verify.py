@@ -164,6 +164,14 @@ def test_the_verbs(made, tmp_path, monkeypatch, capsys, opened):
     assert "text of its tokens" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_the_committed_example(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = verify(Path(__file__).parents[2] / "reports" / "example.titrate")
+    assert [str(each) for each in outcome.differences] == []
+    assert (outcome.cases, outcome.answers, outcome.left) == (16, 2624, [])
+
+
 # Bad input ---------------------------------------------------------------------------------------
 
 
