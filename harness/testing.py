@@ -7,8 +7,8 @@ and `invariants`, which does so with the identities that every intervention owes
     def bench_router_masks(case, outcome):
         assert outcome.scored == case.task.size
 
-`case` is a `harness.runs.planned_case.PlannedCase`; asking for `outcome` runs what the case needs and gives
-its `harness.store.results.CaseResult`.
+`case` is a `harness.runs.planned_case.PlannedCase`; asking for `outcome` runs what the case needs
+and gives its `harness.store.results.CaseResult`.
 """
 
 from __future__ import annotations
