@@ -18,7 +18,6 @@ from pydantic import JsonValue
 
 from harness.engines.contract import Completion
 from harness.errors import ModelError
-from harness.models.loading import load_config
 from harness.models.size import weights_per_token
 from harness.report.help_report import Estimated, HelpPoint, HelpReport
 from harness.statistics.recovery import Estimate, Recovery
@@ -154,6 +153,8 @@ def _others(result: CaseResult, axes: Mapping[str, str]) -> dict[str, JsonValue]
 
 def _weights(result: CaseResult) -> tuple[float, float] | None:
     """What a token of the model and of its oracle costs; None where it is not known here."""
+    from harness.models.loading import load_config  # with torch, which other reports do without
+
     settings: Any = result.case.experiment.intervention
     try:
         own, oracle = load_config(result.case.experiment.model), load_config(settings.model)
