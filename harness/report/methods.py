@@ -18,11 +18,14 @@ _INTERVALS: Mapping[str, str] = {
     "t": "Student's t intervals",
     "bootstrap": "percentile intervals of a bootstrap over samples (4 999 draws)",
     "own": "intervals of the metric's own",
+    "confidence_sequence": "confidence sequences, which hold at every look",
 }
 _TESTS: Mapping[str, str] = {
     "mcnemar_exact": "the exact McNemar test",
     "sign_flip": "permutation tests that flip the signs of paired differences",
     "paired_bootstrap": "a paired bootstrap of the aggregate (4 999 draws)",
+    "anytime_kt": "Krichevsky-Trofimov e-processes on discordant samples, valid at every look",
+    "anytime_betting": "betting martingales on paired differences, valid at every look",
 }
 
 

@@ -48,6 +48,7 @@ INTERVENTIONS = {
         "{pairs: styles, samples: 2, name: other, layers: [1]}]}"
     ),
     "usage-mask": "{kind: router_mask, count: 2, points: {usage: avg_all_assisted}}",
+    "oracle": "{kind: oracle, model: zoo/oracle, budget: 1, length: 2}",
 }
 
 
