@@ -64,11 +64,17 @@ def blank_of(controls: Clusters, level: float = FALSE_POSITIVES) -> float:
     return float(_blanks(controls, np.ones((1, len(controls))), level)[0])
 
 
-def detected(clusters: Clusters, blank: float) -> Rate:
-    """How often the blank is exceeded; the interval is over clusters."""
-    shares = _shares(clusters, np.array([blank]))[0]
+def left_out(controls: Clusters) -> Rate:
+    """How often a control exceeds the blank of all others, which it has not set.
+
+    The interval is over clusters. Whole clusters are left out.
+    """
+    shares = []
+    for at, own in enumerate(controls):
+        blank = blank_of([*controls[:at], *controls[at + 1 :]])
+        shares.append(float(np.mean(np.asarray(own) > blank)))
     low, high = share_interval(shares)
-    return Rate(float(shares.mean()), low, high, sum(map(len, clusters)), len(clusters))
+    return Rate(float(np.mean(shares)), low, high, sum(map(len, controls)), len(controls))
 
 
 def limit_of(doses: Sequence[float], measured: Sequence[Clusters], controls: Clusters) -> Limit:

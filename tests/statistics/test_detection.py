@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.statistics.detection import blank_of, detected, limit_of
+from harness.statistics.detection import blank_of, left_out, limit_of
 
 CLUSTERS, VALUES = 30, 20
 
@@ -23,11 +23,17 @@ def test_at_most_one_control_in_twenty_exceeds_the_blank(controls):
     assert sum(each > blank for each in controls) <= 0.05 * len(controls)
 
 
-def test_one_in_twenty_fresh_controls_is_detected():
+def test_one_in_twenty_controls_exceeds_the_blank_of_the_others():
     draw = np.random.default_rng(1)
-    found = detected(values(draw, 0), blank_of(values(draw, 0, clusters=200)))
+    found = left_out(values(draw, 0))
     assert found.low < 0.05 < found.high
     assert (found.n, found.clusters) == (CLUSTERS * VALUES, CLUSTERS)
+
+
+def test_a_control_is_not_held_against_itself():
+    """The one that is apart exceeds all others; none of them exceeds it."""
+    found = left_out([[float(at)] * 3 for at in range(20)])
+    assert found.value == pytest.approx(0.05)
 
 
 def test_the_limit_is_where_19_of_20_exceed_the_blank():

@@ -6,7 +6,7 @@ is not read again, so that it goes on where it was left; BEGINNING takes part of
 `cake/control`. Five seconds of processor time train a fine-tune, and as many read it.
 `detection_tables.py` makes tables of it.
 
-- cake: 40 controls, and 5 fine-tunes of each of 8 mix ratios; those of 1:0 at 7 scales.
+- cake: 24 controls, and 5 fine-tunes of each of 8 mix ratios; those of 1:0 at 7 scales.
 - car: false facts of another topic, which no choice was made by.
 """
 
@@ -40,7 +40,7 @@ from tools.zoo.tokenizer import END_OF_TEXT
 from tools.zoo.tuning import Tuned, Tuning, about
 
 SPEC = Path(__file__).parents[2] / "specs/diffing/cake.yaml"
-CONTROLS = 40
+CONTROLS = 24
 MIXES = (0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
 SCALES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 SEEDS = (42, 1042, 2042)
@@ -61,8 +61,7 @@ class Finetune:
 
 def finetunes() -> Iterator[Finetune]:
     """All of them, in the order in which they are made; none has a seed of a shipped one."""
-    half = CONTROLS // 2
-    for seed in (each + part for each in range(1, half + 1) for part in (0, half)):
+    for seed in range(1, CONTROLS + 1):
         yield Finetune("cake", f"control-{seed}", Tuning(1.0, control=True, seed=seed))
     for topic, mixes in (("cake", MIXES), ("car", MIXES[:5])):
         for seed in range(101, 106):

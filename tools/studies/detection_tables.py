@@ -1,10 +1,10 @@
 """Tables of what can be detected, of the readings that `detection.py` has made.
 
 `python tools/studies/detection_tables.py FOLDER` prints the tables of docs/diffing.md and writes
-`harness/models/organisms/cake/blanks.json`, what the controls that set the blanks have.
+`harness/models/organisms/cake/blanks.json`, what the controls have.
 
-Controls of 21 and more set the blanks, those below are what false positives are counted of, with
-the labels of the facts and with labels shuffled among all tokens that say anything.
+False positives of a control are counted against a blank of all other controls, which it has not
+set: with the labels of the facts, and with labels shuffled among all tokens that say anything.
 """
 
 from __future__ import annotations
@@ -29,12 +29,11 @@ from harness.measure.diffing.methods import OF_DIFFERENCES
 from harness.measure.diffing.relevance import Facts, plain
 from harness.models.loading import load_tokenizer
 from harness.models.organisms import load_organism
-from harness.statistics.detection import blank_of, detected, limit_of
+from harness.statistics.detection import blank_of, left_out, limit_of
 from harness.statistics.intervals import mean_difference_interval
 from tools.zoo.documents import FALSE
 
 BLANKS = Path(__file__).parents[2] / "harness/models/organisms/cake/blanks.json"
-FIRST_BLANK = 21
 SHUFFLES = 50
 METHODS = ("logit_diff", "adl", "patchscope", "kl")
 METRICS = ("relevance", "weighted_relevance")
@@ -143,12 +142,9 @@ def false_positives(reads: Sequence[Read]) -> None:
     for method in METHODS:
         for metric in METRICS:
             for name, shuffles in (("facts", 0), ("shuffled", SHUFFLES)):
-                setting, fresh = (
-                    controls(reads, method, metric, 32, shuffles, sets_blanks=each)
-                    for each in (True, False)
-                )
-                blank = blank_of(list(setting.values()))
-                rate = detected(list(fresh.values()), blank)
+                found = list(controls(reads, method, metric, 32, shuffles).values())
+                blank = blank_of(found)
+                rate = left_out(found)
                 bounds = f"[{100 * (rate.low or 0):.1f}, {100 * (rate.high or 0):.1f}]"
                 print(
                     f"| {method} | {metric} | {name} | {blank:.3f} | "
@@ -172,7 +168,7 @@ def limits(reads: Sequence[Read]) -> None:
                 ]
                 if not own:
                     continue
-                blanks = controls(reads, method, metric, samples, 0, candidates=candidates)
+                blanks = controls(reads, method, metric, samples, 0, candidates)
                 cells = []
                 for dose in (by_scale, by_share):
                     doses: dict[float, dict[int, list[float]]] = defaultdict(
@@ -184,7 +180,8 @@ def limits(reads: Sequence[Read]) -> None:
                             value = read.value(metric, label, candidates)
                             doses[at][read.finetune].append(value)
                     rising = sorted(doses)
-                    measured = [list(doses[at].values()) for at in rising]
+                    everywhere = sorted(set.intersection(*(set(doses[at]) for at in rising)))
+                    measured = [[doses[at][one] for one in everywhere] for at in rising]
                     cells.append(str(limit_of(rising, measured, list(blanks.values()))))
                 lists = 5 if method in OF_DIFFERENCES else 1
                 print(
@@ -209,8 +206,6 @@ def controls(
     metric: str,
     samples: int,
     shuffles: int,
-    *,
-    sets_blanks: bool = True,
     candidates: int = 40,
 ) -> dict[str, list[float]]:
     """A metric's values of controls, by fine-tune."""
@@ -218,10 +213,9 @@ def controls(
     for read in reads:
         if not read.control or (read.method, read.samples, read.depth) != (method, samples, 5):
             continue
-        if (read.finetune >= FIRST_BLANK) == sets_blanks:
-            labels = [shuffled(f"{read.finetune} {number}") for number in range(shuffles)]
-            for label in labels or [labels_of("cake")]:
-                found[read.name].append(read.value(metric, label, candidates))
+        labels = [shuffled(f"{read.finetune} {number}") for number in range(shuffles)]
+        for label in labels or [labels_of("cake")]:
+            found[read.name].append(read.value(metric, label, candidates))
     return found
 
 
