@@ -93,7 +93,7 @@ def limit_of(doses: Sequence[float], measured: Sequence[Clusters], controls: Clu
     found = [_reached(doses, each) for each in power]
     edges = (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
     low, high = np.quantile(found[1:], edges, method="inverted_cdf")
-    return Limit(*map(_finite, (found[0], low, high)), float(doses[0]))
+    return Limit(_finite(found[0]), _finite(low), _finite(high), float(doses[0]))
 
 
 def _drawn(draw: np.random.Generator, clusters: int) -> Floats:
