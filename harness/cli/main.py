@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Never
 
 from harness.errors import TitrateError
+from harness.files.project import project
 from harness.launch.project import read_project
 from harness.options import as_titrate, spelling
 from harness.registry import before_next_use
@@ -62,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with spelling(as_titrate):
             parsed = parser(given).parse_args(given, argparse.Namespace(command=command))
+            settings = project(Path.cwd())
+            settings.fill(parsed)
             before_next_use(partial(read_project, Path.cwd()))
             status: int = parsed.run(parsed)
         sys.stdout.flush()  # here, where a closed pipe is not an error
