@@ -59,6 +59,8 @@ class Request:
     what stateful sampling rules keep after the tokens that are continued: `Completion.state`.
     `engine` says who is asked, where a run has several (`company.py`), and `prompts` are the same
     prompt in the tokens of others that may be asked to go on, where these have tokens of their own.
+    `draft` is what it may well say: an engine that can verifies that instead of decoding it, and
+    says the same without.
     """
 
     prompt: tuple[int, ...]
@@ -75,6 +77,7 @@ class Request:
     engine: str = ""
     logged: bool = False
     prompts: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    draft: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def prompt_length(self) -> int:
@@ -89,6 +92,7 @@ class Request:
             max_new_tokens=max_new_tokens,
             continued=self.continued + len(completion.tokens),
             state=completion.state,
+            draft=(),
         )
 
     def key(self) -> str:

@@ -166,9 +166,10 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     """The lines of samples.jsonl before they are text: one per case, sample and draw.
 
     Only what was read for an answer with a name has `answer`, and only what has numbers per token
-    `traces`, and `pieces`, each token's text by itself. Only
-    samples of which another model was asked for text, such as a judge, have `told`: all that it
-    said of the sample, by metric.
+    `traces`, and `pieces`, each token's text by itself. Only where another model would have said
+    something else from a token on there is `instead`, as `[token, text]`. Only samples of which
+    another model was asked for text, such as a judge, have `told`: all that it said of the sample,
+    by metric.
     """
     for result in results:
         metrics = by_sample(result)
@@ -195,6 +196,7 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 **({} if draw.score.answer is None else {"answer": draw.score.answer}),
                 **({"traces": traces} if traces else {}),
                 **({"pieces": list(draw.pieces)} if traces and draw.pieces else {}),
+                **({"instead": list(map(list, draw.instead))} if draw.instead else {}),
                 **({"told": told[draw.sample]} if draw.sample in told else {}),
             }
 

@@ -330,6 +330,7 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
         ],
         "agreement": draw.agreement,
         **({"pieces": list(draw.pieces)} if draw.pieces else {}),
+        **({"instead": list(map(list, draw.instead))} if draw.instead else {}),
     }
 
 
@@ -342,6 +343,7 @@ def _draw_from(value: shapes.DrawShape) -> DrawResult:
         score=_score(value["score"]),
         agreement=value["agreement"],
         pieces=value.get("pieces", ()),
+        instead=value.get("instead", ()),
     )
 
 

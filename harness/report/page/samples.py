@@ -42,6 +42,7 @@ ROW = (
     "agreement",
     "traces",
     "pieces",
+    "instead",
 )
 _TEXTS = frozenset({"prompt", "completion", "finish_reason", "error", "detail"})
 
