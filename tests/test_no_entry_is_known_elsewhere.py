@@ -40,6 +40,7 @@ EXCUSED = {
 #: Names of entries that are words of another vocabulary, too, which code may well compare with.
 HOMONYMS = {
     "length": "why a completion ended",
+    "probe": "a method by which vectors are built",
     "random": "a control, and an order",
     "text": "what is exchanged with a server, and a field of records",
 }

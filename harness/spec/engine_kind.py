@@ -14,6 +14,7 @@ from harness import registry
 
 Part: TypeAlias = str | Callable[..., Any]
 Captured: TypeAlias = Literal["router_logits", "hidden", "logits"]
+Told: TypeAlias = Literal["attention", "hidden"]
 #: By what an intervention acts.
 Mechanism: TypeAlias = Literal[
     "router_logits",
@@ -39,6 +40,7 @@ class EngineKind:
             of engines follows together, needs nothing of any.
         captures: What its readings bring back from inside a model (`Capture`); an experiment that
             reads something else is refused. Log-probabilities of tokens every engine has.
+        tells: What its completions bring back of the pass of a prompt's last token (`Request`).
         open: `(model, settings, needs) -> Engine`, which loads the model.
         check: `(settings)`, raises `FieldError` for what this machine does not have.
         fits: `(experiment)`, raises `FieldError` for what it cannot do with a model it may read the
@@ -59,6 +61,7 @@ class EngineKind:
     captures: frozenset[Captured]
     open: Part
     check: Part
+    tells: frozenset[Told] = frozenset()
     fits: Part | None = None
     unfit: Part | None = None
     onto: Part | None = None

@@ -24,7 +24,8 @@ from typing import Any
 from harness.engines.contract import Completion, Request, State, Stop, Watch
 from harness.engines.decoding.siblings import SiblingTexts
 from harness.engines.decoding.translation import InexactError, Translation
-from harness.interventions.policy import Course, Deciding, Draw, Next, Probe
+from harness.errors import RequestError
+from harness.interventions.policy import Answer, Course, Deciding, Draw, Next, Probe
 from harness.sampling.chosen import SamplingRules
 from harness.spec.engine_kind import Mechanism
 
@@ -80,9 +81,13 @@ class _Sequence:
 
     def next(self, answers: Sequence[Completion] = ()) -> Next:
         """What its policy wants at this step, given the answers to its last probe."""
-        distributions = [each.distribution for each in answers if each.distribution is not None]
-        assert len(distributions) == len(answers)
-        return self.course.next(self.step, distributions)
+        told = [
+            Answer(each.distribution, each.attention, each.hidden)
+            for each in answers
+            if each.distribution is not None
+        ]
+        assert len(told) == len(answers)
+        return self.course.next(self.step, told)
 
     def probes(self, probe: Probe) -> list[Request]:
         """The requests of a probe.
@@ -101,6 +106,8 @@ class _Sequence:
                 state=(),
                 distribution=True,
                 logged=False,
+                attention=probe.attention and not engine,
+                hidden=None if engine else probe.hidden,
             )
             for intervention, engine in probe.asked
         ]
@@ -285,16 +292,19 @@ def _round(
                         resting[sequence] = drawing.pop(sequence)
                         running.remove(sequence)
             except InexactError as error:
-                failed[sequence] = _inexact(sequence, error)
+                failed[sequence] = _refused(sequence, error)
         answers = _completed([probe for own in probing.values() for probe in own], generate)
         wanted = {}
         for sequence, probes in probing.items():
             completions = [answers[probe] for probe in probes]
             broken = next((each for each in completions if each.finish_reason in _BROKEN), None)
-            if broken is None:
-                wanted[sequence] = sequence.next(completions)
-            else:
+            if broken is not None:
                 failed[sequence] = replace(broken, counts={})
+                continue
+            try:
+                wanted[sequence] = sequence.next(completions)
+            except RequestError as error:  # what it reads is not there
+                failed[sequence] = _refused(sequence, error)
     for sequence, completion in failed.items():
         running.remove(sequence)
         whole = sequence.take(sequence.request, completion)
@@ -315,7 +325,7 @@ def _drawn(
         try:
             whole = sequence.take(request, drawn[request])
         except InexactError as error:
-            whole = sequence.take(sequence.request, _inexact(sequence, error))
+            whole = sequence.take(sequence.request, _refused(sequence, error))
         if whole is None:
             siblings.hear(sequence.sample, tuple(sequence.tokens))
         else:
@@ -323,8 +333,8 @@ def _drawn(
             yield sequence.position, whole
 
 
-def _inexact(sequence: _Sequence, error: InexactError) -> Completion:
-    """How a sequence ends whose text cannot be handed on as it is."""
+def _refused(sequence: _Sequence, error: InexactError | RequestError) -> Completion:
+    """How a sequence ends whose text cannot be handed on as it is, or that cannot be decided."""
     return Completion((), "", "error", error=f"{sequence.sample}: {error}")
 
 

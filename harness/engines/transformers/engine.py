@@ -47,6 +47,7 @@ from harness.engines.transformers.stage import Stage
 from harness.engines.transformers.trial import check_model
 from harness.errors import FieldError, ModelError, RequestError
 from harness.models.loading import LoadedModel
+from harness.models.sites import site_module
 
 # More rows than this no longer raise throughput: measured on zoo/moe with two CPU cores
 # (docs/performance.md); on accelerators it bounds the cost of the last, half-empty steps.
@@ -270,6 +271,8 @@ class TransformersEngine:
                 f"prompt and new tokens are up to {needed} tokens, but the cache holds {columns}; "
                 "raise engine.columns or lower sampling.max_new_tokens"
             )
+        if request.hidden is not None:
+            site_module(self.loaded.model, *request.hidden)
         initial_states(request)  # refuses a state that no rule of it has
         stage.interventions.check(request.intervention)
 

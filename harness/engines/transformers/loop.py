@@ -305,6 +305,8 @@ class DecodingRun:
             traces=traces_of(sequence.log),
             states=sequence.states,
             distribution=sequence.distribution,
+            attention=sequence.attention,
+            hidden=sequence.hidden,
         )
 
 

@@ -34,6 +34,7 @@ from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.doses import dose_columns, potencies, refused, windows
 from harness.report.tables.oracle_help import help_text
+from harness.report.tables.predictors import predictors
 from harness.report.tables.rounding import ceiling, fixed
 from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text
@@ -156,6 +157,7 @@ def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> 
             *windows(report, name),
             *potencies(report, name),
             *refused(report, name),
+            *predictors(report, name),
         ],
         "labels": labels(report, name),
         "different": sum(map(is_significant, cases)),

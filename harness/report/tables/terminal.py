@@ -18,6 +18,7 @@ from harness.report.tables.case_columns import asked_columns, case_columns, cons
 from harness.report.tables.columns import Column, as_table, fitted
 from harness.report.tables.doses import dose_columns, potencies, reasons, windows
 from harness.report.tables.oracle_help import help_columns, help_text
+from harness.report.tables.predictors import predictors
 from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text
 
@@ -139,7 +140,7 @@ def _experiment(
     heading = Text.assemble((name, "bold"), f"  {', '.join(subject(report, name))}")
     notes = [constants_text(cases), norms_text(cases), left_out(gone)]
     below: list[RenderableType] = [Text(note, "dim") for note in notes if note]
-    below += [Text(line, "dim") for line in saved(report, name)]
+    below += [Text(line, "dim") for line in (*saved(report, name), *predictors(report, name))]
     if doses:
         below += [Text(""), as_table(doses)]
         why = reasons(report, name)
