@@ -19,6 +19,7 @@ from typing import Any
 
 from harness.engines.contract import Capture, Engine, Reading
 from harness.interventions.oracle.statistics import of_steps
+from harness.tasks.base import Style
 from harness.tasks.conversations import maths_prompt, render
 
 #: What the original calls the statistics, by their names here.
@@ -148,7 +149,7 @@ def _is_right(record: Mapping[str, Any]) -> bool:
 
 
 def _steps(number: int, record: Mapping[str, Any], tokenizer: Any) -> Iterator[Place]:
-    style = "assisted" if tokenizer.chat_template else "completion"
+    style: Style = "assisted" if tokenizer.chat_template else "completion"
     before = tuple(render(tokenizer, maths_prompt(record["question"]["problem"], style)))
     for at, step in enumerate(record["label"]["steps"]):
         completions = step["completions"] or ()
