@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -196,7 +196,7 @@ def in_rounds(
         _sequence(position, request, context, tokenizer, translations or {})
         for position, request in queue
     )
-    siblings = SiblingTexts(Counter(sequence.sample for sequence in waiting))
+    siblings = SiblingTexts()
     running: list[_Sequence] = []
     resting: dict[_Sequence, Request] = {}
     while waiting or running or resting:
@@ -309,7 +309,6 @@ def _round(
         running.remove(sequence)
         whole = sequence.take(sequence.request, completion)
         assert whole is not None, "what is broken ends"
-        siblings.add(sequence.sample, whole.tokens)
         yield sequence.position, whole
     for position, whole in _drawn(drawing, generate, siblings):
         running[:] = [sequence for sequence in running if sequence.position != position]
@@ -326,10 +325,8 @@ def _drawn(
             whole = sequence.take(request, drawn[request])
         except InexactError as error:
             whole = sequence.take(sequence.request, _refused(sequence, error))
-        if whole is None:
-            siblings.hear(sequence.sample, tuple(sequence.tokens))
-        else:
-            siblings.add(sequence.sample, whole.tokens)
+        siblings.add(sequence.sample, tuple(sequence.tokens))
+        if whole is not None:
             yield sequence.position, whole
 
 
