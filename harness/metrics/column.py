@@ -47,8 +47,8 @@ WORTH = TokenColumn(
     "worth", "what asking here is worth: 1 a wrong answer becomes right, -1 a right one wrong"
 )
 ASKED = TokenColumn("asked", "what was read of the model at the last occasion to ask; 0 for none")
-ATTENTION = TokenColumn(
-    "attention",
+LOOKED = TokenColumn(
+    "looked",
     "weight of the token for the model's last layer when it asked for the n-th time",
     drawn=False,
 )

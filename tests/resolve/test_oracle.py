@@ -151,7 +151,7 @@ def test_every_step_is_read_where_a_spec_asks(tmp_path):
         assert all(len(values) == tokens for values in traces.values())
         # Where it has asked, what it looked at sums to 1 with the prompt, and never to more.
         for number in range(1, int(max(traces["author"])) + 1):
-            assert 0 <= sum(traces[f"attention {number}"]) <= 1 + 1e-5
+            assert 0 <= sum(traces[f"looked {number}"]) <= 1 + 1e-5
     assert "helped-attention.png" in {path.name for path in (tmp_path / "one/plots").iterdir()}
 
 

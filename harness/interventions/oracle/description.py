@@ -44,8 +44,8 @@ AUTHOR = "author"
 READ = "asked"
 #: The same of the model where each token was to come, whoever wrote it.
 STEP = "step"
-#: What it looked at when it asked for the n-th time, by `attention n`: the mean over heads.
-LOOKED = "attention"
+#: What it looked at when it asked for the n-th time, by `looked n`: the mean over heads.
+LOOKED = "looked"
 
 
 class Oracle(Guidance):

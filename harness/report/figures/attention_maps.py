@@ -17,7 +17,7 @@ from harness.report.figures.figure import canvas, surround
 from harness.report.report import RunReport
 
 #: The first word of the columns, before the number of the consultation.
-_ATTENTION = "attention "
+_LOOKED = "looked "
 #: Consultations and tokens that are still legible.
 _MOST_ROWS, _MOST_TOKENS = 24, 60
 
@@ -40,7 +40,7 @@ def attention_images(report: RunReport, records: Iterable[Mapping[str, Any]]) ->
 
 def attention_figure(experiment: str, record: Mapping[str, Any]) -> Figure:
     """The map of one line of samples.jsonl."""
-    rows = [record["traces"][f"{_ATTENTION}{n}"] for n in range(1, _looks(record) + 1)]
+    rows = [record["traces"][f"{_LOOKED}{n}"] for n in range(1, _looks(record) + 1)]
     answer = np.array(rows[:_MOST_ROWS], dtype=float)[:, :_MOST_TOKENS]
     prompt = 1 - np.array([sum(row) for row in rows[:_MOST_ROWS]])
     cells = np.concatenate([prompt[:, None], answer], axis=1)
@@ -64,4 +64,4 @@ def attention_figure(experiment: str, record: Mapping[str, Any]) -> Figure:
 
 
 def _looks(record: Mapping[str, Any]) -> int:
-    return sum(name.startswith(_ATTENTION) for name in record.get("traces") or {})
+    return sum(name.startswith(_LOOKED) for name in record.get("traces") or {})
