@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Never
 
+from harness.cli.examples import EXAMPLES
 from harness.errors import TitrateError
 from harness.files.project import project
 from harness.launch.project import read_project
@@ -95,6 +96,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+class _Help(argparse.HelpFormatter):
+    """Leaves the lines of the examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return text
+        return super()._fill_text(text, width, indent)
+
+
 class _Version(argparse.Action):
     """`--version`, which is looked up when it is asked for."""
 
@@ -112,7 +122,13 @@ def parser(given: Sequence[str]) -> argparse.ArgumentParser:
     verbs = whole.add_subparsers(required=True, metavar="VERB")
     asked = next((each for each in given if not each.startswith("-")), None)
     for name, meaning in VERBS.items():
-        verb = verbs.add_parser(name, help=meaning, description=f"{meaning}.")
+        verb = verbs.add_parser(
+            name,
+            help=meaning,
+            description=f"{meaning}.",
+            epilog="\n  ".join(["examples:", *EXAMPLES[name]]),
+            formatter_class=_Help,
+        )
         if name == asked:
             import_module(f"harness.cli.{name.replace('-', '_')}").declare(verb)
     return whole
