@@ -47,6 +47,11 @@ WORTH = TokenColumn(
     "worth", "what asking here is worth: 1 a wrong answer becomes right, -1 a right one wrong"
 )
 ASKED = TokenColumn("asked", "what was read of the model at the last occasion to ask; 0 for none")
+LOOKED = TokenColumn(
+    "looked",
+    "weight of the token for the model's last layer when it asked for the n-th time",
+    drawn=False,
+)
 STEP = TokenColumn("step", "what was read of the model where the token was to come")
 LOG_PROBABILITY = TokenColumn(
     "log_probability",

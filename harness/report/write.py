@@ -24,6 +24,7 @@ from harness.files.given import is_folder
 from harness.files.project import project
 from harness.metrics.column import columns_of
 from harness.report.draws.sections import draw_sections, section_files
+from harness.report.figures.attention_maps import attention_images
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
 from harness.report.load import RECORDS, load_report, sample_records
@@ -71,6 +72,8 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
             write_file(folder / "plots" / f"{name}.png", image.getvalue())
         for name, picture in traced.items():
             write_file(folder / "plots" / f"{name}-traces.png", picture)
+        for name, picture in attention_images(report, records(results)).items():
+            write_file(folder / "plots" / f"{name}-attention.png", picture)
         files: list[tuple[str, str | bytes]] = [*measured_files(report, results)]
         for name, content in [
             *files,

@@ -48,8 +48,9 @@ class OracleResolution(Resolution[OracleSettings]):
     def measured(experiment: Experiment, settings: OracleSettings) -> str | None:  # noqa: ARG004 - the same for every experiment
         """A threshold that is fitted."""
         trigger = settings.trigger
-        fitted = isinstance(trigger, Threshold) and trigger.threshold is None
-        return in_words(trigger) if fitted and not settings.is_neutral else None
+        if settings.is_neutral or not isinstance(trigger, Threshold):
+            return None
+        return in_words(trigger) if trigger.threshold is None else None
 
     def resolve(self, experiment: Experiment, settings: OracleSettings) -> Oracle:
         """The trigger with its threshold, and what is left of the section."""

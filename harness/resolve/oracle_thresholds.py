@@ -40,7 +40,7 @@ from harness.tasks.conversations import render
 _OF_A_SHARE = 64
 #: Samples that thresholds to be tried are read off; on how many a promise is shown, at most and at
 #: least.
-_READ_OFF, _SHOWN_ON, _TOO_FEW = 16, 1024, 30
+_READ_OFF, _SHOWN_ON, _TOO_FEW = 16, 4096, 30
 #: The shares of the occasions at which the thresholds that are tried ask, after always.
 _ASKED = (0.8, 0.6, 0.45, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01)
 
@@ -73,6 +73,8 @@ class Thresholds:
         self._progress = progress
         self._others = others
         self._kept = KeptVectors(engine, store, _from_json)
+        # Of a sweep of promises each one tries the same thresholds.
+        self._answered: dict[tuple[str, ...], NDArray[np.float64]] = {}
 
     def known(self, experiment: Experiment, settings: OracleSettings) -> bool:
         """Whether it is at hand without asking a model."""
@@ -173,6 +175,9 @@ class Thresholds:
         requests = list(self._requests(experiment, settings, samples, helped, sampled=not alone))
         if alone:
             requests = [_of_oracle(each, settings.name) for each in requests]
+        key = (settings.name, *(f"{each.engine} {each.key()}" for each in requests))
+        if key in self._answered:
+            return self._answered[key]
         texts = [""] * len(requests)
         for position, completion in Company(self._engine, self._others).generate(requests):
             _check_answered(completion)
@@ -180,7 +185,9 @@ class Thresholds:
         style = experiment.prompt.style
         answers = [(sample, style, text) for sample, text in zip(samples, texts, strict=True)]
         task = task_of(experiment.task, experiment.prompt)
-        return np.array([float(bool(score.correct)) for score in task.score(answers)])
+        right = np.array([float(bool(score.correct)) for score in task.score(answers)])
+        self._answered[key] = right
+        return right
 
     def _requests(
         self,

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from harness.statistics.promise import ALPHA, excess, mean_p, shown
+from harness.statistics.promise import ALPHA, at_least, excess, mean_p, recovered, shown
+from tests.statistics.simulated_promises import kept
 
 
 @given(st.integers(1, 80), st.data())
@@ -32,9 +33,14 @@ def test_more_of_the_gap_is_harder_to_show():
     weak = rng.random(300) < 0.3
     strong = weak | (rng.random(300) < 0.6)
     right = np.where(rng.random(300) < 0.7, strong, weak)
+    right, weak, strong = (each.astype(float) for each in (right, weak, strong))
     found = [mean_p(excess(right, weak, strong, aim)) for aim in (0.3, 0.5, 0.65, 0.9)]
     assert found == sorted(found)
     assert found[0] < ALPHA < found[-1]
+    most = at_least(right, weak, strong)
+    assert mean_p(excess(right, weak, strong, most)) <= ALPHA
+    assert mean_p(excess(right, weak, strong, most + 2e-3)) > ALPHA
+    assert most < recovered(right, weak, strong) == pytest.approx(0.7, abs=0.15)
 
 
 def test_the_first_that_fails_ends_it_and_the_next_is_not_asked_for():
@@ -53,3 +59,11 @@ def test_the_first_that_fails_ends_it_and_the_next_is_not_asked_for():
 def test_without_a_gap_nothing_is_shown():
     same = np.tile([0.0, 1.0], 30)
     assert list(shown([("all", same)], same, same, 0.5)) == []
+
+
+@pytest.mark.parametrize(("ladder", "size"), [("steps", 400), ("cliff", 200)])
+def test_promises_are_kept_and_not_refused_for_nothing(ladder, size):
+    held, by_the_unseen, refused = kept("zoo", 0.8, ladder, size, splits=200)
+    assert held >= 0.95
+    assert by_the_unseen >= 0.93  # of 200 splits
+    assert refused <= 0.25

@@ -33,7 +33,7 @@ def seen(model: Any, sequences: Sequence[Resident]) -> Iterator[None]:
     with ExitStack() as stack:
         last = site_module(model, len(decoder_blocks(model)) - 1, "attention")
         watch = stack.enter_context(watching(last))
-        for place in {each.request.hidden for each in sequences} - {None}:
+        for place in {at for each in sequences if (at := each.request.hidden) is not None}:
             handle = site_module(model, *place).register_forward_hook(partial(keep, place))
             stack.callback(handle.remove)
         yield

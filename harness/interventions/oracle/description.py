@@ -44,6 +44,8 @@ AUTHOR = "author"
 READ = "asked"
 #: The same of the model where each token was to come, whoever wrote it.
 STEP = "step"
+#: What it looked at when it asked for the n-th time, by `looked n`: the mean over heads.
+LOOKED = "looked"
 
 
 class Oracle(Guidance):
@@ -127,6 +129,8 @@ class Consulting:
     _piece_at: int | None = None
     """Where the model's last piece begins; None while the oracle has spoken last."""
     _read: list[tuple[int, Mapping[str, float]]] = field(default_factory=list)
+    _looked: list[tuple[float, ...]] = field(default_factory=list)
+    """At each consultation, the weight of every token that was written by then."""
 
     def next(self, step: int, answers: Sequence[Answer]) -> Next:
         """Ask or go on; what the trigger reads is asked for first."""
@@ -144,6 +148,9 @@ class Consulting:
         if trigger.fires(moment):
             if self.oracle.statistics and not answers:
                 return self._probe()
+            if self.oracle.steps and moment.attention is not None:
+                weights = moment.attention[0].mean(dim=0).tolist()
+                self._looked.append(tuple(weights[len(weights) - min(step, len(weights)) :]))
             return self._consult(step)
         return self._own_piece(step, moment)
 
@@ -159,6 +166,11 @@ class Consulting:
             for position, numbers in self._read:
                 values[position:] = [numbers[name]] * (tokens - position)
             found[f"{READ} {name}"] = tuple(values)
+        for number, weights in enumerate(self._looked, start=1):
+            # A window has left the first ones behind.
+            at = self.asked[number - 1]
+            row = (*[0.0] * (at - len(weights)), *weights, *[0.0] * (tokens - at))
+            found[f"{LOOKED} {number}"] = row[:tokens]
         return found
 
     def _moment(self, step: int, answers: Sequence[Answer] = ()) -> Moment:

@@ -20,7 +20,8 @@ def predictors_figure(report: RunReport, experiment: str) -> Figure | None:
     figure, axes = canvas(1.4 + 0.32 * len(rows))
     for at, each in enumerate(reversed(rows)):
         value, low, high = (each.auc.value, each.auc.low, each.auc.high)
-        axes.plot([value], [at], marker="o", markersize=5, color=COLOURS[0])
+        if value is not None:
+            axes.plot([value], [at], marker="o", markersize=5, color=COLOURS[0])
         if low is not None and high is not None:
             axes.plot([low, high], [at, at], color=COLOURS[0], linewidth=1.3)
     axes.axvline(CHANCE, color=RULE, zorder=0)

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field, JsonValue, NonNegativeInt
 
 from harness.errors import FieldError
+from harness.files.given import is_file
 from harness.files.relative import SpecPath
 from harness.interventions.oracle.trigger import Moment, Reads, Threshold
 from harness.interventions.vector_file import SteeringVectors, read_vectors
@@ -67,18 +68,16 @@ class Probe(Threshold):
 
     @property
     def _vectors(self) -> SteeringVectors:
-        try:
-            return _read(self.file, Path(self.file).stat().st_mtime_ns)
-        except OSError:
-            return read_vectors(self.file)  # which says why not
-        except FieldError as error:
-            raise FieldError("intervention.trigger.file", error.problem) from error
+        return _read(self.file, is_file(self.file) and Path(self.file).stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
 def _read(file: str, written: int) -> SteeringVectors:
     del written  # another time makes it another file
-    return read_vectors(file)
+    try:
+        return read_vectors(file)
+    except FieldError as error:
+        raise FieldError("intervention.trigger.file", error.problem) from error
 
 
 TRIGGER = Probe
