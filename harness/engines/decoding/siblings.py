@@ -26,7 +26,7 @@ class SiblingTexts:
     _texts: OrderedDict[str, list[tuple[int, ...]]] = field(default_factory=OrderedDict)
 
     def add(self, sample: str, tokens: tuple[int, ...]) -> None:
-        """Remember what a sequence says, in place of how it began; what is known moves to the end."""
+        """Remember what a sequence says, instead of how it began; what is known moves on."""
         texts = self._texts.setdefault(sample, [])
         texts[:] = [text for text in texts if text != tokens[: len(text)]]
         texts.append(tokens)
