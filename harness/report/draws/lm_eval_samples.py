@@ -15,9 +15,7 @@ from typing import Any
 from harness.errors import ReportError
 from harness.report.foreign.lm_eval_files import task_of, texts_of
 from harness.report.foreign.reading import documents, field_of
-from harness.tasks.answers.plain_text import plain, said
-from harness.tasks.number_answers import final_number
-from harness.tasks.numbers import named
+from harness.tasks.answers.alike import answer_alike
 
 
 def lm_eval_records(file: Path) -> Iterator[dict[str, Any]]:
@@ -40,10 +38,9 @@ def lm_eval_records(file: Path) -> Iterator[dict[str, Any]]:
         texts = list(texts_of(line))
         if not texts:
             raise ReportError(f"{place}: resps are no generated texts; nothing was drawn")
-        numeric = final_number(target) is not None
-        expected = _answer(target, numeric=numeric)
+        expected = answer_alike(target, target)
         for draw, text in enumerate(texts):
-            answer = _answer(text, numeric=numeric)
+            answer = answer_alike(text, target)
             yield {
                 "case": task_of(file),
                 "sample": sample,
@@ -53,10 +50,3 @@ def lm_eval_records(file: Path) -> Iterator[dict[str, Any]]:
                 "correct": answer is not None and answer == expected,
                 "tokens": 0,
             }
-
-
-def _answer(text: str, *, numeric: bool) -> str | None:
-    if numeric:
-        found = final_number(text)
-        return None if found is None else named(found)
-    return plain(said(text) or text) or None
