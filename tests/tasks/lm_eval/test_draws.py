@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from harness.measure.lm_eval import asked_of
+from harness.models.loading import load_tokenizer
 from harness.report.draws.drawn import of_records
 from harness.resolve.tasks import task_of
-from harness.spec import Experiment
+from harness.spec import Experiment, expand
 from harness.tasks.lm_eval import counting
 from tests.tasks.lm_eval import local
 
@@ -16,9 +18,21 @@ def tasks(tmp_path_factory):
     return local.write(tmp_path_factory.mktemp("tasks"))
 
 
-def task_from(path):
+def experiment_of(path, **spec):
     plain = {"name": "draws", "model": "zoo/base", "task": {"lm_eval": str(path), "limit": 2}}
-    return task_of(Experiment.model_validate(plain).task)
+    return Experiment.model_validate(plain | spec)
+
+
+def task_from(path):
+    return task_of(experiment_of(path).task)
+
+
+def test_ranks_are_logged_where_a_spec_asks_for_them(tasks):
+    for columns in ([], ["rank"]):
+        (case,) = expand(experiment_of(tasks["text_repeats"], columns=columns))
+        task = task_of(case.experiment.task)
+        asked = asked_of(load_tokenizer("zoo/base"), case, task, task.samples[0]).asked
+        assert [request.logged for request in asked] == [bool(columns)] * 3
 
 
 @pytest.mark.parametrize("name", ["text_repeats", "text"])
