@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from harness.engines.contract import Numbers
 from harness.report.report import CaseReport
 
 #: Characters of text after which a chunk is closed: unpacked in a few milliseconds.
@@ -81,8 +82,12 @@ def embed(
         position = positions.get(record["case"])
         if position is not None:
             samples = experiments.setdefault(cases[position].experiment, {})
+            traces = record.get("traces") or {}
+            columns |= dict.fromkeys(traces)
+            if traces:
+                packed = {name: Numbers(values) for name, values in traces.items()}
+                record = {**record, "traces": packed}
             row = tuple(record.get(name) for name in ROW)
-            columns |= dict.fromkeys(record.get("traces") or {})
             numbers = _numbers(cases[position], record.get("metrics") or {})
             samples.setdefault(str(record["sample"]), []).append(_Draw(position, row, numbers))
     chunks: list[str] = []
@@ -187,5 +192,5 @@ def _index(
 
 def _packed(document: Mapping[str, Any]) -> str:
     """ASCII JSON, in which any text survives, as base64 of gzip; the same for the same content."""
-    text = json.dumps(document, separators=(",", ":"))
+    text = json.dumps(document, separators=(",", ":"), default=list)
     return b64encode(gzip.compress(text.encode("ascii"), 6, mtime=0)).decode("ascii")
