@@ -27,6 +27,8 @@ from harness.report.report import CaseReport
 
 #: Characters of text after which a chunk is closed: unpacked in a few milliseconds.
 _CHUNK = 1_000_000
+#: Of a number per token, which chunks hold as text.
+_DIGITS = 18
 #: Bytes of compressed samples that a page carries at most; browsers open larger files reluctantly.
 _MOST = 192 * 2**20
 #: What a record says of a completion, in the order of a row; texts are positions in `texts`.
@@ -85,8 +87,8 @@ def embed(
             traces = record.get("traces") or {}
             columns |= dict.fromkeys(traces)
             if traces:
-                packed = {name: Numbers(values) for name, values in traces.items()}
-                record = {**record, "traces": packed}
+                held = {name: Numbers(values) for name, values in traces.items()}
+                record = {**record, "traces": held}
             row = tuple(record.get(name) for name in ROW)
             numbers = _numbers(cases[position], record.get("metrics") or {})
             samples.setdefault(str(record["sample"]), []).append(_Draw(position, row, numbers))
@@ -115,13 +117,15 @@ def _numbers(case: CaseReport, metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _portions(samples: Mapping[str, Sequence[_Draw]]) -> Iterator[list[str]]:
-    """Consecutive samples with about `_CHUNK` characters of completions."""
-    at = ROW.index("completion")
+    """Consecutive samples with about `_CHUNK` characters of completions and numbers per token."""
+    at, traced = ROW.index("completion"), ROW.index("traces")
     members: list[str] = []
     size = 0
     for sample, draws in samples.items():
         members.append(sample)
         size += sum(len(draw.row[at] or "") for draw in draws)
+        numbers = sum(len(each) for draw in draws for each in (draw.row[traced] or {}).values())
+        size += _DIGITS * numbers
         if size >= _CHUNK:
             yield members
             members, size = [], 0
