@@ -36,6 +36,9 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "bundle": ("titrate bundle reports/20260131-142500 -o mine.titrate",),
     "verify": ("titrate verify mine.titrate", "titrate verify mine.titrate --spot 20"),
+    "calibrate": (
+        "titrate calibrate traces.jsonl --spec specs/decoding/calibration.yaml -o fits/base",
+    ),
     "draws": ("titrate draws reports/20260131-142500 -o draws",),
     "export": ("titrate export reports/20260131-142500 --format parquet -o tables",),
     "store": ("titrate store list", "titrate store prune --older-than 90 --yes"),

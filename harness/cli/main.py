@@ -43,6 +43,7 @@ VERBS = {
     "compare": "two runs case by case, paired by sample",
     "bundle": "a report and all behind it in one file, for strangers to check",
     "verify": "recompute a bundle's numbers from its tokens, without a model",
+    "calibrate": "a calibration from top-k traces that were made before",
     "draws": "what several draws of a sample say together: votes, budgets, ranks",
     "export": "write a report in the format of another tool",
     "store": "completions that were made before",

@@ -33,7 +33,7 @@ class _Answer:
     tokens: tuple[int, ...]
     text: str
     right: bool
-    log: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    log: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Numbers of the model's distributions, token by token, by their names."""
     steps: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """What is kept with its samples of them."""

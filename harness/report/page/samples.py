@@ -22,10 +22,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from harness.engines.contract import Numbers
 from harness.report.report import CaseReport
 
 #: Characters of text after which a chunk is closed: unpacked in a few milliseconds.
 _CHUNK = 1_000_000
+#: Of a number per token, which chunks hold as text.
+_DIGITS = 18
 #: Bytes of compressed samples that a page carries at most; browsers open larger files reluctantly.
 _MOST = 192 * 2**20
 #: What a record says of a completion, in the order of a row; texts are positions in `texts`.
@@ -82,8 +85,12 @@ def embed(
         position = positions.get(record["case"])
         if position is not None:
             samples = experiments.setdefault(cases[position].experiment, {})
+            traces = record.get("traces") or {}
+            columns |= dict.fromkeys(traces)
+            if traces:
+                held = {name: Numbers(values) for name, values in traces.items()}
+                record = {**record, "traces": held}
             row = tuple(record.get(name) for name in ROW)
-            columns |= dict.fromkeys(record.get("traces") or {})
             numbers = _numbers(cases[position], record.get("metrics") or {})
             samples.setdefault(str(record["sample"]), []).append(_Draw(position, row, numbers))
     chunks: list[str] = []
@@ -111,13 +118,15 @@ def _numbers(case: CaseReport, metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _portions(samples: Mapping[str, Sequence[_Draw]]) -> Iterator[list[str]]:
-    """Consecutive samples with about `_CHUNK` characters of completions."""
-    at = ROW.index("completion")
+    """Consecutive samples with about `_CHUNK` characters of completions and numbers per token."""
+    at, traced = ROW.index("completion"), ROW.index("traces")
     members: list[str] = []
     size = 0
     for sample, draws in samples.items():
         members.append(sample)
         size += sum(len(draw.row[at] or "") for draw in draws)
+        numbers = sum(len(each) for draw in draws for each in (draw.row[traced] or {}).values())
+        size += _DIGITS * numbers
         if size >= _CHUNK:
             yield members
             members, size = [], 0
@@ -188,5 +197,5 @@ def _index(
 
 def _packed(document: Mapping[str, Any]) -> str:
     """ASCII JSON, in which any text survives, as base64 of gzip; the same for the same content."""
-    text = json.dumps(document, separators=(",", ":"))
+    text = json.dumps(document, separators=(",", ":"), default=list)
     return b64encode(gzip.compress(text.encode("ascii"), 6, mtime=0)).decode("ascii")
