@@ -82,7 +82,8 @@ class Dosed(NamedTuple):
             [[column[sample] for column in columns] for sample in shared], dtype=float
         )
         last = self.cases[-1]
-        saturated = last.intervention and last.intervention.saturated(last.counts)
+        done = last.intervention
+        saturated = None if done is None else done.saturated(last.counts)
         return Curve(self.doses, values.reshape(len(shared), len(self.doses)), kind, saturated)
 
 

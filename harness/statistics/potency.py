@@ -73,9 +73,9 @@ def potency(one: Curve, other: Curve) -> Ratio:
     value = doses[1].value / doses[0].value
     grids = [np.linspace(each.low, each.high, _FINE) for each in doses]
     rows = [curve.beside_half(grid) for curve, grid in zip((one, other), grids, strict=True)]
-    more = [_HALF_A_SAMPLE * float(np.ptp(curve.values)) ** 2 for curve in (one, other)]
+    more, others = (_HALF_A_SAMPLE * np.ptp(curve.values) ** 2 for curve in (one, other))
     quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(one.values) - 1) ** 2
-    accepted = _distance(*rows, *more) <= quantile
+    accepted = _distance(rows[0], rows[1], more, others) <= quantile
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = (grids[1][None, :] / grids[0][:, None])[accepted]
     ratios = np.append(ratios[~np.isnan(ratios)], value)

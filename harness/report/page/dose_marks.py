@@ -38,7 +38,7 @@ def _marks(report: RunReport, curve: Curve, places: Mapping[float, float]) -> li
     def concerns(each: DoseReport | WindowReport) -> bool:
         return (each.experiment, each.params) == (case.experiment, params)
 
-    marks = []
+    marks: list[dict[str, Any]] = []
     shape: tuple[Sequence[float], str] = (sorted(places), "linear")
     for found in filter(concerns, report.doses):
         shape = found.doses, found.scale
