@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Never
 
 from harness.errors import TitrateError
+from harness.files.project import project
 from harness.launch.project import read_project
 from harness.options import as_titrate, spelling
 from harness.registry import before_next_use
@@ -61,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = shlex.join(["titrate", *given])
     try:
         with spelling(as_titrate):
-            parsed = _parser(given).parse_args(given, argparse.Namespace(command=command))
+            parsed = parser(given).parse_args(given, argparse.Namespace(command=command))
+            settings = project(Path.cwd())
+            settings.fill(parsed)
             before_next_use(partial(read_project, Path.cwd()))
             status: int = parsed.run(parsed)
         sys.stdout.flush()  # here, where a closed pipe is not an error
@@ -102,14 +105,14 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+def parser(given: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of these arguments: all verbs by name, and the arguments of the one they name."""
-    parser = _Parser(prog="titrate", description="Dose-response measurements of language models.")
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    whole = _Parser(prog="titrate", description="Dose-response measurements of language models.")
+    whole.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    verbs = whole.add_subparsers(required=True, metavar="VERB")
     asked = next((each for each in given if not each.startswith("-")), None)
     for name, meaning in VERBS.items():
         verb = verbs.add_parser(name, help=meaning, description=f"{meaning}.")
         if name == asked:
             import_module(f"harness.cli.{name.replace('-', '_')}").declare(verb)
-    return parser
+    return whole

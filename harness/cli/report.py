@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness.files.project import project
+
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """State the arguments of `titrate report`."""
@@ -36,7 +38,7 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.report.foreign import is_foreign, report_of
     from harness.report.load import latest, load_report
 
-    directory = latest(Path("reports")) if parsed.latest else parsed.report
+    directory = latest(project(Path.cwd()).reports) if parsed.latest else parsed.report
     foreign = is_foreign(directory)
     if parsed.html and not foreign:
         from harness.report.write import write_page
