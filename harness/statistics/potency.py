@@ -6,7 +6,7 @@ the same samples; Hotelling's T² of the pair, held against one degree of freedo
 such a ratio (Hansen, Heaton and Yaron 1996, J. Bus. Econ. Stat. 14:262). Pairing of samples and
 luck that doses share are in the covariance of the means, so that nothing is resampled. Where one
 number of chance decides all doses of both curves, the statements differ in a handful of samples,
-or in none, and vary less than their variances say: each is given half a sample's variance more.
+or in none, and vary less than their variances say: each is given the variance of one sample more.
 
 A window is what lies between the ED50 of what is wanted and BMDL of what must be kept.
 """
@@ -23,9 +23,9 @@ from harness.statistics.intervals import CONFIDENCE
 
 #: Doses that are looked at within the interval of an ED50: a ratio is exact to its 200th part.
 _FINE = 201
-#: Of the squared range of values: the variance of half a sample that is half of the range away from
-#: the middle, as every sample of a 0/1 metric is.
-_HALF_A_SAMPLE = 0.125
+#: Of the squared range of values: the square of a sample that is half of the range away from the
+#: middle, as every sample of a 0/1 metric is.
+_A_SAMPLE = 0.25
 
 
 class Ratio(NamedTuple):
@@ -73,7 +73,7 @@ def potency(one: Curve, other: Curve) -> Ratio:
     value = doses[1].value / doses[0].value
     grids = [np.linspace(each.low, each.high, _FINE) for each in doses]
     rows = [curve.beside_half(grid) for curve, grid in zip((one, other), grids, strict=True)]
-    more, others = (_HALF_A_SAMPLE * np.ptp(curve.values) ** 2 for curve in (one, other))
+    more, others = (_A_SAMPLE * np.ptp(curve.values) ** 2 for curve in (one, other))
     quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(one.values) - 1) ** 2
     accepted = _distance(rows[0], rows[1], more, others) <= quantile
     with np.errstate(divide="ignore", invalid="ignore"):
