@@ -66,7 +66,13 @@ def subtitle(report: RunReport, experiment: str) -> str:
 
 
 def caption(
-    report: RunReport, experiment: str, *, baseline: str, control: str = "", several: str = ""
+    report: RunReport,
+    experiment: str,
+    *,
+    baseline: str,
+    control: str = "",
+    several: str = "",
+    fitted: str = "",
 ) -> str:
     """How to read the figure, and what is not in it.
 
@@ -76,6 +82,7 @@ def caption(
         baseline: What a baseline is drawn as.
         control: What a random control is drawn as.
         several: How curves that meet are told apart.
+        fitted: What Hill's curve is drawn as, where one is.
     """
     cases = report.experiment(experiment)
     drawn = complete(report, experiment)
@@ -86,6 +93,8 @@ def caption(
         parts.append(f"{baseline}: baseline.")
     if control and any(is_control(case) for case in drawn):
         parts.append(f"{control}: random control.")
+    if fitted:
+        parts.append(f"{fitted}: Hill's curve.")
     compared = [versus for case in drawn for versus in case.versus_baseline.values()]
     if compared:
         plain = any(versus.p_holm is None for versus in compared)
