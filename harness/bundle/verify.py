@@ -23,12 +23,12 @@ from harness.bundle.differences import NOTHING, Difference, compared, replaced, 
 from harness.bundle.drawn import drawn
 from harness.bundle.specs import against_specs
 from harness.bundle.spot import Asked, asked_again
-from harness.bundle.texts import against_tokens
+from harness.bundle.texts import Tokenizers, against_tokens
 from harness.bundle.write import DRAWN, REPORT
-from harness.errors import SandboxError, SpecError, StoreError, TitrateError
+from harness.errors import ModelError, SandboxError, SpecError, StoreError, TitrateError
 from harness.report.load import RECORDS
 from harness.runs.conclude import conclude
-from harness.runs.rescore import again_scored, as_before, recorded
+from harness.runs.rescore import again_scored, as_before, is_counted, recorded
 from harness.store.results import CaseResult, DrawResult
 from harness.store.verdicts import Verdicts
 
@@ -109,8 +109,9 @@ def _recompute(
         outcome.differences.append(Difference("manifest.json", "run", manifest.run, info.id))
     outcome.cases = len(results)
     outcome.differences += against_specs(results, manifest.moved)
-    outcome.differences += against_tokens(results, manifest)
-    scored = _scored(results, outcome, unsafe_code=unsafe_code)
+    tokenizers = Tokenizers(manifest)
+    outcome.differences += against_tokens(results, tokenizers)
+    scored = _scored(results, outcome, tokenizers, unsafe_code=unsafe_code)
     try:
         finished = conclude(info, scored, again, findings, claims)
     except TitrateError as error:
@@ -149,33 +150,41 @@ def _json(file: Path) -> Any:
 
 
 def _scored(
-    results: Sequence[CaseResult], outcome: Verified, *, unsafe_code: bool
+    results: Sequence[CaseResult], outcome: Verified, tokenizers: Tokenizers, *, unsafe_code: bool
 ) -> list[CaseResult]:
     """The results scored again; one that cannot be stays as it is, and is told."""
     again: dict[str, CaseResult] = {}
     verdicts = Verdicts()  # none that was kept: what is verified is judged here
     for result in results:
         new = result
-        if result.draws:
+        count = _answers(result)
+        if is_counted(result):
             try:
-                scored = again_scored(result, again, verdicts, unsafe_code=unsafe_code)
+                scored = again_scored(
+                    result,
+                    again,
+                    verdicts,
+                    unsafe_code=unsafe_code,
+                    tokenizer=tokenizers.of_experiment,
+                )
             except StoreError as error:
                 outcome.differences.append(
-                    Difference(
-                        result.case.id, "samples", f"{len(result.draws)} answers", str(error)
-                    )
+                    Difference(result.case.id, "samples", f"{count} answers", str(error))
                 )
-            except SpecError as error:
+            except (SpecError, ModelError) as error:
                 what = "re-executed" if isinstance(error.__cause__, SandboxError) else "re-scored"
-                outcome.left.append(
-                    f"not {what}: {len(result.draws):,} answers of {result.case.id}: {error}"
-                )
+                outcome.left.append(f"not {what}: {count:,} answers of {result.case.id}: {error}")
             else:
                 new = as_before(scored, result)
-                outcome.answers += len(new.draws)
+                outcome.answers += count
                 outcome.differences += _scores(result, new)
         again[result.case.id] = new
     return list(again.values())
+
+
+def _answers(result: CaseResult) -> int:
+    """Completions of a case, and samples whose continuations were scored."""
+    return len(result.draws) + len(result.replies.get(result.measure.name, {}))
 
 
 def _scores(old: CaseResult, new: CaseResult) -> Iterator[Difference]:
