@@ -32,7 +32,10 @@ REPORT = "report"
 DRAWN = "drawn.json"
 _TOKENIZERS = "tokenizers"
 #: Tables that are made anew from the rest, and folders of them.
-_TABLES = ("cases.csv", "paired", "search")
+_TABLES = ("cases.csv", "paired", "draws")
+PICTURES = "plots"
+#: What a search tells of its trials, whose answers are not on record.
+WRITTEN_ONCE = "search"
 
 
 def bundle(report: Path, target: Path, warn: Callable[[str], None] = lambda _: None) -> Manifest:
@@ -89,7 +92,7 @@ def _records(results: Iterable[CaseResult], moved: Mapping[str, str]) -> Iterato
 
 def _beside(report: Path) -> Iterator[Path]:
     """Tables and measured files of a report; pages, pictures and samples are made of these."""
-    for name in sorted({*_TABLES, *folders()}):
+    for name in sorted({*_TABLES, WRITTEN_ONCE, *folders()}):
         place = report / name
         if place.is_file():
             yield place

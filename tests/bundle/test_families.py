@@ -109,7 +109,7 @@ def test_a_family(family, tmp_path, monkeypatch):
         SPECS / spec, directory=tmp_path / "out", overrides=smaller, store=tmp_path / "store"
     )
     bundle(tmp_path / "out", tmp_path / "x.titrate")
-    _check(tmp_path, monkeypatch, answers)
+    assert _check(tmp_path, monkeypatch, answers) == []
 
 
 def test_what_a_judge_said(tmp_path, monkeypatch):
@@ -123,7 +123,7 @@ def test_what_a_judge_said(tmp_path, monkeypatch):
     harness.run("judged.yaml", directory="out")
     bundle(Path("out"), Path("x.titrate"))
     Path("rubric.md").unlink()
-    _check(tmp_path, monkeypatch, 2)
+    assert _check(tmp_path, monkeypatch, 2) == []
     opened = Opened.of(tmp_path / "x.titrate")
     records = opened.records
     (reply,) = next(iter(records[1]["replies"]["fluency"].values()))
@@ -146,17 +146,17 @@ def test_a_search(tmp_path, monkeypatch):
     file = str(SPECS / "steering" / "search.yaml")
     assert main(["search", file, *settings, "--report", "out"]) == 0
     bundle(Path("out"), Path("x.titrate"))
-    _check(tmp_path, monkeypatch, None)
+    left = _check(tmp_path, monkeypatch, None)
+    assert [each.split(":")[0] for each in left] == ["not recomputed"]
 
 
-def _check(folder: Path, monkeypatch: pytest.MonkeyPatch, answers: int | None) -> None:
+def _check(folder: Path, monkeypatch: pytest.MonkeyPatch, answers: int | None) -> list[str]:
     """A bundle fits where nothing of the run is; with another value of a metric it does not."""
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     outcome = verify(folder / "x.titrate")
     assert [str(each) for each in outcome.differences] == []
-    assert outcome.left == []
     assert outcome.answers == answers or (answers is None and outcome.answers > 0)
     assert list(elsewhere.iterdir()) == []
     opened = Opened.of(folder / "x.titrate")
@@ -167,3 +167,4 @@ def _check(folder: Path, monkeypatch: pytest.MonkeyPatch, answers: int | None) -
     opened.report = report
     said = "\n".join(lines(verify(opened.write(folder / "forged.titrate", hashed=True))))
     assert f"metrics.{metric}.value: stored" in said, json.dumps(case["metrics"])
+    return outcome.left
