@@ -6,9 +6,10 @@ below `outside/`, with the path that it had.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class Data:
 
     warn: Callable[[str], None]
     """Told in a line of what is left out, and why."""
+    withheld: Sequence[Path] = ()
+    """Files, by their true paths, that may not be given away."""
     files: dict[str, bytes] = field(default_factory=dict)
     """By their names in the bundle."""
     moved: dict[str, str] = field(default_factory=dict)
@@ -79,6 +82,9 @@ class Data:
         except OSError as error:
             self.absent[shown] = str(error.strerror or error)
             self.warn(f"{path}: left out: {error.strerror or error}")
+            return
+        if Path(path).resolve() in self.withheld:
+            self.absent[shown] = f"withheld; its SHA-256 is {hashlib.sha256(held).hexdigest()}"
             return
         self.files[inside] = held
         if linked and path.endswith((".yaml", ".yml")):

@@ -21,10 +21,11 @@ from typing import Any
 from harness.bundle.archive import Manifest, unpack
 from harness.bundle.differences import NOTHING, Difference, compared, replaced, shown
 from harness.bundle.drawn import drawn
+from harness.bundle.samples import against_samples
 from harness.bundle.specs import against_specs
 from harness.bundle.spot import Asked, asked_again
 from harness.bundle.texts import Tokenizers, against_tokens
-from harness.bundle.write import DRAWN, PICTURES, REPORT, WRITTEN_ONCE
+from harness.bundle.write import DRAWN, PICTURES, REPORT, SAMPLES, WRITTEN_ONCE
 from harness.errors import ModelError, SandboxError, SpecError, StoreError, TitrateError
 from harness.report.load import RECORDS
 from harness.report.write import write_tables
@@ -119,6 +120,8 @@ def _recompute(
         outcome.differences.append(Difference("manifest.json", "run", manifest.run, info.id))
     outcome.cases = len(results)
     outcome.differences += against_specs(results, manifest.moved)
+    if SAMPLES in manifest.files:
+        outcome.differences += against_samples(results, _json(Path(SAMPLES)))
     tokenizers = Tokenizers(manifest)
     outcome.differences += against_tokens(results, tokenizers)
     scored = _scored(results, outcome, tokenizers, unsafe_code=unsafe_code)

@@ -15,6 +15,7 @@ from harness.bundle.archive import Manifest, Tokenizer, entry_of, pack
 from harness.bundle.data import Data
 from harness.bundle.differences import replaced
 from harness.bundle.drawn import drawn
+from harness.bundle.samples import sample_hashes
 from harness.errors import BundleError, ModelError
 from harness.files.given import content
 from harness.files.portable import portable
@@ -28,6 +29,7 @@ from harness.store.records import FORMAT, portable_json
 from harness.store.results import CaseResult
 
 REPORT = "report"
+SAMPLES = "samples.json"
 #: What the curves and dots of the plots are drawn through.
 DRAWN = "drawn.json"
 _TOKENIZERS = "tokenizers"
@@ -38,13 +40,20 @@ PICTURES = "plots"
 WRITTEN_ONCE = "search"
 
 
-def bundle(report: Path, target: Path, warn: Callable[[str], None] = lambda _: None) -> Manifest:
+def bundle(
+    report: Path,
+    target: Path,
+    warn: Callable[[str], None] = lambda _: None,
+    *,
+    withheld: Iterable[Path] = (),
+) -> Manifest:
     """Write the bundle of a report to `target`.
 
     Args:
         report: The report's directory, which must have its records.
         target: The file to write; an older one is replaced.
         warn: Told in one line of what is left out, and why.
+        withheld: Files of data that may not be given away: of these it has hashes.
 
     Raises:
         StoreError: there are no records, or they cannot be used.
@@ -53,13 +62,12 @@ def bundle(report: Path, target: Path, warn: Callable[[str], None] = lambda _: N
     """
     info, results, _, _ = recorded(str(report), Path.cwd())
     document = load_report(report)
-    found = Data(warn)
+    found = Data(warn, withheld=[each.resolve() for each in withheld])
     found.add(_cases(results))
     found.files[f"{REPORT}/report.json"] = content(report / "report.json")
     found.files[f"{REPORT}/{RECORDS}"] = b"".join(_records(recorded_results(report), found.moved))
-    found.files[f"{REPORT}/{DRAWN}"] = (
-        json.dumps(drawn(document), indent=1, sort_keys=True) + "\n"
-    ).encode()
+    found.files[f"{REPORT}/{DRAWN}"] = _json(drawn(document))
+    found.files[SAMPLES] = _json(sample_hashes(results))
     for file in _beside(report):
         found.files[f"{REPORT}/{file.relative_to(report).as_posix()}"] = file.read_bytes()
     tokenizers = dict(_tokenizers(found, results, warn))
@@ -80,6 +88,10 @@ def bundle(report: Path, target: Path, warn: Callable[[str], None] = lambda _: N
             f"{target}: cannot be written: {error.strerror or error}; choose another place"
         ) from error
     return manifest
+
+
+def _json(document: object) -> bytes:
+    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
 
 
 def _records(results: Iterable[CaseResult], moved: Mapping[str, str]) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ import harness
 from harness.bundle.verify import lines, verify
 from harness.bundle.write import bundle
 from harness.cli.main import main
+from harness.report.exports import export
 from tests.bundle.forged import Opened
 
 pytestmark = pytest.mark.slow
@@ -107,6 +108,11 @@ def test_a_family(family, tmp_path, monkeypatch):
     monkeypatch.chdir(SPECS.parent)
     harness.run(
         SPECS / spec, directory=tmp_path / "out", overrides=smaller, store=tmp_path / "store"
+    )
+    drawn = export(harness.load_report(tmp_path / "out"), "pictures", tmp_path / "pictures")
+    plots = [each.stem for each in (tmp_path / "out" / "plots").glob("*.png")]
+    assert sorted(each.name for each in drawn) == sorted(
+        f"{name}.{form}" for name in plots for form in ("svg", "pdf")
     )
     bundle(tmp_path / "out", tmp_path / "x.titrate")
     assert _check(tmp_path, monkeypatch, answers) == []

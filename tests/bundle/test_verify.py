@@ -108,7 +108,7 @@ def test_two_hundred_mutations(made, tmp_path):
             outcome = verify(tmp_path / "changed.titrate", spot=8)
             assert [each.gap > 0.5 for each in outcome.asked].count(True) == 1
             assert "the same tokens, log-probabilities within 1 nats" in "\n".join(lines(outcome))
-    assert only_spot == 11
+    assert only_spot == 9
 
 
 def test_what_is_forged_with_all_its_consequences_is_found_by_the_model_alone(
@@ -278,6 +278,25 @@ def test_a_task_of_ones_own_goes_with_the_bundle(made, tmp_path, monkeypatch):
     opened.files[inside] = opened.files[inside].replace(b'"4"', b'"5"')
     changed = told(opened.write(tmp_path / "changed.titrate", hashed=True))
     assert "everything fits" not in changed or "4" not in changed
+
+
+def test_data_that_may_not_be_given_away_are_hashes(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.jsonl").write_text('{"q": "2 + 2 =", "a": "4"}\n{"q": "1 + 1 =", "a": "2"}\n')
+    Path("own.yaml").write_text(
+        "name: own\nmodel: zoo/base\nprompt: {style: completion}\nsampling: {max_new_tokens: 4}\n"
+        "task: {path: own.jsonl, answer: number, fields: {prompt: q, answer: a}}\n"
+    )
+    harness.run("own.yaml", directory="out")
+    manifest = bundle(Path("out"), Path("own.titrate"), withheld=[Path("own.jsonl")])
+    assert "own.jsonl" not in manifest.files
+    outcome = verify(Path("own.titrate"))
+    assert [str(each) for each in outcome.differences] == []
+    assert [each.split(":")[0] for each in outcome.left] == ["not in the bundle", "not re-scored"]
+    opened = Opened.of(made / "small.titrate")
+    opened.files["samples.json"] = opened.files["samples.json"].replace(b'": "', b'": "0', 1)
+    changed = told(opened.write(tmp_path / "changed.titrate", hashed=True))
+    assert "small[baseline] samples: MicroHumanEval/0: stored" in changed
 
 
 def test_what_is_not_there_is_refused(tmp_path):
