@@ -58,14 +58,14 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
     report_of(document, str(folder / "report.json"))
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
-        write_file(folder / "cases.csv", report.frame().to_csv(index=False, lineterminator="\n"))
         _write_samples(folder / "samples.jsonl", results)
         write_file(folder / RECORDS, b"".join(record_lines(results)))
         traced = trace_images(report, records(results))
         parts, overview = overviews(report, results)
         drawn = draw_sections(report, records(results))
-        parts = _with_draws(parts, drawn)
-        write_file(folder / "index.html", page(report, records(results), traced, parts))
+        _write_tables(report, results, folder, overview, drawn)
+        page_parts = _with_draws(parts, drawn)
+        write_file(folder / "index.html", page(report, records(results), traced, page_parts))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
@@ -74,15 +74,6 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
             write_file(folder / "plots" / f"{name}-traces.png", picture)
         for name, picture in attention_images(report, records(results)).items():
             write_file(folder / "plots" / f"{name}-attention.png", picture)
-        files: list[tuple[str, str | bytes]] = [*measured_files(report, results)]
-        for name, content in [
-            *files,
-            *overview.items(),
-            *section_files(drawn),
-            *summary_files(report),
-        ]:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            write_file(folder / name, content)
         target = folder / "report.json"
         write_file(
             target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -92,6 +83,32 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
         ) from error
     return target
+
+
+def write_tables(report: RunReport, results: Sequence[CaseResult], directory: Path) -> None:
+    """Write the tables and measured files of a report, and neither its page nor its plots."""
+    _, overview = overviews(report, results)
+    drawn = draw_sections(report, records(results))
+    _write_tables(report, results, directory, overview, drawn)
+
+
+def _write_tables(
+    report: RunReport,
+    results: Sequence[CaseResult],
+    folder: Path,
+    overview: Mapping[str, str | bytes],
+    drawn: Mapping[str, Mapping[str, Section]],
+) -> None:
+    files: list[tuple[str, str | bytes]] = [
+        ("cases.csv", report.frame().to_csv(index=False, lineterminator="\n")),
+        *measured_files(report, results),
+        *overview.items(),
+        *section_files(drawn),
+        *summary_files(report),
+    ]
+    for name, content in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_file(folder / name, content)
 
 
 def write_page(path: Path | str) -> Path:
