@@ -257,6 +257,7 @@ class RunFolder:
             try:
                 with open_regular(path) as file:
                     document = MACHINE.validate_python(json.load(file))
+                json.dumps(document["hardware"], allow_nan=False)  # as a report must say it
             except (OSError, ValueError, RecursionError):
                 self._skip(f"{path}: does not say what a process ran on")
                 continue
