@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -12,12 +13,16 @@ from textwrap import wrap
 def declare(parser: argparse.ArgumentParser) -> None:
     """State the arguments of `titrate list`."""
     parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--json", action="store_true", help="for other programs")
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Print a line for each: its name, and what it is."""
     found = KINDS[parsed.kind]()
+    if parsed.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return 0
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     print(*lines(found, columns), sep="\n", end="\n" if found else "")
     if not found:

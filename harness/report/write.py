@@ -21,6 +21,7 @@ from harness.errors import ReportError
 from harness.files import atomic
 from harness.files.atomic import replace_file, write_file
 from harness.files.given import is_folder
+from harness.files.project import project
 from harness.metrics.column import columns_of
 from harness.report.draws.sections import draw_sections, section_files
 from harness.report.figures.plots import plots
@@ -157,8 +158,11 @@ def check_writable(directory: Path | str) -> bool:
 
 
 def default_directory(root: Path, started: datetime) -> Path:
-    """Where a report goes unless told otherwise: `reports/20260131-142500`, never an old one."""
-    base = root / "reports" / f"{started.astimezone():%Y%m%d-%H%M%S}"
+    """Where a report goes unless told otherwise: `reports/20260131-142500`, never an old one.
+
+    `[tool.titrate] reports` of the project's pyproject.toml names another folder for all of them.
+    """
+    base = root / project(root).reports / f"{started.astimezone():%Y%m%d-%H%M%S}"
     return next(
         candidate
         for candidate in [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 1000))]

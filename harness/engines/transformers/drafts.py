@@ -8,7 +8,7 @@ what it is without drafts (speculative decoding by prompt lookup, Saxena 2023, o
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,30 +16,26 @@ LONGEST = 16
 _ORDERS = (4, 3, 2)
 # A sample's completions that are kept for drafting; the latest are the nearest doses.
 _MOST_SIBLINGS = 8
+# Samples whose completions are kept, so that memory does not grow with a queue.
+_MOST_SAMPLES = 4096
 
 
 @dataclass
 class SiblingTexts:
-    """Completed token sequences by sample, while requests of that sample are still to end.
+    """Completed token sequences by sample, of the samples that were completed last."""
 
-    `to_end` counts these requests, so that memory does not grow with the samples of a queue.
-    """
-
-    to_end: Counter[str]
-    _texts: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
+    _texts: OrderedDict[str, list[tuple[int, ...]]] = field(default_factory=OrderedDict)
 
     def add(self, sample: str, tokens: tuple[int, ...]) -> None:
         """Remember what a request that has ended said; what is known moves to the end."""
-        self.to_end[sample] -= 1
-        if not self.to_end[sample]:
-            del self.to_end[sample]
-            self._texts.pop(sample, None)
-            return
         texts = self._texts.setdefault(sample, [])
         if tokens in texts:
             texts.remove(tokens)
         texts.append(tokens)
         del texts[:-_MOST_SIBLINGS]
+        self._texts.move_to_end(sample)
+        if len(self._texts) > _MOST_SAMPLES:
+            self._texts.popitem(last=False)
 
     def knows(self, sample: str) -> bool:
         """Whether there is anything to propose for a sample."""

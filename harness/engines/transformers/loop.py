@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -38,7 +37,10 @@ _Ended = list[tuple[int, Completion]]
 
 
 class DecodingRun:
-    """Decodes a queue of checked requests; `run` yields completions by the requests' positions."""
+    """Decodes a queue of checked requests; `run` yields completions by the requests' positions.
+
+    `siblings` are texts to draft from, to which those of this run are added; None drafts nothing.
+    """
 
     def __init__(
         self,
@@ -48,9 +50,8 @@ class DecodingRun:
         work: Work,
         *,
         strict: bool,
-        drafts: bool,
+        siblings: SiblingTexts | None,
     ) -> None:
-        drafting = drafts and not strict
         self.work = work
         self._model = loaded.model
         self._device = loaded.device
@@ -60,14 +61,12 @@ class DecodingRun:
         self._passes = Passes(loaded, stage, self.work, strict=strict)
         self._admission = Admission(
             queue,
-            siblings_apart=drafting,
+            siblings_apart=siblings is not None,
             together=self._shares_much,
             regime=stage.rotary.regime_of,
         )
         self._endings = Endings(loaded)
-        self._siblings: SiblingTexts | None = None
-        if drafting:
-            self._siblings = SiblingTexts(Counter(request.sample for _, request in queue))
+        self._siblings = siblings
         self._draft_length = DraftLength()
         self._drawing: Drawing | None = None
 

@@ -108,8 +108,8 @@ class Passes:
         return logits.expand(rows, -1, -1)
 
     def _widened(self, alike: Alike | None) -> AbstractContextManager[None]:
-        """One row becomes several where a layer differs; where none does, its logits will do."""
-        if alike is None or alike.layers == self.layers:
+        """One row becomes several behind the layers that are alike."""
+        if alike is None:
             return nullcontext()
         return widened(self._model, alike.layers, alike.rows)
 

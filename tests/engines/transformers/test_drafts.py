@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.engines.transformers import drafts
 from harness.engines.transformers.drafts import LONGEST, DraftLength, SiblingTexts
 
 tokens = st.lists(st.integers(0, 4), max_size=30).map(tuple)
 
 
 def siblings(*texts: tuple[int, ...]) -> SiblingTexts:
-    known = SiblingTexts(Counter(s=len(texts) + 1))
+    known = SiblingTexts()
     for text in texts:
         known.add("s", text)
     return known
@@ -40,15 +39,15 @@ def test_nothing_is_proposed_without_siblings_or_room():
     assert siblings((1, 2)).propose("s", [1], 0) == ()
 
 
-@given(st.lists(st.sampled_from("abc"), max_size=20))
-def test_a_sample_is_forgotten_with_its_last_request(samples):
-    known = SiblingTexts(Counter(samples))
-    for index, sample in enumerate(samples):
-        known.add(sample, (1, 2, index))
-        left = samples[index + 1 :]
-        assert known.knows(sample) == (sample in left)
-        assert set(known._texts) <= set(left)
-    assert not known.to_end
+@given(st.lists(st.sampled_from("abcd"), max_size=20))
+def test_the_samples_that_were_completed_last_are_known(samples):
+    known = SiblingTexts()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drafts, "_MOST_SAMPLES", 2)
+        for index, sample in enumerate(samples):
+            known.add(sample, (1, 2, index))
+            latest = list(dict.fromkeys(samples[index::-1]))[:2]
+            assert [each for each in "abcd" if known.knows(each)] == sorted(latest)
 
 
 @given(st.lists(tokens, max_size=12), tokens, st.integers(0, 20))
