@@ -35,7 +35,7 @@ class _Answer:
     right: bool
     log: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Numbers of the model's distributions, token by token, by their names."""
-    steps: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    steps: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """What is kept with its samples of them."""
     first: int = 0
     """Where the next consultation may begin: behind the last one."""
