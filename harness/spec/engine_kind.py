@@ -14,6 +14,7 @@ from harness import registry
 
 Part: TypeAlias = str | Callable[..., Any]
 Captured: TypeAlias = Literal["router_logits", "hidden", "logits"]
+Told: TypeAlias = Literal["attention", "hidden"]
 #: By what an intervention acts.
 Mechanism: TypeAlias = Literal[
     "router_logits",
@@ -41,6 +42,7 @@ class EngineKind:
             request; identities, which need all of it, leave them out.
         captures: What its readings bring back from inside a model (`Capture`); an experiment that
             reads something else is refused. Log-probabilities of tokens every engine has.
+        tells: What its completions bring back of the pass of a prompt's last token (`Request`).
         open: `(model, settings, needs) -> Engine`, which loads the model.
         check: `(settings)`, raises `FieldError` for what this machine does not have.
         fits: `(experiment)`, raises `FieldError` for what it cannot do with a model it may read the
@@ -61,6 +63,7 @@ class EngineKind:
     captures: frozenset[Captured]
     open: Part
     check: Part
+    tells: frozenset[Told] = frozenset()
     fits: Part | None = None
     unfit: Part | None = None
     partial: frozenset[Mechanism] = frozenset()

@@ -70,6 +70,8 @@ class Refusals:
             raise RequestError(
                 f"distributions with engine.speculation: {self._speculation}; leave speculation out"
             )
+        if request.attention or request.hidden:
+            raise RequestError("vllm does not tell attention or hidden states of what it generates")
         unfit = drawing.refused(request.sampling, self._speculation)
         if unfit is not None:
             rule, problem = unfit
