@@ -29,6 +29,7 @@ VERBS = {
     "run": "run spec files and write one report",
     "plan": "how many samples and tokens a verdict takes, before a run",
     "ask": "ask one question of a model that may ask an oracle",
+    "analyse": "what a model makes of finished answers: where an oracle spoke, or step by step",
     "search": "search for the best values of a spec's fields",
     "submit": "run spec files on a cluster: arrays of SLURM jobs",
     "status": "where a submitted run stands, task by task",

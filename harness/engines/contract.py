@@ -56,10 +56,14 @@ class Request:
     sequence: to interventions, to the randomness and to stop strings they are generated tokens and
     no prompt, and the completion's text begins with theirs.
     With `distribution`, the completion brings back what its last token was drawn from; with
-    `logged`, its traces tell of every step (`decoding/step_log.py`). `state` is
+    `logged`, its traces tell of every step (`decoding/step_log.py`). With `attention` and `hidden`,
+    a layer and a site, it brings back what the pass of its prompt's last token had there; only
+    engines that say so have them (`EngineKind.tells`), for requests of one token. `state` is
     what stateful sampling rules keep after the tokens that are continued: `Completion.state`.
     `engine` says who is asked, where a run has several (`company.py`), and `prompts` are the same
     prompt in the tokens of others that may be asked to go on, where these have tokens of their own.
+    `draft` is what it may well say: an engine that can verifies that instead of decoding it, and
+    says the same without.
     """
 
     prompt: tuple[int, ...]
@@ -75,7 +79,10 @@ class Request:
     state: State = ()
     engine: str = ""
     logged: bool = False
+    attention: bool = False
+    hidden: tuple[int, Site] | None = None
     prompts: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    draft: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def prompt_length(self) -> int:
@@ -90,6 +97,7 @@ class Request:
             max_new_tokens=max_new_tokens,
             continued=self.continued + len(completion.tokens),
             state=completion.state,
+            draft=(),
         )
 
     def key(self) -> str:
@@ -106,6 +114,8 @@ class Request:
             # Left out where empty: keys of completions stored before states existed stay the same.
             **({"state": self.state} if self.state else {}),
             **({"logged": True} if self.logged else {}),
+            **({"attention": True} if self.attention else {}),
+            **({"hidden": self.hidden} if self.hidden else {}),
             **({"prompts": [prompt for _, prompt in self.prompts]} if self.prompts else {}),
         }
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
@@ -154,7 +164,9 @@ class Completion:
     numbers per generated token, by name, for example the doses that were chosen. `states` are what
     stateful sampling rules keep of this sequence after its last token, by the rules' names.
     `distribution` is the model's log-probabilities [V] where the last token was drawn, if the
-    request asked for it. `answer` is what a server said, as JSON, of an engine that asks one; it
+    request asked for it. `attention` are the last layer's weights and scaled scores [2, heads, K]
+    at the prompt's last token, over the K tokens that it may see, and `hidden` a state [H] there,
+    in float32, likewise. `answer` is what a server said, as JSON, of an engine that asks one; it
     does not make completions differ.
     """
 
@@ -167,6 +179,8 @@ class Completion:
     traces: Mapping[str, Sequence[float]] = field(default_factory=dict)
     states: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     distribution: torch.Tensor | None = field(default=None, compare=False, repr=False)
+    attention: torch.Tensor | None = field(default=None, compare=False, repr=False)
+    hidden: torch.Tensor | None = field(default=None, compare=False, repr=False)
     answer: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -250,6 +264,7 @@ class Capture:
     hidden_layers: tuple[int, ...] = ()
     hidden_site: Site = "block"
     attention_layers: tuple[int, ...] = ()
+    attention_scores: bool = False
     token_log_probabilities: bool = False
     top_log_probabilities: int = 0
     logits: bool = False
@@ -276,6 +291,8 @@ class Activations:
     router_logits: [L, P, E], the gate's own logits before any mask, with L counting the layers
     that have a router, in order. hidden: {layer: [P, H]}, the output of the layer's hidden site.
     attentions: {layer: [heads, P, S]}, the weights over the S tokens of the reading.
+    attention_scores: [heads, P, S], the last layer's, scaled, -inf where nothing is seen; None,
+    too, where the model's kernel does not show them.
     token_log_probabilities: [P], of each token given those before it; 0 for position 0.
     top_tokens (int64), top_log_probabilities: [P, k], the k most probable tokens to come *after*
     each position, best first.
@@ -285,6 +302,7 @@ class Activations:
     router_logits: torch.Tensor | None = None
     hidden: Mapping[int, torch.Tensor] = field(default_factory=dict)
     attentions: Mapping[int, torch.Tensor] = field(default_factory=dict)
+    attention_scores: torch.Tensor | None = None
     token_log_probabilities: torch.Tensor | None = None
     top_tokens: torch.Tensor | None = None
     top_log_probabilities: torch.Tensor | None = None

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pydantic import TypeAdapter
@@ -89,6 +90,11 @@ class Rule:
         """Digests of the samples (`Task.digest`) that the value was fitted on, and that it may not
         be tested on.
         """
+        del value
+        return ()
+
+    def files(self, value: Value) -> Sequence[Path]:
+        """The files that the value was read from."""
         del value
         return ()
 
