@@ -114,7 +114,9 @@ def counted(
         why = next(iter(reasons.values()), "the task counts it of no document")
         failure = f"{metric} has no value: {why}"
     draws = tuple(
-        replace(draw, score=found.verdicts.get(draw.sample, _UNJUDGED)) for draw in result.draws
+        replace(draw, score=scores[draw.draw] if len(scores) > 1 else scores[0])
+        for draw in result.draws
+        for scores in [found.verdicts.get(draw.sample, [_UNJUDGED])]
     )
     warnings = [
         f"{metric} has no value for {len(failed)} samples, which are left out of it; first "

@@ -9,7 +9,7 @@ import pytest
 
 import harness
 from harness.errors import TitrateError
-from harness.report.write import recorded_results
+from harness.report.recorded import recorded_results
 from harness.runs.rescore import rescored
 from tests.tasks.lm_eval import local
 
