@@ -98,7 +98,7 @@ class Company(Mapping[str, Engine]):
         that contribute.
         """
         own = self[asked.engine].fingerprint
-        others = [self[name].fingerprint for name in _contributing(asked)]
+        others = [self[name].fingerprint for name in contributing(asked)]
         if not others:
             return own
         return hashlib.sha256(json.dumps([own, *others]).encode()).hexdigest()
@@ -215,7 +215,8 @@ class Company(Mapping[str, Engine]):
                 yield part[index][0], reply
 
 
-def _contributing(asked: Asked) -> tuple[str, ...]:
+def contributing(asked: Asked) -> tuple[str, ...]:
+    """The names of the engines that contribute to an answer, beside the one that is asked."""
     guidance = asked.intervention
     return guidance.engines() if isinstance(guidance, Guidance) else ()
 
@@ -224,11 +225,11 @@ def _parts(requests: Iterable[Request]) -> dict[str, list[Request]]:
     """Requests by the engines that answer them or contribute, each in its own tokens."""
     parts = defaultdict[str, list[Request]](list)
     for request in requests:
-        contributing = _contributing(request)
-        plain = replace(request, intervention=None, prompts=()) if contributing else request
+        guiding = contributing(request)
+        plain = replace(request, intervention=None, prompts=()) if guiding else request
         parts[request.engine].append(plain)
         prompts = dict(request.prompts)
-        for name in contributing:
+        for name in guiding:
             prompt = prompts.get(name, request.prompt)
             parts[name].append(replace(plain, prompt=prompt, engine=name))
     return parts

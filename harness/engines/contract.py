@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, overload
 
 from harness.interventions.base import Intervention
 from harness.sampling.chosen import SamplingRules
@@ -61,6 +62,8 @@ class Request:
     what stateful sampling rules keep after the tokens that are continued: `Completion.state`.
     `engine` says who is asked, where a run has several (`company.py`), and `prompts` are the same
     prompt in the tokens of others that may be asked to go on, where these have tokens of their own.
+    `draft` is what it may well say: an engine that can verifies that instead of decoding it, and
+    says the same without.
     """
 
     prompt: tuple[int, ...]
@@ -79,6 +82,7 @@ class Request:
     attention: bool = False
     hidden: tuple[int, Site] | None = None
     prompts: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    draft: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def prompt_length(self) -> int:
@@ -93,6 +97,7 @@ class Request:
             max_new_tokens=max_new_tokens,
             continued=self.continued + len(completion.tokens),
             state=completion.state,
+            draft=(),
         )
 
     def key(self) -> str:
@@ -114,6 +119,39 @@ class Request:
             **({"prompts": [prompt for _, prompt in self.prompts]} if self.prompts else {}),
         }
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+class Numbers(Sequence[float]):
+    """A tuple of floats, equal to it, in a quarter of its memory: reports hold a great many."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, values: Iterable[float] = ()) -> None:
+        self._held = array("d", values)
+
+    @overload
+    def __getitem__(self, at: int) -> float: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[float, ...]: ...
+    def __getitem__(self, at: int | slice) -> float | tuple[float, ...]:
+        return tuple(self._held[at]) if isinstance(at, slice) else self._held[at]
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Numbers):
+            return self._held == other._held
+        return tuple(self._held) == other if isinstance(other, tuple) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._held))
+
+    def __repr__(self) -> str:
+        return f"{tuple(self._held)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +176,16 @@ class Completion:
     log_probabilities: tuple[float, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
-    traces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    traces: Mapping[str, Sequence[float]] = field(default_factory=dict)
     states: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     distribution: torch.Tensor | None = field(default=None, compare=False, repr=False)
     attention: torch.Tensor | None = field(default=None, compare=False, repr=False)
     hidden: torch.Tensor | None = field(default=None, compare=False, repr=False)
     answer: Any = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        packed = {name: Numbers(values) for name, values in self.traces.items()}
+        object.__setattr__(self, "traces", packed)
 
     @property
     def state(self) -> State:

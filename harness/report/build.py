@@ -228,22 +228,22 @@ def _baseline(case: str, by_id: Mapping[str, CaseResult]) -> CaseResult:
 def _agreement(result: CaseResult, baseline: CaseResult) -> Agreement | None:
     """Agreement over the samples of a case; None where a draw was not compared.
 
-    A completion that ends early agrees over its whole length and is still not identical, so
-    identity is read from the tokens.
+    A completion that ends early agrees over its whole length and is identical only where the
+    baseline's has that length, too.
     """
-    reference = {(draw.sample, draw.draw): draw.completion.tokens for draw in baseline.draws}
+    reference = {(draw.sample, draw.draw): draw.tokens for draw in baseline.lengths}
     tokens: dict[str, list[int]] = defaultdict(list)
     identical: dict[str, bool] = {}
     equal = drawn = 0
-    for draw in result.draws:
+    for draw in result.lengths:
         expected = reference.get((draw.sample, draw.draw))
         if draw.agreement is None or expected is None:
             return None
         tokens[draw.sample].append(draw.agreement)
-        same = draw.completion.tokens == expected
+        same = draw.agreement == draw.tokens == expected
         equal += draw.agreement
         # The first departure, where neither is over before it, was drawn after equal tokens, too.
-        drawn += min(draw.agreement + 1, len(draw.completion.tokens), len(expected))
+        drawn += min(draw.agreement + 1, draw.tokens, expected)
         identical[draw.sample] = identical.get(draw.sample, True) and same
     if not tokens:
         return None

@@ -174,7 +174,7 @@ def _weights(result: CaseResult) -> tuple[float, float] | None:
 
 
 def _tokens(result: CaseResult, sample: str) -> float:
-    own = [len(draw.completion.tokens) for draw in result.draws if draw.sample == sample]
+    own = [draw.tokens for draw in result.lengths if draw.sample == sample]
     return sum(own) / max(len(own), 1) * 1.0
 
 

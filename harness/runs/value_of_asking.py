@@ -33,9 +33,9 @@ class _Answer:
     tokens: tuple[int, ...]
     text: str
     right: bool
-    log: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    log: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Numbers of the model's distributions, token by token, by their names."""
-    steps: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    steps: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """What is kept with its samples of them."""
     first: int = 0
     """Where the next consultation may begin: behind the last one."""
@@ -114,6 +114,9 @@ def measured_case(
                 traces={VALUE: tuple(map(float, maps[each.sample.id])), **each.steps},
             ),
             Score(each.right, parsed=True),
+            instead=tuple(
+                (p, str(asking.tokenizer.decode(each.said[p].tokens))) for p in each.other
+            ),
         )
         for each in own
     )
@@ -229,14 +232,20 @@ class _Asking:
         )
 
     def _find_differences(self, answers: Sequence[_Answer]) -> None:
-        """One pass of the oracle over each answer."""
+        """One pass of the oracle over each answer, behind what was settled before."""
         asked = [
-            Scoring(answer.prompt, (answer.tokens,), engine=self._oracle) for answer in answers
+            Scoring(
+                (*answer.prompt, *answer.tokens[: answer.first]),
+                (answer.tokens[answer.first :],),
+                continued=answer.first,
+                engine=self._oracle,
+            )
+            for answer in answers
         ]
         for answer, reply in zip(answers, self._scores(asked), strict=True):
             (greedy,) = reply.greedy
-            answer.other = [at for at, same in enumerate(greedy) if not same and at >= answer.first]
-            self.counts["oracle positions"] += len(answer.tokens)
+            answer.other = [answer.first + at for at, same in enumerate(greedy) if not same]
+            self.counts["oracle positions"] += len(greedy)
 
     def _continue(self, places: Sequence[tuple[_Answer, int]]) -> None:
         """What follows every beginning of what the oracle says, each distinct one once."""

@@ -38,6 +38,8 @@ class EngineKind:
         mechanisms: Those by which it applies interventions; a kind that acts by another is refused.
             `policy` needs completions that bring back distributions; `guidance`, which a company
             of engines follows together, needs nothing of any.
+        partial: Those of them of which it applies what it can and refuses the rest, request by
+            request; identities, which need all of it, leave them out.
         captures: What its readings bring back from inside a model (`Capture`); an experiment that
             reads something else is refused. Log-probabilities of tokens every engine has.
         tells: What its completions bring back of the pass of a prompt's last token (`Request`).
@@ -64,6 +66,7 @@ class EngineKind:
     tells: frozenset[Told] = frozenset()
     fits: Part | None = None
     unfit: Part | None = None
+    partial: frozenset[Mechanism] = frozenset()
     onto: Part | None = None
     tokens: Part | None = None
     inputs: Part | None = None

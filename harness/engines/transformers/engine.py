@@ -31,9 +31,9 @@ from harness.engines.contract import (
 )
 from harness.engines.decoding.rounds import in_rounds, parted, rows_of
 from harness.engines.decoding.rules import initial_states
+from harness.engines.decoding.siblings import SiblingTexts
 from harness.engines.scoring import check_scoring
 from harness.engines.transformers.attention import attention_implementation
-from harness.engines.transformers.drafts import SiblingTexts
 from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.loop import DecodingRun
 from harness.engines.transformers.passes import Work

@@ -8,7 +8,7 @@ per case.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -56,15 +56,22 @@ def profiles(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Profil
 
 def trace_images(report: RunReport, records: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
     """PNG by experiment, for those that have traces."""
-    found = profiles(records)
     images = {}
-    for name in report.experiments:
-        traced = [case for case in report.experiment(name) if found.get(case.id)]
-        if traced:
-            image = io.BytesIO()
-            trace_figure(report, name, found).savefig(image, format="png")
-            images[name] = image.getvalue()
+    for name, figure in trace_figures(report, records):
+        image = io.BytesIO()
+        figure.savefig(image, format="png")
+        images[name] = image.getvalue()
     return images
+
+
+def trace_figures(
+    report: RunReport, records: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, Figure]]:
+    """Yield `(experiment, figure)` for those that have traces in the lines of samples.jsonl."""
+    found = profiles(records)
+    for name in report.experiments:
+        if any(found.get(case.id) for case in report.experiment(name)):
+            yield name, trace_figure(report, name, found)
 
 
 def trace_figure(
