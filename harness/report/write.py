@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from harness.report.report import RunReport
 from harness.report.schema import report_of
 from harness.report.section import Section
 from harness.report.tables.study_table import summary_files
+from harness.store.journal import Line
 from harness.store.records import read_records, record_lines
 from harness.store.results import CaseResult, answer_of
 
@@ -248,8 +249,10 @@ def _line(record: dict[str, Any]) -> str:
     return _ENCODER.encode(record) + "\n"
 
 
-def recorded_results(directory: Path) -> Iterator[CaseResult]:
-    """The results that a report was made from, in its order.
+def recorded_results(
+    directory: Path, decode: Callable[[Path, Line], CaseResult] | None = None
+) -> Iterator[CaseResult]:
+    """The results that a report was made from, in its order; `decode` reads a line of records.
 
     The files of a case that read given texts are those beside the report, where it has any: the
     folder in which its run kept them may be another machine's.
@@ -257,7 +260,7 @@ def recorded_results(directory: Path) -> Iterator[CaseResult]:
     Raises:
         StoreError: the records are missing, something else, or damaged.
     """
-    for result in read_records(directory / RECORDS):
+    for result in read_records(directory / RECORDS, decode):
         beside = directory / result.measure.name / result.case.id
         if result.artefacts is not None and beside.is_dir():
             yield replace(result, artefacts=str(beside.absolute()))

@@ -314,8 +314,9 @@ def draw_from(value: shapes.DrawShape, agreement: int | None) -> DrawResult:
 def _score(value: Sequence[Any]) -> Score:
     """A score from its place in a record; earlier versions kept no answer, or no doubt either."""
     correct, parsed, detail, tool_call, *more = value
-    doubt, answer = (*more, *("", None)[len(more) :])
-    return Score(correct, parsed, detail, tool_call, doubt, answer=answer)
+    if len(more) < 2:
+        return Score(correct, parsed, detail, tool_call, *more)
+    return Score(correct, parsed, detail, tool_call, more[0], answer=more[1])
 
 
 def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
