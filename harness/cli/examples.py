@@ -13,6 +13,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "plan": ("titrate plan specs/router_masks/keep_topk.yaml --effect 0.05",),
     "ask": ("titrate ask specs/guided/guided_share.yaml --prompt 'Tom has 3 apples.'",),
+    "analyse": ("titrate analyse answers.jsonl --model zoo/base -o analysed.jsonl",),
     "search": ("titrate search specs/steering/search.yaml --limit 40",),
     "submit": (
         "titrate submit specs/steering/caa_alpha.yaml --gpus 1 --time 2:00:00 --wait",
@@ -36,6 +37,9 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "bundle": ("titrate bundle reports/20260131-142500 -o mine.titrate",),
     "verify": ("titrate verify mine.titrate", "titrate verify mine.titrate --spot 20"),
+    "calibrate": (
+        "titrate calibrate traces.jsonl --spec specs/decoding/calibration.yaml -o fits/base",
+    ),
     "draws": ("titrate draws reports/20260131-142500 -o draws",),
     "export": ("titrate export reports/20260131-142500 --format parquet -o tables",),
     "store": ("titrate store list", "titrate store prune --older-than 90 --yes"),

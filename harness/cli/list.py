@@ -77,6 +77,18 @@ def _models() -> Mapping[str, str]:
     }
 
 
+def _organisms() -> Mapping[str, str]:
+    """Those that ship with us: what each was made of, and its variants."""
+    from harness.models.organisms import load_organism, organism_names
+
+    found = {}
+    for name in organism_names():
+        organism = load_organism(name)
+        kind = organism.type.replace("_", " ")
+        found[name] = f"{kind} put into {organism.base}: {', '.join(organism.variants)}"
+    return {**found, "./FILE.yaml": "one of your own (docs/models.md)"}
+
+
 def _gates() -> Mapping[str, str]:
     from inspect import getdoc
 
@@ -104,6 +116,7 @@ KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "columns": _registered("columns"),
     "exports": _registered("exports"),
     "models": _models,
+    "organisms": _organisms,
     "engines": _registered("engines"),
     "gates": _gates,
 }

@@ -66,7 +66,7 @@ def _judged(directory: Path, gates: list[str]) -> int:
     from harness.claims.claims import Claims
     from harness.claims.gates import check_gates
     from harness.report.foreign import is_foreign, read
-    from harness.report.write import recorded_results
+    from harness.report.recorded import recorded_results
 
     claims = Claims.read(gates)
     results = read(directory) if is_foreign(directory) else list(recorded_results(directory))

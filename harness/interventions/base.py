@@ -68,6 +68,12 @@ class Intervention(BaseModel, ABC):
         """What it does, in a few words for the names of requests; empty by default."""
         return ""
 
+    def saturated(self, counts: Mapping[str, int]) -> str | None:  # noqa: ARG002 - for subclasses
+        """Why more of it would do less or nothing more, of what was counted while it acted; None
+        where nothing says so.
+        """
+        return None
+
     def first_layer(self) -> int | None:
         """The first layer in which it may change what is computed, None for none of them.
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from harness.errors import ReportError
 from harness.report.doses import dose_reports, potency_reports, window_reports
 from harness.report.oracle_help import help_reports
+from harness.report.predictors import predictor_reports
 from harness.report.report import (
     Agreement,
     CaseReport,
@@ -65,6 +66,7 @@ def build(
             potencies=tuple(potency_reports(counted, axes)),
             stopping=tuple(stopping_reports(counted)),
             help=tuple(help_reports(counted, axes)),
+            predictors=tuple(predictor_reports(counted)),
             invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
             gates=tuple(map(GateReport.of, gates)),
         )

@@ -19,7 +19,7 @@ from pydantic import JsonValue
 from harness.engines.contract import Completion
 from harness.errors import ModelError
 from harness.models.size import weights_per_token
-from harness.report.help_report import Estimated, HelpPoint, HelpReport
+from harness.report.help_report import Estimated, HelpPoint, HelpReport, PromiseReport
 from harness.statistics.recovery import Estimate, Recovery
 from harness.store.results import CaseResult
 
@@ -90,6 +90,7 @@ def _help(
                 share=_told(recovery.share(at)),
                 pgr=None if why else _told(recovery.pgr(at)),
                 cost=None if weights is None else _told(recovery.cost(at)),
+                promise=_promise(case),
             )
             for at, case in enumerate(members)
         ),
@@ -130,6 +131,15 @@ def _hindsight(best: CaseResult, recovery: Recovery, samples: Sequence[str]) -> 
         asked.append([own for own, _ in pairs])
         tokens.append([every for _, every in pairs])
     return replace(recovery, right=np.array(right), asked=np.array(asked), tokens=np.array(tokens))
+
+
+def _promise(case: CaseResult) -> PromiseReport | None:
+    description: Any = case.intervention
+    if description.promise is None:
+        return None
+    return PromiseReport(
+        **description.promise.model_dump(), threshold=description.trigger.threshold
+    )
 
 
 def _told(estimate: Estimate) -> Estimated:

@@ -295,6 +295,7 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
         ],
         "agreement": draw.agreement,
         **({"pieces": list(draw.pieces)} if draw.pieces else {}),
+        **({"instead": list(map(list, draw.instead))} if draw.instead else {}),
     }
 
 
@@ -308,15 +309,15 @@ def draw_from(value: shapes.DrawShape, agreement: int | None) -> DrawResult:
         score=_score(value["score"]),
         agreement=agreement,
         pieces=value.get("pieces", ()),
+        instead=value.get("instead", ()),
     )
 
 
 def _score(value: Sequence[Any]) -> Score:
     """A score from its place in a record; earlier versions kept no answer, or no doubt either."""
     correct, parsed, detail, tool_call, *more = value
-    if len(more) < 2:
-        return Score(correct, parsed, detail, tool_call, *more)
-    return Score(correct, parsed, detail, tool_call, more[0], answer=more[1])
+    doubt, answer = [*more, *["", None][len(more) :]]
+    return Score(correct, parsed, detail, tool_call, doubt, answer=answer)
 
 
 def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:

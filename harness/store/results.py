@@ -44,7 +44,8 @@ class DrawResult:
     """One scored completion. `agreement` counts the tokens before the first departure from the
     baseline's completion of the same sample and draw: the whole length when they are equal, None
     for a baseline itself. `pieces` is the text of each token by itself, of a completion that has
-    numbers per token to show beside it.
+    numbers per token to show beside it. `instead` has `(token, text)`: what another model that was
+    asked would have said from there on, where that is something else.
     """
 
     sample: str
@@ -54,6 +55,7 @@ class DrawResult:
     score: Score
     agreement: int | None = None
     pieces: tuple[str, ...] = ()
+    instead: tuple[tuple[int, str], ...] = ()
 
 
 class DrawLength(NamedTuple):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.interventions.router_mask.description import RouterMask
 from harness.report.build import build
 from harness.report.figures.plots import plots
 from harness.report.page import embed, page
@@ -74,6 +75,23 @@ def test_no_dose_is_read_where_a_higher_one_does_less(doses_of, rule, curves):
     cases = cases_of(intervention=None, axes={axis: steps}, dose=axis, sampling={"temperature": 1})
     results = [result_of(case, first(90 if case.dose is None else 10, 100)) for case in cases]
     assert len(doses_of([*results])) == curves
+
+
+def test_a_plateau_of_the_masks_own_is_no_end_of_an_effect(doses_of):
+    def ending(on_empty, emptied):
+        results = curve(RATES, n=100)
+        mask = RouterMask(on_empty=on_empty, points=((0, 0),))
+        counts = {"routed": 100, "changed": 30, "emptied": emptied}
+        results[-1] = replace(results[-1], intervention=mask, counts=counts)
+        (found,) = doses_of(results)
+        return found
+
+    assert ending("fallback", 60).no_ed50 == (
+        "its plateau is the intervention's own: at 4 the whole top-k of 60 % of routing decisions "
+        "is masked, and these keep their own"
+    )
+    assert ending("fallback", 50).ed50.value == ending("zero", 60).ed50.value == pytest.approx(2)
+    assert ending("fallback", 60).benchmark is not None
 
 
 def test_it_comes_back_from_report_json(run):

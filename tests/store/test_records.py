@@ -48,6 +48,7 @@ DRAWS = st.builds(
     score=st.builds(Score, st.booleans(), st.booleans(), TEXT),
     agreement=st.none() | st.integers(0, 9),
     pieces=st.lists(TEXT, max_size=3).map(tuple),
+    instead=st.lists(st.tuples(st.integers(0, 9), TEXT), max_size=2).map(tuple),
 )
 RESULTS = st.builds(
     CaseResult,

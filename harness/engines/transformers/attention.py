@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -24,6 +26,47 @@ from transformers.masking_utils import sdpa_mask
 NAME = "titrate_grouped_sdpa"
 # Queries of a piece, on a CPU; elsewhere a call of a kernel costs more than what it leaves out.
 _PIECE = 64
+
+
+@dataclass
+class AttentionWatch:
+    """Takes down what one module attends with, which the fused kernel does not tell.
+
+    Args:
+        module: The attention module.
+        last_only: Whether only the last query of every row is of interest.
+        scores: Scaled scores [R, H, T, K], or of T = 1, pass by pass; -inf for what is not seen.
+    """
+
+    module: Any
+    last_only: bool = True
+    scores: list[torch.Tensor] = field(default_factory=list)
+
+    def see(
+        self, query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor, scaling: float | None
+    ) -> None:
+        """Of queries [R, H, T, D] and keys [R, G, K, D]; the mask is added, as `build` makes it."""
+        if self.last_only:
+            query, mask = query[:, :, -1:], mask[:, :, -1:]
+        query, key = query.float(), key.float()
+        key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+        scores = query @ key.transpose(-1, -2)
+        scores = scores * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+        self.scores.append(scores.masked_fill(mask < 0, -torch.inf))
+
+
+_watch: ContextVar[AttentionWatch | None] = ContextVar("attention", default=None)
+
+
+@contextmanager
+def watching(module: Any, *, last_only: bool = True) -> Iterator[AttentionWatch]:
+    """Take down what a module attends with inside; under `grouped_attention` of sdpa alone."""
+    watch = AttentionWatch(module, last_only)
+    before = _watch.set(watch)
+    try:
+        yield watch
+    finally:
+        _watch.reset(before)
 
 
 def grouped_sdpa(
@@ -39,6 +82,9 @@ def grouped_sdpa(
     The contract is that of transformers' attention functions: the output is [R, T, H, D]. Besides,
     query t sees no key behind K - T + t: the last query's token is the last of all.
     """
+    watch = _watch.get()
+    if watch is not None and module is watch.module and attention_mask is not None:
+        watch.see(query, key, attention_mask, options.get("scaling"))
     rows, heads, width, dim = query.shape
     shared = heads // key.shape[1]
     plain = options.get("position_bias") is None and not options.get("dropout")

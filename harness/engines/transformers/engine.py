@@ -31,9 +31,9 @@ from harness.engines.contract import (
 )
 from harness.engines.decoding.rounds import in_rounds, parted, rows_of
 from harness.engines.decoding.rules import initial_states
+from harness.engines.decoding.siblings import SiblingTexts
 from harness.engines.scoring import check_scoring
 from harness.engines.transformers.attention import attention_implementation
-from harness.engines.transformers.drafts import SiblingTexts
 from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.loop import DecodingRun
 from harness.engines.transformers.passes import Work
@@ -48,6 +48,7 @@ from harness.engines.transformers.stage import Stage
 from harness.engines.transformers.trial import check_model
 from harness.errors import FieldError, ModelError, RequestError
 from harness.models.loading import LoadedModel
+from harness.models.sites import site_module
 
 # More rows than this no longer raise throughput: measured on zoo/moe with two CPU cores
 # (docs/performance.md); on accelerators it bounds the cost of the last, half-empty steps.
@@ -281,6 +282,8 @@ class TransformersEngine:
                 f"prompt and new tokens are up to {needed} tokens, but the cache holds {columns}; "
                 "raise engine.columns or lower sampling.max_new_tokens"
             )
+        if request.hidden is not None:
+            site_module(self.loaded.model, *request.hidden)
         initial_states(request)  # refuses a state that no rule of it has
         stage.interventions.check(request.intervention)
 

@@ -15,10 +15,11 @@ import torch
 
 from harness.engines.contract import Completion, FinishReason, Request, Watch
 from harness.engines.decoding.endings import Endings
+from harness.engines.decoding.siblings import SiblingTexts
 from harness.engines.decoding.step_log import traces_of
 from harness.engines.transformers.admission import Admission
 from harness.engines.transformers.attention import grouped_attention
-from harness.engines.transformers.drafts import LONGEST, DraftLength, SiblingTexts
+from harness.engines.transformers.drafts import LONGEST, DraftLength
 from harness.engines.transformers.drawing import Drawing
 from harness.engines.transformers.experts import experts_as
 from harness.engines.transformers.ordering import Queued
@@ -192,21 +193,26 @@ class DecodingRun:
         nothing: list[tuple[int, ...]] = [()] * len(running)
         if self._siblings is None:
             return nothing
-        able = sum(self._siblings.knows(sequence.request.sample) for sequence in running)
+        able = sum(
+            bool(sequence.request.draft) or self._siblings.knows(sequence.request.sample)
+            for sequence in running
+        )
         length = self._draft_length.best(len(running), able, self._longest_draft()) if able else 0
         if not length:
             return nothing
         return [
-            self._siblings.propose(
-                sequence.request.sample,
-                sequence.tokens,
-                min(length, self._endings.room(sequence) - 1, self._fitting(sequence)),
-            )
             # What a rule keeps is known one token ahead and no further.
-            if not sequence.states
-            else ()
+            self._proposed(sequence, self._siblings, length) if not sequence.states else ()
             for sequence in running
         ]
+
+    def _proposed(self, sequence: Resident, siblings: SiblingTexts, length: int) -> tuple[int, ...]:
+        """What its request proposes, as long as it says that; else what siblings have said."""
+        most = min(length, self._endings.room(sequence) - 1, self._fitting(sequence))
+        draft, said = sequence.request.draft, len(sequence.tokens)
+        if said < len(draft) and most > 0 and draft[:said] == tuple(sequence.tokens):
+            return draft[said : said + most]
+        return siblings.propose(sequence.request.sample, sequence.tokens, most)
 
     def _longest_draft(self) -> int:
         """Tokens to draft at most: a pass over them has the logits of every one of every row."""
@@ -298,6 +304,8 @@ class DecodingRun:
             traces=traces_of(sequence.log),
             states=sequence.states,
             distribution=sequence.distribution,
+            attention=sequence.attention,
+            hidden=sequence.hidden,
         )
 
 

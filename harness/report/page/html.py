@@ -23,17 +23,18 @@ from matplotlib.figure import Figure
 
 from harness.metrics.column import column_of
 from harness.report.figures.oracle_help import help_figure
-from harness.report.figures.plotted import SIGNIFICANT
+from harness.report.figures.plotted import SIGNIFICANT, labels
 from harness.report.page.findings import findings, is_significant
 from harness.report.page.head import attention, facts, verdicts
 from harness.report.page.identities import identities
 from harness.report.page.samples import ROW, Embedded
-from harness.report.page.view import labels, view
+from harness.report.page.view import view
 from harness.report.report import CaseReport, RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.doses import dose_columns, potencies, refused, windows
 from harness.report.tables.oracle_help import help_text
+from harness.report.tables.predictors import predictors
 from harness.report.tables.rounding import ceiling, fixed
 from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text
@@ -155,6 +156,7 @@ def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> 
             *windows(report, name),
             *potencies(report, name),
             *refused(report, name),
+            *predictors(report, name),
         ],
         "labels": labels(report, name),
         "different": sum(map(is_significant, cases)),

@@ -29,6 +29,8 @@ from harness.report.report import CaseReport
 
 #: Characters of text after which a chunk is closed: unpacked in a few milliseconds.
 _CHUNK = 1_000_000
+#: Of a number per token, which chunks hold as text.
+_DIGITS = 18
 #: Bytes of compressed samples that a page carries at most; browsers open larger files reluctantly.
 _MOST = 192 * 2**20
 #: What a record says of a completion, in the order of a row; texts are positions in `texts`.
@@ -45,6 +47,7 @@ ROW = (
     "agreement",
     "traces",
     "pieces",
+    "instead",
 )
 _TEXTS = frozenset({"prompt", "completion", "finish_reason", "error", "detail"})
 
@@ -97,7 +100,10 @@ class SampleRows:
         position = self._positions.get(record["case"])
         if position is None:
             return
-        self._columns |= dict.fromkeys(record.get("traces") or {})
+        traces = record.get("traces")
+        if traces:
+            self._columns |= dict.fromkeys(traces)
+            record = {**record, "traces": {name: list(each) for name, each in traces.items()}}
         numbers = _numbers(self._cases[position], record.get("metrics") or {})
         row = tuple(record.get(name) for name in ROW)
         written = marshal.dumps((position, row, numbers))
@@ -158,14 +164,19 @@ def _numbers(case: CaseReport, metrics: Mapping[str, Any]) -> dict[str, float]:
 def _portions(
     samples: Iterable[tuple[str, list[_Draw]]], index: _Index
 ) -> Iterator[dict[str, list[_Draw]]]:
-    """Consecutive samples with about `_CHUNK` characters of completions, each told to the index."""
-    at = ROW.index("completion")
+    """Consecutive samples with about `_CHUNK` characters, each of them told to the index.
+
+    What counts is their completions and their numbers per token.
+    """
+    at, traced = ROW.index("completion"), ROW.index("traces")
     members: dict[str, list[_Draw]] = {}
     size = 0
     for sample, draws in samples:
         index.add(sample, draws)
         members[sample] = draws
         size += sum(len(draw.row[at] or "") for draw in draws)
+        numbers = sum(len(each) for draw in draws for each in (draw.row[traced] or {}).values())
+        size += _DIGITS * numbers
         if size >= _CHUNK:
             yield members
             members, size = {}, 0

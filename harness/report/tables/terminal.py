@@ -19,6 +19,7 @@ from harness.report.tables.case_columns import asked_columns, case_columns, cons
 from harness.report.tables.columns import Column, as_table, fitted
 from harness.report.tables.doses import dose_columns, potencies, reasons, windows
 from harness.report.tables.oracle_help import help_columns, help_text
+from harness.report.tables.predictors import predictors
 from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text
 
@@ -144,7 +145,7 @@ def _experiment(
     if len(cases) > _MOST_ROWS:
         notes.insert(0, f"{_MOST_ROWS} of {len(cases):,} cases; cases.csv and the page have all")
     below: list[RenderableType] = [Text(note, "dim") for note in notes if note]
-    below += [Text(line, "dim") for line in saved(report, name)]
+    below += [Text(line, "dim") for line in (*saved(report, name), *predictors(report, name))]
     if doses:
         below += [Text(""), as_table(doses)]
         why = reasons(report, name)
