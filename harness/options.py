@@ -291,6 +291,26 @@ def overrides(given: Mapping[str, Any]) -> list[str]:
     return [*given.get("set", ()), *assigned]
 
 
+def assignment(typed: str) -> str | None:
+    """What `load` takes of an override, from what its caller has written; None for other texts.
+
+    >>> assignment("--limit 3"), assignment("overrides=task.limit=3"), assignment("x.yaml:3")
+    ('--titrate-limit=3', 'task.limit=3', None)
+    """
+    for option in (*RUN, *RESOURCES):
+        for written in (
+            f"{option.written(_PYTEST)} ",
+            f"{option.written(_TITRATE)} ",
+            f"{option.argument}=",
+        ):
+            text = typed.removeprefix(written)
+            if text != typed and option.name == "set":
+                return text
+            if text != typed and option.field:
+                return f"{option.written(_PYTEST)}={text}"
+    return None
+
+
 Spelling = Callable[[str, str], str]
 """From an option's name, and a value or nothing, to what the caller would have written."""
 

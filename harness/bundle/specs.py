@@ -1,4 +1,8 @@
-"""Whether the recorded cases are those of the spec files that lie in the bundle."""
+"""Whether the recorded cases are those of the spec files that lie in the bundle.
+
+What the options of the run have set (`--titrate-set task.limit=3`) stands in the records, as the
+origin of its fields: it is set again.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,44 @@ from pathlib import Path
 from harness.bundle.differences import Difference, compared, replaced
 from harness.errors import TitrateError
 from harness.files.portable import portable
+from harness.options import assignment
 from harness.spec import Case, expand, load
 from harness.store.results import CaseResult
 
-_OPTION = "--"
+
+def by_spec(results: Sequence[CaseResult]) -> Mapping[str, Sequence[CaseResult]]:
+    """The results of every spec file that is there."""
+    files: dict[str, list[CaseResult]] = {}
+    for result in results:
+        file = result.case.source.file
+        if file and Path(file).is_file():
+            files.setdefault(file, []).append(result)
+    return files
+
+
+def set_by_options(results: Sequence[CaseResult]) -> list[str]:
+    """What options have set in these cases, in an order in which it can be set again.
+
+    Of two options of which one sets a part of what the other does, the wider one came first: it
+    would have left nothing of the other.
+    """
+    found: dict[str, int] = {}
+    for result in results:
+        for name, origin in result.case.source.origins:
+            text = assignment(origin.text)
+            if text is not None:
+                found[text] = min(found.get(text, name.count(".")), name.count("."))
+    return sorted(found, key=lambda text: found[text])
 
 
 def against_specs(results: Sequence[CaseResult], moved: Mapping[str, str]) -> Iterator[Difference]:
-    """Yield every setting of a case that its spec does not say, but for those set by options.
+    """Yield every setting of a case that neither its spec nor an option says.
 
     `moved` says where files are now that the specs name elsewhere.
     """
-    files: dict[str, list[CaseResult]] = {}
-    for result in results:
-        files.setdefault(result.case.source.file, []).append(result)
-    for file, own in files.items():
-        if not file or not Path(file).is_file():
-            continue
+    for file, own in by_spec(results).items():
         try:
-            cases = expand(*load(file))
+            cases = expand(*load(file, set_by_options(own)))
         except TitrateError as error:
             yield Difference(file, "spec", "the one of the run", str(error))
             continue
@@ -47,27 +70,18 @@ def _against(
     latest = -1
     for result in results:
         case = result.case
-        set_by_options = {
-            name for name, origin in case.source.origins if origin.text.startswith(_OPTION)
-        }
         known = cases.get(case.id)
         if known is None:
-            if not set_by_options:
-                yield Difference(
-                    case.id, "case", "recorded", f"{case.source.file} has none of this id"
-                )
+            yield Difference(case.id, "case", "recorded", f"{case.source.file} has none of this id")
             continue
         if case.baseline is not None:
             position = order.index(case.id)
             if position < latest:
                 yield Difference(case.id, "order", "behind its successor", "that of the spec")
             latest = max(latest, position)
-        for each in compared(
+        yield from compared(
             portable(case.experiment.model_dump(mode="json")),
             replaced(portable(known.experiment.model_dump(mode="json")), moved),
             case.id,
             "",
-        ):
-            field = each.what.split("[")[0]
-            if not any(field == name or field.startswith(f"{name}.") for name in set_by_options):
-                yield each
+        )

@@ -8,32 +8,70 @@ from typing import Any
 
 from harness.bundle.archive import Manifest, Tokenizer
 from harness.bundle.differences import Difference, shown
-from harness.errors import TitrateError
+from harness.errors import ModelError, TitrateError, one_line
 from harness.resolve.tasks import task_of
 from harness.runs.plan import Plan
 from harness.runs.planned_case import PlannedCase
+from harness.spec import Experiment
 from harness.store.results import CaseResult, DrawResult
 from harness.tasks.base import Task
 
 
-def against_tokens(results: Sequence[CaseResult], manifest: Manifest) -> Iterator[Difference]:
+class Tokenizers:
+    """The tokenizers that lie in a bundle, each loaded when it is first asked for."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._known = manifest.tokenizers
+        self._loaded: dict[str, Any] = {}
+
+    def of(self, model: str) -> tuple[Any, Tokenizer] | None:
+        """A model's tokenizer, and what the manifest says of it; None where it has none.
+
+        Raises:
+            ModelError: it is listed, and is not there or cannot be loaded.
+        """
+        from transformers import AutoTokenizer
+
+        known = self._known.get(model)
+        if known is None:
+            return None
+        if known.folder not in self._loaded:
+            if not Path(known.folder).is_dir():
+                raise ModelError(f"{known.folder} is missing")
+            try:
+                self._loaded[known.folder] = AutoTokenizer.from_pretrained(known.folder)
+            except Exception as error:  # its readers raise whatever they like, in Rust as well
+                raise ModelError(
+                    f"{known.folder} is no tokenizer: {one_line(str(error))}"
+                ) from error
+        return self._loaded[known.folder], known
+
+    def of_experiment(self, experiment: Experiment) -> Any:
+        """The same, where nothing can be counted without it. Raises `ModelError`."""
+        found = self.of(experiment.model)
+        if found is None:
+            raise ModelError(f"the bundle has no tokenizer of {experiment.model}")
+        return found[0]
+
+
+def against_tokens(results: Sequence[CaseResult], tokenizers: Tokenizers) -> Iterator[Difference]:
     """Yield every prompt that its task does not ask, and every text that tokens do not decode to.
 
     A text ends in front of a token that ends sequences, or of a stop string of its task.
     """
-    from transformers import AutoTokenizer
-
-    loaded: dict[str, Any] = {}
+    failed: set[str] = set()
     for result in results:
-        known = manifest.tokenizers.get(result.case.experiment.model)
-        if known is None or not result.draws:
+        model = result.case.experiment.model
+        if not result.draws or model in failed:
             continue
-        if known.folder not in loaded:
-            if not Path(known.folder).is_dir():
-                yield Difference(known.folder, "tokenizer", "listed", "it is missing")
-                continue
-            loaded[known.folder] = AutoTokenizer.from_pretrained(known.folder)
-        yield from _case(result, loaded[known.folder], known)
+        try:
+            found = tokenizers.of(model)
+        except ModelError as error:
+            failed.add(model)
+            yield Difference(model, "tokenizer", "listed", str(error))
+            continue
+        if found is not None:
+            yield from _case(result, *found)
 
 
 def _case(result: CaseResult, tokenizer: Any, known: Tokenizer) -> Iterator[Difference]:

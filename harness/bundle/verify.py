@@ -21,14 +21,16 @@ from typing import Any
 from harness.bundle.archive import Manifest, unpack
 from harness.bundle.differences import NOTHING, Difference, compared, replaced, shown
 from harness.bundle.drawn import drawn
+from harness.bundle.samples import against_samples
 from harness.bundle.specs import against_specs
 from harness.bundle.spot import Asked, asked_again
-from harness.bundle.texts import against_tokens
-from harness.bundle.write import DRAWN, REPORT
-from harness.errors import SandboxError, SpecError, StoreError, TitrateError
+from harness.bundle.texts import Tokenizers, against_tokens
+from harness.bundle.write import DRAWN, PICTURES, REPORT, SAMPLES, WRITTEN_ONCE
+from harness.errors import ModelError, SandboxError, SpecError, StoreError, TitrateError
 from harness.report.load import RECORDS
+from harness.report.write import write_tables
 from harness.runs.conclude import conclude
-from harness.runs.rescore import again_scored, as_before, recorded
+from harness.runs.rescore import again_scored, as_before, is_counted, recorded
 from harness.store.results import CaseResult, DrawResult
 from harness.store.verdicts import Verdicts
 
@@ -67,6 +69,9 @@ def verify(file: Path, *, unsafe_code: bool = False, spot: int = 0) -> Verified:
         manifest, there = unpack(file, root)
         outcome = Verified(manifest.run)
         outcome.differences += _files(manifest, there)
+        outcome.left += (
+            f"not in the bundle: {path}: {why}" for path, why in manifest.absent.items()
+        )
         with chdir(root):
             results: Sequence[CaseResult] = ()
             try:
@@ -78,7 +83,10 @@ def verify(file: Path, *, unsafe_code: bool = False, spot: int = 0) -> Verified:
                     Difference(REPORT, "a report of these records", "possible", repr(error))
                 )
             if spot:
-                outcome.asked += asked_again(results, spot, manifest.run)
+                try:
+                    outcome.asked += asked_again(results, spot)
+                except TitrateError as error:
+                    outcome.left.append(f"not asked again: {error}")
         return outcome
 
 
@@ -90,14 +98,17 @@ def _files(manifest: Manifest, there: Mapping[str, Any]) -> Iterator[Difference]
             yield Difference(name, "file", entry.sha256[:12], "it is missing")
         elif found != entry:
             yield Difference(name, "SHA-256", entry.sha256[:12], found.sha256[:12])
-    for path, why in manifest.absent.items():
-        yield Difference(path, "data", "left out", why)
 
 
 def _recompute(
     manifest: Manifest, outcome: Verified, again: Path, *, unsafe_code: bool
 ) -> Sequence[CaseResult]:
     """From records to a report, each step held against what is stored; returns the records."""
+    missing = [name for name in ("report.json", RECORDS) if not Path(REPORT, name).is_file()]
+    if missing:
+        each = Difference(f"{REPORT}/{missing[0]}", "file", "it is missing", "needed for the rest")
+        outcome.differences.append(each)
+        return ()
     try:
         info, results, findings, claims = recorded(REPORT, Path.cwd())
     except TitrateError as error:
@@ -109,10 +120,13 @@ def _recompute(
         outcome.differences.append(Difference("manifest.json", "run", manifest.run, info.id))
     outcome.cases = len(results)
     outcome.differences += against_specs(results, manifest.moved)
-    outcome.differences += against_tokens(results, manifest)
-    scored = _scored(results, outcome, unsafe_code=unsafe_code)
+    if SAMPLES in manifest.files:
+        outcome.differences += against_samples(results, _json(Path(SAMPLES)))
+    tokenizers = Tokenizers(manifest)
+    outcome.differences += against_tokens(results, tokenizers)
+    scored = _scored(results, outcome, tokenizers, unsafe_code=unsafe_code)
     try:
-        finished = conclude(info, scored, again, findings, claims)
+        finished = conclude(info, scored, again, findings, claims, write_tables)
     except TitrateError as error:
         outcome.differences.append(
             Difference(f"{REPORT}/report.json", "report", "there", str(error))
@@ -120,10 +134,11 @@ def _recompute(
         return results
     back = {ours: theirs for theirs, ours in manifest.moved.items()}
     document = replaced(finished.report.model_dump(mode="json"), back)
-    stored = json.loads((Path(REPORT) / "report.json").read_text("utf-8"))
+    stored = _json(Path(REPORT) / "report.json")
     # How and where it was run is on record alone; nothing here can tell it anew.
     for each in (stored, document):
-        each.pop("run", None)
+        if isinstance(each, dict):
+            each.pop("run", None)
     found = list(compared(stored, document, f"{REPORT}/report.json"))
     new = [each.what for each in found if each.stored == NOTHING]
     if new:  # what a later version counts, too; a value that was taken out misleads nobody
@@ -132,50 +147,64 @@ def _recompute(
             f"{new[0]} for one"
         )
     outcome.differences += [each for each in found if each.stored != NOTHING]
-    pictures = Path(REPORT) / DRAWN
-    if pictures.is_file():
-        outcome.differences += compared(
-            _json(pictures), drawn(finished.report), f"{REPORT}/{DRAWN}"
-        )
+    outcome.differences += compared(
+        _json(Path(REPORT) / DRAWN), drawn(finished.report), f"{REPORT}/{DRAWN}"
+    )
     outcome.differences += _tables(Path(REPORT), again)
+    written = sorted(path.as_posix() for path in Path(REPORT, WRITTEN_ONCE).rglob("*.*"))
+    if written:
+        outcome.left.append(
+            f"not recomputed: {len(written)} files of what the trials of a search came to, "
+            f"{written[0]} for one"
+        )
     return results
 
 
 def _json(file: Path) -> Any:
     try:
         return json.loads(file.read_text("utf-8"))
-    except ValueError as error:
+    except FileNotFoundError:
+        return "no file"
+    except (OSError, ValueError) as error:
         return f"no JSON: {error}"
 
 
 def _scored(
-    results: Sequence[CaseResult], outcome: Verified, *, unsafe_code: bool
+    results: Sequence[CaseResult], outcome: Verified, tokenizers: Tokenizers, *, unsafe_code: bool
 ) -> list[CaseResult]:
     """The results scored again; one that cannot be stays as it is, and is told."""
     again: dict[str, CaseResult] = {}
     verdicts = Verdicts()  # none that was kept: what is verified is judged here
     for result in results:
         new = result
-        if result.draws:
+        count = _answers(result)
+        if is_counted(result):
             try:
-                scored = again_scored(result, again, verdicts, unsafe_code=unsafe_code)
+                scored = again_scored(
+                    result,
+                    again,
+                    verdicts,
+                    unsafe_code=unsafe_code,
+                    tokenizer=tokenizers.of_experiment,
+                )
             except StoreError as error:
                 outcome.differences.append(
-                    Difference(
-                        result.case.id, "samples", f"{len(result.draws)} answers", str(error)
-                    )
+                    Difference(result.case.id, "samples", f"{count} answers", str(error))
                 )
-            except SpecError as error:
+            except (SpecError, ModelError) as error:
                 what = "re-executed" if isinstance(error.__cause__, SandboxError) else "re-scored"
-                outcome.left.append(
-                    f"not {what}: {len(result.draws):,} answers of {result.case.id}: {error}"
-                )
+                outcome.left.append(f"not {what}: {count:,} answers of {result.case.id}: {error}")
             else:
                 new = as_before(scored, result)
-                outcome.answers += len(new.draws)
+                outcome.answers += count
                 outcome.differences += _scores(result, new)
         again[result.case.id] = new
     return list(again.values())
+
+
+def _answers(result: CaseResult) -> int:
+    """Completions of a case, and samples whose continuations were scored."""
+    return len(result.draws) + len(result.replies.get(result.measure.name, {}))
 
 
 def _scores(old: CaseResult, new: CaseResult) -> Iterator[Difference]:
@@ -205,17 +234,27 @@ def place(result: CaseResult, draw: DrawResult) -> str:
 
 def _tables(stored: Path, again: Path) -> Iterator[Difference]:
     """Tables and measured files beside the report, cell by cell where they are CSV."""
-    for file in sorted(path for path in stored.rglob("*") if path.is_file()):
-        name = file.relative_to(stored)
-        if name.as_posix() in ("report.json", RECORDS, DRAWN):
-            continue
-        anew = again / name
+    for name in sorted(_names(stored) | _names(again)):
+        file, anew = stored / name, again / name
         if not anew.is_file():
             yield Difference(f"{REPORT}/{name}", "file", "there", "nothing makes it")
+        elif not file.is_file():
+            yield Difference(f"{REPORT}/{name}", "file", "it is missing", "there")
         elif file.suffix == ".csv":
             yield from _cells(file, anew, f"{REPORT}/{name}")
         elif file.read_bytes() != anew.read_bytes():
             yield Difference(f"{REPORT}/{name}", "content", "other bytes", "than these")
+
+
+def _names(folder: Path) -> set[Path]:
+    """Files below a report's folder that are held against others of their names."""
+    found = (each.relative_to(folder) for each in folder.rglob("*") if each.is_file())
+    return {
+        name
+        for name in found
+        if name.as_posix() not in ("report.json", RECORDS, DRAWN)
+        and name.parts[0] not in (WRITTEN_ONCE, PICTURES)
+    }
 
 
 def _cells(stored: Path, again: Path, where: str) -> Iterator[Difference]:
@@ -243,8 +282,12 @@ def lines(outcome: Verified, most: int = 200) -> Iterable[str]:
     yield from outcome.left
     if outcome.asked:
         same = sum(each.agrees for each in outcome.asked)
-        yield f"asked again: {same} of {len(outcome.asked)} completions have the same tokens"
-        yield from (str(each) for each in outcome.asked if not each.agrees)
+        gap = max(each.gap for each in outcome.asked)
+        yield (
+            f"asked again: {same} of {len(outcome.asked)} completions have the same tokens; "
+            f"log-probabilities of equal tokens are within {gap:.2g} nats"
+        )
+        yield from (str(each) for each in outcome.asked if each.told)
     count = len(outcome.differences)
     told = f"{outcome.run}: {outcome.cases} cases, {outcome.answers:,} answers scored again: "
     yield told + (f"{count:,} difference{'s' * (count != 1)}" if count else "everything fits")

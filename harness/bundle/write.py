@@ -1,29 +1,27 @@
 """A report, its records, the data and the tokenizers behind it, in one file for strangers.
 
-The root of a bundle stands for the folder in which the run was started: specs and data keep their
-relative paths, and what lay elsewhere goes to `outside/`.
+The root of a bundle stands for the folder in which the run was started.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 from harness.bundle.archive import Manifest, Tokenizer, entry_of, pack
+from harness.bundle.data import Data
 from harness.bundle.differences import replaced
 from harness.bundle.drawn import drawn
+from harness.bundle.samples import sample_hashes
 from harness.errors import BundleError, ModelError
-from harness.files.given import content, is_file
+from harness.files.given import content
 from harness.files.portable import portable
 from harness.report.load import RECORDS, load_report
 from harness.report.measured_files import folders
-from harness.report.write import recorded_results
+from harness.report.recorded import recorded_results
 from harness.runs.rescore import recorded
 from harness.spec import Case
 from harness.store.journal import encoded
@@ -31,32 +29,31 @@ from harness.store.records import FORMAT, portable_json
 from harness.store.results import CaseResult
 
 REPORT = "report"
+SAMPLES = "samples.json"
 #: What the curves and dots of the plots are drawn through.
 DRAWN = "drawn.json"
-_OUTSIDE = "outside"
 _TOKENIZERS = "tokenizers"
-#: Sections of a spec whose files are needed to count again.
-_NEEDED = ("task", "prompt", "metrics")
 #: Tables that are made anew from the rest, and folders of them.
-_TABLES = ("cases.csv", "paired", "search")
+_TABLES = ("cases.csv", "paired", "draws")
+PICTURES = "plots"
+#: What a search tells of its trials, whose answers are not on record.
+WRITTEN_ONCE = "search"
 
 
-@dataclass
-class _Contents:
-    """What has been gathered so far."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    moved: dict[str, str] = field(default_factory=dict)
-    absent: dict[str, str] = field(default_factory=dict)
-
-
-def bundle(report: Path, target: Path, warn: Callable[[str], None] = lambda _: None) -> Manifest:
+def bundle(
+    report: Path,
+    target: Path,
+    warn: Callable[[str], None] = lambda _: None,
+    *,
+    withheld: Iterable[Path] = (),
+) -> Manifest:
     """Write the bundle of a report to `target`.
 
     Args:
         report: The report's directory, which must have its records.
         target: The file to write; an older one is replaced.
         warn: Told in one line of what is left out, and why.
+        withheld: Files of data that may not be given away: of these it has hashes.
 
     Raises:
         StoreError: there are no records, or they cannot be used.
@@ -65,13 +62,12 @@ def bundle(report: Path, target: Path, warn: Callable[[str], None] = lambda _: N
     """
     info, results, _, _ = recorded(str(report), Path.cwd())
     document = load_report(report)
-    found = _Contents()
-    _add_data(found, results, warn)
+    found = Data(warn, withheld=[each.resolve() for each in withheld])
+    found.add(_cases(results))
     found.files[f"{REPORT}/report.json"] = content(report / "report.json")
     found.files[f"{REPORT}/{RECORDS}"] = b"".join(_records(recorded_results(report), found.moved))
-    found.files[f"{REPORT}/{DRAWN}"] = (
-        json.dumps(drawn(document), indent=1, sort_keys=True) + "\n"
-    ).encode()
+    found.files[f"{REPORT}/{DRAWN}"] = _json(drawn(document))
+    found.files[SAMPLES] = _json(sample_hashes(results))
     for file in _beside(report):
         found.files[f"{REPORT}/{file.relative_to(report).as_posix()}"] = file.read_bytes()
     tokenizers = dict(_tokenizers(found, results, warn))
@@ -94,6 +90,10 @@ def bundle(report: Path, target: Path, warn: Callable[[str], None] = lambda _: N
     return manifest
 
 
+def _json(document: object) -> bytes:
+    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
+
+
 def _records(results: Iterable[CaseResult], moved: Mapping[str, str]) -> Iterator[bytes]:
     """The lines of the records, with the files that moved where they are in the bundle."""
     yield encoded({"format": FORMAT.name, "version": FORMAT.version})
@@ -104,32 +104,12 @@ def _records(results: Iterable[CaseResult], moved: Mapping[str, str]) -> Iterato
 
 def _beside(report: Path) -> Iterator[Path]:
     """Tables and measured files of a report; pages, pictures and samples are made of these."""
-    for name in sorted({*_TABLES, *folders()}):
+    for name in sorted({*_TABLES, WRITTEN_ONCE, *folders()}):
         place = report / name
         if place.is_file():
             yield place
         elif place.is_dir():
             yield from sorted(file for file in place.rglob("*") if file.is_file())
-
-
-def _add_data(found: _Contents, results: Iterable[CaseResult], warn: Callable[[str], None]) -> None:
-    """Add the spec files of all cases, and the files that their tasks and metrics read."""
-    for case in _cases(results):
-        named = list(dict.fromkeys(_spec_files(case)))
-        sections = case.experiment.model_dump(mode="json", include=set(_NEEDED))
-        for path in [*named, *_texts(sections)]:
-            if "/" in path or path in named:
-                _add_file(found, path, warn)
-
-
-def _spec_files(case: Case) -> Iterator[str]:
-    """The spec of a case, and those that it extends: all that one of its values was written in."""
-    if case.source.file:
-        yield case.source.file
-    for _, origin in case.source.origins:
-        file, _, line = origin.text.rpartition(":")
-        if file and line.isdigit():
-            yield file
 
 
 def _cases(results: Iterable[CaseResult]) -> Iterator[Case]:
@@ -139,39 +119,8 @@ def _cases(results: Iterable[CaseResult]) -> Iterator[Case]:
             yield result.case.baseline
 
 
-def _texts(document: Any) -> Iterator[str]:
-    if isinstance(document, str):
-        yield document
-    elif isinstance(document, Mapping):
-        for each in document.values():
-            yield from _texts(each)
-    elif isinstance(document, list | tuple):
-        for each in document:
-            yield from _texts(each)
-
-
-def _add_file(found: _Contents, path: str, warn: Callable[[str], None]) -> None:
-    shown = str(portable(path))
-    if shown in found.moved or shown in found.absent or "\n" in path or len(path) > 4000:
-        return
-    if not is_file(path):
-        return
-    try:
-        held = content(path)
-    except OSError as error:
-        found.absent[shown] = str(error.strerror or error)
-        warn(f"{path}: left out: {error.strerror or error}")
-        return
-    inside = PurePosixPath(shown)
-    if inside.is_absolute() or ".." in inside.parts or shown.startswith("~"):
-        digest = hashlib.sha256(held).hexdigest()[:8]
-        found.moved[shown] = f"./{_OUTSIDE}/{digest}/{inside.name}"
-        inside = PurePosixPath(_OUTSIDE) / digest / inside.name
-    found.files[str(inside)] = held
-
-
 def _tokenizers(
-    found: _Contents, results: Iterable[CaseResult], warn: Callable[[str], None]
+    found: Data, results: Iterable[CaseResult], warn: Callable[[str], None]
 ) -> Iterator[tuple[str, Tokenizer]]:
     """Add the files of each model's tokenizer, where it is at hand."""
     from harness.models.end_tokens import end_tokens

@@ -16,6 +16,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, type=Path, metavar="FILE", help="such as run.titrate"
     )
+    parser.add_argument(
+        "--withhold",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="put in the hash of this data file, which may not be given away; may be repeated",
+    )
     parser.set_defaults(run=run)
 
 
@@ -24,7 +32,7 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.bundle.write import bundle
 
     warn = partial(print, "titrate:", file=sys.stderr)
-    manifest = bundle(parsed.report, parsed.output, warn)
+    manifest = bundle(parsed.report, parsed.output, warn, withheld=parsed.withhold)
     size = parsed.output.stat().st_size
     print(f"{parsed.output}: run {manifest.run}, {len(manifest.files)} files, {size:,} bytes")
     return 0

@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Never
 
+from harness.cli.examples import EXAMPLES
 from harness.errors import TitrateError
 from harness.files.project import project
 from harness.launch.project import read_project
@@ -28,6 +29,7 @@ VERBS = {
     "run": "run spec files and write one report",
     "plan": "how many samples and tokens a verdict takes, before a run",
     "ask": "ask one question of a model that may ask an oracle",
+    "analyse": "what a model makes of finished answers: where an oracle spoke, or step by step",
     "search": "search for the best values of a spec's fields",
     "submit": "run spec files on a cluster: arrays of SLURM jobs",
     "status": "where a submitted run stands, task by task",
@@ -41,6 +43,7 @@ VERBS = {
     "compare": "two runs case by case, paired by sample",
     "bundle": "a report and all behind it in one file, for strangers to check",
     "verify": "recompute a bundle's numbers from its tokens, without a model",
+    "calibrate": "a calibration from top-k traces that were made before",
     "draws": "what several draws of a sample say together: votes, budgets, ranks",
     "export": "write a report in the format of another tool",
     "store": "completions that were made before",
@@ -95,6 +98,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+class _Help(argparse.HelpFormatter):
+    """Leaves the lines of the examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return text
+        return super()._fill_text(text, width, indent)
+
+
 class _Version(argparse.Action):
     """`--version`, which is looked up when it is asked for."""
 
@@ -112,7 +124,13 @@ def parser(given: Sequence[str]) -> argparse.ArgumentParser:
     verbs = whole.add_subparsers(required=True, metavar="VERB")
     asked = next((each for each in given if not each.startswith("-")), None)
     for name, meaning in VERBS.items():
-        verb = verbs.add_parser(name, help=meaning, description=f"{meaning}.")
+        verb = verbs.add_parser(
+            name,
+            help=meaning,
+            description=f"{meaning}.",
+            epilog="\n  ".join(["examples:", *EXAMPLES[name]]),
+            formatter_class=_Help,
+        )
         if name == asked:
             import_module(f"harness.cli.{name.replace('-', '_')}").declare(verb)
     return whole

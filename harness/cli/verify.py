@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.options import add_to_argparse
@@ -31,9 +35,30 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print what does not fit, a line each; status 1 where anything does not."""
-    from harness.bundle.verify import lines, verify
+    with _offline():
+        from harness.bundle.verify import lines, verify
 
-    outcome = verify(parsed.file, unsafe_code=parsed.unsafe_code, spot=parsed.spot)
+        outcome = verify(parsed.file, unsafe_code=parsed.unsafe_code, spot=parsed.spot)
     for line in lines(outcome):
         print(line)
     return 1 if outcome.differences else 0
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Have libraries of data fetch nothing that a bundle names, and keep nothing that it brings.
+
+    They read these variables when they are imported.
+    """
+    with tempfile.TemporaryDirectory(prefix="titrate-") as cache:
+        ours = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_DATASETS_CACHE": cache}
+        before = {name: os.environ.get(name) for name in ours}
+        os.environ |= ours
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value

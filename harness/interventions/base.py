@@ -75,10 +75,10 @@ class Intervention(BaseModel, ABC):
         return None
 
     def first_layer(self) -> int | None:
-        """The first layer that it may change, None for none of them.
+        """The first layer in which it may change what is computed, None for none of them.
 
-        Below it, sequences under different interventions compute the same. The default is right
-        for whatever acts anywhere.
+        What changes the output of a layer alone changes the next one. Below, sequences under
+        different interventions compute the same. The default is right for whatever acts anywhere.
         """
         return 0
 

@@ -22,18 +22,29 @@ from harness.store.results import CaseResult
 
 def measured_files(report: RunReport, results: Sequence[CaseResult]) -> Iterator[tuple[str, bytes]]:
     """Yield `(path below the report, content)` for every case that has files."""
-    cases = {case.id: case for case in report.cases}
-    for result in results:
-        folder = Path(result.artefacts) if result.artefacts is not None else None
-        if folder is None or not folder.is_dir():
-            continue
-        name = result.case.id
+    for result, folder in _measured(results):
         for file in sorted(each for each in folder.rglob("*") if each.is_file()):
-            yield f"{result.measure.name}/{name}/{file.relative_to(folder)}", file.read_bytes()
+            name = f"{result.measure.name}/{result.case.id}/{file.relative_to(folder)}"
+            yield name, file.read_bytes()
+    for name, figure in measured_figures(report, results):
+        image = io.BytesIO()
+        figure.savefig(image, format="png")
+        yield f"plots/{name}.png", image.getvalue()
+
+
+def measured_figures(report: RunReport, results: Iterable[CaseResult]) -> Iterator[tuple[str, Any]]:
+    """Yield `(CASE-KIND, figure)` of these files."""
+    cases = {case.id: case for case in report.cases}
+    for result, folder in _measured(results):
+        name = result.case.id
         for kind, figure in result.measure.figures_of(cases[name], folder):
-            image = io.BytesIO()
-            figure.savefig(image, format="png")
-            yield f"plots/{name}-{kind}.png", image.getvalue()
+            yield f"{name}-{kind}", figure
+
+
+def _measured(results: Iterable[CaseResult]) -> Iterator[tuple[CaseResult, Path]]:
+    for result in results:
+        if result.artefacts is not None and Path(result.artefacts).is_dir():
+            yield result, Path(result.artefacts)
 
 
 def overviews(

@@ -6,7 +6,7 @@ again: what is claimed is always judged anew from the results, never copied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -123,11 +123,12 @@ def conclude(
     directory: Path,
     findings: Sequence[InvariantResult] = (),
     claims: Claims | None = None,
+    writing: Callable[[RunReport, Sequence[CaseResult], Path], object] = write,
 ) -> Finished:
     """Check what results must satisfy, and write the report of all of them.
 
     `findings` are identities that were checked on the models themselves; `claims` is what the run
-    is judged by beside its specs.
+    is judged by beside its specs; `writing` writes the report, or as much of it as is wanted.
     """
     claims = claims or Claims()
     results = told_once(results)
@@ -154,7 +155,7 @@ def conclude(
         update={"gates": tuple(map(GateReport.of, gates)), "unjudged": waiting}
     )
     report = _portable(report)
-    write(report, results, directory)
+    writing(report, results, directory)
     kept = claims.keep(SavedRun.of(report, results))
     return Finished(report, invariants, gates, directory, compared=compared.table, kept=kept)
 

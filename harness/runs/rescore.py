@@ -5,15 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from harness.claims.claims import Claims
 from harness.claims.earlier import claims_of, findings_of
 from harness.errors import FieldError, SandboxError, StoreError, TaskError
 from harness.files.given import is_file
 from harness.report.load import RECORDS, load_report
+from harness.report.recorded import recorded_results
 from harness.report.run_info import RunInfo
-from harness.report.write import check_writable, recorded_results
+from harness.report.write import check_writable
 from harness.resolve.tasks import task_of
 from harness.runs.by_task import counted_again
 from harness.runs.checks import check_metric, check_metrics
@@ -23,7 +26,8 @@ from harness.runs.plan import Address
 from harness.runs.planned_case import PlannedCase
 from harness.runs.prompt_styles import tokenizer_of
 from harness.runs.prompt_warnings import BEGINNINGS
-from harness.spec import Case, load
+from harness.runs.scored import valued_again
+from harness.spec import Case, Experiment, load
 from harness.store.folder import RunFolder, runs_below
 from harness.store.results import CaseResult, InvariantResult
 from harness.store.verdicts import Verdicts
@@ -144,6 +148,11 @@ class Change:
     answers: int
 
 
+def own_tokenizer(experiment: Experiment) -> Any:
+    """The tokenizer of an experiment's own model."""
+    return tokenizer_of(experiment.model, experiment.engine)
+
+
 def _asked_by(spec: Path, results: Sequence[CaseResult]) -> list[CaseResult]:
     """The results as if their experiments had asked for the metrics and gates of a spec."""
     experiment, source = load(spec)
@@ -183,7 +192,7 @@ def rescored(
     verdicts = Verdicts()  # none that was kept: scoring again is asking again
     for result in results:  # a baseline comes before the cases that are compared with it
         new = result
-        if result.draws or (result.measure.by_task and result.replies):
+        if is_counted(result):
             new = again_scored(result, again, verdicts, unsafe_code=unsafe_code)
             if as_recorded:
                 new = as_before(new, result)
@@ -208,23 +217,35 @@ def as_before(new: CaseResult, old: CaseResult) -> CaseResult:
     return replace(new, metric=old.metric) if old.metric in new.sample_metrics else new
 
 
+def is_counted(result: CaseResult) -> bool:
+    """Whether a result can be counted again: it has completions, or what was scored of it."""
+    return bool(result.draws) or bool(result.replies.get(result.measure.name))
+
+
 def again_scored(
     result: CaseResult,
     again: Mapping[str, CaseResult],
     verdicts: Verdicts,
     *,
     unsafe_code: bool,
+    tokenizer: Callable[[Experiment], Any] = own_tokenizer,
 ) -> CaseResult:
     """One result with new scores; `again` has those of the cases before it, by their ids.
 
     Raises:
         SpecError: its task cannot be loaded any more, or a metric cannot be counted.
         StoreError: its task has other samples than those that were answered.
+        ModelError: it is counted by its tokens, and the tokenizer is not at hand.
     """
-    if result.measure.by_task:
-        return _counted_again(result, unsafe_code=unsafe_code)
     task = _task(result, unsafe_code=unsafe_code)
     case = PlannedCase(result.case, task, result.nodeid, unsafe_code)
+    tokens = partial(tokenizer, result.case.experiment)
+    if result.measure.by_task:
+        _check_answered(case, result)
+        return counted_again(case, result, tokens)
+    if result.measure.scores:
+        _check_answered(case, result)
+        return valued_again(case, result, tokens())
     _check_metrics(case, result)
     addresses = [
         (Address(case.id, draw.sample, draw.draw), draw.prompt, draw.completion)
@@ -255,18 +276,15 @@ def again_scored(
     return replace(new, seconds=result.seconds, usage=result.usage, stopped=result.stopped)
 
 
-def _counted_again(result: CaseResult, *, unsafe_code: bool) -> CaseResult:
-    """The same where the task counts by itself."""
-    task = _task(result, unsafe_code=unsafe_code)
-    case = PlannedCase(result.case, task, result.nodeid, unsafe_code)
+def _check_answered(case: PlannedCase, result: CaseResult) -> None:
+    """Raise `StoreError` where a sample was answered that the task does not have."""
     answered = {draw.sample for draw in result.draws}
     answered |= {sample for each in result.replies.values() for sample in each}
-    if not answered <= task.by_id.keys():
+    if not answered <= case.task.by_id.keys():
         raise StoreError(
-            f"{case.id}: its answers are to other samples than {task.name} has now; run it again"
+            f"{case.id}: its answers are to other samples than {case.task.name} has now; run it "
+            "again"
         )
-    settings = case.experiment
-    return counted_again(case, result, lambda: tokenizer_of(settings.model, settings.engine))
 
 
 def _check_metrics(case: PlannedCase, result: CaseResult) -> None:

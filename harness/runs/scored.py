@@ -15,9 +15,11 @@ from typing import Any
 from pydantic import JsonValue
 
 from harness.engines.contract import Reply, Scored
+from harness.errors import StoreError
 from harness.interventions.base import Intervention
 from harness.metrics.entry import MetricEntry
 from harness.runs.generated import did_nothing, result_of
+from harness.runs.plan import Plan
 from harness.runs.planned_case import PlannedCase
 from harness.store.results import CaseResult, InvariantResult
 
@@ -40,6 +42,7 @@ def scored_result(
     metrics: dict[str, dict[str, JsonValue]] = {}
     counts = Counter[str]()
     refused: list[str] = []
+    told: dict[str, tuple[Reply, ...]] = {}
     for sample, (asked, reply) in scored.items():
         if not isinstance(reply, Scored) or reply.error is not None:
             refused.append(f"{sample}: {reply.error}")
@@ -47,6 +50,7 @@ def scored_result(
         for name, value in case.measure.values_of(asked, reply).items():
             metrics.setdefault(name, {})[sample] = value
         counts.update(reply.counts)
+        told[sample] = (replace(reply, counts={}),)
     if not metrics:
         failure = f"every scoring was refused, first {refused[0]}"
         return result_of(case, "failed", error=failure, intervention=intervention)
@@ -65,7 +69,35 @@ def scored_result(
     checks: tuple[InvariantResult, ...] = ()
     if result.is_neutral and baseline is not None and baseline.status == "complete":
         checks = (_neutral_equals_baseline(result, baseline, dtype),)
-    return replace(result, task_size=len(scored) - len(refused), checks=checks)
+    replies = {case.measure.name: told}
+    return replace(result, task_size=len(told), checks=checks, replies=replies)
+
+
+def valued_again(case: PlannedCase, result: CaseResult, tokenizer: Any) -> CaseResult:
+    """A result with its metrics from the scores that were recorded; no model is asked.
+
+    Raises:
+        StoreError: the scores are of other tokens than those that would be asked now.
+    """
+    plan = Plan(tokenizer)
+    metrics: dict[str, dict[str, JsonValue]] = {}
+    recorded = result.replies[case.measure.name]
+    for sample, replies in recorded.items():
+        asked = plan.scored(case, case.task.by_id[sample])
+        wanted = [] if isinstance(asked, str) else list(map(len, asked.continuations))
+        told = [
+            [list(map(len, values)) for values in (reply.log_probabilities, reply.greedy)]
+            for reply in replies
+            if isinstance(reply, Scored)
+        ]
+        if told != [[wanted, wanted]]:
+            raise StoreError(
+                f"{case.id}: the scores of {sample} are of other tokens than {case.task.name} and "
+                "the tokenizer have now; run it again"
+            )
+        for name, value in case.measure.values_of(asked, replies[0]).items():
+            metrics.setdefault(name, {})[sample] = value
+    return replace(result, sample_metrics=metrics, task_size=len(recorded))
 
 
 def tolerance(dtype: str) -> float:

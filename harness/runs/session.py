@@ -281,7 +281,7 @@ class Session:
         }
         every = [engine, *others.values()]
         try:
-            resolver = Resolver(engine, self.progress, self.store)
+            resolver = Resolver(engine, self.progress, self.store, others)
             if not engine.known or any(resolver.needs_model(each.experiment) for each in group):
                 engine.load()
             asked = {name for each in group for name in each.asked_engines}

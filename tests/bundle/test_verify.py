@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.bundle.archive import MANIFEST, unpack
+from harness.bundle.archive import MANIFEST
 from harness.bundle.verify import lines, verify
 from harness.bundle.write import bundle
 from harness.cli.main import main
@@ -88,20 +88,27 @@ def test_a_mutation_is_named_though_every_hash_fits(opened, mutate, tmp_path):
 
 @pytest.mark.slow
 def test_two_hundred_mutations(made, tmp_path):
+    """Each twice: as it is, and by somebody who has made every hash fit again."""
     chance = random.Random(20)
+    only_spot = 0
     for number in range(200):
         mutate = chance.choice([*FOUND, *HASHED])
         opened = Opened.of(made / "small.titrate")
         word = mutate(opened, random.Random(number))
-        unpacked = tmp_path / f"{number}"
-        unpacked.mkdir()
-        changed = opened.write(tmp_path / "changed.titrate", hashed=False)
-        manifest, there = unpack(changed, unpacked)
-        assert mutate is run or manifest.files != there, (mutate.__name__, number)
+        found = told(opened.write(tmp_path / "changed.titrate", hashed=False))
+        assert word in found, (mutate.__name__, number, found)
+        assert mutate is run or "SHA-256" in found or "it is missing" in found
+        found = told(opened.write(tmp_path / "changed.titrate", hashed=True))
         if mutate not in HASHED:
-            found = told(opened.write(tmp_path / "changed.titrate", hashed=True))
             assert "everything fits" not in found, (mutate.__name__, number)
             assert word in found, (mutate.__name__, number, found)
+        else:  # all of its completions are asked again
+            only_spot += 1
+            assert "everything fits" in found
+            outcome = verify(tmp_path / "changed.titrate", spot=8)
+            assert [each.gap > 0.5 for each in outcome.asked].count(True) == 1
+            assert "the same tokens, log-probabilities within 1 nats" in "\n".join(lines(outcome))
+    assert only_spot == 9
 
 
 def test_what_is_forged_with_all_its_consequences_is_found_by_the_model_alone(
@@ -271,6 +278,25 @@ def test_a_task_of_ones_own_goes_with_the_bundle(made, tmp_path, monkeypatch):
     opened.files[inside] = opened.files[inside].replace(b'"4"', b'"5"')
     changed = told(opened.write(tmp_path / "changed.titrate", hashed=True))
     assert "everything fits" not in changed or "4" not in changed
+
+
+def test_data_that_may_not_be_given_away_are_hashes(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.jsonl").write_text('{"q": "2 + 2 =", "a": "4"}\n{"q": "1 + 1 =", "a": "2"}\n')
+    Path("own.yaml").write_text(
+        "name: own\nmodel: zoo/base\nprompt: {style: completion}\nsampling: {max_new_tokens: 4}\n"
+        "task: {path: own.jsonl, answer: number, fields: {prompt: q, answer: a}}\n"
+    )
+    harness.run("own.yaml", directory="out")
+    manifest = bundle(Path("out"), Path("own.titrate"), withheld=[Path("own.jsonl")])
+    assert "own.jsonl" not in manifest.files
+    outcome = verify(Path("own.titrate"))
+    assert [str(each) for each in outcome.differences] == []
+    assert [each.split(":")[0] for each in outcome.left] == ["not in the bundle", "not re-scored"]
+    opened = Opened.of(made / "small.titrate")
+    opened.files["samples.json"] = opened.files["samples.json"].replace(b'": "', b'": "0', 1)
+    changed = told(opened.write(tmp_path / "changed.titrate", hashed=True))
+    assert "small[baseline] samples: MicroHumanEval/0: stored" in changed
 
 
 def test_what_is_not_there_is_refused(tmp_path):

@@ -8,15 +8,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.report.draws.curves import drawings
 from harness.report.draws.drawn import Samples, of_records
 from harness.report.draws.figure import drawing_figure, table_rows
-from harness.report.figures.plotted import subtitle
-from harness.report.page.view import labels
+from harness.report.figures.plotted import labels, subtitle
 from harness.report.report import RunReport
 from harness.report.section import Section
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Dots per inch of pictures: there are up to eleven of them on a page.
 _DPI = 110
@@ -26,8 +28,29 @@ def draw_sections(
     report: RunReport, records: Iterable[Mapping[str, Any]]
 ) -> dict[str, dict[str, Section]]:
     """Experiment -> analysis -> its section, of the lines of samples.jsonl."""
-    drawn = of_records(records)
     found = {}
+    for name, cases, baselines in _experiments(report, records):
+        sections = dict(sections_of(cases, baselines, name, subtitle(report, name)))
+        if sections:
+            found[name] = sections
+    return found
+
+
+def draw_figures(
+    report: RunReport, records: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, Figure]]:
+    """Yield `(EXPERIMENT-ANALYSIS, figure)` for what these sections show."""
+    for name, cases, baselines in _experiments(report, records):
+        for drawing in drawings(cases, baselines):
+            figure = drawing_figure(drawing, name, subtitle(report, name))
+            yield f"{name}-{drawing.analysis.name}", figure
+
+
+def _experiments(
+    report: RunReport, records: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, dict[str, Samples], dict[str, str]]]:
+    """Every experiment with the samples of its cases, and their baselines, by labels."""
+    drawn = of_records(records)
     for name in report.experiments:
         named = labels(report, name)
         cases = {named[case.id]: drawn[case.id] for case in _told(report, name, drawn)}
@@ -36,10 +59,7 @@ def draw_sections(
             for case in report.experiment(name)
             if case.baseline in named
         }
-        sections = dict(sections_of(cases, baselines, name, subtitle(report, name)))
-        if sections:
-            found[name] = sections
-    return found
+        yield name, cases, baselines
 
 
 def _told(report: RunReport, name: str, drawn: Mapping[str, Samples]) -> list[Any]:

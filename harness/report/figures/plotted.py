@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.figures.curves import is_control
+from harness.report.labels import label, varying
 from harness.report.report import CaseReport, RunReport
 from harness.report.subject import subject
 from harness.statistics.estimates import Metric
@@ -105,3 +106,21 @@ def caption(
     if missing:
         parts.append(f"Left out: {missing} of {len(cases)} cases, not complete.")
     return "  ".join(parts)
+
+
+def labels(report: RunReport, experiment: str) -> dict[str, str]:
+    """What tells each case from the others of its experiment, by its id."""
+    cases = report.experiment(experiment)
+    axes = varying(cases, always=dose_axis_of(cases))
+    baselines = report.baselines
+    found = {}
+    for case in cases:
+        parts = ["baseline"] if case.id in baselines else []
+        parts += [label(case.params, axes)] if axes else []
+        found[case.id] = ", ".join(part for part in parts if part) or case.id
+    return found
+
+
+def dose_axis_of(cases: Sequence[CaseReport]) -> str | None:
+    """The axis of the dose, where the cases have one."""
+    return next((case.dose_axis for case in cases if case.dose_axis is not None), None)

@@ -8,7 +8,7 @@ per case.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -56,15 +56,22 @@ def profiles(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Profil
 
 def trace_images(report: RunReport, records: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
     """PNG by experiment, for those that have traces."""
-    found = profiles(records)
     images = {}
-    for name in report.experiments:
-        traced = [case for case in report.experiment(name) if found.get(case.id)]
-        if traced:
-            image = io.BytesIO()
-            trace_figure(report, name, found).savefig(image, format="png")
-            images[name] = image.getvalue()
+    for name, figure in trace_figures(report, records):
+        image = io.BytesIO()
+        figure.savefig(image, format="png")
+        images[name] = image.getvalue()
     return images
+
+
+def trace_figures(
+    report: RunReport, records: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, Figure]]:
+    """Yield `(experiment, figure)` for those that have traces in the lines of samples.jsonl."""
+    found = profiles(records)
+    for name in report.experiments:
+        if any(found.get(case.id) for case in report.experiment(name)):
+            yield name, trace_figure(report, name, found)
 
 
 def trace_figure(
@@ -88,10 +95,10 @@ def trace_figure(
                 _line(panel, found[case.id][name], *styles[text])
         panel.set_ylabel(f"{name}\n{group}" if group else name)
         panel.grid(axis="y", color=RULE, linewidth=0.8)
-    # By the means: where two or three samples are left, their interval is far wider than any dose.
-    means = [profile.means for case in cases for profile in found[case.id].values()]
-    top = 1.3 * max((max(each) for each in means if each), default=0.0) or 1.0
-    for panel in axes:
+    for panel, (name, _) in zip(axes, shown, strict=True):
+        # By the means: where two or three samples are left, their interval is far wider than any.
+        means = [found[case.id][name].means for case in cases if name in found[case.id]]
+        top = 1.3 * max((max(each) for each in means if each), default=0.0) or 1.0
         panel.set_ylim(-0.03 * top, top)
     axes[-1].set_xlabel("generated token")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -102,7 +109,7 @@ def trace_figure(
     surround(
         figure,
         axes[0],
-        title=f"{experiment}: doses by position",
+        title=f"{experiment}: token by token",
         subtitle=f"{first.model}  ·  {first.task.name}  ·  n = {first.task.size}",
         caption="Mean over the samples whose completions have got to a position; bands: its 95 % "
         "intervals. Late positions stand for the few longest completions.",

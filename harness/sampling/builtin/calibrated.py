@@ -173,6 +173,10 @@ class CalibratedAccuracy(ThresholdRule):
         asked: list[str] = _read(value.source)["asked"]
         return asked
 
+    def files(self, value: Value) -> Sequence[Path]:
+        """The calibration that the fit was read from."""
+        return () if value is None or value.source is None else (_file(value.source),)
+
     def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
         """The least probabilities [R], in float32."""
         return super().tensors([row.least for row in rows], device)
