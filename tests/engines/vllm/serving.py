@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
+from harness.models.gguf_checkpoints import dequantised
 from harness.models.reference import locate
 
 KEY = "sk-loopback"
@@ -34,8 +35,10 @@ def serving(model: str, longest: int, log: Path) -> Iterator[str]:
         "VLLM_USE_V2_MODEL_RUNNER": "0",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
     }
+    place = Path(locate(model))
     options = {
-        "model": locate(model),
+        # A GGUF file as both engines load it: an ordinary checkpoint.
+        "model": dequantised(place) if place.is_file() else place,
         "served-model-name": model,
         "host": "127.0.0.1",
         "port": port,
