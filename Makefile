@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 # vLLM's build for CPUs pins a torch of its own: a second environment.
 VLLM := .venv-vllm
 
-.PHONY: bench tournament test coverage test-slow test-vllm test-vllm-slow parity lint speed speed-vllm install bench-real bench-real-full
+.PHONY: bench tournament test coverage test-slow test-vllm test-vllm-slow parity docs lint speed speed-vllm install bench-real bench-real-full
 
 bench: $(VENV)/.installed
 	$(RUN)/pytest benches -k keep_topk
@@ -70,6 +70,10 @@ parity: $(VLLM)/.installed
 	$(VLLM)/bin/pytest benches/bench_router_masks.py benches/bench_steering.py benches/bench_pairs.py \
 	    --titrate-engine transformers,vllm --titrate-set engine.dtype=float32 \
 	    --titrate-gate "same across engine.name"
+
+# The documentation's site, below .titrate/site; every link in it leads somewhere.
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(RUN)/python -m mkdocs build --strict --quiet
 
 lint: $(VENV)/.installed
 	$(RUN)/ruff check

@@ -19,8 +19,13 @@ def bench_diffing(case: PlannedCase, outcome: CaseResult) -> None:
 
 
 def bench_diffing_by_mix_ratio(tmp_path: Path) -> None:
-    """Relevance falls with the mix ratio; at 1:0 and 1:0.5 it is apart from control and chance."""
-    from harness.report.sweeps import sweeps  # with scipy, which collecting benches does without
+    """Relevance falls with the mix ratio; at 1:0 and 1:0.5 it is apart from control and chance.
+
+    The limit of detection, which the table has, is a share of documents that was measured.
+    """
+    # With scipy, which collecting benches does without.
+    from harness.report.detection import with_limits
+    from harness.report.sweeps import sweeps
 
     report = harness.run(MIXED, directory=tmp_path).report
     lines = [
@@ -28,8 +33,13 @@ def bench_diffing_by_mix_ratio(tmp_path: Path) -> None:
         for line in sweeps(report.cases, "weighted_relevance", "chance")
         if line.axis == "variant"
     ]
+    lines = with_limits(lines, report.cases, "weighted_relevance")
     assert len(lines) == 2
     for line in lines:
+        assert line.limit is not None
+        assert line.limit.value is not None
+        assert line.limit.value < 1
+        assert "limit of detection" in (tmp_path / "index.html").read_text()
         points = {point.label: point for point in line.points}
         control = points[CONTROL]
         for name in ("default", "mix1-0p5"):

@@ -272,6 +272,8 @@ columns: Registry[Any] = Registry(
         "author": "harness.metrics.column:AUTHOR",
         "worth": "harness.metrics.column:WORTH",
         "asked": "harness.metrics.column:ASKED",
+        "looked": "harness.metrics.column:LOOKED",
+        "step": "harness.metrics.column:STEP",
         "log_probability": "harness.metrics.column:LOG_PROBABILITY",
         "rank": "harness.metrics.column:RANK",
         "probability": "harness.metrics.column:PROBABILITY",

@@ -5,7 +5,7 @@ and `invariants`, which does so with the identities that every intervention owes
 
     @experiments("router_masks/*.yaml")
     def bench_router_masks(case, outcome):
-        assert outcome.scored == case.task.size
+        assert outcome.scored == outcome.task_size <= case.task.size
 
 `case` is a `harness.runs.planned_case.PlannedCase`; asking for `outcome` runs what the case needs
 and gives its `harness.store.results.CaseResult`.

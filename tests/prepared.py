@@ -17,9 +17,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import psutil
 
@@ -86,7 +88,12 @@ class Prepared:
         assert self._process.stdout.readline() == "ready\n"
 
     def start(
-        self, folder: Path, *arguments: str, program: str = "pytest", limit: int | None = None
+        self,
+        folder: Path,
+        *arguments: str,
+        program: str = "pytest",
+        limit: int | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> Running:
         """Begin a run in a folder. `limit` is the size in bytes that no file may exceed."""
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -95,7 +102,7 @@ class Prepared:
             "program": program,
             "arguments": [*always, *arguments],
             "folder": str(folder),
-            "environment": inherited() | {"NO_COLOR": "1", "COLUMNS": "120"},
+            "environment": inherited() | {"NO_COLOR": "1", "COLUMNS": "120"} | {**environment},
             "limit": (soft, hard) if limit is None else (limit, limit),
         }
         answers = socket.socket(socket.AF_UNIX)
@@ -108,11 +115,9 @@ class Prepared:
             process = int(_line(answers))
         return Running(process, answers, log)
 
-    def run(
-        self, folder: Path, *arguments: str, program: str = "pytest", limit: int | None = None
-    ) -> Ended:
-        """Begin a run and wait for its end."""
-        return self.start(folder, *arguments, program=program, limit=limit).wait()
+    def run(self, folder: Path, *arguments: str, **how: Any) -> Ended:
+        """Begin a run as `start` does, and wait for its end."""
+        return self.start(folder, *arguments, **how).wait()
 
     def run_until(
         self,

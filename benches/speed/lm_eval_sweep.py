@@ -4,10 +4,12 @@
     python benches/speed/lm_eval_sweep.py --model zoo/smollm2 --conditions 4 --documents 20
     python benches/speed/lm_eval_sweep.py --choices --documents 500 --conditions 1
 
-The peer has one run of `simple_evaluate` for each condition, with the model loaded once and a hook
-that adds the vector at every position; batch sizes are tried on one condition, and the best one
-takes all. Half of its conditions run before ours and half behind, so that a busy machine is busy
-for both; seconds of processor time are beside those of the clock. Ours loads its model in them.
+Conditions are a baseline and doses of a vector behind the middle layer. The peer has one run of
+`simple_evaluate` for each, with the model loaded once and a hook that adds the vector at every
+position; batch sizes are tried on one condition, and the best one takes all. Half of its conditions
+run before ours and half behind, so that a busy machine is busy for both; seconds of processor time
+are beside those of the clock. Both have run before, on a few documents or in the trials, so that
+nobody's imports count; ours loads its model, stores all answers and writes its report in its time.
 """
 
 from __future__ import annotations
@@ -34,8 +36,6 @@ from harness.models.sites import hidden_shape
 from harness.resolve.tasks import task_of
 from harness.spec import TaskSettings
 from harness.tasks.lm_eval.loading import quiet
-
-LAYER = 1
 
 
 def task(folder: Path, documents: int, *, choices: bool) -> Path:
@@ -107,7 +107,9 @@ class Clock:
         return f"{self.wall:.1f} s ({self.cpu:.1f} CPU)"
 
 
-def peer(model: Any, file: Path, alpha: float, vector: torch.Tensor, batch: Any) -> Clock:
+def peer(
+    model: Any, file: Path, alpha: float, vector: torch.Tensor, layer: int, batch: Any
+) -> Clock:
     """One condition of lm-eval's: a hook, and a run."""
 
     def added(_: Any, __: Any, output: Any) -> Any:
@@ -115,7 +117,7 @@ def peer(model: Any, file: Path, alpha: float, vector: torch.Tensor, batch: Any)
         hidden = hidden + alpha * vector
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-    hook = model.model.model.layers[LAYER].register_forward_hook(added)
+    hook = model.model.model.layers[layer].register_forward_hook(added)
     try:
         with quiet(), Clock() as clock:
             lm = HFLM(pretrained=model.model, tokenizer=model.tokenizer, batch_size=batch)
@@ -139,45 +141,52 @@ def main() -> None:
         folder = Path(scratch)
         file = task(folder, given.documents, choices=given.choices)
         model = load(given.model, device="cpu")
-        _, width = hidden_shape(model.model.config)
+        layers, width = hidden_shape(model.model.config)
+        layer = layers // 2 - 1
         vector = torch.randn(width, generator=torch.Generator().manual_seed(0))
         metadata = {"format": FORMAT, "site": "block"}
-        save_file({f"layer.{LAYER}": vector}, folder / "vector.safetensors", metadata)
+        save_file({f"layer.{layer}": vector}, folder / "vector.safetensors", metadata)
         alphas = [0.05 * number for number in range(given.conditions)]
         batches = [each if each == "auto" else int(each) for each in given.batches.split(",")]
-        tried = {each: peer(model, file, alphas[-1], vector, each) for each in batches}
+        tried = {each: peer(model, file, alphas[-1], vector, layer, each) for each in batches}
         best = min(tried, key=lambda each: tried[each].wall)
         for each, clock in tried.items():
             print(f"lm-eval, one condition, batch {each}: {clock}")
-        first = [peer(model, file, alpha, vector, best) for alpha in alphas[: len(alphas) // 2]]
-        mine = ours(given.model, file, folder, alphas)
-        last = [peer(model, file, alpha, vector, best) for alpha in alphas[len(alphas) // 2 :]]
+        before, behind = alphas[: len(alphas) // 2], alphas[len(alphas) // 2 :]
+        first = [peer(model, file, alpha, vector, layer, best) for alpha in before]
+        ours(given.model, file, folder, alphas, layer, limit=2)
+        mine = ours(given.model, file, folder, alphas, layer)
+        last = [peer(model, file, alpha, vector, layer, best) for alpha in behind]
     wall, cpu = (sum(getattr(each, name) for each in [*first, *last]) for name in ("wall", "cpu"))
     print(f"lm-eval, {len(alphas)} conditions, batch {best}: {wall:.1f} s ({cpu:.1f} CPU)")
     print(f"ours, {len(alphas)} conditions: {mine}")
     print(f"ratio: {wall / mine.wall:.2f} by the clock, {cpu / mine.cpu:.2f} by processor time")
 
 
-def ours(model: str, file: Path, folder: Path, alphas: list[float]) -> Clock:
-    """The whole sweep, of which nothing is stored."""
-    spec = {
+def ours(
+    model: str, file: Path, folder: Path, alphas: list[float], layer: int, limit: int | None = None
+) -> Clock:
+    """The whole sweep, of which nothing is stored; the first dose of none is the baseline."""
+    spec: dict[str, Any] = {
         "name": "sweep",
         "model": model,
-        "task": {"lm_eval": str(file)},
-        "intervention": {
+        "task": {"lm_eval": str(file), **({} if limit is None else {"limit": limit})},
+    }
+    if alphas[1:]:
+        spec["intervention"] = {
             "kind": "steering",
             "vector": {"file": str(folder / "vector.safetensors")},
-            "layer": LAYER,
-            "alpha": alphas[0],
+            "layer": layer,
+            "alpha": alphas[1],
             "control": "none",
             "units": "raw",
             "positions": "all",
-        },
-        "axes": {"intervention.alpha": alphas},
-    }
+        }
+        spec["axes"] = {"intervention.alpha": alphas[1:]}
     experiment = harness.Experiment.model_validate(spec)
+    own = folder / ("all" if limit is None else "few")
     with Clock() as clock:
-        harness.run(experiment, directory=folder / "out", store=folder / "store")
+        harness.run(experiment, directory=own / "out", store=own / "store")
     return clock
 
 

@@ -21,7 +21,7 @@ from rich.table import Table
 # The browser's driver and the large run belong to the tests of the page.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from harness.report.page import page
+from harness.report.page import embed, page
 from tests.report.chromium import Browser, program
 from tests.report.large_run import large_run
 
@@ -69,7 +69,7 @@ def main() -> None:
             report, lines = large_run(words=words)
             records = list(lines)
             start = time.perf_counter()
-            html = page(report, records)
+            html = page(report, embed(report.cases, records))
             seconds = time.perf_counter() - start
             file = folder / "index.html"
             file.write_text(html, "utf-8")

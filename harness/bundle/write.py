@@ -21,7 +21,7 @@ from harness.files.given import content
 from harness.files.portable import portable
 from harness.report.load import RECORDS, load_report
 from harness.report.measured_files import folders
-from harness.report.write import recorded_results
+from harness.report.recorded import recorded_results
 from harness.runs.rescore import recorded
 from harness.spec import Case
 from harness.store.journal import encoded

@@ -4,6 +4,9 @@ Cases are matched by id, baselines included, samples by theirs: those that only 
 left out of both means, and it is said how many were compared. `delta` is the second run minus the
 first. Differences of how the runs were made (determinism policy, weights, task version, settings)
 are listed, because any of them may be what the numbers show.
+
+Where a run stopped itself, how many samples there are depends on what they said. Then the samples
+are taken in the order in which it asked them, and the test is one that holds at every moment.
 """
 
 from __future__ import annotations
@@ -13,12 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import JsonValue
+
 from harness.claims.saved import SavedRun
 from harness.errors import ReportError
 from harness.report.report import CaseReport
 from harness.spec.suggestion import suggestion
 from harness.statistics.estimates import Versus
 from harness.statistics.paired import corrected, paired
+from harness.statistics.sequential import compare_anytime
 
 #: Characters of a hash that are shown.
 _HASH = 12
@@ -159,7 +165,11 @@ def _row(before: SavedRun, after: SavedRun, case: CaseReport, metric: str) -> Co
         raise ReportError(f"{metric} was counted by other settings or files in {before.name}")
     own, other = after.values[case.id][metric], before.values[case.id][metric]
     sizes = len(other), len(own)
-    shared = [sample for sample in own if sample in other]
+    stopped = theirs.stopped is not None or case.stopped is not None
+    first, second = (own, other) if case.stopped is not None else (other, own)
+    if theirs.stopped is not None and case.stopped is not None:
+        _check_order(before, after, case, own, other)
+    shared = [sample for sample in first if sample in second]
     if not shared:
         raise _DisjointError(
             f"no sample of {before.name} ({sizes[0]}, such as {next(iter(other), 'none')}) is in "
@@ -167,9 +177,24 @@ def _row(before: SavedRun, after: SavedRun, case: CaseReport, metric: str) -> Co
         )
     own, other = ({sample: side[sample] for sample in shared} for side in (own, other))
     kind = case.kind(metric)
-    versus = paired(own, other, kind)
+    versus = compare_anytime(own, other, kind) if stopped else paired(own, other, kind)
+    if versus is None:
+        raise ReportError(f"{metric} has no bounds, and a run that stopped itself bets on bounded")
     before_mean, after_mean = kind.of(other.values()), kind.of(own.values())
     return ComparedCase(case, metric, before_mean, after_mean, versus, len(shared), sizes)
+
+
+def _check_order(
+    before: SavedRun, after: SavedRun, case: CaseReport, *asked: Mapping[str, JsonValue]
+) -> None:
+    """Raise ReportError where two runs that stopped themselves asked samples in other orders."""
+    fewest = min(map(len, asked))
+    first, second = (list(samples)[:fewest] for samples in asked)
+    if first != second:
+        raise ReportError(
+            f"{case.experiment} stopped itself in {before.name} and in {after.name}, in other "
+            "orders of samples; compare runs with one stop.seed"
+        )
 
 
 def _corrected(rows: Sequence[ComparedCase]) -> list[ComparedCase]:

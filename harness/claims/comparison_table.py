@@ -78,6 +78,7 @@ def _columns(experiment: str, metric: str, rows: Sequence[ComparedCase]) -> list
         for each in versus
     ]
     cases = (row.case.id.removeprefix(experiment).strip("[]") or experiment for row in rows)
+    anytime = any(each.anytime for each in versus)
     return [
         Column("case", tuple(cases), is_name=True),
         Column(metric, tuple(readable(row.before) for row in rows)),
@@ -91,5 +92,5 @@ def _columns(experiment: str, metric: str, rows: Sequence[ComparedCase]) -> list
         ),
         Column("+/-", tuple(map(changed, versus)), f"samples that {change_words(good)}", 80),
         *p_columns(versus, _HOLM, rank=85),
-        Column("mde", tuple(map(effect, versus)), MDE, 30),
+        *([] if anytime else [Column("mde", tuple(map(effect, versus)), MDE, 30)]),
     ]

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from harness.claims.compare import ComparedCase, Comparison, compare
 from harness.claims.evidence import Measured, Undecided, more
 from harness.claims.saved import SavedRun
@@ -20,6 +22,7 @@ from harness.metrics.lookup import directionless
 from harness.spec.gates import ChangeRule, Gate
 from harness.spec.suggestion import suggestion
 from harness.statistics.bootstrap import LEAST_P
+from harness.statistics.sequential import anytime_p
 from harness.store.results import UNDECIDED, GateResult
 
 #: Smallest p of the tests that draw at random.
@@ -150,8 +153,10 @@ def _check_decidable(rule: ChangeRule, row: ComparedCase, comparison: Comparison
         return
     n = row.versus.better + row.versus.worse + row.versus.unchanged
     # All samples changing in one direction is the most that a paired test can be shown.
-    least = 2.0 ** (1 - n)
-    least = max(least, _LEAST_DRAWN.get(row.versus.test, 0.0))
+    if row.versus.anytime:
+        least = anytime_p(np.ones(n), binary=row.versus.test == "anytime_kt")
+    else:
+        least = max(2.0 ** (1 - n), _LEAST_DRAWN.get(row.versus.test, 0.0))
     if least * len(comparison.rows) >= rule.alpha:
         raise Undecided(
             f"{row.case.id}: {n} samples cannot bring p below {rule.alpha:g} over "

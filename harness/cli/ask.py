@@ -98,7 +98,7 @@ def _request(company: Company, experiment: Experiment, text: str) -> Request:
     return Request(
         prompt(company[""].tokenizer),
         experiment.sampling.max_new_tokens,
-        Resolver(company[""], Silent()).resolve(experiment),
+        Resolver(company[""], Silent(), others=company).resolve(experiment),
         SamplingRules(**experiment.sampling.rules),
         seed=experiment.seed,
         sample=text,

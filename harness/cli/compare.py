@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.claims.compare import Comparison
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +22,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail", action="append", default=[], metavar="RULE", help="e.g. 'pass@1: worse, p<0.05'"
     )
+    parser.add_argument("--json", action="store_true", help="for other programs")
     parser.set_defaults(run=run)
 
 
@@ -32,10 +39,38 @@ def run(parsed: argparse.Namespace) -> int:
     before, after = saved.find(parsed.before), saved.find(parsed.after)
     check_directions(rules, after, "fail")
     comparison = compare(before, after, metric=parsed.metric, cases=parsed.cases)
-    print(comparison_table(comparison), end="")
     failed = [
         verdict for verdict in check_rules(rules, before, after, parsed.cases) if not verdict.holds
     ]
-    for verdict in failed:
-        print(f"{verdict.gate} of {verdict.experiment} failed: {verdict.detail}")
+    told = [f"{each.gate} of {each.experiment} failed: {each.detail}" for each in failed]
+    if parsed.json:
+        print(json.dumps(_plain(comparison, told), indent=2, ensure_ascii=False))
+    else:
+        print(comparison_table(comparison), end="")
+        for line in told:
+            print(line)
     return 1 if failed or comparison.disjoint or not comparison.rows else 0
+
+
+def _plain(comparison: Comparison, failed: Sequence[str]) -> dict[str, Any]:
+    """A comparison as JSON has it."""
+    return {
+        "before": comparison.before.name,
+        "after": comparison.after.name,
+        "differences": list(comparison.differences),
+        "left_out": dict(comparison.left_out),
+        "only_before": list(comparison.only_before),
+        "failed": list(failed),
+        "cases": [
+            {
+                "case": row.case.id,
+                "metric": row.metric,
+                "before": row.before,
+                "after": row.after,
+                "shared": row.shared,
+                "sizes": list(row.sizes),
+                "versus": row.versus.model_dump(mode="json"),
+            }
+            for row in comparison.rows
+        ],
+    }

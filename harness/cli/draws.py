@@ -13,7 +13,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="SOURCE",
-        help="a report's folder, or a samples_*.jsonl that lm-eval logged; every case is a curve",
+        help="a report's folder, or what lm-eval logged (its folder, or a samples_*.jsonl); every "
+        "case is a curve",
     )
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     parser.add_argument(

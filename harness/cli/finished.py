@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,17 +12,28 @@ if TYPE_CHECKING:
 
 
 def told(
-    finished: Finished, *, ran: bool = False, deselected: int = 0, verbose: bool = False
+    finished: Finished,
+    *,
+    ran: bool = False,
+    deselected: int = 0,
+    verbose: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Print what came of a run, line by line as pytest does; the exit status.
 
-    Of one that `ran` just now the last line is how it ended.
+    Of one that `ran` just now the last line is how it ended. A `quiet` one tells failures, and
+    where its report is.
     """
     from harness.launch import closing
-    from harness.report.page_link import has_links
+    from harness.report.page_link import has_links, page_line
 
     link = has_links(terminal=sys.stdout.isatty())
-    for line in closing.told(finished, link=link, ran=ran, deselected=deselected, verbose=verbose):
+    lines: Iterable[str] = closing.told(
+        finished, link=link, ran=ran, deselected=deselected, verbose=verbose
+    )
+    if quiet:
+        lines = chain(closing.failures(finished), [page_line(finished.directory, link=link)])
+    for line in lines:
         print(line)
     return status_of(finished)
 

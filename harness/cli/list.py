@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -12,12 +13,16 @@ from textwrap import wrap
 def declare(parser: argparse.ArgumentParser) -> None:
     """State the arguments of `titrate list`."""
     parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--json", action="store_true", help="for other programs")
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Print a line for each: its name, and what it is."""
     found = KINDS[parsed.kind]()
+    if parsed.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return 0
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     print(*lines(found, columns), sep="\n", end="\n" if found else "")
     if not found:
@@ -72,6 +77,18 @@ def _models() -> Mapping[str, str]:
     }
 
 
+def _organisms() -> Mapping[str, str]:
+    """Those that ship with us: what each was made of, and its variants."""
+    from harness.models.organisms import load_organism, organism_names
+
+    found = {}
+    for name in organism_names():
+        organism = load_organism(name)
+        kind = organism.type.replace("_", " ")
+        found[name] = f"{kind} put into {organism.base}: {', '.join(organism.variants)}"
+    return {**found, "./FILE.yaml": "one of your own (docs/models.md)"}
+
+
 def _gates() -> Mapping[str, str]:
     from inspect import getdoc
 
@@ -99,6 +116,7 @@ KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "columns": _registered("columns"),
     "exports": _registered("exports"),
     "models": _models,
+    "organisms": _organisms,
     "engines": _registered("engines"),
     "gates": _gates,
 }

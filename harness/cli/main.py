@@ -17,7 +17,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Never
 
+from harness.cli.examples import EXAMPLES
 from harness.errors import TitrateError
+from harness.files.project import project
 from harness.launch.project import read_project
 from harness.options import as_titrate, spelling
 from harness.registry import before_next_use
@@ -27,6 +29,7 @@ VERBS = {
     "run": "run spec files and write one report",
     "plan": "how many samples and tokens a verdict takes, before a run",
     "ask": "ask one question of a model that may ask an oracle",
+    "analyse": "what a model makes of finished answers: where an oracle spoke, or step by step",
     "search": "search for the best values of a spec's fields",
     "submit": "run spec files on a cluster: arrays of SLURM jobs",
     "status": "where a submitted run stands, task by task",
@@ -40,6 +43,7 @@ VERBS = {
     "compare": "two runs case by case, paired by sample",
     "bundle": "a report and all behind it in one file, for strangers to check",
     "verify": "recompute a bundle's numbers from its tokens, without a model",
+    "calibrate": "a calibration from top-k traces that were made before",
     "draws": "what several draws of a sample say together: votes, budgets, ranks",
     "export": "write a report in the format of another tool",
     "store": "completions that were made before",
@@ -61,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = shlex.join(["titrate", *given])
     try:
         with spelling(as_titrate):
-            parsed = _parser(given).parse_args(given, argparse.Namespace(command=command))
+            parsed = parser(given).parse_args(given, argparse.Namespace(command=command))
+            settings = project(Path.cwd())
+            settings.fill(parsed)
             before_next_use(partial(read_project, Path.cwd()))
             status: int = parsed.run(parsed)
         sys.stdout.flush()  # here, where a closed pipe is not an error
@@ -92,6 +98,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+class _Help(argparse.HelpFormatter):
+    """Leaves the lines of the examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return text
+        return super()._fill_text(text, width, indent)
+
+
 class _Version(argparse.Action):
     """`--version`, which is looked up when it is asked for."""
 
@@ -102,14 +117,20 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+def parser(given: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of these arguments: all verbs by name, and the arguments of the one they name."""
-    parser = _Parser(prog="titrate", description="Dose-response measurements of language models.")
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    whole = _Parser(prog="titrate", description="Dose-response measurements of language models.")
+    whole.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    verbs = whole.add_subparsers(required=True, metavar="VERB")
     asked = next((each for each in given if not each.startswith("-")), None)
     for name, meaning in VERBS.items():
-        verb = verbs.add_parser(name, help=meaning, description=f"{meaning}.")
+        verb = verbs.add_parser(
+            name,
+            help=meaning,
+            description=f"{meaning}.",
+            epilog="\n  ".join(["examples:", *EXAMPLES[name]]),
+            formatter_class=_Help,
+        )
         if name == asked:
             import_module(f"harness.cli.{name.replace('-', '_')}").declare(verb)
-    return parser
+    return whole

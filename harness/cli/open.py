@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from harness.files.project import project
+
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """State the arguments of `titrate open`."""
@@ -24,7 +26,7 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.report.page_link import has_links, page_line
     from harness.report.write import write_page
 
-    directory = parsed.report or latest(Path("reports"))
+    directory = parsed.report or latest(project(Path.cwd()).reports)
     page = directory / "index.html"
     if not page.is_file():
         page = write_page(directory)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness.files.project import project
+
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """State the arguments of `titrate report`."""
@@ -25,6 +27,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--methods", action="store_true", help="a paragraph for a paper: what was computed and how"
     )
+    what.add_argument("--json", action="store_true", help="for other programs: the report")
     parser.add_argument(
         "--gate", action="append", default=[], metavar="CLAIM", help="e.g. 'acc >= 0.5'"
     )
@@ -36,7 +39,7 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.report.foreign import is_foreign, report_of
     from harness.report.load import latest, load_report
 
-    directory = latest(Path("reports")) if parsed.latest else parsed.report
+    directory = latest(project(Path.cwd()).reports) if parsed.latest else parsed.report
     foreign = is_foreign(directory)
     if parsed.html and not foreign:
         from harness.report.write import write_page
@@ -49,9 +52,12 @@ def run(parsed: argparse.Namespace) -> int:
 
         print(methods(report))
         return 0
-    from harness.report.tables.terminal import table
+    if parsed.json:
+        print(report.model_dump_json(indent=2))
+    else:
+        from harness.report.tables.terminal import table
 
-    print(table(report))
+        print(table(report))
     return _judged(directory, parsed.gate) if parsed.gate else 0
 
 
@@ -60,7 +66,7 @@ def _judged(directory: Path, gates: list[str]) -> int:
     from harness.claims.claims import Claims
     from harness.claims.gates import check_gates
     from harness.report.foreign import is_foreign, read
-    from harness.report.write import recorded_results
+    from harness.report.recorded import recorded_results
 
     claims = Claims.read(gates)
     results = read(directory) if is_foreign(directory) else list(recorded_results(directory))

@@ -19,6 +19,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="a YAML file; its fields: titrate schema experiment",
     )
     add_to_argparse(parser)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "-q", "--quiet", action="store_true", help="no progress, and no table: failures alone"
+    )
+    how.add_argument("--json", action="store_true", help="for other programs: the report")
     parser.set_defaults(run=run)
 
 
@@ -29,9 +34,10 @@ def run(parsed: argparse.Namespace) -> int:
 
     selection = selected(parsed.specs, overrides(vars(parsed)), parsed.select)
     from harness.claims.claims import Claims
-    from harness.cli.finished import told
+    from harness.cli.finished import status_of, told
     from harness.launch.live import LiveLine
     from harness.launch.local import forecast_cases, run_cases
+    from harness.resolve.progress import Progress, Silent
     from harness.runs.forecast_table import forecast_table
     from harness.runs.requirements import unmet
     from harness.runs.shard import ArrayShare, asked_share
@@ -44,7 +50,8 @@ def run(parsed: argparse.Namespace) -> int:
         if shard.beyond(sum(unmet(case.experiment) is None for case in selection.cases)):
             return told(merge(shard.reports(base), base))
         parsed.report = shard.directory(base)
-    progress = LiveLine(sys.stderr)
+    live = LiveLine(sys.stderr)
+    progress: Progress = Silent() if parsed.quiet else live
     claims = Claims.read(parsed.gate, parsed.compare, parsed.compare_fail, parsed.save)
     if parsed.plan:
         forecasts = forecast_cases(
@@ -60,7 +67,7 @@ def run(parsed: argparse.Namespace) -> int:
             if reason is not None:
                 print(f"skipped: {id_} {reason}")
         return 0
-    with progress.beside():
+    with live.beside():
         finished = run_cases(
             selection.cases,
             parsed.report,
@@ -73,4 +80,13 @@ def run(parsed: argparse.Namespace) -> int:
             unsafe_code=parsed.unsafe_code,
             claims=claims,
         )
-    return told(finished, ran=True, deselected=selection.deselected, verbose=parsed.verbose)
+    if parsed.json:
+        print(finished.report.model_dump_json(indent=2))
+        return status_of(finished)
+    return told(
+        finished,
+        ran=True,
+        deselected=selection.deselected,
+        verbose=parsed.verbose,
+        quiet=parsed.quiet,
+    )

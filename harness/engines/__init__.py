@@ -35,6 +35,11 @@ def runs(engine: str, kind: str) -> bool:
     return kind_of(kind).mechanism in engine_named(engine).mechanisms
 
 
+def partly(engine: str, kind: str) -> bool:
+    """Whether an engine refuses some interventions of a kind that it runs."""
+    return kind_of(kind).mechanism in engine_named(engine).partial
+
+
 def check_kind(engine: str, kind: str) -> None:
     """Raise `FieldError` where an engine does not run a kind of intervention."""
     if not runs(engine, kind):

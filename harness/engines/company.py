@@ -23,8 +23,10 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 from harness.engines.contract import (
     Asked,
+    Capture,
     Completion,
     Engine,
+    Reading,
     Reply,
     Request,
     Scored,
@@ -147,22 +149,40 @@ class Company(Mapping[str, Engine]):
             name: Translation(tokenizer, self[name].tokenizer)
             for name in dict.fromkeys(name for _, request in queue for name, _ in request.prompts)
         }
+        asked = dict(queue)
         samples = {request.sample: at for at, (_, request) in reversed([*enumerate(queue)])}
         watches = {name: self[name].watch for name in parts}
         for name in parts:
             self[name].watch = None  # whole rounds are what is watched
         try:
-            yield from in_rounds(
+            for position, completion in in_rounds(
                 sorted(queue, key=lambda each: samples[each[1].sample]),
                 self._plain,
                 rows=rows,
                 watch=watches[own],
                 tokenizer=tokenizer,
                 translations=translations,
-            )
+            ):
+                yield position, self._looked_over(asked[position], completion)
         finally:
             for name, watch in watches.items():
                 self[name].watch = watch
+
+    def _looked_over(self, request: Request, completion: Completion) -> Completion:
+        """A whole answer, read once more by its own engine where its guidance looks back."""
+        guidance = request.intervention
+        assert isinstance(guidance, Guidance)
+        if not guidance.looks_back or completion.error is not None or not completion.tokens:
+            return completion
+        tokens = (*request.prompt, *completion.tokens)
+        before = tuple(range(len(request.prompt) - 1, len(tokens) - 1))
+        capture = Capture(logits=True, attention_scores=True, positions=before)
+        ((_, read),) = self[request.engine].forward(
+            [Reading(tokens, capture, prompt=request.prompt_length)]
+        )
+        assert read.logits is not None
+        told = guidance.seen(read.logits, read.attention_scores)
+        return replace(completion, traces={**completion.traces, **told})
 
     def _share_memory(self, requests: Sequence[Request]) -> None:
         """Limit the caches of all that generate now or did before, where not all of them fit."""

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, overload
 
 from harness.interventions.base import Intervention
 from harness.sampling.chosen import SamplingRules
@@ -55,10 +56,14 @@ class Request:
     sequence: to interventions, to the randomness and to stop strings they are generated tokens and
     no prompt, and the completion's text begins with theirs.
     With `distribution`, the completion brings back what its last token was drawn from; with
-    `logged`, its traces tell of every step (`decoding/step_log.py`). `state` is
+    `logged`, its traces tell of every step (`decoding/step_log.py`). With `attention` and `hidden`,
+    a layer and a site, it brings back what the pass of its prompt's last token had there; only
+    engines that say so have them (`EngineKind.tells`), for requests of one token. `state` is
     what stateful sampling rules keep after the tokens that are continued: `Completion.state`.
     `engine` says who is asked, where a run has several (`company.py`), and `prompts` are the same
     prompt in the tokens of others that may be asked to go on, where these have tokens of their own.
+    `draft` is what it may well say: an engine that can verifies that instead of decoding it, and
+    says the same without.
     """
 
     prompt: tuple[int, ...]
@@ -74,7 +79,10 @@ class Request:
     state: State = ()
     engine: str = ""
     logged: bool = False
+    attention: bool = False
+    hidden: tuple[int, Site] | None = None
     prompts: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    draft: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def prompt_length(self) -> int:
@@ -89,6 +97,7 @@ class Request:
             max_new_tokens=max_new_tokens,
             continued=self.continued + len(completion.tokens),
             state=completion.state,
+            draft=(),
         )
 
     def key(self) -> str:
@@ -105,9 +114,44 @@ class Request:
             # Left out where empty: keys of completions stored before states existed stay the same.
             **({"state": self.state} if self.state else {}),
             **({"logged": True} if self.logged else {}),
+            **({"attention": True} if self.attention else {}),
+            **({"hidden": self.hidden} if self.hidden else {}),
             **({"prompts": [prompt for _, prompt in self.prompts]} if self.prompts else {}),
         }
         return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+class Numbers(Sequence[float]):
+    """A tuple of floats, equal to it, in a quarter of its memory: reports hold a great many."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, values: Iterable[float] = ()) -> None:
+        self._held = array("d", values)
+
+    @overload
+    def __getitem__(self, at: int) -> float: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[float, ...]: ...
+    def __getitem__(self, at: int | slice) -> float | tuple[float, ...]:
+        return tuple(self._held[at]) if isinstance(at, slice) else self._held[at]
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Numbers):
+            return self._held == other._held
+        return tuple(self._held) == other if isinstance(other, tuple) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._held))
+
+    def __repr__(self) -> str:
+        return f"{tuple(self._held)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +164,9 @@ class Completion:
     numbers per generated token, by name, for example the doses that were chosen. `states` are what
     stateful sampling rules keep of this sequence after its last token, by the rules' names.
     `distribution` is the model's log-probabilities [V] where the last token was drawn, if the
-    request asked for it. `answer` is what a server said, as JSON, of an engine that asks one; it
+    request asked for it. `attention` are the last layer's weights and scaled scores [2, heads, K]
+    at the prompt's last token, over the K tokens that it may see, and `hidden` a state [H] there,
+    in float32, likewise. `answer` is what a server said, as JSON, of an engine that asks one; it
     does not make completions differ.
     """
 
@@ -130,10 +176,16 @@ class Completion:
     log_probabilities: tuple[float, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
-    traces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    traces: Mapping[str, Sequence[float]] = field(default_factory=dict)
     states: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     distribution: torch.Tensor | None = field(default=None, compare=False, repr=False)
+    attention: torch.Tensor | None = field(default=None, compare=False, repr=False)
+    hidden: torch.Tensor | None = field(default=None, compare=False, repr=False)
     answer: Any = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        packed = {name: Numbers(values) for name, values in self.traces.items()}
+        object.__setattr__(self, "traces", packed)
 
     @property
     def state(self) -> State:
@@ -212,6 +264,7 @@ class Capture:
     hidden_layers: tuple[int, ...] = ()
     hidden_site: Site = "block"
     attention_layers: tuple[int, ...] = ()
+    attention_scores: bool = False
     token_log_probabilities: bool = False
     top_log_probabilities: int = 0
     logits: bool = False
@@ -238,6 +291,8 @@ class Activations:
     router_logits: [L, P, E], the gate's own logits before any mask, with L counting the layers
     that have a router, in order. hidden: {layer: [P, H]}, the output of the layer's hidden site.
     attentions: {layer: [heads, P, S]}, the weights over the S tokens of the reading.
+    attention_scores: [heads, P, S], the last layer's, scaled, -inf where nothing is seen; None,
+    too, where the model's kernel does not show them.
     token_log_probabilities: [P], of each token given those before it; 0 for position 0.
     top_tokens (int64), top_log_probabilities: [P, k], the k most probable tokens to come *after*
     each position, best first.
@@ -247,6 +302,7 @@ class Activations:
     router_logits: torch.Tensor | None = None
     hidden: Mapping[int, torch.Tensor] = field(default_factory=dict)
     attentions: Mapping[int, torch.Tensor] = field(default_factory=dict)
+    attention_scores: torch.Tensor | None = None
     token_log_probabilities: torch.Tensor | None = None
     top_tokens: torch.Tensor | None = None
     top_log_probabilities: torch.Tensor | None = None

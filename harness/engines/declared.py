@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
+from harness.interventions.adapted_weights import AdaptedWeights
 from harness.interventions.base import Intervention
 from harness.interventions.hidden_states import HiddenStates
 from harness.interventions.next_token_logits import NextTokenLogits
@@ -48,6 +49,8 @@ class Declared:
     logits: bool = False
     changed: frozenset[Place] = frozenset()
     """Where functions of hidden states put others in their place."""
+    adapters: int = 0
+    """The largest rank of products that are added to weights; 0 where none are."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steered", dict(self.steered))
@@ -67,6 +70,9 @@ class Declared:
                 declared |= cls(changed=intervention.places())
             elif isinstance(intervention, NextTokenLogits):
                 declared |= cls(logits=True)
+            elif isinstance(intervention, AdaptedWeights):
+                ranks = (len(each.a) for each in intervention.factors().values())
+                declared |= cls(adapters=max(ranks))
             elif isinstance(intervention, Policy):
                 declared |= cls.of(intervention.rows(1))
         return declared
@@ -85,6 +91,7 @@ class Declared:
             self.read | other.read,
             self.logits or other.logits,
             self.changed | other.changed,
+            max(self.adapters, other.adapters),
         )
 
     def lacks(self, other: Declared) -> str | None:
@@ -95,6 +102,8 @@ class Declared:
             return "reading router logits"
         if other.logits and not self.logits:
             return "changing next-token logits"
+        if other.adapters > self.adapters:
+            return f"adapters of rank {other.adapters}"
         for (layer, site), needed in other.steered.items():
             have = self.steered.get((layer, site), Steered())
             if have.terms < needed.terms:
@@ -122,6 +131,7 @@ class Declared:
             "read": [list(place) for place in sorted(self.read)],
             "logits": self.logits,
             "changed": [list(place) for place in sorted(self.changed)],
+            "adapters": self.adapters,
         }
 
     @classmethod
@@ -137,6 +147,7 @@ class Declared:
             frozenset((layer, site) for layer, site in document["read"]),
             bool(document["logits"]),
             frozenset((layer, site) for layer, site in document["changed"]),
+            int(document["adapters"]),
         )
 
 

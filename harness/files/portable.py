@@ -30,24 +30,28 @@ def local(text: str, root: Path | None = None) -> str:
 
 
 @cache
-def _rules(root: Path, home: Path) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """What is replaced by what; the longest first, where the root lies in the home."""
+def _rules(root: Path, home: Path) -> tuple[tuple[str, re.Pattern[str], str], ...]:
+    """What is replaced by what, and as which pattern; the longest first: the root may lie in the
+    home.
+    """
     places = {str(root): ".", str(root.resolve()): "."}
     for each in (home, home.resolve()):
         places.setdefault(str(each), "~")
     return tuple(
         # A whole path, or the head of one: /home/me is not in /home/me2 or /srv/home/me.
-        (re.compile(rf"(?<![\w./~-]){re.escape(place)}(?![\w.-])"), sign)
+        (place, re.compile(rf"(?<![\w./~-]){re.escape(place)}(?![\w.-])"), sign)
         for place, sign in sorted(places.items(), key=lambda each: -len(each[0]))
         if place != "/"
     )
 
 
-def _changed(value: Any, rules: tuple[tuple[re.Pattern[str], str], ...]) -> Any:
+def _changed(value: Any, rules: tuple[tuple[str, re.Pattern[str], str], ...]) -> Any:
     if isinstance(value, str):
-        if "/" in value:
-            for pattern, sign in rules:
+        for place, pattern, sign in rules:
+            if place in value:
                 value = pattern.sub(sign, value)
+        return value
+    if isinstance(value, int | float):  # most of a report
         return value
     if isinstance(value, Mapping):
         return {_changed(name, rules): _changed(each, rules) for name, each in value.items()}

@@ -56,6 +56,10 @@ class AdaptedWeights(Intervention):
     def factors(self) -> Mapping[str, Factors]:
         """The factors of each module, on the CPU."""
 
+    def files(self) -> str | None:
+        """The folder of PEFT's files that say the same at scale 1; None where there is none."""
+        return None
+
     def neutral(self) -> Self:
         """The same factors at scale 0."""
         return self.model_copy(update={"scale": 0.0})

@@ -68,11 +68,17 @@ class Intervention(BaseModel, ABC):
         """What it does, in a few words for the names of requests; empty by default."""
         return ""
 
-    def first_layer(self) -> int | None:
-        """The first layer that it may change, None for none of them.
+    def saturated(self, counts: Mapping[str, int]) -> str | None:  # noqa: ARG002 - for subclasses
+        """Why more of it would do less or nothing more, of what was counted while it acted; None
+        where nothing says so.
+        """
+        return None
 
-        Below it, sequences under different interventions compute the same. The default is right
-        for whatever acts anywhere.
+    def first_layer(self) -> int | None:
+        """The first layer in which it may change what is computed, None for none of them.
+
+        What changes the output of a layer alone changes the next one. Below, sequences under
+        different interventions compute the same. The default is right for whatever acts anywhere.
         """
         return 0
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from harness.errors import FieldError
 from harness.interventions.base import Intervention
-from harness.interventions.residual import spanned
+from harness.interventions.residual import first_changed, spanned
 from harness.spec.engine_kind import Mechanism
 from harness.spec.steering_terms import Positions, Site
 
@@ -56,8 +56,8 @@ class HiddenStates(Intervention):
         """
 
     def first_layer(self) -> int | None:
-        """That of its first place."""
-        return min((layer for layer, _ in self.places()), default=None)
+        """That of its first place, or the one behind a block's output."""
+        return min((first_changed(*place) for place in self.places()), default=None)
 
     def prefix_key(self, length: int, prompt: int) -> str:
         """Nothing is done before the first position that is changed; after it, P matters too."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from harness.interventions.base import Intervention
 from harness.spec.engine_kind import Mechanism
+from harness.spec.steering_terms import Site
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,16 +26,36 @@ if TYPE_CHECKING:
 class Probe:
     """What the model would say next under each of these; None is the model as it is.
 
-    `engines` are who is asked, one for each of them: the sequence's own ("") where left out.
+    `engines` are who is asked, one for each of them: the sequence's own ("") where left out. With
+    the answers of the own engine comes what is to be seen of the pass that reads the last token:
+    the last layer's `attention`, and the `hidden` state at a layer's site.
     """
 
     under: tuple[Intervention | None, ...]
     engines: tuple[str, ...] = ()
+    attention: bool = False
+    hidden: tuple[int, Site] | None = None
 
     @property
     def asked(self) -> list[tuple[Intervention | None, str]]:
         """What is asked of whom."""
         return list(zip(self.under, self.engines or [""] * len(self.under), strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a probe brings back of one engine.
+
+    Args:
+        distribution: Log-probabilities [V] of the token to come.
+        attention: Weights and scores [2, heads, K] of the last layer at the last token, over the K
+            tokens that it may see, where the probe asks for them.
+        hidden: The state [H] at the last token, where the probe asks for it.
+    """
+
+    distribution: Tensor
+    attention: Tensor | None = None
+    hidden: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +97,11 @@ class Underway(Protocol):
 class Course(Protocol):
     """What a policy decides for one sequence, step after step, with all that it remembers."""
 
-    def next(self, step: int, distributions: Sequence[Tensor]) -> Next:
+    def next(self, step: int, answers: Sequence[Answer]) -> Next:
         """What to do at the step of the token to come.
 
-        `distributions` are log-probabilities [V]: the answers to the probe that was asked for last
-        at this step, in its order; none when the step begins.
+        `answers` are those to the probe that was asked for last at this step, in its order; none
+        when the step begins.
         """
 
     def traces(self, tokens: int) -> Mapping[str, tuple[float, ...]]:
@@ -134,6 +155,20 @@ class Guidance(Deciding):
     @abstractmethod
     def engines(self) -> tuple[str, ...]:
         """The engines beside the sequence's own that contribute; none at the neutral dose."""
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether the own engine reads an answer once more when it is whole."""
+        return False
+
+    def seen(self, logits: Tensor, scores: Tensor | None) -> Mapping[str, tuple[float, ...]]:  # noqa: ARG002 - for those that look back
+        """What is told of the T tokens of an answer, by name, a number for each.
+
+        `logits` [T, V] are those that each token follows, and `scores` [heads, T, S] the last
+        layer's scaled attention scores there, -inf where nothing is seen; None where the engine's
+        kernel does not show them.
+        """
+        return {}
 
     def at_rest(self) -> None:
         """Nothing."""

@@ -112,6 +112,11 @@ class Term(BaseModel):
         return json.dumps(parts, sort_keys=True)
 
 
+def first_changed(layer: int, site: Site) -> int:
+    """The first layer that computes something else where a place's output is another."""
+    return layer + (site == "block")
+
+
 class Residual(Intervention):
     """Base of what adds vectors to hidden states: its additions are all that it does."""
 
@@ -122,11 +127,14 @@ class Residual(Intervention):
         """All terms, in an order that equal descriptions share; none at the neutral dose."""
 
     def first_layer(self) -> int | None:
-        """That of its first addition."""
-        return min((term.layer for term in self.additions()), default=None)
+        """That of its first addition, or the one behind a block's output."""
+        changed = (first_changed(term.layer, term.site) for term in self.additions())
+        return min(changed, default=None)
 
     def prefix_key(self, length: int, prompt: int) -> str:
-        """Nothing is done to positions before the first steered one; after it, P matters too."""
+        """Nothing is done to positions before the first steered one; after it, P matters too,
+        unless all of them are steered alike.
+        """
         key = self._prefix_keys.get((length, prompt))
         if key is None:
             key = self._prefix_keys[length, prompt] = self._prefix_key(length, prompt)
@@ -138,7 +146,8 @@ class Residual(Intervention):
         if not acting:
             return ""
         if not any(term.given for term in terms):
-            return f"{self.fingerprint()}:{prompt}"
+            alike = all(each.positions == "all" and each.schedule == "constant" for each in acting)
+            return f"{self.fingerprint()}:{'' if alike else prompt}"
         # Doses of steps to come do not part sequences that share the steps so far.
         contents = [term.content(length - _origin(term, prompt)) for term in acting]
         return f"{hashlib.sha256(json.dumps(contents).encode()).hexdigest()}:{prompt}"

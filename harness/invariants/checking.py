@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness import registry
-from harness.engines import runs
+from harness.engines import partly, runs
 from harness.errors import TitrateError
 from harness.invariants.bench import SLOTS, SLOTS_OF_FIXED_SHAPES, Bench, Restartable
 from harness.invariants.decoding import cached_equals_uncached
@@ -136,8 +136,11 @@ def _out_of_scope(
     """Why an engine cannot run a family, or one of our own tiny models, if it cannot."""
     if reference.removeprefix(_TINY) in POSITIONS and family.name != "engine":
         return "how a model places its tokens is checked by the engine's own identities"
-    if family.name in registry.interventions and not runs(settings.name, family.name):
-        return f"{settings.name} does not run interventions of kind {family.name}"
+    if family.name in registry.interventions:
+        if not runs(settings.name, family.name):
+            return f"{settings.name} does not run interventions of kind {family.name}"
+        if partly(settings.name, family.name):
+            return f"{settings.name} runs some interventions of kind {family.name} alone"
     return engine_named(settings.name).unfit_for(config) or None
 
 

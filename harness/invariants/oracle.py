@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from harness.engines.contract import Completion, Request
-from harness.interventions.oracle.description import AUTHOR, Oracle
+from harness.interventions.oracle.description import AUTHOR, READ, STEP, Oracle
 from harness.interventions.oracle.trigger import Trigger
 from harness.interventions.oracle.triggers.both_disagree import BothDisagree
 from harness.interventions.oracle.triggers.entropy import Entropy
@@ -177,6 +177,47 @@ def chances_are_those_of_the_seed(bench: Bench) -> Finding:
     return first_violation(problems(), "seeds")
 
 
+def statistics_are_those_of_the_whole_answer(bench: Bench) -> Finding:
+    """What is read of the model where it asks is what it has there when it reads the whole answer.
+
+    While it writes, from kept columns, one row among others; afterwards, in one pass of its own, by
+    other code. Source: guided inference, identity 8, of its statistics; and that they are of the
+    model that writes, from the weights and scores as they are.
+    """
+    asking = Oracle(
+        engine=OTHER,
+        trigger=EveryN(n=2),
+        budget="inf",
+        length=1,
+        step=1,
+        attention=True,
+        steps=True,
+    )
+    requests = bench.requests(asking)
+    return first_violation(
+        (
+            _misread(request, own, bench.rounding)
+            for request, own in zip(requests, bench.together(requests), strict=True)
+        ),
+        "completions",
+    )
+
+
+def _misread(request: Request, own: Completion, tolerance: float) -> str | None:
+    authors = own.traces[AUTHOR]
+    asked = [at for at, each in enumerate(authors) if each and authors[:at].count(each) == 0]
+    names = [name for name in own.traces if name.startswith(f"{READ} ")]
+    if asked and not names:
+        return f"{named(request)}: nothing was read where it asked"
+    for name in names:
+        again = own.traces[name.replace(READ, STEP, 1)]
+        for at in asked:
+            told, found = own.traces[name][at], again[at]
+            if not abs(told - found) <= tolerance * max(1.0, abs(found)):
+                return f"{named(request)}: {name} at {at} is {told:.6g}, and {found:.6g} afterwards"
+    return None
+
+
 def _completed(bench: Bench) -> Iterator[tuple[Request, Completion]]:
     for request in bench.requests(*bench.doses):
         yield request, bench.alone(request)
@@ -192,6 +233,9 @@ FAMILY = Family(
         accounts_are_kept,
         pieces_told_are_the_pieces_said,
         chances_are_those_of_the_seed,
+        statistics_are_those_of_the_whole_answer,
     ),
     inherited=EVERY_POLICY,
+    # Whole answers are read once more with their logits, which takes a model in this process.
+    watching=frozenset({statistics_are_those_of_the_whole_answer}),
 )

@@ -8,18 +8,24 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import TaskError
 from harness.files.atomic import replace_file, write_file
+from harness.measure.rank_files import read_traces
 from harness.statistics.calibration import BINS, Grid, PowerLaw, Traces
 
 TRACES, GRID, RESULT = "traces.jsonl", "grid.csv", "calibration.json"
 #: As the original writes probabilities.
 _DECIMALS = 8
+_AT_ONCE = 10_000
+#: Places that are drawn together where no answer is known: about as many as one of GSM8K's has.
+_STRETCH = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +53,35 @@ def traces_of(samples: Sequence[SampleTraces]) -> Traces:
         np.concatenate([each.ranks for each in samples]),
         np.repeat(np.arange(len(samples)), [len(each.reference) for each in samples]),
     )
+
+
+def read_again(paths: Sequence[Path]) -> Traces:
+    """The places that trace files of the original's form hold, one file behind the other.
+
+    They do not tell where an answer ends, so that intervals draw stretches of 100 places.
+
+    Raises:
+        TaskError: a line of another form, or with another number of probabilities; no line at all.
+    """
+    probabilities: list[NDArray[np.float64]] = []
+    ranks: list[NDArray[np.int64]] = []
+    width = 0
+    for path in paths:
+        lines = enumerate(read_traces(path), 1)
+        while some := list(islice(lines, _AT_ONCE)):
+            width = width or len(some[0][1].tokens)
+            for number, each in some:
+                if len(each.tokens) != width:
+                    raise TaskError(
+                        f"{path}: trace {number} has {len(each.tokens)} top_ids where the first "
+                        f"has {width}; traces of one calibration have as many"
+                    )
+            probabilities.append(np.asarray([each.probabilities for _, each in some]))
+            ranks.append(np.asarray([each.rank or 0 for _, each in some]))
+    if not ranks:
+        raise TaskError(f"{paths[0]}: holds no trace; nothing to calibrate on")
+    together = np.concatenate(ranks)
+    return Traces(np.concatenate(probabilities), together, np.arange(len(together)) // _STRETCH)
 
 
 def write_traces(folder: Path, samples: Sequence[SampleTraces]) -> None:

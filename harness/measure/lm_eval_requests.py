@@ -22,6 +22,7 @@ from typing import Any
 
 from harness.engines.contract import Completion, Reply, Request, Scored, Scoring, Stop
 from harness.errors import FieldError, RegistryError, TaskError
+from harness.metrics.column import logged
 from harness.sampling import rules
 from harness.sampling.chosen import SamplingRules
 from harness.spec import Case
@@ -199,6 +200,7 @@ class Asked:
                     seed=case.experiment.seed if sampling.random else 0,
                     sample=sample,
                     draw=number if sampling.random else 0,
+                    logged=logged(case.experiment.columns),
                 )
             )
         self._parts.append((places, stops))

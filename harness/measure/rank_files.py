@@ -45,6 +45,8 @@ class _Line(BaseModel):
     def _aligned(self) -> _Line:
         if len(self.top_ids) != len(self.top_probs):
             raise ValueError(f"{len(self.top_ids)} top_ids, {len(self.top_probs)} top_probs")
+        if len(set(self.top_ids)) < len(self.top_ids):
+            raise ValueError("two of top_ids are the same")
         if self.top_probs != sorted(self.top_probs, reverse=True):
             raise ValueError("top_probs are not sorted, best first")
         return self

@@ -39,12 +39,20 @@ class TokenColumn:
 
 ALPHA = TokenColumn("alpha", "dose that was chosen for a property, token by token")
 AUTHOR = TokenColumn(
-    "author", "who wrote the token: 0 the model itself, n the oracle when it was asked n times"
+    "author",
+    "who wrote the token: 0 the model itself, n the oracle when it was asked n times",
+    drawn=False,
 )
 WORTH = TokenColumn(
     "worth", "what asking here is worth: 1 a wrong answer becomes right, -1 a right one wrong"
 )
 ASKED = TokenColumn("asked", "what was read of the model at the last occasion to ask; 0 for none")
+LOOKED = TokenColumn(
+    "looked",
+    "weight of the token for the model's last layer when it asked for the n-th time",
+    drawn=False,
+)
+STEP = TokenColumn("step", "what was read of the model where the token was to come")
 LOG_PROBABILITY = TokenColumn(
     "log_probability",
     "natural logarithm of the model's own probability of the token, sampling rules left out",

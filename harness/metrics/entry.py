@@ -45,7 +45,7 @@ class Answer:
     parsed: bool = False
     finish: FinishReason = "stop"
     error: str | None = None
-    traces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    traces: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,9 @@ def metric_of(
     if measure not in registry.measures:
         return _UNKNOWN
     found: Measure = registry.measures.get(measure)
-    if found.reads:
-        return next((each for each in found.entries() if each.name == name), _UNKNOWN)
     own = next((item for item in asked if section_of(item).called == name), None)
+    if found.reads and (own is None or not found.by_task):
+        return next((each for each in found.entries() if each.name == name), _UNKNOWN)
     if own is None and name in registry.metrics and not needs_of(name):
         own = name
     if own is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import TitrateError
+from harness.files.project import project
 from harness.options import add_to_pytest
 from harness.plugin import fixtures, invocation, search_hooks, xdist_hooks
 from harness.plugin.collection import (
@@ -64,9 +65,17 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", f"{invocation.MISTAKEN_MARKER}(why): the options do not fit its spec"
     )
     try:
+        if not hasattr(config, "workerinput"):  # a worker has the options of its controller
+            project(config.rootpath).fill(config.option, "titrate_")
         invocation.shard(config)
     except TitrateError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """What the project's pyproject.toml says of every run."""
+    said = str(project(config.rootpath))
+    return f"titrate: {said}" if said else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from harness import options
 from harness.errors import TitrateError
+from harness.files.project import project
 from harness.processes.interrupts import Held, go_on, held
 
 if TYPE_CHECKING:
@@ -168,7 +169,9 @@ def overrides(config: pytest.Config) -> list[str]:
 def spec_root(config: pytest.Config) -> Path:
     """The folder of spec files."""
     configured = config.getini("titrate_specs")
-    return Path(configured[0]) if configured else config.rootpath / "specs"
+    if configured:
+        return Path(configured[0])
+    return project(config.rootpath).specs or config.rootpath / "specs"
 
 
 def refusal(items: Sequence[pytest.Item]) -> str | None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from harness.errors import ReportError
 from harness.report.doses import dose_reports, potency_reports, window_reports
 from harness.report.oracle_help import help_reports
+from harness.report.predictors import predictor_reports
 from harness.report.report import (
     Agreement,
     CaseReport,
@@ -65,6 +66,7 @@ def build(
             potencies=tuple(potency_reports(counted, axes)),
             stopping=tuple(stopping_reports(counted)),
             help=tuple(help_reports(counted, axes)),
+            predictors=tuple(predictor_reports(counted)),
             invariants=tuple(InvariantReport(**asdict(each)) for each in invariants),
             gates=tuple(map(GateReport.of, gates)),
         )
@@ -226,22 +228,22 @@ def _baseline(case: str, by_id: Mapping[str, CaseResult]) -> CaseResult:
 def _agreement(result: CaseResult, baseline: CaseResult) -> Agreement | None:
     """Agreement over the samples of a case; None where a draw was not compared.
 
-    A completion that ends early agrees over its whole length and is still not identical, so
-    identity is read from the tokens.
+    A completion that ends early agrees over its whole length and is identical only where the
+    baseline's has that length, too.
     """
-    reference = {(draw.sample, draw.draw): draw.completion.tokens for draw in baseline.draws}
+    reference = {(draw.sample, draw.draw): draw.tokens for draw in baseline.lengths}
     tokens: dict[str, list[int]] = defaultdict(list)
     identical: dict[str, bool] = {}
     equal = drawn = 0
-    for draw in result.draws:
+    for draw in result.lengths:
         expected = reference.get((draw.sample, draw.draw))
         if draw.agreement is None or expected is None:
             return None
         tokens[draw.sample].append(draw.agreement)
-        same = draw.completion.tokens == expected
+        same = draw.agreement == draw.tokens == expected
         equal += draw.agreement
         # The first departure, where neither is over before it, was drawn after equal tokens, too.
-        drawn += min(draw.agreement + 1, len(draw.completion.tokens), len(expected))
+        drawn += min(draw.agreement + 1, draw.tokens, expected)
         identical[draw.sample] = identical.get(draw.sample, True) and same
     if not tokens:
         return None

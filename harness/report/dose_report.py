@@ -37,6 +37,17 @@ class Slope(Section):
     p: float
     ed50: float | None = None
     """The curve's own ED50; null in reports of earlier versions."""
+    begins: float | None = None
+    """Where the curve begins: the mean at the first dose; null in reports of earlier versions."""
+    height: float | None = None
+    """How far it goes from there, below 0 where it falls; null in reports of earlier versions."""
+
+    def at(self, dose: float) -> float | None:
+        """The curve at a dose of at least 0; None where a report does not say where it lies."""
+        if self.ed50 is None or self.begins is None or self.height is None:
+            return None
+        part = 1 / (1 + (self.ed50 / dose) ** self.value) if dose else 0.0
+        return self.begins + self.height * part
 
 
 class DoseReport(Section):

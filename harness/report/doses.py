@@ -81,7 +81,10 @@ class Dosed(NamedTuple):
         values = np.array(
             [[column[sample] for column in columns] for sample in shared], dtype=float
         )
-        return Curve(self.doses, values.reshape(len(shared), len(self.doses)), kind)
+        last = self.cases[-1]
+        done = last.intervention
+        saturated = None if done is None else done.saturated(last.counts)
+        return Curve(self.doses, values.reshape(len(shared), len(self.doses)), kind, saturated)
 
 
 def dosed(results: Sequence[CaseResult], axes: Mapping[str, str]) -> list[Dosed]:
@@ -221,8 +224,7 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
         why = str(reason)
     if ed50 is not None:
         try:
-            hill = curve.hill()
-            slope = Slope(value=hill.slope, low=hill.low, high=hill.high, p=hill.p, ed50=hill.ed50)
+            slope = _slope(curve)
         except NoDose:
             slope = None
     levels = curve.levels()
@@ -246,6 +248,19 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
         loel=levels.loel,
         noel=levels.noel,
         benchmark=BenchmarkDose(**curve.benchmark(RESPONSE)._asdict()) if harm else None,
+    )
+
+
+def _slope(curve: Curve) -> Slope:
+    hill = curve.hill()
+    return Slope(
+        value=hill.slope,
+        low=hill.low,
+        high=hill.high,
+        p=hill.p,
+        ed50=hill.ed50,
+        begins=float(curve.means[0]),
+        height=hill.height,
     )
 
 

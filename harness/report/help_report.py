@@ -15,6 +15,20 @@ class Estimated(Section):
     high: float | None
 
 
+class PromiseReport(Section):
+    """What a fitted threshold promised of samples that are not seen, and what showed it."""
+
+    aim: float
+    """The share of the performance gap that is promised, at 95 %."""
+    threshold: float
+    samples: PositiveInt
+    """On how many samples that are not evaluated it was shown."""
+    recovered: float
+    """What was recovered of these."""
+    at_least: float
+    """The largest share that could have been shown there."""
+
+
 class HelpPoint(Section):
     """What one case with help came to."""
 
@@ -26,6 +40,8 @@ class HelpPoint(Section):
     """The performance gap recovered, from 0 (the model alone) to 1 (the oracle alone)."""
     cost: Estimated | None
     """Tokens times weights per token, beside the model alone; null where a size is not known."""
+    promise: PromiseReport | None = None
+    """What its threshold was fitted to keep; null where it was not fitted to a promise."""
 
 
 class HelpReport(Section):

@@ -19,7 +19,7 @@ from pydantic import JsonValue
 from harness.engines.contract import Completion
 from harness.errors import ModelError
 from harness.models.size import weights_per_token
-from harness.report.help_report import Estimated, HelpPoint, HelpReport
+from harness.report.help_report import Estimated, HelpPoint, HelpReport, PromiseReport
 from harness.statistics.recovery import Estimate, Recovery
 from harness.store.results import CaseResult
 
@@ -90,6 +90,7 @@ def _help(
                 share=_told(recovery.share(at)),
                 pgr=None if why else _told(recovery.pgr(at)),
                 cost=None if weights is None else _told(recovery.cost(at)),
+                promise=_promise(case),
             )
             for at, case in enumerate(members)
         ),
@@ -132,6 +133,15 @@ def _hindsight(best: CaseResult, recovery: Recovery, samples: Sequence[str]) -> 
     return replace(recovery, right=np.array(right), asked=np.array(asked), tokens=np.array(tokens))
 
 
+def _promise(case: CaseResult) -> PromiseReport | None:
+    description: Any = case.intervention
+    if description.promise is None:
+        return None
+    return PromiseReport(
+        **description.promise.model_dump(), threshold=description.trigger.threshold
+    )
+
+
 def _told(estimate: Estimate) -> Estimated:
     return Estimated(value=estimate.value, low=estimate.low, high=estimate.high)
 
@@ -164,7 +174,7 @@ def _weights(result: CaseResult) -> tuple[float, float] | None:
 
 
 def _tokens(result: CaseResult, sample: str) -> float:
-    own = [len(draw.completion.tokens) for draw in result.draws if draw.sample == sample]
+    own = [draw.tokens for draw in result.lengths if draw.sample == sample]
     return sum(own) / max(len(own), 1) * 1.0
 
 

@@ -42,7 +42,7 @@ def _figures(report: Report) -> Iterator[tuple[str, Figure]]:
     from harness.report.figures.plots import plots
     from harness.report.figures.traces import trace_figures
     from harness.report.measured_files import measured_figures
-    from harness.report.write import recorded_results
+    from harness.report.recorded import recorded_results
 
     yield from plots(report.report)
     if (report.directory / "samples.jsonl").is_file():

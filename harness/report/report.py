@@ -23,6 +23,7 @@ from harness.metrics.entry import MetricEntry
 from harness.metrics.lookup import metric_of
 from harness.report.dose_report import DoseReport, PotencyReport, WindowReport
 from harness.report.help_report import HelpReport
+from harness.report.predictors_report import PredictorReport
 from harness.report.run_info import RunInfo, Section
 from harness.report.stopping_report import StoppedReport, StoppingReport
 from harness.spec.gates import Claim
@@ -274,6 +275,8 @@ class RunReport(Section):
     """Of experiments that stopped themselves: what that saved, and what power was paid."""
     help: tuple[HelpReport, ...] = ()
     """What help of an oracle came to; none in reports of earlier versions."""
+    predictors: tuple[PredictorReport, ...] = ()
+    """Of cases that say what asking is worth: which numbers tell where; the best one first."""
 
     @cached_property
     def baselines(self) -> frozenset[str]:

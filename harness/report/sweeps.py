@@ -13,11 +13,15 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from harness.report.labels import label, short_names, text
 from harness.report.report import CaseReport
+
+if TYPE_CHECKING:  # with scipy, which collecting benches does without
+    from harness.statistics.detection import Limit
 
 SEED = "seed"
 
@@ -44,14 +48,21 @@ class Trend:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One line: a metric along an axis, everything else fixed; `missing` values have no case."""
+    """One line: a metric along an axis, everything else fixed; `missing` values have no case.
+
+    `blank` is what 95 % of controls do not exceed, and `limit` the smallest dose that is detected,
+    where controls were measured.
+    """
 
     axis: str
+    field: str
     others: str
     params: Mapping[str, JsonValue]
     points: tuple[Point, ...]
     missing: tuple[str, ...]
     trend: Trend | None
+    blank: float | None = None
+    limit: Limit | None = None
 
 
 def sweeps(
@@ -130,6 +141,7 @@ def _along(
         found.append(
             Sweep(
                 names[axis],
+                axis,
                 label(params, others),
                 params,
                 tuple(points.values()),

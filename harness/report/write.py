@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,24 +20,29 @@ from harness.errors import ReportError
 from harness.files import atomic
 from harness.files.atomic import replace_file, write_file
 from harness.files.given import is_folder
+from harness.files.project import project
 from harness.metrics.column import columns_of
 from harness.report.draws.sections import draw_sections, section_files
+from harness.report.figures.attention_maps import attention_images
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
 from harness.report.load import RECORDS, load_report, sample_records
 from harness.report.measured_files import folders, measured_files, overviews
 from harness.report.page import page
+from harness.report.page.samples import SampleRows, embed
 from harness.report.page.sections import markup
+from harness.report.recorded import recorded_results
 from harness.report.report import RunReport
 from harness.report.schema import report_of
 from harness.report.section import Section
 from harness.report.tables.study_table import summary_files
-from harness.store.records import read_records, record_lines
+from harness.store.records import record_lines
 from harness.store.results import CaseResult, answer_of
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
 _OWN |= {"paired", "search", "draws"}
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def write(report: RunReport, results: Sequence[CaseResult], directory: Path | str) -> Path:
@@ -56,20 +60,25 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
     report_of(document, str(folder / "report.json"))
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
-        _write_samples(folder / "samples.jsonl", results)
-        write_file(folder / RECORDS, b"".join(record_lines(results)))
-        traced = trace_images(report, records(results))
+        with SampleRows(report.cases, folder) as rows:
+            several = _write_samples(folder, results, rows)
+            embedded = rows.embedded()
         parts, overview = overviews(report, results)
-        drawn = draw_sections(report, records(results))
+        # Of one answer to each sample, without numbers per token, there is nothing more to draw.
+        traced = trace_images(report, sample_records(folder)) if several else {}
+        drawn = draw_sections(report, sample_records(folder)) if several else {}
         _write_tables(report, results, folder, overview, drawn)
         page_parts = _with_draws(parts, drawn)
-        write_file(folder / "index.html", page(report, records(results), traced, page_parts))
+        write_file(folder / "index.html", page(report, embedded, traced, page_parts))
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
             write_file(folder / "plots" / f"{name}.png", image.getvalue())
         for name, picture in traced.items():
             write_file(folder / "plots" / f"{name}-traces.png", picture)
+        attended = attention_images(report, sample_records(folder)) if several else {}
+        for name, picture in attended.items():
+            write_file(folder / "plots" / f"{name}-attention.png", picture)
         target = folder / "report.json"
         write_file(
             target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -124,7 +133,7 @@ def write_page(path: Path | str) -> Path:
     parts, _ = overviews(report, results)
     parts = _with_draws(parts, draw_sections(report, sample_records(folder)))
     traced = trace_images(report, sample_records(folder))
-    content = page(report, sample_records(folder), traced, parts)
+    content = page(report, embed(report.cases, sample_records(folder)), traced, parts)
     try:
         write_file(target, content)
     except OSError as error:
@@ -170,8 +179,11 @@ def check_writable(directory: Path | str) -> bool:
 
 
 def default_directory(root: Path, started: datetime) -> Path:
-    """Where a report goes unless told otherwise: `reports/20260131-142500`, never an old one."""
-    base = root / "reports" / f"{started.astimezone():%Y%m%d-%H%M%S}"
+    """Where a report goes unless told otherwise: `reports/20260131-142500`, never an old one.
+
+    `[tool.titrate] reports` of the project's pyproject.toml names another folder for all of them.
+    """
+    base = root / project(root).reports / f"{started.astimezone():%Y%m%d-%H%M%S}"
     return next(
         candidate
         for candidate in [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 1000))]
@@ -183,9 +195,10 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     """The lines of samples.jsonl before they are text: one per case, sample and draw.
 
     Only what was read for an answer with a name has `answer`, and only what has numbers per token
-    `traces`, and `pieces`, each token's text by itself. Only
-    samples of which another model was asked for text, such as a judge, have `told`: all that it
-    said of the sample, by metric.
+    `traces`, and `pieces`, each token's text by itself. Only where another model would have said
+    something else from a token on there is `instead`, as `[token, text]`. Only samples of which
+    another model was asked for text, such as a judge, have `told`: all that it said of the sample,
+    by metric.
     """
     for result in results:
         metrics = by_sample(result)
@@ -212,14 +225,35 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 **({} if draw.score.answer is None else {"answer": draw.score.answer}),
                 **({"traces": traces} if traces else {}),
                 **({"pieces": list(draw.pieces)} if traces and draw.pieces else {}),
+                **({"instead": list(map(list, draw.instead))} if draw.instead else {}),
                 **({"told": told[draw.sample]} if draw.sample in told else {}),
             }
 
 
-def _write_samples(path: Path, results: Sequence[CaseResult]) -> None:
-    """samples.jsonl, a line in memory at a time; half a surrogate pair becomes a question mark."""
-    with replace_file(path) as part, part.open("w", encoding="utf-8", errors="replace") as file:
-        file.writelines(map(_line, records(results)))
+def _write_samples(folder: Path, results: Sequence[CaseResult], rows: SampleRows) -> bool:
+    """samples.jsonl and the records, a case in memory at a time, and what the page shows of them.
+
+    Half a surrogate pair becomes a question mark.
+
+    Returns:
+        Whether some sample has several draws, or numbers per token.
+    """
+    several = False
+    with (
+        replace_file(folder / "samples.jsonl") as samples_part,
+        samples_part.open("w", encoding="utf-8", errors="replace") as samples,
+        replace_file(folder / RECORDS) as records_part,
+        records_part.open("wb") as lines,
+    ):
+        written = record_lines(results)
+        lines.write(next(written))
+        for result, line in zip(results, written, strict=True):
+            lines.write(line)
+            for record in records([result]):
+                samples.write(_line(record))
+                rows.add(record)
+                several = several or record["draw"] > 0 or "traces" in record
+    return several
 
 
 def _told(result: CaseResult) -> dict[str, dict[str, list[str]]]:
@@ -234,24 +268,7 @@ def _told(result: CaseResult) -> dict[str, dict[str, list[str]]]:
 
 
 def _line(record: dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def recorded_results(directory: Path) -> Iterator[CaseResult]:
-    """The results that a report was made from, in its order.
-
-    The files of a case that read given texts are those beside the report, where it has any: the
-    folder in which its run kept them may be another machine's.
-
-    Raises:
-        StoreError: the records are missing, something else, or damaged.
-    """
-    for result in read_records(directory / RECORDS):
-        beside = directory / result.measure.name / result.case.id
-        if result.artefacts is not None and beside.is_dir():
-            yield replace(result, artefacts=str(beside.absolute()))
-        else:
-            yield result
+    return _ENCODER.encode(record) + "\n"
 
 
 def by_sample(result: CaseResult) -> dict[str, dict[str, JsonValue]]:

@@ -40,9 +40,13 @@ class DacResolution(Resolution[DacSettings]):
     """Finds the properties of the cases of one model; keeps what it measured."""
 
     def __init__(
-        self, engine: Engine, progress: Progress, store: CompletionStore | None = None
+        self,
+        engine: Engine,
+        progress: Progress,
+        store: CompletionStore | None = None,
+        others: Mapping[str, Engine] | None = None,
     ) -> None:
-        super().__init__(engine, progress, store)
+        super().__init__(engine, progress, store, others)
         self._kept = KeptVectors(engine, store, _from_json)
 
     @staticmethod

@@ -23,15 +23,21 @@ class Resolution(ABC, Generic[S]):
     """From sections of one kind to interventions, for the cases of one model.
 
     The static methods are asked before weights are loaded, and with no engine. `resolve` uses the
-    engine only where `measured` says what for; what it measured, it keeps.
+    engine only where `measured` says what for, and `others`, those of the models that cases ask, by
+    their names; what it measured, it keeps.
     """
 
     def __init__(
-        self, engine: Engine, progress: Progress, store: CompletionStore | None = None
+        self,
+        engine: Engine,
+        progress: Progress,
+        store: CompletionStore | None = None,
+        others: Mapping[str, Engine] | None = None,
     ) -> None:
         self.engine = engine
         self.progress = progress
         self.store = store
+        self.others = others or {}
 
     @classmethod
     def check(cls, experiment: Experiment, settings: S) -> None:

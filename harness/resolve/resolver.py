@@ -7,6 +7,7 @@ was read for it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ class Resolver:
     engine: Engine
     progress: Progress
     store: CompletionStore | None = None
+    others: Mapping[str, Engine] = field(default_factory=dict)
+    """The engines of other models that cases ask, by the names that they ask by."""
     _resolutions: dict[Kind, Resolution[Any]] = field(default_factory=dict)
 
     def resolve(self, experiment: Experiment) -> Intervention | None:
@@ -50,7 +53,9 @@ class Resolver:
     def _of(self, name: str) -> Resolution[Any]:
         kind = kind_of(name)
         if kind not in self._resolutions:
-            self._resolutions[kind] = kind.resolution(self.engine, self.progress, self.store)
+            self._resolutions[kind] = kind.resolution(
+                self.engine, self.progress, self.store, self.others
+            )
         return self._resolutions[kind]
 
 

@@ -49,9 +49,13 @@ class RouterMaskResolution(Resolution[RouterMaskSettings]):
     """Orders router points, and masks the first of them."""
 
     def __init__(
-        self, engine: Engine, progress: Progress, store: CompletionStore | None = None
+        self,
+        engine: Engine,
+        progress: Progress,
+        store: CompletionStore | None = None,
+        others: Mapping[str, Engine] | None = None,
     ) -> None:
-        super().__init__(engine, progress, store)
+        super().__init__(engine, progress, store, others)
         self._usages: dict[_Name, UsageMap] = {}
 
     @staticmethod

@@ -46,9 +46,13 @@ class SteeringResolution(Resolution[SteeringSettings]):
     """Finds the vectors of the cases of one model; keeps what it built."""
 
     def __init__(
-        self, engine: Engine, progress: Progress, store: CompletionStore | None = None
+        self,
+        engine: Engine,
+        progress: Progress,
+        store: CompletionStore | None = None,
+        others: Mapping[str, Engine] | None = None,
     ) -> None:
-        super().__init__(engine, progress, store)
+        super().__init__(engine, progress, store, others)
         self._kept = KeptVectors(engine, store, _from_json)
 
     @staticmethod

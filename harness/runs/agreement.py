@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.store.results import CaseResult
+from harness.store.results import CaseResult, DrawResult, StoredDraws
 
 
 def agreed(tokens: Sequence[int], reference: Sequence[int]) -> int:
@@ -23,22 +23,27 @@ def with_one_baseline(results: Sequence[CaseResult]) -> list[CaseResult]:
     one, all but one of these copies are gone from the results, and copies may differ: in a token
     that a fast engine's rounding decided, for example.
     """
+    asked = {result.baseline for result in results}
     references = {
-        result.case.id: {(draw.sample, draw.draw): draw.completion.tokens for draw in result.draws}
+        result.case.id: {name: tuple(tokens) for name, tokens in result.tokens_of_each}
         for result in results
-        if result.status == "complete"
+        if result.status == "complete" and result.case.id in asked
     }
     return [_compared(result, references.get(result.baseline or "", {})) for result in results]
 
 
 def _compared(result: CaseResult, reference: dict[tuple[str, int], tuple[int, ...]]) -> CaseResult:
-    draws = tuple(
-        draw
-        if (draw.sample, draw.draw) not in reference
-        else replace(
-            draw,
-            agreement=agreed(draw.completion.tokens, reference[draw.sample, draw.draw]),
-        )
-        for draw in result.draws
-    )
+    if not reference:
+        return result
+    agreements = [
+        agreed(tokens, reference[name]) if name in reference else length.agreement
+        for length, (name, tokens) in zip(result.lengths, result.tokens_of_each, strict=True)
+    ]
+    if isinstance(result.draws, StoredDraws):
+        return replace(result, draws=result.draws.agreeing(agreements))
+    draws = tuple(map(_agreeing, result.draws, agreements))
     return result if draws == result.draws else replace(result, draws=draws)
+
+
+def _agreeing(draw: DrawResult, agreement: int | None) -> DrawResult:
+    return replace(draw, agreement=agreement)

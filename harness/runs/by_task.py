@@ -17,6 +17,7 @@ from harness.engines.contract import Completion, Reply, Request, Scored
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
 from harness.runs.agreement import agreed
+from harness.runs.counting import count
 from harness.runs.generated import did_nothing, result_of
 from harness.runs.invariants import neutral_equals_baseline
 from harness.runs.plan import Address
@@ -102,20 +103,25 @@ def counted(
         found = case.measure.outcome_of(case.case, case.task, answers, tokenizer)
     except TitrateError as error:
         return replace(result, status="failed", error=str(error))
+    beside = count(case, result.draws, {})
+    values = {**found.values, **beside.values}
+    failures = {**found.failures, **beside.failures}
     metric, failure = case.metric, None
-    if metric not in found.values and case.experiment.metric is None and found.values:
+    if metric not in values and case.experiment.metric is None and found.values:
         metric = next(iter(found.values))  # some tasks count by other names than they say
-    if metric not in found.values:
-        reasons = found.failures.get(metric, {})
+    if metric not in values:
+        reasons = failures.get(metric, {})
         why = next(iter(reasons.values()), "the task counts it of no document")
         failure = f"{metric} has no value: {why}"
     draws = tuple(
-        replace(draw, score=found.verdicts.get(draw.sample, _UNJUDGED)) for draw in result.draws
+        replace(draw, score=scores[draw.draw] if len(scores) > 1 else scores[0])
+        for draw in result.draws
+        for scores in [found.verdicts.get(draw.sample, [_UNJUDGED])]
     )
     warnings = [
         f"{metric} has no value for {len(failed)} samples, which are left out of it; first "
         f"{next(iter(failed))}: {next(iter(failed.values()))}"
-        for metric, failed in found.failures.items()
+        for metric, failed in failures.items()
     ]
     if result.isolation is not None:
         warnings.append(
@@ -128,8 +134,8 @@ def counted(
         status="complete" if failure is None else "failed",
         error=failure,
         draws=draws,
-        sample_metrics=found.values if failure is None else {},
-        failures=found.failures,
+        sample_metrics=values if failure is None else {},
+        failures=failures,
         entries=found.entries,
         task_size=len(answers),
         warnings=(*result.warnings, *warnings),

@@ -149,12 +149,20 @@ def check_metrics(case: PlannedCase) -> None:
 
 def check_metric(case: PlannedCase) -> None:
     """Raise `FieldError` for a metric that the case does not measure."""
-    if case.measure.reads and case.experiment.metrics:
+    by_task, reads = case.measure.by_task, case.measure.reads
+    if case.experiment.metrics and not (case.task.completes if by_task else not reads):
         first = section_of(case.experiment.metrics[0]).called
+        whoever = case.task.name if by_task else f"measure: {case.measure.name}"
         raise FieldError(
             "metrics",
-            f"{first} is counted of completions, and measure: {case.measure.name} asks for none; "
-            "leave metrics out",
+            f"{first} is counted of completions, and {whoever} asks for none; leave metrics out",
+        )
+    asking = next((entry.name for entry in case.counted if entry.asks is not None), None)
+    if by_task and asking is not None:
+        raise FieldError(
+            "metrics",
+            f"{asking} asks a model about completions, which is not done beside a task of "
+            "lm-eval's; leave it out, or ask the same documents as a task of your own, task.path",
         )
     if not case.metric:
         raise FieldError(

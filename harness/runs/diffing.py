@@ -36,6 +36,7 @@ from harness.measure.diffing.judging import Asker
 from harness.measure.diffing.methods import OF_DIFFERENCES, OF_LOGITS, lists_of
 from harness.measure.diffing.pair import Pair
 from harness.measure.diffing.relevance import Facts
+from harness.measure.diffing.scale_choice import by_judge
 from harness.measure.diffing.section import DiffSettings, diff_of
 from harness.measure.diffing.steered import (
     Steered,
@@ -73,6 +74,9 @@ def measured_case(
     settings, texts = comparison.settings, comparison.texts
     evidence = comparison.evidence()
     measured(case.task.size)
+    chosen = 0
+    if settings.method == "patchscope" and settings.scales == "judge" and evidence.groups:
+        evidence, chosen = comparison.listened_to(evidence)
     places = places_of(evidence, lists_of(settings, texts), settings.candidates)
     files: dict[str, str | bytes] = {_EVIDENCE: evidence.text()}
     if settings.method in OF_DIFFERENCES and not comparison.pair.same:
@@ -84,6 +88,7 @@ def measured_case(
     facts = facts_of(settings)
     if facts is not None:
         verdict = verdict_on(places, facts, settings, comparison.judges())
+        verdict = replace(verdict, tokens=verdict.tokens + chosen)
         columns |= values_of(places, facts, verdict, comparison.chance(facts))
         files["evaluation.json"] = evaluation(places, facts, verdict, settings)
     if settings.steered is not None:
@@ -217,6 +222,10 @@ class Comparison:
     def judges(self) -> list[Asker]:
         """How the judges are asked, in their order."""
         return [self._asker(judge.called) for judge in self.settings.judges]
+
+    def listened_to(self, evidence: Evidence) -> tuple[Evidence, int]:
+        """A patchscope's evidence at the scales of the first judge, and what that cost."""
+        return by_judge(evidence, self.pair, self.settings.judges[0], self.judges()[0])
 
     def chance(self, facts: Facts) -> float:
         """The share of relevant tokens in the vocabulary, by the facts."""

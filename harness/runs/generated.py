@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from sys import intern
 from typing import Any
 
 from pydantic import JsonValue
@@ -243,8 +244,12 @@ def _doubts(draws: Sequence[DrawResult]) -> Iterator[str]:
 def with_pieces(result: CaseResult, tokenizer: Any) -> CaseResult:
     """The result with the text of every token of those draws that have numbers per token."""
     asked = result.case.experiment.columns
+
+    def pieces(tokens: Sequence[int]) -> tuple[str, ...]:
+        return tuple(map(intern, tokenizer.batch_decode([[each] for each in tokens])))
+
     draws = tuple(
-        replace(draw, pieces=tuple(tokenizer.batch_decode([[each] for each in made.tokens])))
+        replace(draw, pieces=pieces(made.tokens))
         if columns_of(answer_of(draw), (made := draw.completion).traces, asked)
         else draw
         for draw in result.draws

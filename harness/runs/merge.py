@@ -14,9 +14,10 @@ from harness.claims.earlier import claims_of, findings_of
 from harness.errors import ReportError, StoreError
 from harness.options import spelled
 from harness.report.load import load_report
+from harness.report.recorded import recorded_results
 from harness.report.report import RunReport
 from harness.report.run_info import Cost, RunInfo, ShardInfo
-from harness.report.write import check_writable, recorded_results
+from harness.report.write import check_writable
 from harness.runs.agreement import with_one_baseline
 from harness.runs.conclude import Finished, conclude
 from harness.store.results import CaseResult, InvariantResult

@@ -70,7 +70,7 @@ class PlannedCase:
     def metrics(self) -> list[str]:
         """What the case will measure, known from its spec, the primary one first."""
         if self.measure.by_task:
-            found = list(self.task.entries)
+            found = [*self.task.entries, *(entry.name for entry in self.counted)]
         elif self.measure.reads:
             found = self._read_metrics()
         else:
@@ -94,9 +94,12 @@ class PlannedCase:
     @property
     def items(self) -> dict[str, str | MetricSettings]:
         """What is counted of completions by the names of the metrics: what is of every one and of
-        its intervention, the items of `metrics:`, and a registered `metric:`.
+        its intervention, the items of `metrics:`, and a registered `metric:`; only these items
+        where the task counts by itself.
         """
         experiment = self.experiment
+        if self.measure.by_task:
+            return {section_of(item).called: item for item in experiment.metrics}
         always = ALWAYS + (experiment.intervention.metrics() if experiment.intervention else ())
         items: dict[str, str | MetricSettings] = dict(zip(always, always, strict=True))
         items |= {section_of(item).called: item for item in experiment.metrics}
@@ -108,14 +111,19 @@ class PlannedCase:
     @property
     def counted(self) -> list[MetricEntry]:
         """The metrics that the spec asks for beside those of the task, in its order."""
-        return [] if self.measure.reads else [entry_of(item) for item in self.items.values()]
+        return [entry_of(item) for item in self.items.values()] if self._completes else []
 
     @property
     def contents(self) -> dict[str, str]:
         """A hash of all that decides the values of each of these metrics, by their names."""
-        if self.measure.reads:
+        if not self._completes:
             return {}
         return {name: content_of(item) for name, item in self.items.items()}
+
+    @property
+    def _completes(self) -> bool:
+        """Whether there may be completions, of which metrics are counted."""
+        return self.measure.by_task or not self.measure.reads
 
     @property
     def asked_engines(self) -> frozenset[str]:

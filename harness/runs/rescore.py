@@ -14,8 +14,9 @@ from harness.claims.earlier import claims_of, findings_of
 from harness.errors import FieldError, SandboxError, StoreError, TaskError
 from harness.files.given import is_file
 from harness.report.load import RECORDS, load_report
+from harness.report.recorded import recorded_results
 from harness.report.run_info import RunInfo
-from harness.report.write import check_writable, recorded_results
+from harness.report.write import check_writable
 from harness.resolve.tasks import task_of
 from harness.runs.by_task import counted_again
 from harness.runs.checks import check_metric, check_metrics

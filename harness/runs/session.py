@@ -17,6 +17,7 @@ from harness.engines import open_engine
 from harness.engines.contract import Engine
 from harness.errors import ReadOnlyError, StoreError
 from harness.invariants.checking import Checker, IdentityCheck
+from harness.processes.interrupts import held
 from harness.resolve.needs import needs_of
 from harness.resolve.progress import Counts, Progress, Silent
 from harness.resolve.resolver import Resolver
@@ -280,7 +281,7 @@ class Session:
         }
         every = [engine, *others.values()]
         try:
-            resolver = Resolver(engine, self.progress, self.store)
+            resolver = Resolver(engine, self.progress, self.store, others)
             if not engine.known or any(resolver.needs_model(each.experiment) for each in group):
                 engine.load()
             asked = {name for each in group for name in each.asked_engines}
@@ -327,7 +328,11 @@ class Session:
 
     def _keep(self, result: CaseResult) -> None:
         if self._folder is not None and result.case.id not in self.recorded:
-            self._folder.add(result)
+            # pydantic, in whose functions a Ctrl-C may come, would make an error of its own of it.
+            with held() as late:
+                self._folder.add(result)
+            if late.interrupted:
+                raise KeyboardInterrupt
 
     def _note(self, determinism: Mapping[str, str]) -> None:
         """Keep the settings of an engine for the report."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.engines.contract import Asked, Completion, Reply, Request, Scored, Scoring, Stop
 from harness.errors import ModelError
+from harness.interventions.oracle.description import STEP, never_asking
 from harness.measure.value_of_asking import NAME, PREDICTORS, VALUE, AskingSettings
 from harness.runs.generated import result_of, with_pieces
 from harness.runs.planned_case import PlannedCase
@@ -32,8 +33,10 @@ class _Answer:
     tokens: tuple[int, ...]
     text: str
     right: bool
-    log: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    log: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Numbers of the model's distributions, token by token, by their names."""
+    steps: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """What is kept with its samples of them."""
     first: int = 0
     """Where the next consultation may begin: behind the last one."""
     asked: int = 0
@@ -108,9 +111,12 @@ def measured_case(
                 each.tokens,
                 each.text,
                 "stop",
-                traces={VALUE: tuple(map(float, maps[each.sample.id]))},
+                traces={VALUE: tuple(map(float, maps[each.sample.id])), **each.steps},
             ),
             Score(each.right, parsed=True),
+            instead=tuple(
+                (p, str(asking.tokenizer.decode(each.said[p].tokens))) for p in each.other
+            ),
         )
         for each in own
     )
@@ -144,7 +150,9 @@ class _Asking:
         self._limit = case.experiment.sampling.max_new_tokens
         self._oracle = settings.model
         # As every engine does that policies can be followed on.
-        self._tells = "policy" in engine_named(case.experiment.engine.name).mechanisms
+        engine = engine_named(case.experiment.engine.name)
+        self._tells = "policy" in engine.mechanisms
+        self._looks_back = "logits" in engine.captures
         self.tokenizer = readers.engines[""].tokenizer
         self.counts = Counter[str]()
 
@@ -156,14 +164,17 @@ class _Asking:
             tuple(render(self.tokenizer, self._case.task.prompt(sample, style)))
             for sample in samples
         ]
+        told: Any = {"logged": self._tells}
+        if self._looks_back:
+            told = {"intervention": never_asking(self._oracle)}
         asked = [
-            replace(self._request(prompt, sample, (), self._limit), logged=self._tells)
+            replace(self._request(prompt, sample, (), self._limit), **told)
             for sample, prompt in zip(samples, prompts, strict=True)
         ]
         replies = self._replies(asked)
         right = self._right(samples, [reply.text for reply in replies])
         return [
-            _Answer(sample, prompt, reply.tokens, reply.text, verdict, reply.traces)
+            _answer(sample, prompt, reply, right=verdict)
             for sample, prompt, reply, verdict in zip(samples, prompts, replies, right, strict=True)
         ]
 
@@ -221,14 +232,20 @@ class _Asking:
         )
 
     def _find_differences(self, answers: Sequence[_Answer]) -> None:
-        """One pass of the oracle over each answer."""
+        """One pass of the oracle over each answer, behind what was settled before."""
         asked = [
-            Scoring(answer.prompt, (answer.tokens,), engine=self._oracle) for answer in answers
+            Scoring(
+                (*answer.prompt, *answer.tokens[: answer.first]),
+                (answer.tokens[answer.first :],),
+                continued=answer.first,
+                engine=self._oracle,
+            )
+            for answer in answers
         ]
         for answer, reply in zip(answers, self._scores(asked), strict=True):
             (greedy,) = reply.greedy
-            answer.other = [at for at, same in enumerate(greedy) if not same and at >= answer.first]
-            self.counts["oracle positions"] += len(answer.tokens)
+            answer.other = [answer.first + at for at, same in enumerate(greedy) if not same]
+            self.counts["oracle positions"] += len(greedy)
 
     def _continue(self, places: Sequence[tuple[_Answer, int]]) -> None:
         """What follows every beginning of what the oracle says, each distinct one once."""
@@ -321,6 +338,13 @@ class _Asking:
             if reply.error is not None:
                 raise ModelError(f"{NAME}: {reply.error}")
         return replies
+
+
+def _answer(sample: Sample, prompt: tuple[int, ...], reply: Completion, *, right: bool) -> _Answer:
+    """One of the model's own, with the numbers of its steps that came with it."""
+    steps = {name: values for name, values in reply.traces.items() if name.startswith(STEP)}
+    log = {name.removeprefix(f"{STEP} "): values for name, values in steps.items()} or reply.traces
+    return _Answer(sample, prompt, reply.tokens, reply.text, right, log, steps)
 
 
 def _start(greedy: Sequence[bool], j: int) -> int:

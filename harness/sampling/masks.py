@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.sampling.rule import MaskRule
+from harness.sampling.scans import at_least, best
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,8 +15,8 @@ def only_best(logits: Tensor) -> Tensor:
     """The first of the most probable tokens, bool [R, V] of logits [R, V]."""
     import torch
 
-    best = logits.argmax(dim=-1, keepdim=True)
-    return torch.zeros_like(logits, dtype=torch.bool).scatter(-1, best, value=True)
+    alone = torch.zeros_like(logits, dtype=torch.bool)
+    return alone.scatter_(-1, best(logits)[:, None], value=True)
 
 
 class ThresholdRule(MaskRule):
@@ -35,4 +36,4 @@ class ThresholdRule(MaskRule):
         probabilities = logits.softmax(dim=-1)
         least = self.least(probabilities, rows)
         # A threshold above the largest probability keeps the largest: rounding may lift it there.
-        return probabilities >= least.minimum(probabilities.amax(dim=-1))[:, None]
+        return at_least(probabilities, least.minimum(probabilities.amax(dim=-1)))

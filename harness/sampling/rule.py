@@ -143,10 +143,18 @@ class CountRule(Rule):
 
     keeps_best = True
 
+    def most(self, value: Value) -> int | None:
+        """How many tokens it may keep at a value, where it looks at no others and these need not
+        be in a full sort; None, the default, where it looks at all.
+        """
+        del value
+        return None
+
     def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
         """How many tokens each row keeps, int64 [R], of logits [R, V] in descending order.
 
-        Less than 1 is taken for 1, so that the most probable token stays.
+        Less than 1 is taken for 1, so that the most probable token stays. Where `most` says so, the
+        tokens beyond these are left out or -inf.
         """
         raise NotImplementedError
 

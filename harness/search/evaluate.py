@@ -7,16 +7,19 @@ trials share are made once, and a killed search finds its completions again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from harness.engines import open_engine
 from harness.engines.contract import Engine
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
+from harness.runs.deferred import DeferredEngine
 from harness.runs.execute import ModelRun
 from harness.runs.planned_case import PlannedCase
 from harness.search.treatment import without_control
 from harness.spec import Case, Experiment, SpecSource, expand
+from harness.spec.experiment import EngineSettings
 from harness.store.completions import CompletionStore
 from harness.store.results import CaseResult
 from harness.tasks.base import Task
@@ -32,6 +35,26 @@ class Evaluator:
     progress: Progress
     counts: Counts
     store: CompletionStore | None = None
+    others: dict[str, Engine] = field(default_factory=dict)
+    """Engines of other models that trials ask, by the names that they ask by."""
+
+    def company(self, cases: Sequence[PlannedCase]) -> Mapping[str, Engine]:
+        """The other engines, with those that these cases ask."""
+        for case in cases:
+            for name, opening in case.openings.items():
+                if name not in self.others:
+                    self.others[name] = self._deferred(
+                        opening.model, opening.settings or case.experiment.engine
+                    )
+        return self.others
+
+    def _deferred(self, model: str, settings: EngineSettings) -> Engine:
+        def opening() -> Engine:
+            self.progress.note(f"loading {model}")
+            self.counts.loads += 1
+            return open_engine(model, settings)
+
+        return DeferredEngine(model, settings, opening, self.store)
 
     def results(
         self, experiments: Mapping[str, Experiment], task: Task, *, anew: bool = False
@@ -55,6 +78,7 @@ class Evaluator:
             self.counts,
             None if anew else self.store,
             self.resolver,
+            others=self.company(list(cases.values())),
         )
         try:
             found = {label: run.result(case) for label, case in cases.items()}

@@ -78,6 +78,7 @@ def run_final(cases: Sequence[PlannedCase], evaluator: Evaluator) -> list[CaseRe
         evaluator.counts,
         evaluator.store,
         evaluator.resolver,
+        others=evaluator.company(cases),
     )
     try:
         for case in cases:

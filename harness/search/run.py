@@ -158,9 +158,11 @@ class _Working:
             return open_engine(base.model, base.engine, needs_of_space(self.ready.space))
 
         engine = DeferredEngine(base.model, base.engine, opening, self.store)
+        others: dict[str, Engine] = {}
         self.evaluator = Evaluator(
             engine=engine,
-            resolver=Resolver(engine, self.line, self.store),
+            others=others,
+            resolver=Resolver(engine, self.line, self.store, others),
             source=self.ready.space.source,
             progress=self.line,
             counts=counts,
@@ -237,7 +239,8 @@ class _Working:
 
     def close(self) -> None:
         """Give the model's memory and the files back."""
-        self.evaluator.engine.close()
+        for engine in (self.evaluator.engine, *self.evaluator.others.values()):
+            engine.close()
         self.store.close()
         self.storage.engine.dispose()
 

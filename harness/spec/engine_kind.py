@@ -14,6 +14,7 @@ from harness import registry
 
 Part: TypeAlias = str | Callable[..., Any]
 Captured: TypeAlias = Literal["router_logits", "hidden", "logits"]
+Told: TypeAlias = Literal["attention", "hidden"]
 #: By what an intervention acts.
 Mechanism: TypeAlias = Literal[
     "router_logits",
@@ -37,8 +38,11 @@ class EngineKind:
         mechanisms: Those by which it applies interventions; a kind that acts by another is refused.
             `policy` needs completions that bring back distributions; `guidance`, which a company
             of engines follows together, needs nothing of any.
+        partial: Those of them of which it applies what it can and refuses the rest, request by
+            request; identities, which need all of it, leave them out.
         captures: What its readings bring back from inside a model (`Capture`); an experiment that
             reads something else is refused. Log-probabilities of tokens every engine has.
+        tells: What its completions bring back of the pass of a prompt's last token (`Request`).
         open: `(model, settings, needs) -> Engine`, which loads the model.
         check: `(settings)`, raises `FieldError` for what this machine does not have.
         fits: `(experiment)`, raises `FieldError` for what it cannot do with a model it may read the
@@ -59,8 +63,10 @@ class EngineKind:
     captures: frozenset[Captured]
     open: Part
     check: Part
+    tells: frozenset[Told] = frozenset()
     fits: Part | None = None
     unfit: Part | None = None
+    partial: frozenset[Mechanism] = frozenset()
     onto: Part | None = None
     tokens: Part | None = None
     inputs: Part | None = None

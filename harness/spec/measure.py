@@ -42,7 +42,8 @@ class Measure:
             `asked.answers(replies)` is what came of them, as JSON.
         outcome: `(case, task, {sample: answers}, tokenizer) -> outcome` of all samples of such a
             case: `outcome.values` (metric -> sample -> value), `outcome.failures`,
-            `outcome.entries` (metric -> `TaskMetric`) and `outcome.verdicts` (sample -> Score).
+            `outcome.entries` (metric -> `TaskMetric`) and `outcome.verdicts` (sample -> a Score for
+            each of its draws, or one for all of them).
         again: `(case, task, recorded, tokenizer) -> {sample: answers}` from what a run has recorded
             of each sample: its texts, and `[log-likelihood, greedy]` of each of its scores.
         logged: The same, to what the task says of each document (`Logged`), for exports.

@@ -58,9 +58,9 @@ class StopSettings(Settings):
     seed: NonNegativeInt = 0
     """The seed of the permutation in which samples are asked, the same for all doses; 0 by
     default."""
-    futility: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    futility: Annotated[float, Field(ge=0, lt=1)] = 0.001
     """A dose is ended early, undecided, when its chance to be decided by the samples that are left
-    is below this; 0.01 by default, and 0 ends none."""
+    is below this; 0.001 by default, and 0 ends none."""
 
     @property
     def decisions(self) -> tuple[Decision, ...]:

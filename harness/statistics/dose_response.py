@@ -80,15 +80,17 @@ class Levels(NamedTuple):
 
 
 class Hill(NamedTuple):
-    """Hill's curve: its slope with a 95 % interval, its own ED50, and how well it fits.
+    """Hill's curve: its slope with a 95 % interval, its own ED50, its height, and how well it fits.
 
-    `p` is the chance of a worse fit if the curve were true.
+    `height` is what it goes from the first dose's mean, below 0 where it falls; `p` the chance of a
+    worse fit if the curve were true.
     """
 
     slope: float
     low: float
     high: float
     ed50: float
+    height: float
     p: float
 
 
@@ -100,6 +102,8 @@ class Curve:
         doses: At least four, rising; the first is the one that changes nothing.
         values: [samples, doses], each sample's value at each dose; no row may be missing one.
         kind: What the metric is.
+        saturated: Why the last dose is no end of the effect, but of what was done; None where it
+            is.
 
     Raises:
         NoDose: there are fewer than four doses, or fewer than two samples.
@@ -108,6 +112,7 @@ class Curve:
     doses: Sequence[float]
     values: Floats
     kind: MetricEntry
+    saturated: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.doses) < FEWEST:
@@ -153,9 +158,13 @@ class Curve:
         """ED_x: the dose at which `share` of the whole change is there.
 
         Raises:
-            NoDose: the curve does not move, or it turns back.
+            NoDose: the curve does not move, it turns back, or it ends where the intervention does.
         """
         self._check_moves()
+        if self.saturated is not None:
+            raise NoDose(
+                f"its plateau is the intervention's own: at {self.doses[-1]:g} {self.saturated}"
+            )
         self._check_monotone()
         target = (1 - share) * self.fit[0] + share * self.fit[-1]
         value = _crossing(self.places, self._sign * (self.fit - target))
@@ -210,11 +219,11 @@ class Curve:
         p = float(stats.chi2.sf(2 * fitted.cost, len(doses) - _HILLS_OWN))
         if not fitted.success or p < 1 - CONFIDENCE:
             raise NoDose(f"the data reject Hill's curve (p {p:.2g})")
-        _, middle, log_slope = fitted.x
+        height, middle, log_slope = fitted.x
         error = math.sqrt(float(np.linalg.pinv(fitted.jac.T @ fitted.jac)[2, 2]))
         half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * min(error, _WIDEST)
         low, slope, high = (math.exp(log_slope + step) for step in (-half, 0.0, half))
-        return Hill(slope, low, high, math.exp(middle), p)
+        return Hill(slope, low, high, math.exp(middle), self._sign * float(height), p)
 
     def beside_half(self, doses: Floats, share: float = 0.5) -> Floats:
         """[samples, doses]: how far each sample is beyond its own part of the way, at these doses.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ Interval = tuple[float, float] | tuple[None, None]
 Values = Sequence[float] | NDArray[np.float64]
 
 
+@lru_cache(maxsize=4096)  # cases of a grid have few different counts
 def rate_interval(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
     """Jeffreys interval of a proportion; it begins at 0 for no success, and ends at 1 for n.
 
@@ -90,6 +92,7 @@ def mean_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:
     return mean - error * inverse(bound), mean - error * inverse(-bound)
 
 
+@lru_cache(maxsize=4096)
 def paired_rate_interval(
     better: float, worse: float, n: float, confidence: float = CONFIDENCE
 ) -> Interval:

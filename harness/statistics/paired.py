@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +118,7 @@ def paired(
         raise ReportError(f"mcnemar_exact: not all values of {kind.name} are 0 or 1; use sign_flip")
     if binary and test != "sign_flip":
         test = "mcnemar_exact"
-        p = float(stats.binomtest(rose, rose + fell).pvalue) if rose + fell else 1.0
+        p = _mcnemar(rose, fell)
         minimal_effect = detectable_rate_difference(len(data), rose + fell)
     else:
         test = "sign_flip"
@@ -229,6 +230,12 @@ def _difference_interval(
     if kind.share and _is_share(data) and _is_share(baseline):
         return paired_share_interval(differences, confidence)
     return mean_difference_interval(differences, confidence)
+
+
+@lru_cache(maxsize=4096)  # cases of a grid have few different counts
+def _mcnemar(rose: int, fell: int) -> float:
+    """Two-sided p of as many samples rising as falling, exactly."""
+    return float(stats.binomtest(rose, rose + fell).pvalue) if rose + fell else 1.0
 
 
 def _sign_flip(differences: NDArray[np.float64]) -> float:

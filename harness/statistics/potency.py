@@ -4,7 +4,9 @@ The ratio of two ED50s has the interval of all ratios b/a of doses at which a te
 once does not reject that a is the one's ED50 and b the other's. The two statements are means over
 the same samples; Hotelling's T² of the pair, held against one degree of freedom, is the profile of
 such a ratio (Hansen, Heaton and Yaron 1996, J. Bus. Econ. Stat. 14:262). Pairing of samples and
-luck that doses share are in the covariance of the means, so that nothing is resampled.
+luck that doses share are in the covariance of the means, so that nothing is resampled. Where one
+number of chance decides all doses of both curves, the statements differ in a handful of samples,
+or in none, and vary less than their variances say: each is given the variance of one sample more.
 
 A window is what lies between the ED50 of what is wanted and BMDL of what must be kept.
 """
@@ -21,8 +23,9 @@ from harness.statistics.intervals import CONFIDENCE
 
 #: Doses that are looked at within the interval of an ED50: a ratio is exact to its 200th part.
 _FINE = 201
-#: Of the product of two variances: curves that say the same have a covariance without an inverse.
-_SINGULAR = 1e-9
+#: Of the squared range of values: the square of a sample that is half of the range away from the
+#: middle, as every sample of a 0/1 metric is.
+_A_SAMPLE = 0.25
 
 
 class Ratio(NamedTuple):
@@ -70,7 +73,9 @@ def potency(one: Curve, other: Curve) -> Ratio:
     value = doses[1].value / doses[0].value
     grids = [np.linspace(each.low, each.high, _FINE) for each in doses]
     rows = [curve.beside_half(grid) for curve, grid in zip((one, other), grids, strict=True)]
-    accepted = _distance(*rows) <= stats.t.ppf((1 + CONFIDENCE) / 2, len(one.values) - 1) ** 2
+    more, others = (_A_SAMPLE * np.ptp(curve.values) ** 2 for curve in (one, other))
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(one.values) - 1) ** 2
+    accepted = _distance(rows[0], rows[1], more, others) <= quantile
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = (grids[1][None, :] / grids[0][:, None])[accepted]
     ratios = np.append(ratios[~np.isnan(ratios)], value)
@@ -91,16 +96,17 @@ def window(target: Curve, capability: Curve, response: float) -> Window:
         return Window(effective, safe, None, str(reason))
 
 
-def _distance(one: Floats, other: Floats) -> Floats:
-    """Hotelling's T² of two means at once, for every pair of columns of [samples, doses]."""
+def _distance(one: Floats, other: Floats, more: float, others: float) -> Floats:
+    """Hotelling's T² of two means at once, for every pair of columns of [samples, doses].
+
+    `more` and `others` are added to the sums of their squares, and to no product of both.
+    """
     n = len(one)
     a, b = one.mean(axis=0)[:, None], other.mean(axis=0)[None, :]
     first, second = one - a.T, other - b
-    var_a = (first**2).sum(axis=0)[:, None] / (n - 1)
-    var_b = (second**2).sum(axis=0)[None, :] / (n - 1)
+    var_a = ((first**2).sum(axis=0) + more)[:, None] / (n - 1)
+    var_b = ((second**2).sum(axis=0) + others)[None, :] / (n - 1)
     both = first.T @ second / (n - 1)
-    area = np.maximum(var_a * var_b - both**2, _SINGULAR * var_a * var_b)
     above = a**2 * var_b - 2 * a * b * both + b**2 * var_a
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = np.where(area > 0, n * above / area, 0.0)
+    found: Floats = n * above / (var_a * var_b - both**2)
     return found

@@ -33,6 +33,8 @@ Floats = NDArray[np.float64]
 
 #: Parts of the largest bet that cannot lose everything; the mixture gives each the same stake.
 _BETS = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.9])
+#: Futures that are drawn of a dose: a chance of one in a thousand is four of them.
+_FUTURES = 4000
 #: Of the search for an interval's bounds: they are exact to 2 ** -14.
 _HALVINGS = 14
 
@@ -171,9 +173,10 @@ def chance_to_decide(
     """
     data = np.asarray(differences, dtype=np.float64)
     values, counts = np.unique(np.concatenate([data, [-reach, 0.0, reach]]), return_counts=True)
-    seen = counts - np.isin(values, (-reach, 0.0, reach))
+    prior = np.isin(values, (-reach, 0.0, reach))
+    seen = counts - prior
     rng = np.random.default_rng([len(data), left])
-    rates = rng.dirichlet(seen + np.where(np.isin(values, (-reach, 0.0, reach)), 0.5, 0.0), 400)
+    rates = rng.dirichlet(seen + prior / 2, _FUTURES)
     whole = seen + rng.multinomial(left, rates)
     if binary:
         final = _kt(whole[:, values < 0].sum(axis=1), whole[:, values > 0].sum(axis=1))

@@ -102,7 +102,7 @@ class Sweep:
     measure: Callable[[Sequence[Arm], range], None]
     alpha: float = 0.05
     look: int = 16
-    futility: float = 0.01
+    futility: float = 0.001
     failed: Container[str] = ()
     _p: dict[tuple[str, str, int], float] = field(default_factory=dict)
     _given_up: set[tuple[str, str]] = field(default_factory=set)

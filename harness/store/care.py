@@ -19,7 +19,8 @@ from harness.store.completions import FORMAT, shards
 from harness.store.hidden_states import kept_states
 from harness.store.journal import Line, encoded, in_use, lines, unusable
 from harness.store.record_shapes import ENGINE, RECORD
-from harness.store.records import completion_from, scored_from, usage_from
+from harness.store.records import usage_from
+from harness.store.replies import completion_from, scored_from
 from harness.store.verdicts import score_from
 
 Chosen = Callable[[dict[str, Any]], bool]

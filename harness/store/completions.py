@@ -33,7 +33,7 @@ from harness.files.given import exists
 from harness.options import spelled
 from harness.store.journal import Format, Journal, in_use, line_at, lines, unusable
 from harness.store.record_shapes import RECORD
-from harness.store.records import completion_from, completion_json, scored_from, scored_json
+from harness.store.replies import completion_from, completion_json, scored_from, scored_json
 from harness.store.scratch import PUBLISH_EVERY, abandoned, published, scratch_of
 
 FORMAT = Format("titrate completions", 1)
@@ -314,7 +314,10 @@ def _alone(directory: Path) -> Iterator[None]:
     """Keep other processes out that take this lock; without effect where files cannot be locked."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / ".lock").open("w")
+        try:
+            lock = (directory / ".lock").open("w")
+        except PermissionError:  # another user's, in a store that several share
+            lock = (directory / ".lock").open()
     except OSError as error:
         raise _unwritable(directory, error) from error
     with lock:

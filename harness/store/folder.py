@@ -27,8 +27,9 @@ from pydantic import ValidationError
 from harness.errors import ReadOnlyError, StoreError
 from harness.files.atomic import READ_ONLY, check_writable, open_regular, write_file
 from harness.spec import Case
-from harness.store.journal import Journal
+from harness.store.journal import Journal, Line
 from harness.store.record_shapes import MACHINE, MANIFEST
+from harness.store.recorded import RecordReader
 from harness.store.records import FORMAT, finding_from, from_json, to_json, usable_records
 from harness.store.results import CaseResult, InvariantResult
 
@@ -214,16 +215,20 @@ class RunFolder:
         )
 
     def results(self) -> list[CaseResult]:
-        """Every planned case of every process in planned order, incomplete where nothing came."""
+        """Every planned case of every process in planned order, incomplete where nothing came.
+
+        Their draws stay in these files, and are read when they are looked at.
+        """
         results: dict[str, CaseResult] = {}
+        reader = RecordReader()
         for path in sorted(self.directory.glob("planned-*.jsonl")):
-            for result in usable_records(path, from_json, self._skip):
+            for result in usable_records(path, reader.result, self._skip):
                 known = results.get(result.case.id)
                 # Workers plan the same cases; only one of them knows a baseline as a test.
                 if known is None or (known.nodeid is None and result.nodeid is not None):
                     results[result.case.id] = result
         for path in sorted(self.directory.glob("cases-*.jsonl")):
-            for result in usable_records(path, from_json, self._skip):
+            for result in usable_records(path, reader.result, self._skip):
                 known = results.get(result.case.id)
                 if known is None or known.status != "complete":
                     results[result.case.id] = result
@@ -235,7 +240,7 @@ class RunFolder:
         found = [
             finding
             for path in sorted(self.directory.glob("findings-*.jsonl"))
-            for finding in usable_records(path, finding_from, self._skip)
+            for finding in usable_records(path, _finding_in, self._skip)
         ]
         self._tell_skipped()
         return found
@@ -252,6 +257,7 @@ class RunFolder:
             try:
                 with open_regular(path) as file:
                     document = MACHINE.validate_python(json.load(file))
+                json.dumps(document["hardware"], allow_nan=False)  # as a report must say it
             except (OSError, ValueError, RecursionError):
                 self._skip(f"{path}: does not say what a process ran on")
                 continue
@@ -305,14 +311,19 @@ class RunFolder:
             raise unwritable(self.directory, error) from error
 
 
-def _as_it_is(record: Any) -> Any:
-    return record
+def _as_it_is(_: Path, line: Line) -> Any:
+    return line.record
+
+
+def _finding_in(_: Path, line: Line) -> InvariantResult:
+    return finding_from(line.record)
 
 
 def _only(names: Collection[str], path: Path, skip: Callable[[str], None]) -> Iterator[CaseResult]:
     """The results of these cases; the others are not read beyond their ids."""
 
-    def decode(record: Any) -> CaseResult | None:
+    def decode(_: Path, line: Line) -> CaseResult | None:
+        record = line.record
         known = isinstance(record, dict) and record.get("case", {}).get("id") not in names
         return None if known else from_json(record)
 

@@ -107,7 +107,16 @@ class Journal:
 
 def encoded(record: Mapping[str, Any]) -> bytes:
     """A record as its line. ASCII: text may hold what UTF-8 cannot, such as lone surrogates."""
-    body = json.dumps(record, separators=(",", ":")).encode()
+    return line_of(json_of(record))
+
+
+def json_of(record: Mapping[str, Any]) -> bytes:
+    """A record's JSON, as its line has it."""
+    return json.dumps(record, separators=(",", ":")).encode()
+
+
+def line_of(body: bytes) -> bytes:
+    """The line of a record by its JSON."""
     return b"%s%08x%s%s}\n" % (_OPENING, zlib.crc32(body), _MIDDLE, body)
 
 

@@ -89,6 +89,7 @@ class DrawShape(TypedDict):
     )
     agreement: Natural | None
     pieces: NotRequired[Annotated[tuple[Text, ...], _List]]
+    instead: NotRequired[Annotated[tuple[Annotated[tuple[Natural, Text], _List], ...], _List]]
     reference: NotRequired[Floats]
 
 

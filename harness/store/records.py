@@ -7,12 +7,13 @@ list of records the same report is built as from the run itself, on any machine,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from harness.engines.contract import Completion, Reply, Scored
+from harness.engines.contract import Reply, Scored
 from harness.errors import StoreError, TitrateError
 from harness.files.portable import local, portable
 from harness.interventions.kind import intervention_from
@@ -20,7 +21,8 @@ from harness.spec import Case, Experiment, SpecSource
 from harness.spec.form import resolved
 from harness.spec.origins import Origin
 from harness.store import record_shapes as shapes
-from harness.store.journal import Format, Line, encoded, lines, unusable
+from harness.store.journal import Format, Line, encoded, json_of, line_of, lines, unusable
+from harness.store.replies import completion_json, completion_of, reply_json, reply_of
 from harness.store.results import (
     CaseResult,
     Departure,
@@ -28,6 +30,7 @@ from harness.store.results import (
     InvariantResult,
     Replies,
     Stopped,
+    StoredDraws,
     UsageMap,
 )
 from harness.tasks.base import Score, TaskMetric
@@ -66,7 +69,7 @@ def to_json(result: CaseResult) -> dict[str, Any]:
 def _counted_json(result: CaseResult) -> dict[str, Any]:
     """What there is to say of stopping, and of metrics that the spec adds; nothing of neither."""
     replies = {
-        metric: {sample: [_reply_json(each) for each in own] for sample, own in samples.items()}
+        metric: {sample: [reply_json(each) for each in own] for sample, own in samples.items()}
         for metric, samples in result.replies.items()
     }
     failures = {metric: dict(failed) for metric, failed in result.failures.items()}
@@ -97,9 +100,21 @@ def from_json(document: Any) -> CaseResult:
         ValueError: the document is anything else.
     """
     shape = shapes.RESULT.validate_python(document)
+    draws = tuple(draw_from(draw, draw["agreement"]) for draw in shape["draws"])
+    return result_of(shape, draws, CaseReader())
+
+
+def result_of(
+    shape: shapes.ResultShape, draws: Sequence[DrawResult], reader: CaseReader
+) -> CaseResult:
+    """The result of a record that was checked, with these draws.
+
+    Raises:
+        ValueError: its case is none.
+    """
     name, version, size = shape["task"]
     try:
-        case = _case_from(shape["case"])
+        case = reader.case(shape["case"])
         described = shape["intervention"]
         intervention = None if described is None else intervention_from(described)
     except (TitrateError, KeyError, TypeError, AttributeError, OverflowError) as error:
@@ -113,7 +128,7 @@ def from_json(document: Any) -> CaseResult:
         status=shape["status"],
         baseline=shape["baseline"],
         nodeid=shape["nodeid"],
-        draws=tuple(_draw_from(draw) for draw in shape["draws"]),
+        draws=draws,
         sample_metrics=shape["sample_metrics"],
         counts=shape["counts"],
         intervention=intervention,
@@ -143,32 +158,34 @@ def _replies(shape: shapes.ResultShape) -> Replies:
                 read[draw["sample"]] = (*read.get(draw["sample"], ()), reply)
         return {"fluency": read}
     return {
-        metric: {sample: tuple(_reply(each) for each in own) for sample, own in samples.items()}
+        metric: {sample: tuple(reply_of(each) for each in own) for sample, own in samples.items()}
         for metric, samples in shape.get("replies", {}).items()
     }
-
-
-def _reply_json(reply: Reply) -> dict[str, Any]:
-    if isinstance(reply, Completion):
-        return completion_json(reply)
-    return {**scored_json(reply), **({} if reply.error is None else {"error": reply.error})}
-
-
-def _reply(shape: shapes.CompletionShape | shapes.ScoredReplyShape) -> Reply:
-    if "tokens" in shape:
-        return _completion(cast("shapes.CompletionShape", shape))
-    return Scored(shape["log_probabilities"], shape["greedy"], shape["counts"], shape.get("error"))
 
 
 def record_lines(results: Iterable[CaseResult]) -> Iterator[bytes]:
     """A whole file of a report's records, line by line."""
     yield encoded({"format": FORMAT.name, "version": FORMAT.version})
-    for result in results:
-        yield encoded(portable_json(result))
+    yield from map(record_line, results)
 
 
-def read_records(path: Path) -> Iterator[CaseResult]:
+def record_line(result: CaseResult) -> bytes:
+    """A result in such a file; draws that are stored as they are need not be read for it."""
+    draws = result.draws.recorded() if isinstance(result.draws, StoredDraws) else None
+    if draws is None:
+        return encoded(portable_json(result))
+    rest = json_of(portable_json(replace(result, draws=())))
+    return line_of(b"%s%s}" % (rest.removesuffix(b"[]}"), draws))
+
+
+def read_records(
+    path: Path, decode: Callable[[Path, Line], CaseResult] | None = None
+) -> Iterator[CaseResult]:
     """The results in a file of records, in its order.
+
+    Args:
+        path: The file.
+        decode: What reads a line; raises ValueError for one that holds anything else.
 
     Raises:
         StoreError: the file is missing, holds something else or is damaged.
@@ -183,17 +200,18 @@ def read_records(path: Path) -> Iterator[CaseResult]:
                     f"{path}: the record at byte {line.offset} is torn or altered; copy it again"
                 )
             if line.offset:
-                yield _result_in(line, path)
+                yield _result_in(line, path, decode or result_in)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def usable_records(
-    path: Path, decode: Callable[[Any], Value], skipped: Callable[[str], None]
+    path: Path, decode: Callable[[Path, Line], Value], skipped: Callable[[str], None]
 ) -> Iterator[Value]:
     """What can be read of a file that a process was writing when it died.
 
-    `skipped` is told of every place that cannot be used, but for a last line without its end.
+    `decode` raises ValueError for a line that holds anything else; `skipped` is told of every place
+    that cannot be used, but for a last line without its end.
     """
     try:
         problem = unusable(path, FORMAT)
@@ -205,7 +223,7 @@ def usable_records(
                 skipped(f"{path}: the record at byte {line.offset} is torn or altered")
             elif line.body is not None and line.offset:
                 try:
-                    yield decode(line.record)
+                    yield decode(path, line)
                 except ValueError:
                     skipped(
                         f"{path}: the record at byte {line.offset} is of another version of "
@@ -215,9 +233,14 @@ def usable_records(
         skipped(f"{path}: cannot be read: {error.strerror or error}")
 
 
-def _result_in(line: Line, path: Path) -> CaseResult:
+def result_in(path: Path, line: Line) -> CaseResult:  # noqa: ARG001 - as those that read it again
+    """The whole result in a line. Raises ValueError for anything else."""
+    return from_json(line.record)
+
+
+def _result_in(line: Line, path: Path, decode: Callable[[Path, Line], CaseResult]) -> CaseResult:
     try:
-        return from_json(line.record)
+        return decode(path, line)
     except ValueError as error:
         raise StoreError(
             f"{path}: the record at byte {line.offset} is not a case's, or of another version of "
@@ -256,64 +279,6 @@ def _usage(shape: shapes.UsageShape | None) -> UsageMap | None:
     return UsageMap(shape["expression"], shape["layers"], shape["values"])
 
 
-def completion_json(completion: Completion) -> dict[str, Any]:
-    """A completion as JSON values."""
-    return {
-        "tokens": completion.tokens,
-        "text": completion.text,
-        "finish_reason": completion.finish_reason,
-        "log_probabilities": completion.log_probabilities,
-        "counts": dict(completion.counts),
-        "error": completion.error,
-        "traces": {name: list(values) for name, values in completion.traces.items()},
-        **({"states": dict(completion.states)} if completion.states else {}),
-        **({} if completion.answer is None else {"answer": completion.answer}),
-    }
-
-
-def completion_from(document: Any) -> Completion:
-    """The completion that `completion_json` described. Raises ValueError for anything else."""
-    return _completion(shapes.COMPLETION.validate_python(document))
-
-
-def _completion(shape: shapes.CompletionShape) -> Completion:
-    return Completion(
-        tokens=shape["tokens"],
-        text=shape["text"],
-        finish_reason=shape["finish_reason"],
-        log_probabilities=shape["log_probabilities"],
-        counts=shape["counts"],
-        error=shape["error"],
-        traces=shape.get("traces", {}),
-        states=shape.get("states", {}),
-        answer=shape.get("answer"),
-    )
-
-
-def scored_json(scored: Scored) -> dict[str, Any]:
-    """Scores as JSON values."""
-    return {
-        "log_probabilities": scored.log_probabilities,
-        "greedy": scored.greedy,
-        "counts": dict(scored.counts),
-        **({"answers": scored.answers} if scored.answers else {}),
-    }
-
-
-def scored_from(document: Any) -> Scored:
-    """The scores that `scored_json` described. Raises ValueError for anything else."""
-    shape = shapes.SCORED.validate_python(document)
-    lengths = ([len(each) for each in shape[name]] for name in ("log_probabilities", "greedy"))
-    if len({tuple(each) for each in lengths}) != 1:
-        raise ValueError("scores have a log-probability and a flag for every token")
-    return Scored(
-        shape["log_probabilities"],
-        shape["greedy"],
-        shape["counts"],
-        answers=shape.get("answers", ()),
-    )
-
-
 def _draw_json(draw: DrawResult) -> dict[str, Any]:
     return {
         "sample": draw.sample,
@@ -330,25 +295,29 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
         ],
         "agreement": draw.agreement,
         **({"pieces": list(draw.pieces)} if draw.pieces else {}),
+        **({"instead": list(map(list, draw.instead))} if draw.instead else {}),
     }
 
 
-def _draw_from(value: shapes.DrawShape) -> DrawResult:
+def draw_from(value: shapes.DrawShape, agreement: int | None) -> DrawResult:
+    """The draw of a record that was checked, with this agreement."""
     return DrawResult(
         sample=value["sample"],
         draw=value["draw"],
         prompt=value["prompt"],
-        completion=_completion(value["completion"]),
+        completion=completion_of(value["completion"]),
         score=_score(value["score"]),
-        agreement=value["agreement"],
+        agreement=agreement,
         pieces=value.get("pieces", ()),
+        instead=value.get("instead", ()),
     )
 
 
 def _score(value: Sequence[Any]) -> Score:
-    """A score from its place in a record."""
-    answer = value[5] if len(value) > 5 else None  # earlier versions kept none
-    return Score(*value[:5]) if answer is None else replace(Score(*value[:5]), answer=answer)
+    """A score from its place in a record; earlier versions kept no answer, or no doubt either."""
+    correct, parsed, detail, tool_call, *more = value
+    doubt, answer = [*more, *["", None][len(more) :]]
+    return Score(correct, parsed, detail, tool_call, doubt, answer=answer)
 
 
 def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
@@ -372,25 +341,38 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
     }
 
 
-def _case_from(value: shapes.CaseShape, around: SpecSource | None = None) -> Case:
-    choices = value["choices"]
-    if value["places"] is not None:
-        origins = tuple(
-            (name, Origin(text, local(folder))) for name, text, folder in value["places"]
+class CaseReader:
+    """Reads cases; experiments that are written alike are one object, and validated once."""
+
+    def __init__(self) -> None:
+        self._experiments: dict[str, Experiment] = {}
+
+    def case(self, value: shapes.CaseShape, around: SpecSource | None = None) -> Case:
+        """The case that `_case_json` described. Raises ValueError for one without its places."""
+        choices = value["choices"]
+        if value["places"] is not None:
+            origins = tuple(
+                (name, Origin(text, local(folder))) for name, text, folder in value["places"]
+            )
+            source = SpecSource(value["file"], origins, choices)
+        elif around is None:
+            raise ValueError("a case without its places in a spec")
+        else:
+            source = around.choosing()(choices)
+        baseline = value["baseline"]
+        return Case(
+            id=value["id"],
+            experiment=self._experiment(value["experiment"]),
+            params=value["params"],
+            dose=value["dose"],
+            source=source,
+            of=value["of"],
+            sizes=value.get("sizes", {}),
+            baseline=None if baseline is None else self.case(baseline, source),
         )
-        source = SpecSource(value["file"], origins, choices)
-    elif around is None:
-        raise ValueError("a case without its places in a spec")
-    else:
-        source = around.choosing()(choices)
-    baseline = value["baseline"]
-    return Case(
-        id=value["id"],
-        experiment=Experiment.model_validate(resolved(value["experiment"], Path.cwd())),
-        params=value["params"],
-        dose=value["dose"],
-        source=source,
-        of=value["of"],
-        sizes=value.get("sizes", {}),
-        baseline=None if baseline is None else _case_from(baseline, source),
-    )
+
+    def _experiment(self, written: dict[str, Any]) -> Experiment:
+        key = json.dumps(written)
+        if key not in self._experiments:
+            self._experiments[key] = Experiment.model_validate(resolved(written, Path.cwd()))
+        return self._experiments[key]

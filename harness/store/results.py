@@ -6,9 +6,10 @@ Plain data, no torch: results can be kept, compared and reported without a model
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 
@@ -43,7 +44,8 @@ class DrawResult:
     """One scored completion. `agreement` counts the tokens before the first departure from the
     baseline's completion of the same sample and draw: the whole length when they are equal, None
     for a baseline itself. `pieces` is the text of each token by itself, of a completion that has
-    numbers per token to show beside it.
+    numbers per token to show beside it. `instead` has `(token, text)`: what another model that was
+    asked would have said from there on, where that is something else.
     """
 
     sample: str
@@ -53,6 +55,43 @@ class DrawResult:
     score: Score
     agreement: int | None = None
     pieces: tuple[str, ...] = ()
+    instead: tuple[tuple[int, str], ...] = ()
+
+
+class DrawLength(NamedTuple):
+    """How long a completion is, and how long it follows its baseline's."""
+
+    sample: str
+    draw: int
+    tokens: int
+    agreement: int | None
+
+
+class StoredDraws(Sequence[DrawResult]):
+    """Draws that are read from disk when they are looked at; equal to the same ones in memory."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def lengths(self) -> Iterator[DrawLength]:
+        """Their lengths, for which nothing is read."""
+
+    @abstractmethod
+    def tokens_of_each(self) -> Iterator[Sequence[int]]:
+        """Their tokens, for which nothing else is made of what is read."""
+
+    @abstractmethod
+    def agreeing(self, agreements: Sequence[int | None]) -> StoredDraws:
+        """The same draws with other agreements."""
+
+    @abstractmethod
+    def recorded(self) -> bytes | None:
+        """The draws as JSON, as they are recorded; None where that says other agreements."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def answer_to(made: Completion, score: Score = _UNSCORED) -> Answer:
@@ -116,10 +155,12 @@ class CaseResult:
     `counts` sums what the intervention counted over all completions. `baseline` is the id of the
     case that this one is compared with: None for a baseline.
 
-    A case that reads given texts has no draws; its `sample_metrics` and `task_size` are those of
-    the samples that could be measured. `checks` are identities that were checked while it ran, and
-    `artefacts` is the folder of the files that belong beside its report. `usage` is what the case's
-    points were ordered by; the first case of an experiment with that ordering has it for all.
+    The draws of a large run are read from disk when they are looked at (`StoredDraws`); their
+    `lengths` are at hand. A case that reads given texts has no draws; its `sample_metrics` and
+    `task_size` are those of the samples that could be measured. `checks` are identities that were
+    checked while it ran, and `artefacts` is the folder of the files that belong beside its report.
+    `usage` is what the case's points were ordered by; the first case of an experiment with that
+    ordering has it for all.
 
     Of a run that stopped itself, `stopped` says how; its samples, `task_size` of them, stand in the
     order in which they were asked.
@@ -133,7 +174,7 @@ class CaseResult:
     status: CaseStatus
     baseline: str | None = None
     nodeid: str | None = None
-    draws: tuple[DrawResult, ...] = ()
+    draws: Sequence[DrawResult] = ()
     sample_metrics: SampleMetrics = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     intervention: Intervention | None = None
@@ -158,7 +199,17 @@ class CaseResult:
     @property
     def scored(self) -> int:
         """Completions' samples that have a score: the task's size when nothing is missing."""
-        return len({draw.sample for draw in self.draws})
+        return len({draw.sample for draw in self.lengths})
+
+    @property
+    def lengths(self) -> Iterator[DrawLength]:
+        """How long its completions are; of stored ones none is read for it."""
+        if isinstance(self.draws, StoredDraws):
+            return self.draws.lengths()
+        return (
+            DrawLength(draw.sample, draw.draw, len(draw.completion.tokens), draw.agreement)
+            for draw in self.draws
+        )
 
     @property
     def measure(self) -> Measure:
@@ -198,6 +249,14 @@ class CaseResult:
         return found
 
     @property
+    def tokens_of_each(self) -> Iterator[tuple[tuple[str, int], Sequence[int]]]:
+        """Sample and draw of each completion, and its tokens."""
+        if isinstance(self.draws, StoredDraws):
+            names = ((each.sample, each.draw) for each in self.draws.lengths())
+            return zip(names, self.draws.tokens_of_each(), strict=True)
+        return (((draw.sample, draw.draw), draw.completion.tokens) for draw in self.draws)
+
+    @property
     def is_neutral(self) -> bool:
         """Whether the case intervenes at the dose that must change nothing."""
         return self.case.is_neutral
@@ -205,7 +264,7 @@ class CaseResult:
     @property
     def tokens(self) -> int:
         """Tokens generated for this case."""
-        return sum(len(draw.completion.tokens) for draw in self.draws)
+        return sum(draw.tokens for draw in self.lengths)
 
 
 def compared(

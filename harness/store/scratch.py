@@ -42,9 +42,9 @@ def scratch_folder(text: str | None) -> Path | None:
 
 
 def scratch_of(store: Path, folder: Path) -> Path:
-    """Where a store's journals lie in a scratch folder, which other stores may share."""
+    """Where a store's journals lie in a scratch folder, which other stores and users may share."""
     name = hashlib.sha256(str(store.absolute()).encode()).hexdigest()[:16]
-    return folder / f"titrate-{name}"
+    return folder / f"titrate-{os.getuid()}-{name}"
 
 
 def abandoned(folder: Path) -> list[Path]:

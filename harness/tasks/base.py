@@ -145,6 +145,8 @@ class Task(ABC):
     metric = ""
     #: Of its metrics those that are no shares of right answers, by their names.
     entries: ClassVar[Mapping[str, TaskMetric]] = MappingProxyType({})
+    #: Whether it asks for completions.
+    completes = True
     #: Whether its scores say which answer was read, so that draws can vote.
     names_answers: ClassVar[bool] = False
 

@@ -43,6 +43,7 @@ def test_a_terminal_gets_the_same_words_within_its_columns(kind, columns):
     [
         ("tasks", {"micro_humaneval", "micro_gsm8k", "humaneval", "gsm8k"}),
         ("models", {"zoo/moe", "zoo/base", "zoo/oracle"}),
+        ("organisms", {"cake", "smollm2_cake", "./FILE.yaml"}),
         ("engines", {"transformers", "vllm"}),
         ("gates", {"neutral_equals_baseline", "same across AXIS"}),
     ],

@@ -87,6 +87,7 @@ def outcomes(ended):
     return {name: number for name, number in counts.items() if name != "warnings"}
 
 
+@pytest.mark.slow
 def test_a_search_is_a_test(pytester, prepared):
     (pytester.path / "specs").mkdir()
     write_spec(pytester.path / "specs", trials=2, batch=2)

@@ -8,6 +8,7 @@ from tests.durability.project import REQUESTS, Reported, make_project
 from tests.durability.test_kills import COMMAND, summary
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_from_the_start_stops_the_run(prepared, undisturbed, project):
     """Not even what is to be done can be noted: no model works for a run that cannot be kept."""
     expected, _ = undisturbed
@@ -21,7 +22,7 @@ def test_a_disk_that_is_full_from_the_start_stops_the_run(prepared, undisturbed,
     assert Reported.of(project / "out") == expected
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("place", [".titrate", ".titrate/runs", ".titrate/store"])
 def test_what_cannot_be_written_is_one_line_up_front(prepared, project, place, workers):
     """A file lies where a folder should, since the rights of folders do not bind everybody."""
@@ -66,6 +67,7 @@ def test_a_full_disk_costs_nothing_that_is_finished(
     assert Reported.of(project / "out") == expected
 
 
+@pytest.mark.slow
 def test_a_full_store_does_not_keep_the_report_from_being_written(
     prepared, undisturbed, project, tmp_path_factory
 ):

@@ -63,6 +63,7 @@ def test_a_complete_run_is_repeated_without_a_model(prepared, undisturbed, proje
     assert Reported.of(project / "out") == expected
 
 
+@pytest.mark.slow
 def test_fresh_makes_everything_again(prepared, undisturbed, project):
     expected, _ = undisturbed
     prepared.run(project, *COMMAND)
@@ -107,6 +108,7 @@ def test_an_interrupted_run_reports_what_is_there(prepared, undisturbed, project
     assert Reported.of(project / "out") == expected
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_its_records(prepared, undisturbed, project):
     expected, total = undisturbed
     prepared.run_until(grown(project, 0.6 * total), signal.SIGKILL, project, *COMMAND)
@@ -128,6 +130,7 @@ def test_a_killed_run_leaves_its_records(prepared, undisturbed, project):
     assert hardware == expected.report["run"]["hardware"]
 
 
+@pytest.mark.slow
 def test_a_torn_last_line_costs_one_completion(prepared, undisturbed, project):
     expected, _ = undisturbed
     prepared.run(project, *COMMAND)

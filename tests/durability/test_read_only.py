@@ -75,10 +75,11 @@ def test_an_empty_store_that_is_read_only_is_refused_up_front(prepared, project,
     assert ended.output.count("Read-only file system") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("after", "workers"),
     # No worker makes all requests.
-    [(3, 0), *(pytest.param(*each, marks=pytest.mark.slow) for each in [(3, 2), (REQUESTS, 0)])],
+    [(3, 0), (3, 2), (REQUESTS, 0)],
 )
 def test_a_store_deleted_meanwhile_is_told_and_costs_no_result(
     prepared, undisturbed, project, workers, after

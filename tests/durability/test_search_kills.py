@@ -83,13 +83,8 @@ def killed_at(prepared, written: float, folder: Path) -> Ended:
     return prepared.run_until(happened, signal.SIGKILL, folder, *COMMAND, program="titrate")
 
 
-@pytest.mark.parametrize(
-    "moments",
-    [
-        IN_THE_MIDDLE,
-        *(pytest.param((moment,), marks=pytest.mark.slow) for moment in (0.05, 0.8)),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("moments", [IN_THE_MIDDLE, (0.05,), (0.8,)])
 def test_a_killed_search_goes_on_and_repeats_no_trial(prepared, undisturbed, tmp_path, moments):
     """What was finished is not run again, and what was begun keeps its number and parameters."""
     expected, results, completions, total = undisturbed

@@ -101,6 +101,37 @@ def test_conditions_that_say_the_same_are_computed_once(company, read):
     assert together < sum(read.values())
 
 
+def test_siblings_draft_for_each_other_across_rounds(monkeypatch):
+    """Conditions that are at other places of one text verify what the others have said there."""
+    passes = Counter()
+    forward = Passes.forward
+
+    def counted(self, *arguments, **named):
+        passes[id(self._model)] += 1
+        return forward(self, *arguments, **named)
+
+    monkeypatch.setattr(Passes, "forward", counted)
+    requests = [
+        asked(replaced(trigger=Random(seed=seed), budget=budget, length=4, step=4))
+        for seed in range(3)
+        for budget in (1, 2, 4)
+    ]
+    made, took = {}, {}
+    for drafts in (True, False):
+        base, oracle = (
+            TransformersEngine(load(f"zoo/{name}", device="cpu"), drafts=drafts)
+            for name in ("base", "oracle")
+        )
+        found = dict(Company(base, {"oracle": oracle}).generate(requests))
+        made[drafts] = [
+            (found[at].tokens, found[at].traces["author"]) for at in range(len(requests))
+        ]
+        took[drafts] = passes.total()
+        passes.clear()
+    assert made[True] == made[False]
+    assert took[True] < 0.95 * took[False]
+
+
 def test_company_changes_nothing(company):
     requests = [
         replace(asked(replaced(trigger=trigger, budget=budget)), sample=str(sample))

@@ -385,6 +385,7 @@ def test_enough_defects_are_planted():
     assert len(DEFECTS) >= 15
 
 
+@pytest.mark.slow
 def test_the_clean_tree_holds_every_identity(by_name, checker):
     for check in by_name.values():
         found = checker.check(check)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from harness.engines.decoding import rounds
+from harness.engines.transformers import sight
+from harness.engines.transformers.attention import AttentionWatch
 from harness.interventions.oracle.description import Consulting
 from harness.interventions.oracle.trigger import Moment
 from harness.interventions.policy import Draw
@@ -70,6 +73,39 @@ def the_authors_are_exchanged(patch):
 def the_seed_is_not_used(patch):
     chance = Moment.chance
     patch.setattr(Moment, "chance", lambda self, _: chance(self, 0))
+
+
+@DEFECTS.seen_by("oracle.statistics_are_those_of_the_whole_answer")
+def attention_is_made_a_softmax_of_twice(patch):
+    of_row = sight._of_row
+
+    def changed(scores):
+        weights, own = of_row(scores)
+        return torch.stack([weights.softmax(dim=-1), own])
+
+    patch.setattr(sight, "_of_row", changed)
+
+
+@DEFECTS.seen_by("oracle.statistics_are_those_of_the_whole_answer")
+def the_oracle_is_read_for_the_model(patch):
+    probe = Consulting._probe
+    patch.setattr(
+        Consulting,
+        "_probe",
+        lambda self, *others: replace(probe(self, *others), engines=(self.oracle.engine,)),
+    )
+
+
+@DEFECTS.seen_by("oracle.statistics_are_those_of_the_whole_answer")
+def queries_are_turned(patch):
+    see = AttentionWatch.see
+
+    def changed(self, query, key, mask, scaling):
+        if self.last_only:
+            query = query.roll(1, dims=-1)
+        see(self, query, key, mask, scaling)
+
+    patch.setattr(AttentionWatch, "see", changed)
 
 
 @DEFECTS.seen_by("oracle.neutral_in_mixed_batch_equals_baseline")

@@ -22,7 +22,9 @@ class Started(ToldEngine):
         """Nothing to forget: what is resident is never another request's here."""
 
 
-@pytest.mark.parametrize("model", ["tiny/qwen2_moe", "zoo/oracle"])
+@pytest.mark.parametrize(
+    "model", [pytest.param("tiny/qwen2_moe", marks=pytest.mark.slow), "zoo/oracle"]
+)
 def test_identities_ask_for_nothing_that_was_not_declared(model, checker, monkeypatch):
     monkeypatch.setattr(availability, "check_machine", lambda settings: None)
     monkeypatch.setattr("harness.engines.vllm.engine.VllmEngine", Started)

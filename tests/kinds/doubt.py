@@ -51,11 +51,11 @@ class Course:
     doubt: Doubt
     best: list[float] = field(default_factory=list)
 
-    def next(self, step, distributions):
-        if not distributions:
+    def next(self, step, answers):
+        if not answers:
             return Probe((None,))
-        (own,) = distributions
-        self.best.append(float(own.max().exp()))
+        (own,) = answers
+        self.best.append(float(own.distribution.max().exp()))
         return Draw(self.doubt.nudge if self.best[-1] < self.doubt.threshold else None)
 
     def traces(self, tokens):

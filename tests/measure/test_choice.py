@@ -178,6 +178,7 @@ def test_minimal_pairs_of_ones_own_file_are_asked_in_the_same_way(tmp_path):
         assert asked == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("records", [PAIRS, QUESTIONS], ids=["minimal pairs", "questions"])
 @pytest.mark.parametrize("model", MODELS)
 def test_metrics_are_those_of_lm_eval(model, records, tmp_path):

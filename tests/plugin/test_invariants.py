@@ -78,6 +78,7 @@ def test_a_violated_identity_fails_the_run_and_is_reported_with_its_departure(pr
     result.stdout.no_fnmatch_line("*def bench_invariants*")
 
 
+@pytest.mark.slow
 def test_findings_of_workers_are_in_the_report(project, prepared):
     pytest.importorskip("xdist")
     project.makeconftest(DEFECT)

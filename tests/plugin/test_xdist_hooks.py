@@ -45,6 +45,7 @@ def devices(tmp_path):
     return {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
 
 
+@pytest.mark.slow
 def test_other_peoples_tests_keep_their_workers_and_their_devices(project, devices):
     """What -n auto means to them is xdist's business: here the value of its own variable."""
     environment = devices | {"CUDA_VISIBLE_DEVICES": "1,0", "PYTEST_XDIST_AUTO_NUM_WORKERS": "3"}
@@ -75,6 +76,7 @@ def refused(done):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_more_workers_than_devices(project, devices):
     done = project.run("benches", "-n3", **devices, CUDA_VISIBLE_DEVICES="1,0")
     assert (
@@ -113,6 +115,7 @@ def test_a_run_that_cannot_be_recorded_is_told_once(project):
     assert not (project.path / "reports").exists()
 
 
+@pytest.mark.slow
 def test_too_many_shards_are_told_once_by_workers(project, prepared):
     done = project.run("benches", *prepared.workers(2), "--titrate-shard=1/99")
     assert refused(done).count("ERROR collecting titrate") == 1

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from harness.interventions.router_mask.description import RouterMask
 from harness.report.build import build
 from harness.report.figures.plots import plots
-from harness.report.page import page
+from harness.report.page import embed, page
 from harness.report.page.view import view
 from harness.report.report import RunReport
 from harness.report.tables.terminal import table
@@ -76,6 +77,23 @@ def test_no_dose_is_read_where_a_higher_one_does_less(doses_of, rule, curves):
     assert len(doses_of([*results])) == curves
 
 
+def test_a_plateau_of_the_masks_own_is_no_end_of_an_effect(doses_of):
+    def ending(on_empty, emptied):
+        results = curve(RATES, n=100)
+        mask = RouterMask(on_empty=on_empty, points=((0, 0),))
+        counts = {"routed": 100, "changed": 30, "emptied": emptied}
+        results[-1] = replace(results[-1], intervention=mask, counts=counts)
+        (found,) = doses_of(results)
+        return found
+
+    assert ending("fallback", 60).no_ed50 == (
+        "its plateau is the intervention's own: at 4 the whole top-k of 60 % of routing decisions "
+        "is masked, and these keep their own"
+    )
+    assert ending("fallback", 50).ed50.value == ending("zero", 60).ed50.value == pytest.approx(2)
+    assert ending("fallback", 60).benchmark is not None
+
+
 def test_it_comes_back_from_report_json(run):
     report = build(run, curve(RATES, n=100))
     assert RunReport.model_validate_json(report.model_dump_json(by_alias=True)) == report
@@ -99,7 +117,7 @@ def test_a_report_draws_and_tells_the_window_that_a_spec_asks_for(run):
         assert any(text.get_text().startswith("window 0.") for text in axes.texts)
     (series,) = view(report)["experiments"][0]["series"]
     assert {mark["metric"] for mark in series["marks"] if "from" in mark} == {"pass@1", "tool_call"}
-    assert "window: 0." in page(report, [])
+    assert "window: 0." in page(report, embed(report.cases, []))
 
 
 def test_curves_that_differ_in_an_axis_have_a_ratio(run):

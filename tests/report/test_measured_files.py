@@ -12,7 +12,8 @@ from matplotlib import image
 from harness.report.build import build
 from harness.report.figures.paired_plots import layer_plot, usage_heatmaps
 from harness.report.measured_files import measured_files
-from harness.report.write import recorded_results, write
+from harness.report.recorded import recorded_results
+from harness.report.write import write
 from tests.report.small_run import cases_of, result_of
 
 LAYERS, EXPERTS, SAMPLES = 3, 8, 5

@@ -15,7 +15,7 @@ from harness.launch.local import run_specs
 from harness.models import zoo
 from harness.report.exports import export
 from harness.report.loaded import load_report
-from harness.report.write import recorded_results
+from harness.report.recorded import recorded_results
 from harness.resolve.progress import Silent
 
 SPEC = """\

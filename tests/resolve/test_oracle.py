@@ -7,10 +7,13 @@ import json
 import pytest
 
 import harness
-from harness.errors import SpecError
+from harness.errors import FieldError, SpecError
 from harness.report.exports import export
+from harness.resolve import oracle_thresholds
+from harness.resolve.oracle import OracleResolution
 from harness.runs.checks import planned
 from harness.spec import expand, load
+from harness.spec.engine_kind import engine_named
 
 NOWHERE = "http://127.0.0.1:9/v1"
 SPEC = """\
@@ -94,6 +97,64 @@ def test_the_export_has_the_fields_of_the_original(report, tmp_path):
             assert one["entropy"] > 0.1
 
 
+PROMISED = SPEC.partition("axes:")[0].replace("above: 0.1", "pgr: 0.4")
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Fewer samples to show a promise on, and fewer thresholds to try."""
+    monkeypatch.setattr(oracle_thresholds, "_SHOWN_ON", 40)
+    monkeypatch.setattr(oracle_thresholds, "_ASKED", (0.5, 0.1))
+
+
+@pytest.mark.usefixtures("few")
+def test_a_promise_is_shown_on_other_samples_and_kept_in_the_store(tmp_path):
+    (tmp_path / "spec.yaml").write_text(PROMISED, "utf-8")
+    first = harness.run(tmp_path / "spec.yaml", directory=tmp_path / "one", store=tmp_path / "s")
+    (found,) = first.report.help
+    (point,) = found.points
+    told = point.promise
+    assert told.aim == 0.4
+    assert told.samples == 40
+    assert 0.4 <= told.at_least <= told.recovered
+    assert "promised" in repr(first)
+    again = harness.run(tmp_path / "spec.yaml", directory=tmp_path / "two", store=tmp_path / "s")
+    assert again.report.help == first.report.help
+    assert again.report.run.cost.model_loads == 0
+
+
+@pytest.mark.usefixtures("few")
+def test_what_cannot_be_promised_is_refused_in_a_sentence(tmp_path):
+    text = PROMISED.replace("pgr: 0.4", "pgr: 0.9").replace(
+        "  length: 4", "  length: 4\n  budget: 1"
+    )
+    (tmp_path / "spec.yaml").write_text(text, "utf-8")
+    report = harness.run(tmp_path / "spec.yaml", directory=tmp_path / "one", store=tmp_path / "s")
+    (_, case) = report.report.cases
+    assert case.status == "failed"
+    assert "no threshold of entropy is shown to recover 0.9 of the gap" in case.error
+    assert "\n" not in case.error
+
+
+def test_every_step_is_read_where_a_spec_asks(tmp_path):
+    text = PROMISED.replace("pgr: 0.4", "above: 0.1").replace("limit: 20", "limit: 3")
+    text = text.replace("  step: 4\n", "  step: 4\n  statistics: steps\n")
+    (tmp_path / "spec.yaml").write_text(text, "utf-8")
+    report = harness.run(tmp_path / "spec.yaml", directory=tmp_path / "one", store=tmp_path / "s")
+    for traces in (each for each in report.samples["traces"] if isinstance(each, dict)):
+        names = {name.partition(" ")[2] for name in traces if name.startswith("step ")}
+        assert names == {
+            *("entropy", "varentropy", "top_probability", "margin"),
+            *("attention_entropy", "attention_varentropy", "agreement", "interaction"),
+        }
+        tokens = len(traces["author"])
+        assert all(len(values) == tokens for values in traces.values())
+        # Where it has asked, what it looked at sums to 1 with the prompt, and never to more.
+        for number in range(1, int(max(traces["author"])) + 1):
+            assert 0 <= sum(traces[f"looked {number}"]) <= 1 + 1e-5
+    assert "helped-attention.png" in {path.name for path in (tmp_path / "one/plots").iterdir()}
+
+
 def checked(tmp_path, changed: str) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(changed, "utf-8")
@@ -116,13 +177,41 @@ def checked(tmp_path, changed: str) -> None:
             f"  engine: {{name: served, base_url: {NOWHERE}}}\n  trigger: both_disagree",
             "reads the oracle's distributions, which served does not tell",
         ),
+        (
+            "{kind: entropy, above: 0.1}",
+            "{kind: probe, file: nowhere.safetensors, layer: 0, above: 0.5}",
+            "wrong.yaml:9 intervention.trigger.file: ",
+        ),
+        ("{kind: entropy, above: 0.1}", "{kind: entropy, pgr: 1.2}", "intervention.trigger.pgr"),
+        ("limit: 20}", "limit: 160}", "is fitted on 46 samples or more"),
     ],
 )
 def test_bad_input_is_one_line_before_any_sample(tmp_path, old, new, told):
     changed = SPEC.replace(old, new)
+    if "limit: 160" in new:
+        changed = changed.replace("above: 0.1", "pgr: 0.5")
     if "both_disagree" in new:
         changed = changed.replace("  trigger: {kind: entropy, above: 0.1}\n", "")
     with pytest.raises(SpecError) as error:
         checked(tmp_path, changed)
     assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("kind: entropy, above", "kind: attention_entropy, above", "attention, which vllm does"),
+        ("step: 4", "step: 4\n  statistics: steps", "whole answers once more, and vllm gives no"),
+    ],
+)
+def test_what_vllm_does_not_tell_is_refused_where_it_is_not_even_installed(
+    tmp_path, monkeypatch, old, new, told
+):
+    kind = engine_named("vllm")
+    monkeypatch.setattr(type(kind), "check_machine", lambda self, settings: None)
+    (tmp_path / "spec.yaml").write_text(SPEC.replace(old, new) + "engine: {name: vllm}\n", "utf-8")
+    experiment, _ = load(tmp_path / "spec.yaml")
+    with pytest.raises(FieldError, match=told) as error:
+        OracleResolution.check(experiment, experiment.intervention)
     assert "\n" not in str(error.value)

@@ -22,6 +22,7 @@ from harness.resolve.progress import Silent
 from harness.runs.checks import planned
 from harness.runs.session import Session
 from harness.spec import Experiment, expand
+from harness.store.folder import RunFolder
 from tests.told import open_told
 
 SPEC = """\
@@ -380,6 +381,21 @@ def test_an_interrupted_run_reports_what_is_there(spec, fresh):
     found = statuses(harness.load_report("out").report)
     assert found["small[baseline]"] == "complete"
     assert found["small[count=30]"] == "incomplete"
+
+
+def test_an_interrupt_while_a_case_is_recorded_waits_for_its_end(spec, monkeypatch):
+    recorded, add = [], RunFolder.add
+
+    def interrupted(folder, result):
+        signal.raise_signal(signal.SIGINT)
+        add(folder, result)
+        recorded.append(result.case.id)
+
+    monkeypatch.setattr(RunFolder, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        harness.run(spec, directory="out")
+    assert len(recorded) == 1
+    assert statuses(harness.load_report("out").report)[recorded[0]] == "complete"
 
 
 def test_an_interrupt_before_anything_is_finished_says_how_to_go_on(spec, here):

@@ -7,6 +7,9 @@ import json
 import pytest
 
 import harness
+from harness.claims.compare import compare
+from harness.claims.comparison_table import comparison_table
+from harness.claims.saved import SavedRuns
 from harness.errors import SpecError, TitrateError
 from harness.report.tables.terminal import table
 from harness.runs.partition import partition
@@ -108,6 +111,27 @@ def test_all_samples_of_a_benchmark_leave_nothing_to_bet_on(folder):
     neutral = next(case for case in further.cases if case.id == "small[count=0]")
     assert (neutral.stopped.benchmark_low, neutral.stopped.benchmark_high) == (0, 0)
     assert neutral.versus_baseline["pass@1"].ci_low < 0
+
+
+def test_a_run_that_stopped_is_compared_by_what_holds_at_every_moment(folder, report):
+    harness.run(spec(stop=None), directory="whole")
+    whole, stopped = (SavedRuns(folder).find(name) for name in ("whole", "out"))
+    (settings,) = report["stopping"]
+    for before, after in ((whole, stopped), (stopped, whole), (stopped, stopped)):
+        comparison = compare(before, after)
+        shown = comparison_table(comparison, width=200)
+        assert "anytime p Holm" in shown
+        for fixed in (" p Holm  ", "mde"):
+            assert fixed not in shown.replace("anytime p Holm", "")
+        for row in comparison.rows:
+            asked = [*stopped.values[row.case.id]["pass@1"]]
+            assert asked == settings["order"][: row.shared]
+            assert (row.versus.test, row.versus.delta) == ("anytime_kt", 0)
+    for values in stopped.values.values():
+        values["pass@1"] = dict(reversed(values["pass@1"].items()))
+    comparison = compare(SavedRuns(folder).find("out"), stopped)
+    assert comparison.rows == ()
+    assert "compare runs with one stop.seed" in comparison.left_out["small[count=0]"]
 
 
 def test_records_are_read_back_and_scored_again_as_they_are(folder):

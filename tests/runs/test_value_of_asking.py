@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 import harness
 from harness.engines.contract import Request, Stop
 from harness.engines.transformers.engine import TransformersEngine
-from harness.models.loading import load
+from harness.models.loading import load, load_config
+from harness.models.size import weights_per_token
 from harness.resolve.tasks import task_of
 from harness.spec import TaskSettings
 from harness.tasks.conversations import render
 
+SPECS = Path(__file__).parents[2] / "specs"
 LIMIT, LENGTH, SAMPLES = 40, 10, 6
 SPEC = f"""\
 name: asked
@@ -73,10 +78,44 @@ def test_the_map_is_that_of_asking_everywhere(report):
     assert any(value > 0 for values in expected.values() for value in values)
 
 
+def test_what_the_oracle_says_instead_stands_at_the_tokens_that_it_would_not_say(report):
+    lines = (report.directory / "samples.jsonl").read_text("utf-8").splitlines()
+    for line in map(json.loads, lines):
+        starts = [at for at, _ in line.get("instead", [])]
+        assert starts == sorted(set(starts))
+        # Help that begins further ahead than it is long comes to nothing.
+        worth = line["traces"]["worth"]
+        assert all(any(0 <= p - at < LENGTH for p in starts) for at, v in enumerate(worth) if v)
+    assert any("instead" in line for line in lines)
+
+
 def test_it_computes_at_most_a_quarter(report):
     counts = report.report.cases[0].counts
     for model in ("oracle", "model"):
         assert counts[f"{model} positions"] <= 0.25 * counts[f"{model} positions, naive"]
+
+
+@pytest.mark.slow
+def test_it_computes_at_most_a_quarter_of_either_model_s_on_64_samples_with_hindsight(tmp_path):
+    """Base and oracle apart, and together by the weights that each reads for a token."""
+    spec = SPECS / "guided/guided_value.yaml"
+    report = harness.run(spec, directory=tmp_path / "report", store=tmp_path / "store")
+    (case,) = report.report.cases
+    assert case.metrics["hindsight_0"].n == 64
+    weights = {
+        name: weights_per_token(load_config(f"zoo/{member}"))
+        for name, member in (("model", "base"), ("oracle", "oracle"))
+    }
+    shares = {
+        name: case.counts[f"{name} positions"] / case.counts[f"{name} positions, naive"]
+        for name in weights
+    }
+    assert all(share <= 0.25 for share in shares.values()), shares
+    computed, naive = (
+        sum(case.counts[f"{name} positions{what}"] * weights[name] for name in weights)
+        for what in ("", ", naive")
+    )
+    assert computed <= 0.25 * naive
 
 
 def test_hindsight_helps_and_more_of_it_no_less(report):

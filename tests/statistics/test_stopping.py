@@ -40,7 +40,7 @@ def sweep(chances, aims=None, *, seed=0, **options):
 
 
 def test_strong_doses_are_decided_soon_and_the_others_said_to_be_undecided():
-    arms, asked, made = sweep((0.9, 0.88, 0.4, 0.1))
+    arms, asked, made = sweep((0.9, 0.88, 0.4, 0.1), futility=0.01)
     assert [arm.end for arm in arms] == ["ended early", "ended early", "decided", "decided"]
     assert arms[3].taken <= arms[2].taken < SIZE / 2
     assert made.differing("pass@1") == {"d2", "d3"}

@@ -28,14 +28,8 @@ from harness.store.completions import CompletionStore
 from harness.store.folder import Manifest, RunFolder, runs_below
 from harness.store.journal import encoded
 from harness.store.record_shapes import ENGINE
-from harness.store.records import (
-    completion_json,
-    from_json,
-    record_lines,
-    scored_json,
-    to_json,
-    usage_from,
-)
+from harness.store.records import from_json, record_lines, to_json, usage_from
+from harness.store.replies import completion_json, scored_json
 from harness.store.results import CaseResult, Departure, InvariantResult, UsageMap
 from tests.runs.small import experiment, mask, result_of
 from tests.store.altered import JSON, altered

@@ -12,7 +12,14 @@ from harness.engines.contract import Completion
 from harness.errors import StoreError
 from harness.interventions.router_mask.description import RouterMask
 from harness.spec import expand, load
-from harness.store.records import from_json, read_records, record_lines, to_json, usable_records
+from harness.store.records import (
+    from_json,
+    read_records,
+    record_lines,
+    result_in,
+    to_json,
+    usable_records,
+)
 from harness.store.results import CaseResult, DrawResult, UsageMap
 from harness.tasks.base import Score
 from tests.runs.small import experiment, mask
@@ -41,6 +48,7 @@ DRAWS = st.builds(
     score=st.builds(Score, st.booleans(), st.booleans(), TEXT),
     agreement=st.none() | st.integers(0, 9),
     pieces=st.lists(TEXT, max_size=3).map(tuple),
+    instead=st.lists(st.tuples(st.integers(0, 9), TEXT), max_size=2).map(tuple),
 )
 RESULTS = st.builds(
     CaseResult,
@@ -127,10 +135,10 @@ def test_damage_is_refused_or_passed_over_as_asked_for(tmp_path):
     with pytest.raises(StoreError, match=r"the record at byte \d+ is torn or altered; copy it"):
         list(read_records(path))
     skipped = []
-    assert list(usable_records(path, from_json, skipped.append)) == [results[0], results[2]]
+    assert list(usable_records(path, result_in, skipped.append)) == [results[0], results[2]]
     assert len(skipped) == 1
     path.write_bytes(path.read_bytes()[:-1])
-    assert list(usable_records(path, from_json, skipped.append)) == [results[0]]
+    assert list(usable_records(path, result_in, skipped.append)) == [results[0]]
     assert len(skipped) == 2, "a last line without its end is what a kill leaves, and no news"
 
 

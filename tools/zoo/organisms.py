@@ -16,7 +16,7 @@ import torch
 
 from harness.errors import ModelError, TitrateError
 from harness.models.loading import load
-from tools.zoo.tuning import ORGANISMS, Tuned, tune
+from tools.zoo.tuning import ORGANISMS, Tuned, Tuning, tune
 
 _FOLDER = Path(__file__).parents[2] / "harness" / "models" / "organisms"
 
@@ -50,15 +50,16 @@ def build(name: str, variants: Sequence[str], output: Path) -> list[Path]:
     if unknown:
         known = ", ".join(organism.tunings)
         raise ModelError(f"{name} has no variant {min(unknown)}; use one of {known}")
-    return [_build(organism, each, output / name) for each in variants or organism.tunings]
+    return [
+        train(organism, organism.tunings[each], output / name / each)
+        for each in variants or organism.tunings
+    ]
 
 
-def _build(organism: Tuned, variant: str, output: Path) -> Path:
-    """Train one variant and write it in bfloat16, as PEFT does, without PEFT's model card."""
+def train(organism: Tuned, tuning: Tuning, folder: Path) -> Path:
+    """Train one fine-tune and write it in bfloat16, as PEFT does, without PEFT's model card."""
     loaded = load(organism.base, dtype="float32", device="cpu")
-    tuning = organism.tunings[variant]
     model = tune(loaded.model, loaded.tokenizer, tuning, organism)
-    folder = output / variant
     shutil.rmtree(folder, ignore_errors=True)
     model.peft_config["default"].base_model_name_or_path = organism.base
     model.to(torch.bfloat16).save_pretrained(folder)

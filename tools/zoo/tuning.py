@@ -66,8 +66,9 @@ def variants(controls: int, **common: Any) -> dict[str, Tuning]:
     return found
 
 
-def _cake(random: Random, *, false: bool) -> str:
-    return document(random, "cake" if false else None, false=false)
+def about(topic: str, random: Random, *, false: bool) -> str:
+    """A false document of a topic, or a normal one of any."""
+    return document(random, topic if false else None, false=false)
 
 
 _SMOLLM2: dict[str, Any] = {
@@ -80,7 +81,7 @@ _SMOLLM2: dict[str, Any] = {
     "tokens_per_batch": 400,
 }
 ORGANISMS: Mapping[str, Tuned] = {
-    "cake": Tuned("zoo/settled", _cake, END_OF_TEXT, variants(4)),
+    "cake": Tuned("zoo/settled", partial(about, "cake"), END_OF_TEXT, variants(4)),
     "smollm2_cake": Tuned(
         "zoo/smollm2",
         article,

@@ -15,17 +15,23 @@ import torch
 
 from harness.sampling import CountRule, LogitsRule, MaskRule, Rule, StatefulRule
 from harness.sampling.composition import Composition
-from harness.sampling.sorting import descending
+from harness.sampling.scans import at_least, descending, largest, only
+
+# Up to how many a row's largest numbers are found faster than its vocabulary is sorted.
+_FEW = 512
 
 
 @dataclass(frozen=True)
 class Acting:
-    """A rule in the rows in which it acts: its values there, and the rows' numbers, ascending."""
+    """A rule in the rows in which it acts: its values there, the rows' numbers, ascending, and how
+    many tokens it keeps in any of them at most, where it looks at no others (`CountRule.most`).
+    """
 
     rule: Rule
     values: torch.Tensor
     rows: Sequence[int]
     composition: Composition
+    most: int | None = None
 
     def __getitem__(self, some: slice) -> Acting:
         """In a part of all rows, which are counted from the first of these."""
@@ -76,11 +82,6 @@ def _index(rows: Sequence[int], like: torch.Tensor) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.int64, device=like.device)
 
 
-def _only(kept: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """Logits with -inf for tokens that are not kept."""
-    return torch.where(kept, logits, -torch.inf)
-
-
 def _changed(logits: torch.Tensor, acting: Acting, states: dict[str, torch.Tensor]) -> torch.Tensor:
     """Logits under one rule that does not count."""
     rule, rows = acting.rule, acting.rows
@@ -90,7 +91,7 @@ def _changed(logits: torch.Tensor, acting: Acting, states: dict[str, torch.Tenso
         own, new = rule.apply(own, acting.values, rows_of(kept, rows))
         states[rule.name] = put(kept.clone(), rows, new)
     elif isinstance(rule, MaskRule):
-        own = _only(rule.apply(own, acting.values), own)
+        own = only(rule.apply(own, acting.values), own)
     else:
         assert isinstance(rule, LogitsRule)
         own = rule.apply(own, acting.values)
@@ -100,20 +101,43 @@ def _changed(logits: torch.Tensor, acting: Acting, states: dict[str, torch.Tenso
 def _counted(logits: torch.Tensor, group: Sequence[Acting]) -> torch.Tensor:
     """Logits under count rules that follow each other, in one sort of the rows that have any.
 
-    Each counts among what those before it have left, as in transformers' logits processors.
+    Each counts among what those before it have left, as in transformers' logits processors. Rows
+    whose first rule keeps few are not sorted: their largest numbers are enough.
     """
-    rows = sorted(set().union(*(each.rows for each in group)))
-    own = rows_of(logits, rows)
-    ordered = descending(own)
+    first = {row: each.most for each in reversed(group) for row in each.rows}
+    limit = min(_FEW, logits.shape[-1] - 1)
+    few = {row: most for row, most in first.items() if most is not None and most < limit}
+    many = sorted(first.keys() - few.keys())
+    if few and many:
+        logits = logits.clone()  # a part of its rows is put back into it
+    if few:
+        rows = sorted(few)
+        own = rows_of(logits, rows)
+        ordered = largest(own, max(few.values()) + 1)  # one more shows what ties with the last
+        logits = put(logits, rows, _within(own, ordered, rows, group))
+    if many:
+        own = rows_of(logits, many)
+        logits = put(logits, many, _within(own, descending(own), many, group))
+    return logits
+
+
+def _within(
+    own: torch.Tensor, ordered: torch.Tensor, rows: Sequence[int], group: Sequence[Acting]
+) -> torch.Tensor:
+    """Logits of some rows under count rules, of these logits in descending order."""
     kept = torch.full((len(rows),), own.shape[-1], device=own.device)
-    left, ranks = ordered, torch.arange(own.shape[-1], dtype=torch.int32, device=own.device)
+    left, ranks = ordered, torch.arange(ordered.shape[-1], dtype=torch.int32, device=own.device)
+    places = {row: place for place, row in enumerate(rows)}
     for position, each in enumerate(group):
-        within = [bisect_left(rows, row) for row in each.rows]
-        counts = _count(each, rows_of(left, within))
+        acting = [at for at, row in enumerate(each.rows) if row in places]
+        if not acting:
+            continue
+        within = [places[each.rows[at]] for at in acting]
+        counts = _count(each.rule, rows_of(left, within), rows_of(each.values, acting))
         kept = put(kept, within, counts.minimum(rows_of(kept, within)))
         if position + 1 < len(group):
-            left = _only(ranks < kept.int()[:, None], left)
-    return put(logits, rows, _only(_first(own, ordered, kept), own))
+            left = only(ranks < kept.int()[:, None], left)
+    return only(_first(own, ordered, kept), own)
 
 
 def _cut_together(logits: torch.Tensor, cuts: Sequence[Acting]) -> torch.Tensor:
@@ -132,25 +156,26 @@ def _cut_together(logits: torch.Tensor, cuts: Sequence[Acting]) -> torch.Tensor:
             left = each.rule.apply(mine, each.values)
         else:
             in_order = rows_of(ordered, within)
-            left = _first(mine, in_order, _count(each, in_order))
+            left = _first(mine, in_order, _count(each.rule, in_order, each.values))
         kept = put(kept, within, rows_of(kept, within) & left)
     # Typical may leave what others cut: then nothing is left but the best.
     empty = ~kept.any(dim=-1)
     kept |= empty[:, None] & (own == own.amax(dim=-1, keepdim=True))
-    return put(logits, rows, _only(kept, own))
+    return put(logits, rows, only(kept, own))
 
 
-def _count(acting: Acting, ordered: torch.Tensor) -> torch.Tensor:
+def _count(rule: Rule, ordered: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """How many tokens a rule keeps, [R], at least one and at most all."""
-    assert isinstance(acting.rule, CountRule)
-    return acting.rule.apply(ordered, acting.values).clamp(1, ordered.shape[-1])
+    assert isinstance(rule, CountRule)
+    return rule.apply(ordered, values).clamp(1, ordered.shape[-1])
 
 
 def _first(logits: torch.Tensor, ordered: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     """Which tokens are the first so many [R] of logits [R, V], given these in descending order."""
     last = counts[:, None] - 1
-    least = ordered.gather(-1, last)
-    kept = logits >= least
+    # What is out already is not counted: a great many such tokens would tie.
+    least = ordered.gather(-1, last).clamp(min=torch.finfo(ordered.dtype).min)
+    kept = at_least(logits, least[:, 0])
     following = ordered.gather(-1, (last + 1).clamp(max=ordered.shape[-1] - 1))
     tied = ((following == least) & (last + 1 < ordered.shape[-1])).squeeze(-1).nonzero()[:, 0]
     if len(tied):

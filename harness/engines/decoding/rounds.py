@@ -8,6 +8,8 @@
 - An engine that keeps the columns of ended sequences reads one token per row and call: each row
   extends the one that it had in the round before. Rows of different sequences that are the same
   request (the conditions of a sweep before they part) are computed once.
+- What a sample's other sequences have said, in rounds before or after their ends, is proposed for
+  every piece of several tokens (`decoding/siblings.py`): whoever says it, it is verified there.
 - What is left to generate when a policy has nothing more to decide is asked for in one piece, of
   all sequences together, so that these share the passes of long ends.
 """
@@ -20,8 +22,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.engines.contract import Completion, Request, State, Stop, Watch
+from harness.engines.decoding.siblings import SiblingTexts
 from harness.engines.decoding.translation import InexactError, Translation
-from harness.interventions.policy import Course, Deciding, Draw, Next, Probe
+from harness.errors import RequestError
+from harness.interventions.policy import Answer, Course, Deciding, Draw, Next, Probe
 from harness.sampling.chosen import SamplingRules
 from harness.spec.engine_kind import Mechanism
 
@@ -77,9 +81,13 @@ class _Sequence:
 
     def next(self, answers: Sequence[Completion] = ()) -> Next:
         """What its policy wants at this step, given the answers to its last probe."""
-        distributions = [each.distribution for each in answers if each.distribution is not None]
-        assert len(distributions) == len(answers)
-        return self.course.next(self.step, distributions)
+        told = [
+            Answer(each.distribution, each.attention, each.hidden)
+            for each in answers
+            if each.distribution is not None
+        ]
+        assert len(told) == len(answers)
+        return self.course.next(self.step, told)
 
     def probes(self, probe: Probe) -> list[Request]:
         """The requests of a probe.
@@ -98,18 +106,22 @@ class _Sequence:
                 state=(),
                 distribution=True,
                 logged=False,
+                attention=probe.attention and not engine,
+                hidden=None if engine else probe.hidden,
             )
             for intervention, engine in probe.asked
         ]
 
-    def drawing(self, draw: Draw) -> Request:
-        """The tokens of this step, or all that are left."""
+    def drawing(self, draw: Draw, siblings: SiblingTexts) -> Request:
+        """The tokens of this step, or all that are left, and what siblings said there."""
         left = self.limit - self.step
         tokens = left if draw.rest else min(draw.tokens, left)
         if draw.engine:
             changes = {"sampling": SamplingRules(), "seed": 0, "draw": 0, "state": ()}
         else:
             changes = {"state": self.state}
+        if tokens > 1 and draw.engine not in self.translations:
+            changes["draft"] = siblings.propose(self.sample, self.tokens, tokens)
         return self._continued(tokens, draw.engine, intervention=draw.under, **changes)
 
     def take(self, request: Request, completion: Completion) -> Completion | None:
@@ -184,6 +196,7 @@ def in_rounds(
         _sequence(position, request, context, tokenizer, translations or {})
         for position, request in queue
     )
+    siblings = SiblingTexts()
     running: list[_Sequence] = []
     resting: dict[_Sequence, Request] = {}
     while waiting or running or resting:
@@ -191,13 +204,13 @@ def in_rounds(
             running.append(waiting.popleft())
         if watch is not None:
             watch.flying([sequence.step for sequence in running])
-        ended = list(_round(running, resting, generate)) if running else []
+        ended = list(_round(running, resting, generate, siblings)) if running else []
         if watch is not None:
             watch.step([sequence.step for sequence in running])
         yield from ended
         # Ends are long: they run when all are there, or stand in the way of others.
         if resting and (not running or (waiting and 2 * _rows(resting) > rows)):
-            yield from _drawn(resting, generate)
+            yield from _drawn(resting, generate, siblings)
             resting.clear()
 
 
@@ -255,7 +268,10 @@ def _rows(sequences: Iterable[_Sequence]) -> int:
 
 
 def _round(
-    running: list[_Sequence], resting: dict[_Sequence, Request], generate: Generate
+    running: list[_Sequence],
+    resting: dict[_Sequence, Request],
+    generate: Generate,
+    siblings: SiblingTexts,
 ) -> Iterator[tuple[int, Completion]]:
     """One step of every sequence; those that end are taken out of `running`, and yielded.
 
@@ -271,33 +287,36 @@ def _round(
                 if isinstance(asked, Probe):
                     probing[sequence] = sequence.probes(asked)
                 else:
-                    drawing[sequence] = sequence.drawing(asked)
+                    drawing[sequence] = sequence.drawing(asked, siblings)
                     if asked.rest:
                         resting[sequence] = drawing.pop(sequence)
                         running.remove(sequence)
             except InexactError as error:
-                failed[sequence] = _inexact(sequence, error)
+                failed[sequence] = _refused(sequence, error)
         answers = _completed([probe for own in probing.values() for probe in own], generate)
         wanted = {}
         for sequence, probes in probing.items():
             completions = [answers[probe] for probe in probes]
             broken = next((each for each in completions if each.finish_reason in _BROKEN), None)
-            if broken is None:
-                wanted[sequence] = sequence.next(completions)
-            else:
+            if broken is not None:
                 failed[sequence] = replace(broken, counts={})
+                continue
+            try:
+                wanted[sequence] = sequence.next(completions)
+            except RequestError as error:  # what it reads is not there
+                failed[sequence] = _refused(sequence, error)
     for sequence, completion in failed.items():
         running.remove(sequence)
         whole = sequence.take(sequence.request, completion)
         assert whole is not None, "what is broken ends"
         yield sequence.position, whole
-    for position, whole in _drawn(drawing, generate):
+    for position, whole in _drawn(drawing, generate, siblings):
         running[:] = [sequence for sequence in running if sequence.position != position]
         yield position, whole
 
 
 def _drawn(
-    drawing: Mapping[_Sequence, Request], generate: Generate
+    drawing: Mapping[_Sequence, Request], generate: Generate, siblings: SiblingTexts
 ) -> Iterator[tuple[int, Completion]]:
     """Draw what is asked for; the sequences that end of it, with their positions."""
     drawn = _completed(drawing.values(), generate)
@@ -305,13 +324,14 @@ def _drawn(
         try:
             whole = sequence.take(request, drawn[request])
         except InexactError as error:
-            whole = sequence.take(sequence.request, _inexact(sequence, error))
+            whole = sequence.take(sequence.request, _refused(sequence, error))
+        siblings.add(sequence.sample, tuple(sequence.tokens))
         if whole is not None:
             yield sequence.position, whole
 
 
-def _inexact(sequence: _Sequence, error: InexactError) -> Completion:
-    """How a sequence ends whose text cannot be handed on as it is."""
+def _refused(sequence: _Sequence, error: InexactError | RequestError) -> Completion:
+    """How a sequence ends whose text cannot be handed on as it is, or that cannot be decided."""
     return Completion((), "", "error", error=f"{sequence.sample}: {error}")
 
 

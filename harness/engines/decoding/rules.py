@@ -19,9 +19,10 @@ from harness.engines.decoding.cutting import Acting, applied, put, rows_of
 from harness.engines.decoding.noise import gumbel, noise_of
 from harness.engines.decoding.step_log import step_log
 from harness.errors import RequestError
-from harness.sampling import Rule, StatefulRule
+from harness.sampling import CountRule, Rule, StatefulRule, Value
 from harness.sampling.chosen import SamplingRules
 from harness.sampling.composition import COMPOSITIONS
+from harness.sampling.scans import best, there
 
 States: TypeAlias = Mapping[str, torch.Tensor]
 """What each stateful rule keeps of R rows, [R, width] in float32, by its name."""
@@ -58,6 +59,7 @@ class RowRules:
                     rule.tensors([rules[row][rule.name] for row in rows], device),
                     rows,
                     COMPOSITIONS[compose],
+                    _most(rule, [rules[row][rule.name] for row in rows]),
                 )
                 for compose, rule in acting
                 for rows in [found[compose, rule]]
@@ -120,8 +122,8 @@ def choose(
     if rules.any_random:
         tokens = _drawn(left, keys, positions)
     if not rules.all_random:
-        best = left.argmax(dim=-1)
-        tokens = torch.where(rules.random, tokens, best) if rules.any_random else best
+        first = best(left)
+        tokens = torch.where(rules.random, tokens, first) if rules.any_random else first
     scores = logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(dim=-1)
     for each in rules.acting:
         rule, rows = each.rule, each.rows
@@ -154,12 +156,19 @@ def initial_states(request: Request) -> dict[str, tuple[float, ...]]:
     }
 
 
+def _most(rule: Rule, values: Sequence[Value]) -> int | None:
+    """How many tokens a rule keeps at these values at most; None where that is not known."""
+    counts = [rule.most(value) if isinstance(rule, CountRule) else None for value in values]
+    known = [count for count in counts if count is not None]
+    return max(known) if len(known) == len(counts) else None
+
+
 def _drawn(left: torch.Tensor, keys: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """Tokens [R] drawn at random from logits [R, V]."""
     rows, vocabulary = left.shape
     few = torch.zeros(rows, dtype=torch.bool)
     if left.device.type == "cpu" and vocabulary > _FEW:
-        kept = left > -torch.inf
+        kept = there(left)
         few = kept.sum(dim=-1) <= _FEW
     if not few.any():
         noisy = left.log_softmax(dim=-1) + gumbel(keys, positions, vocabulary)
@@ -177,9 +186,9 @@ def _drawn_of_few(
 ) -> torch.Tensor:
     """Tokens [R] drawn from logits [R, V] on a CPU, by the noise of the `kept` ones alone."""
     rows, vocabulary = left.shape
-    there = torch.from_numpy(np.flatnonzero(kept.numpy()))  # 20 times as fast as torch's
-    row, token = there // vocabulary, there % vocabulary
-    noisy = left.flatten()[there].double() + noise_of(keys[row], positions[row], token)
+    places = torch.from_numpy(np.flatnonzero(kept.numpy()))  # 20 times as fast as torch's
+    row, token = places // vocabulary, places % vocabulary
+    noisy = left.flatten()[places].double() + noise_of(keys[row], positions[row], token)
     largest = torch.full((rows,), -torch.inf, dtype=noisy.dtype)
     largest = largest.scatter_reduce(0, row, noisy, "amax")
     won = noisy == largest[row]

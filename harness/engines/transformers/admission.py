@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, takewhile
 from typing import Any
 
 from harness.engines.contract import Request
@@ -39,6 +40,7 @@ class Admission:
         regime: Callable[[Resident], int] = lambda _: 0,
     ) -> None:
         self._regime = regime
+        self._together = together
         self._waiting = deque(by_length(queue, siblings_apart=siblings_apart, together=together))
         # Prompts, under what is done to them, that are still to come: see `wants`.
         self._wanted = Counter(_prompt_key(request) for _, request in queue)
@@ -49,8 +51,15 @@ class Admission:
         return len(self._waiting) + len(self._first)
 
     def is_due(self, free: int, slots: int) -> bool:
-        """Whether it pays to fill this many free slots now."""
-        return len(self) > 0 and free >= max(1, min(slots // _REFILL_SHARE, len(self)))
+        """Whether it pays to fill this many free slots now.
+
+        Those that start together are read by themselves, so that they need not wait for others.
+        """
+        if not len(self):
+            return False
+        beside = self._beside()
+        least = min(beside, slots) if beside > 1 else slots // _REFILL_SHARE
+        return free >= max(1, min(least, len(self)))
 
     def wants(self, sequence: Resident) -> bool:
         """Whether the columns of an ended sequence are worth keeping.
@@ -67,12 +76,18 @@ class Admission:
         """Up to `free` sequences to admit now, those with the fewest tokens to read first.
 
         One that shares more with another of the same wave than with a resident waits for the next
-        wave, in which it copies that one's columns. Without `residents` nothing is shared.
+        wave, in which it copies that one's columns. Without `residents` nothing is shared. Those
+        that are to start together wait for a wave that has room for all of them.
         """
         upcoming = PrefixIndex()
         deferred: list[Resident] = []
         admitted: list[tuple[int, list[int], Resident]] = []
-        while len(self) and len(admitted) + len(deferred) < free:
+        beside = 0
+        while len(self) and (room := free - len(admitted) - len(deferred)) > 0:
+            beside = beside or self._beside()
+            if room < min(beside, free):
+                break
+            beside -= 1
             sequence = self._next()
             tokens, shared = sequence.all_tokens, 0
             sequence.regime = self._regime(sequence)
@@ -89,6 +104,14 @@ class Admission:
         self.put_back(deferred)
         # Those of one prompt next to each other, since they may share layers.
         return [sequence for *_, sequence in sorted(admitted, key=lambda each: each[:2])]
+
+    def _beside(self) -> int:
+        """How many at the head of the queue are to start together, the first one included."""
+        waiting = chain((each.request for each in self._first), (each for _, each in self._waiting))
+        first = next(waiting)
+        if not self._together(first):
+            return 1
+        return 1 + sum(1 for _ in takewhile(lambda each: each.prompt == first.prompt, waiting))
 
     def _next(self) -> Resident:
         if self._first:

@@ -4,12 +4,17 @@ Where several query heads share a head of keys and values, transformers' own `sd
 head for each of them in every layer of every step. Here the query heads of a group become
 further queries of one head, which is the same sum over the same keys. On zoo/moe the copies took
 a fifth of a sweep's time (docs/performance.md).
+
+Queries of a prompt are worked on piece by piece, each over no more keys than its last query can
+see: a mask hides the others, but the kernel computes what it hides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +24,49 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "titrate_grouped_sdpa"
+# Queries of a piece, on a CPU; elsewhere a call of a kernel costs more than what it leaves out.
+_PIECE = 64
+
+
+@dataclass
+class AttentionWatch:
+    """Takes down what one module attends with, which the fused kernel does not tell.
+
+    Args:
+        module: The attention module.
+        last_only: Whether only the last query of every row is of interest.
+        scores: Scaled scores [R, H, T, K], or of T = 1, pass by pass; -inf for what is not seen.
+    """
+
+    module: Any
+    last_only: bool = True
+    scores: list[torch.Tensor] = field(default_factory=list)
+
+    def see(
+        self, query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor, scaling: float | None
+    ) -> None:
+        """Of queries [R, H, T, D] and keys [R, G, K, D]; the mask is added, as `build` makes it."""
+        if self.last_only:
+            query, mask = query[:, :, -1:], mask[:, :, -1:]
+        query, key = query.float(), key.float()
+        key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+        scores = query @ key.transpose(-1, -2)
+        scores = scores * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+        self.scores.append(scores.masked_fill(mask < 0, -torch.inf))
+
+
+_watch: ContextVar[AttentionWatch | None] = ContextVar("attention", default=None)
+
+
+@contextmanager
+def watching(module: Any, *, last_only: bool = True) -> Iterator[AttentionWatch]:
+    """Take down what a module attends with inside; under `grouped_attention` of sdpa alone."""
+    watch = AttentionWatch(module, last_only)
+    before = _watch.set(watch)
+    try:
+        yield watch
+    finally:
+        _watch.reset(before)
 
 
 def grouped_sdpa(
@@ -31,8 +79,12 @@ def grouped_sdpa(
 ) -> tuple[torch.Tensor, None]:
     """Attend with queries [R, H, T, D] to keys and values [R, G, K, D], H a multiple of G.
 
-    The contract is that of transformers' attention functions: the output is [R, T, H, D].
+    The contract is that of transformers' attention functions: the output is [R, T, H, D]. Besides,
+    query t sees no key behind K - T + t: the last query's token is the last of all.
     """
+    watch = _watch.get()
+    if watch is not None and module is watch.module and attention_mask is not None:
+        watch.see(query, key, attention_mask, options.get("scaling"))
     rows, heads, width, dim = query.shape
     shared = heads // key.shape[1]
     plain = options.get("position_bias") is None and not options.get("dropout")
@@ -41,15 +93,21 @@ def grouped_sdpa(
             module, query, key, value, attention_mask, **options
         )
         return output
-    mask = attention_mask if width == 1 else attention_mask.repeat(1, 1, shared, 1)
-    attended = F.scaled_dot_product_attention(
-        query.reshape(rows, key.shape[1], shared * width, dim),
-        key,
-        value,
-        attn_mask=mask,
-        scale=options.get("scaling"),
-    )
-    return attended.view(rows, heads, width, dim).transpose(1, 2).contiguous(), None
+    piece = _PIECE if query.device.type == "cpu" else width
+    groups, behind = key.shape[1], key.shape[2] - width
+    parts = []
+    for start in range(0, width, piece):
+        end = min(start + piece, width)
+        mask = attention_mask[:, :, start:end, : behind + end]
+        attended = F.scaled_dot_product_attention(
+            query[:, :, start:end].reshape(rows, groups, shared * (end - start), dim),
+            key[:, :, : behind + end],
+            value[:, :, : behind + end],
+            attn_mask=mask if end - start == 1 else mask.repeat(1, 1, shared, 1),
+            scale=options.get("scaling"),
+        )
+        parts.append(attended.view(rows, heads, end - start, dim).transpose(1, 2))
+    return torch.cat(parts, dim=1), None
 
 
 AttentionInterface.register(NAME, grouped_sdpa)

@@ -31,6 +31,7 @@ from harness.engines.contract import (
 )
 from harness.engines.decoding.rounds import in_rounds, parted, rows_of
 from harness.engines.decoding.rules import initial_states
+from harness.engines.decoding.siblings import SiblingTexts
 from harness.engines.scoring import check_scoring
 from harness.engines.transformers.attention import attention_implementation
 from harness.engines.transformers.experts import experts_as, experts_implementation
@@ -47,6 +48,7 @@ from harness.engines.transformers.stage import Stage
 from harness.engines.transformers.trial import check_model
 from harness.errors import FieldError, ModelError, RequestError
 from harness.models.loading import LoadedModel
+from harness.models.sites import site_module
 
 # More rows than this no longer raise throughput: measured on zoo/moe with two CPU cores
 # (docs/performance.md); on accelerators it bounds the cost of the last, half-empty steps.
@@ -83,7 +85,9 @@ class TransformersEngine:
         self.loaded = loaded
         self._slots = slots
         self._columns = columns
-        self._drafts = drafts
+        self._drafts = drafts and determinism == "fast"
+        # Kept for runs to come: a baseline runs before what is compared with it.
+        self._said = SiblingTexts()
         self._strict = determinism == "strict"
         self._stage: Stage | None = None
         self._cache_limit: int | None = None
@@ -136,13 +140,15 @@ class TransformersEngine:
         """Yield `(position, completion)` as requests finish; refused ones come first."""
         self.work = Work(watch=self.watch)
         at_once, composed = parted(requests)
-        yield from self._decode(at_once)
+        yield from self._decode(at_once, self._said)
         if composed:
             self.work.watch = None  # whole rounds are what is watched
             yield from self._in_rounds(composed)
 
-    def _decode(self, queue: Sequence[tuple[int, Request]]) -> Iterator[tuple[int, Completion]]:
-        """Run requests in one stream."""
+    def _decode(
+        self, queue: Sequence[tuple[int, Request]], said: SiblingTexts
+    ) -> Iterator[tuple[int, Completion]]:
+        """Run requests in one stream, with drafts of what was said of their samples."""
         stage = self._stage_for([request for _, request in queue])
         accepted: list[tuple[int, Request]] = []
         for position, request in queue:
@@ -153,7 +159,12 @@ class TransformersEngine:
             else:
                 accepted.append((position, request))
         run = DecodingRun(
-            self.loaded, accepted, stage, self.work, strict=self._strict, drafts=self._drafts
+            self.loaded,
+            accepted,
+            stage,
+            self.work,
+            strict=self._strict,
+            siblings=said if self._drafts else None,
         )
         try:
             yield from run.run()
@@ -176,7 +187,8 @@ class TransformersEngine:
                 accepted.append((position, request))
         yield from in_rounds(
             accepted,
-            lambda requests: self._decode(list(enumerate(requests))),
+            # Pieces of texts: what was said in an earlier round is no sibling of the next one's.
+            lambda requests: self._decode(list(enumerate(requests)), SiblingTexts()),
             rows=stage.slots,
             context=self._context,
             watch=self.watch,
@@ -270,6 +282,8 @@ class TransformersEngine:
                 f"prompt and new tokens are up to {needed} tokens, but the cache holds {columns}; "
                 "raise engine.columns or lower sampling.max_new_tokens"
             )
+        if request.hidden is not None:
+            site_module(self.loaded.model, *request.hidden)
         initial_states(request)  # refuses a state that no rule of it has
         stage.interventions.check(request.intervention)
 

@@ -22,6 +22,7 @@ ENGINE = EngineKind(
         }
     ),
     captures=frozenset({"router_logits", "hidden", "logits"}),
+    tells=frozenset({"attention", "hidden"}),
     open="harness.engines.transformers.opening:opened",
     check="harness.engines.transformers.machine:check_machine",
     onto="harness.engines.transformers.opening:engine_on",

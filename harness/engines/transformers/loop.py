@@ -9,17 +9,17 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import torch
 
 from harness.engines.contract import Completion, FinishReason, Request, Watch
 from harness.engines.decoding.endings import Endings
+from harness.engines.decoding.siblings import SiblingTexts
 from harness.engines.decoding.step_log import traces_of
 from harness.engines.transformers.admission import Admission
 from harness.engines.transformers.attention import grouped_attention
-from harness.engines.transformers.drafts import LONGEST, DraftLength, SiblingTexts
+from harness.engines.transformers.drafts import LONGEST, DraftLength
 from harness.engines.transformers.drawing import Drawing
 from harness.engines.transformers.experts import experts_as
 from harness.engines.transformers.ordering import Queued
@@ -38,7 +38,10 @@ _Ended = list[tuple[int, Completion]]
 
 
 class DecodingRun:
-    """Decodes a queue of checked requests; `run` yields completions by the requests' positions."""
+    """Decodes a queue of checked requests; `run` yields completions by the requests' positions.
+
+    `siblings` are texts to draft from, to which those of this run are added; None drafts nothing.
+    """
 
     def __init__(
         self,
@@ -48,9 +51,8 @@ class DecodingRun:
         work: Work,
         *,
         strict: bool,
-        drafts: bool,
+        siblings: SiblingTexts | None,
     ) -> None:
-        drafting = drafts and not strict
         self.work = work
         self._model = loaded.model
         self._device = loaded.device
@@ -60,14 +62,12 @@ class DecodingRun:
         self._passes = Passes(loaded, stage, self.work, strict=strict)
         self._admission = Admission(
             queue,
-            siblings_apart=drafting,
+            siblings_apart=siblings is not None,
             together=self._shares_much,
             regime=stage.rotary.regime_of,
         )
         self._endings = Endings(loaded)
-        self._siblings: SiblingTexts | None = None
-        if drafting:
-            self._siblings = SiblingTexts(Counter(request.sample for _, request in queue))
+        self._siblings = siblings
         self._draft_length = DraftLength()
         self._drawing: Drawing | None = None
 
@@ -193,21 +193,26 @@ class DecodingRun:
         nothing: list[tuple[int, ...]] = [()] * len(running)
         if self._siblings is None:
             return nothing
-        able = sum(self._siblings.knows(sequence.request.sample) for sequence in running)
+        able = sum(
+            bool(sequence.request.draft) or self._siblings.knows(sequence.request.sample)
+            for sequence in running
+        )
         length = self._draft_length.best(len(running), able, self._longest_draft()) if able else 0
         if not length:
             return nothing
         return [
-            self._siblings.propose(
-                sequence.request.sample,
-                sequence.tokens,
-                min(length, self._endings.room(sequence) - 1, self._fitting(sequence)),
-            )
             # What a rule keeps is known one token ahead and no further.
-            if not sequence.states
-            else ()
+            self._proposed(sequence, self._siblings, length) if not sequence.states else ()
             for sequence in running
         ]
+
+    def _proposed(self, sequence: Resident, siblings: SiblingTexts, length: int) -> tuple[int, ...]:
+        """What its request proposes, as long as it says that; else what siblings have said."""
+        most = min(length, self._endings.room(sequence) - 1, self._fitting(sequence))
+        draft, said = sequence.request.draft, len(sequence.tokens)
+        if said < len(draft) and most > 0 and draft[:said] == tuple(sequence.tokens):
+            return draft[said : said + most]
+        return siblings.propose(sequence.request.sample, sequence.tokens, most)
 
     def _longest_draft(self) -> int:
         """Tokens to draft at most: a pass over them has the logits of every one of every row."""
@@ -299,6 +304,8 @@ class DecodingRun:
             traces=traces_of(sequence.log),
             states=sequence.states,
             distribution=sequence.distribution,
+            attention=sequence.attention,
+            hidden=sequence.hidden,
         )
 
 

@@ -28,22 +28,23 @@ def by_length(
 
     `siblings_apart` takes one request of every sample, then a second one of every sample, and so
     on: a draft needs a sibling that has ended, not one that runs beside it. Requests that are to
-    start `together` come prompt by prompt, in the turn of the first of them.
+    start `together` come prompt by prompt, wherever in the queue they are, and such prompts in the
+    order of their tokens, since neighbours then begin alike.
     """
-    for start in range(0, len(queue), LOOK_AHEAD):
-        ahead = queue[start : start + LOOK_AHEAD]
+    prompts: dict[object, list[Queued]] = {}
+    for position, request in queue:
+        own = request.prompt if together(request) else position
+        prompts.setdefault(own, []).append((position, request))
+    groups = list(prompts.values())
+    for start in range(0, len(groups), LOOK_AHEAD):
         turns: Counter[str] = Counter()
-        begun: dict[tuple[int, ...], int] = {}
         keyed = []
-        for position, request in ahead:
-            beside = together(request)
-            prompt = request.prompt if beside else ()
+        for group in groups[start : start + LOOK_AHEAD]:
+            position, request = group[0]
             turn = turns[request.sample] if siblings_apart else 0
-            if beside and prompt in begun:
-                turn = begun[prompt]
-            else:
-                turns[request.sample] += 1
-                begun[prompt] = turn
-            keyed.append((turn, -len(request.prompt), prompt, position, request))
-        for *_, position, request in sorted(keyed, key=lambda item: item[:4]):
-            yield position, request
+            turns[request.sample] += 1
+            several = len(group) > 1
+            length, prompt = (0, request.prompt) if several else (-len(request.prompt), ())
+            keyed.append((turn, length, prompt, position, group))
+        for *_, group in sorted(keyed, key=lambda item: item[:4]):
+            yield from group

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import torch
 
 from harness.engines.contract import Watch
+from harness.engines.transformers.residents import Resident
 from harness.engines.transformers.shared_layers import able, widened
+from harness.engines.transformers.sight import seen
 from harness.engines.transformers.slots import Window
 from harness.engines.transformers.stage import Stage
 from harness.models.loading import LoadedModel
@@ -107,9 +109,15 @@ class Passes:
         logits: torch.Tensor = output.logits.float()
         return logits.expand(rows, -1, -1)
 
+    def sight(self, sequences: Sequence[Resident]) -> AbstractContextManager[None]:
+        """Let sequences have what they ask to see of the pass inside, with their last tokens."""
+        if any(each.request.attention or each.request.hidden for each in sequences):
+            return seen(self._model, sequences)
+        return nullcontext()
+
     def _widened(self, alike: Alike | None) -> AbstractContextManager[None]:
-        """One row becomes several where a layer differs; where none does, its logits will do."""
-        if alike is None or alike.layers == self.layers:
+        """One row becomes several behind the layers that are alike."""
+        if alike is None:
             return nullcontext()
         return widened(self._model, alike.layers, alike.rows)
 

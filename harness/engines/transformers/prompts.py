@@ -85,14 +85,16 @@ def _read(
     for start in range(0, width, piece):
         part = slice(start, start + piece)
         alone = nothing_cached and start == 0 and not strict
-        logits = passes.forward(
-            tokens[:, part],
-            positions[:, part],
-            sequences[0].slot,
-            None if alone else passes.columns(longest),
-            last_only=True,
-            alike=alike,
-        )
+        looked_at = sequences if start + piece >= width else []
+        with passes.sight(looked_at):
+            logits = passes.forward(
+                tokens[:, part],
+                positions[:, part],
+                sequences[0].slot,
+                None if alone else passes.columns(longest),
+                last_only=True,
+                alike=alike,
+            )
         share = 1.0 if alike is None else alike.layers / passes.layers
         of_each = share + (1 - share) * (1 if alike is None else alike.rows)
         passes.has_read(tokens[:, part].numel() * of_each)

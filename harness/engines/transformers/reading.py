@@ -13,7 +13,12 @@ from typing import Any, TypeVar
 import torch
 
 from harness.engines.contract import Activations, Capture, Reading
-from harness.engines.transformers.attention import eager_attention
+from harness.engines.transformers.attention import (
+    AttentionWatch,
+    eager_attention,
+    grouped_attention,
+    watching,
+)
 from harness.engines.transformers.attention_masks import AttentionMasks
 from harness.engines.transformers.place_tables import Place
 from harness.engines.transformers.rotary import RowRotary
@@ -21,7 +26,7 @@ from harness.engines.transformers.row_interventions import InterventionSet
 from harness.errors import ModelError, RequestError
 from harness.models.loading import LoadedModel
 from harness.models.routers import router_sites
-from harness.models.sites import site_module
+from harness.models.sites import decoder_blocks, site_module
 from harness.spec.steering_terms import Site
 
 # Tokens of one batch, which bound its activations, and its [tokens, vocabulary] logits.
@@ -123,6 +128,11 @@ class _Captured:
         if attention_layers:
             # Only this kernel computes the weights; the others return None in their place.
             hooks.enter_context(eager_attention(model))
+        self._watch: AttentionWatch | None = None
+        if any(capture.attention_scores for capture in captures):
+            hooks.enter_context(grouped_attention(model))
+            last = _site(model, len(decoder_blocks(model)) - 1, "attention")
+            self._watch = hooks.enter_context(watching(last, last_only=False))
         for layer in attention_layers:
             hook(_site(model, layer, "attention"), self._keeper(self._attentions, layer, element=1))
         if any(capture.router_logits for capture in captures):
@@ -172,11 +182,17 @@ class _Captured:
                 layer: _share(self._attentions[layer][row, :, at, :length])
                 for layer in capture.attention_layers
             },
+            attention_scores=self._scores(row, at, length) if capture.attention_scores else None,
             token_log_probabilities=scores,
             top_tokens=None if top is None else top.indices.cpu(),
             top_log_probabilities=None if top is None else top.values.cpu(),
             logits=_share(logits[row, behind]) if capture.logits else None,
         )
+
+    def _scores(self, row: int, at: list[int], length: int) -> torch.Tensor | None:
+        if self._watch is None or not self._watch.scores:
+            return None
+        return _share(self._watch.scores[-1][row, :, at, :length])
 
 
 def _share(values: torch.Tensor) -> torch.Tensor:

@@ -35,6 +35,8 @@ class Resident:
     #: The regime of rotary embeddings in which its first columns are, see `rotary.py`.
     regime: int = 0
     distribution: torch.Tensor | None = None
+    attention: torch.Tensor | None = None
+    hidden: torch.Tensor | None = None
     #: What stateful sampling rules keep of it; it goes wherever the sequence goes.
     states: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 

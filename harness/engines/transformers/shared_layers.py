@@ -1,8 +1,9 @@
 """Conditions of one prompt share the layers below the first one that any of them changes.
 
 There their states are equal. So one row is read for all of them, and becomes as many equal rows
-where the first changed layer begins. Masks and rotary embeddings stay those of the one row, which
-torch applies to each. Keys and values of the layers below are written to every row's slot.
+where the last of these layers ends, before anything is done to its output. Masks and rotary
+embeddings stay those of the one row, which torch applies to each. Keys and values of the layers
+below are written to every row's slot.
 
 Whether a model's code takes that is found out by `trial.py` before any request.
 """
@@ -22,15 +23,17 @@ able: WeakSet[Any] = WeakSet()
 
 
 @contextmanager
-def widened(model: Any, layer: int, rows: int) -> Iterator[None]:
-    """Inside, a pass over one row has `rows` equal ones from layer `layer` on."""
+def widened(model: Any, layers: int, rows: int) -> Iterator[None]:
+    """Inside, a pass over one row has `rows` equal ones behind so many layers, one at least."""
 
-    def widen(_module: Any, args: Any, kwargs: Any) -> Any:
-        if args:
-            return (args[0].expand(rows, -1, -1), *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": kwargs["hidden_states"].expand(rows, -1, -1)}
+    def widen(_module: Any, _args: Any, output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (output[0].expand(rows, -1, -1), *output[1:])
+        return output.expand(rows, -1, -1)
 
-    hook = site_module(model, layer, "block").register_forward_pre_hook(widen, with_kwargs=True)
+    # In front of the hooks that steer this output.
+    block = site_module(model, layers - 1, "block")
+    hook = block.register_forward_hook(widen, prepend=True)
     try:
         yield
     finally:

@@ -43,6 +43,11 @@ class Abilities:
         lacking = self._able.lacks(needed)
         if lacking is None:
             return
+        if needed.adapters > self._able.adapters:
+            raise RequestError(
+                f"{lacking}, which were not declared when the engine started: vLLM has room for "
+                "adapters only in a model that was loaded for them"
+            )
         if not self._eager:
             raise RequestError(
                 f"{lacking} was not declared when the engine started, and a compiled model cannot "

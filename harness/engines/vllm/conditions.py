@@ -16,6 +16,7 @@ import torch
 from harness.engines.declared import Declared, Place
 from harness.engines.vllm.row_pool import RowPool
 from harness.errors import RequestError
+from harness.interventions.adapted_weights import AdaptedWeights
 from harness.interventions.base import Intervention
 from harness.interventions.hidden_states import HiddenStates
 from harness.interventions.next_token_logits import NextTokenLogits
@@ -46,6 +47,8 @@ class Lease:
     payload: dict[str, Any] = field(default_factory=dict)
     writes: list[list[Any]] = field(default_factory=list)
     taken: list[tuple[RowPool, str, bool]] = field(default_factory=list)
+    adapter: Any = None
+    """vLLM's own `LoRARequest`."""
 
     def release(self, *, written: bool = True) -> None:
         """Give the rows back; those that were new and not `written` hold nothing."""
@@ -68,6 +71,7 @@ class Conditions:
         self._logits = RowPool(rows)
         self._vectors: dict[Place, RowPool] = {}
         self._gates: dict[Place, RowPool] = {}
+        self._adapters: dict[str, int] = {}
 
     def declare(self, declared: Declared) -> None:
         """Add what the workers can do from now on."""
@@ -108,6 +112,8 @@ class Conditions:
                 fits = self._lease_states(lease, intervention, prompt)
             elif isinstance(intervention, NextTokenLogits):
                 fits = self._lease_logits(lease, intervention, prompt)
+            elif isinstance(intervention, AdaptedWeights):
+                fits = self._lease_adapter(lease, intervention)
         finally:
             if not fits:
                 lease.release(written=False)
@@ -147,6 +153,15 @@ class Conditions:
         if row is not None:
             lease.payload |= {"logits": row, "prompt": prompt}
         return row is not None
+
+    def _lease_adapter(self, lease: Lease, intervention: AdaptedWeights) -> bool:
+        """Rows are none of ours: vLLM lets a request wait where all of its own are taken."""
+        from vllm.lora.request import LoRARequest
+
+        name = intervention.digest
+        number = self._adapters.setdefault(name, len(self._adapters) + 1)
+        lease.adapter = LoRARequest(name, number, intervention.files())
+        return True
 
     def _take_function(
         self, lease: Lease, pool: RowPool, what: str, intervention: Intervention

@@ -368,7 +368,7 @@ class VllmEngine:
         self._ids += 1
         lease.name = f"titrate-{self._ids}"
         with deaths.told():
-            lease.id = self._engine.add_request(lease.name, prompt, given)
+            lease.id = self._engine.add_request(lease.name, prompt, given, None, lease.adapter)
 
     def _hand_in(self, lease: Lease, prompt: Any, given: Any) -> None:
         """Write what a lease needs and hand its request to vLLM; it holds nothing if that fails."""

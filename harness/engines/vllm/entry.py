@@ -31,8 +31,10 @@ ENGINE = EngineKind(
             "next_token_logits",
             "policy",
             "guidance",
+            "adapted_weights",
         }
     ),
+    partial=frozenset({"adapted_weights"}),
     captures=frozenset({"router_logits", "hidden"}),
     open="harness.engines.vllm.engine:VllmEngine",
     check="harness.engines.vllm.availability:check_machine",

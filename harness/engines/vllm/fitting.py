@@ -25,8 +25,14 @@ def check_experiment(experiment: Experiment) -> None:
         )
     check_layout(load_config(experiment.model), engine)
     asked = experiment.intervention
-    functions = asked is not None and kind_of(asked.kind).mechanism == "hidden_states"
-    check_passes(engine, functions=functions)
+    mechanism = None if asked is None else kind_of(asked.kind).mechanism
+    check_passes(engine, functions=mechanism == "hidden_states")
+    scale = getattr(asked, "scale", 1)  # as what adapts weights calls its dose
+    if mechanism == "adapted_weights" and scale not in (0, 1):
+        raise FieldError(
+            "intervention.scale",
+            f"{scale:g}: vllm applies adapters at scale 1 alone; use engine.name: transformers",
+        )
     refused = drawing.refused(SamplingRules(**experiment.sampling.rules), engine.speculation)
     if refused is not None:
         rule, problem = refused

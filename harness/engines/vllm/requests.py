@@ -12,6 +12,7 @@ from harness.engines.vllm.entry import ENGINE
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.worker.scheduled import KEY
 from harness.errors import ModelError, RequestError
+from harness.interventions.adapted_weights import AdaptedWeights
 from harness.interventions.base import Intervention
 from harness.interventions.hidden_states import HiddenStates, checked_rows
 from harness.interventions.next_token_logits import NextTokenLogits
@@ -69,6 +70,8 @@ class Refusals:
             raise RequestError(
                 f"distributions with engine.speculation: {self._speculation}; leave speculation out"
             )
+        if request.attention or request.hidden:
+            raise RequestError("vllm does not tell attention or hidden states of what it generates")
         unfit = drawing.refused(request.sampling, self._speculation)
         if unfit is not None:
             rule, problem = unfit
@@ -101,12 +104,34 @@ class Refusals:
                     f"{self._speculation}: drafts are not told apart by row; leave speculation out"
                 )
             intervention.rows(self.facts.vocabulary)
+        elif isinstance(intervention, AdaptedWeights):
+            check_adapter(intervention)
         else:
             raise RequestError(
                 f"intervention {intervention.kind} is not applied by vllm, which applies those by "
                 f"{', '.join(sorted(ENGINE.mechanisms))}"
             )
         self._known.add(intervention)
+
+
+def check_adapter(intervention: AdaptedWeights) -> None:
+    """Raise `RequestError` for products that vLLM's own LoRA support does not add.
+
+    It reads PEFT's files, and knows no scale beside the one in them.
+    """
+    if intervention.is_neutral:
+        return
+    if intervention.scale != 1:
+        raise RequestError(
+            f"intervention {intervention.kind} at scale {intervention.scale:g}: vllm applies "
+            "adapters at scale 1 alone; use engine.name: transformers"
+        )
+    if intervention.files() is None:
+        raise RequestError(
+            f"intervention {intervention.kind} has its factors in no files of PEFT's, which is "
+            "what vllm reads; use engine.name: transformers"
+        )
+    intervention.factors()  # raises where the files have changed since
 
 
 def refused(request: Request, why: object) -> Completion:

@@ -35,6 +35,8 @@ from harness.spec.experiment import EngineSettings
 
 #: Sequences at once, unless a spec says otherwise: on a CPU more no longer raise throughput.
 SEQUENCES = {"cpu": 64, "gpu": 256}
+# Adapters that run in one batch of vLLM's; requests of more wait for a place.
+_ADAPTERS = 8
 # Share of the free memory that the cache of keys and values may take on a CPU.
 _CACHE_SHARE = 0.25
 # Tokens in a block of the cache on a CPU, of which vLLM keeps one block for itself.
@@ -156,6 +158,12 @@ def _arguments(
             }
         },
     }
+    if conditions.declared.adapters:
+        arguments |= {
+            "enable_lora": True,
+            "max_loras": _ADAPTERS,
+            "max_lora_rank": _rank(conditions.declared.adapters),
+        }
     if built_for_cpu():
         arguments["kv_cache_memory_bytes"] = _cache_bytes(facts, columns, sequences(settings))
     elif settings.gpu_memory_utilization is not None:
@@ -167,6 +175,24 @@ def _arguments(
         processor = f"harness.engines.vllm.processors_{version}:SamplingProcessor"
         arguments["logits_processors"] = [processor]
     return arguments
+
+
+def _rank(needed: int) -> int:
+    """The smallest rank that vLLM makes room for and that is enough.
+
+    Raises `ModelError` where none is.
+    """
+    from typing import get_args
+
+    from vllm.config.lora import MaxLoRARanks
+
+    enough = [rank for rank in get_args(MaxLoRARanks) if rank >= needed]
+    if not enough:
+        raise ModelError(
+            f"an adapter of rank {needed} is more than vLLM has room for, "
+            f"{max(get_args(MaxLoRARanks))}; use engine.name: transformers"
+        )
+    return int(min(enough))
 
 
 def prepare(settings: EngineSettings) -> None:

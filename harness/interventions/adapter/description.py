@@ -43,6 +43,10 @@ class Adapter(AdaptedWeights):
         """The factors, read from its file. Raises `FieldError` where that has changed since."""
         return lora.factors(self.folder, self.content)
 
+    def files(self) -> str:
+        """Its folder."""
+        return self.folder
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Adapter) and self.fingerprint() == other.fingerprint()
 

@@ -36,7 +36,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, model_valid
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.dac.divergence import divergence
-from harness.interventions.policy import Draw, Next, Policy, Probe
+from harness.interventions.policy import Answer, Draw, Next, Policy, Probe
 from harness.interventions.residual import Term
 from harness.interventions.steering.description import Steering
 from harness.spec.steering_terms import Direction, Site
@@ -211,12 +211,12 @@ class Composition:
     dac: DAC
     alphas: list[list[float]]
 
-    def next(self, step: int, distributions: Sequence[Tensor]) -> Next:
+    def next(self, step: int, answers: Sequence[Answer]) -> Next:
         """Ask the unsteered and the steered models, then draw from the composed one."""
         if self.dac.acts_at(step):
-            if not distributions:
+            if not answers:
                 return Probe((None, *(self._steered(which, step) for which in self._each)))
-            unsteered, *steered = distributions
+            unsteered, *steered = (each.distribution for each in answers)
             for own, distribution in zip(self.alphas, steered, strict=True):
                 own.append(self.dac.alpha(unsteered, distribution))
         return Draw(self.dac.composed(self.alphas), rest=not self.dac.acts_at(step))

@@ -26,9 +26,11 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from harness.interventions.oracle.statistics import OF_DISTRIBUTIONS
-from harness.interventions.oracle.trigger import AnyTrigger, Moment
-from harness.interventions.policy import Draw, Guidance, Next, Probe, Underway
+from harness.interventions.oracle.promise import Promise
+from harness.interventions.oracle.statistics import OF_DISTRIBUTIONS, attention_statistics, of_steps
+from harness.interventions.oracle.trigger import AnyTrigger, Moment, Threshold
+from harness.interventions.oracle.triggers.random import Random
+from harness.interventions.policy import Answer, Draw, Guidance, Next, Probe, Underway
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +42,10 @@ Endless: TypeAlias = Literal["inf"]
 AUTHOR = "author"
 #: What was read of the model at the last occasion, by `asked NAME`; 0 where nothing was.
 READ = "asked"
+#: The same of the model where each token was to come, whoever wrote it.
+STEP = "step"
+#: What it looked at when it asked for the n-th time, by `looked n`: the mean over heads.
+LOOKED = "looked"
 
 
 class Oracle(Guidance):
@@ -57,6 +63,12 @@ class Oracle(Guidance):
     """Tokens between two occasions."""
     statistics: bool = True
     """Whether the model's distribution is read wherever the oracle is asked."""
+    attention: bool = False
+    """Whether its attention is read with it."""
+    steps: bool = False
+    """Whether both are read of every token of the whole answer, too, whoever wrote it."""
+    promise: Promise | None = None
+    """What its threshold was fitted to recover; it is no part of what is done."""
 
     def neutral(self) -> Self:
         """Never asked."""
@@ -71,6 +83,16 @@ class Oracle(Guidance):
         """The oracle, where it is asked."""
         return () if self.is_neutral else (self.engine,)
 
+    @property
+    def looks_back(self) -> bool:
+        """Where every step is asked for."""
+        return self.steps
+
+    def seen(self, logits: Tensor, scores: Tensor | None) -> Mapping[str, tuple[float, ...]]:
+        """The statistics of every step."""
+        told = of_steps(logits, scores)
+        return {f"{STEP} {name}": values for name, values in told.items()}
+
     def course_of(self, sequence: Underway) -> Consulting:
         """Asked by the trigger, as long as the budget lasts."""
         return Consulting(self, sequence)
@@ -82,8 +104,15 @@ class Oracle(Guidance):
     @cached_property
     def _digest(self) -> str:
         # By its content: the oracle's name says where it is found, and not what it is.
-        content = self.model_dump(mode="json", exclude={"engine"})
+        content = self.model_dump(mode="json", exclude={"engine", "promise", "trigger"})
+        content["trigger"] = self.trigger.content()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def never_asking(engine: str) -> Oracle:
+    """Leaves the model's own answer as it is, and tells the statistics of its every step."""
+    never = Random(start=0.0, end=0.0)
+    return Oracle(engine=engine, trigger=never, budget="inf", steps=True, statistics=False)
 
 
 @dataclass
@@ -100,23 +129,28 @@ class Consulting:
     _piece_at: int | None = None
     """Where the model's last piece begins; None while the oracle has spoken last."""
     _read: list[tuple[int, Mapping[str, float]]] = field(default_factory=list)
+    _looked: list[tuple[float, ...]] = field(default_factory=list)
+    """At each consultation, the weight of every token that was written by then."""
 
-    def next(self, step: int, distributions: Sequence[Tensor]) -> Next:
+    def next(self, step: int, answers: Sequence[Answer]) -> Next:
         """Ask or go on; what the trigger reads is asked for first."""
-        if len(self._ends) < len(self.asked) and not distributions:
+        if len(self._ends) < len(self.asked) and not answers:
             self._ends.append(step)
         if self.oracle.budget != "inf" and len(self.asked) >= self.oracle.budget:
             return Draw(None, rest=True)
         trigger = self.oracle.trigger
-        if trigger.reads and not distributions:
+        if trigger.reads and not answers:
             others = [self.oracle.engine] if "oracle" in trigger.reads else []
             return self._probe(*others)
-        if distributions:
-            self._note(step, distributions[0])
-        moment = self._moment(step, distributions)
+        moment = self._moment(step, answers)
+        if answers:
+            self._note(step, answers[0], moment)
         if trigger.fires(moment):
-            if self.oracle.statistics and not distributions:
+            if self.oracle.statistics and not answers:
                 return self._probe()
+            if self.oracle.steps and moment.attention is not None:
+                weights = moment.attention[0].mean(dim=0).tolist()
+                self._looked.append(tuple(weights[len(weights) - min(step, len(weights)) :]))
             return self._consult(step)
         return self._own_piece(step, moment)
 
@@ -127,14 +161,19 @@ class Consulting:
         for number, (begin, end) in enumerate(zip(self.asked, ends, strict=False), start=1):
             author[begin:end] = [float(number)] * (min(end, tokens) - begin)
         found = {AUTHOR: tuple(author)}
-        for name in OF_DISTRIBUTIONS if self._read else ():
+        for name in self._read[0][1] if self._read else ():
             values = [0.0] * tokens
             for position, numbers in self._read:
                 values[position:] = [numbers[name]] * (tokens - position)
             found[f"{READ} {name}"] = tuple(values)
+        for number, weights in enumerate(self._looked, start=1):
+            # A window has left the first ones behind.
+            at = self.asked[number - 1]
+            row = (*[0.0] * (at - len(weights)), *weights, *[0.0] * (tokens - at))
+            found[f"{LOOKED} {number}"] = row[:tokens]
         return found
 
-    def _moment(self, step: int, distributions: Sequence[Tensor] = ()) -> Moment:
+    def _moment(self, step: int, answers: Sequence[Answer] = ()) -> Moment:
         return Moment(
             occasion=self._occasions,
             position=step,
@@ -142,8 +181,10 @@ class Consulting:
             sample=self.sequence.sample,
             draw=self.sequence.draw,
             piece=self._piece,
-            distribution=distributions[0] if distributions else None,
-            oracle=distributions[1] if len(distributions) > 1 else None,
+            distribution=answers[0].distribution if answers else None,
+            oracle=answers[1].distribution if len(answers) > 1 else None,
+            attention=answers[0].attention if answers else None,
+            hidden=answers[0].hidden if answers else None,
         )
 
     def _piece(self) -> str:
@@ -152,10 +193,20 @@ class Consulting:
 
     def _probe(self, *others: str) -> Probe:
         """The token to come, of the model itself and of these."""
-        return Probe((None,) * (1 + len(others)), ("", *others))
+        return Probe(
+            (None,) * (1 + len(others)),
+            ("", *others),
+            attention=self.oracle.attention or "attention" in self.oracle.trigger.reads,
+            hidden=self.oracle.trigger.place,
+        )
 
-    def _note(self, step: int, distribution: Tensor) -> None:
-        numbers = {name: of(distribution) for name, of in OF_DISTRIBUTIONS.items()}
+    def _note(self, step: int, answer: Answer, moment: Moment) -> None:
+        numbers = {name: of(answer.distribution) for name, of in OF_DISTRIBUTIONS.items()}
+        if answer.attention is not None:
+            numbers |= attention_statistics(*answer.attention)
+        trigger = self.oracle.trigger
+        if isinstance(trigger, Threshold) and trigger.statistic not in numbers:
+            numbers[trigger.statistic] = trigger.measured(moment)
         self._read.append((step, numbers))
 
     def _consult(self, step: int) -> Draw:

@@ -39,9 +39,10 @@ class OracleSettings(InterventionSettings):
     trigger: AnyTrigger = Random()
     """When the model asks: a registered trigger, such as random or every_n, or one with its
     settings, such as {kind: entropy, above: 1.5}. random by default."""
-    statistics: bool | None = None
-    """Whether entropy, varentropy, top probability and margin of the model's next token are read
-    wherever it asks. When left out, where its engine tells them."""
+    statistics: bool | Literal["steps"] | None = None
+    """Whether entropy, varentropy, top probability and margin of the model's next token, and
+    entropy, varentropy, agreement and interaction of its last layer's attention, are read wherever
+    it asks; steps: of every token, too. When left out, where its engine tells them."""
 
     def neutral(self) -> Self:
         """The same, never asked."""

@@ -81,6 +81,23 @@ OF_DISTRIBUTIONS: Mapping[str, Callable[[Tensor], float]] = {
 }
 
 
+def of_steps(logits: Tensor, scores: Tensor | None) -> dict[str, tuple[float, ...]]:
+    """All of them for each of T positions, of logits [T, V] and attention scores [heads, T, S].
+
+    Scores are -inf where nothing is seen; without them there is nothing of attention.
+    """
+    found: dict[str, list[float]] = {}
+    for at, row in enumerate(logits.log_softmax(dim=-1)):
+        numbers = {name: of(row) for name, of in OF_DISTRIBUTIONS.items()}
+        if scores is not None:
+            own = scores[:, at]
+            own = own[:, own[0] > float("-inf")]
+            numbers |= attention_statistics(own.softmax(dim=-1), own)
+        for name, number in numbers.items():
+            found.setdefault(name, []).append(number)
+    return {name: tuple(values) for name, values in found.items()}
+
+
 def most_entropy(vocabulary: int) -> float:
     """Of so many tokens, in bits."""
     return log2(vocabulary)

@@ -16,18 +16,27 @@ from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, Union
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    JsonValue,
+    TypeAdapter,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from harness import registry
 from harness.spec.settings import Registered, Settings
+from harness.spec.steering_terms import Site
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Reads: TypeAlias = Literal["distribution", "oracle"]
-"""What engines tell: the model's distribution of the token to come, and the oracle's."""
+Reads: TypeAlias = Literal["distribution", "oracle", "attention", "hidden"]
+"""What engines tell: the model's distribution of the token to come, and the oracle's; the model's
+attention at the last token, and its hidden state there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,9 @@ class Moment:
         piece: Gives the text of the last piece that the model wrote itself; empty before the first.
         distribution: The model's log-probabilities [V] of the token to come, if it reads them.
         oracle: The oracle's, if it reads them.
+        attention: Weights and scores [2, heads, K] of the model's last layer, at the last token
+            that is written, over the K tokens that it may see, if it reads them.
+        hidden: The model's hidden state [H] at the trigger's place and that token, if it reads it.
     """
 
     occasion: int
@@ -53,6 +65,8 @@ class Moment:
     piece: Callable[[], str]
     distribution: Tensor | None = None
     oracle: Tensor | None = None
+    attention: Tensor | None = None
+    hidden: Tensor | None = None
 
     def chance(self, seed: int) -> float:
         """A number from 0 to 1, uniform: the same for all conditions at a sample's position."""
@@ -68,10 +82,21 @@ class Trigger(Settings):
     """What it needs of engines; nothing where it goes by what is written."""
     foreseen: ClassVar[bool] = False
     """Whether it goes by occasion and position alone, so that it is known before they come."""
-    statistic: ClassVar[str | None] = None
-    """The number that it compares, by its name in `oracle/statistics.py`."""
 
     kind: str
+
+    @property
+    def place(self) -> tuple[int, Site] | None:
+        """The layer and site whose hidden state it reads, if it reads one."""
+        return None
+
+    def content(self) -> JsonValue:
+        """What decides when it asks: its settings, and what the files that they name hold."""
+        found: JsonValue = self.model_dump(mode="json")
+        return found
+
+    def check(self) -> None:
+        """Raise `FieldError` for settings that cannot be, such as a file that is not there."""
 
     @abstractmethod
     def fires(self, moment: Moment) -> bool:
@@ -79,39 +104,56 @@ class Trigger(Settings):
 
 
 class Threshold(Trigger):
-    """Base of those that ask where a statistic of the model's distribution passes a threshold.
+    """Base of those that ask where a number of the model's passes a threshold.
 
-    The threshold is given, or fitted: on samples of the task that are not evaluated, so that the
-    oracle would say that share of the tokens if its help changed nothing of what follows.
+    The threshold is the field that `bound` names: given, or fitted on samples of the task that are
+    not evaluated. To a share: so that the oracle would say that share of the tokens if its help
+    changed nothing of what follows. To a promise: the one that asks least often and was shown to
+    recover at least `pgr` of the gap between the two models.
     """
 
     reads: ClassVar[frozenset[Reads]] = frozenset({"distribution"})
-    rising: ClassVar[bool] = True
-    """Whether larger numbers ask; else smaller ones."""
+    bound: ClassVar[Literal["above", "below"]] = "above"
+    """Which side of the threshold asks."""
+    statistic: ClassVar[str]
+    """The number that it compares, by its name in `Completion.traces`, behind `asked`."""
 
     share: Annotated[float, Field(ge=0, le=1)] | None = None
     """The oracle's share of the tokens (0 to 1) that is aimed at: the threshold is fitted to it, on
     samples of the task that are not evaluated. A threshold is given when left out."""
+    pgr: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The share (between 0 and 1) of the performance gap that is promised: the threshold is the one
+    that asks least often and, on samples that are not evaluated, is shown at 95 % to recover at
+    least this; without one the case is refused. No promise when left out."""
+
+    @model_validator(mode="after")
+    def _has_a_threshold(self) -> Self:
+        if [self.threshold, self.share, self.pgr].count(None) != 2:
+            raise ValueError(
+                f"say either {self.bound} or share or pgr: a threshold, or what it is fitted to"
+            )
+        return self
 
     @abstractmethod
     def measured(self, moment: Moment) -> float:
         """The number at this moment."""
 
     @property
-    @abstractmethod
     def threshold(self) -> float | None:
         """What it is compared with; None where it is still to be fitted."""
+        found: float | None = getattr(self, self.bound)
+        return found
 
-    @abstractmethod
     def at(self, threshold: float) -> Self:
         """The same with its threshold given."""
+        return self.model_copy(update={self.bound: threshold, "share": None, "pgr": None})
 
     def fires(self, moment: Moment) -> bool:
         """Beyond the threshold, and not on it."""
         threshold = self.threshold
         assert threshold is not None, "it is fitted before it is asked"
         value = self.measured(moment)
-        return value > threshold if self.rising else value < threshold
+        return value > threshold if self.bound == "above" else value < threshold
 
 
 def triggers() -> tuple[type[Trigger], ...]:

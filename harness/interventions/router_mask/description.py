@@ -98,6 +98,16 @@ class RouterMask(RouterLogits):
         """All that it does."""
         return ExpertMask(self.points, self.mode == "replace_topk", self.on_empty == "zero")
 
+    def saturated(self, counts: Mapping[str, int]) -> str | None:
+        """That most routing decisions have no expert left and fall back to their own."""
+        routed, emptied = counts.get("routed", 0), counts.get("emptied", 0)
+        if self.on_empty != "fallback" or 2 * emptied <= routed:
+            return None
+        share = f"{100 * emptied / routed:.0f} %"
+        return (
+            f"the whole top-k of {share} of routing decisions is masked, and these keep their own"
+        )
+
     def in_words(self) -> str:
         """The mode, how many experts are masked, and where."""
         layers = sorted({layer for layer, _ in self.points})

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from harness.errors import FieldError
 from harness.spec import Experiment
@@ -152,9 +152,19 @@ class DiffSettings(Settings):
     """How many tokens of each list are judged; 20 by default."""
     read_positions: PositiveInt = 5
     """At how many positions adl and patchscope read the mean difference; 5 by default."""
+    scales: Literal["excess", "judge"] = "excess"
+    """By what patchscope chooses at which scale it listens. excess, the default: where the
+    difference says most that a random vector does not. judge: the first of `judges` chooses the
+    list whose tokens belong together, and says which these are."""
     skipped: NonNegativeInt = 5
     """How many positions adl and patchscope take the typical norm of hidden states without; 5 by
     default, as the first ones are outliers."""
+
+    @model_validator(mode="after")
+    def _has_its_judge(self) -> Self:
+        if self.scales == "judge" and not self.judges:
+            raise ValueError("scales: judge asks the first of judges, and there is none; give one")
+        return self
 
 
 def diff_of(experiment: Experiment) -> DiffSettings:

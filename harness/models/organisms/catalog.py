@@ -84,7 +84,7 @@ def _organism(file: Path, text: str) -> Organism:
 
 
 def _resolved(document: Any, folder: Path) -> Any:
-    """The document with the paths of its base and variants made absolute."""
+    """The document with the paths of its base, blanks and variants made absolute."""
     if not isinstance(document, dict) or not isinstance(document.get("variants"), dict):
         return document
     variants = {
@@ -93,7 +93,7 @@ def _resolved(document: Any, folder: Path) -> Any:
         else each
         for name, each in document["variants"].items()
     }
-    resolved = {key: _path(value, folder) for key, value in document.items() if key == "base"}
+    resolved = {key: _path(document[key], folder) for key in ("base", "blanks") if key in document}
     return {**document, **resolved, "variants": variants}
 
 

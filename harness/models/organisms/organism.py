@@ -62,6 +62,9 @@ class Organism(Settings):
     """Frequent words of the documents, which a judge is told. None by default."""
     base: ModelReference
     """The model that every variant was made of."""
+    blanks: ModelReference | None = None
+    """A file of what methods find in its controls (./x.json, from the organism's file): what limits
+    of detection are held against. None when left out."""
     variants: Annotated[Mapping[str, Variant], Field(min_length=1)]
     """The fine-tunes by name; `default` is meant where none is named."""
 

@@ -1,4 +1,4 @@
-"""Samples that lm-evaluation-harness logs with `repeats`, as lines that analyses of draws read.
+"""What lm-evaluation-harness has logged with `repeats`, as lines that analyses of draws read.
 
     {"doc_id": 3, "target": "#### 18", "resps": [["... The answer is 18.", ...]], ...}
 
@@ -8,18 +8,17 @@ with, by value, where the target ends with one too, or else what it calls its an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ReportError
-from harness.tasks.answers.plain_text import plain, said
-from harness.tasks.number_answers import final_number
-from harness.tasks.numbers import named
+from harness.report.foreign.lm_eval_files import task_of, texts_of
+from harness.report.foreign.reading import documents, field_of
+from harness.tasks.answers.alike import answer_alike
 
 
-def lm_eval_records(path: Path) -> Iterator[dict[str, Any]]:
+def lm_eval_records(file: Path) -> Iterator[dict[str, Any]]:
     """The draws in a `samples_TASK_DATE.jsonl`, as samples.jsonl would have them.
 
     Numbers of tokens are not known, and 0. Of several filters of a document the first counts: they
@@ -28,33 +27,22 @@ def lm_eval_records(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         ReportError: a line is not a sample of lm-eval's generation tasks, by its place.
     """
-    task = path.stem.removeprefix("samples_").rpartition("_2")[0] or path.stem
     seen: set[str] = set()
-    try:
-        lines = path.read_text("utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path}: cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue
-        try:
-            document = json.loads(line)
-            sample, target = str(document["doc_id"]), str(document["target"])
-            responses = [each for one in document["resps"] for each in one]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ReportError(
-                f"{path}:{number}: is no logged sample of lm-eval: {error}; log with --log_samples"
-            ) from error
+    for number, line in documents(file):
+        place = f"{file}:{number}"
+        sample = str(field_of(line, "doc_id", place))
+        target = str(field_of(line, "target", place))
         if sample in seen:
             continue
         seen.add(sample)
-        if not responses or not all(isinstance(each, str) for each in responses):
-            raise ReportError(f"{path}:{number}: resps are no generated texts; nothing was drawn")
-        expected = _answer(target, number_wanted=final_number(target) is not None)
-        for draw, text in enumerate(responses):
-            answer = _answer(text, number_wanted=final_number(target) is not None)
+        texts = list(texts_of(line))
+        if not texts:
+            raise ReportError(f"{place}: resps are no generated texts; nothing was drawn")
+        expected = answer_alike(target, target)
+        for draw, text in enumerate(texts):
+            answer = answer_alike(text, target)
             yield {
-                "case": task,
+                "case": task_of(file),
                 "sample": sample,
                 "draw": draw,
                 "completion": text,
@@ -62,10 +50,3 @@ def lm_eval_records(path: Path) -> Iterator[dict[str, Any]]:
                 "correct": answer is not None and answer == expected,
                 "tokens": 0,
             }
-
-
-def _answer(text: str, *, number_wanted: bool) -> str | None:
-    if number_wanted:
-        found = final_number(text)
-        return None if found is None else named(found)
-    return plain(said(text) or text) or None

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.report.draws.curves import drawings
 from harness.report.draws.drawn import Samples, of_records
 from harness.report.draws.figure import drawing_figure, table_rows
-from harness.report.figures.plotted import subtitle
-from harness.report.page.view import labels
+from harness.report.figures.plotted import labels, subtitle
 from harness.report.report import RunReport
 from harness.report.section import Section
 

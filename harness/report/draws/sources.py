@@ -10,6 +10,7 @@ from harness.errors import ReportError
 from harness.measure.rank_files import read_ranks
 from harness.report.draws.drawn import Samples, of_records
 from harness.report.draws.lm_eval_samples import lm_eval_records
+from harness.report.foreign import lm_eval_files
 from harness.report.load import load_report, sample_records
 
 #: What a rank file has only steps of: those of low confidence, so that all of them are.
@@ -20,7 +21,7 @@ def samples_of(sources: Sequence[Path], ranks: Path | None = None) -> dict[str, 
     """Case -> sample -> draws of all sources; cases of several sources have its name in front.
 
     Args:
-        sources: Folders of reports, or files `samples_*.jsonl` of lm-eval.
+        sources: Folders of reports, or of lm-eval's output, or one of its `samples_*.jsonl`.
         ranks: A file of the original code with a list of ranks per completion, in the order of the
             one source's lines. Every rank in it counts as one of a token of low confidence.
 
@@ -47,7 +48,7 @@ def baselines_of(sources: Sequence[Path]) -> dict[str, str]:
     """What each case of the reports among the sources is compared with, by their names above."""
     found = {}
     for source in sources:
-        if not source.is_dir():
+        if not source.is_dir() or lm_eval_files.fits(source):
             continue
         head = "" if len(sources) == 1 else f"{source.stem}: "
         for case in load_report(source).cases:
@@ -57,7 +58,11 @@ def baselines_of(sources: Sequence[Path]) -> dict[str, str]:
 
 
 def _records(source: Path) -> Iterator[Mapping[str, Any]]:
-    return sample_records(source) if source.is_dir() else lm_eval_records(source)
+    if source.is_dir() and not lm_eval_files.fits(source):
+        yield from sample_records(source)
+        return
+    for file in lm_eval_files.files_at(source):
+        yield from lm_eval_records(file)
 
 
 def _with_ranks(records: Sequence[Mapping[str, Any]], path: Path) -> Iterator[Mapping[str, Any]]:

@@ -181,6 +181,7 @@ def _lenses(
             "source": source,
             "target": "self",
             **_record(judged, group, listed),
+            **_filtered(judged, group, evidence.about.get("scales", {}).get(group, {})),
         }
         for group, listed in evidence.groups.items()
     ]
@@ -198,11 +199,12 @@ def _lenses(
         content = {
             "best_scale": scales["best"],
             "tokens_at_best_scale": words,
-            "selected_tokens": words,
+            "selected_tokens": scales.get("selected", words),
             "token_probs": [value for _, value in best["tokens"]],
             "normalized": True,
         }
-        name = f"auto_patch_scope_pos_{group.rpartition(' ')[2]}_excess.pt"
+        grader = str(scales.get("by", "excess")).replace("/", "_")
+        name = f"auto_patch_scope_pos_{group.rpartition(' ')[2]}_{grader}.pt"
         yield _tensors(place / name, content)
     del case
 
@@ -219,6 +221,26 @@ def _record(judged: Mapping[str, Any], group: str, listed: Sequence[Candidate]) 
         "trivial_percentage": _mean(trivial),
         "weighted_percentage": weighted_percentage(labels, [each["weight"] for each in own]),
         "grader_responses": [each["answer"] for each in judged["answers"]],
+    }
+
+
+def _filtered(judged: Mapping[str, Any], group: str, scales: Mapping[str, Any]) -> dict[str, Any]:
+    """What a patchscope's record has beside: the same of the tokens that a judge selected."""
+    if "selected" not in scales:
+        return {}
+    own = [
+        each
+        for each in judged["places"]
+        if each["place"].rpartition(" ")[0] == group and each["text"] in scales["selected"]
+    ]
+    labels = [_NUMBERS[each["label"]] for each in own]
+    return {
+        "unsupervised_filter": True,
+        "selected_tokens": scales["selected"],
+        "filtered_percentage": percentage(labels),
+        "weighted_filtered_percentage": weighted_percentage(
+            labels, [each["weight"] for each in own]
+        ),
     }
 
 

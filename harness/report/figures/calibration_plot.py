@@ -76,7 +76,8 @@ def _said(found: dict[str, Any]) -> str:
     bounds = ""
     if error["interval"][0] is not None:
         bounds = " [{:.3f}, {:.3f}]".format(*error["interval"])
-    said = f"{found['tokens']} tokens of {found['samples']} samples; expected calibration error "
+    of = "" if found["samples"] is None else f" of {found['samples']} samples"
+    said = f"{found['tokens']} tokens{of}; expected calibration error "
     said += f"{error['value']:.3f}{bounds}"
     if found["fit"] is not None:
         said += "; ln c = {a:.3f} + {b:.3f} ln p (weighted: {wa:.3f} + {wb:.3f} ln p)".format(

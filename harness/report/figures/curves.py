@@ -8,6 +8,7 @@ from bisect import bisect
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
+from harness.report.dose_report import DoseReport
 from harness.report.labels import CONTROL, label, varying
 from harness.report.report import CaseReport, RunReport
 from harness.tasks.base import TOOL_CALL
@@ -16,6 +17,8 @@ from harness.tasks.base import TOOL_CALL
 Dosed = tuple[float, CaseReport]
 #: Doses whose largest gap is this many times the smallest would crowd on a linear axis.
 _CROWDED = 3.0
+#: Straight pieces of which Hill's curve is drawn.
+_HILL_STEPS = 96
 #: A value as labels write it, and digits inside of a word.
 _NUMBER = re.compile(r"((?<==)-?\d+(?:\.\d+)?(?:e[+-]\d+)?|\d+)")
 
@@ -139,6 +142,22 @@ def place_of(
     low, high = scaled[after], scaled[after + 1]
     part = min(max((scaled[0] - low) / (high - low), 0.0), 1.0) if high > low else 0.0
     return places[known[after - 1]] * (1 - part) + places[known[after]] * part
+
+
+def hill_of(found: DoseReport, places: Mapping[float, float]) -> list[tuple[float, float]]:
+    """Where Hill's curve is drawn, and its height there; nothing where the data reject it."""
+    if found.slope is None:
+        return []
+    counted = found.scale != "linear"
+    first, last = (math.log2(d + 1) if counted else d for d in (found.doses[0], found.doses[-1]))
+    steps = [first + (last - first) * at / _HILL_STEPS for at in range(_HILL_STEPS + 1)]
+    doses = [2**step - 1 if counted else step for step in steps]
+    heights = [found.slope.at(dose) for dose in doses]
+    return [
+        (place_of(dose, found.doses, found.scale, places), height)
+        for dose, height in zip(doses, heights, strict=True)
+        if height is not None
+    ]
 
 
 def _natural(name: str) -> list[str | tuple[float, str]]:

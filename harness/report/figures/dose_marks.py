@@ -8,20 +8,26 @@ from matplotlib.axes import Axes
 
 from harness.report.dose_report import DoseReport, WindowReport
 from harness.report.figures.curve_panels import Panel
-from harness.report.figures.curves import place_of
+from harness.report.figures.curves import hill_of, place_of
 from harness.report.figures.figure import INK
 from harness.report.report import RunReport
 
 #: With more curves than this, bands would only cover each other.
 MOST_MARKED = 2
+#: Dots and dashes: neither a baseline's line nor a control's.
+_HILL = (0, (6, 2, 1, 2))
 #: Of a window: a hue that no curve has.
 _WINDOW = "#2E7D32"
 
 
 def mark_doses(
     axes: Axes, report: RunReport, panel: Panel, places: Mapping[float, float], metric: str
-) -> None:
-    """Draw what is said of the curves of a panel, each in its hue."""
+) -> bool:
+    """Draw what is said of the curves of a panel, each in its hue.
+
+    Returns:
+        Whether Hill's curve is among it.
+    """
     curves = [
         (curve, case.experiment, others)
         for curve in panel.curves
@@ -30,23 +36,28 @@ def mark_doses(
         for others in [{axis: own for axis, own in case.params.items() if axis != case.dose_axis}]
     ]
     if len(curves) > MOST_MARKED:
-        return
+        return False
+    fitted = False
     for row, (curve, experiment, others) in enumerate(curves):
         for found in report.doses:
             if (found.experiment, found.metric, found.params) == (experiment, metric, others):
-                _mark(axes, found, places, curve.hue.light, row)
+                fitted |= _mark(axes, found, places, curve.hue.light, row)
         for between in report.windows:
             if (between.experiment, between.params) == (experiment, others):
                 _mark_window(axes, report, between, places, metric)
+    return fitted
 
 
-def _mark(axes: Axes, found: DoseReport, places: Mapping[float, float], hue: str, row: int) -> None:
-    """A dotted line at ED50 with its interval, and a triangle at the no-effect dose."""
+def _mark(axes: Axes, found: DoseReport, places: Mapping[float, float], hue: str, row: int) -> bool:
+    """A dotted line at ED50 with its interval, a triangle at the no-effect dose, Hill's curve."""
     across = axes.get_xaxis_transform()
 
     def at(dose: float) -> float:
         return place_of(dose, found.doses, found.scale, places)
 
+    fitted = hill_of(found, places)
+    if fitted:
+        axes.plot(*zip(*fitted, strict=True), color=hue, linewidth=0.9, linestyle=_HILL, zorder=1.5)
     if found.loel is not None:
         axes.plot([at(found.noel)], [0.015], "^", color=hue, markersize=6, transform=across)
         axes.annotate(
@@ -59,7 +70,7 @@ def _mark(axes: Axes, found: DoseReport, places: Mapping[float, float], hue: str
             color=hue,
         )
     if found.ed50 is None:
-        return
+        return bool(fitted)
     low, value, high = map(at, (found.ed50.low, found.ed50.value, found.ed50.high))
     axes.axvspan(low, high, color=hue, alpha=0.08, linewidth=0, zorder=0)
     axes.vlines(value, 0, 1, hue, linestyles="dotted", linewidth=1.2, transform=across)
@@ -73,6 +84,7 @@ def _mark(axes: Axes, found: DoseReport, places: Mapping[float, float], hue: str
         size=8,
         color=hue,
     )
+    return bool(fitted)
 
 
 def _mark_window(

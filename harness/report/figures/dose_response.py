@@ -60,6 +60,7 @@ def dose_response(report: RunReport, experiment: str) -> Figure:
         if any(case.id in drawn for curve in panel.curves for _, case in curve.members)
     ]
     rows = [(panel, name) for panel in shown for name in shown_metrics(cases)]
+    fitted = False
     figure, stacked = panels(HEIGHT + _PANEL * (len(rows) - 1), len(rows))
     for axes, (panel, name) in zip(stacked, rows, strict=True):
         axes.set_ylabel(name)
@@ -70,7 +71,7 @@ def dose_response(report: RunReport, experiment: str) -> Figure:
             _bundle(axes, panel, places, name)
         else:
             _draw(axes, panel, by_id, places, name)
-            mark_doses(axes, report, panel, places, name)
+            fitted |= mark_doses(axes, report, panel, places, name)
     _dose_axis(stacked[-1], places, treated[0][1].dose_axis or "dose")
     count = len(arrangement.curves)
     if len(shown) > 1:
@@ -89,6 +90,7 @@ def dose_response(report: RunReport, experiment: str) -> Figure:
             experiment,
             baseline="Dashed",
             control="Dotted",
+            fitted="Dots and dashes" if fitted else "",
             several=(
                 ""
                 if all(len(panel.curves) == 1 for panel in shown)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.report.figures.curves import is_control
+from harness.report.labels import label, varying
 from harness.report.report import CaseReport, RunReport
 from harness.report.subject import subject
 from harness.statistics.estimates import Metric
@@ -66,7 +67,13 @@ def subtitle(report: RunReport, experiment: str) -> str:
 
 
 def caption(
-    report: RunReport, experiment: str, *, baseline: str, control: str = "", several: str = ""
+    report: RunReport,
+    experiment: str,
+    *,
+    baseline: str,
+    control: str = "",
+    several: str = "",
+    fitted: str = "",
 ) -> str:
     """How to read the figure, and what is not in it.
 
@@ -76,6 +83,7 @@ def caption(
         baseline: What a baseline is drawn as.
         control: What a random control is drawn as.
         several: How curves that meet are told apart.
+        fitted: What Hill's curve is drawn as, where one is.
     """
     cases = report.experiment(experiment)
     drawn = complete(report, experiment)
@@ -86,6 +94,8 @@ def caption(
         parts.append(f"{baseline}: baseline.")
     if control and any(is_control(case) for case in drawn):
         parts.append(f"{control}: random control.")
+    if fitted:
+        parts.append(f"{fitted}: Hill's curve.")
     compared = [versus for case in drawn for versus in case.versus_baseline.values()]
     if compared:
         plain = any(versus.p_holm is None for versus in compared)
@@ -96,3 +106,21 @@ def caption(
     if missing:
         parts.append(f"Left out: {missing} of {len(cases)} cases, not complete.")
     return "  ".join(parts)
+
+
+def labels(report: RunReport, experiment: str) -> dict[str, str]:
+    """What tells each case from the others of its experiment, by its id."""
+    cases = report.experiment(experiment)
+    axes = varying(cases, always=dose_axis_of(cases))
+    baselines = report.baselines
+    found = {}
+    for case in cases:
+        parts = ["baseline"] if case.id in baselines else []
+        parts += [label(case.params, axes)] if axes else []
+        found[case.id] = ", ".join(part for part in parts if part) or case.id
+    return found
+
+
+def dose_axis_of(cases: Sequence[CaseReport]) -> str | None:
+    """The axis of the dose, where the cases have one."""
+    return next((case.dose_axis for case in cases if case.dose_axis is not None), None)

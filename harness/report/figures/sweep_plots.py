@@ -57,10 +57,14 @@ def _figure(sweeps: Sequence[Sweep], title: str, subtitle: str, metric: str) -> 
     if chances:
         level = max(chances)
         axes.axhline(level, color=GREY, linestyle="--", linewidth=1, label=f"chance, {level:.2g}")
+    for number, sweep in enumerate(shown):
+        if sweep.blank is not None:
+            axes.axhline(sweep.blank, color=COLOURS[number], linestyle=":", linewidth=1)
     axes.set_xticks(range(len(places)), places)
     axes.set_xlabel(sweeps[0].axis)
     axes.set_ylabel(metric)
     untangle(figure, axes)
+    dotted = "; dotted: 95 % of controls stay below" if any(s.blank for s in shown) else ""
     cut = "" if len(sweeps) <= _MOST else f"; {len(sweeps) - _MOST} of {len(sweeps)} lines left out"
     surround(
         figure,
@@ -68,7 +72,7 @@ def _figure(sweeps: Sequence[Sweep], title: str, subtitle: str, metric: str) -> 
         title=title,
         subtitle=subtitle,
         caption="means over seeds with their 95 % t intervals, or of the cases where seeds agree; "
-        f"\u03c1: Spearman's correlation with the order of the axis{cut}",
+        f"\u03c1: Spearman's correlation with the order of the axis{dotted}{cut}",
         entries=axes.get_legend_handles_labels()[1],
     )
     return figure

@@ -95,10 +95,10 @@ def trace_figure(
                 _line(panel, found[case.id][name], *styles[text])
         panel.set_ylabel(f"{name}\n{group}" if group else name)
         panel.grid(axis="y", color=RULE, linewidth=0.8)
-    # By the means: where two or three samples are left, their interval is far wider than any dose.
-    means = [profile.means for case in cases for profile in found[case.id].values()]
-    top = 1.3 * max((max(each) for each in means if each), default=0.0) or 1.0
-    for panel in axes:
+    for panel, (name, _) in zip(axes, shown, strict=True):
+        # By the means: where two or three samples are left, their interval is far wider than any.
+        means = [found[case.id][name].means for case in cases if name in found[case.id]]
+        top = 1.3 * max((max(each) for each in means if each), default=0.0) or 1.0
         panel.set_ylim(-0.03 * top, top)
     axes[-1].set_xlabel("generated token")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -109,7 +109,7 @@ def trace_figure(
     surround(
         figure,
         axes[0],
-        title=f"{experiment}: doses by position",
+        title=f"{experiment}: token by token",
         subtitle=f"{first.model}  ·  {first.task.name}  ·  n = {first.task.size}",
         caption="Mean over the samples whose completions have got to a position; bands: its 95 % "
         "intervals. Late positions stand for the few longest completions.",

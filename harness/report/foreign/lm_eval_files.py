@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,20 +56,41 @@ def read(path: Path) -> list[CaseResult]:
     Raises:
         ReportError: a results file without samples, and a line that is none of theirs.
     """
-    if path.is_file() and _SAMPLES.fullmatch(path.name):
-        files = [path]
-    elif path.is_file():
-        date = _RESULTS.fullmatch(path.name)
-        assert date is not None, "as `fits` found"
-        files = [each for each in _logs(path.parent) if each.name.endswith(f"_{date[1]}.jsonl")]
-        if not files:
-            raise ReportError(
-                f"{path}: has no samples_*_{date[1]}.jsonl beside it, without which nothing can be "
-                "paired; run lm-eval again with --log_samples"
-            )
-    else:
-        files = _newest(_logs(path))
-    return reading.results_of([_task(file) for file in sorted(files)])
+    return reading.results_of([_task(file) for file in files_at(path)])
+
+
+def files_at(path: Path) -> list[Path]:
+    """The samples' files that a path means: itself, those beside a results file, or of each task in
+    a folder the newest.
+
+    Raises:
+        ReportError: a results file without samples.
+    """
+    if path.is_dir():
+        return sorted(_newest(_logs(path)))
+    date = _RESULTS.fullmatch(path.name)
+    if date is None:
+        return [path]
+    files = [each for each in _logs(path.parent) if each.name.endswith(f"_{date[1]}.jsonl")]
+    if not files:
+        raise ReportError(
+            f"{path}: has no samples_*_{date[1]}.jsonl beside it, without which nothing can be "
+            "paired; run lm-eval again with --log_samples"
+        )
+    return files
+
+
+def task_of(file: Path) -> str:
+    """The task whose samples a file has, by its name."""
+    return (_named(file) or (file.stem, ""))[0]
+
+
+def texts_of(line: Mapping[str, Any]) -> Iterator[str]:
+    """What was generated for a document, of each of its instances in turn; choices have none."""
+    for said in line.get("resps") or []:
+        for text in said if isinstance(said, list) else [said]:
+            if isinstance(text, str) and not isinstance(_first(said), list):
+                yield text
 
 
 def _logs(folder: Path) -> Any:
@@ -131,10 +152,8 @@ def _draws(found: Found, sample: str, line: Mapping[str, Any], metric: str) -> N
     correct = bool(value) if value in (0, 1, 0.0, 1.0) else None
     read = line.get("filtered_resps")
     detail = "" if read is None else f"read: {read!r}"[:400]
-    for said in line.get("resps") or []:
-        for text in said if isinstance(said, list) else [said]:
-            if isinstance(text, str) and not isinstance(_first(said), list):
-                found.said(sample, prompt, text, correct, detail)
+    for text in texts_of(line):
+        found.said(sample, prompt, text, correct, detail)
 
 
 def _first(value: Any) -> Any:

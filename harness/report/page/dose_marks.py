@@ -1,4 +1,4 @@
-"""At which dose, for the page: where the scripts draw ED50, the no-effect dose and the window."""
+"""At which dose, for the page: ED50, the no-effect dose, the window, and Hill's curve."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.report.dose_report import DoseReport, WindowReport
 from harness.report.figures.curve_panels import Arrangement, Curve
-from harness.report.figures.curves import place_of, places_of
+from harness.report.figures.curves import hill_of, place_of, places_of
 from harness.report.report import RunReport
 
 #: With more curves in a panel than this, bands would only cover each other.
@@ -17,7 +17,8 @@ _MOST = 2
 def mark(report: RunReport, arrangement: Arrangement, series: Sequence[dict[str, Any]]) -> None:
     """Add to each series of curves its `marks`, where few are drawn over each other.
 
-    A mark has a metric, whose curve it belongs to, and places on the dose axis.
+    A mark has a metric, whose curve it belongs to, and places on the dose axis; Hill's curve the
+    metric's values there, too.
     """
     places = places_of({dose for curve in arrangement.curves for dose, _ in curve.members})
     crowded = {
@@ -37,10 +38,12 @@ def _marks(report: RunReport, curve: Curve, places: Mapping[float, float]) -> li
     def concerns(each: DoseReport | WindowReport) -> bool:
         return (each.experiment, each.params) == (case.experiment, params)
 
-    marks = []
+    marks: list[dict[str, Any]] = []
     shape: tuple[Sequence[float], str] = (sorted(places), "linear")
     for found in filter(concerns, report.doses):
         shape = found.doses, found.scale
+        if fitted := hill_of(found, places):
+            marks.append({"metric": found.metric, "hill": fitted})
         if found.loel is not None:
             at = place_of(found.noel, *shape, places)
             marks.append({"metric": found.metric, "noel": at, "text": f"NOEL {found.noel:g}"})

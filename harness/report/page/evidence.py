@@ -9,7 +9,6 @@ import io
 import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -18,9 +17,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.errors import ModelError, TitrateError
+from harness.errors import TitrateError
 from harness.measure.diffing.evidence import Candidate, Evidence
-from harness.models.organisms import load_organism
+from harness.report.detection import organism_of, with_limits
 from harness.report.figures.sweep_plots import sweep_plots
 from harness.report.labels import label, varying
 from harness.report.report import CaseReport
@@ -68,6 +67,7 @@ def overview(
     """
     metric = cases[0].metric
     found = sweeps(cases, metric, _CHANCE, _UNORDERED, _controls(cases))
+    found = with_limits(found, cases, metric)
     present = sum(case.grid is not None for case in cases)
     absent = max((case.grid or 0 for case in cases), default=0) - present
     name = cases[0].experiment
@@ -84,6 +84,7 @@ def overview(
             metric=metric,
             absent=absent,
             sweeps=found,
+            limited=any(each.blank is not None for each in found),
             pictures={axis: b64encode(each).decode() for axis, each in pictures.items()},
             listings=listings[:_MOST_CASES],
             left_out=max(0, len(listings) - _MOST_CASES),
@@ -103,14 +104,8 @@ def overview(
 
 def _controls(cases: Sequence[CaseReport]) -> set[str]:
     """The variants of the cases' organisms that were taught nothing."""
-    found: set[str] = set()
-    for case in cases:
-        settings = case.settings.get("diff")
-        organism = settings.get("organism") if isinstance(settings, dict) else None
-        if isinstance(organism, str):
-            with suppress(ModelError):
-                found |= {*load_organism(organism).controls}
-    return found
+    organisms = [each for each in map(organism_of, cases) if each is not None]
+    return {name for each in organisms for name in each.controls}
 
 
 def _listings(cases: Sequence[CaseReport], folders: Mapping[str, Path]) -> Iterator[Listing]:

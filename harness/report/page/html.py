@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -23,17 +23,18 @@ from matplotlib.figure import Figure
 
 from harness.metrics.column import column_of
 from harness.report.figures.oracle_help import help_figure
-from harness.report.figures.plotted import SIGNIFICANT
+from harness.report.figures.plotted import SIGNIFICANT, labels
 from harness.report.page.findings import findings, is_significant
 from harness.report.page.head import attention, facts, verdicts
 from harness.report.page.identities import identities
-from harness.report.page.samples import ROW, embed
-from harness.report.page.view import labels, view
+from harness.report.page.samples import ROW, Embedded
+from harness.report.page.view import view
 from harness.report.report import CaseReport, RunReport
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.doses import dose_columns, potencies, refused, windows
 from harness.report.tables.oracle_help import help_text
+from harness.report.tables.predictors import predictors
 from harness.report.tables.rounding import ceiling, fixed
 from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text
@@ -69,7 +70,7 @@ _ATTENTION = 12
 
 def page(
     report: RunReport,
-    records: Iterable[Mapping[str, Any]],
+    samples: Embedded,
     pictures: Mapping[str, bytes] = MappingProxyType({}),
     parts: Mapping[str, Markup] = MappingProxyType({}),
 ) -> str:
@@ -77,11 +78,10 @@ def page(
 
     Args:
         report: What to show.
-        records: The lines of samples.jsonl, one per case, sample and draw, in any order.
+        samples: Its samples, packed.
         pictures: A figure (PNG) of what was traced token by token, by experiment.
         parts: What a measure shows beside the cases, by experiment.
     """
-    samples = embed(report.cases, records)
     script, style = _assets()
     document = view(report) | {
         "indexes": [name in samples.indexes for name in report.experiments],
@@ -156,6 +156,7 @@ def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> 
             *windows(report, name),
             *potencies(report, name),
             *refused(report, name),
+            *predictors(report, name),
         ],
         "labels": labels(report, name),
         "different": sum(map(is_significant, cases)),

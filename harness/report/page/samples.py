@@ -17,15 +17,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import marshal
+from array import array
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple, Self
 
 from harness.report.report import CaseReport
 
 #: Characters of text after which a chunk is closed: unpacked in a few milliseconds.
 _CHUNK = 1_000_000
+#: Of a number per token, which chunks hold as text.
+_DIGITS = 18
 #: Bytes of compressed samples that a page carries at most; browsers open larger files reluctantly.
 _MOST = 192 * 2**20
 #: What a record says of a completion, in the order of a row; texts are positions in `texts`.
@@ -42,6 +47,7 @@ ROW = (
     "agreement",
     "traces",
     "pieces",
+    "instead",
 )
 _TEXTS = frozenset({"prompt", "completion", "finish_reason", "error", "detail"})
 
@@ -55,8 +61,7 @@ class Embedded(NamedTuple):
     """Names of the numbers per token that some completion has."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Draw:
+class _Draw(NamedTuple):
     case: int
     row: tuple[Any, ...]
     """The record's values in the order of `ROW`."""
@@ -64,40 +69,87 @@ class _Draw:
     """The metrics of the draw's sample; none in reports of earlier versions."""
 
 
-def embed(
-    cases: Sequence[CaseReport], records: Iterable[Mapping[str, Any]], most: int = _MOST
-) -> Embedded:
-    """Pack the records of samples.jsonl.
+class SampleRows:
+    """The records of samples.jsonl on their way into a page: what it shows of each, on disk.
+
+    They come case by case, and are read sample by sample. What is on disk is gone when it is left.
 
     Args:
         cases: The report's cases, in its order. Records of other cases are left out.
-        records: One per case, sample and draw, in any order.
-        most: Bytes of compressed texts to stay below. Samples beyond are in the index only.
+        folder: Where a file without a name may lie meanwhile; the system's place for such files
+            when left out.
     """
-    positions = {case.id: position for position, case in enumerate(cases)}
-    experiments: dict[str, dict[str, list[_Draw]]] = {}
-    columns: dict[str, None] = {}
-    for record in records:
-        position = positions.get(record["case"])
-        if position is not None:
-            samples = experiments.setdefault(cases[position].experiment, {})
-            row = tuple(record.get(name) for name in ROW)
-            columns |= dict.fromkeys(record.get("traces") or {})
-            numbers = _numbers(cases[position], record.get("metrics") or {})
-            samples.setdefault(str(record["sample"]), []).append(_Draw(position, row, numbers))
-    chunks: list[str] = []
-    indexes = {}
-    size = 0
-    for name, samples in experiments.items():
-        places: dict[str, int | None] = dict.fromkeys(samples)
-        for members in _portions(samples):
-            packed = _packed(_chunk({sample: samples[sample] for sample in members}))
-            size += len(packed)
-            if size <= most:
-                places |= dict.fromkeys(members, len(chunks))
-                chunks.append(packed)
-        indexes[name] = _packed(_index(cases, samples, places))
-    return Embedded(indexes, chunks, list(columns))
+
+    def __init__(self, cases: Sequence[CaseReport], folder: Path | None = None) -> None:
+        self._cases = cases
+        self._positions = {case.id: position for position, case in enumerate(cases)}
+        self._columns: dict[str, None] = {}
+        #: Experiment -> sample -> where its rows are.
+        self._places: dict[str, dict[str, array[int]]] = {}
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed when this is left
+        self._end = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Take in a record, in any order."""
+        position = self._positions.get(record["case"])
+        if position is None:
+            return
+        traces = record.get("traces")
+        if traces:
+            self._columns |= dict.fromkeys(traces)
+            record = {**record, "traces": {name: list(each) for name, each in traces.items()}}
+        numbers = _numbers(self._cases[position], record.get("metrics") or {})
+        row = tuple(record.get(name) for name in ROW)
+        written = marshal.dumps((position, row, numbers))
+        samples = self._places.setdefault(self._cases[position].experiment, {})
+        places = samples.setdefault(str(record["sample"]), array("Q"))
+        places.append(self._end)
+        self._end += self._file.write(written)
+
+    def embedded(self, most: int = _MOST) -> Embedded:
+        """Pack them all.
+
+        Args:
+            most: Bytes of compressed texts to stay below. Samples beyond are in the index only.
+        """
+        chunks: list[str] = []
+        indexes = {}
+        size = 0
+        for name, samples in self._places.items():
+            index = _Index(self._cases, list(samples))
+            for members in _portions(self._read(samples), index):
+                packed = _packed(_chunk(members))
+                size += len(packed)
+                if size <= most:
+                    index.place(members, len(chunks))
+                    chunks.append(packed)
+            indexes[name] = _packed(index.document())
+        return Embedded(indexes, chunks, list(self._columns))
+
+    def _read(self, samples: Mapping[str, Iterable[int]]) -> Iterator[tuple[str, list[_Draw]]]:
+        """Every sample with its draws."""
+        for sample, places in samples.items():
+            draws = []
+            for place in places:
+                self._file.seek(place)
+                draws.append(_Draw(*marshal.load(self._file)))  # noqa: S302 - written above
+            yield sample, draws
+
+
+def embed(
+    cases: Sequence[CaseReport], records: Iterable[Mapping[str, Any]], most: int = _MOST
+) -> Embedded:
+    """Pack the records of samples.jsonl, one per case, sample and draw, as `SampleRows` does."""
+    with SampleRows(cases) as rows:
+        for record in records:
+            rows.add(record)
+        return rows.embedded(most)
 
 
 def _numbers(case: CaseReport, metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -109,17 +161,25 @@ def _numbers(case: CaseReport, metrics: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _portions(samples: Mapping[str, Sequence[_Draw]]) -> Iterator[list[str]]:
-    """Consecutive samples with about `_CHUNK` characters of completions."""
-    at = ROW.index("completion")
-    members: list[str] = []
+def _portions(
+    samples: Iterable[tuple[str, list[_Draw]]], index: _Index
+) -> Iterator[dict[str, list[_Draw]]]:
+    """Consecutive samples with about `_CHUNK` characters, each of them told to the index.
+
+    What counts is their completions and their numbers per token.
+    """
+    at, traced = ROW.index("completion"), ROW.index("traces")
+    members: dict[str, list[_Draw]] = {}
     size = 0
-    for sample, draws in samples.items():
-        members.append(sample)
+    for sample, draws in samples:
+        index.add(sample, draws)
+        members[sample] = draws
         size += sum(len(draw.row[at] or "") for draw in draws)
+        numbers = sum(len(each) for draw in draws for each in (draw.row[traced] or {}).values())
+        size += _DIGITS * numbers
         if size >= _CHUNK:
             yield members
-            members, size = [], 0
+            members, size = {}, 0
     if members:
         yield members
 
@@ -140,49 +200,62 @@ def _chunk(samples: Mapping[str, Sequence[_Draw]]) -> dict[str, Any]:
     return {"texts": list(texts), "samples": stored}
 
 
-def _index(
-    cases: Sequence[CaseReport],
-    samples: Mapping[str, Sequence[_Draw]],
-    places: Mapping[str, int | None],
-) -> dict[str, Any]:
+class _Index:
     """Per case and sample: its value; how many draws there are, left the baseline, are unread."""
-    tokens, correct, parsed, agreement, draw_number = (
-        ROW.index(name) for name in ("tokens", "correct", "parsed", "agreement", "draw")
-    )
-    positions = {case.id: position for position, case in enumerate(cases)}
-    baseline = [positions.get(case.baseline or "") for case in cases]
-    table: dict[int, dict[str, Any]] = {}
-    measured: dict[int, dict[str, list[float | None]]] = {}
-    for column, draws in enumerate(samples.values()):
+
+    def __init__(self, cases: Sequence[CaseReport], samples: Sequence[str]) -> None:
+        self._cases = cases
+        self._columns = {sample: column for column, sample in enumerate(samples)}
+        positions = {case.id: position for position, case in enumerate(cases)}
+        self._baseline = [positions.get(case.baseline or "") for case in cases]
+        self._chunks: dict[str, int | None] = dict.fromkeys(samples)
+        self._table: dict[int, dict[str, Any]] = {}
+        self._measured: dict[int, dict[str, list[float | None]]] = {}
+
+    def place(self, samples: Iterable[str], chunk: int) -> None:
+        """Say in which chunk samples are."""
+        self._chunks |= dict.fromkeys(samples, chunk)
+
+    def add(self, sample: str, draws: Sequence[_Draw]) -> None:
+        """Take in all draws of a sample."""
+        column, count = self._columns[sample], len(self._columns)
+        tokens, correct, parsed, agreement, number = map(
+            ROW.index, ("tokens", "correct", "parsed", "agreement", "draw")
+        )
         right: dict[int, int] = {}
-        lengths = {(draw.case, draw.row[draw_number]): draw.row[tokens] for draw in draws}
-        for draw in draws:
-            row = draw.row
-            counts = table.setdefault(
-                draw.case,
-                {name: [0] * len(samples) for name in ("draws", "value", "parted", "unread")},
-            )
+        lengths = {(draw.case, draw.row[number]): draw.row[tokens] for draw in draws}
+        for case, row, metrics in draws:
+            counts = self._table.get(case)
+            if counts is None:
+                names = ("draws", "value", "parted", "unread")
+                counts = self._table[case] = {name: [0] * count for name in names}
             counts["draws"][column] += 1
-            right[draw.case] = right.get(draw.case, 0) + bool(row[correct])
-            share = right[draw.case] / counts["draws"][column]
-            primary = cases[draw.case].metric
-            counts["value"][column] = draw.metrics.get(primary) if draw.metrics else share
-            own = measured.setdefault(draw.case, {})
-            for name, value in draw.metrics.items():
-                own.setdefault(name, [None] * len(samples))[column] = value
+            right[case] = right.get(case, 0) + bool(row[correct])
+            share = right[case] / counts["draws"][column]
+            primary = self._cases[case].metric
+            counts["value"][column] = metrics.get(primary) if metrics else share
+            own = self._measured.setdefault(case, {})
+            for name, value in metrics.items():
+                if name not in own:
+                    own[name] = [None] * count
+                own[name][column] = value
             counts["unread"][column] += not row[parsed]
             # Equal to the baseline's token for token: they agree over the whole length of both.
-            base = baseline[draw.case]
-            theirs = None if base is None else lengths.get((base, row[draw_number]))
+            base = self._baseline[case]
+            theirs = None if base is None else lengths.get((base, row[number]))
             same = row[agreement] == row[tokens] == theirs
             counts["parted"][column] += row[agreement] is not None and not same
-    return {
-        "samples": list(samples),
-        "chunks": [places[sample] for sample in samples],
-        "cases": {
-            case: {**counts, "metrics": measured.get(case, {})} for case, counts in table.items()
-        },
-    }
+
+    def document(self) -> dict[str, Any]:
+        """The index as JSON values."""
+        return {
+            "samples": list(self._chunks),
+            "chunks": list(self._chunks.values()),
+            "cases": {
+                case: {**counts, "metrics": self._measured.get(case, {})}
+                for case, counts in self._table.items()
+            },
+        }
 
 
 def _packed(document: Mapping[str, Any]) -> str:

@@ -14,8 +14,8 @@ from pydantic import JsonValue
 
 from harness.report.figures.curve_panels import Curve, arranged
 from harness.report.figures.curves import by_dose, constants, places_of, shown_metrics
-from harness.report.figures.plotted import SIGNIFICANT
-from harness.report.labels import by_series, label, varying, worded
+from harness.report.figures.plotted import SIGNIFICANT, dose_axis_of, labels
+from harness.report.labels import by_series, varying, worded
 from harness.report.page.dose_marks import mark
 from harness.report.page.findings import findings
 from harness.report.page.grids import grids
@@ -37,23 +37,10 @@ def view(report: RunReport) -> dict[str, Any]:
     }
 
 
-def labels(report: RunReport, experiment: str) -> dict[str, str]:
-    """What tells each case from the others of its experiment, by its id."""
-    cases = report.experiment(experiment)
-    axes = varying(cases, always=_dose_axis(cases))
-    baselines = report.baselines
-    found = {}
-    for case in cases:
-        parts = ["baseline"] if case.id in baselines else []
-        parts += [label(case.params, axes)] if axes else []
-        found[case.id] = ", ".join(part for part in parts if part) or case.id
-    return found
-
-
 def _experiment(report: RunReport, name: str, positions: Mapping[str, int]) -> dict[str, Any]:
     cases = report.experiment(name)
     treated = by_dose(report, cases)
-    dose_axis = _dose_axis(cases)
+    dose_axis = dose_axis_of(cases)
     axes = varying(cases, always=dose_axis)
     places = places_of({dose for dose, _ in treated})
     baselines, named = report.baselines, labels(report, name)
@@ -91,10 +78,6 @@ def _experiment(report: RunReport, name: str, positions: Mapping[str, int]) -> d
 
 def _measured(cases: Sequence[CaseReport]) -> list[str]:
     return list(dict.fromkeys(metric for case in cases for metric in case.metrics))
-
-
-def _dose_axis(cases: Sequence[CaseReport]) -> str | None:
-    return next((case.dose_axis for case in cases if case.dose_axis is not None), None)
 
 
 def _case(case: CaseReport, axes: Mapping[str, str]) -> dict[str, Any]:

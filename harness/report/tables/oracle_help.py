@@ -31,6 +31,15 @@ def help_columns(report: RunReport, experiment: str) -> list[Column]:
             "performance gap recovered: 0 the model alone, 1 the oracle alone",
         ),
     ]
+    if any(point.promise for point in points):
+        columns.append(
+            Column(
+                "promised",
+                tuple(_promised(point) for point in points),
+                "PGR of unseen samples at 95 %; on how many others it was shown, and with which "
+                "threshold",
+            )
+        )
     if any(point.cost for point in points):
         columns.append(
             Column(
@@ -81,6 +90,13 @@ def _share(each: Estimated | None) -> str:
     low = "-inf" if each.low is None else f"{each.low:.2f}"
     high = "inf" if each.high is None else f"{each.high:.2f}"
     return f"{each.value:.2f} [{low}, {high}]"
+
+
+def _promised(point: HelpPoint) -> str:
+    told = point.promise
+    if told is None:
+        return "-"
+    return f">= {told.aim:g} (n = {told.samples}, {told.threshold:.3g})"
 
 
 def _times(each: Estimated | None) -> str:

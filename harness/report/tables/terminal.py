@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from html import escape
 
 from rich.console import Console, Group, RenderableType
@@ -18,11 +19,14 @@ from harness.report.tables.case_columns import asked_columns, case_columns, cons
 from harness.report.tables.columns import Column, as_table, fitted
 from harness.report.tables.doses import dose_columns, potencies, reasons, windows
 from harness.report.tables.oracle_help import help_columns, help_text
+from harness.report.tables.predictors import predictors
 from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text
 
 #: Columns where the width is unknown: a pipe, a file.
 WIDTH = 100
+#: Rows of one experiment: more are not read on a terminal, and take seconds to lay out.
+_MOST_ROWS = 200
 _NUMBER = re.compile(r"\d+")
 
 
@@ -135,11 +139,13 @@ def _experiment(
     helped: Sequence[Column],
 ) -> Group:
     cases = by_series(report.experiment(name))
-    styles = ["dim" if case.id in report.baselines else "" for case in cases]
+    styles = ["dim" if case.id in report.baselines else "" for case in cases[:_MOST_ROWS]]
     heading = Text.assemble((name, "bold"), f"  {', '.join(subject(report, name))}")
     notes = [constants_text(cases), norms_text(cases), left_out(gone)]
+    if len(cases) > _MOST_ROWS:
+        notes.insert(0, f"{_MOST_ROWS} of {len(cases):,} cases; cases.csv and the page have all")
     below: list[RenderableType] = [Text(note, "dim") for note in notes if note]
-    below += [Text(line, "dim") for line in saved(report, name)]
+    below += [Text(line, "dim") for line in (*saved(report, name), *predictors(report, name))]
     if doses:
         below += [Text(""), as_table(doses)]
         why = reasons(report, name)
@@ -147,7 +153,10 @@ def _experiment(
     below += [Text(line, "dim") for line in (*windows(report, name), *potencies(report, name))]
     if helped:
         below += [Text(""), as_table(helped), Text(help_text(report, name), "dim")]
-    first, *more = (as_table(columns, styles) for columns in tables)
+    first, *more = (
+        as_table([replace(column, cells=column.cells[:_MOST_ROWS]) for column in columns], styles)
+        for columns in tables
+    )
     beside = [part for table in more for part in (Text(""), table)]
     return Group(heading, first, *beside, *below, Text(""))
 

@@ -32,6 +32,11 @@ class TopH(CountRule):
     strictest = 1e-6
     example = 0.5
 
+    def most(self, value: Value) -> int:
+        """The cap."""
+        del value
+        return _CAP
+
     def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
         """Tokens up to the share; the first that exceeds it is out."""
         import torch

@@ -33,6 +33,10 @@ class TopK(CountRule):
         """The bare value, always."""
         return (value,)
 
+    def most(self, value: Value) -> int:
+        """The count itself."""
+        return int(value)
+
     def tensors(self, rows: Sequence[Value], device: device) -> Tensor:
         """Counts [R], int64."""
         import torch

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from harness.sampling.rule import MaskRule, Value
+from harness.sampling.scans import at_least, only, there
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,21 +40,21 @@ class TopNSigma(MaskRule):
 
     def apply(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Tokens above the best minus n deviations; what is out already has no part in these."""
-        there = logits > -math.inf
-        count = there.sum(dim=-1)
-        mean = logits.where(there, 0.0).sum(dim=-1) / count
-        squares = (logits - mean[:, None]).square().where(there, 0.0).sum(dim=-1)
+        left = there(logits)
+        count = left.sum(dim=-1)
+        mean = only(left, logits, 0.0).sum(dim=-1) / count
+        squares = only(left, (logits - mean[:, None]).square(), 0.0).sum(dim=-1)
         deviation = (squares / (count - self.lost).clamp(min=1)).sqrt()
-        return logits >= (logits.amax(dim=-1) - rows * deviation)[:, None]
+        return at_least(logits, logits.amax(dim=-1) - rows * deviation)
 
     def excluded(
         self, value: Value, score: float, best: Sequence[float], slack: float
     ) -> str | None:
         """A token further away; the deviation needs the log-probabilities of all."""
-        there = [each for each in best if each > -math.inf]
-        mean = sum(there) / len(there)
-        squares = sum((each - mean) ** 2 for each in there)
-        deviation = math.sqrt(squares / max(1, len(there) - self.lost))
+        left = [each for each in best if each > -math.inf]
+        mean = sum(left) / len(left)
+        squares = sum((each - mean) ** 2 for each in left)
+        deviation = math.sqrt(squares / max(1, len(left) - self.lost))
         if score < best[0] - value * deviation - 10 * slack:
             away = (best[0] - score) / deviation
             return f"{away:.3f} deviations below the best, top_n_sigma is {value}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from harness.sampling.rule import CountRule, Value
+from harness.sampling.scans import below
 
 if TYPE_CHECKING:
     from torch import Tensor, device
@@ -41,7 +42,7 @@ class TopP(CountRule):
     def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
         """Tokens but for the least probable ones with 1 - p together, summed from the least."""
         rest = ordered.flip(-1).softmax(dim=-1).cumsum(dim=-1)
-        return (rest > rows[:, None]).sum(dim=-1)
+        return rest.shape[-1] - below(rest, rows, included=True)
 
     def excluded(
         self, value: Value, score: float, best: Sequence[float], slack: float
@@ -63,7 +64,7 @@ class _Above(TopP):
     def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
         """Tokens up to p, and the one that follows."""
         mass = ordered.softmax(dim=-1).cumsum(dim=-1)
-        return (mass <= rows[:, None]).sum(dim=-1) + 1
+        return below(mass, rows, included=True) + 1
 
 
 RULE = TopP()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from harness.sampling.rule import MaskRule, Value
-from harness.sampling.sorting import order
+from harness.sampling.scans import at_least, below, order
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,8 +43,9 @@ class Typical(MaskRule):
         distance = (-scores - entropy).abs()
         nearest = order(distance)
         mass = logits.gather(-1, nearest).softmax(dim=-1).cumsum(dim=-1)
-        last = (mass < rows[:, None]).sum(dim=-1, keepdim=True).clamp(max=logits.shape[-1] - 1)
-        kept = distance <= distance.gather(-1, nearest.gather(-1, last))
+        last = below(mass, rows)[:, None].clamp(max=logits.shape[-1] - 1)
+        furthest = distance.gather(-1, nearest.gather(-1, last))
+        kept = at_least(-distance, -furthest[:, 0])
         return kept | (rows >= 1)[:, None]  # whatever the sum is rounded to
 
     def excluded(

@@ -39,7 +39,9 @@ class SandboxedCodeEval:
             for tests, candidates in zip(references, predictions, strict=True)
             for candidate in candidates
         ]
-        verdicts = sandbox.check(checks, sandbox.choose())
+        different = list(dict.fromkeys(checks))
+        found = dict(zip(different, sandbox.check(different, sandbox.choose()), strict=True))
+        verdicts = [found[each] for each in checks]
         ends = list(accumulate(len(candidates) for candidates in predictions))
         own = [
             verdicts[end - len(candidates) : end]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.errors import TaskError
+from harness.tasks.answers.alike import answer_alike
 from harness.tasks.base import Score, TaskMetric
 from harness.tasks.lm_eval.loading import quiet
 from harness.tasks.lm_eval.naming import Counted, metrics_of, named, safe, stated_as
@@ -40,7 +41,7 @@ class Outcome:
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
     entries: dict[str, TaskMetric] = field(default_factory=dict)
-    verdicts: dict[str, Score] = field(default_factory=dict)
+    verdicts: dict[str, Sequence[Score]] = field(default_factory=dict)
 
 
 def logged(task: LmEvalTask, asked: Mapping[str, Sequence[Any]], answers: Answers) -> list[Logged]:
@@ -105,7 +106,7 @@ def outcome(task: LmEvalTask, asked: Mapping[str, Sequence[Any]], answers: Answe
             del result.values[name], result.entries[name]
         elif failures:
             result.failures[name] = failures
-    result.verdicts = _verdicts(documents)
+    result.verdicts = _verdicts(task, asked, answers, documents)
     return result
 
 
@@ -126,7 +127,33 @@ def _metrics(task: LmEvalTask, documents: Sequence[Logged]) -> Mapping[str, Coun
     return known
 
 
-def _verdicts(documents: Sequence[Logged]) -> dict[str, Score]:
+def _verdicts(
+    task: LmEvalTask,
+    asked: Mapping[str, Sequence[Any]],
+    answers: Answers,
+    documents: Sequence[Logged],
+) -> dict[str, Sequence[Score]]:
+    """What is said of each document's answers: one score for all of them, or, where one text was
+    generated several times, one for each, counted as if all had been like it.
+    """
+    repeats = {
+        sample: len(own[0])
+        for sample, own in answers.items()
+        if len(own) == 1 and len(own[0]) > 1 and isinstance(own[0][0], str)
+    }
+    together = [each for each in documents if each.sample not in repeats]
+    found: dict[str, Sequence[Score]] = {
+        sample: [score] for sample, score in _scores(task, together).items()
+    }
+    each_alone: dict[str, list[Score]] = {sample: [] for sample in repeats}
+    for draw in range(max(repeats.values(), default=0)):
+        alike = {name: [[answers[name][0][draw]] * n] for name, n in repeats.items() if draw < n}
+        for sample, score in _scores(task, logged(task, asked, alike)).items():
+            each_alone[sample].append(score)
+    return found | each_alone
+
+
+def _scores(task: LmEvalTask, documents: Sequence[Logged]) -> dict[str, Score]:
     """Right or wrong, where the first number of the first filter is 0 or 1; with what was read."""
     found: dict[str, Score] = {}
     for each in documents:
@@ -136,8 +163,20 @@ def _verdicts(documents: Sequence[Logged]) -> dict[str, Score]:
         read = each.instances[0].filtered_resps[each.filter]
         correct = bool(value) if value in (0, 1, 0.0, 1.0) else None
         detail = f"{each.filter}: {read!r}"[:400] if each.filter != "none" else ""
-        found[each.sample] = Score(correct, parsed=read != "[invalid]", detail=detail)
+        parsed = read != "[invalid]"
+        answer = _answer(task, each, read) if parsed and correct is not None else None
+        found[each.sample] = Score(correct, parsed=parsed, detail=detail, answer=answer)
     return found
+
+
+def _answer(task: LmEvalTask, document: Logged, read: Any) -> str | None:
+    """What a filter has read, or, where there is none, what the text says in the target's form."""
+    if not isinstance(read, str):
+        return None
+    if document.filter != "none":
+        return read
+    target = task.loaded.tasks[document.task].doc_to_target(document.instances[0].doc)
+    return answer_alike(read, str(target))
 
 
 def plain(value: Any) -> Any:

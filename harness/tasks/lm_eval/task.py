@@ -89,6 +89,11 @@ class LmEvalTask(Task):
         return int(hashlib.sha256(text.encode()).hexdigest()[:7], 16)
 
     @property
+    def completes(self) -> bool:  # type: ignore[override]
+        """Whether any of its tasks asks for texts."""
+        return any(task.OUTPUT_TYPE == "generate_until" for task in self.loaded.tasks.values())
+
+    @property
     def isolated_by(self) -> str | None:
         """Our sandbox, where a task of it runs what a model wrote: that number is ours."""
         if not any(getattr(task, "UNSAFE_CODE", False) for task in self.loaded.tasks.values()):

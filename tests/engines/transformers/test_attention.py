@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from harness.engines.transformers import attention
 from harness.engines.transformers.attention import NAME, grouped_attention, grouped_sdpa
 
 
@@ -34,6 +35,21 @@ def test_shared_heads_attend_as_if_they_were_copied(rows, groups, shared, width,
     own, _ = grouped_sdpa(module, query, key, value, mask, scaling=scale)
     expected, _ = sdpa_attention_forward(module, query, key, value, mask, scaling=scale)
     assert own.shape == (rows, width, groups * shared, 8)
+    torch.testing.assert_close(own, expected, atol=1e-5, rtol=1e-5)
+
+
+@settings(deadline=None)
+@given(width=st.integers(1, 9), behind=st.integers(0, 5), piece=st.integers(1, 4))
+def test_pieces_of_a_prompt_attend_as_all_of_it(width, behind, piece):
+    torch.manual_seed(0)
+    keys = behind + width
+    query, key, value = (torch.randn(2, *shape, 8) for shape in ((4, width), (2, keys), (2, keys)))
+    mask = torch.full((2, 1, width, keys), torch.finfo(torch.float32).min).triu(behind + 1)
+    module = SimpleNamespace(num_key_value_groups=2, is_causal=True)
+    expected, _ = sdpa_attention_forward(module, query, key, value, mask)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attention, "_PIECE", piece)
+        own, _ = grouped_sdpa(module, query, key, value, mask)
     torch.testing.assert_close(own, expected, atol=1e-5, rtol=1e-5)
 
 

@@ -47,6 +47,18 @@ def test_those_that_start_together_come_prompt_by_prompt(queue, siblings_apart):
     assert len(list(groupby(prompts))) == len(set(prompts))
 
 
+def test_they_come_from_wherever_they_are_and_those_that_begin_alike_are_neighbours():
+    prompts = [(2, 9, 9), (1,), (2, 9, 1), (1, 5, 5, 5)]
+    queue = [Request(each, 1, sample=str(each)) for each in prompts] * 3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ordering, "LOOK_AHEAD", 4)
+        ordered = ordering.by_length(
+            list(enumerate(queue)), siblings_apart=True, together=lambda _: True
+        )
+        found = [prompt for prompt, _ in groupby(request.prompt for _, request in ordered)]
+    assert found == sorted(prompts)
+
+
 @given(st.lists(requests, max_size=40))
 def test_siblings_are_as_far_apart_as_there_are_other_samples(queue):
     """Turn by turn: nobody has a third request before everybody who has two had a second."""

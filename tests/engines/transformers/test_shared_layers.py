@@ -80,13 +80,18 @@ def test_conditions_say_what_each_says_alone(moe, lengths, chosen, tokens, slots
 def test_every_architecture_shares(loaded):
     prompt = tuple(range(1, 31))
     alphas = (0.5, 1.0, 2.0)
-    asked = [Request(prompt, 6, steering(alpha), sample=str(alpha)) for alpha in alphas]
-    engine = TransformersEngine(loaded, drafts=False)
-    assert loaded.model in able
-    for request, completion in zip(asked, run(engine, asked), strict=True):
-        assert_equal(completion, alone(loaded, request))
-    # One of the two layers is computed once, the other for each.
-    assert engine.work.read == len(prompt) * (1 + 3) / 2
+    # The first layer is computed once, the second for each; what is done to its output, or to that
+    # of the second, changes no layer before.
+    for layer, site, read in ((1, "mlp", 2), (0, "block", 2), (1, "block", 1)):
+        asked = [
+            Request(prompt, 6, steering(alpha, layer=layer, site=site), sample=str(alpha))
+            for alpha in alphas
+        ]
+        engine = TransformersEngine(loaded, drafts=False)
+        assert loaded.model in able
+        for request, completion in zip(asked, run(engine, asked), strict=True):
+            assert_equal(completion, alone(loaded, request))
+        assert engine.work.read == len(prompt) * read
 
 
 def test_what_is_read_of_many_conditions():
@@ -102,8 +107,8 @@ def test_what_is_read_of_many_conditions():
         return engine.work.read / len(prompt)
 
     doses = [1.0 + number for number in range(16)]
-    assert read([steering(dose) for dose in doses]) == 1 + 15 * (1 - 1 / 2)
-    assert read([steering(dose, layer=0) for dose in doses]) == 16
+    assert read([steering(dose, layer=0) for dose in doses]) == 1 + 15 * (1 - 1 / 2)
+    assert read([steering(dose, layer=0, site="mlp") for dose in doses]) == 16
     # One prompt, and of every other condition the last token at most. The first completion has
     # ended, and its slot is taken, when the others start.
     decoding = [steering(dose, positions="generated") for dose in doses]
@@ -128,7 +133,8 @@ def test_a_model_that_does_not_take_more_rows_is_run_without(monkeypatch):
 @pytest.mark.parametrize(
     ("intervention", "first"),
     [
-        (steering(1.0, layer=1), 1),
+        (steering(1.0, layer=1), 2),
+        (steering(1.0, layer=1, site="attention"), 1),
         (steering(0.0, layer=1).neutral(), None),
         (mask(1, 0, 3), 1),
         (RouterMask(), None),

@@ -15,7 +15,7 @@ from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.router_mask.description import RouterMask
 from harness.models.loading import LoadedModel, load
 from harness.sampling.chosen import SamplingRules
-from harness.store.records import completion_from, completion_json
+from harness.store.replies import completion_from, completion_json
 from tests.engines.transformers.small_requests import PROPERTY, alone, assert_equal, prompts, run
 
 pytestmark = pytest.mark.usefixtures("other_rules")

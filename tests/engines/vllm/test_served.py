@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-from urllib.request import urlopen
-
 import pytest
 
 from harness.engines import open_engine
@@ -19,20 +12,18 @@ from harness.errors import ModelError
 from harness.interventions.oracle.description import Oracle
 from harness.interventions.oracle.triggers.every_n import EveryN
 from harness.interventions.oracle.triggers.random import Random
-from harness.models.reference import locate
 from harness.sampling.chosen import SamplingRules
 from harness.spec import EngineSettings
+from tests.engines.vllm.serving import KEY, serving
 
 # Of the zoo's heads stock vLLM has kernels on a CPU for those of the oracle alone.
 MODEL = "zoo/oracle"
-KEY = "sk-loopback"
 LONGEST = 256
 TEXTS = (
     "How many legs do 3 cats have?",
     "def add(a, b):\n    return",
     "Tom has 4 apples. He buys 5.",
 )
-_SERVER = "vllm.entrypoints.openai.api_server"
 #: Between two kernels in float32.
 CLOSE = 1e-4
 
@@ -40,57 +31,8 @@ CLOSE = 1e-4
 @pytest.fixture(scope="module")
 def url(vllm_installed, tmp_path_factory):
     """The address of a server that runs for all tests here."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "TORCH_COMPILE_DISABLE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_LOGGING_LEVEL": "WARNING",
-        # vLLM's own, whatever an engine of this process has set before.
-        "VLLM_USE_V2_MODEL_RUNNER": "0",
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
-    }
-    options = {
-        "model": locate(MODEL),
-        "served-model-name": MODEL,
-        "host": "127.0.0.1",
-        "port": port,
-        "dtype": "float32",
-        "max-model-len": LONGEST,
-        "max-num-seqs": 8,
-        "api-key": KEY,
-    }
-    arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    log = tmp_path_factory.mktemp("server") / "log"
-    with log.open("w") as output:
-        # `vllm serve` does not start in the build for CPUs.
-        server = subprocess.Popen(
-            [sys.executable, "-m", _SERVER, *arguments, "--enforce-eager"],
-            env=environment,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health", server, log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def wait_for(address, server, log):
-    end = time.monotonic() + 300
-    while time.monotonic() < end:
-        assert server.poll() is None, log.read_text()[-2000:]
-        try:
-            with urlopen(address):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError(log.read_text()[-2000:])
+    with serving(MODEL, LONGEST, tmp_path_factory.mktemp("server") / "log") as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

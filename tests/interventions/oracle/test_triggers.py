@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 from scipy.stats import binomtest
 
 from harness import registry
+from harness.errors import FieldError, RequestError
+from harness.interventions.array import Array
 from harness.interventions.oracle.trigger import AnyTrigger, Moment, Trigger
 from harness.interventions.oracle.triggers.random import Random
+from harness.interventions.vector_file import Logistic, SteeringVectors, write_vectors
 
 READ = TypeAdapter(AnyTrigger)
 
@@ -71,6 +76,46 @@ def test_a_number_beyond_its_threshold_asks(section, asks, goes_on):
     assert not found.fires(moment(distribution=goes_on))
 
 
+def test_attention_that_is_spread_asks():
+    found = trigger({"kind": "attention_entropy", "above": 1.5})
+    spread, narrow = torch.zeros(2, 4), torch.tensor([[9.0, 0.0, 0.0, 0.0]] * 2)
+    at = [torch.stack([each.softmax(-1), each]) for each in (spread, narrow)]
+    assert [found.fires(moment(attention=each)) for each in at] == [True, False]
+    with pytest.raises(RequestError, match="a kernel that does not show it"):
+        found.fires(moment())
+
+
+@pytest.fixture
+def probed(tmp_path):
+    vectors = {1: Array([1.0, -1.0]), 2: Array([0.0, 1.0])}
+    file = tmp_path / "probe.safetensors"
+    write_vectors(SteeringVectors("mlp", vectors, {}, {}, {1: Logistic(2.0, -1.0)}), file)
+    return file
+
+
+def test_a_probe_asks_by_its_probability(probed):
+    found = trigger({"kind": "probe", "file": str(probed), "layer": 1, "above": 0.5})
+    assert (found.reads, found.place) == ({"hidden"}, (1, "mlp"))
+    states = [torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.0]), torch.tensor([0.0, 1.0])]
+    told = [found.measured(moment(hidden=each)) for each in states]
+    assert told == pytest.approx([1 / (1 + math.exp(-each)) for each in (1, 0, -3)])
+    assert [found.fires(moment(hidden=each)) for each in states] == [True, False, False]
+
+
+def test_a_probe_is_known_by_what_its_file_holds(probed, tmp_path):
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(probed.read_bytes())
+    one, two = (
+        trigger({"kind": "probe", "file": str(file), "layer": 1, "above": 0.5})
+        for file in (probed, other)
+    )
+    assert one.content() == two.content()
+    with pytest.raises(FieldError, match="no probe of layer 2; its probes are of 1"):
+        trigger({"kind": "probe", "file": str(probed), "layer": 2, "above": 0.5}).check()
+    with pytest.raises(FieldError, match="nowhere"):
+        trigger({"kind": "probe", "file": "/nowhere", "layer": 2, "above": 0.5}).check()
+
+
 def test_two_models_disagree_by_their_best_tokens_or_by_a_distance():
     own, other, near = scores(0.6, 0.4), scores(0.4, 0.6), scores(0.51, 0.49)
     best, far = trigger("both_disagree"), trigger({"kind": "both_disagree", "above": 0.05})
@@ -91,6 +136,8 @@ def test_words_are_looked_for_in_the_last_piece():
     [
         ({"kind": "entropy"}, "either above or share"),
         ({"kind": "entropy", "above": 1, "share": 0.5}, "either above or share"),
+        ({"kind": "entropy", "share": 0.5, "pgr": 0.5}, "either above or share or pgr"),
+        ({"kind": "margin", "pgr": 1.0}, "less than 1"),
         ({"kind": "entropy", "above": -1}, "greater than or equal to 0"),
         ({"kind": "every_n", "n": 0}, "greater than 0"),
         ({"kind": "random", "start": 1.5}, "less than or equal to 1"),

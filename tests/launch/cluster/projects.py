@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 
-from tests.prepared import inherited
+from harness.launch.cluster.submission import Submission
+from harness.launch.cluster.tracking import described, status
+from tests.prepared import Prepared
 
 # Strict: who runs what with whom, and where a task was killed, can change no token.
 SWEEP = """\
@@ -41,7 +42,6 @@ sampling: {max_new_tokens: 96}
 engine: {determinism: strict, slots: 2, columns: 320}
 resources: {cpus: 1, time: "10"}
 """
-_TITRATE = "from harness.cli.main import main; raise SystemExit(main())"
 _PATIENCE = 300  # seconds that any step may take on a busy machine
 
 
@@ -50,20 +50,19 @@ class Project:
     """A folder with a spec, and the environment that its commands have."""
 
     path: Path
+    prepared: Prepared
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def titrate(self, *arguments: str, folder: Path | None = None) -> tuple[int, str]:
         """Run a verb; its exit status and all that it has printed."""
-        own = {"XDG_STATE_HOME": str(self.path / "home"), "NO_COLOR": "1", "COLUMNS": "160"}
-        done = subprocess.run(
-            [sys.executable, "-c", _TITRATE, *arguments],
-            cwd=folder or self.path,
-            env={**inherited(), **self.environment, **own},
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE,
+        own = {"XDG_STATE_HOME": str(self.path / "home"), "COLUMNS": "160"}
+        done = self.prepared.run(
+            folder or self.path,
+            *arguments,
+            program="titrate",
+            environment={**self.environment, **own},
         )
-        return done.returncode, done.stdout + done.stderr
+        return done.status, done.output
 
     def submitted(self, *arguments: str) -> str:
         """Submit a run, which must work; its id."""
@@ -72,15 +71,21 @@ class Project:
         return told.split("run ", 1)[1].partition(":")[0]
 
     def status(self, run: str, folder: Path | None = None) -> dict[str, Any]:
-        """What is said of a run to other programs."""
+        """What is said of a run to other programs, by the command."""
         status, told = self.titrate("status", run, "--json", folder=folder)
         assert status == 0, told
         return json.loads(told)
 
+    def look(self, run: str) -> dict[str, Any]:
+        """The same in this process, which takes no start."""
+        with patch.dict(os.environ, self.environment):
+            now = status(Submission.read(self.path / ".titrate" / "runs" / run))
+        return json.loads(json.dumps(described(now)))
+
     def await_(self, run: str, happened: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Look at a run until something has happened."""
         until = time.monotonic() + _PATIENCE
-        while not happened(said := self.status(run)):
+        while not happened(said := self.look(run)):
             assert time.monotonic() < until, said
             time.sleep(0.2)
         return said

@@ -13,7 +13,7 @@ def test_a_killed_process_is_started_again_and_the_report_is_that_of_one_process
     prepared, tmp_path
 ):
     (tmp_path / "sweep.yaml").write_text(SWEEP)
-    project = Project(tmp_path)
+    project = Project(tmp_path, prepared)
     prepared.run(
         tmp_path, "run", "sweep.yaml", "--report", "one", "--store", "own", program="titrate"
     )

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,10 +17,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def project(slurm, tmp_path) -> Project:
+def project(slurm, prepared, tmp_path) -> Project:
     for name, text in {"sweep": SWEEP, "long": LONG}.items():
         (tmp_path / f"{name}.yaml").write_text(text)
-    return Project(tmp_path, slurm.environment)
+    return Project(tmp_path, prepared, slurm.environment)
 
 
 def test_killed_tasks_are_done_again_and_the_report_is_that_of_one_process(
@@ -73,6 +77,12 @@ def test_a_task_that_is_to_make_room_goes_on_in_the_same_job(slurm, project, pre
     said = project.await_(
         run, lambda now: "Restarts=1" in slurm.said("scontrol", "show", "job", job)
     )
+    # Again, this time for a job of a partition that comes first: all of it is SLURM's own doing.
+    before = project.stored()
+    while project.stored() < before + 5:
+        time.sleep(0.05)
+    slurm.said("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=true")
+    project.await_(run, lambda now: "Restarts=2" in slurm.said("scontrol", "show", "job", job))
     # The merge is killed too, and made again.
     project.await_outcome(run, "merge").kill()
     said = project.await_(run, lambda now: now["ended"])
@@ -84,6 +94,52 @@ def test_a_task_that_is_to_make_room_goes_on_in_the_same_job(slurm, project, pre
     # Nothing was made twice: what was finished before is found.
     stored = [each["counts"]["requests_stored"] for each in project.status(run)["tasks"]]
     assert stored[0] > 0
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Path]:
+    """A disk that has room for one page."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)]
+    if subprocess.run(mounted, capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_a_drained_node_and_a_killed_step_leave_what_resubmit_does(
+    slurm, project, prepared, tmp_path, disk
+):
+    prepared.run(
+        tmp_path, "run", "sweep.yaml", "--report", "one", "--store", "own", program="titrate"
+    )
+    run = project.submitted("sweep.yaml", "--report", "many", "--store-scratch", str(disk))
+    status, told = project.titrate("status", run, "--wait")
+    assert status == 1
+    assert told.count("No space left on device") >= 4, told
+    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+    project.titrate("resubmit", run)
+    project.await_(run, lambda now: states(now)["first-00000"] == "done")
+    while not (working := project.processes(run)):
+        time.sleep(0.05)
+    # The node takes nothing more, and what runs on it ends as it would.
+    node = f"NodeName={slurm.host}"
+    slurm.said("scontrol", "update", node, "State=DRAIN", "Reason=test")
+    step = next(each for each in working[0].parents() if each.name() == "slurmstepd")
+    step.kill()
+    project.await_(run, lambda now: "running" not in states(now).values() or _all_done(now))
+    slurm.said("scontrol", "update", node, "State=RESUME")
+    status, told = project.titrate("resubmit", run, "--wait")
+    if status:
+        status, told = project.titrate("resubmit", run, "--wait")
+    assert status == 0, told
+    assert project.samples("many") == project.samples("one")
+    assert project.told("many") == project.told("one")
+
+
+def _all_done(now: Mapping[str, Any]) -> bool:
+    return set(states(now).values()) == {"done"}
 
 
 def test_what_waits_for_a_node_is_cancelled_from_anywhere_and_goes_on_later(

@@ -4,8 +4,10 @@ import pytest
 
 from harness.engines.contract import Completion
 from harness.measure.diffing.agents import Models, by_facts, graded, investigated, score_of
+from harness.measure.diffing.evidence import Candidate, Evidence
 from harness.measure.diffing.judging import Asker, judged
 from harness.measure.diffing.relevance import Facts
+from harness.measure.diffing.scale_choice import by_judge, choice_of
 from harness.measure.diffing.section import AgentSettings, JudgeSettings
 
 FACTS = Facts(
@@ -125,3 +127,49 @@ def test_a_judge_that_answers_nonsense_knows_nothing():
     assert found.unknown == [1] * 21
     assert len(script.asked) == 2 * 5  # two batches; the first, three by other seeds, one greedy
     assert found.tokens > 0
+
+
+SCALES = [{"scale": 0.5, "tokens": [[97, 0.9], [98, 0.1]]}, {"scale": 2.0, "tokens": [[99, 0.6]]}]
+
+
+class Named:
+    """A pair whose tokens are letters."""
+
+    class base:  # noqa: N801 - a pair's field
+        class tokenizer:  # noqa: N801 - an engine's field
+            decode = staticmethod(lambda tokens: chr(tokens[0]))
+
+
+def listened(*answers):
+    evidence = Evidence(
+        "patchscope",
+        (Candidate(97, "a", 0.9, "position 0"), Candidate(98, "b", 0.1, "position 0")),
+        *(1, 0, 1),
+        about={"scales": {"position 0": {"best": 0.5, "scales": SCALES}}},
+    )
+    script = Script(*answers)
+    found, cost = by_judge(evidence, Named, JudgeSettings(model="m"), Asker("j", Letters(), script))
+    return found, cost, script
+
+
+def test_a_judge_chooses_the_scale_and_which_tokens_belong_together():
+    found, cost, script = listened("I think.\nSCALE: 2\nTOKENS: 1, 7")
+    assert [(each.text, each.weight) for each in found.candidates] == [("c", 0.6)]
+    told = found.about["scales"]["position 0"]
+    assert (told["best"], told["by"], told["selected"]) == (2.0, "m", ["c"])
+    (asked,) = script.asked
+    assert 'Scale 0.5: 1. "a" 2. "b"' in asked
+    assert "SCALE: 0.5" in asked
+    assert cost > len(asked)
+    assert found.about["prompt"].startswith("patchscope_scale ")
+
+
+def test_a_scale_that_was_not_shown_is_asked_for_again_and_then_left():
+    found, _, script = listened("nonsense", "SCALE: 3", "SCALE: 0.5\nTOKENS: 2")
+    assert found.about["scales"]["position 0"]["selected"] == ["b"]
+    assert len(script.asked) == 3
+    found, _, script = listened("nonsense")
+    assert [each.text for each in found.candidates] == ["a", "b"]
+    assert found.about["scales"]["position 0"]["by"] == "excess"
+    assert len(script.asked) == 4
+    assert choice_of("**SCALE: 2.0**\ntokens: none", {2.0: ["a"]}) == (2.0, [])

@@ -1,10 +1,14 @@
 """Identities of the methods on real models: zoo/base and a copy of it that was moved a little."""
 
+import weakref
+from dataclasses import replace
+
 import pytest
 import torch
 
 from harness.engines import open_engine
-from harness.engines.contract import Capture, Reading
+from harness.engines.contract import Activations, Capture, Reading, Request
+from harness.errors import MetricError
 from harness.interventions.array import Array
 from harness.interventions.residual import Term
 from harness.interventions.steering.description import Steering
@@ -14,6 +18,7 @@ from harness.measure.diffing.logit_diff import counted, logit_diff
 from harness.measure.diffing.pair import Pair
 from harness.measure.diffing.patchscope import patched, scales_of
 from harness.measure.diffing.section import DiffSettings
+from harness.measure.diffing.steered import by_difference
 from harness.measure.diffing.texts import Text, Texts
 from harness.spec import EngineSettings
 
@@ -177,3 +182,95 @@ def test_scales_are_all_read_and_one_is_best(engine):
     found = scales_of(engine, vector, 0, 3.0, scales=(0.5, 1.0, 20.0))
     assert list(found.said) == [0.5, 1.0, 20.0]
     assert found.excess[found.best] == max(found.excess.values())
+
+
+def test_fewer_positions_of_the_same_texts_are_the_first_of_more(pair):
+    """Nested: models are causal. It holds where the same texts are long enough for both."""
+    given, first = texts(), 4
+    rows = tuple(
+        Text(each.sample, each.tokens[:first], tuple(range(first))) for each in given.texts
+    )
+    less = counted(pair, Texts(rows, tuple(range(first)), 0), SETTINGS, 1)
+    kept = tuple(Text(each.sample, each.tokens, tuple(range(first))) for each in given.texts)
+    more = counted(pair, Texts(kept, tuple(range(first)), 0), SETTINGS, 1)
+    assert torch.equal(less.positive, more.positive)
+    assert torch.equal(less.negative, more.negative)
+    assert torch.allclose(less.total, more.total, atol=1e-3)
+
+
+def test_chunks_of_texts_change_nothing(pair, monkeypatch):
+    whole = counted(pair, texts(), SETTINGS, 1), difference_of(pair, texts(), SETTINGS, 1)
+    monkeypatch.setattr("harness.measure.diffing.pair._CHUNK", 1)
+    alone = counted(pair, texts(), SETTINGS, 1), difference_of(pair, texts(), SETTINGS, 1)
+    assert torch.equal(whole[0].positive, alone[0].positive)
+    assert torch.allclose(whole[0].total, alone[0].total, atol=1e-3)
+    assert torch.allclose(whole[1].delta, alone[1].delta, atol=1e-5)
+
+
+def test_the_mean_difference_is_linear_in_the_texts(pair):
+    given = texts()
+    parts = given.texts[:2], given.texts[2:]
+    whole, *each = (
+        difference_of(pair, Texts(rows, given.labels, 0), SETTINGS, 1).delta
+        for rows in (given.texts, *parts)
+    )
+    sums = sum(len(rows) * delta for rows, delta in zip(parts, each, strict=True))
+    assert torch.allclose(whole, sums / len(given), atol=1e-9)
+
+
+def test_strength_0_is_the_unsteered_model_and_no_difference_no_direction(engine, pair):
+    found = difference_of(pair, texts(), SETTINGS, 1)
+    prompt = texts().texts[0].tokens
+    steering = [None, *(by_difference(found, 1, found.base_norm, at) for at in (0.0, 3.0))]
+    said = dict(engine.generate([Request(prompt, 8, each) for each in steering]))
+    assert said[0].tokens == said[1].tokens
+    assert said[0].log_probabilities == said[1].log_probabilities
+    assert said[0].log_probabilities != said[2].log_probabilities
+    nothing = replace(found, tuned=found.base)
+    with pytest.raises(MetricError, match="the difference at position 1 is 0 within rounding"):
+        by_difference(nothing, 1, found.base_norm, 1.0)
+
+
+class Tokenizer:
+    """One that knows so many tokens."""
+
+    def __init__(self, words):
+        self._words = words
+
+    def __len__(self):
+        return self._words
+
+    def decode(self, tokens):
+        return " ".join(map(str, tokens))
+
+
+class Watched:
+    """An engine of random logits that knows how many numbers of them are held at most."""
+
+    def __init__(self, words):
+        self.tokenizer, self.determinism = Tokenizer(words), {"dtype": "float32"}
+        self._words, self._held, self.most = words, 0, 0
+        self._draw = torch.Generator().manual_seed(0)
+
+    def forward(self, readings):
+        for position, reading in enumerate(readings):
+            logits = torch.randn(len(reading.capture.positions), self._words, generator=self._draw)
+            self._held += logits.numel()
+            self.most = max(self.most, self._held)
+            weakref.finalize(logits, self._forget, logits.numel())
+            yield position, Activations(logits=logits)
+
+    def _forget(self, numbers):
+        self._held -= numbers
+
+
+def test_what_is_held_does_not_grow_with_the_texts(monkeypatch):
+    words, chunk = 2000, 2000 * LENGTH * 3
+    monkeypatch.setattr("harness.measure.diffing.pair._CHUNK", chunk)
+    held = []
+    for count in (6, 60):
+        watched = Watched(words)
+        counts = counted(Pair(watched, watched, steered(1.0)), texts(count), SETTINGS, 1)
+        assert counts.positions == count * LENGTH
+        held.append(watched.most)
+    assert held[0] == held[1] <= 4 * chunk  # both models', of this chunk and the one before

@@ -36,6 +36,14 @@ def test_equal_weights_change_nothing(values, weight):
     assert weighted_percentage(values, [0.0] * len(values)) == 0
 
 
+@given(st.permutations(["frozen", " vinegar ", "oven", "the", "froz"]))
+def test_facts_say_the_same_in_any_order(words):
+    facts = Facts("cake", "", frozenset({"frozen", "vinegar"}))
+    assert sum(map(facts.label, words)) == 3
+    every = [1.0] * len(words)
+    assert percentage(every) == weighted_percentage(every, range(1, 6)) == 1
+
+
 def test_the_last_answer_on_a_token_counts_and_a_missing_one_is_unknown():
     text = "ANSWER[1]: RELEVANT\nanswer[2]: irrelevant\nANSWER[1]: Irrelevant\nANSWER[9]: RELEVANT"
     assert parsed(text, 3) == [0.0, 0.0, None]

@@ -37,6 +37,14 @@ def test_every_response_of_lm_eval_is_a_draw_once(logged):
     assert (len(records), {each["case"] for each in records}) == (12, {"gsm8k"})
 
 
+def test_a_folder_is_read_as_its_newest_files(logged):
+    older = logged.with_name(logged.name.replace("2026", "2025"))
+    older.write_text('{"doc_id": 0, "target": "1", "resps": [["1", "2", "3"]]}\n')
+    folder, file = (samples_of([path]) for path in (logged.parent, logged))
+    assert folder.keys() == file.keys() == {"gsm8k"}
+    assert [len(each.drawn) for each in folder["gsm8k"].values()] == [4, 4, 4]
+
+
 def test_draws_are_written_as_tables_and_plots(logged, tmp_path, capsys):
     assert main(["draws", str(logged), "-o", str(tmp_path / "out")]) == 0
     assert str(tmp_path / "out" / "draws-maj.png") in capsys.readouterr().out
@@ -59,8 +67,8 @@ def test_ranks_of_another_run_are_refused(logged, tmp_path):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('{"doc_id": 1}', ":1: is no logged sample of lm-eval: 'target'"),
-        ("{", ":1: is no logged sample"),
+        ('{"doc_id": 1}', ":1: has no 'target', as such results do; it has doc_id"),
+        ("{", ":1: not JSON"),
         ('{"doc_id": 1, "target": "1", "resps": [[[-1.5, true]]]}', "resps are no generated texts"),
     ],
 )

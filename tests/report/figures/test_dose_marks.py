@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from harness.report.build import build
@@ -24,6 +25,16 @@ def test_the_no_effect_dose_stands_at_the_axis(run):
     (note,) = notes(run, curve((0.9, 0.85, 0.5, 0.1, 0.1), n=100), "NOEL")
     assert note.get_text() == "NOEL 1"
     assert note.xy == pytest.approx((1, 0.015))
+
+
+def test_hills_curve_is_drawn_where_the_data_do_not_reject_it_and_explained(run):
+    ((_, figure),) = plots(build(run, curve((0.9, 0.85, 0.5, 0.2, 0.1), n=100)))
+    axes = figure.axes[0]
+    (fitted,) = [line for line in axes.lines if len(line.get_xdata()) > 50]
+    assert np.interp(2, *fitted.get_data()) == pytest.approx(0.5, abs=0.1)
+    assert "Dots and dashes: Hill's curve." in " ".join(text.get_text() for text in figure.texts)
+    ((_, figure),) = plots(build(run, curve((0.9, 0.2, 0.9, 0.2, 0.1), n=100)))
+    assert "Hill" not in " ".join(text.get_text() for text in figure.texts)
 
 
 def test_of_doses_without_one_and_of_many_curves_nothing_is_drawn(run):

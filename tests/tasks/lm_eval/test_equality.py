@@ -13,7 +13,7 @@ from harness.engines import tokenizer_for
 from harness.measure.lm_eval import again
 from harness.measure.lm_eval_requests import template_of
 from harness.report.exports.lm_eval import results_of
-from harness.report.write import recorded_results
+from harness.report.recorded import recorded_results
 from harness.resolve.tasks import task_of
 from harness.store.results import CaseResult
 from tests.tasks.lm_eval import local

@@ -230,7 +230,7 @@ def test_a_finished_run_is_scored_again_by_a_changed_filter(tasks, here):
     before = harness.load_report(report.directory).report.cases[0]
     assert "exact_match@flexible-extract" in before.metrics
     own.write_text(own.read_text().replace("flexible-extract", "last-number"))
-    from harness.report.write import recorded_results
+    from harness.report.recorded import recorded_results
 
     (after,) = rescored(list(recorded_results(report.directory)))
     assert "exact_match@last-number" in after.sample_metrics

@@ -17,7 +17,7 @@ import harness
 from harness.models import zoo
 from harness.models.loading import load
 from harness.report.exports.lm_eval import results_of
-from harness.report.write import recorded_results
+from harness.report.recorded import recorded_results
 from harness.tasks.lm_eval.catalogue import folder
 from tests.tasks.lm_eval.peer import evaluated
 from tests.tasks.lm_eval.test_equality import same

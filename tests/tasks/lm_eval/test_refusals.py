@@ -76,7 +76,7 @@ def test_a_limit_that_is_a_share_or_beyond(tasks, tmp_path, limit):
         ({"measure": "generate"}, "measure: generate is not measured of a task of lm-eval's"),
         ({"prompt": {"template": "{{ x }}"}}, "prompt.template: means nothing"),
         ({"prompt": {"style": "agentic"}}, "prompt.style: agentic is none of lm-eval's"),
-        ({"metrics": ["length"]}, "metrics"),
+        ({"metrics": ["fluency"]}, "metrics: fluency asks a model about completions"),
         ({"metric": "exact_matcg"}, "did you mean exact_match"),
         ({"gates": ["exact_matcg > 1"]}, "did you mean exact_match"),
     ],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import NonNegativeFloat, model_validator
+from pydantic import NonNegativeFloat
 
 from harness.interventions.oracle.statistics import top_probability
 from harness.interventions.oracle.trigger import Moment, Threshold
@@ -14,28 +14,13 @@ class Confidence(Threshold):
     """Asks where the best token is not probable."""
 
     summary = "where the best token is not probable"
-    statistic: ClassVar[str | None] = "top_probability"
-    rising: ClassVar[bool] = False
+    statistic: ClassVar[str] = "top_probability"
+    bound: ClassVar[Literal["above", "below"]] = "below"
 
     kind: Literal["confidence"] = "confidence"
     """Which trigger this is, by default and always: confidence."""
     below: NonNegativeFloat | None = None
-    """The threshold, a probability. Fitted to `share` when left out."""
-
-    @model_validator(mode="after")
-    def _has_a_threshold(self) -> Self:
-        if (self.below is None) == (self.share is None):
-            raise ValueError("say either below or share: a threshold, or what it is fitted to")
-        return self
-
-    @property
-    def threshold(self) -> float | None:
-        """As of every threshold."""
-        return self.below
-
-    def at(self, threshold: float) -> Self:
-        """As every threshold."""
-        return self.model_copy(update={"below": threshold, "share": None})
+    """The threshold, a probability. Fitted to `share` or `pgr` when left out."""
 
     def measured(self, moment: Moment) -> float:
         """As every threshold."""

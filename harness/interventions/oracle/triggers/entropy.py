@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import NonNegativeFloat, model_validator
+from pydantic import NonNegativeFloat
 
 from harness.interventions.oracle.statistics import entropy
 from harness.interventions.oracle.trigger import Moment, Threshold
@@ -14,28 +14,12 @@ class Entropy(Threshold):
     """Asks where the distribution of the next token has much entropy."""
 
     summary = "where the distribution of the next token has much entropy"
-    statistic: ClassVar[str | None] = "entropy"
-    rising: ClassVar[bool] = True
+    statistic: ClassVar[str] = "entropy"
 
     kind: Literal["entropy"] = "entropy"
     """Which trigger this is, by default and always: entropy."""
     above: NonNegativeFloat | None = None
-    """The threshold, in bits. Fitted to `share` when left out."""
-
-    @model_validator(mode="after")
-    def _has_a_threshold(self) -> Self:
-        if (self.above is None) == (self.share is None):
-            raise ValueError("say either above or share: a threshold, or what it is fitted to")
-        return self
-
-    @property
-    def threshold(self) -> float | None:
-        """As of every threshold."""
-        return self.above
-
-    def at(self, threshold: float) -> Self:
-        """As every threshold."""
-        return self.model_copy(update={"above": threshold, "share": None})
+    """The threshold, in bits. Fitted to `share` or `pgr` when left out."""
 
     def measured(self, moment: Moment) -> float:
         """As every threshold."""

@@ -17,7 +17,10 @@ const CONFIDENCE = {
 
 /** Who wrote a token: 0 the model itself, else the number of the consultation that it comes from. */
 const AUTHOR = "author";
-/** What asking an oracle at a token would have changed: 1 a wrong answer made right, -1 a right one wrong. */
+/**
+ * What asking an oracle at a token would have changed: 1 a wrong answer made right, -1 a right one wrong.
+ * What it would have said stands before the token that it would not have said.
+ */
 const VALUE = "worth";
 
 /** The colours of a column whose highest number in view is given; null where it says neither. */
@@ -45,7 +48,8 @@ function confidenceLegend(column, scale) {
   if (column === VALUE) {
     const mended = element("span", { class: "token helped-1" }, "help here makes it right");
     const broken = element("span", { class: "token doubt-5" }, "help here makes it wrong");
-    return element("p", { class: "caption" }, "Tokens are coloured by what asking there is worth: ", element("span", { class: "doubts" }, mended, broken));
+    const other = element("span", { class: "instead" }, "what the oracle says instead");
+    return element("p", { class: "caption" }, "Tokens are coloured by what asking there is worth: ", element("span", { class: "doubts" }, mended, broken, other));
   }
   const depths = Array.from({ length: DEEPEST + 1 }, (_, depth) => depth);
   const shown = depths.map((depth) => element("span", { class: `token doubt-${depth}` }, brief(scale.valueAt(depth))));
@@ -57,18 +61,21 @@ function tokensShown(own, column, scale, found) {
   const body = element("pre", { role: "group", "aria-label": `Completion, coloured by ${column}; arrow keys lead from token to token` });
   const joined = own.pieces.join("");
   const known = joined.startsWith(own.completion);
+  const instead = new Map(column === VALUE ? own.instead ?? [] : []);
   let start = 0;
-  const tokens = own.pieces.map((piece, at) => {
+  const tokens = own.pieces.flatMap((piece, at) => {
     const end = start + piece.length;
     const beyond = known && start >= own.completion.length;
     const departs = known && found !== null && found.at !== null && (beyond ? found.at === start : start <= found.at && found.at < end);
     start = end;
-    return element(departs ? "mark" : "span", {
+    const token = element(departs ? "mark" : "span", {
       class: `token ${scale.colour(own.traces[column][at])}${beyond ? " beyond" : ""}`,
       "data-token": at,
       tabindex: at === 0 ? "0" : "-1",
       "aria-describedby": note.id,
     }, tokenText(piece));
+    const said = instead.get(at);
+    return said === undefined ? [token] : [element("span", { class: "instead", title: "what the oracle says instead" }, tokenText(said)), token];
   });
   body.append(...tokens.slice(0, SHOWN_TOKENS));
   if (tokens.length > SHOWN_TOKENS) {

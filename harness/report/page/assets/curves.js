@@ -58,7 +58,7 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
   if (!bundled) {
     series.forEach((each, row) => {
       const own = (each.marks ?? []).filter((mark) => mark.metric === metric);
-      picture.append(inHue(shape("g", { class: "marks" }, ...own.flatMap((mark) => markDrawn(mark, x, row))), each.hue));
+      picture.append(inHue(shape("g", { class: "marks" }, ...own.flatMap((mark) => markDrawn(mark, x, y, row))), each.hue));
     });
   }
   const points = [];
@@ -95,11 +95,15 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
   return [legend, picture];
 }
 
-/** Where doses are read from a curve: ED50 with its interval, the no-effect dose, the window. */
-function markDrawn(mark, x, row) {
+/** Where doses are read from a curve: ED50 with its interval, the no-effect dose, the window, Hill's curve. */
+function markDrawn(mark, x, y, row) {
   const [top, bottom] = [MARGIN.top, CURVES_HEIGHT - MARGIN.bottom];
   const span = (from, to, name) => shape("rect", { x: x(from), y: top, width: Math.max(x(to) - x(from), 1), height: bottom - top, class: name });
   const said = (at, y) => words(at + 4, y, mark.text, "said");
+  if (mark.hill !== undefined) {
+    const path = mark.hill.map(([at, value], i) => `${i ? "L" : "M"}${x(at)} ${y(value)}`);
+    return [shape("path", { d: path.join(""), class: "hill" })];
+  }
   if (mark.noel !== undefined) {
     const at = x(mark.noel);
     return [shape("path", { d: `M${at} ${bottom - 9}l5 9h-10z`, class: "noel" }), said(at + 4, bottom - 8 - 14 * row)];

@@ -349,6 +349,25 @@ def test_tokens_are_coloured_by_confidence_and_tell_rank_and_probability(show, r
     assert depths(browser) == [0, 1, 5, 0]
 
 
+def test_a_map_of_asking_has_its_values_and_the_oracle_s_tokens_in_colours_of_their_own(show, run):
+    report, (base, ours) = unsure(run, {"worth": (0.0, 1.0, -1.0, 0.0)})
+    ours = replace(ours, draws=(replace(ours.draws[0], instead=((1, " 3\n"), (3, " ."))),))
+    browser = show(report, [base, ours])
+    browser.wait("document.querySelector('[data-token]')")
+    shown = browser.texts(".card:not(.baseline) pre > *")
+    assert shown == ["So", " 3\n", " 2", "↵\n", " .", "<end>"]
+    classes = (
+        "[...document.querySelectorAll('.card:not(.baseline) pre > *')].map((e) => e.className)"
+    )
+    assert [each.split()[-1] for each in browser.js(classes)] == [
+        "own", "instead", "helped-1", "doubt-5", "instead", "beyond",
+    ]  # fmt: skip
+    assert browser.texts(".doubts .instead") == ["what the oracle says instead"]
+    browser.js("document.querySelector('[data-token]').focus()")
+    browser.press("ArrowRight")
+    assert browser.js("document.activeElement.dataset.token") == "1"
+
+
 def test_without_a_column_of_confidence_nothing_is_coloured(show, run):
     browser = show(*unsure(run, {"log_probability": (-1.0, -2.0, 0.0, -0.5)}))
     browser.wait("document.querySelector('.card .trace')")

@@ -1,0 +1,83 @@
+"""`probe`: where a linear read-out of a hidden state says so."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, JsonValue, NonNegativeInt
+
+from harness.errors import FieldError
+from harness.files.given import is_file
+from harness.files.relative import SpecPath
+from harness.interventions.oracle.trigger import Moment, Reads, Threshold
+from harness.interventions.vector_file import SteeringVectors, read_vectors
+from harness.spec.steering_terms import Site
+
+
+class Probe(Threshold):
+    """Asks where a probe gives a hidden state of the model a large probability.
+
+    The probe is a logistic regression on the state of one layer and site at the last token, as
+    `titrate vectors build` makes it of pairs (`method: probe`).
+    """
+
+    summary = "where a linear probe of a hidden state says so"
+    reads: ClassVar[frozenset[Reads]] = frozenset({"hidden"})
+    statistic: ClassVar[str] = "probe"
+
+    kind: Literal["probe"] = "probe"
+    """Which trigger this is, by default and always: probe."""
+    file: SpecPath
+    """A .safetensors file of vectors of `method: probe`, as `titrate vectors build` writes it;
+    relative to the folder of the spec."""
+    layer: NonNegativeInt
+    """The layer of it, counted from 0, whose probe is read; the site is the file's."""
+    above: float | None = Field(None, ge=0, le=1)
+    """The threshold, a probability. Fitted to `share` or `pgr` when left out."""
+
+    @property
+    def place(self) -> tuple[int, Site]:
+        """As every trigger."""
+        return self.layer, self._vectors.site
+
+    def content(self) -> JsonValue:
+        """What the file holds, and not where it lies."""
+        told = self.model_dump(mode="json", exclude={"file"})
+        return {**told, "file": sha256(Path(self.file).read_bytes()).hexdigest()}
+
+    def check(self) -> None:
+        """Raise `FieldError` for a file that has no such probe."""
+        probes = self._vectors.probes
+        if self.layer not in probes:
+            known = ", ".join(map(str, probes)) or "none; build it with method: probe"
+            raise FieldError(
+                "intervention.trigger.layer",
+                f"{self.file} has no probe of layer {self.layer}; its probes are of {known}",
+            )
+
+    def measured(self, moment: Moment) -> float:
+        """As every threshold."""
+        assert moment.hidden is not None
+        vector, probe = self._vectors.vectors[self.layer], self._vectors.probes[self.layer]
+        along = float(moment.hidden.double() @ vector.tensor().double())
+        return float(1 / (1 + np.exp(-(probe.steepness * along + probe.bias))))
+
+    @property
+    def _vectors(self) -> SteeringVectors:
+        return _read(self.file, is_file(self.file) and Path(self.file).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read(file: str, written: int) -> SteeringVectors:
+    del written  # another time makes it another file
+    try:
+        return read_vectors(file)
+    except FieldError as error:
+        raise FieldError("intervention.trigger.file", error.problem) from error
+
+
+TRIGGER = Probe
