@@ -295,7 +295,7 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
         ],
         "agreement": draw.agreement,
         **({"pieces": list(draw.pieces)} if draw.pieces else {}),
-        **({"instead": list(map(list, draw.instead))} if draw.instead else {}),
+        **({"instead": [[at, text] for at, text in draw.instead]} if draw.instead else {}),
     }
 
 
