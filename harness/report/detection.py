@@ -64,7 +64,7 @@ def _doses(sweep: Sweep, organism: Organism) -> dict[int, float]:
     """The doses of the points that have one, by their places."""
     found: dict[int, float] = {}
     for at, point in enumerate(sweep.points):
-        if sweep.field == _SCALE:
+        if sweep.field == _SCALE and float(point.label):  # 0 is no dose to be detected
             found[at] = float(point.label)
         elif sweep.field == _VARIANT and point.label in organism.variants:
             variant = organism.variants[point.label]

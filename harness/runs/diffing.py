@@ -75,7 +75,7 @@ def measured_case(
     evidence = comparison.evidence()
     measured(case.task.size)
     chosen = 0
-    if settings.method == "patchscope" and settings.scales == "judge" and evidence.groups:
+    if settings.method == "patchscope" and settings.scales == "judged" and evidence.groups:
         evidence, chosen = comparison.listened_to(evidence)
     places = places_of(evidence, lists_of(settings, texts), settings.candidates)
     files: dict[str, str | bytes] = {_EVIDENCE: evidence.text()}

@@ -152,9 +152,9 @@ class DiffSettings(Settings):
     """How many tokens of each list are judged; 20 by default."""
     read_positions: PositiveInt = 5
     """At how many positions adl and patchscope read the mean difference; 5 by default."""
-    scales: Literal["excess", "judge"] = "excess"
+    scales: Literal["excess", "judged"] = "excess"
     """By what patchscope chooses at which scale it listens. excess, the default: where the
-    difference says most that a random vector does not. judge: the first of `judges` chooses the
+    difference says most that a random vector does not. judged: the first of `judges` chooses the
     list whose tokens belong together, and says which these are."""
     skipped: NonNegativeInt = 5
     """How many positions adl and patchscope take the typical norm of hidden states without; 5 by
@@ -162,8 +162,8 @@ class DiffSettings(Settings):
 
     @model_validator(mode="after")
     def _has_its_judge(self) -> Self:
-        if self.scales == "judge" and not self.judges:
-            raise ValueError("scales: judge asks the first of judges, and there is none; give one")
+        if self.scales == "judged" and not self.judges:
+            raise ValueError("scales: judged asks the first of judges, and there is none; give one")
         return self
 
 

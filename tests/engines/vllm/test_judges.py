@@ -26,7 +26,7 @@ diff:
   positions: 8
   read_positions: 1
   candidates: 6
-  scales: judge
+  scales: judged
   judges: [{{model: {judge}, rotations: 2, max_new_tokens: 96, engine: &server {{
     name: served, base_url: "{url}", road: chat, api_key_env: LOOPBACK_KEY}}}}]
   agent: {{model: {judge}, engine: *server, interactions: 1, calls: 2, runs: 1, gradings: 1,
