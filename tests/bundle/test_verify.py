@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -230,6 +231,22 @@ def test_a_strangers_zip_is_refused_in_a_line(files, said, tmp_path, capsys):
     assert sorted(tmp_path.rglob("*")) == before
     assert main(["verify", str(file)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+def test_a_bomb_is_not_unpacked_whichever_way_it_is_packed(how, tmp_path):
+    file = tmp_path / "x.titrate"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(MANIFEST, _manifest([("bomb", 9)]))
+        archive.writestr("bomb", b"\0" * (64 << 20), how)
+    assert file.stat().st_size < 20_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError, match=r"more than the 9 bytes|packed in a way"):
+            verify(file)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_truncated_bundle_is_refused(made, tmp_path):
