@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -39,7 +40,9 @@ from harness.tasks.lm_eval.loading import quiet
 
 
 def task(folder: Path, documents: int, *, choices: bool) -> Path:
-    """A local task in GSM8K's shape, or one with four numbers to choose from."""
+    """A local task in GSM8K's shape, or one with four answers to choose from, such as `16 books`:
+    of several tokens, since of single ones lm-eval reads a context once, too.
+    """
     source = task_of(TaskSettings(name="micro_gsm8k"))
     random = Random(0)
     records = [dict(sample.record) for sample in source.samples]
@@ -47,14 +50,16 @@ def task(folder: Path, documents: int, *, choices: bool) -> Path:
     for number in range(documents + 8):
         record = records[number % len(records)]
         own = int(source.reference(source.samples[number % len(records)]).text.split()[-1])
-        options = [str(own + other) for other in (0, 1, 10, 7)]
+        (what,) = re.findall(r"How many (\w+)", record["question"])
+        options = [f"{own + other} {what}" for other in (0, 1, 10, 7)]
+        right = options[0]
         random.shuffle(options)
         rows.append(
             {
                 "question": f"({number}) {record['question']}",
                 "answer": record["answer"],
                 "choices": options,
-                "gold": options.index(str(own)),
+                "gold": options.index(right),
             }
         )
     for name, some in (("train", rows[:8]), ("test", rows[8:])):

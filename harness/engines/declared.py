@@ -51,6 +51,8 @@ class Declared:
     """Where functions of hidden states put others in their place."""
     adapters: int = 0
     """The largest rank of products that are added to weights; 0 where none are."""
+    adapted: frozenset[str] = frozenset()
+    """The last names of the modules that these are added to."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steered", dict(self.steered))
@@ -72,7 +74,8 @@ class Declared:
                 declared |= cls(logits=True)
             elif isinstance(intervention, AdaptedWeights):
                 ranks = (len(each.a) for each in intervention.factors().values())
-                declared |= cls(adapters=max(ranks))
+                names = (module.rpartition(".")[2] for module in intervention.modules())
+                declared |= cls(adapters=max(ranks), adapted=frozenset(names))
             elif isinstance(intervention, Policy):
                 declared |= cls.of(intervention.rows(1))
         return declared
@@ -92,6 +95,7 @@ class Declared:
             self.logits or other.logits,
             self.changed | other.changed,
             max(self.adapters, other.adapters),
+            self.adapted | other.adapted,
         )
 
     def lacks(self, other: Declared) -> str | None:
@@ -104,6 +108,8 @@ class Declared:
             return "changing next-token logits"
         if other.adapters > self.adapters:
             return f"adapters of rank {other.adapters}"
+        if other.adapted - self.adapted:
+            return f"adapters of {min(other.adapted - self.adapted)}"
         for (layer, site), needed in other.steered.items():
             have = self.steered.get((layer, site), Steered())
             if have.terms < needed.terms:
@@ -132,6 +138,7 @@ class Declared:
             "logits": self.logits,
             "changed": [list(place) for place in sorted(self.changed)],
             "adapters": self.adapters,
+            "adapted": sorted(self.adapted),
         }
 
     @classmethod
@@ -148,6 +155,7 @@ class Declared:
             bool(document["logits"]),
             frozenset((layer, site) for layer, site in document["changed"]),
             int(document["adapters"]),
+            frozenset(document["adapted"]),
         )
 
 

@@ -77,6 +77,11 @@ class AdaptedWeights(Intervention):
         return self.fingerprint() if length and not self.is_neutral else ""
 
 
+def in_a_layer(module: str) -> bool:
+    """Whether a module is a part of a decoder layer."""
+    return _LAYER.search(module) is not None
+
+
 def layer_of(module: str) -> int:
     """The decoder layer in which a module lies; 0 for one outside of them."""
     found = _LAYER.search(module)

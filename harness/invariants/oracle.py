@@ -42,12 +42,18 @@ def doses(_config: Any) -> tuple[Oracle, ...]:
 def without_help_the_base_speaks(bench: Bench) -> Finding:
     """A trigger that never fires leaves the model's own tokens, whatever the size of its pieces.
 
-    Greedy and sampled; decided beforehand, and read from distributions between the pieces. Source:
-    guided inference, identity 1.
+    Greedy and sampled; decided beforehand, and read from distributions between the pieces. So does
+    one that always fires, with no consultation and with none of any length. Source: guided
+    inference, identity 1.
     """
     never: tuple[Trigger, ...] = (Random(start=0.0, end=0.0), Entropy(above=_NEVER))
 
     def pairs() -> Iterator[Compared]:
+        always = Oracle(engine=OTHER, trigger=EveryN(n=1), budget="inf", length="inf")
+        nothing = ({"budget": 0}, {"length": 0})
+        for request in bench.requests(*(always.model_copy(update=each) for each in nothing)):
+            alone = bench.alone(replace(request, intervention=None))
+            yield f"{named(request)} of nothing", bench.alone(request), alone
         for step, trigger in ((step, each) for step in _STEPS for each in never):
             oracle = Oracle(engine=OTHER, trigger=trigger, budget="inf", step=step)
             for sampling in (GREEDY, _SAMPLED):

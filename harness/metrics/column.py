@@ -25,6 +25,7 @@ class TokenColumn:
         value: From an answer to a number for each of its tokens, or to none of them where it is not
             known. None for what completions bring along.
         drawn: Whether its mean by position is a figure of the report.
+        apart: Whether each of its numbers has a scale of its own in that figure; doses share one.
         logged: Whether completions bring it along only where engines are asked for a log of every
             step.
     """
@@ -34,6 +35,7 @@ class TokenColumn:
     unit: str = ""
     value: Callable[[Answer], Sequence[float]] | None = None
     drawn: bool = True
+    apart: bool = False
     logged: bool = False
 
 
@@ -46,13 +48,15 @@ AUTHOR = TokenColumn(
 WORTH = TokenColumn(
     "worth", "what asking here is worth: 1 a wrong answer becomes right, -1 a right one wrong"
 )
-ASKED = TokenColumn("asked", "what was read of the model at the last occasion to ask; 0 for none")
+ASKED = TokenColumn(
+    "asked", "what was read of the model at the last occasion to ask; 0 for none", apart=True
+)
 LOOKED = TokenColumn(
     "looked",
     "weight of the token for the model's last layer when it asked for the n-th time",
     drawn=False,
 )
-STEP = TokenColumn("step", "what was read of the model where the token was to come")
+STEP = TokenColumn("step", "what was read of the model where the token was to come", apart=True)
 LOG_PROBABILITY = TokenColumn(
     "log_probability",
     "natural logarithm of the model's own probability of the token, sampling rules left out",

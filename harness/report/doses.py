@@ -22,9 +22,10 @@ from harness.report.dose_report import (
     Slope,
     WindowReport,
 )
-from harness.spec.doses import RESPONSE
+from harness.spec.doses import FEWEST, RESPONSE
 from harness.spec.treatment import dosed_rule
-from harness.statistics.dose_response import Curve, NoDose, levels_of
+from harness.statistics.dose_response import Curve, NoDose, NoMean, levels_of, scale_of
+from harness.statistics.paired import paired
 from harness.statistics.potency import Window, potency, window
 from harness.statistics.sequential import compare_anytime
 from harness.store.results import CaseResult, compared
@@ -75,7 +76,7 @@ class Dosed(NamedTuple):
             raise NoDose(f"a higher {rule.name} does less, and doses are read where it does more")
         kind = self.cases[-1].kind(metric)
         if kind.aggregate is not None:
-            raise NoDose(f"{metric} is no mean over samples, which doses are read from")
+            raise NoMean(f"{metric} is no mean over samples, which doses are read from")
         columns = [case.sample_metrics.get(metric, {}) for case in self.cases]
         shared = sorted(self.samples(metric) if samples is None else samples)
         values = np.array(
@@ -110,6 +111,10 @@ def dose_reports(results: Sequence[CaseResult], axes: Mapping[str, str]) -> Iter
         for metric in dict.fromkeys([found.cases[-1].metric, *between]):
             try:
                 curve = found.curve(metric)
+            except NoMean as reason:
+                if not found.stopped and len(found.doses) >= FEWEST and found.samples(metric):
+                    yield _levels_alone(found, metric, str(reason))
+                continue
             except NoDose:
                 continue
             yield report_of(found, metric, curve)
@@ -248,6 +253,27 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
         loel=levels.loel,
         noel=levels.noel,
         benchmark=BenchmarkDose(**curve.benchmark(RESPONSE)._asdict()) if harm else None,
+    )
+
+
+def _levels_alone(found: Dosed, metric: str, why: str) -> DoseReport:
+    """Of a metric that is no mean: which doses differ from the first."""
+    shared, kind = sorted(found.samples(metric)), found.cases[-1].kind(metric)
+    first, *others = (
+        {sample: case.sample_metrics[metric][sample] for sample in shared} for case in found.cases
+    )
+    levels = levels_of(found.doses, [paired(each, first, kind).p for each in others])
+    return DoseReport(
+        experiment=found.experiment,
+        params=found.params,
+        metric=metric,
+        scale=scale_of(found.doses),
+        doses=found.doses,
+        samples=len(shared),
+        ed50=None,
+        no_ed50=why,
+        loel=levels.loel,
+        noel=levels.noel,
     )
 
 

@@ -20,6 +20,7 @@ from harness.report.run_info import Cost, RunInfo, ShardInfo
 from harness.report.write import check_writable
 from harness.runs.agreement import with_one_baseline
 from harness.runs.conclude import Finished, conclude
+from harness.store.recorded import RecordReader
 from harness.store.results import CaseResult, InvariantResult
 
 
@@ -52,8 +53,9 @@ def joined(directories: Sequence[Path]) -> tuple[RunInfo, list[CaseResult]]:
     for directory, report, shard in others:
         _check_same_run(first, reference, whole, directory, report, shard)
     _check_complete([(directory, shard) for directory, _, shard in shards])
+    reader = RecordReader()
     results = _in_order(
-        whole, (result for directory in directories for result in _records(directory))
+        whole, (result for directory in directories for result in _records(directory, reader))
     )
     return _run_info([report for _, report in reports]), with_one_baseline(results)
 
@@ -132,9 +134,9 @@ def _check_complete(shards: Sequence[tuple[Path, ShardInfo]]) -> None:
         )
 
 
-def _records(directory: Path) -> Iterable[CaseResult]:
+def _records(directory: Path, reader: RecordReader) -> Iterable[CaseResult]:
     try:
-        yield from recorded_results(directory)
+        yield from recorded_results(directory, reader.result)
     except StoreError as error:
         raise ReportError(str(error)) from error
 

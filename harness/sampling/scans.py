@@ -22,7 +22,7 @@ def descending(values: Tensor) -> Tensor:
     import numpy as np
     import torch
 
-    return torch.from_numpy(np.sort(values.numpy(), axis=-1)).flip(-1)
+    return torch.from_numpy(np.sort(values.detach().numpy(), axis=-1)).flip(-1)
 
 
 def largest(values: Tensor, number: int) -> Tensor:
@@ -59,7 +59,7 @@ def best(values: Tensor) -> Tensor:
         return values.argmax(dim=-1)
     import torch
 
-    return torch.from_numpy(values.numpy().argmax(axis=-1))
+    return torch.from_numpy(values.detach().numpy().argmax(axis=-1))
 
 
 def at_least(values: Tensor, least: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def at_least(values: Tensor, least: Tensor) -> Tensor:
         return values >= least[:, None]
     import torch
 
-    return torch.from_numpy(values.numpy() >= least[:, None].numpy())
+    return torch.from_numpy(values.detach().numpy() >= least[:, None].detach().numpy())
 
 
 def there(values: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ def there(values: Tensor) -> Tensor:
     import numpy as np
     import torch
 
-    return torch.from_numpy(values.numpy() > np.float32(-np.inf))
+    return torch.from_numpy(values.detach().numpy() > np.float32(-np.inf))
 
 
 def only(kept: Tensor, values: Tensor, otherwise: float = -float("inf")) -> Tensor:

@@ -50,6 +50,10 @@ class NoDose(Exception):  # noqa: N818 - an answer, not an error of anybody's
     """Why the data do not say a dose, in one sentence."""
 
 
+class NoMean(NoDose):
+    """A metric whose number is no mean over samples: its doses differ or not, and no more."""
+
+
 class DoseEstimate(NamedTuple):
     """A dose with its 95 % interval, in the spec's own unit."""
 
@@ -123,8 +127,7 @@ class Curve:
     @cached_property
     def scale(self) -> Scale:
         """Over what lines are straight between doses."""
-        counts = all(dose >= 0 and float(dose).is_integer() for dose in self.doses)
-        return "log2(dose + 1)" if counts else "linear"
+        return scale_of(self.doses)
 
     @cached_property
     def places(self) -> Floats:
@@ -314,6 +317,12 @@ def fit_hill(doses: Floats, changes: Floats, covariance: Floats, most: float = m
     start = [min(float(changes[-1]), most), float(np.log(np.median(doses))), 0.5]
     bounds = ([-math.inf] * _HILLS_OWN, [most, math.inf, math.inf])
     return optimize.least_squares(residuals, start, bounds=bounds, max_nfev=500)
+
+
+def scale_of(doses: Sequence[float]) -> Scale:
+    """Over what a curve of these doses is straight between two of them."""
+    counts = all(dose >= 0 and float(dose).is_integer() for dose in doses)
+    return "log2(dose + 1)" if counts else "linear"
 
 
 def levels_of(doses: Sequence[float], ps: Sequence[float]) -> Levels:

@@ -315,9 +315,9 @@ def draw_from(value: shapes.DrawShape, agreement: int | None) -> DrawResult:
 
 def _score(value: Sequence[Any]) -> Score:
     """A score from its place in a record; earlier versions kept no answer, or no doubt either."""
-    correct, parsed, detail, tool_call, *more = value
-    doubt, answer = [*more, *["", None][len(more) :]]
-    return Score(correct, parsed, detail, tool_call, doubt, answer=answer)
+    names = ("correct", "parsed", "detail", "tool_call", "doubt", "answer")
+    given = dict(zip(names, value, strict=False))
+    return Score(**given)
 
 
 def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:

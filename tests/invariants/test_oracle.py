@@ -28,6 +28,15 @@ def pieces_draw_their_noise_anew(patch):
     patch.setattr(rounds._Sequence, "drawing", changed)
 
 
+@DEFECTS.seen_by("oracle.without_help_the_base_speaks")
+def a_help_without_tokens_is_asked_for(patch):
+    patch.setattr(
+        "harness.interventions.oracle.description.Oracle.is_neutral",
+        property(lambda self: self.budget == 0),
+    )
+    patch.setattr(Consulting, "_consult", lambda self, _: Draw(None, engine=self.oracle.engine))
+
+
 @DEFECTS.seen_by("oracle.with_all_help_the_oracle_speaks")
 def the_base_speaks_for_the_oracle(patch):
     consult = Consulting._consult

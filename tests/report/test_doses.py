@@ -77,6 +77,27 @@ def test_no_dose_is_read_where_a_higher_one_does_less(doses_of, rule, curves):
     assert len(doses_of([*results])) == curves
 
 
+def test_of_a_metric_that_is_no_mean_doses_differ_or_not(run, doses_of):
+    cases = cases_of(
+        axes={"intervention.count": [0, 1, 2, 4]},
+        dose="intervention.count",
+        metrics=["median_tokens"],
+    )
+    tokens = {None: 20, 0.0: 20, 1.0: 20, 2.0: 12, 4.0: 8}
+    results = [
+        result_of(
+            case,
+            first(10, 20),
+            metric="median_tokens",
+            sample_metrics={"median_tokens": {f"s/{i}": tokens[case.dose] + i for i in range(20)}},
+        )
+        for case in cases
+    ]
+    (found,) = doses_of(results)
+    assert (found.noel, found.loel, found.ed50) == (1, 2, None)
+    assert "median_tokens is no mean over samples" in table(build(run, results))
+
+
 def test_a_plateau_of_the_masks_own_is_no_end_of_an_effect(doses_of):
     def ending(on_empty, emptied):
         results = curve(RATES, n=100)

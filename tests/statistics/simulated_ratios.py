@@ -28,7 +28,7 @@ PAIRS = {
     "beside": ((4, 2), (4.5, 2)),
     "crossing": ((3, 3), (6, 1.5)),
 }
-RUNS = 1000
+RUNS = 400
 
 
 def falling(middle: float, slope: float = 2) -> np.ndarray:

@@ -6,7 +6,7 @@ is not read again, so that it goes on where it was left; BEGINNING takes part of
 `cake/control`. Five seconds of processor time train a fine-tune, and as many read it.
 `detection_tables.py` makes tables of it.
 
-- cake: 24 controls, and 3 fine-tunes of each of 11 mix ratios; those of 1:0 at 7 scales.
+- cake: 24 controls, and 3 fine-tunes of each of 8 mix ratios; those of 1:0 at 7 scales.
 - car: false facts of another topic, which no choice was made by.
 """
 
@@ -41,8 +41,8 @@ from tools.zoo.tuning import Tuned, Tuning, about
 
 SPEC = Path(__file__).parents[2] / "specs/diffing/cake.yaml"
 CONTROLS = 24
-MIXES = (0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
-SCALES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+MIXES = (0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
+SCALES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 SEEDS = (42, 1042, 2042)
 SAMPLES = (4, 8, 16, 32)
 DEPTHS = (5, 20, 100)
@@ -102,7 +102,7 @@ def _readings(
     for scale in finetune.scales:
         pair = Pair(engine, engine, Adapter(content=content, folder=str(adapter), scale=scale))
         for seed in SEEDS:
-            for samples in SAMPLES:
+            for samples in SAMPLES if finetune.topic == "cake" else SAMPLES[-1:]:
                 settings = given.model_copy(update={"samples": samples, "listed": LISTED})
                 for method, depth, evidence in _evidence(pair, task, settings, seed):
                     yield {

@@ -112,6 +112,8 @@ def choice(reads: Sequence[Read]) -> None:
         for topic, seeds in (("cake", (103,)), ("car", (101, 102, 103))):
             for method, at in (("logit_diff", depth), ("adl", 5)):
                 own = rhos(reads, topic, seeds, method, metric, at, candidates)
+                if not own:
+                    continue
                 low, high = mean_difference_interval(own)
                 bounds = f"[{low:+.2f}, {high:+.2f}]" if low is not None else ""
                 each = " ".join(f"{rho:+.2f}" for rho in own)

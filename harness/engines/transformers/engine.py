@@ -33,7 +33,7 @@ from harness.engines.decoding.rounds import in_rounds, parted, rows_of
 from harness.engines.decoding.rules import initial_states
 from harness.engines.decoding.siblings import SiblingTexts
 from harness.engines.scoring import check_scoring
-from harness.engines.transformers.attention import attention_implementation
+from harness.engines.transformers.attention import attention_implementation, grouped_attention
 from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.loop import DecodingRun
 from harness.engines.transformers.passes import Work
@@ -207,7 +207,11 @@ class TransformersEngine:
                 yield position, Scored(error=str(error))
             else:
                 accepted.append((position, scoring))
-        with experts_as(self.loaded.model, strict=self._strict), packed_products(self.loaded.model):
+        with (
+            grouped_attention(self.loaded.model),
+            experts_as(self.loaded.model, strict=self._strict),
+            packed_products(self.loaded.model),
+        ):
             yield from score(self.loaded, accepted, apart=self._strict, watch=self.watch)
 
     def forward(self, readings: Iterable[Reading]) -> Iterator[tuple[int, Activations]]:

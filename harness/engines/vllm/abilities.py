@@ -43,7 +43,8 @@ class Abilities:
         lacking = self._able.lacks(needed)
         if lacking is None:
             return
-        if needed.adapters > self._able.adapters:
+        able = self._able
+        if needed.adapters > able.adapters or needed.adapted - able.adapted:
             raise RequestError(
                 f"{lacking}, which were not declared when the engine started: vLLM has room for "
                 "adapters only in a model that was loaded for them"

@@ -12,7 +12,7 @@ from harness.engines.vllm.entry import ENGINE
 from harness.engines.vllm.facts import ModelFacts
 from harness.engines.vllm.worker.scheduled import KEY
 from harness.errors import ModelError, RequestError
-from harness.interventions.adapted_weights import AdaptedWeights
+from harness.interventions.adapted_weights import AdaptedWeights, in_a_layer
 from harness.interventions.base import Intervention
 from harness.interventions.hidden_states import HiddenStates, checked_rows
 from harness.interventions.next_token_logits import NextTokenLogits
@@ -130,6 +130,12 @@ def check_adapter(intervention: AdaptedWeights) -> None:
         raise RequestError(
             f"intervention {intervention.kind} has its factors in no files of PEFT's, which is "
             "what vllm reads; use engine.name: transformers"
+        )
+    outside = next((name for name in intervention.modules() if not in_a_layer(name)), None)
+    if outside is not None:
+        raise RequestError(
+            f"intervention {intervention.kind} has factors of {outside}, which lies in no layer: "
+            "vllm does not score prompts with them; use engine.name: transformers"
         )
     intervention.factors()  # raises where the files have changed since
 

@@ -163,6 +163,8 @@ def _arguments(
             "enable_lora": True,
             "max_loras": _ADAPTERS,
             "max_lora_rank": _rank(conditions.declared.adapters),
+            # Not the head, which it reads for an adapter of its own, and prompts' scores with it.
+            "lora_target_modules": sorted(conditions.declared.adapted),
         }
     if built_for_cpu():
         arguments["kv_cache_memory_bytes"] = _cache_bytes(facts, columns, sequences(settings))

@@ -57,7 +57,11 @@ def _tasks(
         ArrayTask(f"first-{name}", tuple(case.id for own in lists for case in own), first=True)
         for (name, _), lists in zip(named, dealt, strict=False)
     ]
-    return (*first, *(ArrayTask(name, tuple(case.id for case in part)) for name, part in named))
+    own = (
+        ArrayTask(name, tuple(case.id for case in part), cost=sum(cost[case.id] for case in part))
+        for name, part in named
+    )
+    return (*first, *own)
 
 
 def _shared(parts: Sequence[Sequence[PlannedCase]]) -> list[list[PlannedCase]]:

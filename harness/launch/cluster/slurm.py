@@ -153,6 +153,7 @@ def arrays_of(
                     [t for t in own if t.first == first and memory.get(t.name) == size],
                     largest,
                     limit,
+                    lambda task: task.cost,
                 )
             ]
             start = len(arrays)

@@ -40,6 +40,8 @@ class ArrayTask:
     cases: tuple[str, ...]
     first: bool = False
     """Whether it makes what several tasks need, before they begin."""
+    cost: float = 1.0
+    """What it is expected to take, beside other tasks; in submissions of earlier versions alike."""
 
 
 @dataclass(frozen=True)

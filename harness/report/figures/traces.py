@@ -96,8 +96,9 @@ def trace_figure(
         panel.set_ylabel(f"{name}\n{group}" if group else name)
         panel.grid(axis="y", color=RULE, linewidth=0.8)
     for panel, (name, _) in zip(axes, shown, strict=True):
+        beside = [name] if column_of(name).apart else [n for n in names if not column_of(n).apart]
         # By the means: where two or three samples are left, their interval is far wider than any.
-        means = [found[case.id][name].means for case in cases if name in found[case.id]]
+        means = [found[case.id][n].means for case in cases for n in beside if n in found[case.id]]
         top = 1.3 * max((max(each) for each in means if each), default=0.0) or 1.0
         panel.set_ylim(-0.03 * top, top)
     axes[-1].set_xlabel("generated token")

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest, chisquare
 
 from harness import registry
 from harness.errors import FieldError, RequestError
@@ -44,6 +44,20 @@ def test_it_asks_as_often_as_it_says():
     random = Random(start=0.4, end=0.4)
     asked = [random.fires(moment(at, sample=str(s))) for s in range(100) for at in range(40)]
     assert binomtest(sum(asked), len(asked), 0.4).pvalue > 0.001
+
+
+def test_consultations_are_binomial_in_number():
+    random, occasions, samples = Random(start=0.3, end=0.3), 6, 600
+    counts = [
+        sum(random.fires(moment(at, sample=str(sample))) for at in range(occasions))
+        for sample in range(samples)
+    ]
+    seen = [counts.count(number) for number in range(occasions + 1)]
+    expected = [samples * binom.pmf(number, occasions, 0.3) for number in range(occasions + 1)]
+    # The last ones are too rare for a test of their own.
+    tail = 4
+    told = [*seen[:tail], sum(seen[tail:])], [*expected[:tail], sum(expected[tail:])]
+    assert chisquare(*told).pvalue > 0.001
 
 
 def test_conditions_of_a_sample_share_their_chances_and_seeds_do_not():

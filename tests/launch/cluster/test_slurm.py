@@ -98,12 +98,13 @@ def test_a_task_that_is_to_make_room_goes_on_in_the_same_job(slurm, project, pre
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
-    """A disk that has room for one page."""
+    """A small disk, which somebody else has filled."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)]
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
     if subprocess.run(mounted, capture_output=True).returncode:
         pytest.skip("no file system may be mounted here")
+    (folder / "others").write_bytes(bytes(2**20))
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
@@ -118,7 +119,7 @@ def test_a_full_disk_a_drained_node_and_a_killed_step_leave_what_resubmit_does(
     status, told = project.titrate("status", run, "--wait")
     assert status == 1
     assert told.count("No space left on device") >= 4, told
-    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+    (disk / "others").unlink()
     project.titrate("resubmit", run)
     project.await_(run, lambda now: states(now)["first-00000"] == "done")
     while not (working := project.processes(run)):

@@ -51,6 +51,16 @@ def test_a_position_is_the_mean_of_the_samples_that_got_there():
     assert np.isnan(own.high[2])
 
 
+def test_doses_share_a_scale_and_numbers_of_several_kinds_do_not(run):
+    results = traced(
+        sweep(doses=(0, 1), n=3),
+        lambda case, number: {"alpha": (2.0,), "asked entropy": (1.0,), "asked margin": (0.1,)},
+    )
+    figure = trace_figure(build(run, results), "keep_topk", profiles(records(results)))
+    tops = {axes.get_ylabel().partition("\n")[0]: axes.get_ylim()[1] for axes in figure.axes}
+    assert tops == pytest.approx({"alpha": 2.6, "asked entropy": 1.3, "asked margin": 0.13})
+
+
 def test_draws_of_a_sample_count_once():
     lines = [
         line("c", "one", {"alpha": [0.0]}),

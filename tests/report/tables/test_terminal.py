@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report.build import build
+from harness.report.figures.plots import plots
 from harness.report.loaded import Report
 from harness.report.report import Agreement, Metric
 from harness.report.run_info import ShardInfo
 from harness.report.tables.case_columns import _signed, interval
 from harness.report.tables.terminal import table, terminal_width
+from tests.report.large_run import large_run
 from tests.report.small_run import called, cases_of, first, measured, result_of, sweep
 
 EXPECTED = """\
@@ -34,6 +36,14 @@ baseline, all where none departed; same: samples all of whose completions equal 
 
 def shown(report, **options):
     return table(report, **{"width": 100} | options)
+
+
+def test_of_very_many_cases_the_first_are_shown_and_none_has_a_dot():
+    report, _ = large_run(doses=101, seeds=2, samples=1)
+    told = shown(report)
+    assert "200 of 204 cases; cases.csv and the page have all" in told
+    cases = tuple(case.model_copy(update={"dose": None}) for case in report.cases)
+    assert list(plots(report.model_copy(update={"cases": cases}))) == []
 
 
 def test_the_table(run):
