@@ -173,11 +173,14 @@ def test_the_verbs(made, tmp_path, monkeypatch, capsys, opened):
 
 
 @pytest.mark.slow
-def test_the_committed_example(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "cases", "answers"), [("example", 16, 2624), ("smollm2/sentiment", 13, 416)]
+)
+def test_what_is_committed(name, cases, answers, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    outcome = verify(Path(__file__).parents[2] / "reports" / "example.titrate")
+    outcome = verify(Path(__file__).parents[2] / "reports" / f"{name}.titrate")
     assert [str(each) for each in outcome.differences] == []
-    assert (outcome.cases, outcome.answers, outcome.left) == (16, 2624, [])
+    assert (outcome.cases, outcome.answers, outcome.left) == (cases, answers, [])
 
 
 # Bad input ---------------------------------------------------------------------------------------
