@@ -260,7 +260,7 @@ exports: Registry[Callable[[Any, Path], list[Path]]] = Registry(
         "latex": "harness.report.exports.latex:write_latex",
         "lm-eval": "harness.report.exports.lm_eval:write_lm_eval",
         "parquet": "harness.report.exports.tables:write_parquet",
-        "pictures": "harness.report.exports.pictures:write_pictures",
+        "pictures": "harness.report.pictures:write_pictures",
         "ranks": "harness.report.exports.ranks:write_ranks",
     },
 )

@@ -1,16 +1,19 @@
 """A zip of the same bytes for the same files, and one from a stranger unpacked without harm.
 
-Names are sorted, times fixed, and every file is deflated alike. What is unpacked must be what the
+Names are sorted, times fixed, and every file is packed alike, by bzip2: records repeat themselves
+over distances that deflate does not see, and take less than half. What is unpacked must be what the
 manifest lists: no file more, none outside the folder, none larger than it says.
 """
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from copy import copy
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -31,6 +34,8 @@ _MOST_MANIFEST = 64 << 20
 #: The earliest time that a zip can hold.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _PIECE = 1 << 20
+#: What `zipfile` unpacks in pieces no larger than it is asked for.
+_AT_ONCE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class Entry(BaseModel):
@@ -90,7 +95,8 @@ def pack(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> None:
         for name, content in [(MANIFEST, document.encode()), *sorted(files.items())]:
             info = zipfile.ZipInfo(name, _EPOCH)
             info.external_attr = 0o644 << 16
-            archive.writestr(info, content, zipfile.ZIP_DEFLATED, 9)
+            how = zipfile.ZIP_DEFLATED if name == MANIFEST else zipfile.ZIP_BZIP2
+            archive.writestr(info, content, how, 9)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_file(target, packed.getvalue())
 
@@ -128,7 +134,7 @@ def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
     info = archive.NameToInfo.get(MANIFEST)
     if info is None:
         raise BundleError(f"{file}: has no {MANIFEST}; it is a zip, and no bundle of titrate")
-    if info.file_size > _MOST_MANIFEST:
+    if info.file_size > _MOST_MANIFEST or info.compress_type not in _AT_ONCE:
         raise BundleError(f"{file}: its {MANIFEST} claims {info.file_size:,} bytes; not opened")
     with archive.open(info) as packed:
         text = packed.read(_MOST_MANIFEST + 1)
@@ -151,6 +157,9 @@ def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
 def _check_names(archive: zipfile.ZipFile, manifest: Manifest, file: Path) -> None:
     """Refuse what would be written outside, what nothing lists, and what is too large."""
     names = [info.filename for info in archive.infolist()]
+    packed = {info.compress_type for info in archive.infolist()}
+    if packed - {*_AT_ONCE, zipfile.ZIP_BZIP2}:
+        raise BundleError(f"{file}: is packed in a way that bundles are not; not opened")
     for name in [*names, *manifest.files]:
         path = PurePosixPath(name)
         climbs = path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name
@@ -180,8 +189,8 @@ def _extract(archive: zipfile.ZipFile, name: str, size: int, target: Path, file:
     """Unpack one file; more than its size in the manifest is a bomb, and is not written."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, written = hashlib.sha256(), 0
-    with archive.open(name) as packed, target.open("xb") as unpacked:
-        while piece := packed.read(_PIECE):
+    with target.open("xb") as unpacked:
+        for piece in _pieces(archive, archive.getinfo(name)):
             written += len(piece)
             if written > max(size, _PIECE) * 2:
                 raise BundleError(
@@ -190,3 +199,25 @@ def _extract(archive: zipfile.ZipFile, name: str, size: int, target: Path, file:
             digest.update(piece)
             unpacked.write(piece)
     return Entry(bytes=written, sha256=digest.hexdigest())
+
+
+def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """A file's content in pieces of bounded size.
+
+    Of bzip2 `zipfile` would unpack all of a megabyte at once, which may come to gigabytes.
+    """
+    if info.compress_type in _AT_ONCE:
+        with archive.open(info) as packed:
+            while piece := packed.read(_PIECE):
+                yield piece
+        return
+    raw = copy(info)  # as if it were not packed
+    raw.compress_type, raw.file_size = zipfile.ZIP_STORED, info.compress_size
+    del raw.CRC
+    unpacking = bz2.BZ2Decompressor()
+    with archive.open(raw) as packed:
+        while not unpacking.eof:
+            more = packed.read(_PIECE) if unpacking.needs_input else b""
+            if unpacking.needs_input and not more:
+                raise EOFError(f"{info.filename} is truncated")
+            yield unpacking.decompress(more, _PIECE)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from harness.errors import VectorError
+from harness.interventions.steering_terms import Method, Site
 from harness.options import add_to_argparse, overrides
-from harness.spec.steering_terms import Method, Site
 from harness.tasks.base import Style
 
 if TYPE_CHECKING:

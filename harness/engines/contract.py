@@ -23,8 +23,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, overload
 
 from harness.interventions.base import Intervention
+from harness.interventions.steering_terms import Site
 from harness.sampling.chosen import SamplingRules
-from harness.spec.steering_terms import Site
 
 if TYPE_CHECKING:
     import torch

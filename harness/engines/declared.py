@@ -19,7 +19,7 @@ from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.policy import Policy
 from harness.interventions.residual import Residual, Term
 from harness.interventions.router_logits import RouterLogits
-from harness.spec.steering_terms import Site
+from harness.interventions.steering_terms import Site
 
 Place: TypeAlias = tuple[int, Site]
 """(layer, site)."""

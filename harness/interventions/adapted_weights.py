@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from harness.interventions.base import Intervention
+from harness.interventions.steering_terms import Float32
 from harness.spec.engine_kind import Mechanism
-from harness.spec.steering_terms import Float32
 
 if TYPE_CHECKING:
     from torch import Tensor

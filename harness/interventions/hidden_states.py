@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from harness.errors import FieldError
 from harness.interventions.base import Intervention
 from harness.interventions.residual import first_changed, spanned
+from harness.interventions.steering_terms import Positions, Site
 from harness.spec.engine_kind import Mechanism
-from harness.spec.steering_terms import Positions, Site
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from harness.interventions.base import Intervention
+from harness.interventions.steering_terms import Site
 from harness.spec.engine_kind import Mechanism
-from harness.spec.steering_terms import Site
 
 if TYPE_CHECKING:
     from torch import Tensor

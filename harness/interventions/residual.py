@@ -41,8 +41,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 from harness.errors import FieldError
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
+from harness.interventions.steering_terms import Float32, Positions, Schedule, Site
 from harness.spec.engine_kind import Mechanism
-from harness.spec.steering_terms import Float32, Positions, Schedule, Site
 
 if TYPE_CHECKING:
     from torch import Tensor

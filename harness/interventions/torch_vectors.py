@@ -23,8 +23,8 @@ from harness.errors import FieldError, VectorError
 from harness.files.atomic import replace_file
 from harness.files.given import check_file
 from harness.interventions.array import Array
+from harness.interventions.steering_terms import Site
 from harness.interventions.vector_file import SteeringVectors
-from harness.spec.steering_terms import Site
 
 _SITES: dict[str, Site] = {"decoder_block": "block", "self_attn": "attention", "mlp": "mlp"}
 _REFUSED = re.compile(r"GLOBAL (\S+)")

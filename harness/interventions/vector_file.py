@@ -23,7 +23,7 @@ from harness.errors import FieldError
 from harness.files.atomic import replace_file
 from harness.files.given import check_file
 from harness.interventions.array import Array
-from harness.spec.steering_terms import Site
+from harness.interventions.steering_terms import Site
 
 if TYPE_CHECKING:
     import torch

@@ -13,11 +13,11 @@ from harness.engines.contract import Activations, Capture
 from harness.interventions.array import Array
 from harness.interventions.residual import Term
 from harness.interventions.steering.description import Steering
+from harness.interventions.steering_terms import Positions
 from harness.invariants.bench import Bench, named
 from harness.invariants.family import Family
 from harness.invariants.finding import Finding, equal, first_violation
 from harness.models.sites import hidden_shape
-from harness.spec.steering_terms import Positions
 
 _ALPHA = 6.0
 # Of the largest state. Measured on zoo/moe: 7e-8, where the steered positions differ by 0.2 to 1.

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from harness.engines.contract import Capture, Engine, Reading, Request
 from harness.errors import TaskError
 from harness.interventions.array import Array
+from harness.interventions.steering_terms import Site
 from harness.measure.steering_vectors import distinct
-from harness.spec.steering_terms import Site
 from harness.tasks.contrast import ContrastPair
 from harness.tasks.conversations import render
 

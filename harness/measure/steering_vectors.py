@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from harness.engines.contract import Capture, Engine, Reading
 from harness.errors import FieldError, TaskError
 from harness.interventions.array import Array
+from harness.interventions.steering_terms import Method, PositionRule, Site
 from harness.interventions.vector_file import Logistic, SteeringVectors
-from harness.spec.steering_terms import Method, PositionRule, Site
 from harness.tasks.contrast import ContrastPair, Side
 from harness.tasks.conversations import render
 

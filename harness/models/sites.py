@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ModelError
-from harness.spec.steering_terms import Site
+from harness.interventions.steering_terms import Site
 
 if TYPE_CHECKING:
     from torch import nn

@@ -58,8 +58,12 @@ def build(
     try:
         return RunReport(
             run=run,
-            cases=_corrected(
-                [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
+            cases=_ended(
+                _corrected(
+                    [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
+                ),
+                [result for result, _ in measured],
+                by_id,
             ),
             doses=tuple(dose_reports(counted, axes)),
             windows=tuple(window_reports(counted, axes)),
@@ -76,6 +80,22 @@ def build(
         raise ReportError(
             f"{error.title} {where}: {first['input']!r}; {first['msg'].lower()}"
         ) from error
+
+
+def _ended(
+    cases: Sequence[CaseReport], results: Sequence[CaseResult], by_id: Mapping[str, CaseResult]
+) -> tuple[CaseReport, ...]:
+    """The cases with how each ended, of a run that stopped itself; Holm's p is in the verdict."""
+    return tuple(
+        case.model_copy(
+            update={
+                "stopped": stopped_report(
+                    result, by_id.get(result.baseline or ""), case.versus_baseline
+                )
+            }
+        )
+        for case, result in zip(cases, results, strict=True)
+    )
 
 
 def _corrected(cases: Sequence[CaseReport]) -> tuple[CaseReport, ...]:
@@ -206,7 +226,6 @@ def _case(
         metrics=metrics,
         versus_baseline=versus,
         contents=dict(result.contents),
-        stopped=stopped_report(result, by_id.get(result.baseline or ""), versus),
         entries={name: StatedMetric(**asdict(each)) for name, each in result.entries.items()},
         agreement=agreement,
         counts=dict(result.counts),

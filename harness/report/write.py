@@ -225,7 +225,7 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
                 **({} if draw.score.answer is None else {"answer": draw.score.answer}),
                 **({"traces": traces} if traces else {}),
                 **({"pieces": list(draw.pieces)} if traces and draw.pieces else {}),
-                **({"instead": list(map(list, draw.instead))} if draw.instead else {}),
+                **({"instead": [[at, text] for at, text in draw.instead]} if draw.instead else {}),
                 **({"told": told[draw.sample]} if draw.sample in told else {}),
             }
 

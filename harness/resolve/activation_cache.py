@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.engines.contract import Engine
+from harness.interventions.steering_terms import PositionRule, Site
 from harness.measure.steering_vectors import pair_states, readings_of_pairs
-from harness.spec.steering_terms import PositionRule, Site
 from harness.store.hidden_states import load_states, save_states
 from harness.tasks.contrast import ContrastPair
 

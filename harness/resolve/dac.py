@@ -19,6 +19,7 @@ from harness.interventions.array import Array
 from harness.interventions.dac.description import DAC, Difference, Property
 from harness.interventions.dac.section import DacSettings, FileProperty, PairProperty
 from harness.interventions.residual import check_terms
+from harness.interventions.steering_terms import Site
 from harness.interventions.vector_file import read_vectors
 from harness.measure.differences import build_differences, rotated, sides_of
 from harness.measure.steering_vectors import check_layers
@@ -29,7 +30,6 @@ from harness.resolve.progress import Progress
 from harness.resolve.resolution import Resolution
 from harness.resolve.steering import arrays_from, of_shape
 from harness.spec import Experiment
-from harness.spec.steering_terms import Site
 from harness.store.completions import CompletionStore, key_of
 from harness.store.kept_vectors import KeptVectors
 from harness.store.record_shapes import DIFFERENCES

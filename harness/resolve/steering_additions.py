@@ -6,10 +6,10 @@ from harness.errors import FieldError
 from harness.interventions.array import Array
 from harness.interventions.residual import Condition, Term
 from harness.interventions.steering.section import ConditionSettings, SteeringSettings, Vector
+from harness.interventions.steering_terms import as_float32
 from harness.interventions.vector_file import SteeringVectors
 from harness.measure.steering_vectors import random_control
 from harness.spec import Experiment
-from harness.spec.steering_terms import as_float32
 
 
 def field_of(settings: SteeringSettings, vector: Vector) -> str:

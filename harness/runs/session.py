@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from harness.claims.claims import Claims
 from harness.engines import open_engine
 from harness.engines.contract import Engine
-from harness.errors import ReadOnlyError, StoreError
+from harness.errors import ModelError, ReadOnlyError, StoreError
 from harness.invariants.checking import Checker, IdentityCheck
 from harness.processes.interrupts import held
 from harness.resolve.needs import needs_of
@@ -31,6 +31,7 @@ from harness.runs.generated import without_completions
 from harness.runs.invariants import check_invariants
 from harness.runs.plan import by_model
 from harness.runs.planned_case import PlannedCase
+from harness.runs.server_places import located
 from harness.spec.experiment import EngineSettings
 from harness.store.completions import CompletionStore
 from harness.store.folder import Manifest, RunFolder, kept_below, run_id, runs_below, store_below
@@ -267,7 +268,10 @@ class Session:
                     raise self._read_only
                 self.progress.note(f"loading {name}")
                 needs = needs_of(each.experiment for each in cases)
-                engine = open_engine(name, settings, needs)
+                try:
+                    engine = open_engine(name, settings, needs)
+                except ModelError as error:
+                    raise located(error, settings, group) from error
                 self.counts.loads += 1
                 return engine
 

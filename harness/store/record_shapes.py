@@ -13,8 +13,8 @@ from pydantic import ConfigDict, Field, InstanceOf, JsonValue, Strict, TypeAdapt
 from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from harness.engines.contract import FinishReason
+from harness.interventions.steering_terms import Site
 from harness.spec.metric import Good, Sort
-from harness.spec.steering_terms import Site
 from harness.store.results import CaseStatus, End
 from harness.tasks.base import Doubt
 

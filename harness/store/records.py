@@ -295,7 +295,7 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
         ],
         "agreement": draw.agreement,
         **({"pieces": list(draw.pieces)} if draw.pieces else {}),
-        **({"instead": list(map(list, draw.instead))} if draw.instead else {}),
+        **({"instead": [[at, text] for at, text in draw.instead]} if draw.instead else {}),
     }
 
 
@@ -315,9 +315,9 @@ def draw_from(value: shapes.DrawShape, agreement: int | None) -> DrawResult:
 
 def _score(value: Sequence[Any]) -> Score:
     """A score from its place in a record; earlier versions kept no answer, or no doubt either."""
-    correct, parsed, detail, tool_call, *more = value
-    answer = more[1] if more[1:] else None
-    return Score(correct, parsed, detail, tool_call, *more[:1], answer=answer)
+    names = ("correct", "parsed", "detail", "tool_call", "doubt", "answer")
+    given = dict(zip(names, value, strict=False))
+    return Score(**given)
 
 
 def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -172,11 +173,14 @@ def test_the_verbs(made, tmp_path, monkeypatch, capsys, opened):
 
 
 @pytest.mark.slow
-def test_the_committed_example(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "cases", "answers"), [("example", 16, 2624), ("smollm2/sentiment", 13, 416)]
+)
+def test_what_is_committed(name, cases, answers, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    outcome = verify(Path(__file__).parents[2] / "reports" / "example.titrate")
+    outcome = verify(Path(__file__).parents[2] / "reports" / f"{name}.titrate")
     assert [str(each) for each in outcome.differences] == []
-    assert (outcome.cases, outcome.answers, outcome.left) == (16, 2624, [])
+    assert (outcome.cases, outcome.answers, outcome.left) == (cases, answers, [])
 
 
 # Bad input ---------------------------------------------------------------------------------------
@@ -230,6 +234,22 @@ def test_a_strangers_zip_is_refused_in_a_line(files, said, tmp_path, capsys):
     assert sorted(tmp_path.rglob("*")) == before
     assert main(["verify", str(file)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+def test_a_bomb_is_not_unpacked_whichever_way_it_is_packed(how, tmp_path):
+    file = tmp_path / "x.titrate"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(MANIFEST, _manifest([("bomb", 9)]))
+        archive.writestr("bomb", b"\0" * (64 << 20), how)
+    assert file.stat().st_size < 20_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError, match=r"more than the 9 bytes|packed in a way"):
+            verify(file)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_truncated_bundle_is_refused(made, tmp_path):

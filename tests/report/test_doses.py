@@ -13,6 +13,7 @@ from harness.report.page import embed, page
 from harness.report.page.view import view
 from harness.report.report import RunReport
 from harness.report.tables.terminal import table
+from harness.store.results import Stopped
 from tests.claims.test_monotone import curve
 from tests.claims.test_window import asking, with_target
 from tests.report.small_run import cases_of, first, result_of
@@ -75,6 +76,30 @@ def test_no_dose_is_read_where_a_higher_one_does_less(doses_of, rule, curves):
     cases = cases_of(intervention=None, axes={axis: steps}, dose=axis, sampling={"temperature": 1})
     results = [result_of(case, first(90 if case.dose is None else 10, 100)) for case in cases]
     assert len(doses_of([*results])) == curves
+
+
+def test_a_verdict_of_a_run_that_stopped_is_by_the_corrected_p(run):
+    """Seven losses have an anytime p below 0.05 by themselves, and not among five doses."""
+    stop = {"decide": ["pass@1 differs from baseline"]}
+    cases = cases_of(
+        axes={"intervention.count": [0, 1, 2, 4, 8]}, dose="intervention.count", stop=stop
+    )
+    right = {None: 20, 0.0: 20, 1.0: 20, 2.0: 20, 4.0: 13, 8.0: 2}
+    report = build(
+        run,
+        [
+            result_of(
+                case,
+                first(right[case.dose], 20),
+                stopped=Stopped(40, 0.05, "all samples" if case.baseline else "leads"),
+            )
+            for case in [cases[0].baseline, *cases]
+        ],
+    )
+    ended = {case.dose: (case.stopped.verdict, case.versus_baseline) for case in report.cases}
+    seven = ended[4.0][1]["pass@1"]
+    assert seven.p < 0.05 < seven.p_holm
+    assert [ended[dose][0] for dose in (0.0, 4.0, 8.0)] == ["undecided", "undecided", "differs"]
 
 
 def test_of_a_metric_that_is_no_mean_doses_differ_or_not(run, doses_of):

@@ -215,3 +215,19 @@ def test_what_vllm_does_not_tell_is_refused_where_it_is_not_even_installed(
     with pytest.raises(FieldError, match=told) as error:
         OracleResolution.check(experiment, experiment.intervention)
     assert "\n" not in str(error.value)
+
+
+def test_a_server_may_stand_in_the_model_s_place(tmp_path):
+    def read(model):
+        (tmp_path / "spec.yaml").write_text(
+            "name: url\nmodel: zoo/base\ntask: {name: micro_gsm8k}\n"
+            f"intervention:\n  kind: oracle\n  model: {model}\n",
+            "utf-8",
+        )
+        return load(tmp_path / "spec.yaml")[0].intervention
+
+    found = read("http://127.0.0.1:1/v1#zoo/oracle")
+    assert found.model == "zoo/oracle"
+    assert (found.engine.name, found.engine.base_url) == ("served", "http://127.0.0.1:1/v1")
+    with pytest.raises(SpecError, match=r"spec\.yaml:6 intervention\.model.*write http.*#MODEL"):
+        read("http://127.0.0.1:1/v1")

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import torch
 
 from harness.interventions.residual import Doses, Term, doses_at, fires, steer, timing
-from harness.spec.steering_terms import Site
+from harness.interventions.steering_terms import Site
 
 Place: TypeAlias = tuple[int, Site]
 """(layer, site)."""

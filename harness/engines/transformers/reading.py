@@ -24,10 +24,10 @@ from harness.engines.transformers.place_tables import Place
 from harness.engines.transformers.rotary import RowRotary
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.errors import ModelError, RequestError
+from harness.interventions.steering_terms import Site
 from harness.models.loading import LoadedModel
 from harness.models.routers import router_sites
 from harness.models.sites import decoder_blocks, site_module
-from harness.spec.steering_terms import Site
 
 # Tokens of one batch, which bound its activations, and its [tokens, vocabulary] logits.
 _BATCH_TOKENS = 4096

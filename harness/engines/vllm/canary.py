@@ -22,8 +22,8 @@ from harness.interventions.hidden_states import HiddenStates, PlaceRows
 from harness.interventions.next_token_logits import NextTokenLogits
 from harness.interventions.residual import Residual, Term
 from harness.interventions.router_logits import ExpertMask, Point, RouterLogits, TokenRows
+from harness.interventions.steering_terms import Positions, Site
 from harness.models.routers import RouterShape
-from harness.spec.steering_terms import Positions, Site
 
 _ALPHA = 100.0
 _LENGTH = 8

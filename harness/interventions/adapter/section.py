@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from harness.interventions.steering_terms import Float32
 from harness.spec.intervention import InterventionSettings
 from harness.spec.settings import ModelReference
-from harness.spec.steering_terms import Float32
 
 
 class AdapterSettings(InterventionSettings):

@@ -39,7 +39,7 @@ from harness.interventions.dac.divergence import divergence
 from harness.interventions.policy import Answer, Draw, Next, Policy, Probe
 from harness.interventions.residual import Term
 from harness.interventions.steering.description import Steering
-from harness.spec.steering_terms import Direction, Site
+from harness.interventions.steering_terms import Direction, Site
 
 if TYPE_CHECKING:
     from torch import Tensor

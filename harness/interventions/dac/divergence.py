@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.spec.steering_terms import Direction
+from harness.interventions.steering_terms import Direction
 
 if TYPE_CHECKING:
     from torch import Tensor

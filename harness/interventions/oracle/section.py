@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from harness.interventions.oracle.trigger import AnyTrigger
 from harness.interventions.oracle.triggers.random import Random
 from harness.spec.experiment import EngineSettings
 from harness.spec.intervention import InterventionSettings
 from harness.spec.settings import ModelReference
+
+_ADDRESSES = ("http://", "https://")
 
 
 class OracleSettings(InterventionSettings):
@@ -21,7 +23,8 @@ class OracleSettings(InterventionSettings):
     kind: Literal["oracle"]
     """Which kind of intervention this is: oracle, help of another model."""
     model: ModelReference
-    """The oracle: a zoo member (zoo/oracle), a local folder (./x or /x), or a Hugging Face id."""
+    """The oracle: a zoo member (zoo/oracle), a local folder (./x or /x), a Hugging Face id, or a
+    server's address with the model that it serves, http://127.0.0.1:8001/v1#Qwen/Qwen3-8B."""
     engine: EngineSettings | None = None
     """What runs the oracle, with the fields of `engine:`; a server is {name: served, base_url:
     ...}. What runs the model itself when left out."""
@@ -43,6 +46,27 @@ class OracleSettings(InterventionSettings):
     """Whether entropy, varentropy, top probability and margin of the model's next token, and
     entropy, varentropy, agreement and interaction of its last layer's attention, are read wherever
     it asks; steps: of every token, too. When left out, where its engine tells them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _address_is_an_engine(cls, given: Any) -> Any:
+        """`model: ADDRESS#MODEL` is the model with the engine that asks the server there."""
+        if not isinstance(given, Mapping) or given.get("engine") is not None:
+            return given
+        address, mark, model = str(given.get("model")).partition("#")
+        if not (address.startswith(_ADDRESSES) and mark and model):
+            return given
+        return {**given, "model": model, "engine": {"name": "served", "base_url": address}}
+
+    @field_validator("model")
+    @classmethod
+    def _names_a_model(cls, model: str) -> str:
+        if model.startswith(_ADDRESSES):
+            raise ValueError(
+                "is an address, which does not say whose tokens are exchanged; write "
+                f"{model}#MODEL, or name the model here and the address in intervention.engine"
+            )
+        return model
 
     def neutral(self) -> Self:
         """The same, never asked."""

@@ -28,8 +28,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from harness import registry
+from harness.interventions.steering_terms import Site
 from harness.spec.settings import Registered, Settings
-from harness.spec.steering_terms import Site
 
 if TYPE_CHECKING:
     from torch import Tensor

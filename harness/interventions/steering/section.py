@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, NonNegativeInt, PositiveInt, Tag
 
+from harness.interventions.steering_terms import Float32, Method, PositionRule, Positions, Site
 from harness.spec.intervention import InterventionSettings, PairSection
 from harness.spec.settings import PairsReference, Settings, SpecPath
-from harness.spec.steering_terms import Float32, Method, PositionRule, Positions, Site
 from harness.spec.variants import ONE, SEVERAL, one_or_several, variant
 
 

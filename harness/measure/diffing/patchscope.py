@@ -19,12 +19,12 @@ import torch
 from harness.engines.contract import Capture, Engine, Reading
 from harness.interventions.array import Array
 from harness.interventions.hidden_states import HiddenStates, PlaceRows
+from harness.interventions.steering_terms import Positions
 from harness.measure.diffing.activations import Difference
 from harness.measure.diffing.evidence import Candidate, Evidence
 from harness.measure.diffing.pair import Pair, words_of
 from harness.measure.diffing.section import DiffSettings
 from harness.measure.diffing.texts import Texts
-from harness.spec.steering_terms import Positions
 
 _PAIRS = (("man", "1135", "hello"), ("bear", "42", "blue"), ("921", "target", "anna"))
 #: Multiples of the typical norm at which a difference is written.

@@ -13,7 +13,7 @@ import torch
 from harness.engines.vllm.worker.row_tables import Tables
 from harness.engines.vllm.worker.states import ChangedStates
 from harness.interventions.residual import fires, steer
-from harness.spec.steering_terms import Site
+from harness.interventions.steering_terms import Site
 
 
 class SteeredPlace:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from harness.errors import ModelError
-from harness.spec.steering_terms import Site
+from harness.interventions.steering_terms import Site
 
 _LAYER = re.compile(r"(?:^|\.)layers\.(\d+)$")
 _NAMES = {

@@ -14,8 +14,8 @@ from harness.errors import FieldError
 from harness.files.given import is_file
 from harness.files.relative import SpecPath
 from harness.interventions.oracle.trigger import Moment, Reads, Threshold
+from harness.interventions.steering_terms import Site
 from harness.interventions.vector_file import SteeringVectors, read_vectors
-from harness.spec.steering_terms import Site
 
 
 class Probe(Threshold):

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import harness
 from harness.report.exports import export
 
-EXAMPLE = Path(__file__).parents[3] / "reports" / "example"
+EXAMPLE = Path(__file__).parents[2] / "reports" / "example"
 
 
 def test_plots_of_the_example(tmp_path):

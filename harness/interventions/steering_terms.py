@@ -1,4 +1,4 @@
-"""The words in which a spec says where, when and by what a model is steered; no torch, no numbers.
+"""The words that say where, when and by what a model is steered; no torch, no numbers.
 
 What they mean exactly is defined in `harness.interventions.residual` (sites, positions, schedules)
 and in `harness.measure.steering_vectors` (methods and position rules of vectors).
