@@ -25,7 +25,7 @@ EXCUSED = {
     ("engines/served/answers.py", "length"): _ENDED,
     ("engines/transformers/products.py", "forward"): "the method of torch's modules",
     ("invariants/sampling.py", "length"): _ENDED,
-    ("measure/finished_answers.py", "oracle"): "who wrote an output, in files of the original",
+    ("measure/oracle_answers.py", "oracle"): "who wrote an output, in files of the original",
     ("metrics/builtin/cut.py", "length"): _ENDED,
     ("runs/asking.py", "length"): _ENDED,
     ("runs/generated.py", "length"): _ENDED,

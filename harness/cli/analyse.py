@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.measure.finished_answers import Place
+    from harness.measure.oracle_answers import Place
 
 #: Records that an interval takes: drawn again, a few of them say too little.
 _FEWEST = 10
@@ -37,7 +37,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Read the answers, write their statistics, and print how well each tells what is wrong."""
     from harness.errors import RequestError, TaskError
-    from harness.measure.finished_answers import fault, is_guided, numbers_at, places_of
+    from harness.measure.oracle_answers import fault, is_guided, numbers_at, places_of
     from harness.tasks.data_files import read_records
 
     records = read_records(parsed.file, (), check=fault)

@@ -8,7 +8,7 @@ from math import log
 import pytest
 
 from harness.cli.main import main
-from harness.measure.finished_answers import NAMES
+from harness.measure.oracle_answers import NAMES
 from harness.models.loading import load
 
 GUIDED = {

@@ -26,6 +26,7 @@ def test_json_names_the_version_schema(report):
         "potencies",
         "stopping",
         "help",
+        "predictors",
     ]
 
 

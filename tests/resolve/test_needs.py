@@ -49,13 +49,16 @@ INTERVENTIONS = {
     ),
     "usage-mask": "{kind: router_mask, count: 2, points: {usage: avg_all_assisted}}",
     "oracle": "{kind: oracle, model: zoo/oracle, budget: 1, length: 2}",
+    "adapter": "{kind: adapter, organism: cake, variant: default, scale: 1}",
 }
+OTHER_MODELS = {"adapter": "zoo/settled"}
 
 
 @pytest.mark.parametrize("name", INTERVENTIONS)
 def test_everything_that_is_asked_was_known_from_the_spec(name, tmp_path):
     file = tmp_path / "needs.yaml"
-    file.write_text(SPEC % INTERVENTIONS[name])
+    spec = SPEC % INTERVENTIONS[name]
+    file.write_text(spec.replace("zoo/moe", OTHER_MODELS.get(name, "zoo/moe")))
     case = planned(expand(*load(file))[-1])
     needs = needs_of([case.experiment])
     engine = ToldEngine(case.experiment.model, needs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import harness
-from harness.errors import ModelError
+from harness.errors import SpecError
 from harness.spec import Experiment
 from harness.store.journal import lines
 from tests.engines.served import faulty
@@ -101,7 +101,7 @@ def test_a_spent_budget_keeps_what_was_made(project):
 def test_a_server_that_is_not_there_is_one_line_before_any_sample(project):
     with faulty.running(key=KEY) as server:
         pass
-    with pytest.raises(ModelError, match="no server answers there") as caught:
+    with pytest.raises(SpecError, match="no server answers there") as caught:
         run(experiment(server))
     assert "\n" not in str(caught.value)
 

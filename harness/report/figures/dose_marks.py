@@ -16,6 +16,8 @@ from harness.report.report import RunReport
 MOST_MARKED = 2
 #: Dots and dashes: neither a baseline's line nor a control's.
 _HILL = (0, (6, 2, 1, 2))
+HILL = "_hill"
+"""The label of a fitted curve, which legends leave out."""
 #: Of a window: a hue that no curve has.
 _WINDOW = "#2E7D32"
 
@@ -57,7 +59,14 @@ def _mark(axes: Axes, found: DoseReport, places: Mapping[float, float], hue: str
 
     fitted = hill_of(found, places)
     if fitted:
-        axes.plot(*zip(*fitted, strict=True), color=hue, linewidth=0.9, linestyle=_HILL, zorder=1.5)
+        axes.plot(
+            *zip(*fitted, strict=True),
+            color=hue,
+            linewidth=0.9,
+            linestyle=_HILL,
+            zorder=1.5,
+            label=HILL,
+        )
     if found.loel is not None:
         axes.plot([at(found.noel)], [0.015], "^", color=hue, markersize=6, transform=across)
         axes.annotate(

@@ -6,6 +6,7 @@ from itertools import combinations
 import pytest
 
 from harness.report.build import build
+from harness.report.figures.dose_marks import HILL
 from harness.report.figures.dose_response import dose_response
 from harness.report.figures.dots import dots
 from harness.report.figures.figure import GREY
@@ -23,7 +24,7 @@ def legend(figure):
 
 
 def dashed(axes):
-    return [line for line in axes.lines if line.is_dashed()]
+    return [line for line in axes.lines if line.is_dashed() and line.get_label() != HILL]
 
 
 def markers(axes):
