@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
+from harness import registry
+from harness.engines import partly, runs
 from harness.engines.declared import Declared, Steered, places
 from harness.invariants.bench import Restartable
 from harness.invariants.families import families
@@ -28,7 +30,7 @@ class StartedEngine:
             reference = self._folder.name
             loaded.model.save_pretrained(reference)
             loaded.tokenizer.save_pretrained(reference)
-        needs = needs_of_identities(loaded.model.config)
+        needs = needs_of_identities(loaded.model.config, settings.name)
         self.engine: Restartable = engine_named(settings.name).opened(reference, settings, needs)
 
     def close(self) -> None:
@@ -38,8 +40,8 @@ class StartedEngine:
             self._folder.cleanup()
 
 
-def needs_of_identities(config: Any) -> Declared:
-    """What the identities of all families ask of an engine on a model of this configuration.
+def needs_of_identities(config: Any, engine: str) -> Declared:
+    """What the identities that an engine is checked by ask of it on a model of this configuration.
 
     Their doses; and of their own every block's output read, and it and the attention's steered by
     two terms.
@@ -49,6 +51,9 @@ def needs_of_identities(config: Any) -> Declared:
     steered = blocks | places(range(layers), "attention")
     needs = Declared(steered=dict.fromkeys(steered, Steered(2)), read=blocks)
     for family in families():
-        if family.excuse(config) is None:
+        runs_all = family.name not in registry.interventions or (
+            runs(engine, family.name) and not partly(engine, family.name)
+        )
+        if runs_all and family.excuse(config) is None:
             needs |= Declared.of(family.doses(config))
     return needs

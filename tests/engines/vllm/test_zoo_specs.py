@@ -20,7 +20,9 @@ _SPECS = Path(__file__).parents[3] / "specs"
 def _is_for_both(path: Path) -> bool:
     experiment = load(path)[0]
     kind = experiment.intervention and experiment.intervention.kind
-    return zoo.ships(experiment.model) and (kind is None or runs("vllm", kind))
+    # vLLM brings back neither logits nor attention, and refuses what reads them.
+    reads = experiment.measure == "diff" or "attention_entropy" in path.read_text()
+    return zoo.ships(experiment.model) and (kind is None or runs("vllm", kind)) and not reads
 
 
 ZOO = [path.relative_to(_SPECS) for path in sorted(_SPECS.glob("*/*.yaml")) if _is_for_both(path)]
