@@ -38,7 +38,10 @@ test: $(VENV)/.installed
 
 # The same tests, which must reach nine tenths of all branches. Python 3.11 is half as fast then.
 coverage: $(VENV)/.installed
-	$(RUN)/pytest $(PARALLEL) --cov --cov-report=term
+	$(RUN)/coverage erase
+	$(RUN)/coverage run -m pytest $(PARALLEL)
+	$(RUN)/coverage combine --quiet
+	$(RUN)/coverage report
 
 # Sampling rules compared at equal tokens: 169 cases, on two cores.
 TOURNAMENT := specs/decoding/tournament.yaml specs/decoding/tournament/*.yaml

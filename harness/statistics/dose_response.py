@@ -38,7 +38,7 @@ from harness.statistics.paired import holm, paired, paired_interval
 
 #: Parameters of Hill's curve beside its beginning: how far it goes, where its middle is, its slope.
 _HILLS_OWN = 3
-#: Of the standard error of a slope's logarithm: beyond it every slope fits.
+#: Of a slope's interval, either way: beyond it the doses do not tell how steep the curve is.
 _WIDEST = 10.0
 
 Floats = NDArray[np.float64]
@@ -207,7 +207,7 @@ class Curve:
 
         Raises:
             NoDose: a dose is negative, there are fewer than four above the first, the curve does
-                not move, or the data reject it.
+                not move, the data reject it, or they fit slopes that are ten times as large.
         """
         self._check_moves()
         doses = np.asarray(self.doses[1:], dtype=np.float64)
@@ -224,7 +224,9 @@ class Curve:
             raise NoDose(f"the data reject Hill's curve (p {p:.2g})")
         height, middle, log_slope = fitted.x
         error = math.sqrt(float(np.linalg.pinv(fitted.jac.T @ fitted.jac)[2, 2]))
-        half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * min(error, _WIDEST)
+        half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * error
+        if half > math.log(_WIDEST):
+            raise NoDose("no dose lies where Hill's curve is steep, so that any slope fits")
         low, slope, high = (math.exp(log_slope + step) for step in (-half, 0.0, half))
         return Hill(slope, low, high, math.exp(middle), self._sign * float(height), p)
 
