@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "seeds.md").read_text("utf-8")
 ROWS = [line.strip("|").split(" | ") for line in PAGE.splitlines() if line.startswith("| ")]
 SAID = [said for *_, here in ROWS for said in re.findall(r"`([^`]+)`", here)]
-COMMANDS = [said for said in dict.fromkeys(SAID) if re.match(r"(titrate|pytest) \S+ \S", said)]
+COMMANDS = [said for said in dict.fromkeys(SAID) if re.match(r"(titrate|pytest) \w+ [^-]", said)]
 SECTIONS = [said for said in dict.fromkeys(SAID) if re.match(r"[a-z_]+: ", said)]
 FILES = [said for said in dict.fromkeys(SAID) if said.startswith("specs/")]
 
@@ -113,6 +113,9 @@ def reports(project):
         command = [spec, "--limit", "2", "--report", str(folder)]
         executable = Path(sys.executable).with_name("titrate")
         subprocess.run([executable, "run", *command], cwd=project, check=True)
+    export = [executable, "export", str(made["guided"]), "--format", "guided", "-o", "asked"]
+    subprocess.run(export, cwd=project, check=True)
+    shutil.copy(next((project / "asked").rglob("*.jsonl")), project / "asked.jsonl")
     return made
 
 

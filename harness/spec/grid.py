@@ -106,9 +106,13 @@ def _cases(experiment: Experiment, source: SpecSource) -> list[Case]:
             labels = (parts[axis][at] for axis, at in others.items())
             name = case_id(experiment.name, ("baseline", *labels))
             if name not in baselines:
+                try:
+                    untreated = _untreated(case.experiment, axes)
+                except FieldError as error:
+                    raise case.source.locate(error) from None
                 baselines[name] = Case(
                     id=name,
-                    experiment=_untreated(case.experiment, axes),
+                    experiment=untreated,
                     params={axis: params[axis] for axis in others},
                     dose=None,
                     source=choosing(tuple(others.items())),

@@ -163,10 +163,10 @@ def test_a_request_that_vllm_itself_rejects_fails_alone(served, monkeypatch):
     vllm, _ = served
     add = vllm._engine.add_request
 
-    def rejecting(name, prompt, given, **lora):
+    def rejecting(name, prompt, *given):
         if len(prompt["prompt_token_ids"]) == 3:
             raise ValueError("no thirds")
-        return add(name, prompt, given, **lora)
+        return add(name, prompt, *given)
 
     monkeypatch.setattr(vllm._engine, "add_request", rejecting)
     good, third = Request((5, 6), 2), Request((5, 6, 7), 2, masks()[0])
