@@ -25,7 +25,7 @@ from harness.report.report import (
 )
 from harness.report.run_info import RunInfo
 from harness.report.stopping import stopped_report, stopping_reports
-from harness.report.tables.vector_norms import vector_norms
+from harness.report.vectors_report import vector_norms
 from harness.statistics.estimates import Metric, Versus
 from harness.statistics.intervals import mean_interval
 from harness.statistics.paired import corrected, paired, summarise
