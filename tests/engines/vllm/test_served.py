@@ -196,7 +196,8 @@ def texts(folder, base, oracle, engine):
     ran = harness.run(folder / "spec.yaml", directory=folder / "report", store=folder / "store")
     assert {case.status for case in ran.report.cases} == {"complete"}, ran
     assert all(gate.holds for gate in ran.report.gates)
-    return sorted(zip(ran.samples["case"], ran.samples["sample"], ran.samples["text"], strict=True))
+    columns = (ran.samples[each] for each in ("case", "sample", "completion"))
+    return sorted(zip(*columns, strict=True))
 
 
 def test_bare_addresses_are_the_models_that_stand_there(url, tmp_path, monkeypatch):
