@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, overload
@@ -58,6 +58,18 @@ class RecordedDraws(StoredDraws):
         self.tokens = tokens
         self.agreements = agreements
         self.as_recorded = as_recorded
+
+    @classmethod
+    def of(cls, path: Path, offset: int, lengths: Iterable[DrawLength]) -> RecordedDraws:
+        """The draws of a record that has just been written, whose lengths are these."""
+        known = list(lengths)
+        return cls(
+            path,
+            offset,
+            tuple((each.sample, each.draw) for each in known),
+            array("q", (each.tokens for each in known)),
+            array("q", (_NONE if each.agreement is None else each.agreement for each in known)),
+        )
 
     def lengths(self) -> Iterator[DrawLength]:
         """As it says."""
