@@ -73,7 +73,7 @@ def scored(
     except Exception as error:
         failure = f"scoring: {described(error)}"
         scores = [Score(correct=False, parsed=False, detail=failure)] * len(completions)
-    reference = {} if baseline is None else _tokens_by_address(baseline)
+    reference = {} if baseline is None else dict(baseline.tokens_of_each)
     draws = tuple(
         DrawResult(
             sample=address.sample,
@@ -255,10 +255,6 @@ def with_pieces(result: CaseResult, tokenizer: Any) -> CaseResult:
         for draw in result.draws
     )
     return result if draws == result.draws else replace(result, draws=draws)
-
-
-def _tokens_by_address(result: CaseResult) -> dict[tuple[str, int], tuple[int, ...]]:
-    return {(draw.sample, draw.draw): draw.completion.tokens for draw in result.draws}
 
 
 def _unanswered(score: Score, error: str) -> Score:

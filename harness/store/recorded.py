@@ -83,6 +83,19 @@ class RecordedDraws(StoredDraws):
         """Where the record is."""
         return self.path, self.offset
 
+    @classmethod
+    def of(cls, path: Path, offset: int, result: CaseResult) -> RecordedDraws:
+        """Those of a result that has just been written there."""
+        known = list(result.lengths)
+        return cls(
+            path,
+            offset,
+            tuple((each.sample, each.draw) for each in known),
+            array("q", (each.tokens for each in known)),
+            array("q", (_NONE if each.agreement is None else each.agreement for each in known)),
+            result.traced,
+        )
+
     def lengths(self) -> Iterator[DrawLength]:
         """As it says."""
         for (sample, draw), tokens, agreement in zip(

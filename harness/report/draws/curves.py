@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.report.draws.analyses import ANALYSES, Analysis, Marks, X
-from harness.report.draws.drawn import Samples
+from harness.report.draws.analyses import ANALYSES, Analysis, Marks, Values, X
+from harness.report.draws.drawn import SampleDraws, Samples
 from harness.statistics.intervals import CONFIDENCE
 from harness.statistics.paired import paired_interval, summarise
 
@@ -65,8 +65,9 @@ def drawings(cases: Mapping[str, Samples], baselines: Mapping[str, str]) -> list
     """
     marks = Marks.of(cases.values())
     found = []
+    told = {label: _values(samples, marks) for label, samples in cases.items()}
     for analysis in ANALYSES:
-        values = {label: analysis.of(samples, marks) for label, samples in cases.items()}
+        values = {label: each[analysis.name] for label, each in told.items()}
         curves = {
             label: tuple(
                 _point(analysis, x, own, values.get(baselines.get(label, ""), {}).get(x))
@@ -79,6 +80,16 @@ def drawings(cases: Mapping[str, Samples], baselines: Mapping[str, str]) -> list
             compared = [baselines[label] for label in curves if label in baselines]
             found.append(Drawing(analysis, curves, compared[0] if compared else None))
     return found
+
+
+def _values(samples: Samples, marks: Marks) -> dict[str, Values]:
+    """What all analyses say of a case, by name.
+
+    What draws are worth in their orders is many times as large as the draws: it is shared by the
+    analyses of one case, and gone before the next.
+    """
+    own = {name: SampleDraws(each.drawn) for name, each in samples.items()}
+    return {analysis.name: analysis.of(own, marks) for analysis in ANALYSES}
 
 
 def _point(

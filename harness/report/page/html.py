@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -73,8 +73,8 @@ def page(
     samples: Embedded,
     pictures: Mapping[str, bytes] = MappingProxyType({}),
     parts: Mapping[str, Markup] = MappingProxyType({}),
-) -> str:
-    """The whole page.
+) -> Iterator[str]:
+    """The whole page, piece by piece: samples make it large.
 
     Args:
         report: What to show.
@@ -91,7 +91,7 @@ def page(
     return (
         page_environment()
         .get_template("index.html.jinja")
-        .render(
+        .generate(
             title=", ".join(report.experiments)
             or ("Invariants" if report.invariants else "Report"),
             run=report.run,
@@ -114,7 +114,7 @@ def page(
             document=_json(document),
             # Base64 needs no escaping, and escaping megabytes would take long.
             indexes=[Markup(samples.indexes.get(name, "")) for name in report.experiments],  # noqa: S704
-            chunks=[Markup(chunk) for chunk in samples.chunks],  # noqa: S704
+            chunks=map(Markup, samples.chunks),
             script=Markup(script),  # noqa: S704  # the package's own
             style=Markup(style),  # noqa: S704  # the package's own
             script_hash=hash_of(script),

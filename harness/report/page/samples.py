@@ -24,7 +24,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Self, overload
 
 from harness.report.report import CaseReport
 
@@ -57,7 +57,7 @@ class Embedded(NamedTuple):
     """What a page carries: one index per experiment, and the chunks they point into."""
 
     indexes: dict[str, str]
-    chunks: list[str]
+    chunks: Sequence[str]
     columns: list[str]
     """Names of the numbers per token that some completion has."""
 
@@ -119,8 +119,11 @@ class SampleRows:
 
         Args:
             most: Bytes of compressed texts to stay below. Samples beyond are in the index only.
+
+        Returns:
+            What a page carries; its chunks can be read until this is left.
         """
-        chunks: list[str] = []
+        chunks = _Chunks(self._file)
         indexes = {}
         size = 0
         for name, samples in self._places.items():
@@ -130,7 +133,7 @@ class SampleRows:
                 size += len(packed)
                 if size <= most:
                     index.place(members, len(chunks))
-                    chunks.append(packed)
+                    chunks.add(packed)
             indexes[name] = _packed(index.document())
         return Embedded(indexes, chunks, list(self._columns))
 
@@ -146,6 +149,33 @@ class SampleRows:
             yield sample, [_Draw(*row) for row in rows]
 
 
+class _Chunks(Sequence[str]):
+    """Chunks at the end of a file, read one by one."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._places: list[tuple[int, int]] = []
+
+    def add(self, packed: str) -> None:
+        """Write one more."""
+        place = self._file.seek(0, os.SEEK_END)
+        self._places.append((place, self._file.write(packed.encode("ascii"))))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        place, length = self._places[index]
+        self._file.seek(place)
+        return self._file.read(length).decode("ascii")
+
+
 def embed(
     cases: Sequence[CaseReport], records: Iterable[Mapping[str, Any]], most: int = _MOST
 ) -> Embedded:
@@ -153,7 +183,8 @@ def embed(
     with SampleRows(cases) as rows:
         for record in records:
             rows.add(record)
-        return rows.embedded(most)
+        found = rows.embedded(most)
+        return found._replace(chunks=list(found.chunks))
 
 
 def _numbers(case: CaseReport, metrics: Mapping[str, Any]) -> dict[str, float]:
