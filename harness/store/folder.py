@@ -150,7 +150,7 @@ class RunFolder:
             Its draws, to be read from here when they are looked at.
         """
         offset = self._append("cases", to_json(result))
-        return RecordedDraws.of(self._journals["cases"].path, offset, result.lengths)
+        return RecordedDraws.of(self._journals["cases"].path, offset, result)
 
     def add_finding(self, finding: InvariantResult) -> None:
         """Keep what came of an identity."""
