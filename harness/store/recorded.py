@@ -129,14 +129,14 @@ class RecordedDraws(StoredDraws):
         return len(self.names)
 
     def __iter__(self) -> Iterator[DrawResult]:
-        return iter(_read(self.path, self.offset, self.agreements.tobytes()))
+        return iter(_read(_line(self.path, self.offset), self.agreements.tobytes()))
 
     @overload
     def __getitem__(self, index: int) -> DrawResult: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[DrawResult]: ...
     def __getitem__(self, index: int | slice) -> DrawResult | Sequence[DrawResult]:
-        return _read(self.path, self.offset, self.agreements.tobytes())[index]
+        return _read(_line(self.path, self.offset), self.agreements.tobytes())[index]
 
 
 class RecordReader(CaseReader):
@@ -218,19 +218,20 @@ def _parsed(body: bytes) -> Any:
 
 
 @lru_cache(maxsize=3)  # a case, its baseline, and the next one
-def _read(path: Path, offset: int, agreements: bytes) -> tuple[DrawResult, ...]:
+def _read(line: bytes, agreements: bytes) -> tuple[DrawResult, ...]:
     own = array("q", agreements)
     return tuple(
         draw_from(draw, None if agreement == _NONE else agreement)
         # Its fields were checked when it was first read, and its sum says that it is the same.
-        for draw, agreement in zip(_parsed(_line(path, offset))["draws"], own, strict=True)
+        for draw, agreement in zip(_parsed(line)["draws"], own, strict=True)
     )
 
 
-@lru_cache(maxsize=1)  # the draws of a record are written, and looked at, one after the other
 def _line(path: Path, offset: int) -> bytes:
     try:
-        body = line_at(path, offset).body
+        stat = path.stat()
+        # Another file may lie there by now: that of another report of the same process.
+        body = _body(path, offset, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from error
     if body is None:
@@ -239,6 +240,11 @@ def _line(path: Path, offset: int) -> bytes:
             "records while a report is made of them"
         )
     return body
+
+
+@lru_cache(maxsize=1)  # the draws of a record are written, and looked at, one after the other
+def _body(path: Path, offset: int, _file: tuple[int, int, int]) -> bytes | None:
+    return line_at(path, offset).body
 
 
 def _draws_in(body: bytes) -> bytes | None:
