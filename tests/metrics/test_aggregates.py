@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lm_eval.api import metrics  # noqa: F401 - its import fills the registry
 from lm_eval.api.registry import AGGREGATION_REGISTRY
 
 from harness.errors import ReportError
