@@ -19,8 +19,13 @@ _INTERVALS: Mapping[str, str] = {
     "t_hall": "Student's t intervals after Hall's transformation for skewness",
     "t": "Student's t intervals",
     "bootstrap": "percentile intervals of a bootstrap over samples (4 999 draws)",
-    "own": "intervals of a two-way layout of samples by raters (Satterthwaite 1946)",
+    "own": "intervals of their own",
     "confidence_sequence": "confidence sequences, which hold at every look",
+}
+#: Intervals that metrics have of their own, by the references of their entries.
+_OWN: Mapping[str, str] = {
+    "harness.statistics.crossed:crossed_interval": "intervals of a two-way layout of samples by "
+    "raters (Satterthwaite 1946)",
 }
 _DRAWN = "percentiles of a bootstrap over samples"
 _TESTS: Mapping[str, str] = {
@@ -107,11 +112,12 @@ def _statistics(cases: Sequence[CaseReport]) -> Iterator[str]:
     tests: dict[str, set[str]] = {}
     for case in cases:
         for name, each in case.metrics.items():
-            intervals.setdefault(str(each.method), set()).add(name)
+            method = _own(case, name) if each.method == "own" else str(each.method)
+            intervals.setdefault(method, set()).add(name)
         for name, versus in case.versus_baseline.items():
             tests.setdefault(str(versus.test), set()).add(name)
     if intervals:
-        yield f"Metrics carry 95 % {_listed(_with_metrics(intervals, _INTERVALS))}."
+        yield f"Metrics carry 95 % {_listed(_with_metrics(intervals, {**_INTERVALS, **_OWN}))}."
     if not tests:
         return
     stopped = any(case.stopped is not None for case in cases)
@@ -124,6 +130,13 @@ def _statistics(cases: Sequence[CaseReport]) -> Iterator[str]:
         yield "Sampling stopped by rules that were fixed beforehand."
     if any("parsed" in case.metrics for case in cases):
         yield "An answer that could not be read counts as wrong."
+
+
+def _own(case: CaseReport, name: str) -> str:
+    """The reference of a metric's own interval, where it is known."""
+    entries = measure_named(str(case.settings.get("measure", "generate"))).entries()
+    found = next((each.interval for each in entries if each.name == name), None)
+    return found if isinstance(found, str) else "own"
 
 
 def _with_metrics(found: Mapping[str, set[str]], words: Mapping[str, str]) -> list[str]:
