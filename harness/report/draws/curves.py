@@ -32,7 +32,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Drawing:
-    """An analysis of some cases: label -> points. `baseline` is the label of what is compared."""
+    """An analysis of some cases: label -> points.
+
+    `baseline` is the label of what all that are compared are compared with; empty where cases have
+    baselines of their own, None where nothing is compared.
+    """
 
     analysis: Analysis
     curves: Mapping[str, tuple[Point, ...]]
@@ -77,8 +81,9 @@ def drawings(cases: Mapping[str, Samples], baselines: Mapping[str, str]) -> list
             if each
         }
         if curves:
-            compared = [baselines[label] for label in curves if label in baselines]
-            found.append(Drawing(analysis, curves, compared[0] if compared else None))
+            compared = {baselines[label] for label in curves if label in baselines}
+            baseline = next(iter(compared)) if len(compared) == 1 else ""
+            found.append(Drawing(analysis, curves, baseline if compared else None))
     return found
 
 
