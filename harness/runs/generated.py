@@ -16,7 +16,6 @@ from pydantic import JsonValue
 from harness.engines.contract import Completion
 from harness.interventions.base import Intervention
 from harness.metrics.column import columns_of
-from harness.runs.agreement import agreed
 from harness.runs.counting import Counted, count, described
 from harness.runs.plan import Address
 from harness.runs.planned_case import PlannedCase
@@ -27,6 +26,7 @@ from harness.store.results import (
     DrawResult,
     Replies,
     SampleMetrics,
+    agreed,
     answer_of,
 )
 from harness.store.verdicts import Verdicts

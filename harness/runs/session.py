@@ -274,7 +274,7 @@ class Session:
                 try:
                     engine = open_engine(name, settings, needs)
                 except ModelError as error:
-                    raise located(error, settings, group) from error
+                    raise located(error, name, settings, group) from error
                 self.counts.loads += 1
                 return engine
 

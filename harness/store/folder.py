@@ -150,7 +150,7 @@ class RunFolder:
             Its draws, to be read from here when they are looked at.
         """
         offset = self._append("cases", to_json(result))
-        return RecordedDraws.of(self._journals["cases"].path, offset, result.lengths)
+        return RecordedDraws.of(self._journals["cases"].path, offset, result)
 
     def add_finding(self, finding: InvariantResult) -> None:
         """Keep what came of an identity."""
@@ -225,13 +225,15 @@ class RunFolder:
         Their draws stay in these files, and are read when they are looked at.
         """
         results: dict[str, CaseResult] = {}
-        reader = RecordReader()
+        asked: set[str] = set()  # known when the first results are read
+        reader = RecordReader(asked)
         for path in sorted(self.directory.glob("planned-*.jsonl")):
             for result in usable_records(path, reader.result, self._skip):
                 known = results.get(result.case.id)
                 # Workers plan the same cases; only one of them knows a baseline as a test.
                 if known is None or (known.nodeid is None and result.nodeid is not None):
                     results[result.case.id] = result
+        asked |= {each.baseline for each in results.values() if each.baseline}
         for path in sorted(self.directory.glob("cases-*.jsonl")):
             for result in usable_records(path, reader.result, self._skip):
                 known = results.get(result.case.id)

@@ -85,7 +85,7 @@ class SampleRows:
         self._cases = cases
         self._positions = {case.id: position for position, case in enumerate(cases)}
         self._columns: dict[str, None] = {}
-        #: Experiment -> sample -> where its rows are.
+        #: Experiment -> sample -> where its rows begin and end.
         self._places: dict[str, dict[str, array[int]]] = {}
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed when this is left
         self._end = 0
@@ -112,6 +112,7 @@ class SampleRows:
         places = samples.setdefault(str(record["sample"]), array("Q"))
         places.append(self._end)
         self._end += self._file.write(written)
+        places.append(self._end)
 
     def embedded(self, most: int = _MOST) -> Embedded:
         """Pack them all.
@@ -136,14 +137,16 @@ class SampleRows:
             indexes[name] = _packed(index.document())
         return Embedded(indexes, chunks, list(self._columns))
 
-    def _read(self, samples: Mapping[str, Iterable[int]]) -> Iterator[tuple[str, list[_Draw]]]:
+    def _read(self, samples: Mapping[str, array[int]]) -> Iterator[tuple[str, list[_Draw]]]:
         """Every sample with its draws."""
+        self._file.flush()
+        file = self._file.fileno()
         for sample, places in samples.items():
-            draws = []
-            for place in places:
-                self._file.seek(place)
-                draws.append(_Draw(*marshal.load(self._file)))  # noqa: S302 - written above
-            yield sample, draws
+            rows = (
+                marshal.loads(os.pread(file, end - start, start))  # noqa: S302 - written above
+                for start, end in zip(places[::2], places[1::2], strict=True)
+            )
+            yield sample, [_Draw(*row) for row in rows]
 
 
 class _Chunks(Sequence[str]):
@@ -218,16 +221,15 @@ def _portions(
 
 def _chunk(samples: Mapping[str, Sequence[_Draw]]) -> dict[str, Any]:
     texts: dict[str, int] = {}
+    texts_at = [at for at, name in enumerate(ROW) if name in _TEXTS]
     stored: dict[str, dict[int, list[list[Any]]]] = {}
     for sample, draws in samples.items():
         by_case = stored.setdefault(sample, {})
         for draw in draws:
-            row = [
-                texts.setdefault(value, len(texts))
-                if name in _TEXTS and value is not None
-                else value
-                for name, value in zip(ROW, draw.row, strict=True)
-            ]
+            row = list(draw.row)
+            for at in texts_at:
+                if row[at] is not None:
+                    row[at] = texts.setdefault(row[at], len(texts))
             by_case.setdefault(draw.case, []).append(row)
     return {"texts": list(texts), "samples": stored}
 
