@@ -19,7 +19,7 @@ VERBS = """
 import contextlib, io, json, sys
 from harness.cli.main import main
 
-slow = {"torch", "transformers", "matplotlib", "pandas", "scipy", "optuna"}
+slow = {"torch", "transformers", "matplotlib", "pandas", "scipy", "optuna", "markdown_it"}
 found = []
 for command in json.loads(sys.argv[1]):
     told = io.StringIO()
@@ -36,6 +36,12 @@ import sys, pytest
 status = pytest.main(sys.argv[1:])
 slow = {"torch", "transformers", "scipy", "pandas", "optuna", "hypothesis"}
 print(int(status), sorted(slow & set(sys.modules)))
+"""
+OTHERS = """
+import sys, pytest
+status = pytest.main(["-qpno:cacheprovider", sys.argv[1]])
+rooms = {name.split(".")[1] for name in sys.modules if name.startswith("harness.")}
+print(int(status), sorted(rooms & {"engines", "invariants", "spec"}), "pydantic" in sys.modules)
 """
 CHECK = """
 import sys
@@ -93,6 +99,12 @@ def test_verbs_that_run_no_model_import_no_torch(tmp_path):
 def test_benches_of_which_none_is_selected_import_no_torch():
     last = run(BENCHES, "benches", "-q", "-k", "no_such_case", "-p", "no:cacheprovider", cwd=ROOT)
     assert last.splitlines()[-1] == f"{int(pytest.ExitCode.NO_TESTS_COLLECTED)} []"
+
+
+def test_tests_that_are_no_benches_start_without_what_a_run_needs(tmp_path):
+    (tmp_path / "test_sum.py").write_text("def test_sum():\n    assert 1 + 1 == 2\n")
+    last = run(OTHERS, str(tmp_path), cwd=tmp_path)
+    assert last.splitlines()[-1] == "0 [] False"
 
 
 def test_whether_a_machine_has_an_engines_device_is_asked_without_the_engine():

@@ -33,13 +33,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="titrate-startup-") as place:
         folder = Path(place)
         (folder / "lost.yaml").write_text(LOST)
+        (folder / "pytest.ini").touch()
+        (folder / "test_sum.py").write_text("def test_sum():\n    assert 1 + 1 == 2\n")
+        others = ["pytest", "-q", str(folder)]
         kept = [f"--titrate-store={folder / 'store'}", f"--titrate-report={folder / 'report'}"]
         keep_topk = ["benches", "-q", "-k", "keep_topk", *kept]
         lanes: dict[str, list[str]] = {
             "titrate --help": ["titrate", "--help"],
+            "titrate list interventions": ["titrate", "list", "interventions"],
             "titrate schema experiment": ["titrate", "schema", "experiment"],
+            "titrate store list": ["titrate", "store", "list"],
             "titrate run, its model does not exist": ["titrate", "run", str(folder / "lost.yaml")],
             "titrate report": ["titrate", "report", str(ROOT / "reports" / "example")],
+            "pytest of one test, without the plugin": [*others, "-p", "no:titrate"],
+            "pytest of one test, with it": others,
             "pytest benches, nothing is selected": [
                 "pytest",
                 "benches",

@@ -184,8 +184,9 @@ class Completion:
     answer: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        packed = {name: Numbers(values) for name, values in self.traces.items()}
-        object.__setattr__(self, "traces", packed)
+        if self.traces:
+            packed = {name: Numbers(values) for name, values in self.traces.items()}
+            object.__setattr__(self, "traces", packed)
 
     @property
     def state(self) -> State:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -41,6 +41,15 @@ def write_file(path: Path, content: str | bytes) -> None:
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     with replace_file(path) as part:
         part.write_bytes(data)
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """The same of a text that is too large to be held at once."""
+    with (
+        replace_file(path) as part,
+        part.open("w", encoding="utf-8", errors="replace", newline="") as file,
+    ):
+        file.writelines(pieces)
 
 
 @contextmanager

@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from statistics import fmean
 from typing import Any, TypeAlias
-
-import numpy as np
 
 from harness.errors import ReportError
 
@@ -106,14 +105,11 @@ def _f1(values: Sequence[Any]) -> float:
 
 
 def _matthews(values: Sequence[Any]) -> float:
-    gold, said = (np.asarray(each) for each in zip(*values, strict=True))
-    labels = np.union1d(gold, said)
-    counts = np.zeros((len(labels), len(labels)))
-    np.add.at(counts, (np.searchsorted(labels, gold), np.searchsorted(labels, said)), 1)
-    of_gold, of_said, all_ = counts.sum(1), counts.sum(0), counts.sum()
-    together = counts.trace() * all_ - of_gold @ of_said
-    spread = (all_**2 - of_said @ of_said) * (all_**2 - of_gold @ of_gold)
-    return float(together / math.sqrt(spread)) if spread else 0.0
+    of_gold, of_said = (Counter(each) for each in zip(*values, strict=True))
+    right, all_ = sum(gold == said for gold, said in values), len(values)
+    together = right * all_ - sum(count * of_said[label] for label, count in of_gold.items())
+    spread = math.prod(all_**2 - sum(n**2 for n in each.values()) for each in (of_gold, of_said))
+    return together / math.sqrt(spread) if spread else 0.0
 
 
 def _brier(values: Sequence[Any]) -> float:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.engines import check_kind
 from harness.errors import FieldError, TitrateError
 from harness.plugin import invocation, search_hooks
 from harness.plugin.fixtures import fail_unless_trusted, outcome_of
@@ -81,6 +80,8 @@ def _unable(config: pytest.Config, experiment: Experiment) -> str | None:
     """Why an engine that the command line chose for all specs does not run this one, or None."""
     if config.option.titrate_engine is None or experiment.intervention is None:
         return None
+    from harness.engines import check_kind
+
     try:
         check_kind(experiment.engine.name, experiment.intervention.kind)
     except FieldError as error:

@@ -21,6 +21,8 @@ _STEP = "step "
 def predictor_reports(results: Sequence[CaseResult]) -> Iterator[PredictorReport]:
     """Of every case whose samples have both, the best one first."""
     for result in results:
+        if VALUE not in result.traced:
+            continue
         traces = [
             draw.completion.traces
             for draw in result.draws

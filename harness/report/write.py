@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from harness.engines.contract import Completion
 from harness.errors import ReportError
 from harness.files import atomic
-from harness.files.atomic import replace_file, write_file
+from harness.files.atomic import replace_file, write_file, write_pieces
 from harness.files.given import is_folder
 from harness.files.project import project
 from harness.metrics.column import columns_of
@@ -29,13 +29,14 @@ from harness.report.figures.traces import trace_images
 from harness.report.load import RECORDS, load_report, sample_records
 from harness.report.measured_files import folders, measured_files, overviews
 from harness.report.page import page
-from harness.report.page.samples import SampleRows, embed
+from harness.report.page.samples import SampleRows
 from harness.report.page.sections import markup
 from harness.report.recorded import recorded_results
 from harness.report.report import RunReport
 from harness.report.schema import report_of
 from harness.report.section import Section
 from harness.report.tables.study_table import summary_files
+from harness.store.recorded import RecordReader
 from harness.store.records import record_lines
 from harness.store.results import CaseResult, answer_of
 
@@ -62,14 +63,13 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
         (folder / "plots").mkdir(parents=True, exist_ok=True)
         with SampleRows(report.cases, folder) as rows:
             several = _write_samples(folder, results, rows)
-            embedded = rows.embedded()
-        parts, overview = overviews(report, results)
-        # Of one answer to each sample, without numbers per token, there is nothing more to draw.
-        traced = trace_images(report, sample_records(folder)) if several else {}
-        drawn = draw_sections(report, sample_records(folder)) if several else {}
-        _write_tables(report, results, folder, overview, drawn)
-        page_parts = _with_draws(parts, drawn)
-        write_file(folder / "index.html", page(report, embedded, traced, page_parts))
+            parts, overview = overviews(report, results)
+            # Of one answer to each sample, without numbers per token, nothing more can be drawn.
+            traced = trace_images(report, sample_records(folder)) if several else {}
+            drawn = draw_sections(report, sample_records(folder)) if several else {}
+            _write_tables(report, results, folder, overview, drawn)
+            pieces = page(report, rows.embedded(), traced, _with_draws(parts, drawn))
+            write_pieces(folder / "index.html", pieces)
         for name, figure in plots(report):
             image = io.BytesIO()
             figure.savefig(image, format="png")
@@ -129,13 +129,16 @@ def write_page(path: Path | str) -> Path:
     folder = given if is_folder(given) else given.parent
     target = folder / "index.html"
     report = load_report(given)
-    results = list(recorded_results(folder)) if (folder / RECORDS).is_file() else []
+    records_there = (folder / RECORDS).is_file()
+    results = list(recorded_results(folder, RecordReader().result)) if records_there else []
     parts, _ = overviews(report, results)
     parts = _with_draws(parts, draw_sections(report, sample_records(folder)))
     traced = trace_images(report, sample_records(folder))
-    content = page(report, embed(report.cases, sample_records(folder)), traced, parts)
     try:
-        write_file(target, content)
+        with SampleRows(report.cases) as rows:
+            for record in sample_records(folder):
+                rows.add(record)
+            write_pieces(target, page(report, rows.embedded(), traced, parts))
     except OSError as error:
         raise ReportError(
             f"{target}: cannot be written: {error.strerror or error}; copy the report elsewhere"

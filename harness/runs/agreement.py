@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.store.results import CaseResult, DrawResult, StoredDraws
-
-
-def agreed(tokens: Sequence[int], reference: Sequence[int]) -> int:
-    """Tokens before the first departure; the whole shorter length where there is none."""
-    for index, (own, other) in enumerate(zip(tokens, reference, strict=False)):
-        if own != other:
-            return index
-    return min(len(tokens), len(reference))
+from harness.store.results import CaseResult, DrawResult, StoredDraws, agreed
 
 
 def with_one_baseline(results: Sequence[CaseResult]) -> list[CaseResult]:
@@ -23,13 +15,24 @@ def with_one_baseline(results: Sequence[CaseResult]) -> list[CaseResult]:
     one, all but one of these copies are gone from the results, and copies may differ: in a token
     that a fast engine's rounding decided, for example.
     """
-    asked = {result.baseline for result in results}
-    references = {
-        result.case.id: {name: tuple(tokens) for name, tokens in result.tokens_of_each}
-        for result in results
-        if result.status == "complete" and result.case.id in asked
-    }
-    return [_compared(result, references.get(result.baseline or "", {})) for result in results]
+    by_id = {result.case.id: result for result in results if result.status == "complete"}
+    baselines = [by_id.get(result.baseline or "") for result in results]
+    references: dict[str, dict[tuple[str, int], tuple[int, ...]]] = {}
+    compared = []
+    for result, baseline in zip(results, baselines, strict=True):
+        if baseline is None or _is_compared(result, baseline):
+            compared.append(result)
+            continue
+        if baseline.case.id not in references:
+            tokens = baseline.tokens_of_each
+            references[baseline.case.id] = {name: tuple(each) for name, each in tokens}
+        compared.append(_compared(result, references[baseline.case.id]))
+    return compared
+
+
+def _is_compared(result: CaseResult, baseline: CaseResult) -> bool:
+    draws = result.draws
+    return isinstance(draws, StoredDraws) and draws.is_compared_with(baseline.draws)
 
 
 def _compared(result: CaseResult, reference: dict[tuple[str, int], tuple[int, ...]]) -> CaseResult:

@@ -16,14 +16,13 @@ from typing import Any
 from harness.engines.contract import Completion, Reply, Request, Scored
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
-from harness.runs.agreement import agreed
 from harness.runs.counting import count
 from harness.runs.generated import did_nothing, result_of
 from harness.runs.invariants import neutral_equals_baseline
 from harness.runs.plan import Address
 from harness.runs.planned_case import PlannedCase
 from harness.runs.scored import tolerance
-from harness.store.results import CaseResult, DrawResult, InvariantResult
+from harness.store.results import CaseResult, DrawResult, InvariantResult, agreed
 from harness.tasks.base import Score
 
 #: A log-likelihood is a sum over tokens: of so many, each may be off by an engine's tolerance.

@@ -37,7 +37,7 @@ from harness.runs.stopping import stopping, sweep
 from harness.runs.waiting import Waiting
 from harness.runs.watching import StreamWatch
 from harness.store.completions import CompletionStore
-from harness.store.results import CaseResult, UsageMap
+from harness.store.results import CaseResult, DrawResult, UsageMap
 from harness.store.verdicts import Verdicts
 
 #: Why a case has no result when nothing went wrong with it.
@@ -56,7 +56,8 @@ class ModelRun:
         counts: Where the whole run stands; added to.
         store: Where completions and verdicts are looked for and kept; none are without it.
         resolver: What knows the cases' interventions; by default a new one.
-        keep: Called once with every case's result as soon as there is one.
+        keep: Called once with every case's result as soon as there is one. What it returns is
+            held in place of the result's draws.
         parts: The cases of every part of this model, where workers share it by a common store.
         part: Which of them these cases are.
         kept: Where readings are kept, sample by sample, by the name of their measure.
@@ -72,7 +73,7 @@ class ModelRun:
         counts: Counts,
         store: CompletionStore | None = None,
         resolver: Resolver | None = None,
-        keep: Callable[[CaseResult], None] = lambda _: None,
+        keep: Callable[[CaseResult], Sequence[DrawResult] | None] = lambda _: None,
         parts: Mapping[int, Sequence[PlannedCase]] | None = None,
         part: int = 0,
         kept: Callable[[str], Path] = lambda measure: Path(".titrate", measure),
@@ -92,7 +93,7 @@ class ModelRun:
         self._record = keep
         self._kept = kept
         self._results: dict[str, CaseResult] = {}
-        self._waiting = Waiting()
+        self._waiting = Waiting(self._stored)
         self._made = Counter[str]()
         self._made_in_all = 0
         self._broken: Exception | None = None
@@ -343,12 +344,18 @@ class ModelRun:
             raise
         self._take(done)
 
+    def _stored(self, asked: Asked) -> Reply | None:
+        """What the store has by now."""
+        found = self._asking.find(asked)
+        return None if found is None else found.reply
+
     def _take(self, done: Done) -> None:
         """Bring one answer to the addresses that wait for it."""
         self._awaited.pop(done.asked, None)
         tokens = 0 if done.stored else done.tokens
         grown = len(self._waiting.grown)
-        for address in self._waiting.take(done.asked, done.reply):
+        stored = self._store is not None and done.reply.error is None
+        for address in self._waiting.take(done.asked, done.reply, stored=stored):
             self._made[address.case] += tokens
             self._made_in_all += tokens
         self._counts.requests_total += len(self._waiting.grown) - grown
@@ -382,10 +389,12 @@ class ModelRun:
         self._counts.cases_done += case.id in self._asked
         self._progress.update(self._counts)
         try:
-            self._record(self._timed(result))
+            recorded = self._record(self._timed(result))
         except StoreError as error:
             self._broken = error
             raise
+        if recorded is not None:
+            self._results[case.id] = replace(result, draws=recorded)
 
     def _timed(self, result: CaseResult) -> CaseResult:
         """The result with its share of the engine's time, as far as it has run."""

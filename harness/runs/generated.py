@@ -16,7 +16,6 @@ from pydantic import JsonValue
 from harness.engines.contract import Completion
 from harness.interventions.base import Intervention
 from harness.metrics.column import columns_of
-from harness.runs.agreement import agreed
 from harness.runs.counting import Counted, count, described
 from harness.runs.plan import Address
 from harness.runs.planned_case import PlannedCase
@@ -27,6 +26,7 @@ from harness.store.results import (
     DrawResult,
     Replies,
     SampleMetrics,
+    agreed,
     answer_of,
 )
 from harness.store.verdicts import Verdicts
@@ -73,7 +73,7 @@ def scored(
     except Exception as error:
         failure = f"scoring: {described(error)}"
         scores = [Score(correct=False, parsed=False, detail=failure)] * len(completions)
-    reference = {} if baseline is None else _tokens_by_address(baseline)
+    reference = {} if baseline is None else dict(baseline.tokens_of_each)
     draws = tuple(
         DrawResult(
             sample=address.sample,
@@ -255,10 +255,6 @@ def with_pieces(result: CaseResult, tokenizer: Any) -> CaseResult:
         for draw in result.draws
     )
     return result if draws == result.draws else replace(result, draws=draws)
-
-
-def _tokens_by_address(result: CaseResult) -> dict[tuple[str, int], tuple[int, ...]]:
-    return {(draw.sample, draw.draw): draw.completion.tokens for draw in result.draws}
 
 
 def _unanswered(score: Score, error: str) -> Score:

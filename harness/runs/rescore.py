@@ -29,6 +29,7 @@ from harness.runs.prompt_warnings import BEGINNINGS
 from harness.runs.scored import valued_again
 from harness.spec import Case, Experiment, load
 from harness.store.folder import RunFolder, runs_below
+from harness.store.recorded import RecordReader
 from harness.store.results import CaseResult, InvariantResult
 from harness.store.verdicts import Verdicts
 from harness.tasks.base import Task
@@ -114,7 +115,7 @@ def recorded(
             f"{directory}: has no {RECORDS}, the recorded results that every run writes beside its "
             f"report.json and that are scored again; to have it, run again: {report.run.command}"
         )
-    results = list(recorded_results(directory))
+    results = list(recorded_results(directory, RecordReader().result))
     return report.run, results, findings_of([report], results), claims_of([report], results)
 
 

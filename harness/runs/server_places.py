@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from harness.errors import FieldError, ModelError, TitrateError
 from harness.runs.planned_case import PlannedCase
+from harness.spec import Experiment, SpecSource
 from harness.spec.experiment import EngineSettings
 
 
 def located(
-    error: ModelError, settings: EngineSettings, cases: Sequence[PlannedCase]
+    error: ModelError, model: str, settings: EngineSettings, cases: Sequence[PlannedCase]
 ) -> TitrateError:
     """The error of an engine that did not open, with the place of its address in a case's spec.
 
@@ -20,11 +21,23 @@ def located(
         return error
     problem = str(error).removeprefix("engine.base_url ")
     for planned in cases:
-        experiment = planned.experiment
-        asked = {} if experiment.intervention is None else experiment.intervention.engines()
-        places = [("engine.base_url", experiment.engine)]
-        places += [("intervention.engine.base_url", each) for _, each in asked.values()]
-        for field, each in places:
-            if each == settings:
-                return planned.case.source.locate(FieldError(field, problem))
+        source = planned.case.source
+        for section, of, each, remedy in _asked(planned.experiment):
+            if (of, each) == (model, settings):
+                return source.locate(FieldError(_place(section, source), problem + remedy))
     return error
+
+
+def _asked(experiment: Experiment) -> Iterator[tuple[str, str, EngineSettings, str]]:
+    """The sections that name a model, what asks for it, and what may be missing there."""
+    yield "", experiment.model, experiment.engine, ""
+    asked = {} if experiment.intervention is None else experiment.intervention.engines()
+    for model, engine in asked.values():
+        remedy = "" if engine else ", or say by intervention.engine what runs it"
+        yield "intervention.", model, engine or experiment.engine, remedy
+
+
+def _place(section: str, source: SpecSource) -> str:
+    """The field of an address: that of an engine, or the model's, in whose place it may stand."""
+    written, above = source.origin(f"{section}engine"), source.origin(section.rstrip("."))
+    return f"{section}model" if written == above else f"{section}engine.base_url"

@@ -32,10 +32,11 @@ from harness.runs.invariants import check_invariants
 from harness.runs.plan import by_model
 from harness.runs.planned_case import PlannedCase
 from harness.runs.server_places import located
+from harness.runs.waiting import HELD
 from harness.spec.experiment import EngineSettings
 from harness.store.completions import CompletionStore
 from harness.store.folder import Manifest, RunFolder, kept_below, run_id, runs_below, store_below
-from harness.store.results import CaseResult, InvariantResult
+from harness.store.results import CaseResult, DrawResult, InvariantResult
 
 _Key: TypeAlias = tuple[tuple[str, str], int]
 """What a model's cases are grouped by: model and engine settings, and the part of a worker."""
@@ -81,6 +82,8 @@ class Session:
     _failed_models: dict[_Key, Exception] = field(default_factory=dict)
     _determinism: dict[str, str] = field(default_factory=dict)
     _folder: RunFolder | None = None
+    _held: int = 0
+    """Tokens of the results whose draws are in memory."""
     _told: set[str] = field(default_factory=set)
     _findings: list[InvariantResult] = field(default_factory=list)
     _checker: Checker = field(default_factory=Checker)
@@ -271,7 +274,7 @@ class Session:
                 try:
                     engine = open_engine(name, settings, needs)
                 except ModelError as error:
-                    raise located(error, settings, group) from error
+                    raise located(error, name, settings, group) from error
                 self.counts.loads += 1
                 return engine
 
@@ -330,13 +333,19 @@ class Session:
             folder = store.directory / f".{measure}"
         return folder / self.id if store is not None and store.fresh else folder
 
-    def _keep(self, result: CaseResult) -> None:
-        if self._folder is not None and result.case.id not in self.recorded:
-            # pydantic, in whose functions a Ctrl-C may come, would make an error of its own of it.
-            with held() as late:
-                self._folder.add(result)
-            if late.interrupted:
-                raise KeyboardInterrupt
+    def _keep(self, result: CaseResult) -> Sequence[DrawResult] | None:
+        """Record a result; the draws to hold in place of its own, where those are too many."""
+        if self._folder is None or result.case.id in self.recorded:
+            return None
+        # pydantic, in whose functions a Ctrl-C may come, would make an error of its own of it.
+        with held() as late:
+            recorded = self._folder.add(result)
+        if late.interrupted:
+            raise KeyboardInterrupt
+        if self._held + result.tokens > HELD:
+            return recorded
+        self._held += result.tokens
+        return None
 
     def _note(self, determinism: Mapping[str, str]) -> None:
         """Keep the settings of an engine for the report."""

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.errors import OptionError, ReportError, TitrateError
-from harness.invariants.finding import CheckName
 from harness.options import spelled
-from harness.spec import Case
 
 if TYPE_CHECKING:
+    from harness.invariants.finding import CheckName
     from harness.runs.planned_case import PlannedCase
+    from harness.spec import Case
 
 _TASK_ID = "SLURM_ARRAY_TASK_ID"
 _TASKS = ".tasks"

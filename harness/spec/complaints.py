@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from harness.errors import FieldError
+from harness.spec.addresses import answered
 from harness.spec.experiment import Experiment
 from harness.spec.form import fields_of, sections
 from harness.spec.suggestion import suggestion
@@ -20,9 +21,12 @@ from harness.spec.variants import ONE, SEVERAL
 
 
 def validated(values: Mapping[str, Any]) -> Experiment:
-    """Fill in the form; a FieldError tells of everything that is wrong, misspelt keys first."""
+    """Fill in the form; a FieldError tells of everything that is wrong, misspelt keys first.
+
+    Servers that stand in a model's place are asked which one they serve.
+    """
     try:
-        return Experiment.model_validate(values)
+        return answered(Experiment.model_validate(values))
     except ValidationError as error:
         # A misspelt key is often a missing one too: the misspelling is the one to tell of.
         details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")

@@ -54,6 +54,9 @@ class EngineKind:
             those of the model's own files.
         inputs: `(model, settings) -> JSON`, what decides a fingerprint, for an engine that has no
             files of its model; it is found without opening the engine.
+        stands: `(settings) -> (reference, name)`, for an engine that asks a server: the one model
+            that stands at the address of these settings, whose files the reference names, and what
+            the server calls it where that is something else (`harness/spec/addresses.py`).
     """
 
     name: str
@@ -70,6 +73,7 @@ class EngineKind:
     onto: Part | None = None
     tokens: Part | None = None
     inputs: Part | None = None
+    stands: Part | None = None
 
     @property
     def in_process(self) -> bool:

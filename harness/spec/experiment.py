@@ -34,6 +34,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from harness import registry
+from harness.spec.addresses import addressed
 from harness.spec.engine_kind import engine_named, takers
 from harness.spec.gates import Gate
 from harness.spec.intervention import AnyIntervention
@@ -233,8 +234,8 @@ class Experiment(Settings):
     description: str = ""
     """What the experiment is for, in your own words; nothing depends on it. Empty by default."""
     model: ModelReference
-    """What is measured: a zoo member (zoo/moe), a local folder (./x or /x), or a Hugging Face
-    id."""
+    """What is measured: a zoo member (zoo/moe), a local folder (./x or /x), a Hugging Face id, or a
+    server's address, http://127.0.0.1:8000/v1 (docs/served.md)."""
     task: TaskSettings
     """What is asked: a registered task, or one's own data, and which of its samples."""
     prompt: PromptSettings = PromptSettings()
@@ -305,7 +306,7 @@ class Experiment(Settings):
     def _with_sections(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(values, Mapping):
             return handler(values)
-        values = _asked_as_lm_eval_asks(values)
+        values = addressed(_asked_as_lm_eval_asks(values))
         own = {key: value for key, value in values.items() if key in cls.model_fields}
         others = {key: value for key, value in values.items() if key not in cls.model_fields}
         errors: list[Any] = []

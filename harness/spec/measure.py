@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from harness import registry
 from harness.spec.settings import Settings
@@ -68,6 +68,8 @@ class Measure:
             stands under the measure's name; `experiment.section_of(name)` is what a spec says. One
             section for all cases of an experiment: it cannot be an axis.
         swept: Whether the fields of its section may be axes all the same.
+        units: What another run of it would draw anew, and doses have intervals over: samples, or
+            seeds, where samples are places of a list that one reading of many texts makes.
         engines: `(experiment) -> {name: Opening}`, other engines that a case reads or asks. `run`
             gets `Readers` in place of the engine then (`runs/readers.py`).
     """
@@ -94,6 +96,7 @@ class Measure:
     overview: Part | None = None
     section: str | type[Settings] | None = None
     swept: bool = False
+    units: Literal["samples", "seeds"] = "samples"
     engines: Part | None = None
 
     @property

@@ -29,7 +29,7 @@ from harness.files.atomic import READ_ONLY, check_writable, open_regular, write_
 from harness.spec import Case
 from harness.store.journal import Journal, Line
 from harness.store.record_shapes import MACHINE, MANIFEST
-from harness.store.recorded import RecordReader
+from harness.store.recorded import RecordedDraws, RecordReader
 from harness.store.records import FORMAT, finding_from, from_json, to_json, usable_records
 from harness.store.results import CaseResult, InvariantResult
 
@@ -143,9 +143,14 @@ class RunFolder:
                 (runs.parent / ".gitignore").unlink()
                 runs.parent.rmdir()
 
-    def add(self, result: CaseResult) -> None:
-        """Keep a result; when this returns, it survives the death of the process."""
-        self._append("cases", to_json(result))
+    def add(self, result: CaseResult) -> RecordedDraws:
+        """Keep a result; when this returns, it survives the death of the process.
+
+        Returns:
+            Its draws, to be read from here when they are looked at.
+        """
+        offset = self._append("cases", to_json(result))
+        return RecordedDraws.of(self._journals["cases"].path, offset, result)
 
     def add_finding(self, finding: InvariantResult) -> None:
         """Keep what came of an identity."""
@@ -220,13 +225,15 @@ class RunFolder:
         Their draws stay in these files, and are read when they are looked at.
         """
         results: dict[str, CaseResult] = {}
-        reader = RecordReader()
+        asked: set[str] = set()  # known when the first results are read
+        reader = RecordReader(asked)
         for path in sorted(self.directory.glob("planned-*.jsonl")):
             for result in usable_records(path, reader.result, self._skip):
                 known = results.get(result.case.id)
                 # Workers plan the same cases; only one of them knows a baseline as a test.
                 if known is None or (known.nodeid is None and result.nodeid is not None):
                     results[result.case.id] = result
+        asked |= {each.baseline for each in results.values() if each.baseline}
         for path in sorted(self.directory.glob("cases-*.jsonl")):
             for result in usable_records(path, reader.result, self._skip):
                 known = results.get(result.case.id)
@@ -286,13 +293,14 @@ class RunFolder:
             self._warn(f"{first}{others}; skipped, and reported as if it had not been run")
             self._skipped = {}
 
-    def _append(self, kind: str, record: Mapping[str, Any]) -> None:
+    def _append(self, kind: str, record: Mapping[str, Any]) -> int:
+        """Write a line, and return where it is."""
         try:
             if kind not in self._journals:
                 self.directory.mkdir(parents=True, exist_ok=True)
                 path = self.directory / f"{kind}-{self.process}.jsonl"
                 self._journals[kind] = Journal(path, FORMAT)
-            self._journals[kind].append(record)
+            return self._journals[kind].append(record)
         except OSError as error:
             raise unwritable(self.directory, error) from error
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -22,10 +22,14 @@ from harness.store import record_shapes as shapes
 from harness.store.journal import Line, line_at
 from harness.store.record_shapes import ResultShape
 from harness.store.records import CaseReader, draw_from, result_of
-from harness.store.results import CaseResult, DrawLength, DrawResult, StoredDraws
+from harness.store.results import CaseResult, DrawLength, DrawResult, StoredDraws, agreed
 
 _NONE = -1
 _OPENING, _CLOSING = b',"draws":[', b'],"sample_metrics":{'
+
+
+#: A record: its file, and the offset of its line.
+Place: TypeAlias = tuple[Path, int]
 
 
 class RecordedDraws(StoredDraws):
@@ -37,10 +41,21 @@ class RecordedDraws(StoredDraws):
         names: Sample and draw of each.
         tokens: How many tokens each has.
         agreements: As `DrawResult.agreement`, -1 for None.
+        traced: Names of the numbers per token that some of them have.
         as_recorded: Whether the record says the same agreements.
+        reference: Where the record is of the baseline that agreements are told of, if known.
     """
 
-    __slots__ = ("agreements", "as_recorded", "names", "offset", "path", "tokens")
+    __slots__ = (
+        "agreements",
+        "as_recorded",
+        "names",
+        "offset",
+        "path",
+        "reference",
+        "tokens",
+        "traced",
+    )
 
     def __init__(
         self,
@@ -49,15 +64,37 @@ class RecordedDraws(StoredDraws):
         names: tuple[tuple[str, int], ...],
         tokens: array[int],
         agreements: array[int],
+        traced: frozenset[str],
         *,
         as_recorded: bool = True,
+        reference: Place | None = None,
     ) -> None:
         self.path = path
         self.offset = offset
         self.names = names
         self.tokens = tokens
         self.agreements = agreements
+        self.traced = traced
         self.as_recorded = as_recorded
+        self.reference = reference
+
+    @property
+    def place(self) -> Place:
+        """Where the record is."""
+        return self.path, self.offset
+
+    @classmethod
+    def of(cls, path: Path, offset: int, result: CaseResult) -> RecordedDraws:
+        """Those of a result that has just been written there."""
+        known = list(result.lengths)
+        return cls(
+            path,
+            offset,
+            tuple((each.sample, each.draw) for each in known),
+            array("q", (each.tokens for each in known)),
+            array("q", (_NONE if each.agreement is None else each.agreement for each in known)),
+            result.traced,
+        )
 
     def lengths(self) -> Iterator[DrawLength]:
         """As it says."""
@@ -71,13 +108,17 @@ class RecordedDraws(StoredDraws):
         found: ResultShape = _parsed(_line(self.path, self.offset))
         return (draw["completion"]["tokens"] for draw in found["draws"])
 
+    def is_compared_with(self, other: Sequence[DrawResult]) -> bool:
+        """As it says."""
+        return isinstance(other, RecordedDraws) and other.place == self.reference
+
     def agreeing(self, agreements: Sequence[int | None]) -> RecordedDraws:
         """The same draws with other agreements."""
         own = array("q", (_NONE if each is None else each for each in agreements))
         if own == self.agreements:
             return self
         return RecordedDraws(
-            self.path, self.offset, self.names, self.tokens, own, as_recorded=False
+            self.path, self.offset, self.names, self.tokens, own, self.traced, as_recorded=False
         )
 
     def recorded(self) -> bytes | None:
@@ -99,12 +140,19 @@ class RecordedDraws(StoredDraws):
 
 
 class RecordReader(CaseReader):
-    """Reads results from lines of records, and keeps once what they have in common."""
+    """Reads results from lines of records, and keeps once what they have in common.
 
-    def __init__(self) -> None:
+    Args:
+        baselines: Ids of cases that others are compared with. What is read after such a case is
+            compared with it then and there, and need not be read again for that.
+    """
+
+    def __init__(self, baselines: Collection[str] = ()) -> None:
         super().__init__()
         self._names: dict[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]] = {}
         self._texts: dict[str, str] = {}
+        self._baselines = baselines
+        self._references: dict[str, tuple[Place, dict[tuple[str, int], array[int]]]] = {}
 
     def result(self, path: Path, line: Line) -> CaseResult:
         """The result in a line; its draws are read again when they are looked at.
@@ -116,13 +164,28 @@ class RecordReader(CaseReader):
         shape = _shape(line.body)
         draws = shape["draws"]
         names = tuple((self._one(draw["sample"]), draw["draw"]) for draw in draws)
-        agreements = (draw["agreement"] for draw in draws)
+        names = self._names.setdefault(names, names)
+        tokens = [draw["completion"]["tokens"] for draw in draws]
+        said = [draw["agreement"] for draw in draws]
+        agreements, reference = said, None
+        if shape["baseline"] in self._references:
+            reference, expected = self._references[shape["baseline"]]
+            agreements = [
+                agreed(own, expected[name]) if name in expected else known
+                for name, own, known in zip(names, tokens, said, strict=True)
+            ]
+        place = path, line.offset
+        if shape["status"] == "complete" and shape["case"]["id"] in self._baselines:
+            each = (array("q", own) for own in tokens)
+            self._references[shape["case"]["id"]] = place, dict(zip(names, each, strict=True))
         stored = RecordedDraws(
-            path,
-            line.offset,
-            self._names.setdefault(names, names),
-            array("q", (len(draw["completion"]["tokens"]) for draw in draws)),
+            *place,
+            names,
+            array("q", map(len, tokens)),
             array("q", (_NONE if each is None else each for each in agreements)),
+            frozenset(name for draw in draws for name in draw["completion"].get("traces", ())),
+            as_recorded=agreements == said,
+            reference=reference,
         )
         shape["sample_metrics"] = {
             metric: {self._one(sample): value for sample, value in values.items()}
@@ -159,10 +222,12 @@ def _read(path: Path, offset: int, agreements: bytes) -> tuple[DrawResult, ...]:
     own = array("q", agreements)
     return tuple(
         draw_from(draw, None if agreement == _NONE else agreement)
-        for draw, agreement in zip(_shape(_line(path, offset))["draws"], own, strict=True)
+        # Its fields were checked when it was first read, and its sum says that it is the same.
+        for draw, agreement in zip(_parsed(_line(path, offset))["draws"], own, strict=True)
     )
 
 
+@lru_cache(maxsize=1)  # the draws of a record are written, and looked at, one after the other
 def _line(path: Path, offset: int) -> bytes:
     try:
         body = line_at(path, offset).body

@@ -308,16 +308,22 @@ def draw_from(value: shapes.DrawShape, agreement: int | None) -> DrawResult:
         completion=completion_of(value["completion"]),
         score=_score(value["score"]),
         agreement=agreement,
-        pieces=value.get("pieces", ()),
-        instead=value.get("instead", ()),
+        pieces=tuple(value.get("pieces", ())),
+        instead=tuple((at, text) for at, text in value.get("instead", ())),
     )
 
 
 def _score(value: Sequence[Any]) -> Score:
     """A score from its place in a record; earlier versions kept no answer, or no doubt either."""
-    names = ("correct", "parsed", "detail", "tool_call", "doubt", "answer")
-    given = dict(zip(names, value, strict=False))
-    return Score(**given)
+    correct, parsed, detail, tool_call, *others = value
+    return Score(
+        correct,
+        parsed,
+        detail,
+        tool_call,
+        others[0] if others else "",
+        answer=others[1] if len(others) > 1 else None,
+    )
 
 
 def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:

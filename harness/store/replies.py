@@ -29,16 +29,16 @@ def completion_from(document: Any) -> Completion:
 
 
 def completion_of(shape: shapes.CompletionShape) -> Completion:
-    """The same of a document that was checked."""
+    """The same of a document that was checked, now or when it was first read."""
     return Completion(
-        tokens=shape["tokens"],
+        tokens=tuple(shape["tokens"]),
         text=shape["text"],
         finish_reason=shape["finish_reason"],
-        log_probabilities=shape["log_probabilities"],
+        log_probabilities=tuple(shape["log_probabilities"]),
         counts=shape["counts"],
         error=shape["error"],
         traces=shape.get("traces", {}),
-        states=shape.get("states", {}),
+        states={name: tuple(state) for name, state in shape.get("states", {}).items()},
         answer=shape.get("answer"),
     )
 

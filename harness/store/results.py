@@ -58,6 +58,14 @@ class DrawResult:
     instead: tuple[tuple[int, str], ...] = ()
 
 
+def agreed(tokens: Sequence[int], reference: Sequence[int]) -> int:
+    """Tokens before the first departure; the whole shorter length where there is none."""
+    for index, (own, other) in enumerate(zip(tokens, reference, strict=False)):
+        if own != other:
+            return index
+    return min(len(tokens), len(reference))
+
+
 class DrawLength(NamedTuple):
     """How long a completion is, and how long it follows its baseline's."""
 
@@ -72,6 +80,9 @@ class StoredDraws(Sequence[DrawResult]):
 
     __slots__ = ()
 
+    traced: frozenset[str]
+    """Names of the numbers per token that some of them have."""
+
     @abstractmethod
     def lengths(self) -> Iterator[DrawLength]:
         """Their lengths, for which nothing is read."""
@@ -79,6 +90,10 @@ class StoredDraws(Sequence[DrawResult]):
     @abstractmethod
     def tokens_of_each(self) -> Iterator[Sequence[int]]:
         """Their tokens, for which nothing else is made of what is read."""
+
+    @abstractmethod
+    def is_compared_with(self, other: Sequence[DrawResult]) -> bool:
+        """Whether their agreements are known to be those with these draws of a baseline."""
 
     @abstractmethod
     def agreeing(self, agreements: Sequence[int | None]) -> StoredDraws:
@@ -210,6 +225,13 @@ class CaseResult:
             DrawLength(draw.sample, draw.draw, len(draw.completion.tokens), draw.agreement)
             for draw in self.draws
         )
+
+    @property
+    def traced(self) -> frozenset[str]:
+        """Names of the numbers per token that some completion has; of stored ones none is read."""
+        if isinstance(self.draws, StoredDraws):
+            return self.draws.traced
+        return frozenset(name for draw in self.draws for name in draw.completion.traces)
 
     @property
     def measure(self) -> Measure:

@@ -11,14 +11,15 @@ import doctest
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from functools import cache
+from typing import TYPE_CHECKING
 
 from harness.tasks import indentation, python_source
 
-# Tags such as <answer> would hide the fence behind them.
-_MARKDOWN = MarkdownIt("commonmark", {"html": False})
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
 _RAIL = re.compile(r"^[\s>*+\-]*(?:\d+[.)])?[ \t]*(?:`{3,}|~{3,}).*$", re.MULTILINE)
 #: How a statement that matters begins. Trying every line of a long text would take minutes.
 _START = re.compile(
@@ -71,8 +72,16 @@ def bare_runs(stretch: Block) -> list[Block]:
     return list(_runs(stretch.source.split("\n")))
 
 
+@cache
+def _markdown() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # here: a list of tasks, or a report, reads no answer
+
+    # Tags such as <answer> would hide the fence behind them.
+    return MarkdownIt("commonmark", {"html": False})
+
+
 def _fences(text: str) -> Iterator[tuple[str, Token]]:
-    for token in _MARKDOWN.parse(text):
+    for token in _markdown().parse(text):
         if token.type == "fence":
             yield token.info.strip(), token
         for inner in token.children or ():

@@ -42,7 +42,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
             for each in samples
             for line in (records([each]) if isinstance(each, CaseResult) else [each])
         ]
-        file.write_text(page(report, embed(report.cases, lines)), "utf-8", "replace")
+        file.write_text("".join(page(report, embed(report.cases, lines))), "utf-8", "replace")
         browser.open(file, fragment)
         return browser
 

@@ -163,7 +163,7 @@ def test_a_report_draws_and_tells_the_window_that_a_spec_asks_for(run):
         assert any(text.get_text().startswith("window 0.") for text in axes.texts)
     (series,) = view(report)["experiments"][0]["series"]
     assert {mark["metric"] for mark in series["marks"] if "from" in mark} == {"pass@1", "tool_call"}
-    assert "window: 0." in page(report, embed(report.cases, []))
+    assert "window: 0." in "".join(page(report, embed(report.cases, [])))
 
 
 def test_curves_that_differ_in_an_axis_have_a_ratio(run):

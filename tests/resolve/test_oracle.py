@@ -229,5 +229,3 @@ def test_a_server_may_stand_in_the_model_s_place(tmp_path):
     found = read("http://127.0.0.1:1/v1#zoo/oracle")
     assert found.model == "zoo/oracle"
     assert (found.engine.name, found.engine.base_url) == ("served", "http://127.0.0.1:1/v1")
-    with pytest.raises(SpecError, match=r"spec\.yaml:6 intervention\.model.*write http.*#MODEL"):
-        read("http://127.0.0.1:1/v1")

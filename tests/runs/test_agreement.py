@@ -5,7 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.runs.agreement import agreed, with_one_baseline
+from harness.runs.agreement import with_one_baseline
+from harness.store.results import agreed
 from tests.runs.small import cases, result_of
 
 texts = st.lists(st.integers(0, 2), max_size=6)

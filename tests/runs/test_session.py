@@ -114,6 +114,17 @@ def test_a_spec_file_and_an_experiment_are_run_alike(spec):
         assert one.tokens == other.tokens
 
 
+def test_a_run_that_holds_no_completion_writes_the_same_report(spec, here, monkeypatch):
+    """Replies are read from the store, draws from the run's records."""
+    harness.run(spec, directory=here / "made")
+    harness.run(spec, directory=here / "held")
+    for name in ("waiting", "session"):
+        monkeypatch.setattr(f"harness.runs.{name}.HELD", 0)
+    harness.run(spec, directory=here / "read")
+    for name in ("samples.jsonl", "records.jsonl", "cases.csv"):
+        assert (here / "read" / name).read_bytes() == (here / "held" / name).read_bytes()
+
+
 def test_the_written_report_is_the_returned_one(spec, here):
     done = harness.run(spec, directory="out")
     assert harness.load_report("out") == done

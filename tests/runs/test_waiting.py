@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from harness.engines.contract import Scored, Scoring
+from harness.errors import StoreError
 from harness.runs.plan import Address
 from harness.runs.waiting import Waiting
 
@@ -35,16 +36,23 @@ class Halving:
         ]
 
 
-def answer(waiting, asked):
+def reply_to(asked):
     ((number,),) = asked.continuations
-    return waiting.take(asked, Scored(((-number,),)))
+    return Scored(((-number,),))
 
 
+def answer(waiting, asked):
+    return waiting.take(asked, reply_to(asked), stored=True)
+
+
+@pytest.mark.parametrize("held", [0, 7, 10**6])
 @pytest.mark.parametrize("seed", range(5))
-def test_every_step_gets_the_replies_to_the_one_before(seed):
+def test_every_step_gets_the_replies_to_the_one_before(monkeypatch, seed, held):
+    """Also of those that are not held, which are found again."""
+    monkeypatch.setattr("harness.runs.waiting.HELD", held)
     draw = random.Random(seed)
     sources = {name: Halving(name, draw.randint(1, 20)) for name in "abc"}
-    waiting = Waiting()
+    waiting = Waiting(reply_to)
     queue = [asked for name, each in sources.items() for _, asked in waiting.begin(name, each)]
     queue = list(dict.fromkeys(queue))
     made = []
@@ -87,3 +95,11 @@ def test_what_was_refused_is_a_reply_that_nobody_waits_for():
     waiting.refuse({place: "no room"})
     assert waiting["case"] == 2
     assert waiting.replies("case")[place].error == "no room"
+
+
+def test_a_reply_that_is_neither_held_nor_stored_any_more_is_told(monkeypatch):
+    monkeypatch.setattr("harness.runs.waiting.HELD", 0)
+    waiting = Waiting()
+    ((_, asked),) = waiting.begin("a", Halving("a", 1, [1]))
+    with pytest.raises(StoreError, match="a: the reply to s, draw 0, was taken from the store"):
+        answer(waiting, asked)

@@ -26,4 +26,5 @@ ENGINE = EngineKind(
     fits="harness.engines.served.checks:check_experiment",
     tokens="harness.engines.served.roads:tokenizer",
     inputs="harness.engines.served.identity:inputs",
+    stands="harness.engines.served.identity:stands",
 )

@@ -15,12 +15,14 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from harness.engines.served.client import Client
-from harness.errors import ModelError
+from harness.errors import FieldError, ModelError
 from harness.spec.experiment import EngineSettings
 
 #: Settings of an engine that decide how fast and how often is asked, and not what.
 _IDLE = {"api_key_env", "concurrency", "timeout", "retries", "token_limit"}
 _UNTOLD = "not told"
+#: Models of a list that a message names.
+_SHOWN = 5
 #: What a server's list says of a model, besides what differs from start to start.
 _TOLD = ("root", "owned_by", "max_model_len")
 
@@ -58,6 +60,38 @@ def inputs(model: str, settings: EngineSettings) -> dict[str, Any]:
     }
 
 
+def stands(settings: EngineSettings) -> tuple[str, str | None]:
+    """The one model that a server serves: whose files it has, and its name there if another.
+
+    A server may call a model by a name of its own; vLLM's tells beside it what it has loaded
+    (`root`), and that of transformers writes a revision behind it (`NAME@main`).
+
+    Raises:
+        FieldError: no server answers, it has no list of models, or one of none or several.
+    """
+    client = Client(settings)
+    try:
+        entries = _entries(client, settings)
+    except ModelError as error:
+        raise FieldError("model", str(error).removeprefix("engine.base_url ")) from None
+    finally:
+        client.close()
+    url = settings.base_url
+    if entries is None:
+        raise FieldError("model", f"{url} does not say what it serves; write {url}#NAME")
+    if len(entries) != 1:
+        names = [*list(entries)[:_SHOWN], *(["..."] if len(entries) > _SHOWN else [])]
+        one = next(iter(entries), "NAME")
+        raise FieldError(
+            "model", f"{url} serves {', '.join(names) or 'nothing'}; say which one, {url}#{one}"
+        )
+    ((name, entry),) = entries.items()
+    reference, root = name.partition("@")[0], entry.get("root")
+    if "/" not in reference and isinstance(root, str) and "/" in root:
+        reference = root
+    return reference, None if reference == name else name
+
+
 def identify(client: Client, model: str, settings: EngineSettings) -> Identity:
     """Ask a server for its models and its version.
 
@@ -86,6 +120,20 @@ def identify(client: Client, model: str, settings: EngineSettings) -> Identity:
 
 def _entry(client: Client, name: str, settings: EngineSettings) -> Mapping[str, Any]:
     """What the server's list says of the model; empty where it has no list."""
+    entries = _entries(client, settings)
+    if entries is None:
+        return {}
+    if name not in entries:
+        served = ", ".join(list(entries)[:_SHOWN]) or "none"
+        raise ModelError(
+            f"engine.base_url {settings.base_url}: the server does not serve {name}, but {served}; "
+            "give its name there as engine.served_model"
+        )
+    return entries[name]
+
+
+def _entries(client: Client, settings: EngineSettings) -> Mapping[str, Mapping[str, Any]] | None:
+    """What the server's list says of its models, by their names; None where it has no list."""
     import openai
 
     where = f"engine.base_url {settings.base_url}"
@@ -96,27 +144,19 @@ def _entry(client: Client, name: str, settings: EngineSettings) -> Mapping[str, 
             key = settings.api_key_env
             remedy = f"correct the key in {key}" if key else "name its key by engine.api_key_env"
             raise ModelError(f"{where}: {client.described(error)}; {remedy}") from None
-        return {}
+        return None
     except openai.APIConnectionError as error:
         raise ModelError(
             f"{where}: no server answers there ({client.described(error)}); start it, or correct "
             "engine.base_url"
         ) from None
     except ValueError:
-        return {}
+        return None
     try:
         _LIST.validate_python(document)
     except ValidationError:
-        return {}
-    entries = {entry["id"]: entry for entry in document["data"]}
-    if name not in entries:
-        served = ", ".join(list(entries)[:5]) or "none"
-        raise ModelError(
-            f"{where}: the server does not serve {name}, but {served}; give its name there as "
-            "engine.served_model"
-        )
-    found: Mapping[str, Any] = entries[name]
-    return found
+        return None
+    return {entry["id"]: entry for entry in document["data"]}
 
 
 def _version(client: Client, url: str) -> str | None:

@@ -6,15 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from harness.interventions.oracle.trigger import AnyTrigger
 from harness.interventions.oracle.triggers.random import Random
+from harness.spec.addresses import addressed
 from harness.spec.experiment import EngineSettings
 from harness.spec.intervention import InterventionSettings
 from harness.spec.settings import ModelReference
-
-_ADDRESSES = ("http://", "https://")
 
 
 class OracleSettings(InterventionSettings):
@@ -24,7 +23,8 @@ class OracleSettings(InterventionSettings):
     """Which kind of intervention this is: oracle, help of another model."""
     model: ModelReference
     """The oracle: a zoo member (zoo/oracle), a local folder (./x or /x), a Hugging Face id, or a
-    server's address with the model that it serves, http://127.0.0.1:8001/v1#Qwen/Qwen3-8B."""
+    server's address, with the model that it serves, http://127.0.0.1:8001/v1#Qwen/Qwen3-8B, or
+    without where it serves one alone."""
     engine: EngineSettings | None = None
     """What runs the oracle, with the fields of `engine:`; a server is {name: served, base_url:
     ...}. What runs the model itself when left out."""
@@ -50,23 +50,7 @@ class OracleSettings(InterventionSettings):
     @model_validator(mode="before")
     @classmethod
     def _address_is_an_engine(cls, given: Any) -> Any:
-        """`model: ADDRESS#MODEL` is the model with the engine that asks the server there."""
-        if not isinstance(given, Mapping) or given.get("engine") is not None:
-            return given
-        address, mark, model = str(given.get("model")).partition("#")
-        if not (address.startswith(_ADDRESSES) and mark and model):
-            return given
-        return {**given, "model": model, "engine": {"name": "served", "base_url": address}}
-
-    @field_validator("model")
-    @classmethod
-    def _names_a_model(cls, model: str) -> str:
-        if model.startswith(_ADDRESSES):
-            raise ValueError(
-                "is an address, which does not say whose tokens are exchanged; write "
-                f"{model}#MODEL, or name the model here and the address in intervention.engine"
-            )
-        return model
+        return addressed(given)
 
     def neutral(self) -> Self:
         """The same, never asked."""

@@ -240,4 +240,5 @@ MEASURE = Measure(
     overview="harness.report.page.evidence:overview",
     section=DiffSettings,
     swept=True,
+    units="seeds",
 )

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.report.draws.analyses import ANALYSES, Analysis, Marks, X
-from harness.report.draws.drawn import Samples
+from harness.report.draws.analyses import ANALYSES, Analysis, Marks, Values, X
+from harness.report.draws.drawn import SampleDraws, Samples
 from harness.statistics.intervals import CONFIDENCE
 from harness.statistics.paired import paired_interval, summarise
 
@@ -32,7 +32,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Drawing:
-    """An analysis of some cases: label -> points. `baseline` is the label of what is compared."""
+    """An analysis of some cases: label -> points.
+
+    `baseline` is the label of what all that are compared are compared with; empty where cases have
+    baselines of their own, None where nothing is compared.
+    """
 
     analysis: Analysis
     curves: Mapping[str, tuple[Point, ...]]
@@ -65,8 +69,9 @@ def drawings(cases: Mapping[str, Samples], baselines: Mapping[str, str]) -> list
     """
     marks = Marks.of(cases.values())
     found = []
+    told = {label: _values(samples, marks) for label, samples in cases.items()}
     for analysis in ANALYSES:
-        values = {label: analysis.of(samples, marks) for label, samples in cases.items()}
+        values = {label: each[analysis.name] for label, each in told.items()}
         curves = {
             label: tuple(
                 _point(analysis, x, own, values.get(baselines.get(label, ""), {}).get(x))
@@ -76,9 +81,20 @@ def drawings(cases: Mapping[str, Samples], baselines: Mapping[str, str]) -> list
             if each
         }
         if curves:
-            compared = [baselines[label] for label in curves if label in baselines]
-            found.append(Drawing(analysis, curves, compared[0] if compared else None))
+            compared = {baselines[label] for label in curves if label in baselines}
+            baseline = next(iter(compared)) if len(compared) == 1 else ""
+            found.append(Drawing(analysis, curves, baseline if compared else None))
     return found
+
+
+def _values(samples: Samples, marks: Marks) -> dict[str, Values]:
+    """What all analyses say of a case, by name.
+
+    What draws are worth in their orders is many times as large as the draws: it is shared by the
+    analyses of one case, and gone before the next.
+    """
+    own = {name: SampleDraws(each.drawn) for name, each in samples.items()}
+    return {analysis.name: analysis.of(own, marks) for analysis in ANALYSES}
 
 
 def _point(

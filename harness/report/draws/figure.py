@@ -17,6 +17,8 @@ from harness.report.figures.palette import COLOURS, MARKERS, ordered
 _PANEL = 2.2
 #: More curves than this are told apart by their order alone, and have no intervals.
 _MOST_NAMED = 12
+#: Letters of a baseline's name that have room beside that panel.
+_ROOM = 20
 #: How far curves stand beside each other, of the smallest step between two x, all together.
 _SPREAD = 0.3
 
@@ -52,7 +54,7 @@ def drawing_figure(drawing: Drawing, title: str, subtitle: str) -> Figure:
     axes[-1].set_xlabel(drawing.analysis.x)
     if compared:
         axes[1].axhline(0, color=GREY, linewidth=0.9, zorder=0)
-        axes[1].set_ylabel(f"minus {drawing.baseline}")
+        axes[1].set_ylabel(_against(drawing.baseline or ""))
     for each in axes:
         each.grid(axis="y", color=RULE, linewidth=0.8)
     if doubles:
@@ -75,6 +77,11 @@ def drawing_figure(drawing: Drawing, title: str, subtitle: str) -> Figure:
         entries=list(curves) if 1 < len(curves) <= _MOST_NAMED else [],
     )
     return figure
+
+
+def _against(baseline: str) -> str:
+    """What differences are from, in the room that there is beside a panel."""
+    return f"minus {baseline}" if 0 < len(baseline) <= _ROOM else "minus the own baseline"
 
 
 def _line(

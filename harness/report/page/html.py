@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from harness.metrics.column import column_of
 from harness.report.figures.oracle_help import help_figure
 from harness.report.figures.plotted import SIGNIFICANT, labels
+from harness.report.labels import dose_name
 from harness.report.page.findings import findings, is_significant
 from harness.report.page.head import attention, facts, verdicts
 from harness.report.page.identities import identities
@@ -73,8 +74,8 @@ def page(
     samples: Embedded,
     pictures: Mapping[str, bytes] = MappingProxyType({}),
     parts: Mapping[str, Markup] = MappingProxyType({}),
-) -> str:
-    """The whole page.
+) -> Iterator[str]:
+    """The whole page, piece by piece: samples make it large.
 
     Args:
         report: What to show.
@@ -91,7 +92,7 @@ def page(
     return (
         page_environment()
         .get_template("index.html.jinja")
-        .render(
+        .generate(
             title=", ".join(report.experiments)
             or ("Invariants" if report.invariants else "Report"),
             run=report.run,
@@ -114,7 +115,7 @@ def page(
             document=_json(document),
             # Base64 needs no escaping, and escaping megabytes would take long.
             indexes=[Markup(samples.indexes.get(name, "")) for name in report.experiments],  # noqa: S704
-            chunks=[Markup(chunk) for chunk in samples.chunks],  # noqa: S704
+            chunks=map(Markup, samples.chunks),
             script=Markup(script),  # noqa: S704  # the package's own
             style=Markup(style),  # noqa: S704  # the package's own
             script_hash=hash_of(script),
@@ -142,7 +143,7 @@ def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> 
         "subtitle": "  \N{MIDDLE DOT}  ".join(subject(report, name, versions=True)),
         "norms": norms_text(cases),
         "metric": cases[0].metric,
-        "dose": (next((c.dose_axis for c in cases if c.dose_axis), "") or "").rpartition(".")[2],
+        "dose": dose_name(cases) if any(case.dose_axis for case in cases) else "",
         "findings": findings(report, name),
         "changes": _changes(cases[0]),
         "holm": "anytime p Holm" if any(case.stopped for case in cases) else "p Holm",

@@ -18,12 +18,13 @@ from __future__ import annotations
 import gzip
 import json
 import marshal
+import os
 from array import array
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Self, overload
 
 from harness.report.report import CaseReport
 
@@ -56,7 +57,7 @@ class Embedded(NamedTuple):
     """What a page carries: one index per experiment, and the chunks they point into."""
 
     indexes: dict[str, str]
-    chunks: list[str]
+    chunks: Sequence[str]
     columns: list[str]
     """Names of the numbers per token that some completion has."""
 
@@ -84,7 +85,7 @@ class SampleRows:
         self._cases = cases
         self._positions = {case.id: position for position, case in enumerate(cases)}
         self._columns: dict[str, None] = {}
-        #: Experiment -> sample -> where its rows are.
+        #: Experiment -> sample -> where its rows begin and end.
         self._places: dict[str, dict[str, array[int]]] = {}
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed when this is left
         self._end = 0
@@ -111,14 +112,18 @@ class SampleRows:
         places = samples.setdefault(str(record["sample"]), array("Q"))
         places.append(self._end)
         self._end += self._file.write(written)
+        places.append(self._end)
 
     def embedded(self, most: int = _MOST) -> Embedded:
         """Pack them all.
 
         Args:
             most: Bytes of compressed texts to stay below. Samples beyond are in the index only.
+
+        Returns:
+            What a page carries; its chunks can be read until this is left.
         """
-        chunks: list[str] = []
+        chunks = _Chunks(self._file)
         indexes = {}
         size = 0
         for name, samples in self._places.items():
@@ -128,18 +133,47 @@ class SampleRows:
                 size += len(packed)
                 if size <= most:
                     index.place(members, len(chunks))
-                    chunks.append(packed)
+                    chunks.add(packed)
             indexes[name] = _packed(index.document())
         return Embedded(indexes, chunks, list(self._columns))
 
-    def _read(self, samples: Mapping[str, Iterable[int]]) -> Iterator[tuple[str, list[_Draw]]]:
+    def _read(self, samples: Mapping[str, array[int]]) -> Iterator[tuple[str, list[_Draw]]]:
         """Every sample with its draws."""
+        self._file.flush()
+        file = self._file.fileno()
         for sample, places in samples.items():
-            draws = []
-            for place in places:
-                self._file.seek(place)
-                draws.append(_Draw(*marshal.load(self._file)))  # noqa: S302 - written above
-            yield sample, draws
+            rows = (
+                marshal.loads(os.pread(file, end - start, start))  # noqa: S302 - written above
+                for start, end in zip(places[::2], places[1::2], strict=True)
+            )
+            yield sample, [_Draw(*row) for row in rows]
+
+
+class _Chunks(Sequence[str]):
+    """Chunks at the end of a file, read one by one."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._places: list[tuple[int, int]] = []
+
+    def add(self, packed: str) -> None:
+        """Write one more."""
+        place = self._file.seek(0, os.SEEK_END)
+        self._places.append((place, self._file.write(packed.encode("ascii"))))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        place, length = self._places[index]
+        self._file.seek(place)
+        return self._file.read(length).decode("ascii")
 
 
 def embed(
@@ -149,7 +183,8 @@ def embed(
     with SampleRows(cases) as rows:
         for record in records:
             rows.add(record)
-        return rows.embedded(most)
+        found = rows.embedded(most)
+        return found._replace(chunks=list(found.chunks))
 
 
 def _numbers(case: CaseReport, metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -186,16 +221,15 @@ def _portions(
 
 def _chunk(samples: Mapping[str, Sequence[_Draw]]) -> dict[str, Any]:
     texts: dict[str, int] = {}
+    texts_at = [at for at, name in enumerate(ROW) if name in _TEXTS]
     stored: dict[str, dict[int, list[list[Any]]]] = {}
     for sample, draws in samples.items():
         by_case = stored.setdefault(sample, {})
         for draw in draws:
-            row = [
-                texts.setdefault(value, len(texts))
-                if name in _TEXTS and value is not None
-                else value
-                for name, value in zip(ROW, draw.row, strict=True)
-            ]
+            row = list(draw.row)
+            for at in texts_at:
+                if row[at] is not None:
+                    row[at] = texts.setdefault(row[at], len(texts))
             by_case.setdefault(draw.case, []).append(row)
     return {"texts": list(texts), "samples": stored}
 

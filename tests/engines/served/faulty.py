@@ -29,6 +29,7 @@ class Faulty:
     port: int = 0
     model: str = MODEL
     models: list[str] | None = field(default_factory=lambda: [MODEL])
+    root: str | None = "toy"
     release: str | None = "1.0"
     key: str | None = None
     delay: float = 0.0
@@ -119,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_json(500, "Internal Server Error")
             else:
                 self.send_json(
-                    200, {"data": [{"id": name, "root": "toy"} for name in state.models]}
+                    200, {"data": [{"id": name, "root": state.root} for name in state.models]}
                 )
         elif self.path == "/version":
             self.send_json(404, {"detail": "Not Found"})

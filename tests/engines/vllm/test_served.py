@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import harness
 from harness.engines import open_engine
 from harness.engines.company import Company
 from harness.engines.contract import Request, Scoring, Stop
@@ -165,3 +166,44 @@ def test_a_server_is_the_oracle_of_a_model_here_or_has_one(engines):
     never = SOMETIMES.model_copy(update={"trigger": Random(start=0, end=0)})
     alone = guided(base, Company(engine, {"oracle": base}), never)
     assert [each.tokens for each in alone] == [each.tokens for each in plain]
+
+
+SPEC = """\
+name: there
+model: {base}
+engine: {{api_key_env: LOOPBACK_KEY}}
+task: {{name: micro_gsm8k, limit: 3}}
+intervention:
+  kind: oracle
+  model: {oracle}
+  engine: {engine}
+  length: 3
+  step: 2
+  trigger: {{kind: every_n, n: 2}}
+sampling: {{max_new_tokens: 24}}
+axes: {{intervention.budget: [0, 4]}}
+dose: intervention.budget
+gates: [neutral_equals_baseline]
+"""
+HERE, THERE = "{name: transformers}", "{api_key_env: LOOPBACK_KEY}"
+
+
+def texts(folder, base, oracle, engine):
+    spec = SPEC.format(base=base, oracle=oracle, engine=engine)
+    if base.startswith("zoo/"):
+        spec = spec.replace("engine: {api_key_env: LOOPBACK_KEY}\n", "", 1)
+    (folder / "spec.yaml").write_text(spec, "utf-8")
+    ran = harness.run(folder / "spec.yaml", directory=folder / "report", store=folder / "store")
+    assert {case.status for case in ran.report.cases} == {"complete"}, ran
+    assert all(gate.holds for gate in ran.report.gates)
+    columns = (ran.samples[each] for each in ("case", "sample", "completion"))
+    return sorted(zip(*columns, strict=True))
+
+
+def test_bare_addresses_are_the_models_that_stand_there(url, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOOPBACK_KEY", KEY)
+    by_oracle = texts(tmp_path, "zoo/base", url, THERE)
+    assert by_oracle == texts(tmp_path, "zoo/base", "zoo/oracle", HERE)
+    by_base = texts(tmp_path, url, "zoo/base", HERE)
+    assert by_base == texts(tmp_path, "zoo/oracle", "zoo/base", HERE)
+    assert texts(tmp_path, url, url, THERE) == texts(tmp_path, "zoo/oracle", "zoo/oracle", HERE)

@@ -24,7 +24,7 @@ def results():
 
 @pytest.fixture
 def html(report, results):
-    return page(report, embed(report.cases, records(results)))
+    return "".join(page(report, embed(report.cases, records(results))))
 
 
 def test_the_policy_allows_this_script_and_this_style_and_nothing_else(html):
@@ -44,7 +44,7 @@ def test_it_refers_to_nothing_outside(html):
 
 
 def test_the_same_report_is_the_same_page(report, results, html):
-    assert page(report, embed(report.cases, records(results))) == html
+    assert "".join(page(report, embed(report.cases, records(results)))) == html
 
 
 def test_findings_of_a_metric_without_a_direction_say_what_fell_and_rose(report, results, html):
@@ -63,7 +63,7 @@ def test_findings_of_a_metric_without_a_direction_say_what_fell_and_rose(report,
         for case in report.cases
     )
     samples = embed(report.cases, records(results))
-    undirected = page(report.model_copy(update={"cases": cases}), samples)
+    undirected = "".join(page(report.model_copy(update={"cases": cases}), samples))
     said = [re.findall(r'title="samples">(\w+)</th>', each) for each in (html, undirected)]
     assert said == [["worse", "better"], ["fell", "rose"]]
 
@@ -73,8 +73,8 @@ def test_markup_in_names_and_messages_stays_text(report, results):
     run = report.run.model_copy(update={"command": HOSTILE})
     hostile = report.model_copy(update={"cases": (report.cases[0], case), "run": run})
     samples = embed(report.cases, records(results))
-    html = page(hostile, samples)
-    assert html.count("<script") == page(report, samples).count("<script")
+    html = "".join(page(hostile, samples))
+    assert html.count("<script") == "".join(page(report, samples)).count("<script")
     assert "<img" not in html
 
 
@@ -84,7 +84,7 @@ def test_every_script_of_the_package_is_in_the_page(html):
 
 
 def test_a_report_without_cases_is_a_page_too(report):
-    html = page(report.model_copy(update={"cases": ()}), embed((), []))
+    html = "".join(page(report.model_copy(update={"cases": ()}), embed((), [])))
     assert "This report has no cases." in html
 
 

@@ -5,7 +5,7 @@ import pytest
 from harness.interventions.residual import Term
 from harness.interventions.router_mask.description import RouterMask
 from harness.interventions.steering.description import Steering
-from harness.report.tables.vector_norms import vector_norms
+from harness.report.vectors_report import vector_norms
 
 
 def test_each_vector_has_its_length_beside_the_hidden_states():
