@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import cycle, pairwise
+from collections.abc import Iterator
+from itertools import cycle
+from types import MappingProxyType
 
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.draws.curves import Bounds, Drawing, Point
+from harness.report.draws.grouped import Groups, fit, grouped_figure
+from harness.report.draws.lines import MOST_NAMED, Along, draw_line, named
 from harness.report.figures.figure import GREY, HEIGHT, RULE, panels, surround
 from harness.report.figures.palette import COLOURS, MARKERS, ordered
 
 #: Inches of the panel of differences.
 _PANEL = 2.2
-#: More curves than this are told apart by their order alone, and have no intervals.
-_MOST_NAMED = 12
 #: Letters of a baseline's name that have room beside that panel.
 _ROOM = 20
-#: How far curves stand beside each other, of the smallest step between two x, all together.
-_SPREAD = 0.3
 
 
-def drawing_figure(drawing: Drawing, title: str, subtitle: str) -> Figure:
-    """The curves of an analysis; x is logarithmic where it doubles."""
-    curves, places = drawing.curves, drawing.places
+def drawing_figure(
+    drawing: Drawing, title: str, subtitle: str, groups: Groups = MappingProxyType({})
+) -> Figure:
+    """The curves of an analysis, in panels by `groups` where they are too many for one."""
+    if fit(drawing, groups):
+        return grouped_figure(drawing, groups, title, subtitle)
+    curves, along = drawing.curves, Along.of(drawing.places)
     compared = any(point.delta is not None for points in curves.values() for point in points)
     figure, axes = panels(HEIGHT + _PANEL * compared, 1 + compared)
-    few = len(curves) <= _MOST_NAMED
+    few = len(curves) <= MOST_NAMED
     hues = COLOURS if len(curves) <= len(COLOURS) else [h.light for h in ordered(len(curves))]
-    numeric = all(isinstance(x, float | int) for x in places)
-    doubles = numeric and len(places) > 2 and min(places.values()) > 0 and _doubles([*places])
-    spread = _SPREAD * _step(sorted(np.log2([*places.values()]) if doubles else places.values()))
     for at, ((label, points), colour, marker) in enumerate(
         zip(curves.items(), cycle(hues), cycle(MARKERS), strict=False)
     ):
-        beside = spread * ((at + 0.5) / len(curves) - 0.5) if few else 0.0
         style = {"color": colour, "marker": marker, "label": label}
-        at_x = [places[point.x] for point in points]
-        xs = [x * 2**beside if doubles else x + beside for x in at_x]
-        _line(axes[0], xs, [(p.value, p.interval) for p in points], style, bars=few)
+        xs = [
+            along.beside(point.x, at, len(curves)) if few else along.places[point.x]
+            for point in points
+        ]
+        draw_line(axes[0], xs, [(p.value, p.interval) for p in points], style, bars=few)
         if compared:
             differs = [
                 (x, (p.delta, p.delta_interval))
@@ -49,7 +48,7 @@ def drawing_figure(drawing: Drawing, title: str, subtitle: str) -> Figure:
             ]
             if differs:
                 shifted, apart = zip(*differs, strict=True)
-                _line(axes[1], shifted, apart, style, bars=few)
+                draw_line(axes[1], shifted, apart, style, bars=few)
     axes[0].set_ylabel(drawing.analysis.y.name)
     axes[-1].set_xlabel(drawing.analysis.x)
     if compared:
@@ -57,11 +56,7 @@ def drawing_figure(drawing: Drawing, title: str, subtitle: str) -> Figure:
         axes[1].set_ylabel(_against(drawing.baseline or ""))
     for each in axes:
         each.grid(axis="y", color=RULE, linewidth=0.8)
-    if doubles:
-        axes[-1].set_xscale("log", base=2)
-    if doubles or not numeric or len(places) <= _MOST_NAMED:
-        axes[-1].set_xticks(list(places.values()), [_named(x) for x in places], minor=False)
-        axes[-1].minorticks_off()
+    along.mark(axes[-1])
     surround(
         figure,
         axes[0],
@@ -74,7 +69,7 @@ def drawing_figure(drawing: Drawing, title: str, subtitle: str) -> Figure:
             if few
             else f" {len(curves)} curves; the table has each with its intervals."
         ),
-        entries=list(curves) if 1 < len(curves) <= _MOST_NAMED else [],
+        entries=list(curves) if 1 < len(curves) <= MOST_NAMED else [],
     )
     return figure
 
@@ -82,35 +77,6 @@ def drawing_figure(drawing: Drawing, title: str, subtitle: str) -> Figure:
 def _against(baseline: str) -> str:
     """What differences are from, in the room that there is beside a panel."""
     return f"minus {baseline}" if 0 < len(baseline) <= _ROOM else "minus the own baseline"
-
-
-def _line(
-    axes: Axes,
-    xs: Sequence[float],
-    values: Sequence[tuple[float, Bounds]],
-    style: dict[str, str],
-    *,
-    bars: bool,
-) -> None:
-    means = [value for value, _ in values]
-    axes.plot(xs, means, markersize=3.5, linewidth=1.2, **style)  # type: ignore[arg-type]
-    if bars:
-        low = [max(0.0, value - (ci[0] if ci[0] is not None else value)) for value, ci in values]
-        high = [max(0.0, (ci[1] if ci[1] is not None else value) - value) for value, ci in values]
-        axes.errorbar(xs, means, [low, high], fmt="none", ecolor=style["color"], elinewidth=0.7)
-
-
-def _doubles(xs: Sequence[float | str]) -> bool:
-    numbers = sorted(float(x) for x in xs)
-    return numbers[-1] / numbers[0] >= 4
-
-
-def _step(places: Sequence[float]) -> float:
-    return min((b - a for a, b in pairwise(places)), default=1.0)
-
-
-def _named(x: float | str) -> str:
-    return x if isinstance(x, str) else f"{x:g}"
 
 
 def table_rows(drawing: Drawing) -> Iterator[tuple[str, ...]]:
@@ -122,7 +88,7 @@ def table_rows(drawing: Drawing) -> Iterator[tuple[str, ...]]:
 
 def _row(point: Point) -> tuple[str, ...]:
     return (
-        _named(point.x),
+        named(point.x),
         f"{point.value:.3f}",
         _bounds(point.interval),
         "" if point.delta is None else f"{point.delta:+.3f}",

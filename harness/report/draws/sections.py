@@ -8,11 +8,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from harness.report.draws.curves import drawings
 from harness.report.draws.drawn import Samples, of_records
 from harness.report.draws.figure import drawing_figure, table_rows
+from harness.report.draws.grouped import Groups
+from harness.report.figures.curves import by_dose, curves
 from harness.report.figures.plotted import labels, subtitle
 from harness.report.report import RunReport
 from harness.report.section import Section
@@ -30,7 +33,8 @@ def draw_sections(
     """Experiment -> analysis -> its section, of the lines of samples.jsonl."""
     found = {}
     for name, cases, baselines in _experiments(report, records):
-        sections = dict(sections_of(cases, baselines, name, subtitle(report, name)))
+        groups = _groups(report, name)
+        sections = dict(sections_of(cases, baselines, name, subtitle(report, name), groups))
         if sections:
             found[name] = sections
     return found
@@ -42,7 +46,7 @@ def draw_figures(
     """Yield `(EXPERIMENT-ANALYSIS, figure)` for what these sections show."""
     for name, cases, baselines in _experiments(report, records):
         for drawing in drawings(cases, baselines):
-            figure = drawing_figure(drawing, name, subtitle(report, name))
+            figure = drawing_figure(drawing, name, subtitle(report, name), _groups(report, name))
             yield f"{name}-{drawing.analysis.name}", figure
 
 
@@ -66,13 +70,29 @@ def _told(report: RunReport, name: str, drawn: Mapping[str, Samples]) -> list[An
     return [case for case in report.experiment(name) if drawn.get(case.id)]
 
 
+def _groups(report: RunReport, name: str) -> dict[str, dict[str, str]]:
+    """What panels of an experiment have: a line per dose, of cases that are no baselines."""
+    cases = by_dose(report, report.experiment(name))
+    if not cases:
+        return {}
+    named, axis = labels(report, name), (cases[0][1].dose_axis or "dose").rpartition(".")[2]
+    return {
+        panel: {f"{axis}={dose:g}": named[case.id] for dose, case in members}
+        for panel, members in curves(cases).items()
+    }
+
+
 def sections_of(
-    cases: Mapping[str, Samples], baselines: Mapping[str, str], title: str, below: str
+    cases: Mapping[str, Samples],
+    baselines: Mapping[str, str],
+    title: str,
+    below: str,
+    groups: Groups = MappingProxyType({}),
 ) -> Iterator[tuple[str, Section]]:
     """Each analysis that has something to say, by name; `below` stands below the title."""
     for drawing in drawings(cases, baselines):
         image = io.BytesIO()
-        drawing_figure(drawing, title, below).savefig(image, format="png", dpi=_DPI)
+        drawing_figure(drawing, title, below, groups).savefig(image, format="png", dpi=_DPI)
         analysis = drawing.analysis
         header: tuple[str, ...] = ("case", analysis.x, analysis.y.name, "95 % interval")
         header += ("minus the baseline", "95 % interval, paired", "samples")
