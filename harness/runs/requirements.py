@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from harness.interventions.kind import kind_of
 from harness.models import zoo
 from harness.spec import Experiment, Requirements
+from harness.tasks.lm_eval import catalogue
 
 _GIB = 2**30
 #: Without one of these of a driver's there is no accelerator, and no torch is needed to tell:
@@ -35,7 +36,8 @@ def _no_package(experiment: Experiment) -> str | None:
     for model in filter(None, (experiment.model, experiment.reference)):
         if (reason := zoo.lacking(model)) is not None:
             return f"{reason} ({model})"
-    return None
+    # What is collected beside a selected bench must not fail it for want of an optional package.
+    return catalogue.lacking() if experiment.task.lm_eval is not None else None
 
 
 def _nothing_named(experiment: Experiment) -> str | None:

@@ -7,16 +7,13 @@ its server, which is asked for it once a spec is whole, so that all that follows
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from harness.errors import FieldError
 from harness.registry import loaded
 from harness.spec.engine_kind import engine_named, takers
-
-if TYPE_CHECKING:
-    from harness.spec.experiment import Experiment
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -53,16 +50,17 @@ def addressed(section: Any) -> Any:
     return {**section, "model": name or address, "engine": engine}
 
 
-def answered(experiment: Experiment) -> Experiment:
+def answered(experiment: S) -> S:
     """The experiment with the models that stand at its addresses, whose servers are asked now.
 
     Raises:
         FieldError: no server answers, or it serves none or several; or no server is asked.
     """
     found = _answered(experiment, "")
-    if found.intervention is not None:
-        intervention = _answered(found.intervention, "intervention.")
-        if intervention is not found.intervention:
+    settings = getattr(found, "intervention", None)
+    if settings is not None:
+        intervention = _answered(settings, "intervention.")
+        if intervention is not settings:
             found = found.model_copy(update={"intervention": intervention})
     return found
 

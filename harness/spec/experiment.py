@@ -235,8 +235,7 @@ class Experiment(Settings):
     """What the experiment is for, in your own words; nothing depends on it. Empty by default."""
     model: ModelReference
     """What is measured: a zoo member (zoo/moe), a local folder (./x or /x), a Hugging Face id, or a
-    server's address, with the model that it serves, http://127.0.0.1:8001/v1#Qwen/Qwen3-8B, or
-    without where it serves one alone (docs/served.md)."""
+    server's address, http://127.0.0.1:8000/v1 (docs/served.md)."""
     task: TaskSettings
     """What is asked: a registered task, or one's own data, and which of its samples."""
     prompt: PromptSettings = PromptSettings()

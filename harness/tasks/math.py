@@ -111,6 +111,8 @@ def fault(record: Mapping[str, Any]) -> str | None:
         accepted = record["input_correct_responses"]
         if not isinstance(accepted, list) or not accepted:
             return "input_correct_responses names no accepted answer"
+        if accepted[0] is None or not str(accepted[0]).strip(" $"):
+            return "input_correct_responses begins with an empty answer"
         if not str(record.get("input_question") or "").strip():
             return "input_question is empty"
         return None

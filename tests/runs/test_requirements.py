@@ -8,6 +8,7 @@ import pytest
 
 from harness.runs import requirements
 from harness.runs.requirements import unmet
+from harness.tasks.lm_eval import catalogue
 from tests.runs.small import experiment
 
 
@@ -34,6 +35,14 @@ NETWORK = {"network": True}
 
 def test_nothing_is_required_by_default():
     assert unmet(experiment()) is None
+
+
+def test_a_task_of_lm_eval_is_skipped_where_lm_eval_is_not_installed(monkeypatch):
+    asked = experiment(task={"lm_eval": "arc_easy"})
+    monkeypatch.setattr(catalogue, "find_spec", lambda name: None)
+    assert unmet(asked) == "needs lm-eval; pip install 'pytest-titrate[lm-eval]'"
+    monkeypatch.undo()
+    assert unmet(asked) is None
 
 
 def test_more_memory_than_any_machine_has_is_a_reason():

@@ -68,7 +68,8 @@ pytestmark = pytest.mark.usefixtures("folder")
             (
                 "x.yaml:1 model: missing; it is required: "
                 "What is measured: a zoo member (zoo/moe), a local folder (./x or /x), "
-                "or a Hugging Face id."
+                "a Hugging Face id, or a server's address, http://127.0.0.1:8000/v1 "
+                "(docs/served.md)."
             ),
         ),
         (

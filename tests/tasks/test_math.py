@@ -60,6 +60,8 @@ def test_three_forms_of_a_record_are_one(tmp_path):
         ({"problem": "x", "solution": "5"}, "has no"),
         ({"problem": "x", "answer": " "}, "answer is empty"),
         ({"input_question": "x", "input_correct_responses": []}, "names no accepted answer"),
+        ({"input_question": "x", "input_correct_responses": [None]}, "begins with an empty answer"),
+        ({"input_question": "x", "input_correct_responses": [" $"]}, "begins with an empty answer"),
     ],
 )
 def test_a_record_that_cannot_be_scored_is_told(tmp_path, record, told):

@@ -21,6 +21,12 @@ _NAMED = re.compile(
 _INSTALL = "pip install 'pytest-titrate[lm-eval]'"
 
 
+def lacking() -> str | None:
+    """Why no task of lm-eval's can be run here, or None."""
+    found = find_spec("lm_eval")
+    return f"needs lm-eval; {_INSTALL}" if found is None else None
+
+
 def folder() -> Path:
     """Where lm-eval's own tasks lie. Raises TaskError where it is not installed."""
     found = find_spec("lm_eval")
