@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoints, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -66,7 +66,7 @@ _projects: list[Callable[[], None]] = []
 
 
 @cache
-def _installed(_path: tuple[str, ...]) -> EntryPoints:
+def _installed(_path: tuple[str, ...]) -> Any:  # of a type of its own before Python 3.12
     """What packages on `sys.path` offer: hundreds of files are read once, for all groups."""
     return entry_points()
 

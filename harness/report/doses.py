@@ -93,7 +93,7 @@ class Dosed(NamedTuple):
         kind = last.kind(metric)
         shared = sorted(self.samples(metric) if samples is None else samples)
         if self.seeds:
-            kind = replace(kind, kind="number", aggregate=None, interval=None)
+            kind = replace(kind, kind="score", aggregate=None, interval=None)
             numbers = [[_number(case, metric) for case in self.seeds[seed]] for seed in shared]
             values = np.array(numbers, dtype=float)
             return Curve(self.doses, values, kind, unit="seeds")

@@ -224,8 +224,8 @@ def _check_dose(experiment: Experiment) -> None:
             "dose",
             f"{experiment.dose!r} is not an axis;{suggestion(experiment.dose, axes)} {accepted}",
         )
-    settings = experiment.intervention
-    names = unit_of(None if settings is None else settings.kind, experiment.dose) is not None
+    acting = experiment.intervention
+    names = unit_of(None if acting is None else acting.kind, experiment.dose) is not None
     named: dict[float | None, JsonValue] = {}
     for position, value in enumerate(axes[experiment.dose]):
         place = f"axes.{experiment.dose}[{position}]"

@@ -42,8 +42,10 @@ def dose_of(experiment: Intervening, value: JsonValue) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     settings = experiment.intervention
-    kind = None if settings is None else settings.kind
-    if not isinstance(value, str) or unit_of(kind, experiment.dose) is None:
+    if settings is None or not isinstance(value, str):
+        return None
+    kind: str = settings.kind
+    if unit_of(kind, experiment.dose) is None:
         return None
     field = (experiment.dose or "").partition(".")[2]
     named = settings.model_copy(update={field: value})

@@ -291,9 +291,9 @@ class Curve:
                 end = bounds[1] if self._sign > 0 else bounds[0]
                 if end is not None and self._sign * end < 0:
                     way = "rises" if self._sign < 0 else "falls"
-                    turn, end = f"{self.doses[low]:.4g}", f"{self.doses[high]:.4g}"
+                    turn, there = f"{self.doses[low]:.4g}", f"{self.doses[high]:.4g}"
                     raise NoDose(
-                        f"it turns at {turn}: from there to {end} it {way} by "
+                        f"it turns at {turn}: from there to {there} it {way} by "
                         f"{abs(self.means[high] - self.means[low]):.3g}"
                     )
 
