@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from harness.errors import SpecError
-from harness.spec import Experiment, expand
+from harness.spec import Experiment, expand, load
 from harness.spec.treatment import dosed_rule, lies_in, treatment
 
 FIT = {"a": -1.0, "b": 0.5}
@@ -116,3 +118,23 @@ def test_mistakes_are_told_with_their_field(axes, dose, sampling, problem):
         expand(experiment(axes, dose, sampling=sampling))
     assert problem.partition(": ")[2] in str(told.value)
     assert problem.partition(": ")[0] in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "problem"),
+    [
+        ({"dynamic_top_k": [*range(1, 10)]}, "sampling.dynamic_top_k: [1, 2, 3, 4, 5, 6, 7, 8, 9]"),
+        ({"greedy_threshold": -0.1}, "sampling.greedy_threshold: -0.1 is not accepted"),
+        ({"confidence_bin_only": 11}, "sampling.confidence_bin_only: 11 is not accepted"),
+        ({"edt": {"theta": 0.1}}, "sampling: edt excludes temperature, which is given too"),
+        ({"compose": "tgi"}, "sampling.compose: 'tgi' is not accepted"),
+    ],
+)
+def test_settings_that_are_none_are_refused_in_a_line_and_not_dropped(tmp_path, sampling, problem):
+    content = {"name": "x", "model": "zoo/base", "task": {"name": "micro_gsm8k"}}
+    path = tmp_path / "x.yaml"
+    path.write_text(json.dumps(content | {"sampling": {"temperature": 1.0, **sampling}}))
+    with pytest.raises(SpecError) as told:
+        load(path)
+    assert problem in str(told.value)
+    assert "\n" not in str(told.value)
