@@ -285,8 +285,10 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
             slope = _slope(curve)
         except NoDose:
             slope = None
-    levels = curve.levels()
-    if found.stopped:
+    levels, beside = curve.levels(), None
+    if not found.stopped:
+        beside = curve.levels_range()
+    else:
         levels = levels_of(curve.doses, _anytime(found, metric))
         if not _asked(found, metric):
             ed50, ed10, ed90, slope, why = None, None, None, None, _NOT_ASKED
@@ -306,7 +308,7 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
         slope=slope,
         loel=levels.loel,
         noel=levels.noel,
-        levels=levels.range and LevelsInterval(**levels.range._asdict()),
+        levels=None if beside is None else LevelsInterval(**beside._asdict()),
         benchmark=BenchmarkDose(**curve.benchmark(RESPONSE)._asdict()) if between else None,
     )
 

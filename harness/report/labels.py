@@ -46,7 +46,7 @@ def varying(
 
 def dose_name(cases: Sequence[CaseReport], *, whole: bool = False) -> str:
     """What doses are: the axis by its last part, or whole, or what the names on it stand for."""
-    case = next((case for case in cases if case.dose_axis is not None), None)
+    case = next((case for case in cases if case.dose is not None), None)
     if case is None or case.dose_axis is None:
         return "dose"
     intervention = case.settings.get("intervention")

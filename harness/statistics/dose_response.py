@@ -34,7 +34,7 @@ from scipy import optimize, special, stats
 from harness.metrics.entry import MetricEntry
 from harness.spec.doses import FEWEST, RESPONSE
 from harness.statistics.intervals import CONFIDENCE
-from harness.statistics.levels import Levels, levels_of, with_range
+from harness.statistics.levels import LevelRange, Levels, levels_of, predicted
 from harness.statistics.paired import paired, paired_interval
 
 #: Parameters of Hill's curve beside its beginning: how far it goes, where its middle is, its slope.
@@ -118,7 +118,7 @@ class Curve:
         if len(self.doses) < FEWEST:
             raise NoDose(f"{len(self.doses)} doses are no curve; measure at least {FEWEST}")
         if len(self.values) < 2:
-            raise NoDose(f"one of the {self.unit} has no spread; measure at least two")
+            raise NoDose(f"one {self.unit[:-1]} has no spread; measure at least two")
 
     @cached_property
     def scale(self) -> Scale:
@@ -195,10 +195,13 @@ class Curve:
 
     def levels(self) -> Levels:
         """LOEL and NOEL, of all doses above the first, corrected together."""
-        found = levels_of(self.doses, [self._p(at) for at in self._above])
+        return levels_of(self.doses, [self._p(at) for at in self._above])
+
+    def levels_range(self) -> LevelRange | None:
+        """LOEL and NOEL of another run of as many samples, in 95 % of runs; None for under ten."""
         binary = self.kind.share and bool(np.isin(self.values, (0, 1)).all())
         changes = self.values[:, 1:] - self.values[:, :1]
-        return with_range(found, self.doses, changes, binary=binary)
+        return predicted(self.levels(), self.doses, changes, binary=binary)
 
     def hill(self) -> Hill:
         """The slope of Hill's curve, which begins at the first dose's mean.

@@ -39,13 +39,11 @@ class LevelRange(NamedTuple):
 class Levels(NamedTuple):
     """The lowest dose from which on every dose shows an effect, and the dose below it.
 
-    Of a curve that shows none `loel` is None and `noel` the highest dose. `range` is None for fewer
-    than ten samples, and where it was not asked for.
+    Of a curve that shows none `loel` is None and `noel` the highest dose.
     """
 
     loel: float | None
     noel: float
-    range: LevelRange | None = None
 
 
 def levels_of(doses: Sequence[float], ps: Sequence[float]) -> Levels:
@@ -54,18 +52,20 @@ def levels_of(doses: Sequence[float], ps: Sequence[float]) -> Levels:
     return Levels(*_at(doses, int(_first(shown)[0])))
 
 
-def with_range(found: Levels, doses: Sequence[float], changes: Floats, *, binary: bool) -> Levels:
-    """The same with its range.
+def predicted(
+    found: Levels, doses: Sequence[float], changes: Floats, *, binary: bool
+) -> LevelRange | None:
+    """LOEL and NOEL of another run of the same size; None for fewer than ten samples.
 
     Args:
-        found: What this run says.
+        found: What this run says, which is always within.
         doses: Rising; the first is the one that changes nothing.
         changes: [samples, doses above the first], from the first dose.
         binary: Whether all are -1, 0 or 1, which McNemar's test compares; a t test does others.
     """
     n, above = changes.shape
     if n < _FEWEST:
-        return found
+        return None
     kinds, counts = np.unique(changes, axis=0, return_counts=True)
     rng = np.random.default_rng(_SEED)
     runs = rng.multinomial(n, rng.dirichlet(counts, _RUNS)).astype(np.float64)
@@ -80,7 +80,7 @@ def with_range(found: Levels, doses: Sequence[float], changes: Floats, *, binary
     loels, noels = zip(
         *(_at(doses, int(at)) for at in (min(low, own), max(high, own))), strict=True
     )
-    return found._replace(range=LevelRange(*loels, *noels))
+    return LevelRange(*loels, *noels)
 
 
 def _first(shown: NDArray[np.bool_]) -> NDArray[np.intp]:
