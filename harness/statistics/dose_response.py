@@ -265,8 +265,8 @@ class Curve:
         if self.unit == "samples":
             return paired(self._column(at), self._column(0), self.kind).p
         changes = self.values[:, at] - self.values[:, 0]
-        if np.ptp(changes) == 0:
-            return float(changes[0] == 0)
+        if np.allclose(changes, changes[0], rtol=1e-9, atol=1e-12):  # no variance to go by
+            return float(np.isclose(changes[0], 0, atol=1e-12))
         return float(stats.ttest_1samp(changes, 0).pvalue)
 
     def _most(self, at: int, sign: int) -> float:

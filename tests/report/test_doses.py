@@ -124,7 +124,7 @@ def test_of_a_metric_that_is_no_mean_doses_differ_or_not(run, doses_of):
 
 
 def listed(seeds, shares=(1.0, 0.4, 0.35, 0.3, 0.05)):
-    """Relevance of lists of ten tokens by variant; every seed a little more than the one before."""
+    """Relevance of lists of ten tokens by variant; seeds differ by a twentieth of it."""
     variants = ["default", "mix1-0p5", "mix1-1p0", "mix1-2p0", "control-1"]
     cases = cases_of(
         name="mix",
@@ -140,9 +140,10 @@ def listed(seeds, shares=(1.0, 0.4, 0.35, 0.3, 0.05)):
         gates=[],
     )
     results = []
-    for case in dict.fromkeys([*(each.baseline for each in cases), *cases]):
+    distinct = {case.id: case for case in [*(each.baseline for each in cases), *cases]}
+    for case in distinct.values():
         seed, variant = case.params["seed"], case.params.get("intervention.variant")
-        share = shares[variants.index(variant)] + 0.01 * (seed % 3) if variant else 0.0
+        share = shares[variants.index(variant)] * (1 + 0.05 * (seed % 3)) if variant else 0.0
         values = {f"list {at:02}": [share, 1.0] for at in range(10)}
         results.append(
             result_of(
