@@ -71,6 +71,17 @@ def _installed(_path: tuple[str, ...]) -> Any:  # of a type of its own before Py
     return entry_points()
 
 
+def adding_packages() -> set[str]:
+    """Names of the installed packages that add something to a registry."""
+    offered = _installed(tuple(sys.path))
+    return {
+        point.module.partition(".")[0]
+        for group in offered.groups
+        if group.startswith("titrate.")
+        for point in offered.select(group=group)
+    }
+
+
 @dataclass(frozen=True)
 class _Entry:
     target: Any

@@ -31,8 +31,13 @@ class Difference:
         )
 
 
-def compared(stored: Any, again: Any, where: str, what: str = "") -> Iterator[Difference]:
-    """Yield every difference between two JSON values; numbers may differ in their last digits."""
+def compared(
+    stored: Any, again: Any, where: str, what: str = "", *, rounding: float = 0.0
+) -> Iterator[Difference]:
+    """Yield every difference between two JSON values; numbers may differ in their last digits.
+
+    With `rounding` they may differ by so much, absolute or relative.
+    """
     if isinstance(stored, Mapping) and isinstance(again, Mapping):
         for name in {**stored, **again}:
             inner = f"{what}.{name}" if what else str(name)
@@ -41,13 +46,13 @@ def compared(stored: Any, again: Any, where: str, what: str = "") -> Iterator[Di
             elif name not in stored:
                 yield Difference(where, inner, NOTHING, shown(again[name]))
             else:
-                yield from compared(stored[name], again[name], where, inner)
+                yield from compared(stored[name], again[name], where, inner, rounding=rounding)
     elif isinstance(stored, list | tuple) and isinstance(again, list | tuple):
         if len(stored) != len(again):
             yield Difference(where, f"{what or 'list'}: length", str(len(stored)), str(len(again)))
         for number, (mine, theirs) in enumerate(zip(stored, again, strict=False)):
-            yield from compared(mine, theirs, where, f"{what}[{number}]")
-    elif not _same(stored, again):
+            yield from compared(mine, theirs, where, f"{what}[{number}]", rounding=rounding)
+    elif not _same(stored, again, rounding):
         yield Difference(where, what or "value", shown(stored), shown(again))
 
 
@@ -68,12 +73,14 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: Any, other: Any, rounding: float) -> bool:
     numbers = (int, float)
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, numbers) and isinstance(other, numbers):
         if math.isnan(one) or math.isnan(other):
             return math.isnan(one) and math.isnan(other)
-        return math.isclose(one, other, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+        return math.isclose(
+            one, other, rel_tol=max(_RELATIVE, rounding), abs_tol=max(_ABSOLUTE, rounding)
+        )
     return bool(one == other)

@@ -8,8 +8,6 @@ that; `spot.py` asks it, where it is at hand.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,15 +19,23 @@ from typing import Any
 from harness.bundle.archive import Manifest, unpack
 from harness.bundle.differences import NOTHING, Difference, compared, replaced, shown
 from harness.bundle.drawn import drawn
+from harness.bundle.measured import against_readings, same_file
 from harness.bundle.samples import against_samples
 from harness.bundle.specs import against_specs
 from harness.bundle.spot import Asked, asked_again
 from harness.bundle.texts import Tokenizers, against_tokens
 from harness.bundle.write import DRAWN, PICTURES, REPORT, SAMPLES, WRITTEN_ONCE
-from harness.errors import ModelError, SandboxError, SpecError, StoreError, TitrateError
+from harness.errors import (
+    BundleError,
+    ModelError,
+    SandboxError,
+    SpecError,
+    StoreError,
+    TitrateError,
+)
 from harness.report.load import RECORDS
 from harness.report.write import write_tables
-from harness.runs.conclude import conclude
+from harness.runs.conclude import Finished, conclude
 from harness.runs.rescore import again_scored, as_before, is_counted, recorded
 from harness.store.results import CaseResult, DrawResult
 from harness.store.verdicts import Verdicts
@@ -124,6 +130,13 @@ def _recompute(
         outcome.differences += against_samples(results, _json(Path(SAMPLES)))
     tokenizers = Tokenizers(manifest)
     outcome.differences += against_tokens(results, tokenizers)
+    outcome.differences += against_readings(
+        results,
+        Path(REPORT),
+        tokenizers.of_experiment,
+        outcome.left.append,
+        unsafe_code=unsafe_code,
+    )
     scored = _scored(results, outcome, tokenizers, unsafe_code=unsafe_code)
     try:
         finished = conclude(info, scored, again, findings, claims, write_tables)
@@ -151,13 +164,38 @@ def _recompute(
         _json(Path(REPORT) / DRAWN), drawn(finished.report), f"{REPORT}/{DRAWN}"
     )
     outcome.differences += _tables(Path(REPORT), again)
-    written = sorted(path.as_posix() for path in Path(REPORT, WRITTEN_ONCE).rglob("*.*"))
-    if written:
-        outcome.left.append(
-            f"not recomputed: {len(written)} files of what the trials of a search came to, "
-            f"{written[0]} for one"
-        )
+    outcome.differences += _searched(Path(REPORT, WRITTEN_ONCE), finished, results, back, outcome)
     return results
+
+
+def _searched(
+    folder: Path,
+    finished: Finished,
+    results: Sequence[CaseResult],
+    names: Mapping[str, str],
+    outcome: Verified,
+) -> Iterator[Difference]:
+    """What a search says of its trials, against its study."""
+    if not folder.is_dir():
+        return
+    try:
+        from harness.search.recounted import recounted
+    except ImportError as error:
+        outcome.left.append(
+            f"not recomputed: the files in {folder}: {error}; pip install 'pytest-titrate[search]'"
+        )
+        return
+    try:
+        made, apart = recounted(folder, finished, results)
+    except BundleError as error:
+        yield Difference(str(folder), "files", "those of a search", str(error))
+        return
+    for each in apart:
+        yield Difference(str(folder), each.what, shown(each.stored), shown(each.found))
+    for name, content in made.items():
+        if name.endswith(".json"):
+            content = json.dumps(replaced(json.loads(content), names))
+        yield from same_file(folder / name, content)
 
 
 def _json(file: Path) -> Any:
@@ -240,10 +278,8 @@ def _tables(stored: Path, again: Path) -> Iterator[Difference]:
             yield Difference(f"{REPORT}/{name}", "file", "there", "nothing makes it")
         elif not file.is_file():
             yield Difference(f"{REPORT}/{name}", "file", "it is missing", "there")
-        elif file.suffix == ".csv":
-            yield from _cells(file, anew, f"{REPORT}/{name}")
-        elif file.read_bytes() != anew.read_bytes():
-            yield Difference(f"{REPORT}/{name}", "content", "other bytes", "than these")
+        else:
+            yield from same_file(file, anew.read_bytes())
 
 
 def _names(folder: Path) -> set[Path]:
@@ -255,22 +291,6 @@ def _names(folder: Path) -> set[Path]:
         if name.as_posix() not in ("report.json", RECORDS, DRAWN)
         and name.parts[0] not in (WRITTEN_ONCE, PICTURES)
     }
-
-
-def _cells(stored: Path, again: Path, where: str) -> Iterator[Difference]:
-    yield from compared(_table(stored), _table(again), where)
-
-
-def _table(file: Path) -> list[list[float | str]]:
-    rows = csv.reader(io.StringIO(file.read_text("utf-8")))
-    return [list(map(_cell, row)) for row in rows]
-
-
-def _cell(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def lines(outcome: Verified, most: int = 200) -> Iterable[str]:

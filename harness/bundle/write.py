@@ -15,6 +15,7 @@ from harness.bundle.archive import Manifest, Tokenizer, entry_of, pack
 from harness.bundle.data import Data
 from harness.bundle.differences import replaced
 from harness.bundle.drawn import drawn
+from harness.bundle.measured import READINGS
 from harness.bundle.samples import sample_hashes
 from harness.errors import BundleError, ModelError
 from harness.files.given import content
@@ -25,7 +26,7 @@ from harness.report.recorded import recorded_results
 from harness.runs.rescore import recorded
 from harness.spec import Case
 from harness.store.journal import encoded
-from harness.store.records import FORMAT, portable_json
+from harness.store.records import FORMAT, portable_json, read_records
 from harness.store.results import CaseResult
 
 REPORT = "report"
@@ -36,7 +37,9 @@ _TOKENIZERS = "tokenizers"
 #: Tables that are made anew from the rest, and folders of them.
 _TABLES = ("cases.csv", "paired", "draws")
 PICTURES = "plots"
-#: What a search tells of its trials, whose answers are not on record.
+#: Endings of pictures, and of tables that hold once more what another file does.
+_REPEATED = (".png", ".pdf", ".svg", ".parquet")
+#: What a search tells of its trials.
 WRITTEN_ONCE = "search"
 
 
@@ -70,6 +73,8 @@ def bundle(
     found.files[SAMPLES] = _json(sample_hashes(results))
     for file in _beside(report):
         found.files[f"{REPORT}/{file.relative_to(report).as_posix()}"] = file.read_bytes()
+    for name, file in _readings(report, warn):
+        found.files[name] = file.read_bytes()
     tokenizers = dict(_tokenizers(found, results, warn))
     manifest = Manifest(
         format="titrate bundle",
@@ -109,7 +114,25 @@ def _beside(report: Path) -> Iterator[Path]:
         if place.is_file():
             yield place
         elif place.is_dir():
-            yield from sorted(file for file in place.rglob("*") if file.is_file())
+            files = (file for file in place.rglob("*") if file.suffix not in _REPEATED)
+            yield from sorted(file for file in files if file.is_file())
+
+
+def _readings(report: Path, warn: Callable[[str], None]) -> Iterator[tuple[str, Path]]:
+    """What was read of each sample, where its run keeps it, by the names in the bundle."""
+    for result in read_records(report / RECORDS):
+        kept = result.measure.readings_kept
+        if kept is None or result.artefacts is None:
+            continue
+        folder = Path(result.artefacts).parent / kept
+        if not folder.is_dir():
+            warn(
+                f"{result.case.id}: what was read of its samples is not in {folder}, so that its "
+                "numbers cannot be counted again"
+            )
+            continue
+        for file in sorted(each for each in folder.iterdir() if each.is_file()):
+            yield f"{READINGS}/{result.case.id}/{kept}/{file.name}", file
 
 
 def _cases(results: Iterable[CaseResult]) -> Iterator[Case]:

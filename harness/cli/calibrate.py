@@ -34,7 +34,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Write the grid, what follows from it and its picture; name them, and the fit."""
     from harness.files.atomic import write_file
     from harness.measure.calibration import THRESHOLDS
-    from harness.measure.calibration_files import GRID, RESULT, read_again, result, write_grid
+    from harness.measure.calibration_files import GRID, RESULT, grid_table, read_again, result
     from harness.report.figures.calibration_plot import write_pdf
     from harness.statistics.calibration import grid
 
@@ -42,7 +42,7 @@ def run(parsed: argparse.Namespace) -> int:
     cells = grid(read_again(parsed.traces))
     found = result(cells, THRESHOLDS, about)
     parsed.output.mkdir(parents=True, exist_ok=True)
-    write_grid(parsed.output / GRID, cells)
+    write_file(parsed.output / GRID, grid_table(cells))
     write_file(parsed.output / RESULT, json.dumps(found, indent=1) + "\n")
     write_pdf(parsed.output, parsed.traces[0].stem)
     for name in (RESULT, GRID, "calibration.pdf"):

@@ -6,7 +6,7 @@ asked for: to read a spec is to import its section and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,9 @@ class Kind:
         lacking: `(settings) -> str | None`, why what a section names is not here, so that its case
             is skipped, by name; asked before anything heavy is imported.
         grids: Readers (`harness.report.page.grids`) of pictures that only this kind has.
+        doses: Of fields whose values are names and may be a spec's dose all the same: what the
+            number behind a name is, in words, and `(settings) -> float | None`, which says it.
+            None: what is named is not here. Raises ValueError where it has no number.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Kind:
         identities: Any,
         lacking: Any = None,
         grids: Sequence[Any] = (),
+        doses: Mapping[str, tuple[str, Any]] | None = None,
     ) -> None:
         self.name = name
         self.summary = summary
@@ -56,6 +60,7 @@ class Kind:
         self._identities = identities
         self._lacking = lacking
         self._grids = tuple(grids)
+        self._doses = dict(doses or {})
 
     @cached_property
     def section(self) -> type[InterventionSettings]:
@@ -77,6 +82,15 @@ class Kind:
     def lacks(self, settings: InterventionSettings) -> str | None:
         """Why a case with this section cannot run here; None where it can, as far as is known."""
         found: str | None = None if self._lacking is None else _part(self._lacking)(settings)
+        return found
+
+    def unit_of(self, field: str) -> str | None:
+        """What the number behind a name of a field is; None where its names are no doses."""
+        return self._doses[field][0] if field in self._doses else None
+
+    def named_dose(self, field: str, settings: InterventionSettings) -> float | None:
+        """The number behind the name that a section has in a field; None where it is not here."""
+        found: float | None = _part(self._doses[field][1])(settings)
         return found
 
     @cached_property

@@ -55,6 +55,7 @@ MEASURE = Measure(
     styles="harness.runs.prompt_styles:asked_styles",
     readings=1,
     fixed={"sampling": "a calibration draws nothing; leave it out"},
+    recounted="harness.runs.calibration:recounted",
     figures="harness.report.figures.calibration_plot:calibration_figures",
     overview="harness.report.page.calibration:overview",
     section=CalibrationSettings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import TaskError
-from harness.files.atomic import replace_file, write_file
+from harness.files.atomic import replace_file
 from harness.measure.rank_files import read_traces
 from harness.statistics.calibration import BINS, Grid, PowerLaw, Traces
 
 TRACES, GRID, RESULT = "traces.jsonl", "grid.csv", "calibration.json"
 #: As the original writes probabilities.
 _DECIMALS = 8
+#: How far numbers move that are counted of these, in the logarithms of fits most.
+ROUNDING = 1e-4
 _AT_ONCE = 10_000
 #: Places that are drawn together where no answer is known: about as many as one of GSM8K's has.
 _STRETCH = 100
@@ -121,8 +123,8 @@ def _write_parquet(path: Path, samples: Sequence[SampleTraces]) -> None:
     writer.close()
 
 
-def write_grid(path: Path, grid: Grid) -> None:
-    """A row per bin and rank; empty where a bin is empty."""
+def grid_table(grid: Grid) -> str:
+    """A row per bin and rank as CSV; empty where a bin is empty."""
     bounds = grid.observed_interval()
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -147,7 +149,40 @@ def write_grid(path: Path, grid: Grid) -> None:
                     *("" if np.isnan(each) else f"{each:.6g}" for each in numbers),
                 ]
             )
-    write_file(path, text.getvalue())
+    return text.getvalue()
+
+
+def read_samples(
+    path: Path, references: Mapping[str, Sequence[int]]
+) -> tuple[list[SampleTraces], list[str]]:
+    """The traces of samples whose references these are, in their order, and what does not fit.
+
+    Raises:
+        TaskError: it is no file of traces, or holds another number of them.
+    """
+    lines = list(read_traces(path))
+    places = sum(map(len, references.values()))
+    if len(lines) != places:
+        raise TaskError(
+            f"{path}: holds {len(lines)} traces of references that have {places} tokens"
+        )
+    rows, found, problems = iter(lines), [], []
+    for sample, reference in references.items():
+        own = list(islice(rows, len(reference)))
+        problems += [
+            f"{sample}, token {place}: {each.reference} where the reference has {token}"
+            for place, (each, token) in enumerate(zip(own, reference, strict=True))
+            if each.reference != token
+        ]
+        found.append(
+            SampleTraces(
+                sample,
+                np.asarray([each.reference for each in own]),
+                np.asarray([each.tokens for each in own]),
+                np.asarray([each.probabilities for each in own]),
+            )
+        )
+    return found, problems
 
 
 def result(grid: Grid, thresholds: Sequence[float], about: dict[str, Any]) -> dict[str, Any]:

@@ -118,6 +118,8 @@ MEASURE = Measure(
         "prompt.style": "forward passes read both chat styles in one case, or the one that "
         "forward.styles names; leave it out"
     },
+    readings_kept="statistics",
+    recounted="harness.runs.forward_again:recounted",
     figures="harness.report.figures.paired_plots:forward_figures",
     section=ForwardSettings,
 )

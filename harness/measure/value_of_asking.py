@@ -143,6 +143,7 @@ MEASURE = Measure(
     yields=_yields,
     styles=lambda experiment: {experiment.prompt.style: "prompt.style"},
     readings=3,
+    recounted="harness.runs.value_of_asking_again:recounted",
     section=AskingSettings,
     swept=True,
     engines=_engines,

@@ -118,17 +118,22 @@ def _corrected(cases: Sequence[CaseReport]) -> tuple[CaseReport, ...]:
 
 
 def _dose_axes(results: Sequence[CaseResult]) -> dict[str, str]:
-    """The dose's axis by experiment: the one whose value is the dose in every case that has one.
+    """The dose's axis by experiment: the one that its spec names.
 
-    A case says its dose but not the axis, because its experiment has no axes left. Of axes that
-    fit alike (each with a single value, the same) the intervention's is taken.
+    A case of which that is not recorded has it where a value is the dose in every case; of axes
+    that fit alike (each with a single value, the same) the intervention's is taken.
     """
     candidates: dict[str, list[str]] = {}
     for result in results:
         case = result.case
         if case.dose is not None:
             axes = candidates.setdefault(case.experiment.name, list(case.params))
-            axes[:] = [axis for axis in axes if case.params.get(axis) == case.dose]
+            named = case.experiment.dose
+            axes[:] = [
+                axis
+                for axis in axes
+                if (case.params.get(axis) == case.dose if named is None else axis == named)
+            ]
     return {
         name: min(axes, key=lambda axis: not axis.startswith("intervention."))
         for name, axes in candidates.items()

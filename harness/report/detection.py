@@ -67,7 +67,7 @@ def _doses(sweep: Sweep, organism: Organism) -> dict[int, float]:
         if sweep.field == _SCALE and float(point.label):  # 0 is no dose to be detected
             found[at] = float(point.label)
         elif sweep.field == _VARIANT and point.label in organism.variants:
-            variant = organism.variants[point.label]
-            if variant.mix is not None and not variant.control:
-                found[at] = 1 / (1 + variant.mix)
+            share = organism.variants[point.label].share
+            if share:
+                found[at] = share
     return found

@@ -18,7 +18,9 @@ class DoseInterval(Section):
 
 
 class BenchmarkDose(Section):
-    """The dose of a change for the worse, and how far one may go below it."""
+    """The dose of a change for the worse (of a metric without one, in the curve's own direction),
+    and how far one may go below it.
+    """
 
     response: float
     """Size of the change, in the metric's unit."""
@@ -50,6 +52,16 @@ class Slope(Section):
         return self.begins + self.height * part
 
 
+class LevelsInterval(Section):
+    """What another run of the same size would say, in 95 % of runs (`statistics/levels.py`)."""
+
+    loel_low: float | None
+    """Null where no dose would differ."""
+    loel_high: float | None
+    noel_low: float
+    noel_high: float
+
+
 class DoseReport(Section):
     """At which dose: what one curve says, in its primary metric (`docs/statistics.md`)."""
 
@@ -62,7 +74,9 @@ class DoseReport(Section):
     doses: tuple[float, ...]
     """From the one that changes nothing on."""
     samples: PositiveInt
-    """With a value at every dose."""
+    """With a value at every dose; of a curve over seeds the number of these."""
+    unit: Literal["samples", "seeds"] = "samples"
+    """What intervals are over: other samples, or other seeds and the texts that these draw."""
     ed50: DoseInterval | None
     """Where half of the whole change is there; null for the reason in `no_ed50`."""
     no_ed50: str | None = None
@@ -76,8 +90,11 @@ class DoseReport(Section):
     """The lowest dose from which on every one differs from the first (Holm); null where none."""
     noel: float
     """The dose below it; the highest where none differs."""
+    levels: LevelsInterval | None = None
+    """Of LOEL and NOEL; null for fewer than ten samples, for what is no mean, for a run that
+    stopped itself, and in reports of earlier versions."""
     benchmark: BenchmarkDose | None = None
-    """Of rates that can be for the worse."""
+    """Of metrics between 0 and 1."""
 
 
 class RatioInterval(Section):

@@ -1,13 +1,15 @@
 """At which dose: of every curve of a run, from the samples' values at each of its doses.
 
 A curve is the cases of an experiment that differ in their dose alone, with the dose that changes
-nothing in front: the neutral case, or the baseline at dose 0.
+nothing in front: the neutral case, another one at dose 0, or else the baseline. Where a measure's
+units are seeds, curves that differ in their seed alone are one, over the seeds.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,19 +19,24 @@ from harness.report.dose_report import (
     BenchmarkDose,
     DoseInterval,
     DoseReport,
+    LevelsInterval,
     PotencyReport,
     RatioInterval,
     Slope,
     WindowReport,
 )
+from harness.report.sweeps import SEED
 from harness.spec.doses import FEWEST, RESPONSE
 from harness.spec.treatment import dosed_rule
-from harness.statistics.dose_response import Curve, NoDose, NoMean, levels_of, scale_of
+from harness.statistics.dose_response import Curve, NoDose, NoMean, scale_of
+from harness.statistics.levels import levels_of
 from harness.statistics.paired import paired
 from harness.statistics.potency import Window, potency, window
 from harness.statistics.sequential import compare_anytime
 from harness.store.results import CaseResult, compared
 
+#: Of fewer seeds the spread is not known.
+FEWEST_SEEDS = 3
 #: Doses that were decided early have few samples, and no others in common.
 _NOT_ASKED = (
     "the run stopped when doses differed, and some have few samples; ask for it: decide: [ed50 "
@@ -45,6 +52,8 @@ class Dosed(NamedTuple):
     doses: tuple[float, ...]
     cases: tuple[CaseResult, ...]
     baseline: CaseResult | None = None
+    seeds: Mapping[str, tuple[CaseResult, ...]] = {}
+    """Of a curve over seeds the cases of each; `cases` are those of the first."""
 
     @property
     def named(self) -> str:
@@ -58,7 +67,13 @@ class Dosed(NamedTuple):
         return any(case.stopped is not None for case in self.cases)
 
     def samples(self, metric: str) -> set[str]:
-        """The samples that have a value of a metric at every dose."""
+        """The samples that have a value of a metric at every dose, or the seeds that have it."""
+        if self.seeds:
+            return {
+                seed
+                for seed, own in self.seeds.items()
+                if all(case.sample_metrics.get(metric) for case in own)
+            }
         return set.intersection(*(set(case.sample_metrics.get(metric, {})) for case in self.cases))
 
     def curve(self, metric: str, samples: set[str] | None = None) -> Curve:
@@ -74,15 +89,25 @@ class Dosed(NamedTuple):
         rule = dosed_rule(self.cases[-1].case.experiment)
         if rule is not None and rule.weakens:
             raise NoDose(f"a higher {rule.name} does less, and doses are read where it does more")
-        kind = self.cases[-1].kind(metric)
+        last = self.cases[-1]
+        kind = last.kind(metric)
+        shared = sorted(self.samples(metric) if samples is None else samples)
+        if self.seeds:
+            kind = replace(kind, kind="score", aggregate=None, interval=None)
+            numbers = [[_number(case, metric) for case in self.seeds[seed]] for seed in shared]
+            values = np.array(numbers, dtype=float)
+            return Curve(self.doses, values, kind, unit="seeds")
+        if last.measure.units == "seeds":
+            raise NoMean(
+                "the places of a list are no samples of anything; doses are read over "
+                f"{FEWEST_SEEDS} seeds or more (axes: seed)"
+            )
         if kind.aggregate is not None:
             raise NoMean(f"{metric} is no mean over samples, which doses are read from")
         columns = [case.sample_metrics.get(metric, {}) for case in self.cases]
-        shared = sorted(self.samples(metric) if samples is None else samples)
         values = np.array(
             [[column[sample] for column in columns] for sample in shared], dtype=float
         )
-        last = self.cases[-1]
         done = last.intervention
         saturated = None if done is None else done.saturated(last.counts)
         return Curve(self.doses, values.reshape(len(shared), len(self.doses)), kind, saturated)
@@ -98,7 +123,35 @@ def dosed(results: Sequence[CaseResult], axes: Mapping[str, str]) -> list[Dosed]
             continue
         key = [case.experiment.name, _others(result, axes)]
         groups.setdefault(json.dumps(key, sort_keys=True), []).append(result)
-    return [_one(members, by_id, axes) for members in groups.values()]
+    return _over_seeds([_one(members, by_id, axes) for members in groups.values()])
+
+
+def _over_seeds(curves: Sequence[Dosed]) -> list[Dosed]:
+    """The same, those together that differ in their seed alone where that is what others draw."""
+    groups: dict[str, list[Dosed]] = {}
+    for at, curve in enumerate(curves):
+        others = {name: value for name, value in curve.params.items() if name != SEED}
+        repeats = SEED in curve.params and curve.cases[-1].measure.units == "seeds"
+        key = [curve.experiment, others] if repeats else [at]
+        groups.setdefault(json.dumps(key, sort_keys=True), []).append(curve)
+    found = []
+    for members in groups.values():
+        doses = [dose for dose in members[0].doses if all(dose in each.doses for each in members)]
+        if len(members) < FEWEST_SEEDS:
+            found += members
+            continue
+        seeds = {
+            str(each.params[SEED]): tuple(each.cases[each.doses.index(dose)] for dose in doses)
+            for each in members
+        }
+        params = {name: value for name, value in members[0].params.items() if name != SEED}
+        cases = next(iter(seeds.values()))
+        found.append(Dosed(members[0].experiment, params, tuple(doses), cases, None, seeds))
+    return found
+
+
+def _number(case: CaseResult, metric: str) -> float:
+    return case.kind(metric).of(case.sample_metrics[metric].values())
 
 
 def dose_reports(results: Sequence[CaseResult], axes: Mapping[str, str]) -> Iterator[DoseReport]:
@@ -232,12 +285,14 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
             slope = _slope(curve)
         except NoDose:
             slope = None
-    levels = curve.levels()
-    if found.stopped:
+    levels, beside = curve.levels(), None
+    if not found.stopped:
+        beside = curve.levels_range()
+    else:
         levels = levels_of(curve.doses, _anytime(found, metric))
         if not _asked(found, metric):
             ed50, ed10, ed90, slope, why = None, None, None, None, _NOT_ASKED
-    harm = curve.kind.share and curve.kind.good != "neither" and not found.stopped
+    between = curve.kind.bounds == (0, 1) and not found.stopped
     return DoseReport(
         experiment=found.experiment,
         params=found.params,
@@ -245,6 +300,7 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
         scale=curve.scale,
         doses=found.doses,
         samples=len(curve.values),
+        unit=curve.unit,
         ed50=ed50,
         no_ed50=why,
         ed10=ed10,
@@ -252,7 +308,8 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
         slope=slope,
         loel=levels.loel,
         noel=levels.noel,
-        benchmark=BenchmarkDose(**curve.benchmark(RESPONSE)._asdict()) if harm else None,
+        levels=None if beside is None else LevelsInterval(**beside._asdict()),
+        benchmark=BenchmarkDose(**curve.benchmark(RESPONSE)._asdict()) if between else None,
     )
 
 
@@ -295,7 +352,8 @@ def _one(
 ) -> Dosed:
     """A curve from its neutral case on; doses on its other side are left out."""
     members.sort(key=lambda result: result.case.dose or 0.0)
-    first = next((each for each in members if each.case.is_neutral), None)
+    neutral = (each for each in members if each.case.is_neutral)
+    first = next(neutral, next((each for each in members if each.case.dose == 0), None))
     if first is None:
         baseline = by_id.get(members[0].baseline or "")
         above = [each for each in members if (each.case.dose or 0.0) > 0]

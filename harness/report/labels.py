@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from harness.report.help_report import HelpReport
 from harness.report.report import CaseReport
 from harness.spec.ids import called
+from harness.spec.named_doses import unit_of
 
 #: The axis that is added to experiments whose vector has a random control.
 CONTROL = "intervention.control"
@@ -41,6 +42,17 @@ def varying(
     return short_names(
         [axis for axis in values if axis != without and (axis == always or len(values[axis]) > 1)]
     )
+
+
+def dose_name(cases: Sequence[CaseReport], *, whole: bool = False) -> str:
+    """What doses are: the axis by its last part, or whole, or what the names on it stand for."""
+    case = next((case for case in cases if case.dose is not None), None)
+    if case is None or case.dose_axis is None:
+        return "dose"
+    intervention = case.settings.get("intervention")
+    kind = intervention.get("kind") if isinstance(intervention, dict) else None
+    unit = unit_of(kind if isinstance(kind, str) else None, case.dose_axis)
+    return unit or (case.dose_axis if whole else case.dose_axis.rpartition(".")[2])
 
 
 def by_series(cases: Sequence[CaseReport]) -> list[CaseReport]:

@@ -25,13 +25,17 @@ from harness.measure.calibration import calibration_of
 from harness.measure.calibration_files import (
     GRID,
     RESULT,
+    ROUNDING,
+    TRACES,
     SampleTraces,
-    result,
+    grid_table,
+    read_samples,
     traces_of,
-    write_grid,
     write_traces,
 )
+from harness.measure.calibration_files import result as result_of_grid
 from harness.measure.likelihood import choices_of
+from harness.measure.recounted import Apart, CaseFiles, Recounted
 from harness.report.figures.calibration_plot import write_pdf
 from harness.runs.generated import result_of
 from harness.runs.planned_case import PlannedCase
@@ -67,7 +71,7 @@ def measured_case(
         TaskError: no sample has a reference that can be read.
     """
     started = time.perf_counter()
-    experiment, settings = case.experiment, calibration_of(case.experiment)
+    settings = calibration_of(case.experiment)
     asked, problems = _asked(engine.tokenizer, case)
     top = min(settings.top, len(engine.tokenizer))
     folder = root / _fingerprint(engine, asked, intervention, top)
@@ -84,15 +88,8 @@ def measured_case(
     cells = grid(traces_of(samples))
     folder.mkdir(parents=True, exist_ok=True)
     write_traces(folder, samples)
-    write_grid(folder / GRID, cells)
-    about = {
-        "model": experiment.model,
-        "task": case.task.name,
-        "samples": len(samples),
-        "asked": sorted({case.task.digest(sample) for sample in case.task.samples}),
-    }
-    content = json.dumps(result(cells, settings.thresholds, about), indent=1) + "\n"
-    write_file(folder / RESULT, content)
+    for name, content in _files(case, cells, len(samples)).items():
+        write_file(folder / name, content)
     write_pdf(folder, case.case.id)
     warnings = tuple(
         f"{len(problems)} of {case.task.size} references could not be read, first {first}"
@@ -111,6 +108,40 @@ def measured_case(
         artefacts=str(folder.absolute()),
         seconds=time.perf_counter() - started,
     )
+
+
+def recounted(
+    case: PlannedCase, result: CaseResult, files: CaseFiles, tokenizer: Callable[[], Any]
+) -> Recounted:
+    """The grid, its fits and the values of samples, from the traces alone.
+
+    Raises:
+        TaskError: the traces are none of these samples.
+    """
+    del result
+    asked, _ = _asked(tokenizer(), case)
+    samples, problems = read_samples(
+        files.folder / TRACES, {each.sample: each.reference for each in asked}
+    )
+    cells = grid(traces_of(samples))
+    return Recounted(
+        _metrics(samples, cells),
+        _files(case, cells, len(samples)),
+        [Apart(TRACES, problem, "the reference") for problem in problems],
+        rounding=ROUNDING,
+    )
+
+
+def _files(case: PlannedCase, cells: Grid, samples: int) -> dict[str, str]:
+    """What follows from the traces, by the names of the files."""
+    about = {
+        "model": case.experiment.model,
+        "task": case.task.name,
+        "samples": samples,
+        "asked": sorted({case.task.digest(sample) for sample in case.task.samples}),
+    }
+    found = result_of_grid(cells, calibration_of(case.experiment).thresholds, about)
+    return {GRID: grid_table(cells), RESULT: json.dumps(found, indent=1) + "\n"}
 
 
 def _asked(tokenizer: Any, case: PlannedCase) -> tuple[list[_Asked], list[str]]:

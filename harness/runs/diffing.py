@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from pydantic import JsonValue
 
 from harness.engines.contract import Asked, Reply
-from harness.errors import FieldError, ModelError
+from harness.errors import FieldError
 from harness.files.atomic import write_file
 from harness.interventions.base import Intervention
 from harness.measure.diffing.activations import Difference, difference_of
@@ -46,19 +45,26 @@ from harness.measure.diffing.steered import (
 )
 from harness.measure.diffing.texts import Texts, texts_of
 from harness.measure.diffing.verdict import evaluation, places_of, values_of, verdict_on
-from harness.metrics.diff import METRICS
 from harness.models.loading import load_config
-from harness.models.organisms import load_organism
 from harness.models.sites import hidden_shape
+from harness.runs.diffing_values import (
+    AGENTS,
+    EVALUATION,
+    EVIDENCE,
+    STEERING,
+    agent_numbers,
+    facts_of,
+    sample_values,
+    steered_numbers,
+)
 from harness.runs.generated import result_of
 from harness.runs.planned_case import PlannedCase
 from harness.runs.readers import Readers
-from harness.spec.measure import measure_named
 from harness.store.results import CaseResult
 
 #: Rises when evidence is found otherwise than before.
 _VERSION = 1
-_EVIDENCE, _DIFFERENCE = "evidence.json", "difference.npz"
+_DIFFERENCE = "difference.npz"
 
 
 def measured_case(
@@ -78,36 +84,26 @@ def measured_case(
     if settings.method == "patchscope" and settings.scales == "judged" and evidence.groups:
         evidence, chosen = comparison.listened_to(evidence)
     places = places_of(evidence, lists_of(settings, texts), settings.candidates)
-    files: dict[str, str | bytes] = {_EVIDENCE: evidence.text()}
+    files: dict[str, str | bytes] = {EVIDENCE: evidence.text()}
     if settings.method in OF_DIFFERENCES and not comparison.pair.same:
         files[_DIFFERENCE] = comparison.difference_file().read_bytes()
-    columns: dict[str, list[JsonValue]] = {
-        "found": [float(each is not None) for each in places.values()]
-    }
+    columns: dict[str, list[JsonValue]] = {}
     numbers: dict[str, float] = {}
     facts = facts_of(settings)
     if facts is not None:
         verdict = verdict_on(places, facts, settings, comparison.judges())
         verdict = replace(verdict, tokens=verdict.tokens + chosen)
         columns |= values_of(places, facts, verdict, comparison.chance(facts))
-        files["evaluation.json"] = evaluation(places, facts, verdict, settings)
+        files[EVALUATION] = evaluation(places, facts, verdict, settings)
     if settings.steered is not None:
         told = comparison.steered()
-        files["steering.json"] = _json([asdict(each) for each in told])
-        numbers |= _steered_numbers(told, facts)
+        files[STEERING] = _json([asdict(each) for each in told])
+        numbers |= steered_numbers(told, facts)
     if settings.agent is not None and settings.mode == "full" and facts is not None:
         runs = comparison.investigated(evidence, facts)
-        files["agents.json"] = _json([asdict(each) for each in runs])
-        numbers |= _agent_numbers(runs)
-    columns |= {name: [number] * len(places) for name, number in numbers.items()}
-    if "agent_tokens" in columns:
-        columns["agent_tokens"] = [numbers["agent_tokens"] / len(places)] * len(places)
-    yielded = {entry.name for entry in measure_named("diff").entries_of(case.experiment)}
-    values = {
-        entry.name: dict(zip(places, columns[entry.name], strict=True))
-        for entry in METRICS
-        if entry.name in yielded and entry.name in columns
-    }
+        files[AGENTS] = _json([asdict(each) for each in runs])
+        numbers |= agent_numbers(runs)
+    values = sample_values(case.experiment, places, columns, numbers)
     folder = root / _hashed([[name, _digest(content)] for name, content in files.items()])
     for name, content in files.items():
         _write(folder / name, content)
@@ -123,25 +119,6 @@ def measured_case(
         task_size=len(places),
         artefacts=str(folder.absolute()),
         seconds=time.perf_counter() - started,
-    )
-
-
-def facts_of(settings: DiffSettings) -> Facts | None:
-    """What is relevant, None where nothing says so. Raises FieldError for an unknown organism."""
-    words = frozenset(map(str.casefold, settings.relevant))
-    if settings.organism is None:
-        about = f"It is about {', '.join(settings.relevant)}."
-        return Facts("", about, words) if words else None
-    try:
-        organism = load_organism(settings.organism)
-    except ModelError as error:
-        raise FieldError("diff.organism", str(error)) from error
-    return Facts(
-        organism.name,
-        organism.description,
-        words | organism.words,
-        tuple(organism.frequent),
-        tuple(fact.statement for fact in organism.facts),
     )
 
 
@@ -191,7 +168,7 @@ class Comparison:
             nothing = len(texts) * len(texts.labels)
             return Evidence(settings.method, (), nothing, nothing, len(texts), texts.dropped)
         fields = {"method", "depth", "ordering", "logits", "layer", "listed"}
-        kept = self._kept(fields | {"read_positions", "skipped"}) / _EVIDENCE
+        kept = self._kept(fields | {"read_positions", "skipped"}) / EVIDENCE
         if kept.is_file():
             # What cannot be read is read anew from the models.
             with suppress(ValueError, KeyError, TypeError):
@@ -315,33 +292,6 @@ class Comparison:
             [[text.tokens, text.positions] for text in self.texts.texts],
         ]
         return self.root / _hashed(content)
-
-
-def _steered_numbers(told: Sequence[Steered], facts: Facts | None) -> dict[str, float]:
-    if not told:
-        return {"strength": 0.0, "steered_relevance": 0.0, "unsteered_relevance": 0.0}
-    found = {"strength": fmean(each.strength for each in told)}
-    if facts is not None:
-        for name in ("steered", "unsteered"):
-            texts = [text["text"] for each in told for text in getattr(each, name)]
-            found[f"{name}_relevance"] = fmean(map(facts.said_in, texts)) if texts else 0.0
-    return found
-
-
-def _agent_numbers(runs: Sequence[Investigation]) -> dict[str, float]:
-    """Means of the grades that are known; a run without any is left out."""
-    found = {"agent_tokens": float(sum(each.tokens for each in runs))}
-    for name, blackbox in (("agent_score", False), ("blackbox_score", True)):
-        scores = [
-            score
-            for each in runs
-            if each.blackbox == blackbox
-            for score in each.scores
-            if score is not None
-        ]
-        if scores:
-            found[name] = fmean(scores)
-    return found
 
 
 def _warnings(

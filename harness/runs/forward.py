@@ -47,9 +47,10 @@ LENS_EQUALS_MODEL = "lens_equals_model"
 
 _VERSION = 1
 _TABLES = "tables"
+LAYERS, MAPS, SUMMARY = "layers.npz", "usage_maps.npz", "summary.json"
 #: Nats between two ways to the same number; half types round each logit to 2 or 3 digits.
-_LENS_TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
-_LENS_TOLERANCE_OF_HALF = 0.25
+LENS_TOLERANCES = {"float32": 1e-3, "float64": 1e-6}
+LENS_TOLERANCE_OF_HALF = 0.25
 
 
 def measured_case(
@@ -148,6 +149,30 @@ def _fingerprint(engine: Engine, answers: Sequence[PairedAnswer], plan: ForwardP
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
 
+def tables_of(
+    samples: Sequence[SampleForward],
+    layers: Sequence[int],
+    routers: RouterShape | None,
+    orderings: Sequence[str],
+) -> dict[str, str | bytes]:
+    """What follows from the samples, by the names of files: tables by layer, usage maps with their
+    points files.
+    """
+    files: dict[str, str | bytes] = {LAYERS: _packed(layer_tables(samples, layers))}
+    if routers is not None:
+        usage = [sample.usage for sample in samples if sample.usage is not None]
+        maps = usage_maps(usage, routers.top_k)
+        maps["layers"] = np.array(routers.layers)
+        files[MAPS] = _packed(maps)
+        named = dict(STUDY) | {
+            f"{'_'.join(text.replace('-', ' minus ').split())}_points": text for text in orderings
+        }
+        for name, text in named.items():
+            entries = points_document(parse(text), maps, routers.layers)
+            files[f"{name}.json"] = points_json(entries)
+    return files
+
+
 def _write_tables(
     folder: Path,
     samples: Sequence[SampleForward],
@@ -155,19 +180,9 @@ def _write_tables(
     plan: ForwardPlan,
     orderings: Sequence[str],
 ) -> None:
-    """The files of a report: tables by layer, usage maps with their points files, a summary."""
-    _write_arrays(folder / "layers.npz", layer_tables(samples, plan.read))
-    if plan.routers is not None:
-        usage = [sample.usage for sample in samples if sample.usage is not None]
-        maps = usage_maps(usage, plan.routers.top_k)
-        maps["layers"] = np.array(plan.routers.layers)
-        _write_arrays(folder / "usage_maps.npz", maps)
-        named = dict(STUDY) | {
-            f"{'_'.join(text.replace('-', ' minus ').split())}_points": text for text in orderings
-        }
-        for name, text in named.items():
-            entries = points_document(parse(text), maps, plan.routers.layers)
-            _write(folder / f"{name}.json", points_json(entries))
+    """The files of a report: the tables and maps, and a summary."""
+    for name, content in tables_of(samples, plan.read, plan.routers, orderings).items():
+        _write(folder / name, content)
     summary = {
         "measured_samples": len(samples),
         "problems": [{"key": problem.key, "reason": problem.reason} for problem in problems],
@@ -176,13 +191,18 @@ def _write_tables(
         if plan.hidden == "none"
         else portable(str((folder.parent / "hidden_states").absolute())),
     }
-    _write(folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    _write(folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
 
 
 def _check(case: str, samples: Sequence[SampleForward], engine: Engine) -> InvariantResult:
     """The last layer read through norm and head must be the model's own cross-entropy."""
+    dtype = engine.determinism["dtype"]
+    return lens_check(case, samples, LENS_TOLERANCES.get(dtype, LENS_TOLERANCE_OF_HALF))
+
+
+def lens_check(case: str, samples: Sequence[SampleForward], allowed: float) -> InvariantResult:
+    """The same, with the nats that they may be apart."""
     gap = lens_gap(samples)
-    allowed = _LENS_TOLERANCE.get(engine.determinism["dtype"], _LENS_TOLERANCE_OF_HALF)
     return InvariantResult(
         LENS_EQUALS_MODEL,
         case,
@@ -191,10 +211,10 @@ def _check(case: str, samples: Sequence[SampleForward], engine: Engine) -> Invar
     )
 
 
-def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+def _packed(arrays: Mapping[str, Any]) -> bytes:
     stream = io.BytesIO()
     np.savez(stream, **arrays)
-    _write(path, stream.getvalue())
+    return stream.getvalue()
 
 
 def _write(path: Path, content: str | bytes) -> None:

@@ -219,7 +219,12 @@ def as_before(new: CaseResult, old: CaseResult) -> CaseResult:
 
 
 def is_counted(result: CaseResult) -> bool:
-    """Whether a result can be counted again: it has completions, or what was scored of it."""
+    """Whether a result can be counted again: it has completions, or what was scored of it.
+
+    What a measure has read, and chosen by what it read, only running it again could give.
+    """
+    if result.measure.run is not None:
+        return False
     return bool(result.draws) or bool(result.replies.get(result.measure.name))
 
 

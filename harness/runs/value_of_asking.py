@@ -12,7 +12,16 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from harness.engines.contract import Asked, Completion, Reply, Request, Scored, Scoring, Stop
+from harness.engines.contract import (
+    Asked,
+    Completion,
+    FinishReason,
+    Reply,
+    Request,
+    Scored,
+    Scoring,
+    Stop,
+)
 from harness.errors import ModelError
 from harness.interventions.oracle.description import STEP, never_asking
 from harness.measure.value_of_asking import NAME, PREDICTORS, VALUE, AskingSettings
@@ -38,6 +47,10 @@ class _Answer:
     """Numbers of the model's distributions, token by token, by their names."""
     steps: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """What is kept with its samples of them."""
+    finish_reason: FinishReason = "stop"
+    """Of the model's own answer."""
+    score: Score | None = None
+    """Of the model's own answer."""
     first: int = 0
     """Where the next consultation may begin: behind the last one."""
     asked: int = 0
@@ -81,28 +94,11 @@ def measured_case(
     asking.look(own)
     maps = {each.sample.id: each.values(settings.length) for each in own}
     told(len(own) / 2)
-    metrics: dict[str, dict[str, Any]] = {
-        "hindsight_0": {each.sample.id: float(each.right) for each in own},
-        "worth_asking": {
-            name: sum(value > 0 for value in values) / max(len(values), 1)
-            for name, values in maps.items()
-        },
-        "harmed_by_asking": {
-            name: sum(value < 0 for value in values) / max(len(values), 1)
-            for name, values in maps.items()
-        },
-    }
-    for name in PREDICTORS:
-        told_of = {
-            each.sample.id: [
-                [number, int(worth > 0)]
-                for number, worth in zip(each.log[name], maps[each.sample.id], strict=True)
-            ]
-            for each in own
-            if not each.right and name in each.log
-        }
-        if told_of:
-            metrics[f"auc_{name}"] = {e.sample.id: told_of.get(e.sample.id, []) for e in own}
+    metrics = metrics_of_maps(
+        maps,
+        {each.sample.id: each.right for each in own},
+        {each.sample.id: each.log for each in own},
+    )
     draws = tuple(
         DrawResult(
             each.sample.id,
@@ -111,10 +107,10 @@ def measured_case(
             Completion(
                 each.tokens,
                 each.text,
-                "stop",
+                each.finish_reason,
                 traces={VALUE: tuple(map(float, maps[each.sample.id])), **each.steps},
             ),
-            Score(each.right, parsed=True),
+            each.score or Score(each.right, parsed=True),
             instead=tuple(
                 (p, str(asking.tokenizer.decode(each.said[p].tokens))) for p in each.other
             ),
@@ -139,6 +135,43 @@ def measured_case(
         counts=dict(asking.counts),
     )
     return with_pieces(result, asking.tokenizer)
+
+
+def metrics_of_maps(
+    maps: Mapping[str, Sequence[int]],
+    right: Mapping[str, bool],
+    log: Mapping[str, Mapping[str, Sequence[float]]],
+) -> dict[str, dict[str, Any]]:
+    """Metric -> sample -> value, of what follows from v(t) of the model's own answers.
+
+    Args:
+        maps: v(t) by sample.
+        right: Whether the answer is.
+        log: Numbers of the model's distributions, by their names.
+    """
+    metrics: dict[str, dict[str, Any]] = {
+        "hindsight_0": {name: float(each) for name, each in right.items()},
+        "worth_asking": {
+            name: sum(value > 0 for value in values) / max(len(values), 1)
+            for name, values in maps.items()
+        },
+        "harmed_by_asking": {
+            name: sum(value < 0 for value in values) / max(len(values), 1)
+            for name, values in maps.items()
+        },
+    }
+    for name in PREDICTORS:
+        told_of = {
+            sample: [
+                [number, int(worth > 0)]
+                for number, worth in zip(log[sample][name], values, strict=True)
+            ]
+            for sample, values in maps.items()
+            if not right[sample] and name in log[sample]
+        }
+        if told_of:
+            metrics[f"auc_{name}"] = {sample: told_of.get(sample, []) for sample in maps}
+    return metrics
 
 
 class _Asking:
@@ -173,10 +206,10 @@ class _Asking:
             for sample, prompt in zip(samples, prompts, strict=True)
         ]
         replies = self._replies(asked)
-        right = self._right(samples, [reply.text for reply in replies])
+        scores = self._scored(samples, [reply.text for reply in replies])
         return [
-            _answer(sample, prompt, reply, right=verdict)
-            for sample, prompt, reply, verdict in zip(samples, prompts, replies, right, strict=True)
+            _answer(sample, prompt, reply, score)
+            for sample, prompt, reply, score in zip(samples, prompts, replies, scores, strict=True)
         ]
 
     def look(self, answers: Sequence[_Answer]) -> None:
@@ -309,9 +342,12 @@ class _Asking:
         )
 
     def _right(self, samples: Sequence[Sample], texts: Sequence[str]) -> list[bool]:
+        return [bool(score.correct) for score in self._scored(samples, texts)]
+
+    def _scored(self, samples: Sequence[Sample], texts: Sequence[str]) -> Sequence[Score]:
         style = self._case.experiment.prompt.style
         answers = [(sample, style, text) for sample, text in zip(samples, texts, strict=True)]
-        return [bool(score.correct) for score in self._case.task.score(answers)]
+        return self._case.task.score(answers)
 
     def _replies(self, asked: Sequence[Request]) -> list[Completion]:
         return [reply for reply in self._answers(asked) if isinstance(reply, Completion)]
@@ -328,11 +364,21 @@ class _Asking:
         return replies
 
 
-def _answer(sample: Sample, prompt: tuple[int, ...], reply: Completion, *, right: bool) -> _Answer:
+def _answer(sample: Sample, prompt: tuple[int, ...], reply: Completion, score: Score) -> _Answer:
     """One of the model's own, with the numbers of its steps that came with it."""
     steps = {name: values for name, values in reply.traces.items() if name.startswith(STEP)}
     log = {name.removeprefix(f"{STEP} "): values for name, values in steps.items()} or reply.traces
-    return _Answer(sample, prompt, reply.tokens, reply.text, right, log, steps)
+    return _Answer(
+        sample,
+        prompt,
+        reply.tokens,
+        reply.text,
+        bool(score.correct),
+        log,
+        steps,
+        reply.finish_reason,
+        score,
+    )
 
 
 def _alike(one: Sequence[int], other: Sequence[int]) -> int:

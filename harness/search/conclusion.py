@@ -125,7 +125,17 @@ def conclude_search(
         folder / "best.json",
         best_document(best, searched.configuration, _value(again, ready.metric)),
     )
-    write_json(folder / "results.json", _results(ready, study, finished, compared, late))
+    write_json(
+        folder / "results.json",
+        results_document(
+            study,
+            ready.metric,
+            ready.splits.test.size,
+            finished,
+            compared,
+            [*ready.warnings, *late],
+        ),
+    )
     write_study(study, storage, folder, ready.metric)
     return Searched(
         **{
@@ -153,32 +163,42 @@ def _findings(
 ) -> list[InvariantResult]:
     name, value = ready.name, best.value
     assert value is not None
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    kept = [trial for trial in complete if keeps_conditions(trial)]
-    values = [trial.value for trial in kept if trial.value is not None]
-    most = study.direction == StudyDirection.MAXIMIZE
-    extreme = max(values) if most else min(values)
     found = again.sample_metrics.get(ready.metric, {})
     mean = _value(again, ready.metric)
     return [
         InvariantResult(SPLITS_ARE_DISJOINT, name, holds=True, detail=ready.splits.check()),
-        InvariantResult(
-            BEST_IS_THE_BEST,
-            f"{name}[trial={best.number}]",
-            holds=value == extreme,
-            detail=f"{value:g}; the {'most' if most else 'least'} of {len(values)} trials is "
-            f"{extreme:g}",
-        ),
+        best_is_the_best(study, name),
         InvariantResult(
             BEST_IS_REPRODUCED,
             again.case.id,
             holds=mean is not None
             and abs(mean - value)
             <= _allowed(determinism, len(found)) + _rounding(again.kind(ready.metric), value),
-            detail=f"{value:.6g}; made again without the store: "
-            f"{again.error if mean is None else format(mean, '.6g')}",
+            detail=reproduction(value, again.error if mean is None else format(mean, ".6g")),
         ),
     ]
+
+
+def best_is_the_best(study: optuna.Study, name: str) -> InvariantResult:
+    """No other trial that keeps the conditions has a better value than the one that is chosen."""
+    best = study.best_trial
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    kept = [trial for trial in complete if keeps_conditions(trial)]
+    values = [trial.value for trial in kept if trial.value is not None]
+    most = study.direction == StudyDirection.MAXIMIZE
+    extreme = max(values) if most else min(values)
+    return InvariantResult(
+        BEST_IS_THE_BEST,
+        f"{name}[trial={best.number}]",
+        holds=best.value == extreme,
+        detail=f"{best.value:g}; the {'most' if most else 'least'} of {len(values)} trials is "
+        f"{extreme:g}",
+    )
+
+
+def reproduction(value: float, again: str | None) -> str:
+    """A value, and what came of it when it was made again."""
+    return f"{value:.6g}; made again without the store: {again}"
 
 
 def _allowed(determinism: Mapping[str, str], samples: int) -> float:
@@ -236,23 +256,25 @@ def _config(ready: Setup, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _results(
-    ready: Setup,
+def results_document(
     study: optuna.Study,
+    metric: str,
+    test_samples: int,
     finished: Finished,
     compared: Sequence[FinalComparison],
-    late: Sequence[str],
+    warnings: Sequence[str],
 ) -> dict[str, Any]:
+    """What came of the test samples, and of how many trials."""
     return {
         "trials": counts_of(study),
-        "metric": ready.metric,
-        "test_samples": ready.splits.test.size,
+        "metric": metric,
+        "test_samples": test_samples,
         "cases": {
             case.id: {
                 "status": case.status,
                 "params": case.params,
-                "metric": _dumped(case.metrics.get(ready.metric)),
-                "versus_baseline": _dumped(case.versus_baseline.get(ready.metric)),
+                "metric": _dumped(case.metrics.get(metric)),
+                "versus_baseline": _dumped(case.versus_baseline.get(metric)),
             }
             for case in finished.report.cases
         },
@@ -261,7 +283,7 @@ def _results(
             for each in compared
         },
         "invariants": [asdict(each) for each in finished.invariants],
-        "warnings": [*ready.warnings, *late],
+        "warnings": list(warnings),
     }
 
 

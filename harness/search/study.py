@@ -196,7 +196,12 @@ def pruner_of(settings: SearchSettings) -> optuna.pruners.BasePruner:
 
 def pairs_samples(settings: SearchSettings) -> bool:
     """Whether the pruner is told the values of single samples, by which trials are paired."""
-    return _PRUNERS.get(settings.pruner, settings.pruner) in _PAIRED
+    return pairs_trials(settings.pruner)
+
+
+def pairs_trials(pruner: str) -> bool:
+    """The same of a pruner by its name."""
+    return _PRUNERS.get(pruner, pruner) in _PAIRED
 
 
 def hash_seed(seed: int, number: int) -> int:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import JsonValue
-
 #: Fewer doses than these, the one that changes nothing included, are no curve.
 FEWEST = 4
 #: The change that a benchmark dose is of where none is given.
 RESPONSE = 0.05
 
 
-def check_doses(experiment: str, axis: str | None, values: Sequence[JsonValue]) -> None:
+def check_doses(experiment: str, axis: str | None, values: Sequence[float]) -> None:
     """Raise ValueError unless an experiment has a dose, and enough of them on one side of 0."""
     if axis is None:
         raise ValueError(
@@ -20,7 +18,7 @@ def check_doses(experiment: str, axis: str | None, values: Sequence[JsonValue]) 
             "stronger (dose: AXIS)"
         )
     # Where 0 is no case, the baseline stands for it.
-    doses = {value for value in values if isinstance(value, int | float) and value > 0}
+    doses = {value for value in values if value > 0}
     if len(doses) + 1 < FEWEST:
         raise ValueError(
             f"{axis} has {len(doses)} dose{'s' * (len(doses) != 1)} above 0, which "

@@ -21,6 +21,7 @@ from harness.spec.ids import axis_parts, case_id, content
 from harness.spec.layers import put
 from harness.spec.measure import measure_named
 from harness.spec.measure_sections import sections
+from harness.spec.named_doses import dose_of, unit_of
 from harness.spec.origins import SpecSource
 from harness.spec.suggestion import suggestion
 from harness.spec.treatment import dosed_rule, lies_in, treatment
@@ -91,7 +92,7 @@ def _cases(experiment: Experiment, source: SpecSource) -> list[Case]:
             id=case_id(experiment.name, (parts[axis][at] for axis, at in chosen.items())),
             experiment=experiment,
             params=params,
-            dose=_number(params[experiment.dose]) if experiment.dose is not None else None,
+            dose=None,
             source=choosing(tuple(chosen.items())),
             of=of,
             sizes=sizes,
@@ -100,6 +101,8 @@ def _cases(experiment: Experiment, source: SpecSource) -> list[Case]:
             case = replace(case, experiment=validated(_filled(template, params, folders)))
         except FieldError as error:
             raise case.source.locate(error) from None
+        if experiment.dose is not None:
+            case = replace(case, dose=dose_of(case.experiment, params[experiment.dose]))
         varied = treatment(case.experiment)
         if varied is not None:
             others = {axis: at for axis, at in chosen.items() if not lies_in(axis, varied)}
@@ -221,11 +224,22 @@ def _check_dose(experiment: Experiment) -> None:
             "dose",
             f"{experiment.dose!r} is not an axis;{suggestion(experiment.dose, axes)} {accepted}",
         )
+    acting = experiment.intervention
+    names = unit_of(None if acting is None else acting.kind, experiment.dose) is not None
+    named: dict[float | None, JsonValue] = {}
     for position, value in enumerate(axes[experiment.dose]):
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        place = f"axes.{experiment.dose}[{position}]"
+        if not _is_number(value) and not (isinstance(value, str) and names):
             raise FieldError(
-                f"axes.{experiment.dose}[{position}]",
-                f"{displayed(value)} is not accepted; the values of the dose are numbers",
+                place, f"{displayed(value)} is not accepted; the values of the dose are numbers"
+            )
+        try:
+            dose = dose_of(experiment, value)
+        except ValueError as error:
+            raise FieldError(place, str(error)) from None
+        if dose is not None and named.setdefault(dose, value) != value:
+            raise FieldError(
+                place, f"{value} is at dose {dose:.3g}, as {named[dose]} is; keep one of the two"
             )
     rule = dosed_rule(experiment)
     drawn = [each for each in experiment.sampling.known if each.draws]
@@ -239,6 +253,10 @@ def _check_dose(experiment: Experiment) -> None:
             f"{experiment.dose} changes nothing of greedy decoding; set sampling.temperature above "
             "0, such as 1",
         )
+
+
+def _is_number(value: JsonValue) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _number(value: JsonValue) -> float:

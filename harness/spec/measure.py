@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from harness import registry
 from harness.spec.settings import Settings
@@ -57,6 +57,10 @@ class Measure:
         readings: Sequences that are read of each sample: what a case costs. A number, or
             `(experiment) -> number`.
         fixed: Fields, or whole sections, that cannot be an axis, each with reason and remedy.
+        readings_kept: The folder beside that of `artefacts` in which a run keeps what it has read
+            of each sample. It goes into bundles.
+        recounted: `(case, result, files, tokenizer) -> Recounted`: what a case's files
+            (`CaseFiles`) come to without a model; `result` has the recorded values.
         figures: `(case of the report, folder) -> (name, figure), ...` of the files of a case.
         overview: `(cases of the report, folders by id) -> (markup, files)` of all cases of an
             experiment: what the page shows beside them, and files of the report by their names.
@@ -64,6 +68,8 @@ class Measure:
             stands under the measure's name; `experiment.section_of(name)` is what a spec says. One
             section for all cases of an experiment: it cannot be an axis.
         swept: Whether the fields of its section may be axes all the same.
+        units: What another run of it would draw anew, and doses have intervals over: samples, or
+            seeds, where samples are places of a list that one reading of many texts makes.
         engines: `(experiment) -> {name: Opening}`, other engines that a case reads or asks. `run`
             gets `Readers` in place of the engine then (`runs/readers.py`).
     """
@@ -84,10 +90,13 @@ class Measure:
     needs: Part | None = None
     readings: int | Part = 0
     fixed: Mapping[str, str] = field(default_factory=dict)
+    readings_kept: str | None = None
+    recounted: Part | None = None
     figures: Part | None = None
     overview: Part | None = None
     section: str | type[Settings] | None = None
     swept: bool = False
+    units: Literal["samples", "seeds"] = "samples"
     engines: Part | None = None
 
     @property
@@ -184,6 +193,11 @@ class Measure:
         if self.engines is not None:
             found = registry.loaded(self.engines)(experiment)
         return found
+
+    def recounted_of(self, case: Any, result: Any, files: Any, tokenizer: Callable[[], Any]) -> Any:
+        """What a case's files come to (`Recounted`). Raises TitrateError where none can tell."""
+        assert self.recounted is not None
+        return registry.loaded(self.recounted)(case, result, files, tokenizer)
 
     def figures_of(self, case: Any, folder: Any) -> Iterator[tuple[str, Any]]:
         """The figures of a case's files, by name."""

@@ -9,7 +9,7 @@ interval without an assumption about the curve's shape, but for its being monoto
   holds all doses at which a t test does not tell it from 0 (Fieller 1954, J. R. Stat. Soc. B 16).
 - BMD_r, where it has changed by r, and BMDL_r, a lower 95 % bound of that: the dose at which the
   upper bounds of the paired differences reach r (Crump 1984, Fundam. Appl. Toxicol. 4:854).
-- LOEL, from which on every dose differs from the first (Holm); NOEL, the dose below it.
+- LOEL, from which on every dose differs from the first (Holm); NOEL, the dose below it (`levels`).
 - The slope b of Hill's curve `lo + (hi - lo) / (1 + (dose / ED50)^b)`, where the data do not reject
   it: the sum of its squared residuals, in the covariance of the paired means, is a chi-square.
 
@@ -34,7 +34,8 @@ from scipy import optimize, special, stats
 from harness.metrics.entry import MetricEntry
 from harness.spec.doses import FEWEST, RESPONSE
 from harness.statistics.intervals import CONFIDENCE
-from harness.statistics.paired import holm, paired, paired_interval
+from harness.statistics.levels import LevelRange, Levels, levels_of, predicted
+from harness.statistics.paired import paired, paired_interval
 
 #: Parameters of Hill's curve beside its beginning: how far it goes, where its middle is, its slope.
 _HILLS_OWN = 3
@@ -44,6 +45,8 @@ _WIDEST = 10.0
 Floats = NDArray[np.float64]
 Direction = Literal["rising", "falling"]
 Scale = Literal["linear", "log2(dose + 1)"]
+#: What a row of a curve's values is of.
+Unit = Literal["samples", "seeds"]
 
 
 class NoDose(Exception):  # noqa: N818 - an answer, not an error of anybody's
@@ -73,16 +76,6 @@ class Benchmark(NamedTuple):
     lower: float | None
 
 
-class Levels(NamedTuple):
-    """The lowest dose from which on every dose shows an effect, and the dose below it.
-
-    Of a curve that shows none `loel` is None and `noel` the highest dose.
-    """
-
-    loel: float | None
-    noel: float
-
-
 class Hill(NamedTuple):
     """Hill's curve: its slope with a 95 % interval, its own ED50, its height, and how well it fits.
 
@@ -106,6 +99,8 @@ class Curve:
         doses: At least four, rising; the first is the one that changes nothing.
         values: [samples, doses], each sample's value at each dose; no row may be missing one.
         kind: What the metric is.
+        unit: What a row is of: a sample, or a seed, of which there are few, so that a t test
+            compares them, as no flip of signs of five is rare enough.
         saturated: Why the last dose is no end of the effect, but of what was done; None where it
             is.
 
@@ -117,12 +112,13 @@ class Curve:
     values: Floats
     kind: MetricEntry
     saturated: str | None = None
+    unit: Unit = "samples"
 
     def __post_init__(self) -> None:
         if len(self.doses) < FEWEST:
             raise NoDose(f"{len(self.doses)} doses are no curve; measure at least {FEWEST}")
         if len(self.values) < 2:
-            raise NoDose("one sample has no spread; measure at least two")
+            raise NoDose(f"one {self.unit[:-1]} has no spread; measure at least two")
 
     @cached_property
     def scale(self) -> Scale:
@@ -166,7 +162,7 @@ class Curve:
         self._check_moves()
         if self.saturated is not None:
             raise NoDose(
-                f"its plateau is the intervention's own: at {self.doses[-1]:g} {self.saturated}"
+                f"its plateau is the intervention's own: at {self.doses[-1]:.4g} {self.saturated}"
             )
         self._check_monotone()
         target = (1 - share) * self.fit[0] + share * self.fit[-1]
@@ -199,8 +195,13 @@ class Curve:
 
     def levels(self) -> Levels:
         """LOEL and NOEL, of all doses above the first, corrected together."""
-        tests = [paired(self._column(at), self._column(0), self.kind) for at in self._above]
-        return levels_of(self.doses, [test.p for test in tests])
+        return levels_of(self.doses, [self._p(at) for at in self._above])
+
+    def levels_range(self) -> LevelRange | None:
+        """LOEL and NOEL of another run of as many samples, in 95 % of runs; None for under ten."""
+        binary = self.kind.share and bool(np.isin(self.values, (0, 1)).all())
+        changes = self.values[:, 1:] - self.values[:, :1]
+        return predicted(self.levels(), self.doses, changes, binary=binary)
 
     def hill(self) -> Hill:
         """The slope of Hill's curve, which begins at the first dose's mean.
@@ -259,6 +260,15 @@ class Curve:
     def _column(self, at: int) -> dict[str, float]:
         return {str(row): float(value) for row, value in enumerate(self.values[:, at])}
 
+    def _p(self, at: int) -> float:
+        """Of no difference between a dose and the first."""
+        if self.unit == "samples":
+            return paired(self._column(at), self._column(0), self.kind).p
+        changes = self.values[:, at] - self.values[:, 0]
+        if np.allclose(changes, changes[0], rtol=1e-9, atol=1e-12):  # no variance to go by
+            return float(np.isclose(changes[0], 0, atol=1e-12))
+        return float(stats.ttest_1samp(changes, 0).pvalue)
+
     def _most(self, at: int, sign: int) -> float:
         """The upper bound of the change at a dose in a direction, which 95 % of runs keep."""
         before, after = (self._column(0), self._column(at))[::sign]
@@ -267,8 +277,8 @@ class Curve:
 
     def _check_moves(self) -> None:
         """Raise NoDose where the last dose does not differ from the first."""
-        if paired(self._column(len(self.doses) - 1), self._column(0), self.kind).p >= 0.05:
-            raise NoDose(f"it does not move up to {self.doses[-1]:g}, the highest dose")
+        if self._p(len(self.doses) - 1) >= 1 - CONFIDENCE:
+            raise NoDose(f"it does not move up to {self.doses[-1]:.4g}, the highest dose")
 
     def _check_monotone(self) -> None:
         """Raise NoDose where a higher dose lies back beyond chance, Bonferroni over all pairs."""
@@ -284,9 +294,10 @@ class Curve:
                 end = bounds[1] if self._sign > 0 else bounds[0]
                 if end is not None and self._sign * end < 0:
                     way = "rises" if self._sign < 0 else "falls"
+                    turn, there = f"{self.doses[low]:.4g}", f"{self.doses[high]:.4g}"
                     raise NoDose(
-                        f"it turns at {self.doses[low]:g}: from there to {self.doses[high]:g} it "
-                        f"{way} by {abs(self.means[high] - self.means[low]):.3g}"
+                        f"it turns at {turn}: from there to {there} it {way} by "
+                        f"{abs(self.means[high] - self.means[low]):.3g}"
                     )
 
     def _dose(self, place: float) -> float:
@@ -325,16 +336,6 @@ def scale_of(doses: Sequence[float]) -> Scale:
     """Over what a curve of these doses is straight between two of them."""
     counts = all(dose >= 0 and float(dose).is_integer() for dose in doses)
     return "log2(dose + 1)" if counts else "linear"
-
-
-def levels_of(doses: Sequence[float], ps: Sequence[float]) -> Levels:
-    """LOEL and NOEL, from the p of every dose above the first, which Holm's method corrects."""
-    shown = [p < 1 - CONFIDENCE for p in holm(ps)]
-    first = len(shown)
-    while first and shown[first - 1]:
-        first -= 1
-    loel = doses[first + 1] if first < len(shown) else None
-    return Levels(loel, float(doses[first]))
 
 
 def _crossing(places: Floats, heights: Floats) -> float | None:

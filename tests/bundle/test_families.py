@@ -12,21 +12,11 @@ import pytest
 import harness
 from harness.bundle.verify import lines, verify
 from harness.bundle.write import bundle
-from harness.cli.main import main
 from harness.report.exports import export
 from tests.bundle.forged import Opened
 
 pytestmark = pytest.mark.slow
 SPECS = Path(__file__).parents[2] / "specs"
-RUBRIC = """\
----
-version: 1
-options: {good: 1, bad: 0}
-answer: '(good|bad)'
----
-{{ completion }}
-{{ options | join(' or ') }}?
-"""
 
 #: Family -> spec, what is made smaller of it, and how many answers are scored again.
 FAMILIES = {
@@ -60,8 +50,6 @@ FAMILIES = {
         ],
         12,
     ),
-    "calibration": ("decoding/calibration.yaml", ["task.limit=12"], 0),
-    "diffing": ("diffing/cake.yaml", ["diff.samples=4", "diff.positions=4"], 0),
     "likelihood": (
         "likelihood/masked_likelihood.yaml",
         ["task.limit=2", "axes.intervention.count=[0, 4]", "axes.seed=[0]"],
@@ -77,7 +65,6 @@ FAMILIES = {
         ["task.limit=2", "axes.intervention.alpha=[0, 1]"],
         10,
     ),
-    "paired readings": ("pairs/pairs_forward.yaml", ["task.limit=2"], 0),
     "measured masks": (
         "pairs/pairs_masked.yaml",
         ["task.limit=2", "sampling.max_new_tokens=12", "axes.intervention.count=[0, 16]"],
@@ -109,63 +96,47 @@ def test_a_family(family, tmp_path, monkeypatch):
     harness.run(
         SPECS / spec, directory=tmp_path / "out", overrides=smaller, store=tmp_path / "store"
     )
-    drawn = export(harness.load_report(tmp_path / "out"), "pictures", tmp_path / "pictures")
-    plots = [each.stem for each in (tmp_path / "out" / "plots").glob("*.png")]
+    _check_pictures(tmp_path / "out", tmp_path)
+    bundle(tmp_path / "out", tmp_path / "x.titrate")
+    assert _check(tmp_path / "x.titrate", tmp_path, monkeypatch, answers) == []
+
+
+@pytest.mark.parametrize("name", ["calibration", "forward", "diffing", "searched", "judged"])
+def test_a_run_whose_numbers_come_from_files(name, bundles, tmp_path, monkeypatch):
+    made = bundles(name)
+    _check_pictures(made.parent / name, tmp_path)
+    answers = {"judged": 2, "searched": None}.get(name, 0)
+    assert _check(made, tmp_path, monkeypatch, answers) == []
+
+
+def test_what_hindsight_chose_is_as_it_is_recorded(bundles, tmp_path, monkeypatch):
+    left = _check(bundles("valued"), tmp_path, monkeypatch, 0)
+    assert left == [
+        "not counted again: guided_value: hindsight_2, hindsight_tokens_1, hindsight_tokens_2"
+    ]
+
+
+def _check_pictures(report: Path, folder: Path) -> None:
+    """Every plot is there as SVG and PDF, too."""
+    drawn = export(harness.load_report(report), "pictures", folder / "pictures")
+    plots = [each.stem for each in (report / "plots").glob("*.png")]
     assert sorted(each.name for each in drawn) == sorted(
         f"{name}.{form}" for name in plots for form in ("svg", "pdf")
     )
-    bundle(tmp_path / "out", tmp_path / "x.titrate")
-    assert _check(tmp_path, monkeypatch, answers) == []
 
 
-def test_what_a_judge_said(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("rubric.md").write_text(RUBRIC)
-    Path("judged.yaml").write_text(
-        "name: judged\nmodel: zoo/moe\ntask: {name: micro_humaneval, limit: 2}\n"
-        "metrics: [fluency, {kind: judge, rubric: rubric.md, max_new_tokens: 4}]\n"
-        "sampling: {max_new_tokens: 8}\n"
-    )
-    harness.run("judged.yaml", directory="out")
-    bundle(Path("out"), Path("x.titrate"))
-    Path("rubric.md").unlink()
-    assert _check(tmp_path, monkeypatch, 2) == []
-    opened = Opened.of(tmp_path / "x.titrate")
-    records = opened.records
-    (reply,) = next(iter(records[1]["replies"]["fluency"].values()))
-    reply["log_probabilities"][0][0] -= 1
-    opened.records = records
-    said = lines(verify(opened.write(tmp_path / "forged.titrate", hashed=True)))
-    assert "judged sample_metrics: fluency" in "\n".join(said)
-
-
-def test_a_search(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    smaller = {
-        "search.trials": "2",
-        "search.batch": "2",
-        "search.chunk": "4",
-        "search.splits": "{train: 16, validation: 8, test: 8}",
-        "sampling.max_new_tokens": "8",
-    }
-    settings = [word for item in smaller.items() for word in ("--set", "=".join(item))]
-    file = str(SPECS / "steering" / "search.yaml")
-    assert main(["search", file, *settings, "--report", "out"]) == 0
-    bundle(Path("out"), Path("x.titrate"))
-    left = _check(tmp_path, monkeypatch, None)
-    assert [each.split(":")[0] for each in left] == ["not recomputed"]
-
-
-def _check(folder: Path, monkeypatch: pytest.MonkeyPatch, answers: int | None) -> list[str]:
+def _check(
+    file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, answers: int | None
+) -> list[str]:
     """A bundle fits where nothing of the run is; with another value of a metric it does not."""
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    outcome = verify(folder / "x.titrate")
+    outcome = verify(file)
     assert [str(each) for each in outcome.differences] == []
     assert outcome.answers == answers or (answers is None and outcome.answers > 0)
     assert list(elsewhere.iterdir()) == []
-    opened = Opened.of(folder / "x.titrate")
+    opened = Opened.of(file)
     report = opened.report
     case = report["cases"][-1]
     metric = next(name for name in case["metrics"] if case["metrics"][name]["value"] is not None)

@@ -6,6 +6,7 @@ import json
 import random
 import tracemalloc
 import zipfile
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from harness.errors import BundleError, StoreError
 from harness.runs.conclude import conclude
 from harness.runs.rescore import recorded
 from tests.bundle.forged import FOUND, HASHED, Opened, run
+from tests.bundle.forged_files import TOLD, UNTOLD, run_of
 
 SPEC = """\
 name: small
@@ -88,28 +90,40 @@ def test_a_mutation_is_named_though_every_hash_fits(opened, mutate, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_hundred_mutations(made, tmp_path):
+@pytest.mark.parametrize("mutate", TOLD, ids=lambda each: each.__name__)
+def test_a_file_that_was_changed_is_named_though_every_hash_fits(bundles, mutate, tmp_path):
+    opened = Opened.of(bundles(run_of(mutate)))
+    word = mutate(opened, random.Random(2))
+    changed = told(opened.write(tmp_path / "changed.titrate", hashed=True))
+    assert "everything fits" not in changed
+    assert word in changed
+
+
+@pytest.mark.slow
+def test_two_hundred_mutations(made, bundles, tmp_path):
     """Each twice: as it is, and by somebody who has made every hash fit again."""
     chance = random.Random(20)
-    only_spot = 0
+    unnamed = Counter[str]()
     for number in range(200):
-        mutate = chance.choice([*FOUND, *HASHED])
-        opened = Opened.of(made / "small.titrate")
+        mutate = chance.choice([*FOUND, *HASHED, *TOLD, *UNTOLD])
+        run_name = run_of(mutate)
+        opened = Opened.of(made / "small.titrate" if run_name is None else bundles(run_name))
         word = mutate(opened, random.Random(number))
         found = told(opened.write(tmp_path / "changed.titrate", hashed=False))
         assert word in found, (mutate.__name__, number, found)
         assert mutate is run or "SHA-256" in found or "it is missing" in found
         found = told(opened.write(tmp_path / "changed.titrate", hashed=True))
-        if mutate not in HASHED:
+        if mutate not in (*HASHED, *UNTOLD):
             assert "everything fits" not in found, (mutate.__name__, number)
             assert word in found, (mutate.__name__, number, found)
-        else:  # all of its completions are asked again
-            only_spot += 1
-            assert "everything fits" in found
+            continue
+        unnamed[mutate.__name__] += 1
+        assert "everything fits" in found
+        if mutate in HASHED:  # all of its completions are asked again
             outcome = verify(tmp_path / "changed.titrate", spot=8)
             assert [each.gap > 0.5 for each in outcome.asked].count(True) == 1
             assert "the same tokens, log-probabilities within 1 nats" in "\n".join(lines(outcome))
-    assert only_spot == 9
+    assert unnamed == {"log_probability": 7, "another_top_token": 4}
 
 
 def test_what_is_forged_with_all_its_consequences_is_found_by_the_model_alone(

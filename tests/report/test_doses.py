@@ -123,6 +123,60 @@ def test_of_a_metric_that_is_no_mean_doses_differ_or_not(run, doses_of):
     assert "median_tokens is no mean over samples" in table(build(run, results))
 
 
+def listed(seeds, shares=(1.0, 0.4, 0.35, 0.3, 0.05)):
+    """Relevance of lists of ten tokens by variant; seeds differ by a twentieth of it."""
+    variants = ["default", "mix1-0p5", "mix1-1p0", "mix1-2p0", "control-1"]
+    cases = cases_of(
+        name="mix",
+        model="zoo/settled",
+        task={"path": "specs/data/settled_documents.jsonl"},
+        prompt={"style": "completion", "template": ""},
+        measure="diff",
+        metric="weighted_relevance",
+        diff={"organism": "cake"},
+        intervention={"kind": "adapter", "organism": "cake"},
+        axes={"intervention.variant": variants, "seed": list(range(seeds))},
+        dose="intervention.variant",
+        gates=[],
+    )
+    results = []
+    distinct = {case.id: case for case in [*(each.baseline for each in cases), *cases]}
+    for case in distinct.values():
+        seed, variant = case.params["seed"], case.params.get("intervention.variant")
+        share = shares[variants.index(variant)] * (1 + 0.05 * (seed % 3)) if variant else 0.0
+        values = {f"list {at:02}": [share, 1.0] for at in range(10)}
+        results.append(
+            result_of(
+                case,
+                [1.0] * 10,
+                metric="weighted_relevance",
+                sample_metrics={"weighted_relevance": values},
+            )
+        )
+    return results
+
+
+def test_a_curve_over_seeds_has_doses_and_begins_at_the_control(run, doses_of):
+    (found,) = doses_of(listed(5))
+    assert (found.unit, found.samples, found.params) == ("seeds", 5, {})
+    assert found.doses == pytest.approx((0, 1 / 3, 0.5, 2 / 3, 1))
+    assert found.ed50.low <= found.ed50.value <= found.ed50.high
+    assert 2 / 3 < found.ed50.value < 1
+    assert 0 < found.benchmark.lower <= found.benchmark.dose < 1 / 3
+    assert (found.noel, found.loel, found.levels) == (0, pytest.approx(1 / 3), None)
+    shown = table(build(run, listed(5)))
+    assert "weighted_relevance by share of documents" in shown
+    assert "0.333 " in shown or "0.3333" in shown
+
+
+def test_two_seeds_are_told_to_be_too_few(run, doses_of):
+    found = doses_of(listed(2))
+    assert {each.ed50 for each in found} == {None}
+    assert "doses are read over 3 seeds or more (axes: seed)" in " ".join(
+        table(build(run, listed(2))).split()
+    )
+
+
 def test_a_plateau_of_the_masks_own_is_no_end_of_an_effect(doses_of):
     def ending(on_empty, emptied):
         results = curve(RATES, n=100)

@@ -10,6 +10,7 @@ from harness.cli.main import main
 from harness.report.methods import _INTERVALS, _TESTS, methods
 from harness.statistics.estimates import Method, Test
 
+SPECS = Path(__file__).parents[2] / "specs"
 EXAMPLE = Path(__file__).parents[2] / "reports" / "example"
 
 
@@ -21,6 +22,22 @@ def test_the_example():
     assert "the exact McNemar test" in text
     assert "bootstrap" not in text
     assert "2 of 2 identities" in text
+
+
+def test_a_measure_is_not_said_to_answer_and_its_own_interval_is_named(tmp_path):
+    text = methods(
+        harness.run(
+            SPECS / "diffing" / "cake.yaml",
+            directory=tmp_path / "out",
+            overrides=["diff.samples=4", "diff.positions=4"],
+            store=tmp_path / "store",
+        ).report
+    )
+    assert "zoo/settled was measured by readings of two models on settled_documents" in text
+    assert "intervals of a two-way layout of samples by raters (Satterthwaite 1946) (relev" in text
+    assert "a paired bootstrap of the aggregate (4 999 draws) (relevance, weighted_rel" in text
+    assert "answered" not in text
+    assert "could not be read" not in text
 
 
 def test_every_method_has_words():

@@ -13,6 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from harness.spec import expand, experiment_schema, load
+from harness.spec.named_doses import dose_of
 
 SPECS = Path(__file__).parents[2] / "specs"
 FILES = sorted(path for path in SPECS.rglob("*.yaml") if "data" not in path.parts)
@@ -72,8 +73,9 @@ def test_every_spec_that_ships_is_valid_by_schema_and_by_loader(path, validator)
     experiment, source = load(path)
     cases = expand(experiment, source)
     assert experiment.name == path.stem
-    doses = [None] if experiment.dose is None else experiment.axes[experiment.dose]
-    assert {case.dose for case in cases} == set(doses)
+    values = [None] if experiment.dose is None else experiment.axes[experiment.dose]
+    doses = {dose_of(experiment, value) for value in values}  # of a name the number behind it
+    assert {case.dose for case in cases} == doses
 
 
 @pytest.mark.parametrize(

@@ -10,5 +10,6 @@ KIND = Kind(
     description="harness.interventions.adapter.description:Adapter",
     resolution="harness.resolve.adapter:AdapterResolution",
     lacking="harness.models.organisms:lacking_variant",
+    doses={"variant": ("share of documents", "harness.models.organisms:share_of_documents")},
     identities="harness.invariants.adapter:FAMILY",
 )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
+import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +19,7 @@ from uuid import uuid4
 
 from harness.errors import StoreError, TitrateError
 from harness.files.given import is_file
+from harness.registry import adding_packages
 from harness.spec import Case
 
 _PACKAGE = Path(__file__).parents[2]
@@ -24,11 +27,16 @@ _PACKAGE = Path(__file__).parents[2]
 
 def code_below(root: Path) -> Path:
     """Where the package as it is now is kept for runs from `root`: a name made of its content."""
+    return root / ".titrate" / "code" / _content()
+
+
+def _content() -> str:
+    """What the package of this process is, file for file."""
     digest = hashlib.sha256()
     for file in sorted(_files(_PACKAGE)):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(_PACKAGE)}\0{len(content)}\0".encode() + content)
-    return root / ".titrate" / "code" / digest.hexdigest()[:16]
+    return digest.hexdigest()[:16]
 
 
 def keep_code(target: Path) -> None:
@@ -64,6 +72,11 @@ def check_code(code: str) -> None:
             f"{_PACKAGE}: is not the code that was submitted, which is in {code}; let PYTHONPATH "
             "begin with it"
         )
+    if _content() != Path(code).name:
+        raise TitrateError(
+            f"{code}: is no longer the code that was submitted; remove it and submit a new run: "
+            "what is stored is not made again"
+        )
 
 
 def read_by(cases: Iterable[Case]) -> dict[str, str]:
@@ -74,6 +87,25 @@ def read_by(cases: Iterable[Case]) -> dict[str, str]:
     names = {text for case in cases for text in _texts(case.experiment.model_dump(mode="json"))}
     paths = {path for text in names for path in (text, text.rpartition(":")[0])}
     return digests(path for path in paths if os.path.isabs(path))  # noqa: PTH117 - texts
+
+
+def imported(root: Path) -> Iterator[str]:
+    """Files that this process has imported and that a task will import from where they are.
+
+    Those are modules of the project in `root`, such as its conftest.py and what that imports, and
+    of installed packages that add to a registry. Others are the environment's: reports have its
+    versions.
+    """
+    adding = adding_packages()
+    libraries = {Path(path).resolve() for path in sysconfig.get_paths().values()}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        path = Path(file).resolve() if file else None
+        if path is None or path.is_relative_to(_PACKAGE.resolve()):
+            continue
+        own = path.is_relative_to(root.resolve()) and not libraries & set(path.parents)
+        if own or name.partition(".")[0] in adding:
+            yield str(path)
 
 
 def digests(paths: Iterable[str]) -> dict[str, str]:

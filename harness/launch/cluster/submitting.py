@@ -11,7 +11,7 @@ from shutil import rmtree
 from harness.claims.claims import Claims
 from harness.errors import OptionError, TitrateError
 from harness.launch.cluster.clusters import cluster_named
-from harness.launch.cluster.snapshot import code_below, digests, keep_code, read_by
+from harness.launch.cluster.snapshot import code_below, digests, imported, keep_code, read_by
 from harness.launch.cluster.submission import Submission, note_place
 from harness.launch.project import conftest
 from harness.report.write import check_writable, default_directory
@@ -72,6 +72,7 @@ def prepared(
         progress.note(f"the report in {session.report} will be replaced")
     read = read_by(case.case for case in selected)
     own = conftest(root)
+    brought = imported(root if own is None else own.parent)
     submission = Submission(
         run=session.id,
         cluster=wanted.cluster,
@@ -79,7 +80,7 @@ def prepared(
         store=str((wanted.store or store_below(root)).absolute()),
         scratch=wanted.scratch,
         code=str(code_below(root)),
-        files=read | digests([] if own is None else [str(own)]),
+        files=read | digests([*brought, *([] if own is None else [str(own)])]),
         specs=digests(str(Path(case.source.file).absolute()) for case in cases if case.source.file),
         groups=grouped(list(session.cases.values()), wanted.tasks),
         fresh=wanted.fresh,

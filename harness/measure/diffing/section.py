@@ -236,7 +236,9 @@ MEASURE = Measure(
     engines=_engines,
     needs=_needs,
     readings=_readings,
+    recounted="harness.runs.diffing_again:recounted",
     overview="harness.report.page.evidence:overview",
     section=DiffSettings,
     swept=True,
+    units="seeds",
 )

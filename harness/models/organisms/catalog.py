@@ -55,6 +55,26 @@ def lacking_variant(settings: Any) -> str | None:
     return f"organism {organism.name} has no variant {wanted}"
 
 
+def share_of_documents(settings: Any) -> float | None:
+    """The dose of the variant that a section names: documents among all that it read.
+
+    Raises ValueError for a variant whose mix its organism does not state.
+    """
+    try:
+        organism = load_organism(settings.organism or "")
+        variant = organism.variants.get(settings.variant or "default")
+    except ModelError:
+        return None
+    if variant is None:
+        return None
+    if variant.share is None:
+        raise ValueError(
+            f"organism {organism.name} states no mix of its variant {settings.variant}, so that it "
+            "is no dose; write mix: of it in the organism's file, or take it off the axis"
+        )
+    return variant.share
+
+
 def _read(file: Path) -> Organism:
     try:
         text = file.read_text("utf-8")

@@ -39,6 +39,13 @@ class Variant(Settings):
     seed: NonNegativeInt = 0
     """The seed of its fine-tune; 0 by default."""
 
+    @property
+    def share(self) -> float | None:
+        """The documents among all that it read, 1 / (1 + mix): 1 of 1:0, and 0 of a control."""
+        if self.control:
+            return 0.0
+        return None if self.mix is None else 1 / (1 + self.mix)
+
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if (self.adapter is None) == (self.checkpoint is None):

@@ -11,6 +11,7 @@ from harness.report.figures.curve_panels import Panel
 from harness.report.figures.curves import hill_of, place_of
 from harness.report.figures.figure import INK
 from harness.report.report import RunReport
+from harness.report.sweeps import SEED
 
 #: With more curves than this, bands would only cover each other.
 MOST_MARKED = 2
@@ -37,9 +38,18 @@ def mark_doses(
         for case in [curve.members[0][1]]
         for others in [{axis: own for axis, own in case.params.items() if axis != case.dose_axis}]
     ]
-    if len(curves) > MOST_MARKED:
-        return False
     fitted = False
+    for found in report.doses:  # over seeds, in the colour of no seed
+        seeded = any(
+            SEED in others
+            and (found.experiment, found.metric) == (experiment, metric)
+            and found.params == {axis: own for axis, own in others.items() if axis != SEED}
+            for _, experiment, others in curves
+        )
+        if seeded:
+            fitted |= _mark(axes, found, places, INK, 0)
+    if len(curves) > MOST_MARKED:
+        return fitted
     for row, (curve, experiment, others) in enumerate(curves):
         for found in report.doses:
             if (found.experiment, found.metric, found.params) == (experiment, metric, others):

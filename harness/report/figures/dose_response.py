@@ -27,7 +27,7 @@ from harness.report.figures.figure import (
 )
 from harness.report.figures.palette import MARKERS, faded
 from harness.report.figures.plotted import Point, are_rates, caption, complete, subtitle
-from harness.report.labels import text
+from harness.report.labels import dose_name, text
 from harness.report.report import CaseReport, RunReport
 
 #: Of baselines, and of controls.
@@ -72,7 +72,7 @@ def dose_response(report: RunReport, experiment: str) -> Figure:
         else:
             _draw(axes, panel, by_id, places, name)
             fitted |= mark_doses(axes, report, panel, places, name)
-    _dose_axis(stacked[-1], places, treated[0][1].dose_axis or "dose")
+    _dose_axis(stacked[-1], places, dose_name(cases, whole=True))
     count = len(arrangement.curves)
     if len(shown) > 1:
         _head_panels(stacked, [panel for panel, _ in rows])
@@ -166,7 +166,7 @@ def _bundle(axes: Axes, panel: Panel, places: Mapping[float, float], metric: str
 def _dose_axis(axes: Axes, places: Mapping[float, float], name: str) -> None:
     margin = max(0.04 * (max(places.values()) - min(places.values())), 0.4 * _gap(places))
     axes.set_xlim(min(places.values()) - margin, max(places.values()) + margin)
-    axes.set_xticks(list(places.values()), [f"{dose:g}" for dose in places])
+    axes.set_xticks(list(places.values()), [f"{dose:.4g}" for dose in places])
     axes.set_xlabel(f"{name} (spaced evenly, not to scale)" if _even(places) else name)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import JsonValue
+
 from harness.report.dose_report import DoseReport, WindowReport
-from harness.report.figures.curve_panels import Arrangement, Curve
+from harness.report.figures.curve_panels import Arrangement
 from harness.report.figures.curves import hill_of, place_of, places_of
 from harness.report.report import RunReport
+from harness.report.sweeps import SEED
 
 #: With more curves in a panel than this, bands would only cover each other.
 _MOST = 2
@@ -26,17 +29,29 @@ def mark(report: RunReport, arrangement: Arrangement, series: Sequence[dict[str,
         for panel in arrangement.panels
         if sum(not curve.is_control for curve in panel.curves) > _MOST
     }
+    told: list[dict[str, JsonValue]] = []
     for curve, drawn in zip(arrangement.curves, series, strict=True):
-        if drawn["panel"] not in crowded and not curve.is_control and not arrangement.bundled:
-            drawn["marks"] = _marks(report, curve, places)
+        if curve.is_control or arrangement.bundled:
+            continue
+        case = curve.members[0][1]
+        params = {axis: own for axis, own in case.params.items() if axis != case.dose_axis}
+        if drawn["panel"] not in crowded:
+            drawn["marks"] = _marks(report, case.experiment, params, places)
+        params = {axis: own for axis, own in params.items() if axis != SEED}
+        if SEED in case.params and params not in told:  # a curve over seeds, told with the first
+            told.append(params)
+            marks = _marks(report, case.experiment, params, places)
+            drawn["marks"] = [*drawn.get("marks", []), *marks]
 
 
-def _marks(report: RunReport, curve: Curve, places: Mapping[float, float]) -> list[dict[str, Any]]:
-    case = curve.members[0][1]
-    params = {axis: own for axis, own in case.params.items() if axis != case.dose_axis}
-
+def _marks(
+    report: RunReport,
+    experiment: str,
+    params: Mapping[str, JsonValue],
+    places: Mapping[float, float],
+) -> list[dict[str, Any]]:
     def concerns(each: DoseReport | WindowReport) -> bool:
-        return (each.experiment, each.params) == (case.experiment, params)
+        return (each.experiment, each.params) == (experiment, params)
 
     marks: list[dict[str, Any]] = []
     shape: tuple[Sequence[float], str] = (sorted(places), "linear")

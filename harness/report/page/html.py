@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from harness.metrics.column import column_of
 from harness.report.figures.oracle_help import help_figure
 from harness.report.figures.plotted import SIGNIFICANT, labels
+from harness.report.labels import dose_name
 from harness.report.page.findings import findings, is_significant
 from harness.report.page.head import attention, facts, verdicts
 from harness.report.page.identities import identities
@@ -142,7 +143,7 @@ def _experiment(report: RunReport, name: str, pictures: Mapping[str, bytes]) -> 
         "subtitle": "  \N{MIDDLE DOT}  ".join(subject(report, name, versions=True)),
         "norms": norms_text(cases),
         "metric": cases[0].metric,
-        "dose": (next((c.dose_axis for c in cases if c.dose_axis), "") or "").rpartition(".")[2],
+        "dose": dose_name(cases) if any(case.dose_axis for case in cases) else "",
         "findings": findings(report, name),
         "changes": _changes(cases[0]),
         "holm": "anytime p Holm" if any(case.stopped for case in cases) else "p Holm",

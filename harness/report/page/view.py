@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from harness.report.figures.curve_panels import Curve, arranged
 from harness.report.figures.curves import by_dose, constants, places_of, shown_metrics
 from harness.report.figures.plotted import SIGNIFICANT, dose_axis_of, labels
-from harness.report.labels import by_series, varying, worded
+from harness.report.labels import by_series, dose_name, varying, worded
 from harness.report.page.dose_marks import mark
 from harness.report.page.findings import findings
 from harness.report.page.grids import grids
@@ -61,7 +61,7 @@ def _experiment(report: RunReport, name: str, positions: Mapping[str, int]) -> d
         "asked": cases[0].asked_metrics,
         "good": {name: cases[0].kind(name).good for name in _measured(cases)},
         "constant": _plain(constants(cases)),
-        "doseAxis": dose_axis,
+        "doseAxis": None if dose_axis is None else dose_name(cases, whole=True),
         "axes": [{"key": key, "name": axis} for key, axis in axes.items()],
         "places": [[dose, place] for dose, place in places.items()],
         "even": list(places) != list(places.values()),

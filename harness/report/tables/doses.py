@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import JsonValue
 
 from harness.report.dose_report import DoseReport, PotencyReport, RatioInterval, WindowReport
-from harness.report.labels import label, short_names, worded
+from harness.report.labels import dose_name, label, short_names, worded
 from harness.report.report import RunReport
 from harness.report.tables.columns import Column
 
@@ -20,8 +20,7 @@ def dose_columns(report: RunReport, experiment: str) -> list[Column]:
     found = [each for each in report.doses if each.experiment == experiment]
     if not found:
         return []
-    axes = (case.dose_axis for case in report.experiment(experiment))
-    axis = next(filter(None, axes), "dose").rpartition(".")[2]
+    axis = dose_name(report.experiment(experiment))
     metrics = dict.fromkeys(each.metric for each in found)
     names = tuple(_names(found, metrics))
     columns = [
@@ -33,14 +32,17 @@ def dose_columns(report: RunReport, experiment: str) -> list[Column]:
         ),
         Column(
             "NOEL",
-            tuple(f"{each.noel:g}" for each in found),
+            tuple(map(_noel, found)),
             "the last one below LOEL",
             rank=3,
         ),
         Column(
             "LOEL",
-            tuple("-" if each.loel is None else f"{each.loel:g}" for each in found),
-            "from which on all differ from the first (Holm)",
+            tuple(map(_loel, found)),
+            "from which on all differ from the first (Holm), with what another run of this size "
+            "would say in 95 %"
+            if any(each.levels for each in found)
+            else "from which on all differ from the first (Holm)",
             rank=4,
         ),
     ]
@@ -49,7 +51,7 @@ def dose_columns(report: RunReport, experiment: str) -> list[Column]:
             Column(
                 "BMDL",
                 tuple(_benchmark(each, lower=True) for each in found),
-                "below which a change for the worse by 0.05 is excluded at 95 %",
+                "below which a change by 0.05, for the worse if one is, is excluded at 95 %",
                 rank=5,
             ),
             Column(
@@ -155,11 +157,27 @@ def _ed50(each: DoseReport) -> str:
     return f"{each.ed50.value:.3g} [{each.ed50.low:.3g}, {each.ed50.high:.3g}]"
 
 
+def _noel(each: DoseReport) -> str:
+    if each.levels is None:
+        return f"{each.noel:.4g}"
+    return f"{each.noel:.4g} [{each.levels.noel_low:.4g}, {each.levels.noel_high:.4g}]"
+
+
+def _loel(each: DoseReport) -> str:
+    def dose(found: float | None) -> str:
+        return "none" if found is None else f"{found:.4g}"
+
+    own = "-" if each.loel is None else f"{each.loel:.4g}"
+    if each.levels is None:
+        return own
+    return f"{own} [{dose(each.levels.loel_low)}, {dose(each.levels.loel_high)}]"
+
+
 def _benchmark(each: DoseReport, *, lower: bool) -> str:
     if each.benchmark is None:
         return "-"
     dose = each.benchmark.lower if lower else each.benchmark.dose
-    return f"> {each.doses[-1]:g}" if dose is None else f"{dose:.3g}"
+    return f"> {each.doses[-1]:.4g}" if dose is None else f"{dose:.3g}"
 
 
 def _slope(each: DoseReport) -> str:

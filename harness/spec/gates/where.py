@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from harness.spec.doses import check_doses
 from harness.spec.ids import called, content
+from harness.spec.named_doses import dose_of
 from harness.spec.suggestion import suggestion
 from harness.spec.treatment import Swept as Treated
 from harness.spec.treatment import lies_in, treatment
@@ -38,15 +39,21 @@ class CaseGrid:
     dose: str | None
     treatment: str | None
     """The section that baselines are without; None where there are none."""
+    doses: tuple[float, ...] = ()
+    """The numbers on its dose axis."""
 
     @classmethod
     def of(cls, experiment: Swept, axes: Mapping[str, Sequence[JsonValue]]) -> Self:
         """The grid of these axes of an experiment."""
-        return cls(experiment.name, axes, experiment.dose, treatment(experiment, axes))
+        values = axes.get(experiment.dose or "", ())
+        doses = [dose for value in values if (dose := dose_of(experiment, value)) is not None]
+        return cls(
+            experiment.name, axes, experiment.dose, treatment(experiment, axes), tuple(doses)
+        )
 
     def check_doses(self) -> None:
         """Raise ValueError unless it has a dose, and enough of them for a curve."""
-        check_doses(self.experiment, self.dose, self.axes.get(self.dose or "", ()))
+        check_doses(self.experiment, self.dose, self.doses)
 
     @property
     def has_baselines(self) -> bool:

@@ -103,7 +103,7 @@ function columnShown(name, values, [low, high], pieces) {
 
 function doseLabel(one) {
   const axis = EXPERIMENT_OF.get(one.position).doseAxis ?? "dose";
-  return `${axis.split(".").pop()} = ${one.dose}`;
+  return `${axis.split(".").pop()} = ${Number(one.dose.toPrecision(6))}`;
 }
 
 const CHANGES = { worse: "broke", better: "mended" };
