@@ -95,6 +95,8 @@ class DoseReport(Section):
     stopped itself, and in reports of earlier versions."""
     benchmark: BenchmarkDose | None = None
     """Of metrics between 0 and 1."""
+    no_benchmark: str | None = None
+    """Why such a metric has none."""
 
 
 class RatioInterval(Section):

@@ -71,14 +71,17 @@ def dose_columns(report: RunReport, experiment: str) -> list[Column]:
 
 
 def reasons(report: RunReport, experiment: str) -> str:
-    """Why curves have no ED50, each reason once; empty where all have one."""
+    """Why curves have no ED50 or no BMDL, each reason once; empty where all have both."""
     found = [each for each in report.doses if each.experiment == experiment]
-    told: dict[str, list[str]] = {}
+    told: dict[tuple[str, str], list[str]] = {}
     metrics = dict.fromkeys(each.metric for each in found)
     for each, name in zip(found, _names(found, metrics), strict=True):
-        if each.no_ed50 is not None:
-            told.setdefault(each.no_ed50, []).append(name)
-    return "; ".join(f"no ED50 of {', '.join(names)}: {why}" for why, names in told.items())
+        for what, why in (("ED50", each.no_ed50), ("BMDL", each.no_benchmark)):
+            if why is not None:
+                told.setdefault((what, why), []).append(name)
+    return "; ".join(
+        f"no {what} of {', '.join(names)}: {why}" for (what, why), names in told.items()
+    )
 
 
 def refused(report: RunReport, experiment: str) -> list[str]:
@@ -115,8 +118,14 @@ def window_text(each: WindowReport) -> str:
 
 
 def potencies(report: RunReport, experiment: str) -> list[str]:
-    """Ratios of the ED50s of an experiment's curves, a line each; of a few curves only."""
-    found = [each for each in report.potencies if each.experiment == experiment and each.ratio]
+    """Ratios of the ED50s of an experiment's curves, a line each; of a few curves only.
+
+    Why there is none is told once where no curve's ED50 tells it.
+    """
+    own = [each for each in report.potencies if each.experiment == experiment]
+    if own and any(each.stopped for each in report.experiment(experiment)):
+        return [f"no ratio of ED50s: {own[0].why}"]
+    found = [each for each in own if each.ratio]
     return [potency_text(each) for each in found] if len(found) <= _MOST_RATIOS else []
 
 
