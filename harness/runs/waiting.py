@@ -29,7 +29,7 @@ class Waiting:
         self._stored = stored
         self._held = 0
         self.grown: list[Asked] = []
-        """What cases have come to ask by now; `execute.py` has it answered and empties the list."""
+        """What cases have come to ask by now; `stream.py` has it answered and empties the list."""
         self._sources: dict[str, Source] = {}
         self._steps = Counter[str]()
         self._addresses: dict[Asked, list[Address]] = {}

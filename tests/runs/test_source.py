@@ -128,7 +128,7 @@ def test_a_run_that_was_cut_off_is_resumed(loaded, store, ended):
     asked = cases(**FLUENCY)
     cut = run_on(TransformersEngine(loaded), asked, store=CompletionStore(store))
     for _ in range(ended):
-        cut._advance()
+        cut._stream.advance()
     cut.leave()
     resumed = run_on(TransformersEngine(loaded), asked, store=CompletionStore(store))
     whole = start(loaded, asked)
