@@ -28,8 +28,8 @@ from harness.runs.planned_case import PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.readers import Readers
 from harness.runs.sharing import awaited
-from harness.runs.source import CaseSource
-from harness.runs.stopping import stopping, sweep
+from harness.runs.source import CaseSource, follow
+from harness.runs.stopping import SelfStopping, stopping
 from harness.runs.stream import Stream
 from harness.runs.waiting import Waiting
 from harness.runs.watching import StreamWatch
@@ -234,7 +234,9 @@ class ModelRun:
         """Run the cases of an experiment that stops itself, chunk by chunk."""
         with self._at_work():
             self._progress.note(f"{cases[0].experiment.name} stops itself")
-            for case, result in sweep(cases, self._chunk, self._verdicts, further=self._further):
+            source = SelfStopping(cases, further=self._further)
+            follow(source, self._chunk)
+            for case, result in source.results(self._verdicts):
                 warned = replace(result, warnings=self._warned(case, result))
                 self._keep(case, warned)
 
