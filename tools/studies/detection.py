@@ -45,7 +45,7 @@ CONTROLS = 24
 MIXES = (0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 #: What is trained again with other seeds, for an interval over fine-tunes.
 AGAIN, FURTHER = MIXES[:5], range(104, 113)
-SCALES = (1 / 2**20, 1 / 2**16, 1 / 2**12, 1 / 2**9, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+SCALES = tuple(2.0**-power for power in (20, 16, 12, 9, *range(6, -1, -1)))
 SEEDS = (42, 1042, 2042)
 SAMPLES = (4, 8, 16, 32)
 DEPTHS = (5, 20, 100)
