@@ -24,7 +24,7 @@ from harness.measure.differences import build_differences, rotated, sides_of
 from harness.measure.steering_vectors import check_layers
 from harness.models.loading import load_config, load_tokenizer
 from harness.models.sites import hidden_shape
-from harness.resolve.contrast_pairs import pairs_for
+from harness.resolve.contrast_pairs import about_pairs, pairs_for
 from harness.resolve.resolution import Resolution
 from harness.resolve.steering import arrays_from, of_shape
 from harness.spec import Experiment
@@ -148,7 +148,7 @@ def check_dac(experiment: Experiment, settings: DacSettings) -> None:
             except FieldError as error:
                 raise FieldError(f"{place}.layers", error.problem) from error
             except TaskError as error:
-                raise FieldError(f"{place}.pairs", str(error)) from error
+                raise FieldError(f"{place}.pairs", about_pairs(error)) from error
         else:
             try:
                 read = _from_file(each, settings)
