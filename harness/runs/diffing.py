@@ -53,6 +53,7 @@ from harness.runs.diffing_values import (
     EVIDENCE,
     STEERING,
     agent_numbers,
+    contents_of,
     facts_of,
     sample_values,
     steered_numbers,
@@ -90,11 +91,13 @@ def measured_case(
     columns: dict[str, list[JsonValue]] = {}
     numbers: dict[str, float] = {}
     facts = facts_of(settings)
+    unread = 0
     if facts is not None:
         verdict = verdict_on(places, facts, settings, comparison.judges())
         verdict = replace(verdict, tokens=verdict.tokens + chosen)
         columns |= values_of(places, facts, verdict, comparison.chance(facts))
         files[EVALUATION] = evaluation(places, facts, verdict, settings)
+        unread = sum(row.count(None) for row in verdict.ratings)
     if settings.steered is not None:
         told = comparison.steered()
         files[STEERING] = _json([asdict(each) for each in told])
@@ -112,10 +115,11 @@ def measured_case(
         "complete",
         sample_metrics=values,
         intervention=intervention,
-        warnings=tuple(_warnings(evidence, texts, settings, comparison.pair)),
+        warnings=tuple(_warnings(evidence, texts, case, comparison.pair, unread)),
     )
     return replace(
         result,
+        contents=contents_of(settings, values),
         task_size=len(places),
         artefacts=str(folder.absolute()),
         seconds=time.perf_counter() - started,
@@ -295,16 +299,20 @@ class Comparison:
 
 
 def _warnings(
-    evidence: Evidence, texts: Texts, settings: DiffSettings, pair: Pair
+    evidence: Evidence, texts: Texts, case: PlannedCase, pair: Pair, unread: int
 ) -> Iterator[str]:
-    """What a reader of the numbers must know."""
-    if evidence.silent == evidence.positions and not evidence.candidates:
+    """What a reader of the numbers must know; that nothing is done to a baseline is known."""
+    settings = diff_of(case.experiment)
+    nothing = evidence.silent == evidence.positions and not evidence.candidates
+    if nothing and not case.case.is_baseline:
         which = (
             "there is one model, to which nothing is done"
             if pair.same
             else ("the two models say the same on every position, within rounding")
         )
         yield f"no evidence: {which}"
+    if unread:
+        yield f"judges: {unread} labels could not be read (UNKNOWN), and count as not relevant"
     if texts.dropped:
         yield f"{texts.dropped} texts have fewer than {settings.positions} tokens and were dropped"
     if settings.samples is not None and len(texts) < settings.samples:

@@ -200,10 +200,14 @@ def _engines(experiment: Experiment) -> Mapping[str, Any]:
     from harness.metrics.entry import Opening  # above the room of specs
 
     settings = diff_of(experiment)
-    found = {judge.called: Opening(judge.model, judge.engine) for judge in settings.judges}
+    asked = settings.mode != "plotting"
+    found = {
+        judge.called: Opening(judge.model, judge.engine, f"diff.judges[{at}]" if asked else "")
+        for at, judge in enumerate(settings.judges)
+    }
     agent = settings.agent
     if agent is not None and settings.mode == "full":
-        found[agent.called] = Opening(agent.model, agent.engine)
+        found[agent.called] = Opening(agent.model, agent.engine, "diff.agent")
     if settings.tuned is not None:
         found[settings.tuned] = Opening(settings.tuned)
     return found

@@ -67,7 +67,8 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
     const larger = experiment.even ? 0 : (series.length - 1 - order) / Math.max(series.length - 1, 1);
     const dodge = bundled || !experiment.even ? 0 : (order - (series.length - 1) / 2) * Math.min(0.07, 0.4 / series.length) * gap;
     const at = (one) => x(places.get(one.dose) + dodge);
-    const group = inHue(shape("g", { class: `curve ${bundled ? "faint" : ""} ${each.control ? "control" : ""}` }), each.hue);
+    const called = { role: "group", "aria-label": each.name || metric };
+    const group = inHue(shape("g", { class: `curve ${bundled ? "faint" : ""} ${each.control ? "control" : ""}`, ...called }), each.hue);
     const values = each.members.map((one) => one.metrics[metric]);
     if (!bundled && series.length <= MOST_BANDS) group.append(band(each.members, values, at, y));
     const path = each.members.map((one, i) => `${i ? "L" : "M"}${at(one)} ${y(values[i].value)}`);
