@@ -36,7 +36,7 @@ from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.doses import dose_columns, potencies, refused, windows
 from harness.report.tables.oracle_help import help_text
 from harness.report.tables.predictors import predictors
-from harness.report.tables.rounding import ceiling, fixed
+from harness.report.tables.rounding import ceiling, dose_text, fixed
 from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text
 
@@ -193,6 +193,7 @@ def page_environment() -> Environment:
         "change": _change,
         "p": _p,
         "detectable": _detectable,
+        "dose": dose_text,
     }
     return environment
 
