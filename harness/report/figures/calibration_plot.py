@@ -66,7 +66,7 @@ def calibration_sections(case: CaseReport, folder: Path) -> Iterator[Section]:
 
 def _told(number: str) -> str:
     """A number of the grid, for reading."""
-    return significant(float(number), 3) if number else ""
+    return f"{float(number):.3g}" if number else ""
 
 
 def _read(folder: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:
