@@ -2,14 +2,15 @@
 
     python benches/speed/memory.py --model zoo/smollm2
 
-Each road is begun and broken off after a few steps, when its memory is taken: short prompts, prompts
-and answers of some length, scores of texts, and readings of every token's log-probability.
+Roads that generate are broken off after a few steps, when the cache is full size: short prompts, then
+prompts and answers of some length. Behind them scores, and readings of every token's log-probability.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+from collections.abc import Sequence
 from random import Random
 
 import psutil
@@ -34,10 +35,10 @@ class _Watch:
     def read(self, _tokens: int) -> None:
         pass
 
-    def flying(self, _lengths: list[int]) -> None:
+    def flying(self, _lengths: Sequence[int]) -> None:
         pass
 
-    def step(self, _lengths: list[int]) -> None:
+    def step(self, _lengths: Sequence[int]) -> None:
         self.steps += 1
         if self.steps > 2:
             raise _EnoughError
