@@ -2,8 +2,8 @@
 
     python benches/speed/memory.py --model zoo/smollm2
 
-Roads that generate are broken off after a few steps, when the cache is full size: short prompts, then
-prompts and answers of some length. Behind them scores, and readings of every token's log-probability.
+Roads that generate are broken off after a few steps, when the cache has its full size: short prompts,
+then prompts and answers of some length. Behind them scores of texts, and readings of every token.
 """
 
 from __future__ import annotations
