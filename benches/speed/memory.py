@@ -2,7 +2,7 @@
 
     python benches/speed/memory.py --model zoo/smollm2
 
-Roads that generate are broken off after a few steps, when the cache has its full size: short prompts,
+Roads that generate are broken off after a few steps, when the cache has its size: short prompts,
 then prompts and answers of some length. Behind them scores of texts, and readings of every token.
 """
 
