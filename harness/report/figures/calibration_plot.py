@@ -18,7 +18,6 @@ from harness.measure.calibration_files import GRID, RESULT
 from harness.report.figures.figure import GREY, HEIGHT, RULE, canvas, surround
 from harness.report.figures.palette import COLOURS, ordered
 from harness.report.report import CaseReport
-from harness.report.rounding import significant
 from harness.report.section import Section
 
 

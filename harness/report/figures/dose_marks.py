@@ -12,7 +12,6 @@ from harness.report.figures.curves import hill_of, place_of
 from harness.report.figures.figure import INK
 from harness.report.labels import dose_text
 from harness.report.report import RunReport
-from harness.report.rounding import dose_text
 from harness.report.sweeps import SEED
 
 #: With more curves than this, bands would only cover each other.

@@ -31,7 +31,7 @@ from harness.report.page.identities import identities
 from harness.report.page.samples import ROW, Embedded
 from harness.report.page.view import view
 from harness.report.report import CaseReport, RunReport
-from harness.report.rounding import ceiling, dose_text, fixed
+from harness.report.rounding import ceiling, fixed
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.doses import dose_columns, potencies, refused, windows
