@@ -23,8 +23,8 @@ from harness.report.detection import organism_of, with_limits
 from harness.report.figures.sweep_plots import sweep_plots
 from harness.report.labels import label, varying
 from harness.report.report import CaseReport
+from harness.report.rounding import fixed
 from harness.report.sweeps import sweeps
-from harness.report.tables.rounding import fixed
 from harness.store.results import CaseStatus
 
 _CHANCE = "chance"

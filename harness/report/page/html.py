@@ -31,12 +31,12 @@ from harness.report.page.identities import identities
 from harness.report.page.samples import ROW, Embedded
 from harness.report.page.view import view
 from harness.report.report import CaseReport, RunReport
+from harness.report.rounding import ceiling, fixed
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.doses import dose_columns, potencies, refused, windows
 from harness.report.tables.oracle_help import help_text
 from harness.report.tables.predictors import predictors
-from harness.report.tables.rounding import ceiling, fixed
 from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text
 
