@@ -10,8 +10,8 @@ from harness.report.dose_report import DoseReport, WindowReport
 from harness.report.figures.curve_panels import Panel
 from harness.report.figures.curves import hill_of, place_of
 from harness.report.figures.figure import INK
+from harness.report.labels import dose_text
 from harness.report.report import RunReport
-from harness.report.rounding import dose_text
 from harness.report.sweeps import SEED
 
 #: With more curves than this, bands would only cover each other.
