@@ -10,9 +10,9 @@ from rich.text import Text
 
 from harness.claims.saved import SavedRun
 from harness.report.report import CaseReport
+from harness.report.rounding import readable
 from harness.report.tables.case_columns import MDE, change_words, changed, effect, p_columns
 from harness.report.tables.columns import Column, as_table, fitted
-from harness.report.tables.rounding import readable
 from harness.report.tables.terminal import left_out, legend_of, rendered, terminal_width
 from harness.statistics.estimates import Versus
 

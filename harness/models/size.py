@@ -28,12 +28,16 @@ def memory_of(config: Any, dtype: str) -> Memory:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     text = config.get_text_config()
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     size = getattr(torch, dtype).itemsize
     parameters = model.num_parameters()
-    cached = 2 * int(text.num_hidden_layers) * heads * width
-    return Memory(parameters, dtype, parameters * size, cached * size)
+    return Memory(parameters, dtype, parameters * size, cached_per_token(text, size))
+
+
+def cached_per_token(text: Any, size: int) -> int:
+    """Bytes of a token's keys and values in all layers, by a text configuration; `size` of one."""
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return 2 * int(text.num_hidden_layers) * int(heads) * int(width) * size
 
 
 def weights_per_token(config: Any) -> int:

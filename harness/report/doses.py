@@ -210,11 +210,14 @@ def window_of(found: Dosed, target: str, capability: str, response: float) -> Wi
     between: Window | None = None
     why: str | None = _FIXED
     if not found.stopped:
+        concerned = capability
         try:
-            between = window(found.curve(target, shared), found.curve(capability, shared), response)
+            safe = found.curve(capability, shared)
+            concerned = target
+            between = window(found.curve(target, shared), safe, response)
             why = between.no_index and f"no index: {capability}: {between.no_index}"
         except NoDose as reason:
-            why = f"{target}: {reason}"
+            why = f"{concerned}: {reason}"
     return WindowReport(
         experiment=found.experiment,
         params=found.params,

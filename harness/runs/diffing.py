@@ -32,7 +32,7 @@ from harness.measure.diffing.agents import (
 )
 from harness.measure.diffing.evidence import Evidence
 from harness.measure.diffing.judging import Asker
-from harness.measure.diffing.methods import OF_DIFFERENCES, OF_LOGITS, lists_of
+from harness.measure.diffing.methods import OF_DIFFERENCES, OF_LOGITS, lists_of, reads_layer
 from harness.measure.diffing.pair import Pair
 from harness.measure.diffing.relevance import Facts
 from harness.measure.diffing.scale_choice import by_judge
@@ -102,10 +102,11 @@ def measured_case(
         told = comparison.steered()
         files[STEERING] = _json([asdict(each) for each in told])
         numbers |= steered_numbers(told, facts)
-    if settings.agent is not None and settings.mode == "full" and facts is not None:
+    if settings.agent is not None and settings.mode != "diffing" and facts is not None:
         runs = comparison.investigated(evidence, facts)
-        files[AGENTS] = _json([asdict(each) for each in runs])
-        numbers |= agent_numbers(runs)
+        if runs:
+            files[AGENTS] = _json([asdict(each) for each in runs])
+            numbers |= agent_numbers(runs)
     values = sample_values(case.experiment, places, columns, numbers)
     folder = root / _hashed([[name, _digest(content)] for name, content in files.items()])
     for name, content in files.items():
@@ -171,8 +172,8 @@ class Comparison:
         if pair.same:
             nothing = len(texts) * len(texts.labels)
             return Evidence(settings.method, (), nothing, nothing, len(texts), texts.dropped)
-        fields = {"method", "depth", "ordering", "logits", "layer", "listed"}
-        kept = self._kept(fields | {"read_positions", "skipped"}) / EVIDENCE
+        fields = {"method", "depth", "ordering", "logits", "listed", "read_positions", "skipped"}
+        kept = self._kept(fields | ({"layer"} if reads_layer(settings) else set())) / EVIDENCE
         if kept.is_file():
             # What cannot be read is read anew from the models.
             with suppress(ValueError, KeyError, TypeError):
@@ -246,7 +247,18 @@ class Comparison:
         ]
 
     def investigated(self, evidence: Evidence, facts: Facts) -> list[Investigation]:
-        """Every run of the agent, with the evidence and without, graded."""
+        """Every run of the agent, with the evidence and without, graded.
+
+        None where nothing is asked, and agents were left out of what is stored.
+        """
+        try:
+            return self._investigated(evidence, facts)
+        except FieldError:
+            if self.settings.mode != "plotting":
+                raise
+            return []
+
+    def _investigated(self, evidence: Evidence, facts: Facts) -> list[Investigation]:
         settings = self.settings.agent
         assert settings is not None
         agent, ask = self._asker(settings.called), self._ask

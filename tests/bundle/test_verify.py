@@ -204,7 +204,8 @@ def test_the_verbs(made, tmp_path, monkeypatch, capsys, opened):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "cases", "answers"), [("example", 16, 2624), ("smollm2/sentiment", 13, 416)]
+    ("name", "cases", "answers"),
+    [("example", 16, 2624), ("smollm2/sentiment", 13, 416), ("smollm2/tasks", 17, 960)],
 )
 def test_what_is_committed(name, cases, answers, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

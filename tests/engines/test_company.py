@@ -12,7 +12,7 @@ import harness
 from harness import registry
 from harness.engines.company import Company
 from harness.engines.contract import Request, Scoring
-from harness.engines.transformers import engine as engine_module
+from harness.engines.transformers import cache_sizes
 from harness.engines.transformers.engine import TransformersEngine
 from harness.metrics.entry import Asker, Asks, MetricEntry, Opening, Seen
 from harness.metrics.kind import MetricKind
@@ -89,13 +89,13 @@ def scarce(monkeypatch):
             return max(0, most - held)
 
         def needs(each: TransformersEngine):
-            monkeypatch.setattr(engine_module, "_free_memory", lambda _: 0)
+            monkeypatch.setattr(cache_sizes, "_free_memory", lambda _: 0)
             found = each.cache_need([])
-            monkeypatch.setattr(engine_module, "_free_memory", free)
+            monkeypatch.setattr(cache_sizes, "_free_memory", free)
             return found
 
-        monkeypatch.setattr(engine_module, "_CACHE_SHARE", 1)
-        monkeypatch.setattr(engine_module, "_free_memory", free)
+        monkeypatch.setattr(cache_sizes, "_FREE_SHARE", 1)
+        monkeypatch.setattr(cache_sizes, "_free_memory", free)
 
     return of
 

@@ -8,6 +8,7 @@ import pytest
 
 from harness.interventions.router_mask.description import RouterMask
 from harness.report.build import build
+from harness.report.doses import dosed, window_of
 from harness.report.figures.plots import plots
 from harness.report.page import embed, page
 from harness.report.page.view import view
@@ -145,6 +146,11 @@ def test_of_a_metric_that_is_no_mean_doses_differ_or_not(run, doses_of):
     ]
     (found,) = doses_of(results)
     assert (found.noel, found.loel, found.ed50) == (1, 2, None)
+    for each in results:
+        each.sample_metrics["pass@1"] = {f"s/{i}": float(i < 10) for i in range(20)}
+    (beside,) = dosed(results, {"keep_topk": "intervention.count"})
+    between = window_of(beside, "pass@1", "median_tokens", 0.05)
+    assert between.why.startswith("median_tokens: median_tokens is no mean over samples")
     assert "median_tokens is no mean over samples" in table(build(run, results))
 
 

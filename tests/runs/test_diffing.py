@@ -8,6 +8,7 @@ import pytest
 
 import harness
 from harness.measure.diffing.questions import prompt_named
+from harness.report.exports import export
 from tests.tuned import tuned_into
 
 SPEC = """\
@@ -140,3 +141,28 @@ def test_a_key_that_is_not_set_is_told_before_anything_is_read(spec, tmp_path, s
         run(spec(), tmp_path, overrides=[f"diff.{section}={value}"])
     assert f"diff.{place}.engine.api_key_env: K_ is not set here; export" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+AGENT = "diff.agent={model: zoo/base, interactions: 1, calls: 1, runs: 1, max_new_tokens: 4}"
+
+
+def test_modes_leave_agents_out_or_show_what_is_stored_and_no_more(spec, tmp_path):
+    full = run(spec(), tmp_path, overrides=[AGENT])
+    (case,) = full.report.cases
+    assert case.metrics["agent_score"].value == case.metrics["blackbox_score"].value == 1
+    page = (tmp_path / "report/index.html").read_text()
+    assert "What agents took the model to be tuned on" in page
+    assert page.count("<td>none stated</td>") == 2
+    files = export(full, "diffing", tmp_path / "out")
+    (agents,) = (file for file in files if file.name == "agent_results.json")
+    scores = {"all": {"mi1": [1, 1]}}
+    assert json.loads(agents.read_text()) == {"logit_diff": scores, "blackbox": scores}
+    (shown,) = run(spec(), tmp_path, overrides=[AGENT], mode="plotting").report.cases
+    assert {name: each.value for name, each in shown.metrics.items()} == {
+        name: each.value for name, each in case.metrics.items()
+    }
+    (without,) = run(spec(), tmp_path, overrides=[AGENT], mode="diffing").report.cases
+    assert "agent_score" not in without.metrics
+    changed = [AGENT, "diff.depth=7"]
+    (failed,) = run(spec(), tmp_path, overrides=changed, mode="plotting").report.cases
+    assert "diff.mode: plotting shows what is stored, and this is not" in failed.error

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Literal
 
-import psutil
 import torch
 import transformers
 
@@ -34,10 +32,10 @@ from harness.engines.decoding.rules import initial_states
 from harness.engines.decoding.siblings import SiblingTexts
 from harness.engines.scoring import check_scoring
 from harness.engines.transformers.attention import attention_implementation, grouped_attention
+from harness.engines.transformers.cache_sizes import CacheSize, CacheSizes
 from harness.engines.transformers.experts import experts_as, experts_implementation
 from harness.engines.transformers.loop import DecodingRun
 from harness.engines.transformers.passes import Work
-from harness.engines.transformers.prefixes import BLOCK, prefix_key
 from harness.engines.transformers.products import packed_products, products_implementation
 from harness.engines.transformers.reading import read
 from harness.engines.transformers.readout import Readout
@@ -50,14 +48,8 @@ from harness.errors import FieldError, ModelError, RequestError
 from harness.models.loading import LoadedModel
 from harness.models.sites import site_module
 
-# More rows than this no longer raise throughput: measured on zoo/moe with two CPU cores
-# (docs/performance.md); on accelerators it bounds the cost of the last, half-empty steps.
-_MOST_SLOTS = {"cpu": 128}
-_MOST_SLOTS_ELSEWHERE = 256
 # Fixed shapes must not depend on the machine's free memory.
 _STRICT_SLOTS = 32
-# Share of the free memory that the cache may take; the rest is for activations.
-_CACHE_SHARE = 0.5
 
 
 class TransformersEngine:
@@ -85,12 +77,12 @@ class TransformersEngine:
         self.loaded = loaded
         self._slots = slots
         self._columns = columns
+        self._sizes = CacheSizes(loaded, slots, columns)
         self._drafts = drafts and determinism == "fast"
         # Kept for runs to come: a baseline runs before what is compared with it.
         self._said = SiblingTexts()
         self._strict = determinism == "strict"
         self._stage: Stage | None = None
-        self._cache_limit: int | None = None
         self._readout: Readout | None = None
         #: What the latest `generate` cost.
         self.work = Work()
@@ -237,17 +229,16 @@ class TransformersEngine:
         """What keys and values of these requests come to; None where all shapes are fixed."""
         if self._strict:
             return None
-        slots, spare, columns = self._wanted(requests)
         return CacheNeed(
             str(self.loaded.device),
-            (slots + spare) * self._bytes_per_slot(columns) if requests else 0,
+            self._sizes.of(self._sizes.wanted(requests)) if requests else 0,
             self._held(),
-            int(_free_memory(self.loaded.devices) * _CACHE_SHARE),
+            self._sizes.free(),
         )
 
     def limit_cache(self, most: int | None) -> None:
         """Take at most so many bytes; a cache that is larger is given back, with what is in it."""
-        self._cache_limit = most
+        self._sizes.limit = most
         if most is not None and self._held() > most:
             self._stage = None
 
@@ -261,8 +252,7 @@ class TransformersEngine:
     def _held(self) -> int:
         if self._stage is None:
             return 0
-        cache = self._stage.cache
-        return cache.slots * self._bytes_per_slot(cache.capacity)
+        return self._sizes.of(self._stage.size)
 
     def _check(self, request: Request, stage: Stage) -> None:
         """Refuse what the model cannot run, naming the value."""
@@ -280,7 +270,7 @@ class TransformersEngine:
                 f"the prompt has {len(request.prompt)} tokens, which leaves no room in the model's "
                 f"context of {self._context}"
             )
-        needed, columns = self._length(request), self._columns or stage.cache.capacity
+        needed, columns = self._sizes.length(request), self._columns or stage.cache.capacity
         if needed > columns:
             raise RequestError(
                 f"prompt and new tokens are up to {needed} tokens, but the cache holds {columns}; "
@@ -293,98 +283,40 @@ class TransformersEngine:
 
     def _stage_for(self, requests: list[Request]) -> Stage:
         """The stage of the last call where it still fits, so that what is resident is used."""
-        slots, spare, columns = self._shape(requests)
-        stage = self._stage
-        if stage is not None and (stage.fits(slots, spare, columns) or not requests):
-            return stage
-        if stage is not None and self._columns is None:
-            if columns > stage.cache.capacity:
-                # Rounds that extend their sequences would otherwise outgrow it every time.
-                columns = max(columns, min(2 * stage.cache.capacity, self._context))
-            columns = max(columns, stage.cache.capacity)
-            slots, spare = max(slots, stage.slots), max(spare, stage.cache.slots - stage.slots)
-            if self._cache_limit is not None:
-                slots, spare = self._fitted(slots, spare, columns)
-        self._stage = None
-        self._stage = Stage(self.loaded.model, slots, spare, columns)
+        size, stage = self._shape(requests), self._stage
+        if stage is not None:
+            if not requests or stage.fits(self._least(size, stage)):
+                return stage
+            # One that serves both, if it pays: streams of unlike requests may take turns.
+            both = CacheSize(*map(max, size, stage.size))
+            if not self._strict and self._sizes.fitted(both) == both:
+                size = both
+        self._stage = stage = None
+        self._stage = Stage(self.loaded.model, size)
         return self._stage
 
-    def _shape(self, requests: list[Request]) -> tuple[int, int, int]:
-        """Running slots, spare slots and columns that serve these requests and fit into memory."""
+    def _least(self, size: CacheSize, stage: Stage) -> CacheSize:
+        """What of a size is needed: of its spare slots as many as a stage may have."""
+        if self._strict:
+            return size
+        there = self._sizes.fitted(CacheSize(stage.slots, size.spare, stage.cache.capacity))
+        return size._replace(spare=min(size.spare, there.spare))
+
+    def _shape(self, requests: list[Request]) -> CacheSize:
+        """The size that serves these requests and fits into memory."""
         if self._strict:
             slots, columns = self._fixed_shape()
-            return slots, 0, columns
-        slots, spare, columns = self._wanted(requests)
-        return *self._fitted(slots, spare, columns), columns
-
-    def _wanted(self, requests: Sequence[Request]) -> tuple[int, int, int]:
-        """Running slots, spare slots and columns that serve these requests best."""
-        columns = self._columns or max(map(self._length, requests), default=1)
-        device = self.loaded.device
-        wanted = self._slots or _MOST_SLOTS.get(device.type, _MOST_SLOTS_ELSEWHERE)
-        slots = max(1, min(wanted, len(requests)))
-        return slots, min(_shared_prompts(requests), wanted), columns
-
-    def _fitted(self, slots: int, spare: int, columns: int) -> tuple[int, int]:
-        """As many of these slots as fit into memory, or below the limit."""
-        room = self._cache_limit
-        if room is None:
-            room = int(_free_memory(self.loaded.devices) * _CACHE_SHARE)
-        fitting = max(1, room // self._bytes_per_slot(columns))
-        if self._slots is None:
-            slots = min(slots, fitting)
-        return slots, max(0, min(spare, fitting - slots))
-
-    def _bytes_per_slot(self, columns: int) -> int:
-        return rounded_columns(columns) * self._bytes_per_column()
+            return CacheSize(slots, 0, columns)
+        return self._sizes.fitted(self._sizes.wanted(requests))
 
     def _fixed_shape(self) -> tuple[int, int]:
         """Slots and columns where every pass has the same shape."""
         return self._slots or _STRICT_SLOTS, rounded_columns(self._columns or self._context)
-
-    def _length(self, request: Request) -> int:
-        """The most tokens a request can come to."""
-        return min(len(request.prompt) + max(request.max_new_tokens, 1), self._context)
-
-    def _bytes_per_column(self) -> int:
-        """Cache bytes of one token: keys and values of every layer."""
-        text = self.loaded.model.config.get_text_config()
-        heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-        width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-        layers = text.num_hidden_layers
-        return int(2 * layers * heads * width * self.loaded.model.dtype.itemsize)
 
 
 def _refused(request: Request, error: Exception) -> Completion:
     return Completion((), "", "error", error=f"{request.sample}: {error}")
 
 
-def _shared_prompts(requests: Sequence[Request]) -> int:
-    """Prompts that several requests have under the same intervention: worth a slot of their own."""
-    uses = Counter(
-        (
-            request.prompt,
-            prefix_key(request.intervention, len(request.prompt), request.prompt_length),
-        )
-        for request in requests
-        if len(request.prompt) > BLOCK
-    )
-    return sum(count > 1 for count in uses.values())
-
-
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def _free_memory(devices: Sequence[torch.device]) -> int:
-    """Bytes that can still be allocated where the model lives.
-
-    A spread model's cache is spread with its layers: the fullest device bounds it.
-    """
-    free = [
-        torch.cuda.mem_get_info(device)[0]
-        if device.type == "cuda"
-        else psutil.virtual_memory().available
-        for device in devices
-    ]
-    return int(min(free) * len(free))

@@ -10,6 +10,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 
@@ -30,8 +31,8 @@ from harness.engines.transformers.residents import Resident
 from harness.engines.transformers.stage import Stage
 from harness.models.loading import LoadedModel
 
-# Logits of one step: 256 MiB in float32 on a CPU, four times that on an accelerator.
-_MOST_LOGITS = {"cpu": 2**26}
+# Logits of one step: 128 MiB in float32 on a CPU, eight times that on an accelerator.
+_MOST_LOGITS = {"cpu": 2**25}
 _MOST_LOGITS_ELSEWHERE = 2**28
 
 _Ended = list[tuple[int, Completion]]
@@ -63,7 +64,7 @@ class DecodingRun:
         self._admission = Admission(
             queue,
             siblings_apart=siblings is not None,
-            together=self._shares_much,
+            together=partial(_shares_much, self._passes),
             regime=stage.rotary.regime_of,
         )
         self._endings = Endings(loaded)
@@ -179,14 +180,6 @@ class DecodingRun:
         ended = self._advance(running, drafts, logits[: len(running)], self._drawing)
         self._draft_length.observe_pass(tokens.numel(), time.perf_counter() - started)
         return ended
-
-    def _shares_much(self, request: Request) -> bool:
-        """Whether reading a prompt once, in part, saves more than drafts of its answer can."""
-        what = request.intervention
-        layers = None if what is None else what.first_layer()
-        if layers is None or not self._passes.widen:
-            return False
-        return len(request.prompt) * layers > request.max_new_tokens * self._passes.layers
 
     def _drafts(self, running: list[Resident]) -> list[tuple[int, ...]]:
         """What to propose for each row; nothing where a wider step costs more than it saves."""
@@ -307,6 +300,15 @@ class DecodingRun:
             attention=sequence.attention,
             hidden=sequence.hidden,
         )
+
+
+def _shares_much(passes: Passes, request: Request) -> bool:
+    """Whether reading a prompt once, in part, saves more than drafts of its answer can."""
+    what = request.intervention
+    layers = None if what is None else what.first_layer()
+    if layers is None or not passes.widen:
+        return False
+    return len(request.prompt) * layers > request.max_new_tokens * passes.layers
 
 
 def _is_out_of_memory(error: Exception) -> bool:

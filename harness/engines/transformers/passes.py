@@ -87,9 +87,8 @@ class Passes:
         rows = len(tokens) if alike is None else alike.rows
         slots = slice(first, first + rows)
         tokens, positions = tokens.to(self._device), positions.to(self._device)
-        stage.cache.window = Window(
-            slots, torch.where(positions < 0, stage.cache.spare_column, positions), visible
-        )
+        columns = torch.where(positions < 0, stage.cache.spare_column, positions)
+        stage.cache.look_at(Window(slots, columns, visible))
         keys = positions if visible is None else torch.arange(visible, device=self._device)
         every = positions.expand(rows, -1)
         with (

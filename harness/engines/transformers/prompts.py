@@ -13,7 +13,7 @@ from harness.engines.transformers.residents import Resident
 from harness.engines.transformers.shared_layers import of_one_prompt, untouched
 
 # Tokens of one pass: bounds its activations whatever the prompts' lengths.
-_PASS_TOKENS = 8192
+_PASS_TOKENS = 4096
 # What a pass costs beyond its tokens, in tokens; padding costs what tokens cost.
 _PASS_COST = 128
 # Width of a pass where every pass has the same shape.

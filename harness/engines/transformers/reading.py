@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 
 from harness.engines.contract import Activations, Capture, Reading
+from harness.engines.declared import Place
 from harness.engines.transformers.attention import (
     AttentionWatch,
     eager_attention,
@@ -20,7 +21,11 @@ from harness.engines.transformers.attention import (
     watching,
 )
 from harness.engines.transformers.attention_masks import AttentionMasks
-from harness.engines.transformers.place_tables import Place
+from harness.engines.transformers.predictions import (
+    most_probable,
+    said_of,
+    tokens_with_logits,
+)
 from harness.engines.transformers.rotary import RowRotary
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.errors import ModelError, RequestError
@@ -29,9 +34,8 @@ from harness.models.loading import LoadedModel
 from harness.models.routers import router_sites
 from harness.models.sites import decoder_blocks, site_module
 
-# Tokens of one batch, which bound its activations, and its [tokens, vocabulary] logits.
+# Tokens of one batch, which bound its activations.
 _BATCH_TOKENS = 4096
-_BATCH_LOGITS = 2**27
 
 _Batch = list[tuple[int, Reading]]
 _K = TypeVar("_K", int, Place)
@@ -48,8 +52,7 @@ def read(loaded: LoadedModel, readings: Sequence[Reading]) -> Iterator[tuple[int
             )
     tokens = _BATCH_TOKENS
     if any(_needs_logits(reading.capture) for reading in readings):
-        words = loaded.model.get_input_embeddings().num_embeddings
-        tokens = min(tokens, _BATCH_LOGITS // words)
+        tokens = min(tokens, tokens_with_logits(loaded))
     for batch in _batches(readings, tokens):
         yield from _read_batch(loaded, [(position, readings[position]) for position in batch])
 
@@ -162,16 +165,14 @@ class _Captured:
         if capture.token_log_probabilities:
             scores = torch.zeros(len(at))
             given = [index for index, position in enumerate(at) if position]
-            following = torch.tensor(
-                [reading.tokens[at[index]] for index in given], device=logits.device
-            )
             before = [at[index] - 1 - first for index in given]
-            predicted = logits[row, before].float().log_softmax(dim=-1)
-            scores[given] = predicted.gather(-1, following[:, None])[:, 0].cpu()
+            following = [reading.tokens[at[index]] for index in given]
+            indices = torch.tensor([before, following], dtype=torch.long, device=logits.device)
+            scores[given] = said_of(logits[row], *indices)[0].cpu()
         behind = [position - first for position in at]
         if capture.top_log_probabilities:
-            predicted = logits[row, behind].float().log_softmax(dim=-1)
-            top = predicted.topk(capture.top_log_probabilities, dim=-1)
+            places = torch.tensor(behind, device=logits.device)
+            top = most_probable(logits[row], places, capture.top_log_probabilities)
         return Activations(
             router_logits=routers,
             hidden={

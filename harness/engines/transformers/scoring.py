@@ -28,15 +28,13 @@ from harness.engines.contract import Scored, Scoring, Watch
 from harness.engines.scoring import Gathering
 from harness.engines.transformers.attention_masks import AttentionMasks
 from harness.engines.transformers.ordering import LOOK_AHEAD
+from harness.engines.transformers.predictions import said_of, tokens_with_logits
 from harness.engines.transformers.rotary import RowRotary
 from harness.engines.transformers.row_interventions import InterventionSet
 from harness.models.loading import LoadedModel
 
-# Tokens of one pass, which bound its activations and masks, and its [tokens, vocabulary] logits.
+# Tokens of one pass, which bound its activations and masks.
 _PASS_TOKENS = 4096
-_PASS_LOGITS = 2**27
-# Logits that are read at a time on a CPU: they stay in its cache from the first step to the last.
-_PIECE_LOGITS = 2**19
 
 Queued = tuple[int, Scoring]
 
@@ -72,7 +70,7 @@ def score(
 ) -> Iterator[tuple[int, Scored]]:
     """Yield `(position, scored)` of checked scorings, as the last continuation of each is read."""
     rotary = RowRotary(loaded.model)
-    logits = max(1, _PASS_LOGITS // loaded.model.get_input_embeddings().num_embeddings)
+    logits = tokens_with_logits(loaded)
     for start in range(0, len(queue), LOOK_AHEAD):
         ahead = queue[start : start + LOOK_AHEAD]
         gathering = {position: Gathering(scoring) for position, scoring in ahead}
@@ -232,15 +230,6 @@ def _read(
             into.add(index, *scores.next(row, index))
 
 
-def _read_out(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities of targets [N] by logits [N, V], and whether none is larger, as [2, N]."""
-    logits = logits.float()
-    own, most = logits.gather(-1, targets[:, None]), logits.amax(dim=-1, keepdim=True)
-    # In place: `logsumexp` would hold all of it once more.
-    total = logits.sub_(most).exp_().sum(dim=-1, keepdim=True).log_().add_(most)
-    return torch.stack([own - total, (own >= most).float()])[..., 0]
-
-
 class _Scores:
     """The log-probabilities of a pass's continuations, row by row; one transfer from the device.
 
@@ -263,12 +252,8 @@ class _Scores:
         width, words = logits.shape[1:]
         flat = logits.reshape(-1, words)
         indices = torch.tensor([rows, places, targets], dtype=torch.long, device=logits.device)
-        piece = len(targets) if logits.device.type != "cpu" else max(1, _PIECE_LOGITS // words)
-        found = [
-            _read_out(flat.index_select(0, row * width + place), target)
-            for row, place, target in torch.split(indices, max(1, piece), dim=1)
-        ]
-        self._found: list[list[float]] = torch.cat(found, dim=1).tolist()
+        row, place, target = indices
+        self._found: list[list[float]] = said_of(flat, row * width + place, target).tolist()
         self._read = 0
 
     def next(self, row: _Row, index: int) -> tuple[list[float], list[bool]]:

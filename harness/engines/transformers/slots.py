@@ -37,16 +37,28 @@ class Window:
     visible: int | None
 
 
-class _SlotLayer(CacheLayerMixin):  # type: ignore[misc]
-    """One layer's keys and values; the window is set on the cache that owns the layer."""
+@dataclass(slots=True)
+class _Extent:
+    """What all layers of a cache have in common.
 
-    def __init__(self, owner: SlotCache) -> None:
+    Layers know this and not the cache: in a circle, gigabytes would wait for the garbage collector.
+    """
+
+    slots: int
+    capacity: int
+    window: Window
+
+
+class _SlotLayer(CacheLayerMixin):  # type: ignore[misc]
+    """One layer's keys and values; the window is set on the cache that the layer belongs to."""
+
+    def __init__(self, extent: _Extent) -> None:
         super().__init__()
-        self.owner = owner
+        self.extent = extent
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Allocate on the layer's own device, in the model's own type."""
-        slots, columns = self.owner.slots, self.owner.capacity + 1
+        slots, columns = self.extent.slots, self.extent.capacity + 1
         self.keys = key_states.new_zeros(slots, key_states.shape[1], columns, key_states.shape[3])
         self.values = value_states.new_zeros(
             slots, value_states.shape[1], columns, value_states.shape[3]
@@ -59,7 +71,7 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[misc]
         """Write [R, heads, T, dim] into the window; return the keys and values it may attend to."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        window = self.owner.window
+        window = self.extent.window
         columns = window.columns.to(key_states.device)
         keys, values = self.keys[window.slots], self.values[window.slots]
         # Fewer rows than slots are one row for all of them, see `shared_layers.py`.
@@ -74,7 +86,7 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[misc]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Attention masks are ours and complete; this only satisfies the interface."""
-        return self.owner.window.visible or query_length, 0
+        return self.extent.window.visible or query_length, 0
 
     def get_seq_length(self) -> int:
         """Rows have their own lengths; models are always given explicit positions."""
@@ -82,17 +94,30 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[misc]
 
     def get_max_length(self) -> int:
         """The number of usable columns."""
-        return self.owner.capacity
+        return self.extent.capacity
 
 
 class SlotCache(Cache):  # type: ignore[misc]
     """Keys and values of `slots` sequences of up to `capacity` tokens, for all layers."""
 
     def __init__(self, layers: int, slots: int, columns: int) -> None:
-        self.slots = slots
-        self.capacity = rounded_columns(columns)
-        self.window = Window(slice(0, 0), torch.zeros(0, 0, dtype=torch.long), None)
-        super().__init__(layers=[_SlotLayer(self) for _ in range(layers)])
+        window = Window(slice(0, 0), torch.zeros(0, 0, dtype=torch.long), None)
+        self._extent = _Extent(slots, rounded_columns(columns), window)
+        super().__init__(layers=[_SlotLayer(self._extent) for _ in range(layers)])
+
+    @property
+    def slots(self) -> int:
+        """The number of rows."""
+        return self._extent.slots
+
+    @property
+    def capacity(self) -> int:
+        """The number of usable columns."""
+        return self._extent.capacity
+
+    def look_at(self, window: Window) -> None:
+        """Let the pass to come write and read there."""
+        self._extent.window = window
 
     @property
     def spare_column(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.engines.transformers.attention_masks import AttentionMasks
+from harness.engines.transformers.cache_sizes import CacheSize
 from harness.engines.transformers.residents import Resident, Residents
 from harness.engines.transformers.rotary import RowRotary
 from harness.engines.transformers.row_interventions import InterventionSet
@@ -18,24 +19,29 @@ from harness.engines.transformers.slots import SlotCache
 class Stage:
     """The slots of one model."""
 
-    def __init__(self, model: Any, slots: int, spare: int, columns: int) -> None:
+    def __init__(self, model: Any, size: CacheSize) -> None:
         self._model = model
-        self._columns = columns
+        self._columns = size.columns
         self.masks = AttentionMasks(model.config)
         self.rotary = RowRotary(model)
-        self._build(slots, spare)
+        self._build(size.slots, size.spare)
 
     @property
     def running(self) -> list[Resident]:
         """The running sequences; number i is in slot i."""
         return self.residents.running
 
-    def fits(self, slots: int, spare: int, columns: int) -> bool:
+    @property
+    def size(self) -> CacheSize:
+        """How large the cache is."""
+        return CacheSize(self.slots, self.cache.slots - self.slots, self.cache.capacity)
+
+    def fits(self, size: CacheSize) -> bool:
         """Whether this stage serves so many sequences of so many tokens."""
         return (
-            slots <= self.slots
-            and slots + spare <= self.cache.slots
-            and columns <= self.cache.capacity
+            size.slots <= self.slots
+            and size.slots + size.spare <= self.cache.slots
+            and size.columns <= self.cache.capacity
         )
 
     def shrink(self, slots: int) -> None:

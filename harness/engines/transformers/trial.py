@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from harness.engines.transformers.attention import eager_attention, grouped_attention
+from harness.engines.transformers.cache_sizes import CacheSize
 from harness.engines.transformers.experts import experts_as
 from harness.engines.transformers.passes import Alike, Passes, Work, padded
 from harness.engines.transformers.products import packed_products
@@ -36,7 +37,8 @@ _EIGHTHS = ([1, 2, 3, 4, 5, 6, 7], [3, 1, 2])
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
 _TOLERANCE_OF_HALF = 0.5
 #: Found by comparing every architecture of transformers with its own `generate` beyond its window.
-_OTHERWISE = {"moshi"}
+#: GPT-Neo's local layers count their window from the cache's last column, whichever row it is of.
+_OTHERWISE = {"moshi", "gpt_neo"}
 _RECURRENT = {"linear_attention", "mamba", "recurrent", "conv"}
 
 
@@ -131,7 +133,7 @@ def _told(what: str) -> Iterator[None]:
 
 def _together(loaded: LoadedModel, rows: list[list[int]]) -> torch.Tensor:
     """The logits [rows, V] after both rows, their last tokens read from a cache."""
-    stage = Stage(loaded.model, len(rows), 0, max(map(len, rows)))
+    stage = Stage(loaded.model, CacheSize(len(rows), 0, max(map(len, rows))))
     passes = Passes(loaded, stage, Work(), strict=False)
     starts = [len(row) - 1 for row in rows]
     first = [row[:-1] for row in rows]
@@ -142,7 +144,7 @@ def _together(loaded: LoadedModel, rows: list[list[int]]) -> torch.Tensor:
 
 def _widens(loaded: LoadedModel, row: list[int], alone: torch.Tensor) -> bool:
     """Whether the second half of a model's layers takes more rows than the first."""
-    stage = Stage(loaded.model, 2, 0, len(row))
+    stage = Stage(loaded.model, CacheSize(2, 0, len(row)))
     passes = Passes(loaded, stage, Work(), strict=False)
     alike = Alike(rows=2, layers=passes.layers // 2)
     start = len(row) - 1

@@ -19,7 +19,6 @@ from harness.report.figures.figure import GREY, HEIGHT, RULE, canvas, surround
 from harness.report.figures.palette import COLOURS, ordered
 from harness.report.report import CaseReport
 from harness.report.section import Section
-from harness.report.tables.rounding import significant
 
 
 def calibration_figures(case: CaseReport, folder: Path) -> Iterator[tuple[str, Figure]]:
@@ -66,7 +65,7 @@ def calibration_sections(case: CaseReport, folder: Path) -> Iterator[Section]:
 
 def _told(number: str) -> str:
     """A number of the grid, for reading."""
-    return significant(float(number), 3) if number else ""
+    return f"{float(number):.3g}" if number else ""
 
 
 def _read(folder: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:

@@ -10,9 +10,9 @@ from harness.report.dose_report import DoseReport, WindowReport
 from harness.report.figures.curve_panels import Panel
 from harness.report.figures.curves import hill_of, place_of
 from harness.report.figures.figure import INK
+from harness.report.labels import dose_text
 from harness.report.report import RunReport
 from harness.report.sweeps import SEED
-from harness.report.tables.rounding import dose_text
 
 #: With more curves than this, bands would only cover each other.
 MOST_MARKED = 2

@@ -10,9 +10,9 @@ from pydantic import JsonValue
 from harness.report.dose_report import DoseReport, WindowReport
 from harness.report.figures.curve_panels import Arrangement
 from harness.report.figures.curves import hill_of, place_of, places_of
+from harness.report.labels import dose_text
 from harness.report.report import RunReport
 from harness.report.sweeps import SEED
-from harness.report.tables.rounding import dose_text
 
 #: With more curves in a panel than this, bands would only cover each other.
 _MOST = 2

@@ -82,12 +82,10 @@ def reasons(report: RunReport, experiment: str) -> str:
     told: dict[tuple[str, str], list[str]] = {}
     metrics = dict.fromkeys(each.metric for each in found)
     for each, name in zip(found, _names(found, metrics), strict=True):
-        for what, why in (("ED50", each.no_ed50), ("BMDL", each.no_benchmark)):
+        for what, why in (("no ED50 of", each.no_ed50), ("no BMDL of", each.no_benchmark)):
             if why is not None:
                 told.setdefault((what, why), []).append(name)
-    return "; ".join(
-        f"no {what} of {', '.join(names)}: {why}" for (what, why), names in told.items()
-    )
+    return "; ".join(f"{what} {', '.join(names)}: {why}" for (what, why), names in told.items())
 
 
 def refused(report: RunReport, experiment: str) -> list[str]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from harness.engines.contract import Request
 from harness.engines.transformers.admission import Admission
+from harness.engines.transformers.cache_sizes import CacheSize
 from harness.engines.transformers.prefixes import BLOCK
 from harness.engines.transformers.residents import Resident
 from harness.engines.transformers.stage import Stage
@@ -15,7 +16,7 @@ LONG = BLOCK + 3
 
 
 def stage(loaded, slots: int = 4) -> Stage:
-    return Stage(loaded.model, slots, 0, 64)
+    return Stage(loaded.model, CacheSize(slots, 0, 64))
 
 
 @settings(deadline=None)

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.engines.transformers.cache_sizes import CacheSize
 from harness.engines.transformers.passes import Passes, Work, padded
 from harness.engines.transformers.stage import Stage
 
@@ -30,7 +31,7 @@ def test_padding_is_marked_and_tokens_keep_their_positions(rows, extra, align_en
 def test_steps_see_the_columns_before_them_and_no_others(moe):
     """Three rows of unequal lengths, token by token, in a cache that was full of something else."""
     work = Work()
-    stage = Stage(moe.model, 3, 0, 32)
+    stage = Stage(moe.model, CacheSize(3, 0, 32))
     passes = Passes(moe, stage, work, strict=False)
     texts = [[5, 6, 7, 8, 9, 10], [11, 12], [13, 14, 15, 16]]
     with torch.inference_mode():
@@ -50,7 +51,7 @@ def test_steps_see_the_columns_before_them_and_no_others(moe):
 
 
 def test_columns_are_rounded_up_to_the_capacity_and_fixed_where_shapes_are(moe):
-    stage = Stage(moe.model, 1, 0, 64)
+    stage = Stage(moe.model, CacheSize(1, 0, 64))
     fast, strict = (Passes(moe, stage, Work(), strict=strict) for strict in (False, True))
     assert [fast.columns(needed) for needed in (1, 32, 33, 64)] == [32, 32, 64, 64]
     assert strict.columns(1) == 64

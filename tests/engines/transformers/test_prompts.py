@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.engines.contract import Request
 from harness.engines.transformers import prompts
+from harness.engines.transformers.cache_sizes import CacheSize
 from harness.engines.transformers.passes import Passes, Work
 from harness.engines.transformers.residents import Resident
 from harness.engines.transformers.stage import Stage
@@ -26,7 +27,7 @@ PROPERTY = settings(max_examples=25, deadline=None)
     strict=st.booleans(),
 )
 def test_logits_are_the_models_own(moe, lengths, tokens, cost, strict):
-    stage = Stage(moe.model, len(lengths), 0, 64)
+    stage = Stage(moe.model, CacheSize(len(lengths), 0, 64))
     work = Work()
     passes = Passes(moe, stage, work, strict=strict)
     for position, length in enumerate(sorted(lengths)):

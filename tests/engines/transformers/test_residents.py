@@ -30,7 +30,7 @@ def compute(cache: SlotCache, sequence: Resident) -> None:
     columns = torch.arange(sequence.length, len(tokens))[None]
     mark = 100.0 * MASKS.index(sequence.intervention)
     keys = torch.tensor(tokens[sequence.length :]).float().add(mark)[None, None, :, None]
-    cache.window = Window(slice(sequence.slot, sequence.slot + 1), columns, COLUMNS)
+    cache.look_at(Window(slice(sequence.slot, sequence.slot + 1), columns, COLUMNS))
     cache.update(keys, keys, 0)
     sequence.length = len(tokens)
 

@@ -22,7 +22,7 @@ def write(cache: SlotCache, first: int, rows: list[list[int]], starts: list[int]
     for row, (tokens, start) in enumerate(zip(rows, starts, strict=True)):
         columns[row, : len(tokens)] = torch.arange(start, start + len(tokens))
         keys[row, 0, : len(tokens), 0] = torch.tensor(tokens, dtype=torch.float32)
-    cache.window = Window(slice(first, first + len(rows)), columns, COLUMNS)
+    cache.look_at(Window(slice(first, first + len(rows)), columns, COLUMNS))
     for layer in range(LAYERS):
         cache.update(keys + 1000 * layer, -keys - 1000 * layer, layer)
 
@@ -81,7 +81,7 @@ def test_columns_below_a_rows_length_are_its_tokens(steps):
 
 def test_a_cleared_row_holds_nothing_that_is_not_finite():
     cache = SlotCache(1, 2, 64)
-    cache.window = Window(slice(0, 2), torch.zeros(2, 1, dtype=torch.long), None)
+    cache.look_at(Window(slice(0, 2), torch.zeros(2, 1, dtype=torch.long), None))
     broken = torch.full((2, 1, 1, 3), float("nan"))
     cache.update(broken, broken, 0)
     cache.clear(1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.report.build import build
+from harness.report.labels import dose_text
 from harness.report.tables.case_columns import interval
-from harness.report.tables.rounding import dose_text
 from tests.report.page.browser.parts import AGENTIC, ASSISTED, point
 from tests.report.small_run import METRIC, called, cases_of, first, result_of, steered, sweep
 

@@ -31,11 +31,6 @@ def significant(value: float, digits: int) -> str:
     return f"{float(rounded):.{digits}g}"
 
 
-def dose_text(dose: float) -> str:
-    """A dose as axes and lists say it: whole numbers as they are, others with four digits."""
-    return f"{dose:.4g}" if abs(dose) < 1000 else f"{dose:g}"
-
-
 def percent(share: float) -> str:
     """A share as whole per cent, without the sign: 0.125 is `13`."""
     return fixed(100 * share, 0)
