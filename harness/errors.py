@@ -6,6 +6,7 @@
     ├── OptionError              an option of a run that cannot be followed; knows its name
     ├── ModelError               a model that is missing, or lacks what was asked of it
     ├── TaskError                a task that is missing, or data that is not what it claims to be
+    │   └── TemplateError        a prompt that the model's chat template does not render whole
     ├── MetricError              a sample of which a metric has no value; the samples beside it have
     ├── VectorError              a file of steering vectors that cannot be read or written
     ├── OutputError              an output that was asked for where nothing can be written
@@ -140,6 +141,17 @@ class ModelError(TitrateError):
 
 class TaskError(TitrateError):
     """A task that does not exist, or a data file that is not what it claims to be."""
+
+
+class TemplateError(TaskError):
+    """A prompt that a model's chat template does not render whole.
+
+    `fault` says what it does to it. What to do about it depends on who asked for the prompt.
+    """
+
+    def __init__(self, fault: str, remedy: str) -> None:
+        super().__init__(f"{fault}; {remedy}")
+        self.fault = fault
 
 
 class MetricError(TitrateError):

@@ -16,7 +16,7 @@ from harness.options import overrides as overriding
 from harness.spec import Experiment
 
 if TYPE_CHECKING:
-    from harness.claims.compare import Comparison
+    from harness.claims.comparison import Comparison
     from harness.report.loaded import Report
     from harness.resolve.progress import Progress
     from harness.runs.forecast import Forecast

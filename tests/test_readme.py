@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -84,7 +85,10 @@ def checkout(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("command", _commands())
 def test_a_command_of_the_readme_works(command, checkout):
-    """Of benches the first samples alone; installing is what the test itself stands on."""
+    """Of benches the first samples alone; installing is what the test itself stands on.
+
+    The sweep that has a gate is run whole, and prints the README's table, digit for digit.
+    """
     if command.startswith("pip install"):
         pytest.skip("what runs this is installed so")
     told = shlex.split(command)
@@ -93,8 +97,12 @@ def test_a_command_of_the_readme_works(command, checkout):
     ended = subprocess.run(
         [Path(sys.executable).with_name(told[0]), *told[1:]],
         cwd=checkout,
+        env={**os.environ, "COLUMNS": "106"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    if "--titrate-gate" in told:
+        printed = ended.stdout.splitlines()
+        assert [line for line in _shown(README) if line not in printed] == []

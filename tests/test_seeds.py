@@ -132,3 +132,88 @@ def test_commands_work(command, project, reports, monkeypatch, tmp_path):
         assert subprocess.run([executable, *told], check=False).returncode == 0
     else:
         assert main(told) == 0
+
+
+# Every field runs ---------------------------------------------------------------------------------
+
+ZOO = {"model": "zoo/base", "task": {"name": "micro_gsm8k", "limit": 1}}
+SHORT = {"temperature": 1, "max_new_tokens": 4}
+CODE = {"model": "zoo/moe", "task": {"name": "micro_humaneval", "limit": 1}}
+MASK = {"kind": "router_mask", "points": {"random": 0}, "count": 1}
+STEERED = {"kind": "steering", "vector": {"pairs": "styles"}, "layer": 1, "alpha": 1}
+ASKED = {"kind": "oracle", "model": "zoo/oracle", "budget": 1, "trigger": {"kind": "random"}}
+DIFFED = {
+    "model": "zoo/settled",
+    "task": {"path": str(ROOT / "specs" / "data" / "settled_documents.jsonl"), "limit": 2},
+    "prompt": {"style": "completion", "template": ""},
+    "measure": "diff",
+    "metric": "weighted_relevance",
+    "diff": {"organism": "cake", "samples": 2, "positions": 8, "depth": 2, "candidates": 4},
+    "intervention": {"kind": "adapter", "organism": "cake"},
+}
+#: By the first field that a section names, what it is added to.
+ADDED_TO = {
+    "forward": {**CODE, "measure": "forward"},
+    "intervention.points": {**CODE, "intervention": MASK},
+    "intervention.mode": {**CODE, "intervention": MASK},
+    "axes.intervention.count": {**CODE, "intervention": MASK},
+    "axes.seed": DIFFED,
+    "axes": {**CODE, "intervention": STEERED},
+    "intervention.vector": {**CODE, "intervention": STEERED},
+    "intervention.positions": {**CODE, "intervention": STEERED},
+    "intervention.schedule": {**CODE, "intervention": STEERED},
+    "intervention": {**ZOO, "intervention": ASKED},
+    "diff": DIFFED,
+}
+#: What no machine without a network can run, and where a test runs it instead.
+ELSEWHERE = {
+    "task: {lm_eval: gsm8k}": "tests/tasks/lm_eval",
+    "search": "tests/search",
+    "model": "tests/engines/transformers/test_trial.py",
+    "engine: {name": "tests/engines/served",
+    "engine: {api_key_env": "tests/engines/served",
+    "task: {name: math}": "tests/tasks/test_math.py",
+    "diff: {judges": "tests/measure/diffing",
+    "diff: {agent": "tests/measure/diffing",
+}
+
+
+def _spec(section: str) -> dict[str, Any]:
+    """The smallest spec on the zoo that has the section."""
+    said = yaml.safe_load(section)
+    ((first, fields),) = said.items()
+    inner = next(iter(fields)) if isinstance(fields, dict) else ""
+    base = ADDED_TO.get(f"{first}.{inner}") or ADDED_TO.get(first) or ZOO
+    spec = {"sampling": SHORT, **base} if base.get("measure") is None else dict(base)
+    if first == "sampling":
+        spec[first] = {**fields, "max_new_tokens": 4}
+    else:
+        spec[first] = {**spec.get(first, {}), **fields} if isinstance(fields, dict) else fields
+    if first == "task" and "path" in fields:
+        spec["task"] = fields
+        spec["metrics"] = ["median_tokens"]
+    return spec
+
+
+def test_sections_that_are_run_elsewhere_have_tests_there():
+    assert [place for place in ELSEWHERE.values() if not (ROOT / place).exists()] == []
+    assert [each for each in ELSEWHERE if not any(s.startswith(each) for s in SECTIONS)] == []
+
+
+@pytest.mark.slow
+def test_every_other_section_runs_on_the_zoo(tmp_path, monkeypatch):
+    """All of them in one run, so that a model is loaded once."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "points.json").write_text('[{"layer": 0, "router": 1}]')
+    (tmp_path / "details.jsonl").write_text('{"problem": "What is 1 + 1?", "answer": "2"}\n')
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "Is it?"}\n')
+    ran = [each for each in SECTIONS if not each.startswith(tuple(ELSEWHERE))]
+    assert len(ran) > 30
+    for number, section in enumerate(ran):
+        spec = {"name": f"row_{number}", **_spec(section)}
+        (tmp_path / f"row_{number:02}.yaml").write_text(yaml.safe_dump(spec))
+    specs = sorted(map(str, tmp_path.glob("row_*.yaml")))
+    assert main(["run", *specs, "--report", "out", "--quiet"]) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    complete = {each["experiment"] for each in report["cases"] if each["status"] == "complete"}
+    assert complete == {f"row_{number}" for number in range(len(ran))}

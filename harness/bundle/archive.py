@@ -1,8 +1,8 @@
 """A zip of the same bytes for the same files, and one from a stranger unpacked without harm.
 
-Names are sorted, times fixed, and every file is packed alike, by bzip2: records repeat themselves
-over distances that deflate does not see, and take less than half. What is unpacked must be what the
-manifest lists: no file more, none outside the folder, none larger than it says.
+Names are sorted, times fixed, and every file is packed alike, by LZMA: cases repeat their
+baselines' records over distances that deflate and bzip2 do not see. What is unpacked must be what
+the manifest lists: no file more, none outside the folder, none larger than it says.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import bz2
 import hashlib
 import json
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -36,6 +38,20 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _PIECE = 1 << 20
 #: What `zipfile` unpacks in pieces no larger than it is asked for.
 _AT_ONCE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: What unpacking raises of a file that is none, or is cut or changed.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)
+#: LZMA's memory of what it has unpacked: eight times what we pack with.
+_MOST_DICTIONARY = 64 << 20
+_LZMA_HEADER = struct.Struct("<HHBI")
+#: Bytes of the last two of these.
+_LZMA_PROPERTIES = 5
 
 
 class Entry(BaseModel):
@@ -95,7 +111,7 @@ def pack(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> None:
         for name, content in [(MANIFEST, document.encode()), *sorted(files.items())]:
             info = zipfile.ZipInfo(name, _EPOCH)
             info.external_attr = 0o644 << 16
-            how = zipfile.ZIP_DEFLATED if name == MANIFEST else zipfile.ZIP_BZIP2
+            how = zipfile.ZIP_DEFLATED if name == MANIFEST else zipfile.ZIP_LZMA
             archive.writestr(info, content, how, 9)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_file(target, packed.getvalue())
@@ -122,7 +138,7 @@ def unpack(file: Path, folder: Path) -> tuple[Manifest, dict[str, Entry]]:
             }
     except OSError as error:
         raise BundleError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise BundleError(
             f"{file}: is no bundle, or damaged ({error}); copy it again, or make one with `titrate "
             "bundle REPORT -o FILE.titrate`"
@@ -158,7 +174,7 @@ def _check_names(archive: zipfile.ZipFile, manifest: Manifest, file: Path) -> No
     """Refuse what would be written outside, what nothing lists, and what is too large."""
     names = [info.filename for info in archive.infolist()]
     packed = {info.compress_type for info in archive.infolist()}
-    if packed - {*_AT_ONCE, zipfile.ZIP_BZIP2}:
+    if packed - {*_AT_ONCE, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}:
         raise BundleError(f"{file}: is packed in a way that bundles are not; not opened")
     for name in [*names, *manifest.files]:
         path = PurePosixPath(name)
@@ -204,7 +220,8 @@ def _extract(archive: zipfile.ZipFile, name: str, size: int, target: Path, file:
 def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
     """A file's content in pieces of bounded size.
 
-    Of bzip2 `zipfile` would unpack all of a megabyte at once, which may come to gigabytes.
+    Of bzip2 and LZMA `zipfile` would unpack all of what it read at once, which may come to
+    gigabytes.
     """
     if info.compress_type in _AT_ONCE:
         with archive.open(info) as packed:
@@ -214,10 +231,29 @@ def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
     raw = copy(info)  # as if it were not packed
     raw.compress_type, raw.file_size = zipfile.ZIP_STORED, info.compress_size
     del raw.CRC
-    unpacking = bz2.BZ2Decompressor()
+    checksum = 0
     with archive.open(raw) as packed:
+        bz = info.compress_type == zipfile.ZIP_BZIP2
+        unpacking = bz2.BZ2Decompressor() if bz else _lzma(packed.read(_LZMA_HEADER.size))
         while not unpacking.eof:
             more = packed.read(_PIECE) if unpacking.needs_input else b""
             if unpacking.needs_input and not more:
                 raise EOFError(f"{info.filename} is truncated")
-            yield unpacking.decompress(more, _PIECE)
+            piece = unpacking.decompress(more, _PIECE)
+            checksum = zlib.crc32(piece, checksum)
+            yield piece
+    if checksum != info.CRC:
+        raise zipfile.BadZipFile(f"{info.filename} is not what its checksum says")
+
+
+def _lzma(header: bytes) -> lzma.LZMADecompressor:
+    """What unpacks an entry that begins so (APPNOTE.TXT 5.8.8: version, size, properties)."""
+    if len(header) < _LZMA_HEADER.size:
+        raise EOFError("a file in it is truncated")
+    _, size, packed, dictionary = _LZMA_HEADER.unpack(header)
+    if size != _LZMA_PROPERTIES or dictionary > _MOST_DICTIONARY:
+        raise lzma.LZMAError("a file in it asks for more memory than bundles do")
+    places, lc = divmod(packed, 9)
+    pb, lp = divmod(places, 5)
+    own = {"id": lzma.FILTER_LZMA1, "lc": lc, "lp": lp, "pb": pb, "dict_size": dictionary}
+    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[own])

@@ -9,6 +9,7 @@ that; `spot.py` asks it, where it is at hand.
 from __future__ import annotations
 
 import json
+import platform
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import chdir
@@ -138,6 +139,7 @@ def _recompute(
         unsafe_code=unsafe_code,
     )
     scored = _scored(results, outcome, tokenizers, unsafe_code=unsafe_code)
+    outcome.differences += _details(results, scored, info.versions.get("python", ""), outcome)
     try:
         finished = conclude(info, scored, again, findings, claims, write_tables)
     except TitrateError as error:
@@ -248,7 +250,7 @@ def _answers(result: CaseResult) -> int:
 def _scores(old: CaseResult, new: CaseResult) -> Iterator[Difference]:
     """Scores and values of samples that come out otherwise."""
     for mine, theirs in zip(old.draws, new.draws, strict=True):
-        for name in ("correct", "parsed", "tool_call", "detail", "doubt"):
+        for name in ("correct", "parsed", "tool_call", "doubt"):
             stored, found = getattr(mine.score, name), getattr(theirs.score, name)
             if stored != found:
                 yield Difference(place(old, mine), f"score.{name}", shown(stored), shown(found))
@@ -263,6 +265,31 @@ def _scores(old: CaseResult, new: CaseResult) -> Iterator[Difference]:
     )
     if old.status != new.status:
         yield Difference(old.case.id, "status", old.status, new.status)
+
+
+def _details(
+    results: Sequence[CaseResult], scored: Sequence[CaseResult], python: str, outcome: Verified
+) -> Iterator[Difference]:
+    """Why answers are wrong, in words; of code they are Python's own, which differ by version."""
+    here = platform.python_version()
+    other = 0
+    for result, again in zip(results, scored, strict=True):
+        for mine, theirs in zip(result.draws, again.draws, strict=True):
+            stored, found = mine.score.detail, theirs.score.detail
+            if stored == found:
+                continue
+            if (
+                python.split(".")[:2] != here.split(".")[:2]
+                and mine.score.correct == theirs.score.correct
+            ):
+                other += 1
+            else:
+                yield Difference(place(result, mine), "score.detail", shown(stored), shown(found))
+    if other:
+        outcome.left.append(
+            f"not compared: why {other:,} answers are wrong, in the words of Python {python}; this "
+            f"is {here}"
+        )
 
 
 def place(result: CaseResult, draw: DrawResult) -> str:

@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 
 from harness.claims.applying import Asked, asked, by_experiment, check_gates_asked
 from harness.claims.compare import compare
-from harness.claims.comparison_table import comparison_table
+from harness.claims.comparison import comparison_table
 from harness.claims.evidence import Measured
 from harness.claims.no_change import check_rules, check_rules_asked, undecided
 from harness.claims.saved import SAVED, SavedRun, SavedRuns, check_name

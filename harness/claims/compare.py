@@ -13,66 +13,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pydantic import JsonValue
 
+from harness.claims.comparison import ComparedCase, Comparison
 from harness.claims.saved import SavedRun
 from harness.errors import ReportError
 from harness.report.report import CaseReport
 from harness.spec.suggestion import suggestion
-from harness.statistics.estimates import Versus
 from harness.statistics.paired import corrected, paired
 from harness.statistics.sequential import compare_anytime
 
 #: Characters of a hash that are shown.
 _HASH = 12
 _FINGERPRINT = "fingerprint of "
-
-
-@dataclass(frozen=True)
-class ComparedCase:
-    """One case in both runs, over the samples that both have."""
-
-    case: CaseReport
-    """As the second run has it."""
-    metric: str
-    before: float
-    after: float
-    versus: Versus
-    shared: int
-    """Samples that were compared."""
-    sizes: tuple[int, int]
-    """Samples that the first and the second run have."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether both runs have the same samples."""
-        return self.sizes == (self.shared, self.shared)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The second run compared with the first."""
-
-    before: SavedRun
-    after: SavedRun
-    rows: tuple[ComparedCase, ...]
-    differences: tuple[str, ...]
-    """How the runs were made differently, a line each."""
-    left_out: Mapping[str, str]
-    """Why a case of the second run has no row, by its id."""
-    only_before: tuple[str, ...]
-    """Cases that the second run does not have."""
-    disjoint: tuple[str, ...] = ()
-    """Of those left out, the cases that are in both runs and share no sample."""
-
-    def __str__(self) -> str:
-        """The table that `titrate compare` prints."""
-        from harness.claims.comparison_table import comparison_table  # which needs this module
-
-        return comparison_table(self)
 
 
 def compare(

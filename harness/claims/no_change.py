@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from harness.claims.compare import ComparedCase, Comparison, compare
+from harness.claims.compare import compare
+from harness.claims.comparison import ComparedCase, Comparison
 from harness.claims.evidence import Measured, Undecided, more
 from harness.claims.saved import SavedRun
 from harness.errors import OptionError, ReportError

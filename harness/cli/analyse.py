@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.measure.oracle_answers import Place
+    from harness.measure.oracle_answers import Occasion
 
 #: Records that an interval takes: drawn again, a few of them say too little.
 _FEWEST = 10
@@ -37,7 +37,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Read the answers, write their statistics, and print how well each tells what is wrong."""
     from harness.errors import RequestError, TaskError
-    from harness.measure.oracle_answers import fault, is_guided, numbers_at, places_of
+    from harness.measure.oracle_answers import fault, is_guided, numbers_at, occasions_of
     from harness.tasks.data_files import read_records
 
     records = read_records(parsed.file, (), check=fault)
@@ -52,19 +52,21 @@ def run(parsed: argparse.Namespace) -> int:
         check_writable(parsed.output.parent)  # before a model is loaded
     engine = open_engine(model, EngineSettings())
     try:
-        places = places_of(records, engine.tokenizer)
-        numbers = numbers_at(engine, places)
+        occasions = occasions_of(records, engine.tokenizer)
+        numbers = numbers_at(engine, occasions)
     except RequestError as error:
         raise TaskError(f"{parsed.file}: {error}") from error
     finally:
         engine.close()
     if parsed.output is not None:
-        lines = _analysed(records, places, numbers)
+        lines = _analysed(records, occasions, numbers)
         text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
         write_file(parsed.output, text)
     what = "consultations" if is_guided(records[0]) else "steps"
-    print(f"{len(places)} {what} of {len(records)} records, read by {model}")
-    for line in _table(places, numbers, "wrong answers" if what != "steps" else "steps rated -1"):
+    print(f"{len(occasions)} {what} of {len(records)} records, read by {model}")
+    for line in _table(
+        occasions, numbers, "wrong answers" if what != "steps" else "steps rated -1"
+    ):
         print(line)
     return 0
 
@@ -81,15 +83,15 @@ def _model_of(file: Path, records: Sequence[Mapping[str, Any]]) -> str:
 
 def _analysed(
     records: Sequence[Mapping[str, Any]],
-    places: Sequence[Place],
+    occasions: Sequence[Occasion],
     numbers: Sequence[Mapping[str, float]],
 ) -> list[dict[str, Any]]:
     """Each record with its statistics, below `analysis`."""
     found: list[list[dict[str, Any]]] = [[] for _ in records]
     right = [True] * len(records)
-    for place, told in zip(places, numbers, strict=True):
-        found[place.record].append({**place.told, **told})
-        right[place.record] &= not place.bad
+    for occasion, told in zip(occasions, numbers, strict=True):
+        found[occasion.record].append({**occasion.told, **told})
+        right[occasion.record] &= not occasion.bad
     lines = []
     for record, own, good in zip(records, found, right, strict=True):
         guided = "interleaved_outputs" in record
@@ -99,21 +101,24 @@ def _analysed(
     return lines
 
 
-def _table(places: Sequence[Place], numbers: Sequence[Mapping[str, float]], bad: str) -> list[str]:
+def _table(
+    occasions: Sequence[Occasion], numbers: Sequence[Mapping[str, float]], bad: str
+) -> list[str]:
     """A line for each statistic: its mean, and how well it tells what is bad."""
     from harness.statistics.discrimination import Discrimination
 
-    if not places:
+    if not occasions:
         return []
-    records = sorted({place.record for place in places})
+    records = sorted({occasion.record for occasion in occasions})
     rows = {
-        each: [at for at, place in enumerate(places) if place.record == each] for each in records
+        each: [at for at, occasion in enumerate(occasions) if occasion.record == each]
+        for each in records
     }
     values = {
         name: [[numbers[at][name] for at in own] for own in rows.values()] for name in numbers[0]
     }
     enough = len(rows) >= _FEWEST
-    told = Discrimination(values, [[places[at].bad for at in own] for own in rows.values()])
+    told = Discrimination(values, [[occasions[at].bad for at in own] for own in rows.values()])
     lines = [f"{'':22}{'mean':>9}   area under the ROC curve for {bad}"]
     for name in values:
         mean = sum(each[name] for each in numbers) / len(numbers)

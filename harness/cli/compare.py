@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.claims.compare import Comparison
+    from harness.claims.comparison import Comparison
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Print the comparison; status 1 if a rule came true, or nothing could be compared."""
     from harness.claims.claims import read_rules
     from harness.claims.compare import compare
-    from harness.claims.comparison_table import comparison_table
+    from harness.claims.comparison import comparison_table
     from harness.claims.no_change import check_directions, check_rules
     from harness.claims.saved import SAVED, SavedRuns
 

@@ -32,7 +32,11 @@ def told(
         finished, link=link, ran=ran, deselected=deselected, verbose=verbose
     )
     if quiet:
-        lines = chain(closing.failures(finished), [page_line(finished.directory, link=link)])
+        lines = chain(
+            closing.nothing_ran(finished),
+            closing.failures(finished),
+            [page_line(finished.directory, link=link)],
+        )
     for line in lines:
         print(line)
     return status_of(finished)

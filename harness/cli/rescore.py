@@ -22,7 +22,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--spec",
         type=Path,
         metavar="FILE",
-        help="count the metrics, and judge the gates, that this spec asks for now",
+        help="count the metrics, judge the gates and read the window that this spec asks for now",
     )
     add_to_argparse(
         parser,

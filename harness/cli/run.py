@@ -35,6 +35,7 @@ def run(parsed: argparse.Namespace) -> int:
     selection = selected(parsed.specs, overrides(vars(parsed)), parsed.select)
     from harness.claims.claims import Claims
     from harness.cli.finished import status_of, told
+    from harness.launch.closing import nothing_ran
     from harness.launch.live import LiveLine
     from harness.launch.local import forecast_cases, run_cases
     from harness.resolve.progress import Progress, Silent
@@ -82,6 +83,8 @@ def run(parsed: argparse.Namespace) -> int:
         )
     if parsed.json:
         print(finished.report.model_dump_json(indent=2))
+        for line in nothing_ran(finished):
+            print(line, file=sys.stderr)
         return status_of(finished)
     return told(
         finished,

@@ -27,8 +27,9 @@ class Kind:
         mechanism: By what it acts; an engine that has the mechanism runs the kind.
         section: The `InterventionSettings` of a spec.
         description: The `Intervention`: numbers and mathematics.
-        resolution: The `harness.resolve.resolution.Resolution` that makes one of the other.
         identities: The `harness.invariants.family.Family`: doses and what they owe.
+        resolution: The `harness.resolve.resolution.Resolution` that makes one of the other; by
+            default the description has the fields of the section.
         lacking: `(settings) -> str | None`, why what a section names is not here, so that its case
             is skipped, by name; asked before anything heavy is imported.
         grids: Readers (`harness.report.page.grids`) of pictures that only this kind has.
@@ -45,8 +46,8 @@ class Kind:
         mechanism: Mechanism,
         section: str | type[InterventionSettings],
         description: str | type[Intervention],
-        resolution: Any,
         identities: Any,
+        resolution: Any = "harness.resolve.resolution:Resolution",
         lacking: Any = None,
         grids: Sequence[Any] = (),
         doses: Mapping[str, tuple[str, Any]] | None = None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from harness.errors import FieldError, VectorError
 from harness.interventions.gguf_vectors import read_gguf, write_gguf
@@ -18,7 +18,6 @@ from harness.interventions.vector_file import SteeringVectors, read_vectors, wri
 
 #: Formats that vectors are exported in.
 Format: TypeAlias = Literal["repeng", "steering-vectors", "caa"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 _WRITERS = {"repeng": write_gguf, "steering-vectors": write_steering_vectors, "caa": write_caa}
 _BY_SUFFIX: dict[str, Format] = {
     ".gguf": "repeng",

@@ -57,6 +57,7 @@ def told(
     yield from map(problem, finished.failed_gates)
     yield from summary(finished, link=link, verbose=verbose)
     yield from (f"skipped: {case}" for case in finished.skipped)
+    yield from nothing_ran(finished)
     yield from failures(finished)
     if ran:
         yield outcomes(finished, deselected)
@@ -84,6 +85,18 @@ def failures(finished: Finished) -> Iterator[str]:
             yield f"FAILED {case.id} - {case.error}"
     for gate in finished.failed_gates:
         yield f"FAILED {gate.experiment}::gate {gate.gate} - {gate.detail}"
+
+
+def nothing_ran(finished: Finished) -> Iterator[str]:
+    """One line where every case was skipped, which is no failure and no result either."""
+    count = len(finished.skipped)
+    if not count or finished.report.cases:
+        return
+    # A line about a case is its id, which holds no space, and the reason.
+    reason, *others = dict.fromkeys(case.partition(" ")[2] for case in finished.skipped)
+    more = f"; and {len(others)} more reasons" if others else ""
+    told = f"{count:,} cases were skipped" if count > 1 else "the case was skipped"
+    yield f"nothing ran: {told} ({reason}{more})"
 
 
 def outcomes(finished: Finished, deselected: int = 0) -> str:

@@ -36,14 +36,14 @@ NAMES = {
 
 
 @dataclass(frozen=True)
-class Place:
+class Occasion:
     """Tokens that a model reads, and from where numbers are taken.
 
     Args:
         record: The number of the record, from 0.
         tokens: What is read.
         first: The first of these whose prediction counts; those behind it count, too.
-        told: What is known of the place: where it is, and how it was labelled.
+        told: What is known of the occasion: where it is, and how it was labelled.
         bad: Whether it is of the kind that numbers may tell: a wrong answer, or a step rated -1.
     """
 
@@ -83,32 +83,34 @@ def fault(record: Mapping[str, Any]) -> str | None:
     )
 
 
-def places_of(records: Sequence[Mapping[str, Any]], tokenizer: Any) -> list[Place]:
+def occasions_of(records: Sequence[Mapping[str, Any]], tokenizer: Any) -> list[Occasion]:
     """Where numbers are taken in records of either form."""
     return [
-        place
+        occasion
         for number, record in enumerate(records)
-        for place in (_consultations if is_guided(record) else _steps)(number, record, tokenizer)
+        for occasion in (_consultations if is_guided(record) else _steps)(number, record, tokenizer)
     ]
 
 
-def numbers_at(engine: Engine, places: Sequence[Place]) -> list[dict[str, float]]:
-    """Each place's statistics by the original's names, means where it has several tokens.
+def numbers_at(engine: Engine, occasions: Sequence[Occasion]) -> list[dict[str, float]]:
+    """Each occasion's statistics by the original's names, means where it has several tokens.
 
     Those of attention are left out where the model's kernel does not show its scores.
     """
     readings = [
         Reading(
-            place.tokens,
+            occasion.tokens,
             Capture(
                 logits=True,
                 attention_scores=True,
-                positions=tuple(range(place.first - 1, max(place.first, len(place.tokens) - 1))),
+                positions=tuple(
+                    range(occasion.first - 1, max(occasion.first, len(occasion.tokens) - 1))
+                ),
             ),
         )
-        for place in places
+        for occasion in occasions
     ]
-    found: list[dict[str, float]] = [{} for _ in places]
+    found: list[dict[str, float]] = [{} for _ in occasions]
     for position, read in engine.forward(readings):
         assert read.logits is not None
         told = of_steps(read.logits, read.attention_scores)
@@ -116,7 +118,7 @@ def numbers_at(engine: Engine, places: Sequence[Place]) -> list[dict[str, float]
     return found
 
 
-def _consultations(number: int, record: Mapping[str, Any], tokenizer: Any) -> Iterator[Place]:
+def _consultations(number: int, record: Mapping[str, Any], tokenizer: Any) -> Iterator[Occasion]:
     before = record["prompt"]
     total = max(int(record.get("total_tokens_generated") or 0), 1)
     positions = iter(record.get("cheat_positions") or ())
@@ -133,7 +135,7 @@ def _consultations(number: int, record: Mapping[str, Any], tokenizer: Any) -> It
                 "oracle_tokens": length,
                 "oracle_tokens_normalized": length / total,
             }
-            yield Place(number, tokens, len(tokens), told, not right)
+            yield Occasion(number, tokens, len(tokens), told, not right)
         before += each["output"]
         written += length
 
@@ -148,7 +150,7 @@ def _is_right(record: Mapping[str, Any]) -> bool:
     )
 
 
-def _steps(number: int, record: Mapping[str, Any], tokenizer: Any) -> Iterator[Place]:
+def _steps(number: int, record: Mapping[str, Any], tokenizer: Any) -> Iterator[Occasion]:
     style: Style = "assisted" if tokenizer.chat_template else "completion"
     before = tuple(render(tokenizer, maths_prompt(record["question"]["problem"], style)))
     for at, step in enumerate(record["label"]["steps"]):
@@ -157,7 +159,9 @@ def _steps(number: int, record: Mapping[str, Any], tokenizer: Any) -> Iterator[P
             tokens = _encoded(tokenizer, each["text"] + "\n")
             if each["rating"] is not None:
                 told = {"step": at, "completion": which, "rating": each["rating"]}
-                yield Place(number, (*before, *tokens), len(before), told, bad=each["rating"] == -1)
+                yield Occasion(
+                    number, (*before, *tokens), len(before), told, bad=each["rating"] == -1
+                )
         chosen = step.get("chosen_completion")
         human = step.get("human_completion")
         text = completions[chosen]["text"] if chosen is not None else (human or {}).get("text")

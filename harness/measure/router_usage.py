@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from harness.engines.contract import Capture, Engine, Reading
 from harness.errors import FieldError, TaskError
-from harness.interventions.router_logits import Point
-from harness.interventions.router_mask.points import rank
 from harness.measure.readings import AnswerTokens, aligned_answers, answer_tokens
 from harness.models.routers import RouterShape
 from harness.spec.usage_expression import Average, UsageExpression
@@ -42,18 +40,6 @@ class Usage:
     def average(self, average: Average) -> torch.Tensor:
         """The matrix that an expression names."""
         return self.last if average.scope == "last" else self.all
-
-
-def order_points(
-    expression: UsageExpression,
-    engine: Engine,
-    shape: RouterShape,
-    task: Task,
-    samples: int,
-    pairs: Mapping[str, AlignedPair] | None = None,
-) -> tuple[Point, ...]:
-    """All router points of a model, most used first under an expression of averages."""
-    return rank(usage_scores(expression, engine, shape, task, samples, pairs), shape.layers)
 
 
 def usage_scores(

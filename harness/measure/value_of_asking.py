@@ -10,8 +10,8 @@ greedy, and not the optimum over all sets of positions.
 
 Exact, and mostly not computed: one pass of the oracle over b says where it would have said the same
 (there v is 0, as long as all k tokens are). Consultations that begin before the same first
-difference p share what the oracle says there, o, and one pass of the model over o says for which of
-its beginnings the continuations are the same one. Decoding is greedy throughout.
+difference p share what the oracle says there, o, and the model's own continuation of a beginning of
+o is that of the longer ones, too, as long as it says what o says. Decoding is greedy throughout.
 """
 
 from __future__ import annotations

@@ -25,9 +25,12 @@ def _summed(samples: Sequence[Any]) -> float:
 
 
 def _agreement(samples: Sequence[Any]) -> float:
-    """Of every token's ratings; those that are UNKNOWN are none."""
+    """Of every token's ratings; those that are UNKNOWN are none, and a place without a token has
+    none. Judges that say nothing twice of any token have shown no agreement: 0.
+    """
     known = [[each for each in ratings if each is not None] for ratings in samples]
-    return alpha(known, "nominal")
+    silent = any(samples) and all(len(ratings) < 2 for ratings in known)
+    return 0.0 if silent else alpha(known, "nominal")
 
 
 def _mean(samples: Sequence[Any]) -> float:

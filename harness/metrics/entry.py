@@ -94,10 +94,15 @@ class Asker:
 
 @dataclass(frozen=True)
 class Opening:
-    """Another engine that a metric asks: the model, and what runs it (the run's own if None)."""
+    """Another engine that a metric asks: the model, and what runs it (the run's own if None).
+
+    `section` is the place in a spec that names the two, as `diff.judges[0]`; they are checked
+    before a run. It is empty where a metric checks them itself, or all answers are stored.
+    """
 
     model: str
     settings: EngineSettings | None = None
+    section: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import ModelError
+from harness.files.hub import offline_unless_it_answers
 
 _FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -23,7 +24,8 @@ def adapter_folder(reference: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(reference, allow_patterns=list(_FILES)))
+        with offline_unless_it_answers():
+            return Path(snapshot_download(reference, allow_patterns=list(_FILES)))
     except LocalEntryNotFoundError as error:
         raise ModelError(
             f"adapter {reference} is not in the local cache and the Hugging Face hub cannot be "

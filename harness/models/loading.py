@@ -143,6 +143,8 @@ def load_tokenizer(reference: str) -> Any:
     # Some classes load without files, but then know only their special tokens.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise ModelError(none)
+    if not zoo.ships(reference):
+        tokenizer.name_or_path = reference  # messages name a GGUF file, not where it is unpacked
     return tokenizer
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.errors import FieldError, ModelError
+from harness.files import hub
 from harness.files.given import is_file, is_folder
 from harness.models import zoo
 from harness.models.gguf_checkpoints import SUFFIX, check_gguf
@@ -62,7 +63,7 @@ def check_reference(reference: str) -> None:
     """Raise `ModelError` for a model that is not there, as far as that is known without loading.
 
     A Hugging Face id that is not in the local cache is an error only where the hub may not be
-    asked; whether it exists is found out when its configuration is read.
+    asked or does not answer; whether it exists is found out when its configuration is read.
     """
     source = locate(reference)
     if isinstance(source, Path) and source.suffix == SUFFIX:
@@ -77,7 +78,7 @@ def check_reference(reference: str) -> None:
         if not readable:
             raise missing(reference, f"its config.json {why}")
         return
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     repository, file = hub_file(source) or (source, "config.json")
@@ -85,7 +86,7 @@ def check_reference(reference: str) -> None:
         cached = try_to_load_from_cache(repository, file)
     except HFValidationError as error:
         raise missing(reference, next(iter(str(error).splitlines()))) from error
-    if constants.HF_HUB_OFFLINE and not isinstance(cached, str):
+    if not isinstance(cached, str) and not hub.answers():
         raise missing(reference, UNREACHABLE)
 
 

@@ -28,6 +28,10 @@ class BenchmarkDose(Section):
     """BMD: where the isotonic fit has changed by so much; null beyond the highest dose."""
     lower: float | None
     """BMDL: its lower bound at 95 %; null where even the highest dose is below it."""
+    low: float | None = None
+    """BMD's two-sided 95 % interval; null beyond the highest dose, and, both ends, in reports of
+    earlier versions."""
+    high: float | None = None
 
 
 class Slope(Section):
@@ -95,6 +99,8 @@ class DoseReport(Section):
     stopped itself, and in reports of earlier versions."""
     benchmark: BenchmarkDose | None = None
     """Of metrics between 0 and 1."""
+    no_benchmark: str | None = None
+    """Why such a metric has none."""
 
 
 class RatioInterval(Section):

@@ -42,6 +42,8 @@ _NOT_ASKED = (
     "the run stopped when doses differed, and some have few samples; ask for it: decide: [ed50 "
     "within 0.5 log2]"
 )
+#: What is read of a run that asked all samples, whatever they said.
+_FIXED = "it is read of a fixed number of samples, and this run stopped itself; run it without stop"
 
 
 class Dosed(NamedTuple):
@@ -198,8 +200,6 @@ def window_reports(
     """The window of every curve of an experiment that asks for one."""
     for found in dosed(results, axes):
         asked = found.cases[-1].case.experiment.window
-        if found.stopped:
-            continue  # BMDL is a bound of a fixed number of samples
         if asked is not None and found.samples(asked.target):
             yield window_of(found, asked.target, asked.capability, asked.response)
 
@@ -208,11 +208,16 @@ def window_of(found: Dosed, target: str, capability: str, response: float) -> Wi
     """What lies between the two curves, or in a sentence why nothing is said of it."""
     shared = found.samples(target) & found.samples(capability)
     between: Window | None = None
-    try:
-        between = window(found.curve(target, shared), found.curve(capability, shared), response)
-        why = between.no_index and f"no index: {capability}: {between.no_index}"
-    except NoDose as reason:
-        why = f"{target}: {reason}"
+    why: str | None = _FIXED
+    if not found.stopped:
+        concerned = capability
+        try:
+            safe = found.curve(capability, shared)
+            concerned = target
+            between = window(found.curve(target, shared), safe, response)
+            why = between.no_index and f"no index: {capability}: {between.no_index}"
+        except NoDose as reason:
+            why = f"{concerned}: {reason}"
     return WindowReport(
         experiment=found.experiment,
         params=found.params,
@@ -235,7 +240,7 @@ def potency_reports(
     results: Sequence[CaseResult], axes: Mapping[str, str]
 ) -> Iterator[PotencyReport]:
     """Curves that differ in one axis, each beside that with the axis's first value."""
-    found = [each for each in dosed(results, axes) if not each.stopped]
+    found = dosed(results, axes)
     for at, one in enumerate(found):
         for axis in one.params:
             pair = {"experiment": one.experiment, "metric": one.cases[-1].metric, "axis": axis}
@@ -248,11 +253,7 @@ def potency_reports(
                 curves = [each.curve(pair["metric"], shared) for each in (first, one)]
             except NoDose:
                 continue
-            ratio, why = None, None
-            try:
-                ratio = RatioInterval(**potency(*curves)._asdict())
-            except NoDose as reason:
-                why = str(reason)
+            ratio, why = (None, _FIXED) if one.stopped else _ratio(*curves)
             yield PotencyReport(
                 **pair,
                 params=common,
@@ -262,6 +263,14 @@ def potency_reports(
                 ratio=ratio,
                 why=why,
             )
+
+
+def _ratio(one: Curve, other: Curve) -> tuple[RatioInterval | None, str | None]:
+    """How many times the dose the other takes, or in a sentence why there is no such number."""
+    try:
+        return RatioInterval(**potency(one, other)._asdict()), None
+    except NoDose as reason:
+        return None, str(reason)
 
 
 def _beside(other: Dosed, one: Dosed, axis: str) -> bool:
@@ -292,7 +301,10 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
         levels = levels_of(curve.doses, _anytime(found, metric))
         if not _asked(found, metric):
             ed50, ed10, ed90, slope, why = None, None, None, None, _NOT_ASKED
-    between = curve.kind.bounds == (0, 1) and not found.stopped
+    bounded = curve.kind.bounds == (0, 1)
+    benchmark = None
+    if bounded and not found.stopped:
+        benchmark = BenchmarkDose(**curve.benchmark(RESPONSE)._asdict())
     return DoseReport(
         experiment=found.experiment,
         params=found.params,
@@ -309,7 +321,8 @@ def report_of(found: Dosed, metric: str, curve: Curve) -> DoseReport:
         loel=levels.loel,
         noel=levels.noel,
         levels=None if beside is None else LevelsInterval(**beside._asdict()),
-        benchmark=BenchmarkDose(**curve.benchmark(RESPONSE)._asdict()) if between else None,
+        benchmark=benchmark,
+        no_benchmark=_FIXED if bounded and found.stopped else None,
     )
 
 

@@ -100,6 +100,11 @@ def worded(axis: str, value: JsonValue) -> str:
     return _DIRECTIONS.get(shown, shown) if axis == CONTROL else shown
 
 
+def dose_text(dose: float) -> str:
+    """A dose as axes and lists say it: whole numbers as they are, others with four digits."""
+    return f"{dose:.4g}" if abs(dose) < 1000 else f"{dose:g}"
+
+
 def text(value: JsonValue) -> str:
     """A parameter's value: numbers in their shortest form, words bare, what has a kind by that and
     its settings, the rest as JSON.

@@ -11,6 +11,7 @@ from harness.files.given import is_folder
 from harness.report import load
 from harness.report.page_link import page_line
 from harness.report.report import RunReport
+from harness.report.tables.terminal import summary, table_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,11 +37,12 @@ class Report:
     """Whether an export may run code of its task files."""
 
     def __repr__(self) -> str:
-        return f"{self.report!r}\n{page_line(self.directory, link=False)}"
+        """What is on the terminal at the end of a run, without its legend."""
+        return f"{summary(self.report)}\n{page_line(self.directory, link=False)}"
 
     def _repr_html_(self) -> str:
         """The same for notebooks."""
-        return self.report._repr_html_()
+        return table_html(self.report)
 
     @cached_property
     def cases(self) -> pd.DataFrame:

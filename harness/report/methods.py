@@ -166,9 +166,9 @@ def _curves(report: RunReport) -> Iterator[str]:
         )
     if any(curve.benchmark is not None for curve in report.doses):
         yield (
-            "Benchmark doses (BMD) are where the isotonic fit has changed for the worse by "
-            "0.05, their lower bounds (BMDL) by upper one-sided 95 % bounds of the paired "
-            "differences."
+            "Benchmark doses (BMD) are where the isotonic fit has changed for the worse by 0.05; "
+            "their intervals have all doses at which the 95 % interval of the paired difference "
+            "holds that change, their lower bounds (BMDL) are of upper one-sided 95 % bounds."
         )
     if any(each.ratio is not None for each in report.potencies):
         yield (

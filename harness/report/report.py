@@ -292,21 +292,6 @@ class RunReport(Section):
         """Names of the experiments in order of their first case."""
         return tuple(dict.fromkeys(case.experiment for case in self.cases))
 
-    def __repr__(self) -> str:
-        """A table of its cases: what is on the terminal at the end of a run, without its legend."""
-        from harness.report.tables.terminal import table  # which needs this module
-
-        shown = table(self, legend=False).rstrip("\n")
-        return shown or f"report of {self.run.id}: no cases, {len(self.invariants)} identities"
-
-    __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        """The same for notebooks."""
-        from harness.report.tables.terminal import table_html  # which needs this module
-
-        return table_html(self)
-
     def frame(self) -> pd.DataFrame:
         """One row per case; columns are named by their path in report.json.
 

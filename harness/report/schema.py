@@ -8,7 +8,7 @@ say the same and more: a JSON Schema does not know whether a text is a date.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +17,10 @@ from harness.errors import ReportError
 from harness.report.report import SCHEMA_VERSION, RunReport
 
 _LONGEST = 100
+#: Cases that are checked at a time.
+_PORTION = 500
+#: Where cases stand in a report without any.
+_NO_CASES = '\n "cases": []'
 
 
 def json_schema() -> str:
@@ -55,6 +59,38 @@ def report_of(document: Any, place: str = "report") -> RunReport:
         return RunReport.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise ReportError(f"{place}: {_first(error)}") from error
+
+
+def check_report(report: RunReport, place: str) -> None:
+    """Raise `ReportError` unless a report that is about to be written passes as one that was read.
+
+    Its cases are looked at in portions, so that a large report is not in memory several times.
+    """
+    try:
+        for start in range(0, max(len(report.cases), 1), _PORTION):
+            cases = report.cases[start : start + _PORTION]
+            whole = report if start == 0 else RunReport.model_construct(run=report.run)
+            part = whole.model_copy(update={"cases": cases})
+            report_of(part.model_dump(mode="json"), place)
+    except ReportError:
+        report_of(report.model_dump(mode="json"), place)  # which says where in the whole
+        raise
+
+
+def document_of(report: RunReport) -> Iterator[str]:
+    """The text of report.json in pieces, a case in memory at a time."""
+    empty = report.model_copy(update={"cases": ()})
+    head, tail = _text(empty.model_dump(mode="json")).split(_NO_CASES)  # once, at this indentation
+    between = "["
+    yield head + _NO_CASES.removesuffix("[]")
+    for case in report.cases:
+        yield between + "\n  " + _text(case.model_dump(mode="json")).replace("\n", "\n  ")
+        between = ","
+    yield ("\n ]" if report.cases else "[]") + tail + "\n"
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _first(error: ValidationError) -> str:

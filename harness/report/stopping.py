@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from harness.report.stopping_report import StoppedReport, StoppingReport, Verdict
+from harness.report.stopping_report import Decision, StoppedReport, StoppingReport
 from harness.statistics.estimates import Versus
 from harness.statistics.intervals import CONFIDENCE
 from harness.statistics.power import detectable_rate_difference
@@ -40,7 +40,7 @@ def stopped_report(
     )
 
 
-def _verdict(result: CaseResult, versus: Mapping[str, Versus]) -> Verdict:
+def _verdict(result: CaseResult, versus: Mapping[str, Versus]) -> Decision:
     stopped = result.stopped
     assert stopped is not None
     if stopped.end == "leads":

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from harness.report.run_info import Section
 from harness.store.results import End
 
-Verdict = Literal["differs", "undecided", "undecided, ended early", "leads"]
+Decision = Literal["differs", "undecided", "undecided, ended early", "leads"]
 
 
 class StoppedReport(Section):
@@ -18,7 +18,7 @@ class StoppedReport(Section):
     of: PositiveInt
     """Samples that there are; the case's `task.size` were asked, the first ones in the order."""
     end: End
-    verdict: Verdict
+    verdict: Decision
     """differs: Holm's anytime p is below alpha. undecided: it is not, though all was asked that the
     decisions needed. undecided, ended early: it was not likely to be decided, which says nothing of
     whether there is an effect. leads: a baseline, which is asked before its doses."""

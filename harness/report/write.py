@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from harness.files.atomic import replace_file, write_file, write_pieces
 from harness.files.given import is_folder
 from harness.files.project import project
 from harness.metrics.column import columns_of
+from harness.processes.beside import beside
 from harness.report.draws.sections import draw_sections, section_files
 from harness.report.figures.attention_maps import attention_images
 from harness.report.figures.plots import plots
@@ -33,7 +35,7 @@ from harness.report.page.samples import SampleRows
 from harness.report.page.sections import markup
 from harness.report.recorded import recorded_results
 from harness.report.report import RunReport
-from harness.report.schema import report_of
+from harness.report.schema import check_report, document_of
 from harness.report.section import Section
 from harness.report.tables.study_table import summary_files
 from harness.store.recorded import RecordReader
@@ -46,8 +48,20 @@ _OWN |= {"paired", "search", "draws"}
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
-def write(report: RunReport, results: Sequence[CaseResult], directory: Path | str) -> Path:
+def write(
+    report: RunReport,
+    results: Sequence[CaseResult],
+    directory: Path | str,
+    *,
+    forked: bool = False,
+) -> Path:
     """Write a report and the samples behind it; existing files of the same names are replaced.
+
+    Args:
+        report: The report.
+        results: What it was made of.
+        directory: Where to.
+        forked: Whether copies of this process may write beside it (`processes/beside.py`).
 
     Returns:
         The path of report.json.
@@ -57,18 +71,17 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
             is a file or cannot be written.
     """
     folder = Path(directory)
-    document = report.model_dump(mode="json")
-    report_of(document, str(folder / "report.json"))
+    check_report(report, str(folder / "report.json"))
     try:
         (folder / "plots").mkdir(parents=True, exist_ok=True)
         with SampleRows(report.cases, folder) as rows:
-            several = _write_samples(folder, results, rows)
+            several = _write_samples(folder, results, rows, forked=forked)
             parts, overview = overviews(report, results)
             # Of one answer to each sample, without numbers per token, nothing more can be drawn.
             traced = trace_images(report, sample_records(folder)) if several else {}
             drawn = draw_sections(report, sample_records(folder)) if several else {}
             _write_tables(report, results, folder, overview, drawn)
-            pieces = page(report, rows.embedded(), traced, _with_draws(parts, drawn))
+            pieces = page(report, rows.embedded(forked=forked), traced, _with_draws(parts, drawn))
             write_pieces(folder / "index.html", pieces)
         for name, figure in plots(report):
             image = io.BytesIO()
@@ -80,9 +93,7 @@ def write(report: RunReport, results: Sequence[CaseResult], directory: Path | st
         for name, picture in attended.items():
             write_file(folder / "plots" / f"{name}-attention.png", picture)
         target = folder / "report.json"
-        write_file(
-            target, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        )
+        write_pieces(target, document_of(report))
     except OSError as error:
         raise ReportError(
             f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
@@ -233,7 +244,9 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _write_samples(folder: Path, results: Sequence[CaseResult], rows: SampleRows) -> bool:
+def _write_samples(
+    folder: Path, results: Sequence[CaseResult], rows: SampleRows, *, forked: bool
+) -> bool:
     """samples.jsonl and the records, a case in memory at a time, and what the page shows of them.
 
     Half a surrogate pair becomes a question mark.
@@ -243,20 +256,22 @@ def _write_samples(folder: Path, results: Sequence[CaseResult], rows: SampleRows
     """
     several = False
     with (
-        replace_file(folder / "samples.jsonl") as samples_part,
-        samples_part.open("w", encoding="utf-8", errors="replace") as samples,
         replace_file(folder / RECORDS) as records_part,
-        records_part.open("wb") as lines,
+        replace_file(folder / "samples.jsonl") as samples_part,
+        beside(partial(_write_records, records_part, results), forked=forked) as recorded,
+        samples_part.open("w", encoding="utf-8", errors="replace") as samples,
     ):
-        written = record_lines(results)
-        lines.write(next(written))
-        for result, line in zip(results, written, strict=True):
-            lines.write(line)
-            for record in records([result]):
-                samples.write(_line(record))
-                rows.add(record)
-                several = several or record["draw"] > 0 or "traces" in record
+        for record in records(results):
+            samples.write(_line(record))
+            rows.add(record)
+            several = several or record["draw"] > 0 or "traces" in record
+        recorded()
     return several
+
+
+def _write_records(path: Path, results: Sequence[CaseResult]) -> None:
+    with path.open("wb") as lines:
+        lines.writelines(record_lines(results))
 
 
 def _told(result: CaseResult) -> dict[str, dict[str, list[str]]]:

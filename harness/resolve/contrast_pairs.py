@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from harness.errors import FieldError, TaskError
+from harness.errors import FieldError, TaskError, TemplateError
 from harness.files.given import exists
 from harness.interventions.steering.section import PairVector
 from harness.measure.steering_vectors import check_difference, readings_of_pairs
@@ -82,7 +82,15 @@ def check_pairs(experiment: Experiment, vector: PairVector, where: str) -> None:
         pairs = pairs_for(experiment, vector)
         _check_tokens(experiment.model, pairs, vector.position)
     except TaskError as error:
-        raise FieldError(f"{where}.pairs", str(error)) from error
+        raise FieldError(f"{where}.pairs", about_pairs(error)) from error
+
+
+def about_pairs(error: TaskError) -> str:
+    """The message; pairs have styles of their own, which the spec's style does not change."""
+    if isinstance(error, TemplateError):
+        remedy = "use a file of pairs (./pairs.jsonl), or a model whose chat template renders it"
+        return f"{error.fault}; {remedy}"
+    return str(error)
 
 
 @cache

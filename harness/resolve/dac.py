@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
-from harness.engines.contract import Engine
 from harness.engines.declared import Declared, Place, Steered, places
 from harness.errors import FieldError, TaskError
 from harness.interventions.array import Array
@@ -25,12 +24,11 @@ from harness.measure.differences import build_differences, rotated, sides_of
 from harness.measure.steering_vectors import check_layers
 from harness.models.loading import load_config, load_tokenizer
 from harness.models.sites import hidden_shape
-from harness.resolve.contrast_pairs import pairs_for
-from harness.resolve.progress import Progress
+from harness.resolve.contrast_pairs import about_pairs, pairs_for
 from harness.resolve.resolution import Resolution
 from harness.resolve.steering import arrays_from, of_shape
 from harness.spec import Experiment
-from harness.store.completions import CompletionStore, key_of
+from harness.store.completions import key_of
 from harness.store.kept_vectors import KeptVectors
 from harness.store.record_shapes import DIFFERENCES
 from harness.tasks.contrast import ContrastPair
@@ -39,15 +37,9 @@ from harness.tasks.contrast import ContrastPair
 class DacResolution(Resolution[DacSettings]):
     """Finds the properties of the cases of one model; keeps what it measured."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        progress: Progress,
-        store: CompletionStore | None = None,
-        others: Mapping[str, Engine] | None = None,
-    ) -> None:
-        super().__init__(engine, progress, store, others)
-        self._kept = KeptVectors(engine, store, _from_json)
+    @cached_property
+    def _kept(self) -> KeptVectors[Mapping[int, Array]]:
+        return KeptVectors(self.engine, self.store, _from_json)
 
     @staticmethod
     def check(experiment: Experiment, settings: DacSettings) -> None:
@@ -156,7 +148,7 @@ def check_dac(experiment: Experiment, settings: DacSettings) -> None:
             except FieldError as error:
                 raise FieldError(f"{place}.layers", error.problem) from error
             except TaskError as error:
-                raise FieldError(f"{place}.pairs", str(error)) from error
+                raise FieldError(f"{place}.pairs", about_pairs(error)) from error
         else:
             try:
                 read = _from_file(each, settings)

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 
 from harness import registry
 from harness.engines import tokenizer_for
-from harness.engines.contract import Engine
 from harness.errors import FieldError, ModelError
 from harness.interventions.oracle.description import Oracle
 from harness.interventions.oracle.section import OracleSettings
 from harness.interventions.oracle.trigger import Threshold
 from harness.models.loading import load_config
 from harness.resolve.oracle_thresholds import Thresholds, in_words, validation
-from harness.resolve.progress import Progress
 from harness.resolve.resolution import Resolution
 from harness.spec import Experiment
 from harness.spec.engine_kind import engine_named
 from harness.spec.experiment import EngineSettings
-from harness.store.completions import CompletionStore
 
 
 class OracleResolution(Resolution[OracleSettings]):
     """Who the oracle is follows from the spec alone; a threshold may have to be fitted."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        progress: Progress,
-        store: CompletionStore | None = None,
-        others: Mapping[str, Engine] | None = None,
-    ) -> None:
-        super().__init__(engine, progress, store, others)
-        self._thresholds = Thresholds(engine, progress, store, self.others)
+    @cached_property
+    def _thresholds(self) -> Thresholds:
+        return Thresholds(self.engine, self.progress, self.store, self.others)
 
     @classmethod
     def check(cls, experiment: Experiment, settings: OracleSettings) -> None:

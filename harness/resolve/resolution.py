@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from harness.engines.contract import Engine
 from harness.engines.declared import Declared
 from harness.interventions.base import Intervention
+from harness.interventions.kind import kind_of
 from harness.resolve.progress import Progress, Silent
 from harness.spec import Experiment
 from harness.spec.intervention import InterventionSettings
@@ -19,7 +19,7 @@ from harness.tasks.base import Style
 S = TypeVar("S", bound=InterventionSettings)
 
 
-class Resolution(ABC, Generic[S]):
+class Resolution(Generic[S]):
     """From sections of one kind to interventions, for the cases of one model.
 
     The static methods are asked before weights are loaded, and with no engine. `resolve` uses the
@@ -70,9 +70,12 @@ class Resolution(ABC, Generic[S]):
         """Whether the intervention can be had without asking the engine for anything."""
         return self.measured(experiment, settings) is None
 
-    @abstractmethod
-    def resolve(self, experiment: Experiment, settings: S) -> Intervention:
-        """The intervention. Raises `FieldError` or `TaskError` for an impossible one."""
+    def resolve(self, experiment: Experiment, settings: S) -> Intervention:  # noqa: ARG002 - above
+        """The intervention. Raises `FieldError` or `TaskError` for an impossible one.
+
+        Unless a kind says otherwise: its description, with the values of the section.
+        """
+        return kind_of(settings.kind).description.model_validate(settings.model_dump())
 
     def usage(self, experiment: Experiment, settings: S) -> UsageMap | None:  # noqa: ARG002 - above
         """Measured router usage that the intervention follows from, for the report, once known."""

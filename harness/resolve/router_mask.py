@@ -11,10 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any, TypeAlias
 
-from harness.engines.contract import Engine
 from harness.engines.declared import Declared
 from harness.errors import FieldError, TitrateError
 from harness.interventions.router_logits import Point, check_points
@@ -30,12 +29,11 @@ from harness.measure.router_usage import readings_of, styles_of, usage_scores
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
 from harness.resolve.pair_files import check_tokenizer, pairs_of
-from harness.resolve.progress import Progress
 from harness.resolve.resolution import Resolution
 from harness.resolve.tasks import data_of, full_task
 from harness.spec import Experiment
 from harness.spec.usage_expression import parse
-from harness.store.completions import CompletionStore, key_of
+from harness.store.completions import key_of
 from harness.store.records import usage_from
 from harness.store.results import UsageMap
 from harness.tasks.base import Style
@@ -48,15 +46,9 @@ _Name: TypeAlias = tuple[UsagePoints, str, str | None]
 class RouterMaskResolution(Resolution[RouterMaskSettings]):
     """Orders router points, and masks the first of them."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        progress: Progress,
-        store: CompletionStore | None = None,
-        others: Mapping[str, Engine] | None = None,
-    ) -> None:
-        super().__init__(engine, progress, store, others)
-        self._usages: dict[_Name, UsageMap] = {}
+    @cached_property
+    def _usages(self) -> dict[_Name, UsageMap]:
+        return {}
 
     @staticmethod
     def check(experiment: Experiment, settings: RouterMaskSettings) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.engines.contract import Engine
 from harness.engines.declared import Declared, Place, Steered, places
 from harness.errors import FieldError
 from harness.interventions.array import Array
@@ -32,11 +32,10 @@ from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.resolve.activation_cache import ActivationCache
 from harness.resolve.contrast_pairs import BUILT_IN, check_pairs, pairs_for
-from harness.resolve.progress import Progress
 from harness.resolve.resolution import Resolution
 from harness.resolve.steering_additions import check_file, field_of, terms_of
 from harness.spec import Experiment
-from harness.store.completions import CompletionStore, key_of
+from harness.store.completions import key_of
 from harness.store.hidden_states import activations_below
 from harness.store.kept_vectors import KeptVectors
 from harness.store.record_shapes import VECTORS, LayerArrays
@@ -45,15 +44,9 @@ from harness.store.record_shapes import VECTORS, LayerArrays
 class SteeringResolution(Resolution[SteeringSettings]):
     """Finds the vectors of the cases of one model; keeps what it built."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        progress: Progress,
-        store: CompletionStore | None = None,
-        others: Mapping[str, Engine] | None = None,
-    ) -> None:
-        super().__init__(engine, progress, store, others)
-        self._kept = KeptVectors(engine, store, _from_json)
+    @cached_property
+    def _kept(self) -> KeptVectors[SteeringVectors]:
+        return KeptVectors(self.engine, self.store, _from_json)
 
     @staticmethod
     def check(experiment: Experiment, settings: SteeringSettings) -> None:

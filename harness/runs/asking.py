@@ -45,6 +45,11 @@ class Asking:
         self._store = store
         self._watch = watch
 
+    @property
+    def keeps(self) -> bool:
+        """Whether replies are stored, and can be found again."""
+        return self._store is not None
+
     def refresh(self) -> None:
         """Find what other processes have stored since."""
         if self._store is not None:

@@ -39,6 +39,7 @@ def check_case(case: PlannedCase) -> None:
         load_config(experiment.model)
         check_reader(case)
         check_engine(experiment)
+        check_asked(case)
         pairs_of(experiment)
         check_scored(case)
         check_intervention(experiment)
@@ -262,6 +263,19 @@ def check_captures(experiment: Experiment) -> None:
             f"{engine.name} does not read {what}, which this experiment is measured by; "
             f"use {' or '.join(able)}",
         )
+
+
+def check_asked(case: PlannedCase) -> None:
+    """Raise `FieldError` for an engine that the measure asks, beside the run's own, and that cannot
+    be had here.
+    """
+    for opening in case.measure.engines_of(case.experiment).values():
+        if opening.settings is None or not opening.section:
+            continue
+        try:
+            engine_named(opening.settings.name).check_machine(opening.settings)
+        except FieldError as error:
+            raise FieldError(f"{opening.section}.{error.field}", error.problem) from error
 
 
 def check_engine(experiment: Experiment) -> None:

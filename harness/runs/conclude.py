@@ -18,7 +18,7 @@ from harness.claims.gates import check_gates
 from harness.claims.saved import SavedRun
 from harness.files.portable import portable
 from harness.report.build import build
-from harness.report.report import GateReport, RunReport, Unjudged
+from harness.report.report import CaseReport, GateReport, RunReport, Unjudged
 from harness.report.run_info import Cost, Git, RunInfo, ShardInfo
 from harness.report.write import write
 from harness.resolve.progress import Counts
@@ -177,11 +177,16 @@ def told_once(results: Iterable[CaseResult]) -> list[CaseResult]:
 
 def _portable(report: RunReport) -> RunReport:
     """The report without the paths of this machine, as it is written and returned."""
-    document = report.model_dump(mode="json")
+    rest = report.model_copy(update={"cases": ()})
     try:
-        return RunReport.model_validate(portable(document))
+        whole = RunReport.model_validate(portable(rest.model_dump(mode="json")))
+        cases = tuple(
+            CaseReport.model_validate(portable(case.model_dump(mode="json")))
+            for case in report.cases
+        )
     except ValidationError:  # a number that no report can hold: `write` says which
         return report
+    return whole.model_copy(update={"cases": cases})
 
 
 def run_info(

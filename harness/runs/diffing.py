@@ -32,7 +32,7 @@ from harness.measure.diffing.agents import (
 )
 from harness.measure.diffing.evidence import Evidence
 from harness.measure.diffing.judging import Asker
-from harness.measure.diffing.methods import OF_DIFFERENCES, OF_LOGITS, lists_of
+from harness.measure.diffing.methods import OF_DIFFERENCES, OF_LOGITS, lists_of, reads_layer
 from harness.measure.diffing.pair import Pair
 from harness.measure.diffing.relevance import Facts
 from harness.measure.diffing.scale_choice import by_judge
@@ -53,6 +53,7 @@ from harness.runs.diffing_values import (
     EVIDENCE,
     STEERING,
     agent_numbers,
+    contents_of,
     facts_of,
     sample_values,
     steered_numbers,
@@ -90,19 +91,22 @@ def measured_case(
     columns: dict[str, list[JsonValue]] = {}
     numbers: dict[str, float] = {}
     facts = facts_of(settings)
+    unread = 0
     if facts is not None:
         verdict = verdict_on(places, facts, settings, comparison.judges())
         verdict = replace(verdict, tokens=verdict.tokens + chosen)
         columns |= values_of(places, facts, verdict, comparison.chance(facts))
         files[EVALUATION] = evaluation(places, facts, verdict, settings)
+        unread = sum(row.count(None) for row in verdict.ratings)
     if settings.steered is not None:
         told = comparison.steered()
         files[STEERING] = _json([asdict(each) for each in told])
         numbers |= steered_numbers(told, facts)
-    if settings.agent is not None and settings.mode == "full" and facts is not None:
+    if settings.agent is not None and settings.mode != "diffing" and facts is not None:
         runs = comparison.investigated(evidence, facts)
-        files[AGENTS] = _json([asdict(each) for each in runs])
-        numbers |= agent_numbers(runs)
+        if runs:
+            files[AGENTS] = _json([asdict(each) for each in runs])
+            numbers |= agent_numbers(runs)
     values = sample_values(case.experiment, places, columns, numbers)
     folder = root / _hashed([[name, _digest(content)] for name, content in files.items()])
     for name, content in files.items():
@@ -112,10 +116,11 @@ def measured_case(
         "complete",
         sample_metrics=values,
         intervention=intervention,
-        warnings=tuple(_warnings(evidence, texts, settings, comparison.pair)),
+        warnings=tuple(_warnings(evidence, texts, case, comparison.pair, unread)),
     )
     return replace(
         result,
+        contents=contents_of(settings, values),
         task_size=len(places),
         artefacts=str(folder.absolute()),
         seconds=time.perf_counter() - started,
@@ -167,8 +172,8 @@ class Comparison:
         if pair.same:
             nothing = len(texts) * len(texts.labels)
             return Evidence(settings.method, (), nothing, nothing, len(texts), texts.dropped)
-        fields = {"method", "depth", "ordering", "logits", "layer", "listed"}
-        kept = self._kept(fields | {"read_positions", "skipped"}) / EVIDENCE
+        fields = {"method", "depth", "ordering", "logits", "listed", "read_positions", "skipped"}
+        kept = self._kept(fields | ({"layer"} if reads_layer(settings) else set())) / EVIDENCE
         if kept.is_file():
             # What cannot be read is read anew from the models.
             with suppress(ValueError, KeyError, TypeError):
@@ -242,7 +247,18 @@ class Comparison:
         ]
 
     def investigated(self, evidence: Evidence, facts: Facts) -> list[Investigation]:
-        """Every run of the agent, with the evidence and without, graded."""
+        """Every run of the agent, with the evidence and without, graded.
+
+        None where nothing is asked, and agents were left out of what is stored.
+        """
+        try:
+            return self._investigated(evidence, facts)
+        except FieldError:
+            if self.settings.mode != "plotting":
+                raise
+            return []
+
+    def _investigated(self, evidence: Evidence, facts: Facts) -> list[Investigation]:
         settings = self.settings.agent
         assert settings is not None
         agent, ask = self._asker(settings.called), self._ask
@@ -295,16 +311,20 @@ class Comparison:
 
 
 def _warnings(
-    evidence: Evidence, texts: Texts, settings: DiffSettings, pair: Pair
+    evidence: Evidence, texts: Texts, case: PlannedCase, pair: Pair, unread: int
 ) -> Iterator[str]:
-    """What a reader of the numbers must know."""
-    if evidence.silent == evidence.positions and not evidence.candidates:
+    """What a reader of the numbers must know; that nothing is done to a baseline is known."""
+    settings = diff_of(case.experiment)
+    nothing = evidence.silent == evidence.positions and not evidence.candidates
+    if nothing and not case.case.is_baseline:
         which = (
             "there is one model, to which nothing is done"
             if pair.same
             else ("the two models say the same on every position, within rounding")
         )
         yield f"no evidence: {which}"
+    if unread:
+        yield f"judges: {unread} labels could not be read (UNKNOWN), and count as not relevant"
     if texts.dropped:
         yield f"{texts.dropped} texts have fewer than {settings.positions} tokens and were dropped"
     if settings.samples is not None and len(texts) < settings.samples:

@@ -81,7 +81,8 @@ def recounted(
     if settings.steered is not None:
         told = _read(files.folder / STEERING, _each(Steered))
         numbers |= steered_numbers(told, facts)
-    if settings.agent is not None and settings.mode == "full" and facts is not None:
+    agents = settings.mode == "full" or (files.folder / AGENTS).is_file()
+    if settings.agent is not None and settings.mode != "diffing" and agents and facts is not None:
         numbers |= agent_numbers(_read(files.folder / AGENTS, _each(Investigation)))
     return Recounted(
         sample_values(case.experiment, places, columns, numbers),

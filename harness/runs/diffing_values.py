@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 
 from pydantic import JsonValue
 
 from harness.errors import FieldError, ModelError
 from harness.measure.diffing.agents import Investigation
+from harness.measure.diffing.questions import prompt_named
 from harness.measure.diffing.relevance import Facts
 from harness.measure.diffing.section import DiffSettings
 from harness.measure.diffing.steered import Steered
@@ -49,6 +51,37 @@ def sample_values(
         entry.name: dict(zip(places, known[entry.name], strict=True))
         for entry in METRICS
         if entry.name in yielded and entry.name in known
+    }
+
+
+#: Metrics that models are asked for: of tokens, of texts under steering, of agents.
+_JUDGED = (
+    "relevance",
+    "weighted_relevance",
+    "agreed_relevance",
+    "alpha",
+    "unknown",
+    "judge_tokens",
+)
+_STEERED = ("strength", "steered_relevance", "unsteered_relevance")
+_INVESTIGATED = ("agent_score", "blackbox_score", "agent_tokens")
+
+
+def contents_of(settings: DiffSettings, metrics: Collection[str]) -> dict[str, str]:
+    """A hash of the questions to models that decide each of these metrics, by their names."""
+    questions: dict[str, tuple[str, ...]] = {}
+    if settings.judges:
+        scaled = settings.method == "patchscope" and settings.scales == "judged"
+        labels = ("token_relevance", *(("patchscope_scale",) if scaled else ()))
+        questions |= dict.fromkeys(_JUDGED, labels) | dict.fromkeys(_STEERED, ("coherence",))
+    if settings.agent is not None:
+        questions |= dict.fromkeys(_INVESTIGATED, ("agent", "hypothesis"))
+    return {
+        name: hashlib.sha256(
+            "".join(prompt_named(each).digest for each in asked).encode()
+        ).hexdigest()
+        for name, asked in questions.items()
+        if name in metrics
     }
 
 

@@ -1,19 +1,15 @@
 """Runs the cases of one model as one stream of requests, and cuts it back into case results.
 
-A case is asked for its result; the stream runs until that case's requests are done and is left
-where it stands, so that the next case continues. What the completion store holds comes first and
-costs the engine nothing; what the engine makes is stored before it is used. All baselines run
-before the first intervention, in a stream of their own: no hook exists on the model while it is
-measured untouched. Baselines that another worker makes come from the store when they are there, and
-at the very end, in a stream of their own again, when they are not (`sharing.py`). What a case asks
-because of replies that it got (`source.py`) is asked when the stream of these has ended.
+A case is asked for its result; the stream (`stream.py`) runs until that case's requests are done
+and is left where it stands, so that the next case continues. Cases that read given texts, and
+sweeps that stop themselves, run before it.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +19,7 @@ from harness.errors import FieldError, StoreError, TitrateError
 from harness.interventions.base import Intervention
 from harness.resolve.progress import Counts, Progress
 from harness.resolve.resolver import Resolver
-from harness.runs.asking import Asking, Done
+from harness.runs.asking import Asking
 from harness.runs.assemble import assembled
 from harness.runs.counting import described
 from harness.runs.generated import result_of, without_completions
@@ -32,8 +28,9 @@ from harness.runs.planned_case import PlannedCase
 from harness.runs.prompt_warnings import prompt_warnings
 from harness.runs.readers import Readers
 from harness.runs.sharing import awaited
-from harness.runs.source import CaseSource
-from harness.runs.stopping import stopping, sweep
+from harness.runs.source import CaseSource, follow
+from harness.runs.stopping import SelfStopping, stopping
+from harness.runs.stream import Stream
 from harness.runs.waiting import Waiting
 from harness.runs.watching import StreamWatch
 from harness.store.completions import CompletionStore
@@ -42,8 +39,6 @@ from harness.store.verdicts import Verdicts
 
 #: Why a case has no result when nothing went wrong with it.
 INCOMPLETE = "the run ended before it"
-#: Between so many completions of its own a process looks for those that others have made.
-_LOOK_EVERY = 16
 
 
 class ModelRun:
@@ -94,8 +89,6 @@ class ModelRun:
         self._kept = kept
         self._results: dict[str, CaseResult] = {}
         self._waiting = Waiting(self._stored)
-        self._made = Counter[str]()
-        self._made_in_all = 0
         self._broken: Exception | None = None
         self._closed = False
         self._further = further
@@ -104,10 +97,9 @@ class ModelRun:
         self._interventions: dict[str, Intervention | None] = {}
         self._usages: dict[str, UsageMap] = {}
         self._sweeps = list(stopping(cases).values())
-        self._untouched, self._touched = self._add_requests()
+        untouched, touched, impossible = self._add_requests()
         shared = {} if store is None else dict(parts or {})
-        self._awaited = dict.fromkeys(awaited(self._plan, self._untouched, shared, part))
-        self._untouched = [each for each in self._untouched if each not in self._awaited]
+        left = awaited(self._plan, untouched, shared, part)
         self._waiting.refuse(self._plan.refused)
         self._read = [each for each in self._each() if each.measure.run is not None]
         counts.requests_total += len(self._plan.addresses)
@@ -117,7 +109,17 @@ class ModelRun:
         self._watch = StreamWatch(counts, progress, longest, len(self._asked))
         self._asking = Asking(self._engines, store, self._watch)
         self._readers = Readers(self._engines, self._answers, self._asking.missing)
-        self._stream = self._run()
+        self._stream = Stream(
+            self._asking,
+            self._waiting,
+            untouched=untouched,
+            touched=touched,
+            awaited=left,
+            counts=counts,
+            progress=progress,
+        )
+        for case, error in impossible:
+            self._keep(case, result_of(case, "failed", error=_located(case, error)))
 
     @property
     def seconds(self) -> float:
@@ -145,13 +147,9 @@ class ModelRun:
             del self._sweeps[0]
         baseline = None if case.baseline is None else self.result(case.baseline)
         if case.id not in self._results:
-            looked = -_LOOK_EVERY
-            while self._waiting[case.id]:
-                if self._awaited and self._counts.requests_done - looked >= _LOOK_EVERY:
-                    self._look_for_awaited()
-                    looked = self._counts.requests_done
-                else:
-                    self._advance()
+            if self._waiting[case.id]:
+                with self._at_work():
+                    self._stream.run_until_done(case.id)
             self._keep(case, self._assemble(case, baseline))
         return self._results[case.id]
 
@@ -191,16 +189,24 @@ class ModelRun:
         each = [one for case in self._cases for one in (case.baseline, case) if one is not None]
         return list({one.id: one for one in each}.values())
 
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """The engine works; what goes wrong with it ends this run, and is raised ever after."""
+        if self._broken is not None:
+            raise self._broken
+        try:
+            yield
+        except Exception as error:
+            self._broken = error
+            raise
+
     # Readings -------------------------------------------------------------------------------------
 
     def _measure(self, case: PlannedCase) -> None:
         """Run a case that reads given texts, unless it has failed already."""
         if case.id in self._results:
             return
-        if self._broken is not None:
-            raise self._broken
         done = self._counts.requests_done
-
         begun = time.perf_counter()
         waiting = sum(each.task.size for each in self._read)
 
@@ -210,34 +216,29 @@ class ModelRun:
             self._counts.left = taken / samples * (waiting - samples) if samples else None
             self._progress.update(self._counts)
 
-        self._progress.note(f"reading for {case.id}")
-        intervention = self._interventions.get(case.id)
-        try:
-            folder = self._kept(case.measure.name)
-            engine = self.engine if case.measure.engines is None else self._readers
-            result = case.measure.runner()(engine, case, intervention, folder, progressed)
-            result = replace(result, warnings=self._warned(case, result))
-        except TitrateError as error:
-            result = result_of(case, "failed", error=_located(case, error))
-        except Exception as error:
-            self._broken = error
-            raise
+        with self._at_work():
+            self._progress.note(f"reading for {case.id}")
+            intervention = self._interventions.get(case.id)
+            try:
+                folder = self._kept(case.measure.name)
+                engine = self.engine if case.measure.engines is None else self._readers
+                result = case.measure.runner()(engine, case, intervention, folder, progressed)
+                result = replace(result, warnings=self._warned(case, result))
+            except TitrateError as error:
+                result = result_of(case, "failed", error=_located(case, error))
         self._counts.requests_done = done + case.task.size
         self._counts.left = None
         self._keep(case, result)
 
     def _sweep(self, cases: Sequence[PlannedCase]) -> None:
         """Run the cases of an experiment that stops itself, chunk by chunk."""
-        if self._broken is not None:
-            raise self._broken
-        self._progress.note(f"{cases[0].experiment.name} stops itself")
-        try:
-            for case, result in sweep(cases, self._chunk, self._verdicts, further=self._further):
+        with self._at_work():
+            self._progress.note(f"{cases[0].experiment.name} stops itself")
+            source = SelfStopping(cases, further=self._further)
+            follow(source, self._chunk)
+            for case, result in source.results(self._verdicts):
                 warned = replace(result, warnings=self._warned(case, result))
                 self._keep(case, warned)
-        except Exception as error:
-            self._broken = error
-            raise
 
     def _chunk(self, cases: Sequence[PlannedCase]) -> Sequence[CaseResult]:
         """A run of its own of a few samples, whose cases are not done with it."""
@@ -270,18 +271,21 @@ class ModelRun:
 
     # Requests -------------------------------------------------------------------------------------
 
-    def _add_requests(self) -> tuple[list[Asked], list[Asked]]:
+    def _add_requests(
+        self,
+    ) -> tuple[list[Asked], list[Asked], list[tuple[PlannedCase, TitrateError]]]:
         """Plan all cases: the distinct requests of the baselines, and all the other ones.
 
-        A case whose intervention turns out to be impossible fails here, alone.
+        A case whose intervention turns out to be impossible fails alone; these come last.
         """
+        impossible = list[tuple[PlannedCase, TitrateError]]()
         planned = [case for case in self._cases if case.experiment.stop is None]
         firsts = {first.id: first for case in planned for first in [case.baseline or case]}
         for first in firsts.values():
             try:
                 self._begin(first, None)
             except TitrateError as error:
-                self._keep(first, result_of(first, "failed", error=_located(first, error)))
+                impossible.append((first, error))
         untouched = list(self._plan.addresses)
         shown: set[tuple[str, UsageMap]] = set()
         resolver = self._resolver
@@ -297,72 +301,18 @@ class ModelRun:
                     shown.add((case.experiment.name, usage))
                     self._usages[case.id] = usage
             except TitrateError as error:
-                self._keep(case, result_of(case, "failed", error=_located(case, error)))
-        return untouched, list(self._plan.addresses)[len(untouched) :]
+                impossible.append((case, error))
+        return untouched, list(self._plan.addresses)[len(untouched) :], impossible
 
     def _begin(self, case: PlannedCase, intervention: Intervention | None) -> None:
         """Plan what a case asks first, or nothing when one of its prompts cannot be rendered."""
         source = CaseSource(case, self._plan, intervention)
         self._plan.put(self._waiting.begin(case.id, source))
 
-    def _run(self) -> Generator[Done]:
-        """Every distinct request once, one stream after the other; first what is stored of it."""
-        yield from self._asking.run(self._untouched, self._touched)
-        yield from self._ask_grown()
-        yield from self._asking.run(self._touched)
-        yield from self._ask_grown()
-        if self._awaited:
-            self._asking.refresh()
-        missing = list(self._awaited)
-        self._awaited.clear()
-        yield from self._asking.run(missing)
-        yield from self._ask_grown()
-
-    def _ask_grown(self) -> Generator[Done]:
-        """What cases have come to ask by now; other workers may have had the same replies."""
-        while grown := self._waiting.grown:
-            self._waiting.grown = []
-            self._asking.refresh()
-            yield from self._asking.run(grown)
-
-    def _look_for_awaited(self) -> None:
-        """Take what other workers have made meanwhile of the baselines that were left to them."""
-        self._asking.refresh()
-        for request in list(self._awaited):
-            found = self._asking.find(request)
-            if found is not None:
-                self._take(found)
-
-    def _advance(self) -> None:
-        """Take one answer from the stream to the addresses that wait for it."""
-        if self._broken is not None:
-            raise self._broken
-        try:
-            done = next(self._stream)
-        except Exception as error:
-            self._broken = error
-            raise
-        self._take(done)
-
     def _stored(self, asked: Asked) -> Reply | None:
         """What the store has by now."""
         found = self._asking.find(asked)
         return None if found is None else found.reply
-
-    def _take(self, done: Done) -> None:
-        """Bring one answer to the addresses that wait for it."""
-        self._awaited.pop(done.asked, None)
-        tokens = 0 if done.stored else done.tokens
-        grown = len(self._waiting.grown)
-        stored = self._store is not None and done.reply.error is None
-        for address in self._waiting.take(done.asked, done.reply, stored=stored):
-            self._made[address.case] += tokens
-            self._made_in_all += tokens
-        self._counts.requests_total += len(self._waiting.grown) - grown
-        self._counts.requests_done += 1
-        self._counts.requests_stored += done.stored
-        self._counts.tokens += tokens
-        self._progress.update(self._counts)
 
     # Results --------------------------------------------------------------------------------------
 
@@ -400,8 +350,7 @@ class ModelRun:
         """The result with its share of the engine's time, as far as it has run."""
         if result.measure.run is not None or result.stopped is not None:
             return result
-        made = self._made[result.case.id]
-        return replace(result, seconds=self.seconds * made / self._made_in_all if made else 0.0)
+        return replace(result, seconds=self.seconds * self._stream.share(result.case.id))
 
 
 def _located(case: PlannedCase, error: TitrateError) -> str:

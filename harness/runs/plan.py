@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -143,11 +143,9 @@ class Plan:
         style = case.experiment.prompt.style
         key = (case.measure.name, case.task, sample, style)
         if key not in self._scored:
-            try:
-                asked = case.measure.asked_of(self.tokenizer, case.task, sample, style)
-            except TaskError as error:
-                asked = str(error).removeprefix(f"{sample.id}: ")
-            self._scored[key] = asked
+            self._scored[key] = _or_why_not(
+                sample, case.measure.asked_of, self.tokenizer, case.task, sample, style
+            )
         return self._scored[key]
 
     def _scorings(
@@ -183,11 +181,9 @@ class Plan:
         ]
         key = (case.task, sample, repr(settings))
         if key not in self._asked:
-            try:
-                asked = case.measure.instances_of(self.tokenizer, case.case, case.task, sample)
-            except TaskError as error:
-                asked = str(error).removeprefix(f"{sample.id}: ")
-            self._asked[key] = asked
+            self._asked[key] = _or_why_not(
+                sample, case.measure.instances_of, self.tokenizer, case.case, case.task, sample
+            )
         return self._asked[key]
 
     def _instances(
@@ -316,3 +312,11 @@ def by_model(cases: Iterable[PlannedCase]) -> dict[tuple[str, str], list[Planned
         key = (case.experiment.model, case.experiment.engine.model_dump_json())
         groups.setdefault(key, []).append(case)
     return groups
+
+
+def _or_why_not(sample: Sample, ask: Callable[..., Any], *of: Any) -> Any:
+    """What there is to ask of a sample, or in text why it cannot be asked."""
+    try:
+        return ask(*of)
+    except TaskError as error:
+        return str(error).removeprefix(f"{sample.id}: ")

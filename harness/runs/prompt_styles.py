@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from harness.engines import tokenizer_for
-from harness.errors import FieldError, TaskError
+from harness.errors import FieldError, TaskError, TemplateError
 from harness.interventions.kind import kind_of
 from harness.spec import EngineSettings, Experiment
 from harness.spec.measure import measure_named
@@ -44,18 +44,27 @@ def check_styles(experiment: Experiment, task: Task) -> None:
     for style, field in styles_of(experiment).items():
         problem = _problem(experiment.model, experiment.engine, task, style)
         if problem is not None:
-            raise FieldError(field, problem)
+            raise FieldError(field, _told(problem, field))
 
 
 @cache
-def _problem(model: str, engine: EngineSettings, task: Task, style: Style) -> str | None:
+def _problem(model: str, engine: EngineSettings, task: Task, style: Style) -> TaskError | None:
     try:
         prompt = task.prompt(task.samples[0], style)
         if isinstance(prompt, Conversation):
             render_text(tokenizer_of(model, engine), prompt)
     except TaskError as error:
-        return str(error).removeprefix("prompt.style ")
+        return error
     return None
+
+
+def _told(problem: TaskError, field: str) -> str:
+    """The message, with another remedy where it is not the spec's own style that asks for this."""
+    told = str(problem)
+    if isinstance(problem, TemplateError) and field != "prompt.style":
+        other = f"another {field.rpartition('.')[2]}"
+        told = f"{problem.fault}; use {other}, or a model whose chat template renders it"
+    return told.removeprefix("prompt.style ")
 
 
 @cache

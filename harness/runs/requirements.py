@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import sys
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from harness.files import hub
 from harness.interventions.kind import kind_of
 from harness.models import zoo
 from harness.spec import Experiment, Requirements
@@ -57,7 +55,7 @@ def _too_little_memory(needs: Requirements) -> str | None:
 
 
 def _no_network(needs: Requirements) -> str | None:
-    if not needs.network or _hub_answers():
+    if not needs.network or hub.answers():
         return None
     return "requires the Hugging Face hub; it cannot be reached from here"
 
@@ -73,18 +71,3 @@ def _largest_accelerator_gib() -> float:
         for index in range(torch.cuda.device_count())
     ]
     return max(sizes, default=0) / _GIB
-
-
-@cache
-def _hub_answers() -> bool:
-    """One connection attempt per run; an offline switch counts as no network."""
-    if os.environ.get("HF_HUB_OFFLINE", "0") not in {"0", ""}:
-        return False
-    from huggingface_hub.constants import ENDPOINT
-
-    address = urlsplit(ENDPOINT)
-    try:
-        with socket.create_connection((address.hostname, address.port or 443), timeout=3):
-            return True
-    except OSError:
-        return False

@@ -64,7 +64,7 @@ def rescore(
         command: What the new report says that it was made by; when and with which model the
             completions were made stays.
         warn: Told in one line of records that had to be skipped.
-        spec: Whose metrics and gates take the place of those of the run.
+        spec: Whose metrics, gates and window take the place of those of the run.
         unsafe_code: Whether code that is not isolated may be run.
 
     Raises:
@@ -155,7 +155,7 @@ def own_tokenizer(experiment: Experiment) -> Any:
 
 
 def _asked_by(spec: Path, results: Sequence[CaseResult]) -> list[CaseResult]:
-    """The results as if their experiments had asked for the metrics and gates of a spec."""
+    """The results as if their experiments had asked for the metrics, gates and window of a spec."""
     experiment, source = load(spec)
     names = list(dict.fromkeys(result.case.experiment.name for result in results))
     if len(names) > 1 and experiment.name not in names:
@@ -163,7 +163,7 @@ def _asked_by(spec: Path, results: Sequence[CaseResult]) -> list[CaseResult]:
             f"{spec}: is of {experiment.name}, and the run has {', '.join(names)}; give the spec "
             "of one of these"
         )
-    wanted = {"metrics": experiment.metrics, "metric": experiment.metric, "gates": experiment.gates}
+    wanted = {name: getattr(experiment, name) for name in ("metrics", "metric", "gates", "window")}
 
     def asking(case: Case) -> Case:
         baseline = None if case.baseline is None else asking(case.baseline)

@@ -1,4 +1,7 @@
-"""What a case asks, step after step: a later step may depend on the replies to an earlier one.
+"""What is asked step after step: a later step may depend on what came of the one before.
+
+A source of requests is followed in one stream with all others (`waiting.py`). One of cases decides
+by results, and is followed run by run (`follow`): a sweep that stops itself, a batch of trials.
 
 The completions, or scorings, of a case are the first step, and with them what its metrics ask that
 needs no completions. What metrics ask because of completions (how probable another model finds
@@ -8,30 +11,47 @@ their tokens, what a judge says of them) is the second, and what they ask becaus
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias, TypeVar
 
 from harness.engines.contract import Asked, Completion, Reply
 from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer
 from harness.runs.plan import Address, Plan
 from harness.runs.planned_case import PlannedCase
-from harness.store.results import answer_to
+from harness.store.results import CaseResult, answer_to
 
 Addressed: TypeAlias = tuple[Address, Asked]
+Observed = TypeVar("Observed", contravariant=True)
+Wanted = TypeVar("Wanted", covariant=True)
 
 
-class Source(Protocol):
+class Source(Protocol[Observed, Wanted]):
     """A growing source of what is asked, with all that it remembers."""
 
-    def next(self, step: int, observations: Mapping[Address, Reply]) -> Sequence[Addressed]:
-        """What to ask at a step, with the addresses of the replies; nothing where it is finished.
+    def next(self, step: int, observations: Observed) -> Sequence[Wanted]:
+        """What to ask at a step; nothing where it is finished.
 
         Args:
-            step: 0 for the first one; it stands in the addresses, too.
-            observations: The replies to the step before by their addresses, refusals included;
-                empty at step 0.
+            step: 0 for the first one.
+            observations: What came of the step before, refusals and failures included; empty at
+                step 0.
         """
+
+
+#: Asks requests and scorings, with the addresses of the replies; the step stands in these, too.
+Requests: TypeAlias = Source[Mapping[Address, Reply], Addressed]
+#: Asks whole cases, and observes their results and those of their baselines, by their ids.
+Cases: TypeAlias = Source[Mapping[str, CaseResult], PlannedCase]
+
+
+def follow(source: Cases, run: Callable[[Sequence[PlannedCase]], Sequence[CaseResult]]) -> None:
+    """Have every step of a source of cases run, until it asks no more."""
+    step = 0
+    results: dict[str, CaseResult] = {}
+    while cases := source.next(step, results):
+        results = {result.case.id: result for result in run(cases)}
+        step += 1
 
 
 class CaseSource:

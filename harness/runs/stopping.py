@@ -1,4 +1,4 @@
-"""A sweep that stops itself, on an engine: chunks of samples until everything is decided.
+"""A sweep that stops itself: a source of cases, chunks of samples until everything is decided.
 
 Each chunk is a run of its own (`ModelRun`) of the doses that need it, with their baselines, on a
 few samples of the task: requests are stored, resumed and shared as ever, and baselines come first.
@@ -8,7 +8,7 @@ meets its completions in the store, and takes the same decisions again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -26,9 +26,6 @@ from harness.statistics.stopping import Aims, Arm, Side, Sweep
 from harness.store.results import CaseResult, DrawResult, Stopped
 from harness.store.verdicts import Verdicts
 from harness.tasks.by_name import limited
-
-#: Runs cases on the samples of their tasks to the end.
-Measure = Callable[[Sequence[PlannedCase]], Sequence[CaseResult]]
 
 
 @dataclass
@@ -63,68 +60,80 @@ def stopping(cases: Sequence[PlannedCase]) -> dict[str, list[PlannedCase]]:
     return found
 
 
-def sweep(
-    cases: Sequence[PlannedCase], measure: Measure, verdicts: Verdicts, *, further: bool = False
-) -> Iterator[tuple[PlannedCase, CaseResult]]:
-    """Measure the cases of one experiment until it is decided; every case after its baseline.
+class SelfStopping:
+    """The cases of one experiment, a chunk of samples at a step, until it is decided.
 
     Args:
         cases: Those of its cases that were selected.
-        measure: Runs cases that have a few samples.
-        verdicts: What is known of answers.
         further: Go on with doses that have no chance, to the last sample.
     """
-    settings = cases[0].experiment.stop
-    assert settings is not None
-    order = permutation([sample.id for sample in cases[0].task.samples], settings.seed)
-    made = {
-        each.id: _Made(each) for case in cases for each in (case.baseline, case) if each is not None
-    }
-    failed: dict[str, CaseResult] = {}
 
-    def values(case: str, metric: str) -> Floats:
-        known = made[case].values.get(metric, {})
-        return np.array([known.get(sample, np.nan) for sample in order], dtype=np.float64)
+    def __init__(self, cases: Sequence[PlannedCase], *, further: bool = False) -> None:
+        settings = cases[0].experiment.stop
+        assert settings is not None
+        self._settings = settings
+        self._order = permutation([sample.id for sample in cases[0].task.samples], settings.seed)
+        self._made = {
+            each.id: _Made(each)
+            for case in cases
+            for each in (case.baseline, case)
+            if each is not None
+        }
+        self._failed: dict[str, CaseResult] = {}
+        self._arms = [
+            Arm(case.id, case.baseline.id, _curve(case), case.case.dose or 0.0)
+            for case in cases
+            if case.baseline is not None
+        ]
+        aims = aims_of(cases, settings)
+        named = {
+            *aims.differs,
+            *(name for name, _ in aims.precise),
+            *(s.metric for s in aims.sides),
+        }
+        self._chunks = Sweep(
+            self._arms,
+            len(self._order),
+            {name: kind_of(cases[0].experiment, name) for name in named},
+            aims,
+            self._values,
+            settings.alpha,
+            settings.look,
+            0.0 if further else settings.futility,
+            failed=self._failed,
+        ).chunks()
 
-    def run(arms: Sequence[Arm], samples: range) -> None:
-        ids = [order[at] for at in samples]
-        asked = [_chunk(made[arm.id].case, ids) for arm in arms if arm.id not in failed]
-        for part in measure(asked):
+    def next(self, step: int, observations: Mapping[str, CaseResult]) -> Sequence[PlannedCase]:
+        """As every source."""
+        del step
+        for part in observations.values():
             if part.status == "complete":
-                made[part.case.id].add(part)
+                self._made[part.case.id].add(part)
             else:
-                failed[part.case.id] = part
+                self._failed[part.case.id] = part
+        for arms, samples in self._chunks:
+            ids = [self._order[at] for at in samples]
+            asked = [arm.id for arm in arms if arm.id not in self._failed]
+            if asked:
+                return [_chunk(self._made[each].case, ids) for each in asked]
+        return []
 
-    arms = [
-        Arm(case.id, case.baseline.id, _curve(case), case.case.dose or 0.0)
-        for case in cases
-        if case.baseline is not None
-    ]
-    aims = aims_of(cases, settings)
-    named = {*aims.differs, *(name for name, _ in aims.precise), *(s.metric for s in aims.sides)}
-    experiment = cases[0].experiment
-    running = Sweep(
-        arms,
-        len(order),
-        {name: kind_of(experiment, name) for name in named},
-        aims,
-        values,
-        run,
-        settings.alpha,
-        settings.look,
-        0.0 if further else settings.futility,
-        failed=failed,
-    )
-    running.run()
-    ends = {arm.id: arm.end for arm in arms}
-    done: dict[str, CaseResult] = {}
-    for own in made.values():
-        result = failed.get(own.case.id) or _joined(own, order, done, verdicts)
-        end = ends.get(own.case.id)
-        all_samples = () if end else tuple(order)
-        stopped = Stopped(len(order), settings.alpha, end or "leads", all_samples)
-        done[own.case.id] = replace(result, stopped=stopped)
-        yield own.case, done[own.case.id]
+    def results(self, verdicts: Verdicts) -> Iterator[tuple[PlannedCase, CaseResult]]:
+        """What its chunks came to, every case after its baseline; `verdicts` are known ones."""
+        ends = {arm.id: arm.end for arm in self._arms}
+        done: dict[str, CaseResult] = {}
+        for own in self._made.values():
+            known = self._failed.get(own.case.id)
+            result = known or _joined(own, self._order, done, verdicts)
+            end = ends.get(own.case.id)
+            all_samples = () if end else tuple(self._order)
+            stopped = Stopped(len(self._order), self._settings.alpha, end or "leads", all_samples)
+            done[own.case.id] = replace(result, stopped=stopped)
+            yield own.case, done[own.case.id]
+
+    def _values(self, case: str, metric: str) -> Floats:
+        known = self._made[case].values.get(metric, {})
+        return np.array([known.get(sample, np.nan) for sample in self._order], dtype=np.float64)
 
 
 def permutation(samples: Sequence[str], seed: int) -> list[str]:

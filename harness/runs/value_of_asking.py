@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -281,47 +282,34 @@ class _Asking:
             self.counts["oracle positions"] += len(greedy)
 
     def _continue(self, places: Sequence[tuple[_Answer, int]]) -> None:
-        """What follows every beginning of what the oracle says, each distinct one once."""
-        scored = self._scores(
-            [
-                Scoring(
-                    (*answer.prompt, *answer.tokens[:p]),
-                    (answer.said[p].tokens,),
-                    continued=p,
-                )
-                for answer, p in places
-            ]
-        )
-        asked: list[Request] = []
-        wanted: list[tuple[_Answer, int, int]] = []
-        starts: dict[tuple[int, int, int], int] = {}
-        for (answer, p), reply in zip(places, scored, strict=True):
-            said = answer.said[p]
-            self.counts["model positions"] += len(said.tokens)
-            for j in range(1, len(said.tokens) + 1):
-                start = _start(reply.greedy[0], j)
-                starts[id(answer), p, j] = start
-                ended = start == len(said.tokens) and said.finish_reason == "stop"
-                full = p + start >= self._limit
-                if start != j or ended or full:
+        """What follows every beginning of what the oracle says, each distinct one once.
+
+        As long as the model goes on as the oracle does, what it says is what follows the longer
+        beginnings, too.
+        """
+        every: list[tuple[_Answer, int, int, tuple[int, ...], str]] = []
+        left = [(answer, p, 1) for answer, p in places]
+        while left:
+            asked: list[Request] = []
+            wanted: list[tuple[_Answer, int, int]] = []
+            for answer, p, j in left:
+                said = answer.said[p]
+                before = (*answer.tokens[:p], *said.tokens[:j])
+                room = self._limit - len(before)
+                if room <= 0 or (j == len(said.tokens) and said.finish_reason == "stop"):
+                    every.append((answer, p, j, before, said.text))
                     continue
                 wanted.append((answer, p, j))
-                before = (*answer.tokens[:p], *said.tokens[:j])
-                left = self._limit - len(before)
-                asked.append(self._request(answer.prompt, answer.sample, before, left))
-        replies = self._replies(asked)
-        found: dict[tuple[int, int, int], tuple[tuple[int, ...], str]] = {}
-        for (answer, p, j), made in zip(wanted, replies, strict=True):
-            self.counts["model positions"] += len(made.tokens)
-            before = (*answer.tokens[:p], *answer.said[p].tokens[:j])
-            found[id(answer), p, j] = ((*before, *made.tokens), made.text)
-        every: list[tuple[_Answer, int, int, tuple[int, ...], str]] = []
-        for answer, p in places:
-            said = answer.said[p]
-            whole = ((*answer.tokens[:p], *said.tokens), said.text)
-            for j in range(1, len(said.tokens) + 1):
-                tokens, text = found.get((id(answer), p, starts[id(answer), p, j]), whole)
-                every.append((answer, p, j, tokens, text))
+                asked.append(self._request(answer.prompt, answer.sample, before, room))
+            left = []
+            for (answer, p, j), made in zip(wanted, self._replies(asked), strict=True):
+                self.counts["model positions"] += len(made.tokens)
+                said = answer.said[p]
+                end = j + _alike(said.tokens[j:], made.tokens)
+                tokens = (*answer.tokens[:p], *said.tokens[:j], *made.tokens)
+                every += [(answer, p, each, tokens, made.text) for each in range(j, end + 1)]
+                if end < len(said.tokens):
+                    left.append((answer, p, end + 1))
         right = self._right([each[0].sample for each in every], [each[4] for each in every])
         for (answer, p, j, tokens, text), verdict in zip(every, right, strict=True):
             answer.after[p, j] = (tokens, text, verdict)
@@ -393,8 +381,7 @@ def _answer(sample: Sample, prompt: tuple[int, ...], reply: Completion, score: S
     )
 
 
-def _start(greedy: Sequence[bool], j: int) -> int:
-    """From where the model's own continuation of the first j tokens is told apart from theirs."""
-    while j < len(greedy) and greedy[j]:
-        j += 1
-    return j
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two sequences begin with in common."""
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in same)

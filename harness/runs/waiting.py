@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from harness.engines.contract import Asked, Completion, Reply, Request, Scoring
 from harness.errors import StoreError
 from harness.runs.plan import Address
-from harness.runs.source import Addressed, Source
+from harness.runs.source import Addressed, Requests
 
 #: Tokens of replies, and of the completions of results, that a process holds in memory.
 HELD = 1_000_000
@@ -29,8 +29,8 @@ class Waiting:
         self._stored = stored
         self._held = 0
         self.grown: list[Asked] = []
-        """What cases have come to ask by now; `execute.py` has it answered and empties the list."""
-        self._sources: dict[str, Source] = {}
+        """What cases have come to ask by now; `stream.py` has it answered and empties the list."""
+        self._sources: dict[str, Requests] = {}
         self._steps = Counter[str]()
         self._addresses: dict[Asked, list[Address]] = {}
         self._missing = Counter[str]()
@@ -41,7 +41,7 @@ class Waiting:
         """How many replies a case waits for."""
         return self._missing[case]
 
-    def begin(self, case: str, source: Source) -> Sequence[Addressed]:
+    def begin(self, case: str, source: Requests) -> Sequence[Addressed]:
         """Have a case ask; what that is at first, every address of it."""
         first = source.next(0, {})
         self._sources[case] = source

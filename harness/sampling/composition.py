@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.sampling.builtin import top_n_sigma, top_p
+from harness.sampling.builtin import top_k, top_n_sigma, top_p
 from harness.sampling.rule import Rule
 
 _LAST = 90
@@ -51,9 +51,9 @@ COMPOSITIONS: Mapping[str, Composition] = {
         Composition(
             "llamacpp",
             places={"typical": 25, "temperature": _LAST, "edt": _LAST},
-            variants={"top_n_sigma": top_n_sigma.OF_ALL},
+            variants={"top_n_sigma": top_n_sigma.OF_ALL, "top_k": top_k.EXACTLY},
         ),
         # Every cut counts tokens of the tempered distribution, and the smallest count is kept.
-        Composition("min", variants={"top_p": top_p.ABOVE}, together=True),
+        Composition("min", variants={"top_p": top_p.ABOVE, "top_k": top_k.EXACTLY}, together=True),
     )
 }

@@ -144,8 +144,8 @@ class CountRule(Rule):
     keeps_best = True
 
     def most(self, value: Value) -> int | None:
-        """How many tokens it may keep at a value, where it looks at no others and these need not
-        be in a full sort; None, the default, where it looks at all.
+        """How many tokens it looks at, with those that tie with the last of them, at a value, so
+        that a full sort is not needed; None, the default, where it looks at all.
         """
         del value
         return None

@@ -20,7 +20,7 @@ from harness.metrics.entry import MetricEntry
 from harness.runs.conclude import Finished, conclude, run_info
 from harness.runs.environment import git_state, hardware, versions
 from harness.search.artefacts import FOLDER, best_document, counts_of, write_json, write_study
-from harness.search.evaluate import Evaluator
+from harness.search.evaluate import Evaluator, trial_case
 from harness.search.final import (
     BEST_SPEC,
     TEST_IDS,
@@ -28,7 +28,6 @@ from harness.search.final import (
     best_spec,
     comparisons,
     final_cases,
-    run_final,
 )
 from harness.search.setup import Setup
 from harness.search.study import keeps_conditions, shown_url
@@ -102,7 +101,7 @@ def conclude_search(
     write_json(folder / TEST_IDS, [sample.id for sample in ready.splits.test.samples])
     write_file(folder / BEST_SPEC, best_spec(experiment, best.number, ready.metric))
     late = _earlier_looks(study, best.number)
-    results = run_final(final_cases(folder / BEST_SPEC, unsafe_code=unsafe_code), evaluator)
+    results = evaluator.results(final_cases(folder / BEST_SPEC, unsafe_code=unsafe_code))
     manifest = Manifest(
         id=run_id(started),
         started=started,
@@ -151,7 +150,9 @@ def _made_again(evaluator: Evaluator, ready: Setup, best: FrozenTrial) -> CaseRe
     """The best configuration on the validation samples, with nothing taken from the store."""
     label = f"trial={best.number}"
     experiment = ready.space.experiment(ready.space.told(best.params))
-    return evaluator.results({label: experiment}, ready.splits.validation, anew=True)[label]
+    case = trial_case(label, experiment, ready.splits.validation, ready.space.source)
+    results = evaluator.results([case], anew=True)
+    return next(result for result in results if result.case.id == case.id)
 
 
 def _findings(

@@ -27,11 +27,10 @@ from harness.tasks.base import Task
 
 @dataclass
 class Evaluator:
-    """Runs experiments on one engine; every call is one fused stream of requests."""
+    """Runs cases on one engine; every call is one fused stream of requests."""
 
     engine: Engine
     resolver: Resolver
-    source: SpecSource
     progress: Progress
     counts: Counts
     store: CompletionStore | None = None
@@ -56,40 +55,32 @@ class Evaluator:
 
         return DeferredEngine(model, settings, opening, self.store)
 
-    def results(
-        self, experiments: Mapping[str, Experiment], task: Task, *, anew: bool = False
-    ) -> dict[str, CaseResult]:
-        """The result of every experiment on the samples of `task`, by its label; and those of their
-        baselines, by their ids.
+    def results(self, cases: Sequence[PlannedCase], *, anew: bool = False) -> list[CaseResult]:
+        """The results of cases and of their baselines.
 
-        An experiment that is impossible comes back as failed. With `anew`, nothing is taken from
-        the store: what the engine makes now is what counts.
+        A case that is impossible comes back as failed. With `anew`, nothing is taken from the
+        store: what the engine makes now is what counts.
         """
-        cases = {
-            label: _case(label, experiment, task, self.source)
-            for label, experiment in experiments.items()
-        }
         if self.store is not None:
             self.store.refresh()
         run = ModelRun(
             self.engine,
-            list(cases.values()),
+            cases,
             self.progress,
             self.counts,
             None if anew else self.store,
             self.resolver,
-            others=self.company(list(cases.values())),
+            others=self.company(cases),
         )
         try:
-            found = {label: run.result(case) for label, case in cases.items()}
-            baselines = {result.baseline for result in found.values()}
-            behind = {each.case.id: each for each in run.results() if each.case.id in baselines}
-            return {**found, **behind}
+            for case in cases:
+                run.result(case)
+            return run.results()
         finally:
             run.leave()
 
 
-def _case(label: str, experiment: Experiment, task: Task, source: SpecSource) -> PlannedCase:
+def trial_case(label: str, experiment: Experiment, task: Task, source: SpecSource) -> PlannedCase:
     """The one case of an experiment, under a name of its own."""
     (case,) = expand(without_control(experiment), source)
     name = experiment.name

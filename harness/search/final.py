@@ -14,9 +14,7 @@ from typing import Any
 import yaml
 from pydantic import JsonValue
 
-from harness.runs.execute import ModelRun
 from harness.runs.planned_case import PlannedCase
-from harness.search.evaluate import Evaluator
 from harness.search.treatment import control_axis, dose_field, treatment, without_control
 from harness.spec import Experiment, expand, load
 from harness.spec.layers import get
@@ -67,25 +65,6 @@ def final_cases(spec: Path, *, unsafe_code: bool) -> list[PlannedCase]:
     from harness.runs.checks import planned  # imports torch
 
     return [planned(case, unsafe_code=unsafe_code) for case in expand(*load(spec))]
-
-
-def run_final(cases: Sequence[PlannedCase], evaluator: Evaluator) -> list[CaseResult]:
-    """Their results, baselines first, in one stream."""
-    run = ModelRun(
-        evaluator.engine,
-        cases,
-        evaluator.progress,
-        evaluator.counts,
-        evaluator.store,
-        evaluator.resolver,
-        others=evaluator.company(cases),
-    )
-    try:
-        for case in cases:
-            run.result(case)
-        return run.results()
-    finally:
-        run.leave()
 
 
 def comparisons(results: Sequence[CaseResult], metric: str) -> list[FinalComparison]:

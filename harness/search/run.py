@@ -28,15 +28,15 @@ from harness.report.write import check_writable, default_directory
 from harness.resolve.progress import Counts
 from harness.resolve.resolver import Resolver
 from harness.runs.deferred import DeferredEngine
+from harness.runs.source import follow
 from harness.search.conclusion import Searched, conclude_search, unfinished
 from harness.search.evaluate import Evaluator
 from harness.search.leases import LEASE, Heart, Orphans, Worker
 from harness.search.line import SearchLine
 from harness.search.setup import Setup, read_search, set_up
 from harness.search.space_needs import needs_of_space
-from harness.search.splits import chunks
 from harness.search.study import keeps_conditions, open_storage, open_study, quiet, shown_url
-from harness.search.trials import ERROR, ask, counted, run_batch
+from harness.search.trials import ERROR, Batch, ask, counted
 from harness.store.completions import CompletionStore
 from harness.store.folder import store_below
 
@@ -163,7 +163,6 @@ class _Working:
             engine=engine,
             others=others,
             resolver=Resolver(engine, self.line, self.store, others),
-            source=self.ready.space.source,
             progress=self.line,
             counts=counts,
             store=self.store,
@@ -205,14 +204,8 @@ class _Working:
 
     def _run(self, batch: Sequence[optuna.Trial]) -> None:
         try:
-            run_batch(
-                self.study,
-                batch,
-                self.ready,
-                self.evaluator,
-                chunks(self.ready.splits.validation, self.ready.settings.chunk),
-                lambda: self.line.trials_done(self.study),
-            )
+            trials = Batch(self.study, batch, self.ready, lambda: self.line.trials_done(self.study))
+            follow(trials, self.evaluator.results)
         except BaseException:
             with suppress(SQLAlchemyError, StorageInternalError):
                 self.watch.release(trial.number for trial in batch)

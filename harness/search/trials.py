@@ -1,4 +1,4 @@
-"""A batch of trials, run together: one stream of requests for every chunk of validation samples.
+"""A batch of trials, run together: a source of cases, a chunk of validation samples at a step.
 
 After each chunk every trial reports the metric over the samples it has seen; one that the pruner
 gives up drops out of the stream. A trial whose configuration turns out to be impossible has failed:
@@ -18,10 +18,12 @@ from pydantic import JsonValue
 from harness.errors import TitrateError
 from harness.metrics.entry import MetricEntry
 from harness.resolve.resolver import check_intervention
-from harness.search.evaluate import Evaluator
+from harness.runs.planned_case import PlannedCase
+from harness.search.evaluate import trial_case
 from harness.search.leases import WORKER, Worker
 from harness.search.setup import Setup
 from harness.search.space import Space
+from harness.search.splits import chunks
 from harness.search.study import pairs_samples, sampler_for
 from harness.search.training import check_trained
 from harness.spec import Experiment
@@ -30,7 +32,6 @@ from harness.spec.search import SearchSettings
 from harness.statistics.intervals import CONFIDENCE
 from harness.statistics.paired import paired_interval
 from harness.store.results import CaseResult, compared
-from harness.tasks.base import Task
 
 ERROR = "error"
 
@@ -98,31 +99,57 @@ def counted(
     ]
 
 
-def run_batch(
-    study: optuna.Study,
-    batch: Sequence[optuna.Trial],
-    ready: Setup,
-    evaluator: Evaluator,
-    chunks: Sequence[Task],
-    told: Callable[[], None],
-) -> None:
-    """Run trials to their ends; `told` is called whenever some have reached it."""
-    running = _begun(study, batch, ready, told)
-    for step, chunk in enumerate(chunks):
-        if not running:
-            return
-        named = {_label(number, step): each.experiment for number, each in running.items()}
-        results = evaluator.results(named, chunk)
-        known = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
-        before = len(running)
-        for number, each in list(running.items()):
-            result = results[_label(number, step)]
-            last = step == len(chunks) - 1
+class Batch:
+    """Trials until they have ended, each step one fused stream of requests.
+
+    Args:
+        study: Told what comes of them.
+        trials: The trials, of which configurations that are none have failed with this.
+        ready: The search.
+        told: Called whenever some have ended.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        trials: Sequence[optuna.Trial],
+        ready: Setup,
+        told: Callable[[], None],
+    ) -> None:
+        self._study = study
+        self._ready = ready
+        self._told = told
+        self._chunks = chunks(ready.splits.validation, ready.settings.chunk)
+        self._running = _begun(study, trials, ready, told)
+        self._cases: dict[int, PlannedCase] = {}
+
+    def next(self, step: int, observations: Mapping[str, CaseResult]) -> Sequence[PlannedCase]:
+        """As every source."""
+        if observations:
+            self._observe(step - 1, observations)
+        source = self._ready.space.source
+        self._cases = {
+            number: trial_case(
+                f"trial={number}-chunk={step}", each.experiment, self._chunks[step], source
+            )
+            for number, each in self._running.items()
+        }
+        return list(self._cases.values())
+
+    def _observe(self, step: int, results: Mapping[str, CaseResult]) -> None:
+        """Tell the study what came of a step; trials that have ended with it are asked no more."""
+        known = {trial.number: trial for trial in self._study.get_trials(deepcopy=False)}
+        last = step == len(self._chunks) - 1
+        for number, case in self._cases.items():
+            result = results[case.id]
             behind = results.get(result.baseline or "")
-            if _ends(study, each, known[number], result, behind, ready, step, last=last):
-                del running[number]
-        if len(running) < before:
-            told()
+            each = self._running[number]
+            if _ends(
+                self._study, each, known[number], result, behind, self._ready, step, last=last
+            ):
+                del self._running[number]
+        if len(self._running) < len(self._cases):
+            self._told()
 
 
 def _begun(
@@ -233,7 +260,3 @@ def excess(bound: Threshold, value: float) -> float:
     """How far a metric lies beyond its bound; above 0 where it does not keep it."""
     beyond = value - bound.value
     return beyond if bound.operator == "<=" else -beyond
-
-
-def _label(number: int, step: int) -> str:
-    return f"trial={number}-chunk={step}"

@@ -38,6 +38,11 @@ class Case:
     sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether it is there for others to be held against."""
+        return self.id.removeprefix(self.experiment.name).startswith("[baseline")
+
+    @property
     def is_neutral(self) -> bool:
         """Whether the case intervenes at the dose that must change nothing.
 

@@ -66,7 +66,7 @@ class DoseEstimate(NamedTuple):
 
 
 class Benchmark(NamedTuple):
-    """The dose of a change by `response`, and a bound that 95 % of runs put below it.
+    """The dose of a change by `response`, a bound that 95 % of runs put below it, and its interval.
 
     None stands for a dose beyond the highest one that was measured.
     """
@@ -74,6 +74,8 @@ class Benchmark(NamedTuple):
     response: float
     dose: float | None
     lower: float | None
+    low: float | None
+    high: float | None
 
 
 class Hill(NamedTuple):
@@ -176,6 +178,8 @@ class Curve:
     def benchmark(self, response: float = RESPONSE, side: Direction | None = None) -> Benchmark:
         """BMD_r and BMDL_r: the dose of a change by `response`, and its lower 95 % bound.
 
+        The two-sided 95 % interval has all doses at which that of the change holds `response`.
+
         Args:
             response: The size of the change, in the metric's unit, above 0.
             side: The direction of the change; that in which a change of the metric is for the
@@ -184,14 +188,17 @@ class Curve:
         rising = (side or self._adverse) == "rising"
         sign = 1 if rising else -1
         fit = optimize.isotonic_regression(self.means, increasing=rising).x
-        bounds = np.array([0.0, *(self._most(at, sign) for at in range(1, len(self.doses)))])
         dose = _crossing(self.places, sign * (fit - fit[0]) - response)
-        lower = _crossing(self.places, bounds - response)
-        return Benchmark(
-            response,
-            None if dose is None else self._dose(dose),
-            None if lower is None else self._dose(lower),
-        )
+        _, most = self._changes(sign, 2 * CONFIDENCE - 1)
+        least, beyond = self._changes(sign, CONFIDENCE)
+        lower, low = (_crossing(self.places, np.maximum(up, 0) - response) for up in (most, beyond))
+        high = _last_below(self.places, least - response)
+        if low is not None and dose is not None:
+            low = min(low, dose)
+        if high is not None:
+            high = None if dose is None else max(high, dose)
+        found = (None if at is None else self._dose(at) for at in (dose, lower, low, high))
+        return Benchmark(response, *found)
 
     def levels(self) -> Levels:
         """LOEL and NOEL, of all doses above the first, corrected together."""
@@ -269,11 +276,16 @@ class Curve:
             return float(np.isclose(changes[0], 0, atol=1e-12))
         return float(stats.ttest_1samp(changes, 0).pvalue)
 
-    def _most(self, at: int, sign: int) -> float:
-        """The upper bound of the change at a dose in a direction, which 95 % of runs keep."""
-        before, after = (self._column(0), self._column(at))[::sign]
-        _, high = paired_interval(after, before, 2 * CONFIDENCE - 1, self.kind)
-        return max(0.0, high) if high is not None else sign * float(self.means[at] - self.means[0])
+    def _changes(self, sign: int, confidence: float) -> tuple[Floats, Floats]:
+        """[doses], the lower and the upper bounds of the change in a direction."""
+        bounds = [(0.0, 0.0)]
+        for at in self._above:
+            before, after = (self._column(0), self._column(at))[::sign]
+            low, high = paired_interval(after, before, confidence, self.kind)
+            alike = sign * float(self.means[at] - self.means[0])  # every sample changed by it
+            bounds.append((alike if low is None else low, alike if high is None else high))
+        low_bounds, high_bounds = np.array(bounds).T
+        return low_bounds, high_bounds
 
     def _check_moves(self) -> None:
         """Raise NoDose where the last dose does not differ from the first."""
@@ -344,6 +356,12 @@ def _crossing(places: Floats, heights: Floats) -> float | None:
         if low < 0 <= high:
             return float(left + (right - left) * -low / (high - low))
     return float(places[0]) if heights[0] >= 0 else None
+
+
+def _last_below(places: Floats, heights: Floats) -> float | None:
+    """Where a line through these heights last leaves what is below 0; None where it ends there."""
+    back = _crossing(-places[::-1], -heights[::-1])
+    return None if heights[-1] < 0 or back is None else -back
 
 
 def _roots(places: Floats, rows: Floats) -> list[float]:

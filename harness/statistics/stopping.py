@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -87,7 +87,6 @@ class Sweep:
         aims: What is to be decided.
         values: From a case and a metric to the values of its samples in the order of the
             permutation, NaN where one has none; as many as were measured.
-        measure: Has these cases, with their baselines, measured on samples of these numbers.
         alpha: The chance of any false "differs" in the sweep.
         look: Samples of a chunk.
         futility: A dose is ended early whose chance to be decided is below it; 0 for none.
@@ -99,7 +98,6 @@ class Sweep:
     kinds: Mapping[str, MetricEntry]
     aims: Aims
     values: Callable[[str, str], Floats]
-    measure: Callable[[Sequence[Arm], range], None]
     alpha: float = 0.05
     look: int = 16
     futility: float = 0.001
@@ -107,11 +105,15 @@ class Sweep:
     _p: dict[tuple[str, str, int], float] = field(default_factory=dict)
     _given_up: set[tuple[str, str]] = field(default_factory=set)
 
-    def run(self) -> None:
-        """Measure until everything is decided, or is not going to be; arms say how they ended."""
-        self._take(self.arms)
+    def chunks(self) -> Iterator[tuple[Sequence[Arm], range]]:
+        """Which doses to measure next, with their baselines, on samples of which numbers.
+
+        What is yielded is to be measured before the next is asked for. It ends when everything is
+        decided, or is not going to be; arms say then how they ended.
+        """
+        yield self._taken(self.arms)
         while (arm := self._next()) is not None:
-            self._take([arm])
+            yield self._taken([arm])
 
     def differing(self, metric: str) -> set[str]:
         """The arms that are decided: their p, corrected, is below alpha."""
@@ -119,13 +121,13 @@ class Sweep:
         found = zip(self.arms, corrected, strict=True)
         return {arm.id for arm, p in found if p < self.alpha}
 
-    def _take(self, arms: Sequence[Arm]) -> None:
-        for taken in sorted({arm.taken for arm in arms}):
-            together = [arm for arm in arms if arm.taken == taken]
-            samples = range(taken, min(taken + self.look, self.size))
-            self.measure(together, samples)
-            for arm in together:
-                arm.taken = samples.stop
+    def _taken(self, arms: Sequence[Arm]) -> tuple[Sequence[Arm], range]:
+        """Arms that have seen equally much, with the samples of their next chunk."""
+        (taken,) = {arm.taken for arm in arms}
+        samples = range(taken, min(taken + self.look, self.size))
+        for arm in arms:
+            arm.taken = samples.stop
+        return arms, samples
 
     def _next(self) -> Arm | None:
         """The dose that gets the next chunk; those that need none are told how they ended."""

@@ -39,7 +39,7 @@ from harness.store.scratch import PUBLISH_EVERY, abandoned, published, scratch_o
 FORMAT = Format("titrate completions", 1)
 PATTERN = "completions-*.jsonl"
 
-Kind = Literal["completion", "scores", "ordering", "vectors", "engine", "verdict"]
+RecordKind = Literal["completion", "scores", "ordering", "vectors", "engine", "verdict"]
 
 Value = TypeVar("Value")
 
@@ -148,7 +148,7 @@ class CompletionStore:
             self._skip([f"{path}: the record at byte {line.offset} is not a store's"])
             return None
 
-    def put_value(self, key: str, value: Any, kind: Kind, engine: str) -> None:
+    def put_value(self, key: str, value: Any, kind: RecordKind, engine: str) -> None:
         """Store anything that JSON can say; `engine` is the fingerprint of what made it, and for a
         verdict its task.
         """
@@ -162,7 +162,7 @@ class CompletionStore:
         self._places[bytes.fromhex(key)] = self._place(journal.path, offset)
 
     def agree(
-        self, key: str, value: Any, kind: Kind, engine: str, decode: Callable[[Any], Value]
+        self, key: str, value: Any, kind: RecordKind, engine: str, decode: Callable[[Any], Value]
     ) -> Value:
         """What all processes say that ask this: the first one's value, which may be this one.
 

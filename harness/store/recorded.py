@@ -29,7 +29,7 @@ _OPENING, _CLOSING = b',"draws":[', b'],"sample_metrics":{'
 
 
 #: A record: its file, and the offset of its line.
-Place: TypeAlias = tuple[Path, int]
+RecordAt: TypeAlias = tuple[Path, int]
 
 
 class RecordedDraws(StoredDraws):
@@ -67,7 +67,7 @@ class RecordedDraws(StoredDraws):
         traced: frozenset[str],
         *,
         as_recorded: bool = True,
-        reference: Place | None = None,
+        reference: RecordAt | None = None,
     ) -> None:
         self.path = path
         self.offset = offset
@@ -79,7 +79,7 @@ class RecordedDraws(StoredDraws):
         self.reference = reference
 
     @property
-    def place(self) -> Place:
+    def at(self) -> RecordAt:
         """Where the record is."""
         return self.path, self.offset
 
@@ -110,7 +110,7 @@ class RecordedDraws(StoredDraws):
 
     def is_compared_with(self, other: Sequence[DrawResult]) -> bool:
         """As it says."""
-        return isinstance(other, RecordedDraws) and other.place == self.reference
+        return isinstance(other, RecordedDraws) and other.at == self.reference
 
     def agreeing(self, agreements: Sequence[int | None]) -> RecordedDraws:
         """The same draws with other agreements."""
@@ -152,7 +152,7 @@ class RecordReader(CaseReader):
         self._names: dict[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]] = {}
         self._texts: dict[str, str] = {}
         self._baselines = baselines
-        self._references: dict[str, tuple[Place, dict[tuple[str, int], array[int]]]] = {}
+        self._references: dict[str, tuple[RecordAt, dict[tuple[str, int], array[int]]]] = {}
 
     def result(self, path: Path, line: Line) -> CaseResult:
         """The result in a line; its draws are read again when they are looked at.

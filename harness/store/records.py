@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -348,10 +349,14 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
 
 
 class CaseReader:
-    """Reads cases; experiments that are written alike are one object, and validated once."""
+    """Reads cases; experiments that are written alike are one object, and validated once.
+
+    The sections in which the experiments of a grid do not differ are one object, too.
+    """
 
     def __init__(self) -> None:
-        self._experiments: dict[str, Experiment] = {}
+        self._experiments: dict[bytes, Experiment] = {}
+        self._sections: dict[tuple[str, str], Any] = {}
 
     def case(self, value: shapes.CaseShape, around: SpecSource | None = None) -> Case:
         """The case that `_case_json` described. Raises ValueError for one without its places."""
@@ -378,7 +383,17 @@ class CaseReader:
         )
 
     def _experiment(self, written: dict[str, Any]) -> Experiment:
-        key = json.dumps(written)
+        key = sha256(json.dumps(written).encode()).digest()
         if key not in self._experiments:
-            self._experiments[key] = Experiment.model_validate(resolved(written, Path.cwd()))
+            found = Experiment.model_validate(resolved(written, Path.cwd()))
+            shared = {
+                name: self._shared(name, json.dumps(written.get(name)), value)
+                for name, value in found
+            }
+            self._experiments[key] = found.model_copy(update=shared)
         return self._experiments[key]
+
+    def _shared(self, name: str, written: str, section: Any) -> Any:
+        """A section that is written alike and equal, the first one that was read."""
+        known = self._sections.setdefault((name, written), section)
+        return known if type(known) is type(section) and known == section else section

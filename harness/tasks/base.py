@@ -214,9 +214,10 @@ class Task(ABC):
         del unsafe_code  # nothing is run
         return self
 
-    @abstractmethod
     def stop_strings(self, style: Style) -> tuple[str, ...]:
         """Strings that end a completion in this style, beside the tokenizer's own end tokens."""
+        del style
+        return ()
 
     def judged(self, sample: Sample, style: Style, text: str) -> Any:
         """All of an answer that its score depends on, as JSON: what is equal is judged once."""
@@ -231,9 +232,11 @@ class Task(ABC):
         verdicts are kept, share one verdict.
         """
 
-    @abstractmethod
     def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
         """One sample's metrics from the scores of all its draws, e.g. `{"pass@1": 0.5}`.
 
-        None of right answers where nothing is scored.
+        The share of right ones among them, as `metric`, and the common rates; none of right answers
+        where nothing is scored.
         """
+        right = sum(bool(score.correct) for score in scores) / len(scores)
+        return {self.metric: right, **common_rates(scores)}

@@ -19,13 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.errors import TaskError
 from harness.tasks.base import Conversation, Style
 from harness.tasks.contrast import ContrastPair, Side
-from harness.tasks.data_files import rows_of
+from harness.tasks.data_files import each_of, rows_of
 from harness.tasks.turns import faulty_turns, said
 
 _EXPECTED = "prompt (or messages), positive and negative"
@@ -60,15 +61,16 @@ def read_pairs(
         TaskError: a file that holds no pair, or a pair whose two sides are the same, or of which
             one is empty: its difference would be nothing.
     """
-    rows = [_Row(*row) for row in rows_of(path, _EXPECTED)]
+    rows = each_of(rows_of(path, _EXPECTED), _Row)
     first = rows[0].record
     if concept is not None and not all(field in first for field in _AXBENCH):
         raise TaskError(f"{path}: concept {concept} is of AxBench's format, and this is another")
+    numbers = count(1)
     if all(field in first for field in _CAA):
-        return tuple(_of_caa(row, number, style, day) for number, row in enumerate(rows, start=1))
+        return tuple(each_of(rows, lambda *row: _of_caa(_Row(*row), next(numbers), style, day)))
     if all(field in first for field in _AXBENCH):
         return tuple(_of_axbench(rows, str(path), concept, style, day))
-    return tuple(_own(row, number, day) for number, row in enumerate(rows, start=1))
+    return tuple(each_of(rows, lambda *row: _own(_Row(*row), next(numbers), day)))
 
 
 def _own(row: _Row, number: int, day: date | None) -> ContrastPair:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from harness.errors import TaskError
+from harness.errors import TaskError, TemplateError
 from harness.tasks import indentation, python_source, templates
 from harness.tasks.base import Conversation, Message, Reference, Style
 from harness.tasks.number_answers import final_number as final_number
@@ -118,9 +118,10 @@ def render_text(tokenizer: Any, conversation: Conversation) -> str:
         text = templates.applied(tokenizer, conversation)
     except Exception as error:  # a template is a program that came with the model
         first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise TaskError(
+        raise TemplateError(
             f"prompt.style {style} cannot be rendered by the chat template of {model}: "
-            f"{first.rstrip('.')}; {_remedy(tokenizer, style)}"
+            f"{first.rstrip('.')}",
+            _remedy(tokenizer, style),
         ) from error
     try:
         text.encode()
@@ -132,9 +133,9 @@ def render_text(tokenizer: Any, conversation: Conversation) -> str:
         ) from None
     lost = templates.left_out(tokenizer, conversation, text)
     if lost:
-        raise TaskError(
-            f"prompt.style {style}: the chat template of {model} leaves out {', '.join(lost[:4])}; "
-            f"{_remedy(tokenizer, style)}"
+        raise TemplateError(
+            f"prompt.style {style}: the chat template of {model} leaves out {', '.join(lost[:4])}",
+            _remedy(tokenizer, style),
         )
     return text
 

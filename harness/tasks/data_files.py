@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from harness.errors import TaskError
 from harness.files.given import MOST_BYTES, check_file, parsed, text
 from harness.spec.document import shown
 
 csv.field_size_limit(MOST_BYTES)  # a cell may hold a document; the library's limit is 128 KiB
+
+_T = TypeVar("_T")
+_MOST_NAMED = 6
 
 #: What a task finds wrong with a record whose fields are there; None where it is fine.
 RecordCheck: TypeAlias = Callable[[Mapping[str, Any]], str | None]
@@ -28,12 +32,12 @@ def read_records(
     No two records may have the same text in the field `unique`, which names them.
 
     Raises:
-        TaskError: naming the line (of Parquet, the row), also for what `check` says of a record.
+        TaskError: naming the lines (of Parquet, the rows), also for what `check` says of a record.
     """
-    records: dict[str, dict[str, Any]] = {}
     first: dict[str, str] = {}
-    for place, record in rows_of(path, ", ".join(fields)):
-        records[place] = _checked(place, record, fields)
+
+    def usable(place: str, record: dict[str, Any]) -> dict[str, Any]:
+        _check_texts(place, record, fields)
         if check is not None and (problem := check(record)) is not None:
             raise TaskError(f"{place}: {problem}")
         if unique and (same := first.setdefault(record[unique], place)) != place:
@@ -41,26 +45,63 @@ def read_records(
                 f"{place}: its {unique} {record[unique]!r} is that of {same}; "
                 "give every record one of its own"
             )
-    return list(records.values())
+        return record
+
+    return each_of(rows_of(path, ", ".join(fields)), usable)
 
 
-def rows_of(path: str | Path, expected: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every record of such a file, with its place: `prompts.jsonl:3`, `prompts.parquet row 3`.
-
-    Cells of CSV are texts. `expected` says in words which fields there should be.
+def each_of(rows: Iterable[tuple[str, Any]], use: Callable[[str, dict[str, Any]], _T]) -> list[_T]:
+    """What `use` makes of every record, given its place.
 
     Raises:
-        TaskError: the file cannot be read, holds no record, or one that is not a mapping.
+        TaskError: what is wrong with the first record that is, and where the other wrong ones are.
+    """
+    made: list[_T] = []
+    wrong: dict[str, TaskError] = {}
+    for place, record in rows:
+        try:
+            if isinstance(record, TaskError):
+                raise record
+            made.append(use(place, record))
+        except TaskError as error:
+            wrong[place] = error
+    if wrong:
+        first, *others = wrong
+        raise TaskError(f"{wrong[first]}{_also(others)}") from wrong[first]
+    return made
+
+
+def _also(places: list[str]) -> str:
+    """The other wrong records: `; wrong, too: lines 3 and 7`."""
+    if not places:
+        return ""
+    numbers = [re.findall(r"\d+", place)[-1] for place in places]
+    kind = "line" if places[0].endswith(f":{numbers[0]}") else "record"
+    named, more = ", ".join(numbers[:_MOST_NAMED]), len(numbers) - _MOST_NAMED
+    rest = f" and {more:,} more" if more > 0 else ""
+    return f"; wrong, too: {kind}{'s'[: len(numbers) - 1]} {named}{rest}"
+
+
+def rows_of(path: str | Path, expected: str) -> Iterator[tuple[str, dict[str, Any] | TaskError]]:
+    """Every record of such a file, with its place: `prompts.jsonl:3`, `prompts.parquet row 3`.
+
+    Cells of CSV are texts. `expected` says in words which fields there should be. In place of a
+    record that is none stands the error that says why.
+
+    Raises:
+        TaskError: the file cannot be read, or holds no record.
     """
     file = Path(path).expanduser()
     path = shown(file)
     read = {".parquet": _parquet, ".csv": _csv, ".json": _list}.get(file.suffix, _lines)
     nothing = True
     for place, record in read(file, path, expected):
-        if not isinstance(record, dict):
-            raise TaskError(f"{place}: is not a JSON object; expected {_objects(expected)}")
         nothing = False
-        yield place, record
+        if isinstance(record, dict | TaskError):
+            yield place, record
+        else:
+            problem = f"{place}: is not a JSON object; expected {_objects(expected)}"
+            yield place, TaskError(problem)
     if nothing:
         columns = f"columns {expected}" if read is not _lines else _objects(expected)
         raise TaskError(f"{path}: holds no record; expected {columns}")
@@ -74,9 +115,8 @@ def _lines(file: Path, path: str | Path, expected: str) -> Iterator[tuple[str, A
             try:
                 record = parsed(line)
             except ValueError as error:
-                raise TaskError(
-                    f"{place}: is not JSON ({error}); expected {_objects(expected)}"
-                ) from error
+                problem = f"{place}: is not JSON ({error}); expected {_objects(expected)}"
+                record = TaskError(problem)
             yield place, record
 
 
@@ -105,11 +145,14 @@ def _csv(file: Path, path: str | Path, expected: str) -> Iterator[tuple[str, Any
         for cells in reader:
             place = f"{path}:{line}"
             if cells and len(cells) != len(names):
-                raise TaskError(
-                    f"{place}: has {len(cells)} cells, and the first line names {len(names)} "
-                    "columns; put cells that hold commas in double quotes"
+                yield (
+                    place,
+                    TaskError(
+                        f"{place}: has {len(cells)} cells, and the first line names {len(names)} "
+                        "columns; put cells that hold commas in double quotes"
+                    ),
                 )
-            if cells:
+            elif cells:
                 yield place, dict(zip(names, cells, strict=True))
             line = reader.line_num + 1
     except csv.Error as error:
@@ -124,7 +167,7 @@ def _text(file: Path, path: str | Path, expected: str) -> str:
         raise TaskError(f"{path}: cannot be read ({why}); expected {expected}") from error
 
 
-def _checked(place: str, record: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
+def _check_texts(place: str, record: dict[str, Any], fields: tuple[str, ...]) -> None:
     wrong = [name for name in fields if not isinstance(record.get(name), str)]
     if wrong:
         found = ", ".join(list(record)[:12]) or "no field"
@@ -132,7 +175,6 @@ def _checked(place: str, record: dict[str, Any], fields: tuple[str, ...]) -> dic
             f"{place}: no text in {', '.join(wrong)} (found {found}); "
             f"expected {_objects(', '.join(fields))}"
         )
-    return record
 
 
 def _parquet(file: Path, path: str | Path, expected: str) -> Iterator[tuple[str, Any]]:

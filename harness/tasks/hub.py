@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import TaskError
+from harness.files.hub import offline_unless_it_answers
 
 
 def hub_records(
@@ -33,8 +34,11 @@ def hub_records(
     try:
         if saved:
             found: Any = datasets.load_from_disk(name)
-        else:
+        elif Path(name).is_absolute():
             found = datasets.load_dataset(name, config)
+        else:
+            with offline_unless_it_answers():
+                found = datasets.load_dataset(name, config)
     except Exception as error:  # the hub's client raises a different type for every trouble
         first = next(iter(str(error).splitlines()), type(error).__name__)
         where = "" if Path(name).is_absolute() else "; check the id and the network"

@@ -85,10 +85,6 @@ class Math(Task):
         """Ask the grader."""
         return ANSWER.score(answers)
 
-    def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
-        """The share of right answers among a sample's draws, and the common rates."""
-        return ANSWER.metrics(scores)
-
 
 def plain_record(record: Mapping[str, Any]) -> dict[str, Any]:
     """The problem, its solution (or nothing) and its answer, whichever form a record has."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import TaskError
-from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task, common_rates
+from harness.tasks.base import Conversation, Reference, Sample, Score, Style, Task
 from harness.tasks.conversations import calls_tool, maths_prompt, maths_reference
 from harness.tasks.number_answers import final_number
 from harness.tasks.numbers import named
@@ -50,11 +50,6 @@ class MathsTask(Task):
     def score(self, answers: Sequence[tuple[Sample, Style, str]]) -> list[Score]:
         """Compare final numbers."""
         return [_score(sample, text) for sample, _, text in answers]
-
-    def metrics(self, scores: Sequence[Score]) -> dict[str, float]:
-        """The share of right answers among a sample's draws, and the common rates."""
-        right = sum(bool(score.correct) for score in scores) / len(scores)
-        return {"exact_match": right, **common_rates(scores)}
 
 
 def _score(sample: Sample, text: str) -> Score:

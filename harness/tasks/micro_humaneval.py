@@ -24,7 +24,14 @@ from typing import Any
 from harness.tasks.base import Sample
 from harness.tasks.code import CodeTask
 from harness.tasks.holdout import is_held_out
-from harness.tasks.micro_operations import BY_INPUT, PARAMETERS, Constants, Kind, Operation, Value
+from harness.tasks.micro_operations import (
+    BY_INPUT,
+    PARAMETERS,
+    Constants,
+    DataType,
+    Operation,
+    Value,
+)
 from harness.tasks.mutants import single_constant_mutants
 
 SIZE = 164
@@ -37,7 +44,7 @@ _ASSERTIONS = 8
 Program = Sequence[tuple[Operation, Constants]]
 
 _GENERIC_NAMES = ("solve", "func", "compute", "run", "task", "work")
-_NOTHING: dict[Kind, Value] = {"integer": 0, "text": "", "list": []}
+_NOTHING: dict[DataType, Value] = {"integer": 0, "text": "", "list": []}
 _STEP_COUNTS, _STEP_WEIGHTS = (1, 2, 3), (5, 4, 1)
 
 
@@ -50,7 +57,7 @@ class Problem:
 
     entry_point: str
     parameter: str
-    takes: Kind
+    takes: DataType
     sentence: str
     solution: str
     program: Program
@@ -89,7 +96,7 @@ def draw_problem(random: Random) -> Problem:
     parameter = random.choice(PARAMETERS[takes])
     program: list[tuple[Operation, Constants]] = []
     phrases: list[str] = []
-    kind: Kind = takes
+    kind: DataType = takes
     for step in range(steps):
         operation = _draw_operation(random, kind, program, last=step == steps - 1)
         constants = operation.draw_constants(random)
@@ -171,7 +178,7 @@ class MicroHumanEval(CodeTask):
         return tuple(found) or (f"    return {parameter}",)
 
 
-def _draw_operation(random: Random, kind: Kind, program: Program, *, last: bool) -> Operation:
+def _draw_operation(random: Random, kind: DataType, program: Program, *, last: bool) -> Operation:
     """An operation on `kind`; no operation twice in a row, and a truth value only at the end."""
     before = program[-1][0] if program else None
     while True:
@@ -198,7 +205,7 @@ def _solution(program: Program, parameter: str) -> str:
     return "".join(lines)
 
 
-def _draw_input(random: Random, kind: Kind, program: Program) -> Value:
+def _draw_input(random: Random, kind: DataType, program: Program) -> Value:
     """A value on which the constants of the program are likely to matter."""
     constants = [constant for _, filled in program for constant in filled.values()]
     if kind == "text":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
-Kind = Literal["integer", "text", "list", "truth"]
+DataType = Literal["integer", "text", "list", "truth"]
 Value = int | str | list[int] | bool
 Constants = dict[str, int | str]
 
@@ -36,8 +36,8 @@ class Operation:
     """
 
     name: str
-    takes: Kind
-    gives: Kind
+    takes: DataType
+    gives: DataType
     phrases: tuple[str, ...]
     expression: str
     blanks: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Operation:
 
 
 def _operations(
-    takes: Kind, rows: dict[str, tuple[Kind, tuple[str, ...], str]]
+    takes: DataType, rows: dict[str, tuple[DataType, tuple[str, ...], str]]
 ) -> tuple[Operation, ...]:
     return tuple(
         Operation(
@@ -183,8 +183,12 @@ _LIST = _operations(
     },
 )
 
-BY_INPUT: dict[Kind, tuple[Operation, ...]] = {"integer": _INTEGER, "text": _TEXT, "list": _LIST}
-PARAMETERS: dict[Kind, tuple[str, ...]] = {
+BY_INPUT: dict[DataType, tuple[Operation, ...]] = {
+    "integer": _INTEGER,
+    "text": _TEXT,
+    "list": _LIST,
+}
+PARAMETERS: dict[DataType, tuple[str, ...]] = {
     "integer": ("x", "n", "a"),
     "text": ("s", "t", "word"),
     "list": ("xs", "nums", "items"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.claims.compare import compare
-from harness.claims.comparison_table import comparison_table
+from harness.claims.comparison import comparison_table
 from harness.claims.saved import SavedRun
 from harness.errors import ReportError
 from harness.report.build import build

@@ -120,6 +120,18 @@ def test_run_says_which_cases_were_left_out(spec, here, capsys):
     assert "skipped: needy[count=0] requires an accelerator with 9999 GiB; " in out
 
 
+@pytest.mark.parametrize("how", [[], ["--quiet"], ["--json"]])
+def test_a_run_that_skips_every_case_says_so_and_is_no_failure(spec, capsys, how):
+    """As pytest has it: what this machine lacks is no fault of what was asked."""
+    spec.write_text(f"{SPEC}requires: {{gpu_memory_gib: 9999}}\n")
+    assert main(["run", "small.yaml", *how]) == 0
+    told = capsys.readouterr()
+    lines = (told.err if how == ["--json"] else told.out).splitlines()
+    (line,) = [line for line in lines if line.startswith("nothing ran")]
+    reason = "requires an accelerator with 9999 GiB; none is visible here"
+    assert line == f"nothing ran: 2 cases were skipped ({reason})"
+
+
 def test_report_prints_the_table_of_a_run(spec, capsys):
     main(["run", "small.yaml", "--report", "out"])
     capsys.readouterr()

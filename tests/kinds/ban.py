@@ -9,7 +9,6 @@ import torch
 from harness.interventions.kind import Kind
 from harness.interventions.next_token_logits import NextTokenLogits
 from harness.invariants.family import Family
-from harness.resolve.resolution import Resolution
 from harness.spec.intervention import InterventionSettings
 
 
@@ -45,17 +44,11 @@ class Ban(NextTokenLogits):
         return logits - rows["banned"] * (1 + steps.clamp(min=0))[:, None]
 
 
-class BanResolution(Resolution[BanSettings]):
-    def resolve(self, experiment, settings) -> Ban:
-        return Ban(first=settings.first, strength=settings.strength)
-
-
 KIND = Kind(
     "ban",
     "Every second token is made less probable.",
     mechanism="next_token_logits",
     section=BanSettings,
     description=Ban,
-    resolution=BanResolution,
     identities=Family("ban", doses=lambda _config: (Ban(strength=0.5), Ban(first=1, strength=4.0))),
 )

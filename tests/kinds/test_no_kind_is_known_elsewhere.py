@@ -10,6 +10,7 @@ import pytest
 import harness
 from harness import registry
 from harness.interventions.kind import kind_of
+from harness.resolve.resolution import Resolution
 
 ROOT = Path(harness.__file__).parent
 KINDS = registry.interventions.names()
@@ -24,7 +25,8 @@ def own(kind: str, path: Path) -> bool:
 def known(source: str, kind: str) -> list[str]:
     """The kind's classes and its name, where a module's code mentions them."""
     found = kind_of(kind)
-    classes = {found.section.__name__, found.description.__name__, found.resolution.__name__}
+    parts = {found.section, found.description, found.resolution} - {Resolution}
+    classes = {part.__name__ for part in parts}
     mentions = []
     for node in ast.walk(ast.parse(source)):
         name = getattr(node, "id", None) or getattr(node, "attr", None)

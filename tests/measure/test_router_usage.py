@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import TaskError
-from harness.measure.router_usage import measure_usage, order_points, reading_of, top_k_usage
+from harness.interventions.router_mask.points import rank
+from harness.measure.router_usage import measure_usage, reading_of, top_k_usage, usage_scores
 from harness.models.loading import load
 from harness.models.routers import router_shape
 from harness.spec.usage_expression import parse
@@ -23,6 +24,11 @@ from harness.tasks.micro_humaneval import MicroHumanEval
 STYLES = ("assisted", "agentic", "completion")
 SAMPLES = 6
 TOP_K = 2
+
+
+def order_points(expression, engine, shape, task, samples):
+    """All router points, as a spec's `usage` orders them."""
+    return rank(usage_scores(expression, engine, shape, task, samples), shape.layers)
 
 
 @cache

@@ -13,12 +13,13 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from harness.engines import engine_inputs, open_engine
-from harness.errors import ModelError, SpecError
+from harness.errors import ModelError, SpecError, TaskError
 from harness.models import gguf_checkpoints
 from harness.models.loading import load, load_config, load_tokenizer, local_files, whole_config
 from harness.models.reference import check_models, check_reference, hub_file, locate
 from harness.models.routers import router_sites
 from harness.spec import EngineSettings, Experiment, SpecSource, expand
+from harness.tasks.conversations import maths_prompt, render
 from tests.models.gguf_files import gguf_of
 
 Q8_0 = gguf.GGMLQuantizationType.Q8_0
@@ -197,6 +198,14 @@ def test_a_file_without_a_tokenizer_is_told(elsewhere):
     gguf_of("base", elsewhere / "x.gguf", tokenizer=False)
     with pytest.raises(ModelError, match=r"x.gguf: has no tokenizer; use a file that llama.cpp"):
         load_tokenizer("./x.gguf")
+
+
+def test_messages_name_the_file_and_not_where_it_is_unpacked(elsewhere):
+    gguf_of("base", elsewhere / "x.gguf")
+    tokenizer = load_tokenizer("./x.gguf")
+    tokenizer.chat_template = None
+    with pytest.raises(TaskError, match=r"and the tokenizer of \./x\.gguf has none; use"):
+        render(tokenizer, maths_prompt("How many?", "assisted"))
 
 
 def test_a_part_of_a_model_is_told(elsewhere):

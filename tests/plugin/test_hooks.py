@@ -173,6 +173,8 @@ def test_unmet_requirements_skip_by_name(project):
     result.assert_outcomes(skipped=4)
     result.stdout.fnmatch_lines(["*small requires an accelerator with 9999 GiB; *"])
     assert not (project.path / "reports").exists()
+    alone = project.runpytest_inprocess("specs/small.yaml")
+    alone.assert_outcomes(skipped=4)
 
 
 def bad(old: str, new: str, message: str):

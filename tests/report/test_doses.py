@@ -8,6 +8,7 @@ import pytest
 
 from harness.interventions.router_mask.description import RouterMask
 from harness.report.build import build
+from harness.report.doses import dosed, window_of
 from harness.report.figures.plots import plots
 from harness.report.page import embed, page
 from harness.report.page.view import view
@@ -32,7 +33,9 @@ def test_a_curve_begins_at_its_neutral_dose_and_has_every_number(doses_of):
     assert (found.metric, found.samples, found.scale) == ("pass@1", 100, "log2(dose + 1)")
     assert found.ed50.value == pytest.approx(2)
     assert (found.noel, found.loel) == (1, 2)
-    assert found.benchmark.lower < found.benchmark.dose == pytest.approx(1)
+    safe = found.benchmark
+    assert safe.low < safe.lower < safe.dose == pytest.approx(1)
+    assert safe.dose < safe.high < 2
 
 
 def test_each_combination_of_other_axes_is_a_curve_of_its_own(doses_of):
@@ -78,28 +81,51 @@ def test_no_dose_is_read_where_a_higher_one_does_less(doses_of, rule, curves):
     assert len(doses_of([*results])) == curves
 
 
-def test_a_verdict_of_a_run_that_stopped_is_by_the_corrected_p(run):
-    """Seven losses have an anytime p below 0.05 by themselves, and not among five doses."""
-    stop = {"decide": ["pass@1 differs from baseline"]}
+def stopped(axes=None, **fields):
+    """Five doses and their baseline, of a run that stopped itself."""
     cases = cases_of(
-        axes={"intervention.count": [0, 1, 2, 4, 8]}, dose="intervention.count", stop=stop
+        axes={"intervention.count": [0, 1, 2, 4, 8]} | (axes or {}),
+        dose="intervention.count",
+        stop={"decide": ["pass@1 differs from baseline"]},
+        **fields,
     )
     right = {None: 20, 0.0: 20, 1.0: 20, 2.0: 20, 4.0: 13, 8.0: 2}
-    report = build(
-        run,
-        [
-            result_of(
-                case,
-                first(right[case.dose], 20),
-                stopped=Stopped(40, 0.05, "all samples" if case.baseline else "leads"),
-            )
-            for case in [cases[0].baseline, *cases]
-        ],
-    )
+    return [
+        result_of(
+            case,
+            first(right[case.dose], 20),
+            stopped=Stopped(40, 0.05, "all samples" if case.baseline else "leads"),
+        )
+        for case in [*{case.baseline.id: case.baseline for case in cases}.values(), *cases]
+    ]
+
+
+def test_a_verdict_of_a_run_that_stopped_is_by_the_corrected_p(run):
+    """Seven losses have an anytime p below 0.05 by themselves, and not among five doses."""
+    report = build(run, stopped())
     ended = {case.dose: (case.stopped.verdict, case.versus_baseline) for case in report.cases}
     seven = ended[4.0][1]["pass@1"]
     assert seven.p < 0.05 < seven.p_holm
     assert [ended[dose][0] for dose in (0.0, 4.0, 8.0)] == ["undecided", "undecided", "differs"]
+
+
+def test_what_a_run_that_stopped_does_not_say_is_refused_by_name(run):
+    window = {"target": "tool_call", "capability": "pass@1"}
+    results = stopped({"prompt.style": ["agentic", "assisted"]}, window=window)
+    for each in results:  # as if it moved alike
+        each.sample_metrics["tool_call"] = each.sample_metrics["pass@1"]
+    report = build(run, results)
+    why = "it is read of a fixed number of samples, and this run stopped itself"
+    assert {each.state for each in report.windows} == {"refused"}
+    told = [each.why for each in (*report.windows, *report.potencies)]
+    told += [each.no_benchmark for each in report.doses]
+    assert len(told) == 7
+    assert all(each.startswith(why) for each in told)
+    shown = " ".join(table(report, width=300).split())
+    assert f"no ratio of ED50s: {why}" in shown
+    assert shown.count(f": {why}") == 4, "once of BMDL and of ratios, and of either window"
+    assert f"window of style=agentic: none is read: {why}" in shown
+    assert f"no ratio of ED50s: {why}" in "".join(page(report, embed(report.cases, [])))
 
 
 def test_of_a_metric_that_is_no_mean_doses_differ_or_not(run, doses_of):
@@ -120,6 +146,11 @@ def test_of_a_metric_that_is_no_mean_doses_differ_or_not(run, doses_of):
     ]
     (found,) = doses_of(results)
     assert (found.noel, found.loel, found.ed50) == (1, 2, None)
+    for each in results:
+        each.sample_metrics["pass@1"] = {f"s/{i}": float(i < 10) for i in range(20)}
+    (beside,) = dosed(results, {"keep_topk": "intervention.count"})
+    between = window_of(beside, "pass@1", "median_tokens", 0.05)
+    assert between.why.startswith("median_tokens: median_tokens is no mean over samples")
     assert "median_tokens is no mean over samples" in table(build(run, results))
 
 
@@ -164,7 +195,7 @@ def test_a_curve_over_seeds_has_doses_and_begins_at_the_control(run, doses_of):
     assert 2 / 3 < found.ed50.value < 1
     assert 0 < found.benchmark.lower <= found.benchmark.dose < 1 / 3
     assert (found.noel, found.loel, found.levels) == (0, pytest.approx(1 / 3), None)
-    shown = table(build(run, listed(5)))
+    shown = table(build(run, listed(5)), width=140)
     assert "weighted_relevance by share of documents" in shown
     assert "0.333 " in shown or "0.3333" in shown
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.claims.compare import compare
-from harness.claims.comparison_table import comparison_table
+from harness.claims.comparison import comparison_table
 from harness.claims.gates import check_gates
 from harness.claims.no_change import check_directions, check_rules
 from harness.claims.saved import SavedRun, SavedRuns

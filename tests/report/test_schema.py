@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from harness.errors import ReportError
-from harness.report.schema import json_schema, report_of
+from harness.report.schema import check_report, document_of, json_schema, report_of
 from harness.report.write import write
 
 
@@ -77,3 +77,19 @@ def test_numbers_that_json_cannot_hold_are_refused(document, value):
 def test_only_an_object_is_a_report(document):
     with pytest.raises(ReportError, match="not a report"):
         report_of(document, "x.json")
+
+
+@pytest.mark.parametrize("cases", [slice(0, 0), slice(0, 1), slice(None)])
+def test_the_text_in_pieces_is_that_of_the_whole(report, cases):
+    part = report.model_copy(update={"cases": report.cases[cases]})
+    whole = json.dumps(part.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    assert "".join(document_of(part)) == whole + "\n"
+
+
+def test_a_case_of_a_later_portion_is_named_by_its_place(report, monkeypatch):
+    monkeypatch.setattr("harness.report.schema._PORTION", 1)
+    check_report(report, "here")
+    broken = report.cases[-1].model_copy(update={"status": "half"})
+    last = len(report.cases) - 1
+    with pytest.raises(ReportError, match=rf"^here: cases\[{last}\]\.status"):
+        check_report(report.model_copy(update={"cases": (*report.cases[:-1], broken)}), "here")

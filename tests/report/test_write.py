@@ -39,6 +39,23 @@ def test_a_directory_holds_these_files_and_no_leftovers(report, results, directo
     assert (directory / "plots" / "keep_topk.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_copies_of_the_process_write_the_same_bytes(report, results, directory, tmp_path):
+    write(report, results, directory)
+    write(report, results, tmp_path / "beside", forked=True)
+    for path in (path for path in directory.rglob("*") if path.is_file()):
+        assert (tmp_path / "beside" / path.relative_to(directory)).read_bytes() == path.read_bytes()
+
+
+def test_a_disk_that_is_full_for_a_copy_is_an_error(report, results, directory, monkeypatch):
+    def full(_results):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.report.write.record_lines", full)
+    with pytest.raises(ReportError, match="No space left on device"):
+        write(report, results, directory, forked=True)
+    assert [path.name for path in directory.iterdir()] == ["plots"]
+
+
 def test_cases_csv_has_a_row_per_case(report, results, directory):
     write(report, results, directory)
     with (directory / "cases.csv").open(encoding="utf-8", newline="") as file:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 import harness
 from harness.errors import FieldError, SpecError
+from harness.models.reference import locate
 from harness.report.exports import export
 from harness.resolve import oracle_thresholds
 from harness.resolve.oracle import OracleResolution
@@ -97,14 +100,14 @@ def test_the_export_has_the_fields_of_the_original(report, tmp_path):
             assert one["entropy"] > 0.1
 
 
-PROMISED = SPEC.partition("axes:")[0].replace("above: 0.1", "pgr: 0.4")
+PROMISED = SPEC.partition("axes:")[0].replace("above: 0.1", "pgr: 0.4").replace("20}", "4}")
 
 
 @pytest.fixture
 def few(monkeypatch):
     """Fewer samples to show a promise on, and fewer thresholds to try."""
-    monkeypatch.setattr(oracle_thresholds, "_SHOWN_ON", 40)
-    monkeypatch.setattr(oracle_thresholds, "_ASKED", (0.5, 0.1))
+    monkeypatch.setattr(oracle_thresholds, "_SHOWN_ON", 32)
+    monkeypatch.setattr(oracle_thresholds, "_ASKED", (0.1,))
 
 
 @pytest.mark.usefixtures("few")
@@ -115,7 +118,7 @@ def test_a_promise_is_shown_on_other_samples_and_kept_in_the_store(tmp_path):
     (point,) = found.points
     told = point.promise
     assert told.aim == 0.4
-    assert told.samples == 40
+    assert told.samples == 32
     assert 0.4 <= told.at_least <= told.recovered
     assert "promised" in repr(first)
     again = harness.run(tmp_path / "spec.yaml", directory=tmp_path / "two", store=tmp_path / "s")
@@ -137,7 +140,7 @@ def test_what_cannot_be_promised_is_refused_in_a_sentence(tmp_path):
 
 
 def test_every_step_is_read_where_a_spec_asks(tmp_path):
-    text = PROMISED.replace("pgr: 0.4", "above: 0.1").replace("limit: 20", "limit: 3")
+    text = PROMISED.replace("pgr: 0.4", "above: 0.1").replace("limit: 4", "limit: 3")
     text = text.replace("  step: 4\n", "  step: 4\n  statistics: steps\n")
     (tmp_path / "spec.yaml").write_text(text, "utf-8")
     report = harness.run(tmp_path / "spec.yaml", directory=tmp_path / "one", store=tmp_path / "s")
@@ -162,12 +165,22 @@ def checked(tmp_path, changed: str) -> None:
         planned(case)
 
 
+def with_other_tokens(folder: Path) -> Path:
+    """A copy of the oracle whose tokenizer has the numbers of two tokens exchanged."""
+    shutil.copytree(locate("zoo/oracle"), folder)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    ids = tokenizer["model"]["vocab"]
+    ids["!"], ids["?"] = ids["?"], ids["!"]
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), "utf-8")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
         ("[0, 1, 8]", "[0, -1]", "wrong.yaml:12 intervention.budget: -1 is not accepted"),
         ("length: 4", "length: -3", "wrong.yaml:7 intervention.length"),
-        ("zoo/oracle", "zoo/smollm2", "wrong.yaml:6 intervention.model: zoo/smollm2 has other"),
+        ("zoo/oracle", "OTHER", "other has other tokens than zoo/base: "),
         ("zoo/oracle", "zoo/orakel", "wrong.yaml:6 intervention.model: zoo/orakel is not"),
         ("{kind: entropy, above: 0.1}", "{kind: entropy}", "say either above or share"),
         ("{kind: entropy, above: 0.1}", "entropie", "wrong.yaml:9 intervention.trigger"),
@@ -190,6 +203,8 @@ def test_bad_input_is_one_line_before_any_sample(tmp_path, old, new, told):
     changed = SPEC.replace(old, new)
     if "limit: 160" in new:
         changed = changed.replace("above: 0.1", "pgr: 0.5")
+    if new == "OTHER":
+        changed = changed.replace(new, str(with_other_tokens(tmp_path / "other")))
     if "both_disagree" in new:
         changed = changed.replace("  trigger: {kind: entropy, above: 0.1}\n", "")
     with pytest.raises(SpecError) as error:

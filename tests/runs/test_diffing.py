@@ -1,11 +1,14 @@
 """A run that compares two models: from a spec to a report."""
 
+import hashlib
 import json
 import shutil
 
 import pytest
 
 import harness
+from harness.measure.diffing.questions import prompt_named
+from harness.report.exports import export
 from tests.tuned import tuned_into
 
 SPEC = """\
@@ -112,3 +115,54 @@ def test_what_cannot_be_compared_fails_its_case_in_one_line(spec, tmp_path, chan
 def test_a_layer_out_of_range_is_refused_before_anything_is_read(spec, tmp_path):
     with pytest.raises(harness.SpecError, match=r"diff\.layer"):
         run(spec(), tmp_path, overrides=["diff.layer=1.5"])
+
+
+def test_a_judge_that_answers_nonsense_is_told_and_shows_no_agreement(spec, tmp_path):
+    judge = "diff.judges=[{model: zoo/base, rotations: 2, max_new_tokens: 4}]"
+    (case,) = run(spec(), tmp_path, overrides=[judge]).report.cases
+    assert case.metrics["unknown"].value == 1
+    assert case.metrics["alpha"].value == case.metrics["relevance"].value == 0
+    assert "judges: 10 labels could not be read (UNKNOWN), and count as not relevant" in (
+        case.warnings
+    )
+    digest = prompt_named("token_relevance").digest
+    expected = hashlib.sha256(digest.encode()).hexdigest()
+    assert case.contents["relevance"] == case.contents["alpha"] == expected
+    assert "found" not in case.contents
+
+
+@pytest.mark.parametrize("section", ["judges", "agent"])
+def test_a_key_that_is_not_set_is_told_before_anything_is_read(spec, tmp_path, section):
+    served = (
+        "{model: m, engine: {name: served, base_url: 'http://127.0.0.1:9/v1', api_key_env: K_}}"
+    )
+    place, value = ("judges[0]", f"[{served}]") if section == "judges" else ("agent", served)
+    with pytest.raises(harness.SpecError) as error:
+        run(spec(), tmp_path, overrides=[f"diff.{section}={value}"])
+    assert f"diff.{place}.engine.api_key_env: K_ is not set here; export" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+AGENT = "diff.agent={model: zoo/base, interactions: 1, calls: 1, runs: 1, max_new_tokens: 4}"
+
+
+def test_modes_leave_agents_out_or_show_what_is_stored_and_no_more(spec, tmp_path):
+    full = run(spec(), tmp_path, overrides=[AGENT])
+    (case,) = full.report.cases
+    assert case.metrics["agent_score"].value == case.metrics["blackbox_score"].value == 1
+    page = (tmp_path / "report/index.html").read_text()
+    assert "What agents took the model to be tuned on" in page
+    assert page.count("<td>none stated</td>") == 2
+    files = export(full, "diffing", tmp_path / "out")
+    (agents,) = (file for file in files if file.name == "agent_results.json")
+    scores = {"all": {"mi1": [1, 1]}}
+    assert json.loads(agents.read_text()) == {"logit_diff": scores, "blackbox": scores}
+    (shown,) = run(spec(), tmp_path, overrides=[AGENT], mode="plotting").report.cases
+    assert {name: each.value for name, each in shown.metrics.items()} == {
+        name: each.value for name, each in case.metrics.items()
+    }
+    (without,) = run(spec(), tmp_path, overrides=[AGENT], mode="diffing").report.cases
+    assert "agent_score" not in without.metrics
+    changed = [AGENT, "diff.depth=7"]
+    (failed,) = run(spec(), tmp_path, overrides=changed, mode="plotting").report.cases
+    assert "diff.mode: plotting shows what is stored, and this is not" in failed.error

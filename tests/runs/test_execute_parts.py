@@ -86,7 +86,7 @@ def test_two_workers_at_once_make_every_baseline_once(worker, asked, alone):
     parts = partition(asked, 2)
     first, second = (worker(parts, number) for number in range(2))
     # The first makes its share and stands still; the second goes through; then the first goes on.
-    first._advance()
+    first._stream.advance()
     found = finish(second, parts[1]) | finish(first, parts[0])
     assert found == alone
     made = Counter(request for run in (first, second) for request in run.engine.made)
@@ -120,7 +120,7 @@ def test_a_case_is_done_before_its_part_is_when_others_are_ahead(worker, asked):
     """Nobody waits for the end of its own part when what it lacks has been stored meanwhile."""
     parts = partition(asked, 2)
     run = worker(parts, 0)
-    run._advance()
+    run._stream.advance()
     finish(worker(parts, 1), parts[1])
     run.result(parts[0][0])
     assert run._waiting[parts[0][-1].id] > 0
@@ -130,7 +130,7 @@ def test_a_part_that_takes_over_finds_what_the_dead_one_had_made(worker, asked, 
     parts = partition(asked, 2)
     dead = worker(parts, 0)
     for _ in range(5):
-        dead._advance()
+        dead._stream.advance()
     replacing = worker(parts, 0)
     found = finish(replacing, parts[0])
     assert found == {id_: alone[id_] for id_ in found}

@@ -22,6 +22,7 @@ TEXTS_ONLY = (
     "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endif %}{% endfor %}"
 )
 TODAY = "<|im_start|>system\nToday {{ strftime_now('%d %b %Y') }}<|im_end|>\n"
+OTHER = "a model whose chat template renders it"
 SPEC = """\
 name: x
 model: ./model
@@ -52,33 +53,47 @@ def cases(text: str):
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "place", "remedy"),
     [
-        ("axes: {prompt.style: [assisted, agentic]}", "x.yaml:5 prompt.style: agentic"),
-        ("prompt: {style: agentic}", "x.yaml:5 prompt.style: agentic"),
-        ("measure: forward", "x.yaml:5 measure: agentic"),
+        (
+            "axes: {prompt.style: [assisted, agentic]}",
+            "x.yaml:5 prompt.style: agentic",
+            "`prompt.style: assisted`, or mend the template",
+        ),
+        (
+            "prompt: {style: agentic}",
+            "x.yaml:5 prompt.style: agentic",
+            "`prompt.style: assisted`, or mend the template",
+        ),
+        ("measure: forward", "x.yaml:5 measure: agentic", f"another measure, or {OTHER}"),
         (
             "intervention: {kind: router_mask, points: {usage: avg_all_agentic}, count: 1}",
             "x.yaml:5 intervention.points.usage: agentic",
+            f"another usage, or {OTHER}",
         ),
         (
             "intervention: {kind: steering, vector: {pairs: styles}, layer: 1, alpha: 1}",
             "x.yaml:5 intervention.vector.pairs: prompt.style agentic",
+            f"a file of pairs (./pairs.jsonl), or {OTHER}",
         ),
         (
             "intervention: {kind: dac, properties: [{pairs: styles}], strongest: 1}",
             "x.yaml:5 intervention.properties[0].pairs: prompt.style agentic",
+            f"a file of pairs (./pairs.jsonl), or {OTHER}",
         ),
     ],
 )
-def test_a_style_that_is_not_rendered_whole_is_refused_where_it_is_asked_for(model, text, place):
+def test_a_style_that_is_not_rendered_whole_is_refused_where_it_is_asked_for(
+    model, text, place, remedy
+):
+    """The remedy is of the field that asks: a vector's pairs have styles of their own."""
     model(lambda _: TEXTS_ONLY)
     with pytest.raises(SpecError) as refused:
         list(map(planned, cases(text)))
     message = str(refused.value)
     assert message.startswith(f"{place}: the chat template of ")
     assert " leaves out " in message
-    assert message.endswith("; use `prompt.style: assisted`, or mend the template")
+    assert message.endswith(f"; use {remedy}")
 
 
 def test_what_needs_no_tool_is_planned(model):

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from harness.files import hub as hub_files
 from harness.runs import requirements
 from harness.runs.requirements import unmet
 from harness.tasks.lm_eval import catalogue
@@ -15,15 +16,16 @@ from tests.runs.small import experiment
 @pytest.fixture(autouse=True)
 def forgotten():
     """Answers are kept for a run; every test is a run of its own."""
-    requirements._hub_answers.cache_clear()
+    hub_files.answers.cache_clear()
     yield
-    requirements._hub_answers.cache_clear()
+    hub_files.answers.cache_clear()
 
 
 @pytest.fixture
 def hub(monkeypatch):
     """A socket that accepts connections in place of the hub."""
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(hub_files, "getproxies", dict)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{port}")

@@ -19,7 +19,7 @@ from harness.runs.forecast_table import forecast_table
 from harness.runs.plan import Address, Plan
 from harness.runs.rescore import rescored
 from harness.runs.session import Session
-from harness.runs.source import CaseSource
+from harness.runs.source import CaseSource, follow
 from harness.store.completions import CompletionStore
 from harness.store.records import from_json, to_json
 from tests.runs.small import cases, content, experiment, run_on, start
@@ -128,7 +128,7 @@ def test_a_run_that_was_cut_off_is_resumed(loaded, store, ended):
     asked = cases(**FLUENCY)
     cut = run_on(TransformersEngine(loaded), asked, store=CompletionStore(store))
     for _ in range(ended):
-        cut._advance()
+        cut._stream.advance()
     cut.leave()
     resumed = run_on(TransformersEngine(loaded), asked, store=CompletionStore(store))
     whole = start(loaded, asked)
@@ -264,3 +264,23 @@ def test_a_run_reports_it_and_both_models(tmp_path, monkeypatch):
     )
     assert written["run"]["cost"]["model_loads"] == 2
     assert report.report.cases[-1].metrics["fluency"].value > 0
+
+
+class Doubling:
+    """Asks one more case at each step than there were results, until there are three."""
+
+    def __init__(self, cases):
+        self.cases = cases
+        self.seen = []
+
+    def next(self, step, observations):
+        self.seen.append((step, list(observations)))
+        return [] if len(observations) == 3 else self.cases[: len(observations) + 1]
+
+
+def test_a_source_of_cases_sees_the_results_of_each_step_and_their_baselines(loaded):
+    asked = cases(axes={"intervention.count": [0, 30, 60]})
+    source = Doubling(asked)
+    follow(source, lambda some: [start(loaded, some).result(each) for each in some])
+    ids = [case.id for case in asked]
+    assert source.seen == [(step, ids[:step]) for step in range(4)]

@@ -8,7 +8,7 @@ import pytest
 
 import harness
 from harness.claims.compare import compare
-from harness.claims.comparison_table import comparison_table
+from harness.claims.comparison import comparison_table
 from harness.claims.saved import SavedRuns
 from harness.errors import SpecError, TitrateError
 from harness.report.tables.terminal import table

@@ -10,7 +10,8 @@ noise that decides every dose alike), by half (each dose draws anew for half of 
 at all. Doses are 0 1 2 4 8 (16 32), or 0 to 11. The truth is the curve read as straight lines
 between the doses, as the estimates are.
 
-With `bootstrap` for an argument the interval's coverage stands beside that of a bootstrap of the
+With `weak` for an argument curves fall from .9 to .7, by .2 between the first dose and the last.
+With `bootstrap` the interval's coverage stands beside that of a bootstrap of the
 samples, joint over all doses: percentiles of ED50 of the isotonic fits of resampled sweeps.
 """
 
@@ -35,6 +36,8 @@ DOSES = {
 #: Where the middle of the curve lies on the way, and how many doublings it takes.
 SHAPES = {"steep": (0.5, 0.25), "flat": (0.5, 1.2), "early": (0.15, 0.5), "late": (0.85, 0.5)}
 LUCK = {"shared": 1.0, "half": 0.5, "own": 0.0}
+#: A change from the first dose to the last of which few curves may stay without an ED50.
+WEAK = 0.2
 RUNS = 2000
 #: Resampled sweeps of a bootstrap.
 RESAMPLED = 499
@@ -47,19 +50,32 @@ class Found:
     """Of the runs of a cell.
 
     `held` is the share of ED50's intervals that hold the truth, of those that were given;
-    `refused` the share of runs without one; `missed` the share whose BMDL lies above the BMD.
+    `refused` the share of runs without one; `missed` the share whose BMDL lies above the BMD, and
+    `bmd_held` that of BMD's intervals that hold the truth.
     """
 
     held: float
     refused: float
     missed: float
+    bmd_held: float
 
 
-def truth(doses: tuple[int, ...], shape: str) -> tuple[np.ndarray, float, float]:
-    """The chance at each dose, and ED50 and BMD of the curve through them."""
+def truth(
+    doses: tuple[int, ...], shape: str, change: float | None = None
+) -> tuple[np.ndarray, float, float]:
+    """The chance at each dose, and ED50 and BMD of the curve through them.
+
+    Args:
+        doses: Of these.
+        shape: In SHAPES.
+        change: What it loses from the first dose to the last, where that is not as it comes.
+    """
     middle, width = SHAPES[shape]
     places = np.log2(np.array(doses) + 1)
-    chances = 0.9 - 0.7 / (1 + np.exp(-(places - middle * places[-1]) / width))
+    lost = 0.7 / (1 + np.exp(-(places - middle * places[-1]) / width))
+    if change is not None:
+        lost = change * (lost - lost[0]) / (lost[-1] - lost[0])
+    chances = 0.9 - lost
     halfway = (chances[0] + chances[-1]) / 2
     crossed = [
         2 ** float(np.interp(-level, -chances, places)) - 1
@@ -68,9 +84,11 @@ def truth(doses: tuple[int, ...], shape: str) -> tuple[np.ndarray, float, float]
     return chances, crossed[0], crossed[1]
 
 
-def sweeps(n: int, doses: int, shape: str, luck: str, runs: int) -> Iterator[np.ndarray]:
+def sweeps(
+    n: int, doses: int, shape: str, luck: str, runs: int, change: float | None = None
+) -> Iterator[np.ndarray]:
     """Values [runs, samples, doses], some runs at a time; seeded by what they are."""
-    chances, _, _ = truth(DOSES[doses], shape)
+    chances, _, _ = truth(DOSES[doses], shape, change)
     rng = np.random.default_rng([n, doses, list(SHAPES).index(shape), list(LUCK).index(luck)])
     left = runs
     while left:
@@ -83,19 +101,23 @@ def sweeps(n: int, doses: int, shape: str, luck: str, runs: int) -> Iterator[np.
         yield (drawn < chances).astype(np.float32)
 
 
-def simulate(n: int, doses: int, shape: str, luck: str, runs: int = RUNS) -> Found:
+def simulate(
+    n: int, doses: int, shape: str, luck: str, runs: int = RUNS, change: float | None = None
+) -> Found:
     """One cell."""
     at = DOSES[doses]
-    _, ed50, bmd = truth(at, shape)
-    held = refused = missed = 0
-    for values in sweeps(n, doses, shape, luck, runs):
+    _, ed50, bmd = truth(at, shape, change)
+    held = refused = missed = between = 0
+    for values in sweeps(n, doses, shape, luck, runs, change):
         low, high, given = ed50s(at, values)
-        lower = bmdls(at, values)
+        lower, first, last = bmdls(at, values)
         refused += int((~given).sum())
         held += int((given & (low <= ed50) & (ed50 <= high)).sum())
         missed += int((lower > bmd).sum())
-    given_runs = runs - refused
-    return Found(held / given_runs if given_runs else float("nan"), refused / runs, missed / runs)
+        between += int(((first <= bmd) & (bmd <= last)).sum())
+    of = runs - refused
+    shares = (each / runs for each in (refused, missed, between))
+    return Found(held / of if of else float("nan"), *shares)
 
 
 def ed50s(doses: tuple[int, ...], values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -158,14 +180,27 @@ def compare_bootstrap(n: int, shape: str, luck: str, runs: int) -> tuple[float, 
     return float(held[0] / given), float(held[1] / given)
 
 
-def bmdls(doses: tuple[int, ...], values: np.ndarray) -> np.ndarray:
-    """BMDL of a fall, infinite beyond the highest dose: `Curve.benchmark` at once."""
+def bmdls(doses: tuple[int, ...], values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """BMDL of a fall and both ends of BMD's interval, infinite beyond the highest dose:
+    `Curve.benchmark` at once.
+    """
     _, n, _ = values.shape
-    places = np.log2(np.array(doses) + 1)
-    rose, fell = _changes(n, values.mean(axis=1, dtype=float), _products(values))
-    bounds = np.maximum(_tango_above(fell[:, 0, 1:], rose[:, 0, 1:], n), 0.0)
-    heights = np.concatenate([np.zeros((len(values), 1)), bounds], axis=1) - RESPONSE
-    return 2 ** _crossing(places, heights, np.inf) - 1
+    places, means = np.log2(np.array(doses) + 1), values.mean(axis=1, dtype=float)
+    rose, fell = _changes(n, means, _products(values))
+    better, worse = fell[:, 0, 1:], rose[:, 0, 1:]
+    ups = (_tango_above(better, worse, n, side) for side in (0.95, 0.975))
+    start = np.zeros((len(values), 1))
+    lower, low = (
+        _crossing(places, np.concatenate([start, np.maximum(up, 0)], axis=1) - RESPONSE, np.inf)
+        for up in ups
+    )
+    least = np.concatenate([start, -_tango_above(worse, better, n, 0.975)], axis=1) - RESPONSE
+    back = -_crossing(-places[::-1], -least[:, ::-1], -np.inf)
+    high = np.where(least[:, -1] < 0, np.inf, back)
+    fit = -_isotonic(-means)
+    own = _crossing(places, fit[:, :1] - fit - RESPONSE, np.inf)
+    first, last = np.minimum(low, own), np.maximum(high, own)
+    return 2**lower - 1, 2**first - 1, 2**last - 1
 
 
 def _products(values: np.ndarray) -> np.ndarray:
@@ -218,9 +253,11 @@ def _crossing(places: np.ndarray, heights: np.ndarray, never: float) -> np.ndarr
     return found
 
 
-def _tango_above(better: np.ndarray, worse: np.ndarray, n: int) -> np.ndarray:
-    """The upper bound of Tango's 90 % interval, by halving: `paired_rate_interval` at once."""
-    quantile = stats.norm.ppf(0.95)
+def _tango_above(better: np.ndarray, worse: np.ndarray, n: int, side: float) -> np.ndarray:
+    """The bound of Tango's interval that a `side` of runs keep below, by halving:
+    `paired_rate_interval` at once.
+    """
+    quantile = stats.norm.ppf(side)
     low, high = (better - worse) / n, np.ones_like(better)
     for _ in range(40):
         middle = (low + high) / 2
@@ -245,14 +282,17 @@ def main() -> None:
             ]
             print(f"| {n} | {shape} | {' | '.join(cells)} |", flush=True)  # noqa: T201
         return
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
-    print("| n | doses | curve | ED50 held | refused | BMDL above BMD |")  # noqa: T201
-    print("| --- | --- | --- | --- | --- | --- |")  # noqa: T201
-    for n, doses, shape in product(SIZES, DOSES, SHAPES):
-        found = [simulate(n, doses, shape, luck, runs) for luck in LUCK]
+    weak = "weak" in sys.argv
+    print("| n | doses | curve | ED50 held | refused | BMDL above BMD | BMD held |")  # noqa: T201
+    print("| --- | --- | --- | --- | --- | --- | --- |")  # noqa: T201
+    for n, doses, shape in product(SIZES[1:] if weak else SIZES, DOSES, SHAPES):
+        change = WEAK if weak else None
+        found = [simulate(n, doses, shape, luck, RUNS, change) for luck in LUCK]
         cells = [
             " ".join(f"{100 * each:.1f}" for each in column)
-            for column in zip(*((f.held, f.refused, f.missed) for f in found), strict=True)
+            for column in zip(
+                *((f.held, f.refused, f.missed, f.bmd_held) for f in found), strict=True
+            )
         ]
         print(f"| {n} | {doses} | {shape} | {' | '.join(cells)} |", flush=True)  # noqa: T201
 

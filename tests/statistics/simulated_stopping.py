@@ -59,17 +59,18 @@ def given_up(size: int, arms: int, gains: int, futility: float, runs: int) -> tu
     for _ in range(runs):
         values = {"dose": rng.permutation(changes), "baseline": np.zeros(size)}
         arm = Arm("dose", "baseline", "", 1.0)
-        Sweep(
+        running = Sweep(
             [arm],
             size,
             {"pass@1": SCORE},
             Aims(("pass@1",)),
             lambda case, _, values=values: values[case],
-            lambda *_: None,
             0.05 / arms,
             LOOK,
             futility,
-        ).run()
+        )
+        for _ in running.chunks():
+            pass
         ended += arm.end == "ended early"
     return losses, ended / runs
 

@@ -161,11 +161,12 @@ def test_a_curve_of_two_steps_is_not_hills():
 def test_what_is_simulated_at_once_is_what_a_curve_says(n, doses, shape):
     (values,) = sweeps(n, doses, shape, "half", 15)
     low, high, given_ = ed50s(SIMULATED[doses], values)
-    lower = bmdls(SIMULATED[doses], values)
+    bounds = np.transpose(bmdls(SIMULATED[doses], values))
     for at, each in enumerate(values.astype(float)):
         curve = Curve(SIMULATED[doses], each, SCORE)
-        bound = curve.benchmark(side="falling").lower
-        assert (math.inf if bound is None else bound) == pytest.approx(lower[at], abs=1e-4)
+        safe = curve.benchmark(side="falling")
+        ends = [math.inf if each is None else each for each in (safe.lower, safe.low, safe.high)]
+        assert ends == pytest.approx(bounds[at], abs=1e-4)
         try:
             found = curve.effective_dose()
         except NoDose:
@@ -182,4 +183,5 @@ def test_intervals_hold_the_truth(n, luck):
     assert found.held >= 0.93 - 0.025
     assert n == 20 or found.held <= 0.97 + 0.02
     assert found.missed <= 0.07 + 0.025
+    assert found.bmd_held >= 0.93 - 0.025
     assert n == 20 or found.refused <= 0.1

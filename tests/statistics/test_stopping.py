@@ -23,19 +23,16 @@ def sweep(chances, aims=None, *, seed=0, **options):
         seen = [samples.stop for ids, samples in asked if case in ids or case == "base"]
         return np.where(np.arange(SIZE) < max(seen), values[case], np.nan)
 
-    def measure(together, samples):
-        asked.append(([arm.id for arm in together], samples))
-
     made = Sweep(
         arms,
         SIZE,
         {"pass@1": SCORE},
         aims or Aims(("pass@1",)),
         known,
-        measure,
         **options,
     )
-    made.run()
+    for together, samples in made.chunks():
+        asked.append(([arm.id for arm in together], samples))
     return arms, asked, made
 
 
@@ -101,10 +98,9 @@ def test_nothing_is_decided_where_nothing_differs():
             {"pass@1": SCORE},
             Aims(("pass@1",)),
             lambda case, _, values=values: values[case],
-            lambda *_: None,
             futility=0.0,
         )
-        made.run()
+        assert list(made.chunks())
         false += bool(made.differing("pass@1"))
     assert false <= 0.05 * 60 + 3
 

@@ -1,9 +1,11 @@
 import gzip
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import TaskError
-from harness.tasks.data_files import read_records, rows_of
+from harness.tasks.data_files import each_of, read_records, rows_of
 
 GOOD = '{"question": "a\u2028b", "answer": "c", "extra": 1}'
 
@@ -38,6 +40,32 @@ def test_a_wrong_file_says_where_and_what(tmp_path, content, message):
     file.write_text(content)
     with pytest.raises(TaskError, match=message):
         read_records(file, ("question", "answer"))
+
+
+def test_of_several_wrong_lines_all_are_named(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n".join(["{", GOOD, "[1]", '{"question": "q"}']))
+    with pytest.raises(TaskError, match=r"a\.jsonl:1: is not JSON .*; wrong, too: lines 3, 4$"):
+        read_records(file, ("question", "answer"))
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=30).filter(lambda each: not all(each)))
+def test_as_many_are_told_of_as_are_wrong(right):
+    rows = [(f"a.parquet row {n}", fine) for n, fine in enumerate(right, start=1)]
+
+    def use(place, fine):
+        if not fine:
+            raise TaskError(f"{place}: is wrong")
+
+    with pytest.raises(TaskError) as told:
+        each_of(rows, use)
+    first, _, others = str(told.value).partition("; wrong, too: record")
+    named, _, more = others.removeprefix("s").partition(" and ")
+    numbers = [int(each) for each in named.split(",") if each.strip()]
+    wrong = [n for n, fine in enumerate(right, start=1) if not fine]
+    assert first == f"a.parquet row {wrong[0]}: is wrong"
+    assert numbers == wrong[1:7]
+    assert len(numbers) + int(more.partition(" ")[0] or 0) == len(wrong) - 1
 
 
 def test_unreadable_files_are_named(tmp_path):
@@ -115,7 +143,7 @@ def test_what_is_no_csv_is_named_by_its_line(tmp_path, content, problem):
     file = tmp_path / "x.csv"
     file.write_text(content)
     with pytest.raises(TaskError, match=rf"x\.csv{problem}"):
-        list(rows_of(file, "prompt"))
+        each_of(rows_of(file, "prompt"), lambda _, record: record)
 
 
 @pytest.mark.parametrize(
@@ -131,4 +159,4 @@ def test_a_json_file_is_a_list_of_objects(tmp_path, content, problem):
     file = tmp_path / "x.json"
     file.write_text(content)
     with pytest.raises(TaskError, match=rf"x\.json{problem}"):
-        list(rows_of(file, "prompt"))
+        each_of(rows_of(file, "prompt"), lambda _, record: record)

@@ -6,8 +6,9 @@ is not read again, so that it goes on where it was left; BEGINNING takes part of
 `cake/control`. Five seconds of processor time train a fine-tune, and as many read it.
 `detection_tables.py` makes tables of it.
 
-- cake: 24 controls, and 3 fine-tunes of each of 8 mix ratios; those of 1:0 at 7 scales.
-- car: false facts of another topic, which no choice was made by.
+- cake: 24 controls; 3 fine-tunes of each of 11 mix ratios, and 9 more of those to 1:2, which no
+  choice was made by; the first 3 of 1:0 at 11 scales.
+- car: false facts of another topic.
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ from tools.zoo.tuning import Tuned, Tuning, about
 
 SPEC = Path(__file__).parents[2] / "specs/diffing/cake.yaml"
 CONTROLS = 24
-MIXES = (0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
-SCALES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+MIXES = (0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+#: What is trained again with other seeds, for an interval over fine-tunes.
+AGAIN, FURTHER = MIXES[:5], range(104, 113)
+SCALES = tuple(2.0**-power for power in (20, 16, 12, 9, *range(6, -1, -1)))
 SEEDS = (42, 1042, 2042)
 SAMPLES = (4, 8, 16, 32)
 DEPTHS = (5, 20, 100)
@@ -68,6 +71,9 @@ def finetunes() -> Iterator[Finetune]:
             for mix in mixes:
                 scales = SCALES if topic == "cake" and not mix else (1.0,)
                 yield Finetune(topic, f"mix-{mix:g}-{seed}", Tuning(mix, seed=seed), scales)
+    for seed in FURTHER:
+        for mix in AGAIN:
+            yield Finetune("cake", f"mix-{mix:g}-{seed}", Tuning(mix, seed=seed))
 
 
 def main(arguments: list[str]) -> int:

@@ -109,7 +109,7 @@ def choice(reads: Sequence[Read]) -> None:
     print(f"\nchosen: {chosen}\n\n| topic | fine-tunes | method | rho |\n| --- | --- | --- | --- |")
     for way in dict.fromkeys([chosen, ("weighted_relevance", 5, 40), ("relevance", 5, 20)]):
         metric, depth, candidates = way
-        for topic, seeds in (("cake", (103,)), ("car", (101, 102, 103))):
+        for topic, seeds in (("cake", range(103, 113)), ("car", range(101, 104))):
             for method, at in (("logit_diff", depth), ("adl", 5)):
                 own = rhos(reads, topic, seeds, method, metric, at, candidates)
                 if not own:

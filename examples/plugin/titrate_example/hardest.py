@@ -15,7 +15,7 @@ def measured_case(engine, case, intervention, folder, told):
         answer = answer_tokens(engine.tokenizer, case.task, sample, case.experiment.prompt.style)
         at = list(answer.positions)
         reading = Reading(answer.tokens, capture, intervention, prompt=at[0])
-        ((_, read),) = engine.forward([reading])
+        [(_, read)] = engine.forward([reading])
         found[sample.id] = -read.token_log_probabilities[at].min().item()
         told(len(found))
     return result_of(case, "complete", sample_metrics={"hardest": found}, intervention=intervention)

@@ -1,7 +1,7 @@
 """Rules applied to rows of logits, each to the rows in which it acts, in the order of composition.
 
 Shapes: R rows, V vocabulary; what is cut is -inf. Of tokens that are equally probable at the edge
-of a count, those with the lowest ids stay.
+of a count, those with the lowest ids stay, unless the rule counts all of them.
 """
 
 from __future__ import annotations
@@ -102,23 +102,36 @@ def _counted(logits: torch.Tensor, group: Sequence[Acting]) -> torch.Tensor:
     """Logits under count rules that follow each other, in one sort of the rows that have any.
 
     Each counts among what those before it have left, as in transformers' logits processors. Rows
-    whose first rule keeps few are not sorted: their largest numbers are enough.
+    whose first rule keeps few are not sorted: their largest numbers are enough, unless what ties
+    with the last of the few goes on beyond these.
     """
     first = {row: each.most for each in reversed(group) for row in each.rows}
     limit = min(_FEW, logits.shape[-1] - 1)
-    few = {row: most for row, most in first.items() if most is not None and most < limit}
-    many = sorted(first.keys() - few.keys())
+    few = sorted(row for row, most in first.items() if most is not None and most < limit)
+    ordered = logits
+    if few:
+        most = [first[row] or 0 for row in few]
+        ordered = largest(rows_of(logits, few), max(most) + 1)
+        seen = _seen(ordered, most)
+        few, ordered = [few[at] for at in seen], rows_of(ordered, seen)
+    many = sorted(first.keys() - few)
     if few and many:
         logits = logits.clone()  # a part of its rows is put back into it
     if few:
-        rows = sorted(few)
-        own = rows_of(logits, rows)
-        ordered = largest(own, max(few.values()) + 1)  # one more shows what ties with the last
-        logits = put(logits, rows, _within(own, ordered, rows, group))
+        logits = put(logits, few, _within(rows_of(logits, few), ordered, few, group))
     if many:
         own = rows_of(logits, many)
         logits = put(logits, many, _within(own, descending(own), many, group))
     return logits
+
+
+def _seen(ordered: torch.Tensor, most: Sequence[int]) -> list[int]:
+    """The rows of which so many largest numbers, and all that tie with the last of these, are among
+    the first max(most) + 1 that are given.
+    """
+    last = ordered.gather(-1, _index(most, ordered)[:, None] - 1)[:, 0]
+    beyond = (last == ordered[:, max(most)]) & last.isfinite()
+    return [at for at, ties in enumerate(beyond.tolist()) if not ties]
 
 
 def _within(

@@ -7,15 +7,11 @@ that any request has at this place, which is one in nearly every experiment.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
 from harness.interventions.residual import Doses, Term, doses_at, fires, steer, timing
-from harness.interventions.steering_terms import Site
-
-Place: TypeAlias = tuple[int, Site]
-"""(layer, site)."""
 
 
 class PlaceTables:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 
 from harness.engines.contract import Activations, Capture, Reading
+from harness.engines.declared import Place
 from harness.engines.transformers.attention import (
     AttentionWatch,
     eager_attention,
@@ -20,7 +21,6 @@ from harness.engines.transformers.attention import (
     watching,
 )
 from harness.engines.transformers.attention_masks import AttentionMasks
-from harness.engines.transformers.place_tables import Place
 from harness.engines.transformers.predictions import (
     most_probable,
     said_of,

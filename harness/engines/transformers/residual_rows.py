@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from harness.engines.transformers.place_tables import Place, PlaceTables
+from harness.engines.declared import Place
+from harness.engines.transformers.place_tables import PlaceTables
 from harness.errors import FieldError, ModelError
 from harness.interventions.residual import Residual, Term, check_terms
 from harness.models.sites import hidden_shape, site_module

@@ -37,7 +37,8 @@ _EIGHTHS = ([1, 2, 3, 4, 5, 6, 7], [3, 1, 2])
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
 _TOLERANCE_OF_HALF = 0.5
 #: Found by comparing every architecture of transformers with its own `generate` beyond its window.
-_OTHERWISE = {"moshi"}
+#: GPT-Neo's local layers count their window from the cache's last column, whichever row it is of.
+_OTHERWISE = {"moshi", "gpt_neo"}
 _RECURRENT = {"linear_attention", "mamba", "recurrent", "conv"}
 
 

@@ -16,7 +16,7 @@ of attention are of a softmax of A.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import log, log2
+from math import log
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -96,11 +96,6 @@ def of_steps(logits: Tensor, scores: Tensor | None) -> dict[str, tuple[float, ..
         for name, number in numbers.items():
             found.setdefault(name, []).append(number)
     return {name: tuple(values) for name, values in found.items()}
-
-
-def most_entropy(vocabulary: int) -> float:
-    """Of so many tokens, in bits."""
-    return log2(vocabulary)
 
 
 def _bits(log_probabilities: Tensor) -> Tensor:

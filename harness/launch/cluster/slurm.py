@@ -34,7 +34,7 @@ _MOST_TIMEOUTS = 100
 _NOTICE = 90
 _SAYS = "sbatch: error: "
 #: What the merge asks for, beside the partition and the account of the tasks.
-_MERGING = Resources(memory="4G", time="120")
+_MERGING = Resources(cpus=2, memory="4G", time="120")
 
 
 def check_usable() -> None:

@@ -7,6 +7,7 @@ task waits or runs, and after it the task is lacking, for the reason that is kno
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ _ENDS = {
     "NODE_FAIL": "node failed",
     "BOOT_FAIL": "node failed",
 }
+#: What slurmstepd and srun write of a step that had no memory left, in their several versions.
+_KILLED = re.compile(r"^(slurmstepd|srun)\S* error: .*(oom[-_]kill|Out Of Memory)", re.MULTILINE)
 _MERGED = "merged.json"
 
 LACKING = ("failed", "not submitted", *dict.fromkeys(_ENDS.values()))
@@ -192,11 +195,14 @@ def _state(
         return "waiting", "" if known.reason in {"None", "Resources", "Priority"} else known.reason
     if known is not None and known.state in RUNNING:
         return "running", ""
-    ended = "" if known is None else known.state
-    if own is not None and own.state == "failed" and ended != "OUT_OF_MEMORY":
+    written = logs(directory, job)
+    state = _ENDS.get("" if known is None else known.state, "failed")
+    # The job of a task that srun has started fails, whatever became of its step; the log tells.
+    if state == "failed" and any(_KILLED.search(_end(log)) for log in written):
+        state = "out of memory"
+    if own is not None and own.state == "failed" and state != "out of memory":
         return "failed", own.why
-    state = _ENDS.get(ended, "failed")
-    return state, last_line(logs(directory, job)) or "it died without a word"
+    return state, last_line(written) or "it died without a word"
 
 
 def last_line(logs: Iterable[Path]) -> str:
@@ -206,13 +212,7 @@ def last_line(logs: Iterable[Path]) -> str:
     """
     around = ""
     for log in logs:
-        try:
-            with log.open("rb") as file:
-                file.seek(max(0, log.stat().st_size - 65536))
-                text = file.read().decode("utf-8", "replace")
-        except OSError:
-            continue
-        lines = [line.strip() for line in text.splitlines()]
+        lines = [line.strip() for line in _end(log).splitlines()]
         lines = [line for line in lines if line and not line.startswith("submitit INFO ")]
         told = [line for line in lines if not line.startswith("srun: ")]
         if told:
@@ -220,3 +220,13 @@ def last_line(logs: Iterable[Path]) -> str:
         errors = [line for line in lines if " error: " in line]
         around = around or next(reversed(errors or lines), "")
     return around
+
+
+def _end(log: Path) -> str:
+    """The last lines of a log; nothing of one that cannot be read."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 65536))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -27,6 +27,12 @@ OF_DIFFERENCES: Mapping[str, Callable[[Pair, Texts, DiffSettings, Difference], E
 """Those that read the mean difference of activations."""
 
 
+def reads_layer(settings: DiffSettings) -> bool:
+    """Whether a method reads hidden states of `layer`, and not the models' own logits alone."""
+    own = settings.method == "logit_diff" and settings.logits == "logits"
+    return not own and settings.method != "kl"
+
+
 def lists_of(settings: DiffSettings, texts: Texts) -> list[str]:
     """The names of the lists that a method has where it finds anything."""
     if settings.method in OF_DIFFERENCES:

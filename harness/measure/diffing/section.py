@@ -184,7 +184,7 @@ def _measured(experiment: Experiment) -> Collection[str]:
     if not judges_tokens(settings):
         return {"found", "strength"} if settings.steered else {"found"}
     names = {"strength", "steered_relevance", "unsteered_relevance"} if settings.steered else set()
-    if settings.agent is not None and settings.mode == "full":
+    if settings.agent is not None and settings.mode != "diffing":
         names |= {"agent_score", "agent_tokens"}
         names |= {"blackbox_score"} if settings.agent.blackbox else set()
     names |= {"relevance", "weighted_relevance", "trivial", "chance", "found"}
@@ -200,10 +200,14 @@ def _engines(experiment: Experiment) -> Mapping[str, Any]:
     from harness.metrics.entry import Opening  # above the room of specs
 
     settings = diff_of(experiment)
-    found = {judge.called: Opening(judge.model, judge.engine) for judge in settings.judges}
+    asked = settings.mode != "plotting"
+    found = {
+        judge.called: Opening(judge.model, judge.engine, f"diff.judges[{at}]" if asked else "")
+        for at, judge in enumerate(settings.judges)
+    }
     agent = settings.agent
-    if agent is not None and settings.mode == "full":
-        found[agent.called] = Opening(agent.model, agent.engine)
+    if agent is not None and settings.mode != "diffing":
+        found[agent.called] = Opening(agent.model, agent.engine, "diff.agent" if asked else "")
     if settings.tuned is not None:
         found[settings.tuned] = Opening(settings.tuned)
     return found

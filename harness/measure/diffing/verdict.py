@@ -85,7 +85,10 @@ def verdict_on(
 def values_of(
     places: Places, facts: Facts, verdict: Verdict, chance: float
 ) -> dict[str, list[JsonValue]]:
-    """Every metric's value of every place; `chance` is the same for all."""
+    """Every metric's value of every place; `chance` is the same for all.
+
+    A place in which no token stands is not relevant, and raters have not agreed on it.
+    """
     weights = [0.0 if each is None else each.weight for each in places.values()]
     words = ["" if each is None else each.text for each in places.values()]
     return {
@@ -97,7 +100,10 @@ def values_of(
         "agreed_relevance": [float(each == 1) for each in verdict.labels],
         "trivial": [facts.trivial(word) if word else 0.0 for word in words],
         "chance": [chance] * len(places),
-        "alpha": [list(row) for row in verdict.ratings],
+        "alpha": [
+            [] if each is None else list(row)
+            for each, row in zip(places.values(), verdict.ratings, strict=True)
+        ],
         "unknown": list(verdict.unknown),
         "judge_tokens": [verdict.tokens / len(places)] * len(places),
     }

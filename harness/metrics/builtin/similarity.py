@@ -16,7 +16,7 @@ from harness.metrics.extra import check_installed
 from harness.metrics.kind import Checking, MetricKind
 from harness.spec.metric import MetricSettings
 
-Measure: TypeAlias = Literal["rouge1", "rouge2", "rouge_l", "chrf", "bleu"]
+Likeness: TypeAlias = Literal["rouge1", "rouge2", "rouge_l", "chrf", "bleu"]
 
 
 class SimilaritySettings(MetricSettings):
@@ -26,13 +26,13 @@ class SimilaritySettings(MetricSettings):
     """Which kind of metric this is: similarity, of a completion to a text of its record."""
     to: str = "answer"
     """The field of a record that holds the text; answer by default."""
-    by: Measure = "rouge_l"
+    by: Likeness = "rouge_l"
     """What says how alike they are: rouge1, rouge2 or rouge_l (the default), of words; chrf, of
     characters; or bleu, of a sentence. All are from 0 to 1."""
 
 
 @cache
-def _measure(by: Measure) -> Callable[[str, str], float]:
+def _measure(by: Likeness) -> Callable[[str, str], float]:
     """From a completion and a reference to how alike they are, 0 to 1."""
     if by in ("chrf", "bleu"):
         import sacrebleu

@@ -27,8 +27,6 @@ EXAMPLE = (0.27, 0.19, 0.13, 0.09, 0.07, 0.055, 0.045, 0.035, 0.03, 0.025, 0.02,
 #: The smallest rest: tokens that no rule is to be told from.
 _REST = 0.0025
 _MOST = 24
-#: Fields of the section that cut nothing.
-_NO_RULES = {"max_new_tokens", "draws"}
 
 
 def rule_cuts(sources: Sequence[Path]) -> Iterator[bytes]:
@@ -38,17 +36,29 @@ def rule_cuts(sources: Sequence[Path]) -> Iterator[bytes]:
         if source.is_dir():
             for case in load_report(source).cases:
                 sampling: Any = case.settings.get("sampling") or {}
-                settings.setdefault(_named(sampling), sampling)
+                settings.setdefault(named(sampling), sampling)
     if len(settings) > 1:
         image = io.BytesIO()
         cuts_figure(dict(list(settings.items())[:_MOST])).savefig(image, format="png", dpi=110)
         yield image.getvalue()
 
 
-def _named(sampling: Mapping[str, Any]) -> str:
-    """The rules of a section in words."""
-    parts = [f"{name}={text(value)}" for name, value in sampling.items() if name not in _NO_RULES]
+def named(sampling: Mapping[str, Any]) -> str:
+    """The rules of a section that act, in words and in their order."""
+    from harness.sampling.composition import DEFAULT
+
+    rules = _rules(sampling)
+    parts = [f"{name}={text(sampling[name])}" for name in rules]
+    parts += [] if rules.compose == DEFAULT else [f"compose={rules.compose}"]
     return ", ".join(parts) or "greedy"
+
+
+def _rules(sampling: Mapping[str, Any]) -> SamplingRules:
+    from harness.sampling.chosen import SamplingRules
+    from harness.spec.sampling import SamplingSettings
+
+    section = SamplingSettings.form().model_validate(dict(sampling))
+    return SamplingRules(**section.rules)
 
 
 def cuts_figure(settings: Mapping[str, Mapping[str, Any]]) -> Figure:
@@ -85,11 +95,8 @@ def _left(example: np.ndarray[Any, Any], sampling: Mapping[str, Any]) -> np.ndar
 
     from harness.engines.decoding.cutting import applied
     from harness.engines.decoding.rules import RowRules
-    from harness.sampling.chosen import SamplingRules
-    from harness.spec.sampling import SamplingSettings
 
-    section = SamplingSettings.form().model_validate(dict(sampling))
-    rules: SamplingRules = SamplingRules(**section.rules)
+    rules = _rules(sampling)
     logits = torch.tensor(np.log(example), dtype=torch.float32)[None]
     left = applied(logits, RowRules.of([rules], torch.device("cpu")).acting, {})
     if not rules.random:

@@ -6,9 +6,10 @@ agent_results.json             {agent: {value: {"miN": [scores]}}}
 NAME.png                       the report's figures of sweeps
 CASE/run_metadata.json
 CASE/orderings.json            of logit_diff, with ORDERING.json and ORDERING_eval.json beside it
-CASE/layer_L/DATASET/          of adl and patchscope: mean_pos_J.pt, base_ and ft_mean_pos_J.pt,
+CASE/model_norms_DATASET.pt    of adl and patchscope, as what follows
+CASE/layer_L/DATASET/          mean_pos_J.pt with mean_pos_J.meta, base_ and ft_mean_pos_J.pt,
                                logit_lens_pos_J.pt with its variants, auto_patch_scope_pos_J_G.pt,
-                               model_norms_DATASET.pt, token_relevance.json, steering/
+                               token_relevance.json, steering/
 """
 
 from __future__ import annotations
@@ -123,7 +124,10 @@ def _case(report: Report, case: CaseReport, folder: Path) -> Iterator[Path]:
     if "layer" in evidence.about:
         yield from _lenses(case, evidence, judged, place)
     if (own / "difference.npz").is_file():
-        yield from _means(own / "difference.npz", case.task.name, place)
+        section: Any = case.settings.get("diff")
+        yield from _means(own / "difference.npz", place, evidence.texts)
+        norms = folder / f"model_norms_{case.task.name}.pt"
+        yield _norms(own / "difference.npz", norms, evidence.texts, section["skipped"])
     for each in _read(own / "steering.json") or []:
         steering = place / f"steering/position_{each['position']}_{_grader(judged)}"
         threshold = {"strengths": each["strengths"], "average": _mean(each["strengths"])}
@@ -244,7 +248,8 @@ def _filtered(judged: Mapping[str, Any], group: str, scales: Mapping[str, Any]) 
     }
 
 
-def _means(file: Path, dataset: str, place: Path) -> Iterator[Path]:
+def _means(file: Path, place: Path, texts: int) -> Iterator[Path]:
+    """The three means of each position, and what is said beside that of the difference."""
     import torch
 
     with np.load(file) as read:
@@ -252,9 +257,21 @@ def _means(file: Path, dataset: str, place: Path) -> Iterator[Path]:
             for label, row in zip(read["positions"], read[name], strict=True):
                 mean = torch.from_numpy(row).float()
                 yield _tensors(place / f"{prefix}mean_pos_{int(label)}.pt", mean)
-        base, tuned = map(float, read["norms"])
-        norms = {"base": base, "finetuned": tuned}
-        yield _tensors(place / f"model_norms_{dataset}.pt", norms)
+                if not prefix:
+                    told = {"count": texts, "activation_dim": len(row), "position": int(label)}
+                    meta = place / f"mean_pos_{int(label)}.meta"
+                    yield _put(meta, {**told, "token_id": None})
+
+
+def _norms(file: Path, target: Path, texts: int, skipped: int) -> Path:
+    """The typical norms of both models, by layer."""
+    import torch
+
+    with np.load(file) as read:
+        layer = int(read["layer"])
+        base, tuned = ({layer: torch.tensor(float(norm))} for norm in read["norms"])
+    told = {"skip_tokens": skipped, "num_sequences": texts}
+    return _tensors(target, {"base_model_norms": base, "ft_model_norms": tuned, **told})
 
 
 def _grader(judged: Mapping[str, Any]) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from harness.report import loaded
 from harness.report.labels import by_series, varying, worded
 from harness.report.report import CaseReport, RunReport
+from harness.report.rounding import ceiling, fixed, percent
 from harness.report.tables.case_columns import agreement_text, change_words, changed, interval
-from harness.report.tables.rounding import ceiling, fixed, percent
 from harness.statistics.estimates import Versus
 
 _SPECIAL = {

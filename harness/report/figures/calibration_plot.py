@@ -46,9 +46,9 @@ def calibration_sections(case: CaseReport, folder: Path) -> Iterator[Section]:
             f"{row['above']} to {row['to']}",
             row["rank"],
             row["tokens"],
-            row["observed"],
-            f"[{row['low']}, {row['high']}]" if row["low"] else "",
-            row["predicted"],
+            _told(row["observed"]),
+            f"[{_told(row['low'])}, {_told(row['high'])}]" if row["low"] else "",
+            _told(row["predicted"]),
         )
         for row in rows
         if row["tokens"] != "0"
@@ -61,6 +61,11 @@ def calibration_sections(case: CaseReport, folder: Path) -> Iterator[Section]:
         image = io.BytesIO()
         figure(rows, found, case.id).savefig(image, format="png", dpi=110)
         yield Section(title, about, image.getvalue(), header, table)
+
+
+def _told(number: str) -> str:
+    """A number of the grid, for reading."""
+    return f"{float(number):.3g}" if number else ""
 
 
 def _read(folder: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:

@@ -10,6 +10,7 @@ from harness.report.dose_report import DoseReport, WindowReport
 from harness.report.figures.curve_panels import Panel
 from harness.report.figures.curves import hill_of, place_of
 from harness.report.figures.figure import INK
+from harness.report.labels import dose_text
 from harness.report.report import RunReport
 from harness.report.sweeps import SEED
 
@@ -80,7 +81,7 @@ def _mark(axes: Axes, found: DoseReport, places: Mapping[float, float], hue: str
     if found.loel is not None:
         axes.plot([at(found.noel)], [0.015], "^", color=hue, markersize=6, transform=across)
         axes.annotate(
-            f"NOEL {found.noel:g}",
+            f"NOEL {dose_text(found.noel)}",
             (at(found.noel), 0.015),
             xycoords=("data", "axes fraction"),
             xytext=(5, 1 + 10 * row),

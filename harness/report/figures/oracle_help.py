@@ -7,7 +7,6 @@ random, has the accuracies on the straight line between their points.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from pydantic import JsonValue
 
 from harness.report.figures.figure import GREY, RULE, canvas, panels, surround
-from harness.report.figures.palette import COLOURS, MARKERS
+from harness.report.figures.palette import styles
 from harness.report.help_report import Estimated, HelpReport
 from harness.report.labels import curve_name, text
 from harness.report.report import CaseReport, RunReport
@@ -35,9 +34,8 @@ def help_figure(report: RunReport, experiment: str) -> Figure | None:
     figure, axes = panels(1.2 + _PANEL * (1 + priced), 1 + priced, shared=False)
     names = [curve_name(each, found) for each in found]
     for panel, what in zip(axes, ("share", "cost"), strict=False):
-        styles = zip(names, found, cycle(COLOURS), cycle(MARKERS), strict=False)
-        for name, each, colour, marker in styles:
-            _curve(panel, each, what, colour, marker, name)
+        for name, each, (hue, marker) in zip(names, found, styles(), strict=False):
+            _curve(panel, each, what, hue.light, marker, name)
         panel.set_ylabel(found[0].metric)
         panel.grid(axis="y", color=RULE, linewidth=0.8)
     axes[0].set_xlabel("share of the tokens that the oracle wrote")

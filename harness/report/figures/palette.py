@@ -5,6 +5,8 @@ Each colour is a `Hue`: its value on white paper, and on the page's dark ground.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -38,10 +40,17 @@ _ON_LIGHT, _ON_DARK = (0.0, 0.8), (0.3, 1.0)
 _KEPT = 0.75
 
 
-def ordered(count: int) -> list[Hue]:
+def styles() -> Iterator[tuple[Hue, str]]:
+    """Hues with their markers, without end: no pair comes again among the first 49."""
+    for turn in count():
+        for at, hue in enumerate(HUES):
+            yield hue, MARKERS[(at + turn) % len(MARKERS)]
+
+
+def ordered(number: int) -> list[Hue]:
     """So many hues in perceptual order, for values that have one: layers, doses, temperatures."""
     viridis = colormaps["viridis"]
-    sides = [np.linspace(low, high, count) for low, high in (_ON_LIGHT, _ON_DARK)]
+    sides = [np.linspace(low, high, number) for low, high in (_ON_LIGHT, _ON_DARK)]
     return [
         Hue(to_hex(viridis(light)), to_hex(viridis(dark)))
         for light, dark in zip(*sides, strict=True)

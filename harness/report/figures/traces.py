@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from harness.metrics.column import column_of
 from harness.report.figures.curves import by_dose, curves
 from harness.report.figures.figure import RULE, panels, surround
-from harness.report.figures.palette import HUES, MARKERS, ordered
+from harness.report.figures.palette import MARKERS, ordered, styles
 from harness.report.labels import label, varying
 from harness.report.report import CaseReport, RunReport
 from harness.statistics.intervals import mean_interval
@@ -84,16 +84,16 @@ def trace_figure(
     groups = _groups(treated, cases)
     lines = list(dict.fromkeys(text for each in groups.values() for text, _ in each))
     # Doses have an order, and are ascending here; cases without one have names.
-    hues = ordered(len(lines)) if treated else cycle(HUES)
-    colours = (hue.light for hue in hues)
-    styles = dict(zip(lines, zip(colours, cycle(MARKERS), strict=False), strict=False))
+    drawn = zip(ordered(len(lines)), cycle(MARKERS), strict=False) if treated else styles()
+    style = {line: (hue.light, mark) for line, (hue, mark) in zip(lines, drawn, strict=False)}
     shown = [(name, group) for name in names for group in groups]
     figure, axes = panels(1.2 + _PANEL * len(shown), len(shown))
     for panel, (name, group) in zip(axes, shown, strict=True):
         for text, case in groups[group]:
             if name in found[case.id]:
-                _line(panel, found[case.id][name], *styles[text])
-        panel.set_ylabel(f"{name}\n{group}" if group else name)
+                _line(panel, found[case.id][name], *style[text])
+        panel.set_title(group, loc="left", fontsize=8.5)
+        panel.set_ylabel(name)
         panel.grid(axis="y", color=RULE, linewidth=0.8)
     for panel, (name, _) in zip(axes, shown, strict=True):
         beside = [name] if column_of(name).apart else [n for n in names if not column_of(n).apart]
@@ -105,7 +105,7 @@ def trace_figure(
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     first = cases[0]
     # A panel without some case would leave its line out of the legend.
-    for text, (colour, marker) in styles.items():
+    for text, (colour, marker) in style.items():
         axes[0].plot([], [], color=colour, marker=marker, markersize=4, label=text)
     surround(
         figure,
@@ -114,7 +114,7 @@ def trace_figure(
         subtitle=f"{first.model}  ·  {first.task.name}  ·  n = {first.task.size}",
         caption="Mean over the samples whose completions have got to a position; bands: its 95 % "
         "intervals. Late positions stand for the few longest completions.",
-        entries=list(styles) if len(styles) > 1 else [],
+        entries=list(style) if len(style) > 1 else [],
     )
     return figure
 

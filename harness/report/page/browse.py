@@ -1,4 +1,4 @@
-"""Many reports as one page: a row for every case of all of them, with its link, and a filter."""
+"""Many reports as one page: what each holds, and a row for every case of all, with a filter."""
 
 from __future__ import annotations
 
@@ -23,12 +23,24 @@ PAGE = "browse.html"
 
 
 @dataclass(frozen=True)
+class Summary:
+    """A report."""
+
+    report: str
+    link: str
+    started: str
+    experiments: str
+    models: str
+    cases: str
+    gates: str
+
+
+@dataclass(frozen=True)
 class Row:
     """A case of a report."""
 
     report: str
     link: str
-    started: str
     experiment: str
     model: str
     task: str
@@ -49,13 +61,18 @@ def browse(results: Path) -> tuple[Path, int, list[str]]:
         ReportError: the folder has no report, or cannot be written.
     """
     found = sorted(results.rglob("report.json")) if results.is_dir() else []
+    summaries: list[Summary] = []
     rows: list[Row] = []
     problems: list[str] = []
     for file in found:
         try:
-            rows += _rows(load_report(file), file.parent, results)
+            report = load_report(file)
         except ReportError as error:
             problems.append(str(error))
+            continue
+        name, link = os.path.relpath(file.parent, results), _link(file.parent, results)
+        summaries.append(_summary(report, name, link))
+        rows += _rows(report, name, link)
     if len(problems) == len(found):
         first = f", first {problems[0]}" if problems else ""
         raise ReportError(f"{results}: has no report that can be read below it{first}")
@@ -66,8 +83,8 @@ def browse(results: Path) -> tuple[Path, int, list[str]]:
         page_environment()
         .get_template("browse/browse.html.jinja")
         .render(
+            summaries=summaries,
             rows=rows,
-            reports=len(found) - len(problems),
             problems=problems,
             script=Markup(script),  # noqa: S704 - the package's own
             style=Markup(style),  # noqa: S704 - the package's own
@@ -85,26 +102,40 @@ def browse(results: Path) -> tuple[Path, int, list[str]]:
     return target, len(found) - len(problems), problems
 
 
-def _rows(report: RunReport, folder: Path, results: Path) -> list[Row]:
+def _link(folder: Path, results: Path) -> str:
+    """To a report's own page; nothing where it has none."""
     page = folder / "index.html"
-    link = quote(os.path.relpath(page, results)) if page.is_file() else ""
-    name = os.path.relpath(folder, results)
+    return quote(os.path.relpath(page, results)) if page.is_file() else ""
+
+
+def _summary(report: RunReport, name: str, link: str) -> Summary:
+    complete = sum(case.status == "complete" for case in report.cases)
+    held = sum(gate.holds for gate in report.gates)
+    return Summary(
+        name,
+        link,
+        f"{report.run.started:%Y-%m-%d %H:%M}",
+        ", ".join(report.experiments),
+        ", ".join(dict.fromkeys(case.model for case in report.cases)),
+        f"{complete} of {len(report.cases)} complete",
+        f"{held} of {len(report.gates)} hold" if report.gates else "",
+    )
+
+
+def _rows(report: RunReport, name: str, link: str) -> list[Row]:
     return [
-        _row(case, cases, name, link, report)
+        _row(case, cases, name, link)
         for experiment in report.experiments
         for cases in [report.experiment(experiment)]
         for case in cases
     ]
 
 
-def _row(
-    case: CaseReport, cases: Sequence[CaseReport], name: str, link: str, report: RunReport
-) -> Row:
+def _row(case: CaseReport, cases: Sequence[CaseReport], name: str, link: str) -> Row:
     versus = case.versus_baseline.get(case.metric)
     return Row(
         name,
         link,
-        f"{report.run.started:%Y-%m-%d %H:%M}",
         case.experiment,
         case.model,
         case.task.name,

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from harness.report.dose_report import DoseReport, WindowReport
 from harness.report.figures.curve_panels import Arrangement
 from harness.report.figures.curves import hill_of, place_of, places_of
+from harness.report.labels import dose_text
 from harness.report.report import RunReport
 from harness.report.sweeps import SEED
 
@@ -61,7 +62,8 @@ def _marks(
             marks.append({"metric": found.metric, "hill": fitted})
         if found.loel is not None:
             at = place_of(found.noel, *shape, places)
-            marks.append({"metric": found.metric, "noel": at, "text": f"NOEL {found.noel:g}"})
+            said = f"NOEL {dose_text(found.noel)}"
+            marks.append({"metric": found.metric, "noel": at, "text": said})
         if found.ed50 is not None:
             ends = (found.ed50.low, found.ed50.value, found.ed50.high)
             low, value, high = (place_of(dose, *shape, places) for dose in ends)

@@ -23,8 +23,8 @@ from harness.report.detection import organism_of, with_limits
 from harness.report.figures.sweep_plots import sweep_plots
 from harness.report.labels import label, varying
 from harness.report.report import CaseReport
+from harness.report.rounding import fixed
 from harness.report.sweeps import sweeps
-from harness.report.tables.rounding import fixed
 from harness.store.results import CaseStatus
 
 _CHANCE = "chance"
@@ -46,14 +46,25 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What one agent found out."""
+
+    who: str
+    scores: str
+    hypothesis: str
+    asked: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True)
 class Listing:
-    """The tokens of a case, list by list."""
+    """The tokens of a case, list by list, and what agents made of them."""
 
     name: str
     status: CaseStatus
     lists: Mapping[str, Sequence[Row]]
     columns: Sequence[str]
     about: str
+    agents: Sequence[Told]
 
 
 def overview(
@@ -117,6 +128,7 @@ def _listings(cases: Sequence[CaseReport], folders: Mapping[str, Path]) -> Itera
         try:
             evidence = Evidence.of((folder / "evidence.json").read_text("utf-8"))
             labels = _labels(folder / "evaluation.json")
+            agents = list(_told(folder / "agents.json"))
         except (OSError, ValueError, KeyError, TypeError, TitrateError):
             continue  # the files of a case are no part of its numbers
         lists = {
@@ -128,7 +140,9 @@ def _listings(cases: Sequence[CaseReport], folders: Mapping[str, Path]) -> Itera
         )
         about = f"{evidence.texts} texts, {evidence.positions} positions"
         about += f", of which {evidence.silent} say nothing" if evidence.silent else ""
-        yield Listing(label(case.params, axes) or case.id, case.status, lists, columns, about)
+        yield Listing(
+            label(case.params, axes) or case.id, case.status, lists, columns, about, agents
+        )
 
 
 def _labels(file: Path) -> dict[tuple[str, int], str]:
@@ -137,6 +151,14 @@ def _labels(file: Path) -> dict[tuple[str, int], str]:
         return {}
     places: list[Any] = json.loads(file.read_text("utf-8"))["places"]
     return {(each["place"].rpartition(" ")[0], each["token"]): each["label"] for each in places}
+
+
+def _told(file: Path) -> Iterator[Told]:
+    """What every agent of a case asked and stated, and how that was graded."""
+    for each in json.loads(file.read_text("utf-8")) if file.is_file() else ():
+        scores = ["?" if score is None else f"{score:g}" for score in each["scores"]]
+        who = "blackbox" if each["blackbox"] else "with the tokens"
+        yield Told(who, ", ".join(scores), each["hypothesis"] or "none stated", each["answers"])
 
 
 def _row(rank: int, candidate: Candidate, labels: Mapping[tuple[str, int], str]) -> Row:

@@ -24,19 +24,19 @@ from matplotlib.figure import Figure
 from harness.metrics.column import column_of
 from harness.report.figures.oracle_help import help_figure
 from harness.report.figures.plotted import SIGNIFICANT, labels
-from harness.report.labels import dose_name
+from harness.report.labels import dose_name, dose_text
 from harness.report.page.findings import findings, is_significant
 from harness.report.page.head import attention, facts, verdicts
 from harness.report.page.identities import identities
 from harness.report.page.samples import ROW, Embedded
 from harness.report.page.view import view
 from harness.report.report import CaseReport, RunReport
+from harness.report.rounding import ceiling, fixed
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.doses import dose_columns, potencies, refused, windows
 from harness.report.tables.oracle_help import help_text
 from harness.report.tables.predictors import predictors
-from harness.report.tables.rounding import ceiling, fixed
 from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text
 
@@ -193,6 +193,7 @@ def page_environment() -> Environment:
         "change": _change,
         "p": _p,
         "detectable": _detectable,
+        "dose": dose_text,
     }
     return environment
 

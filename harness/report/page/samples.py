@@ -22,10 +22,12 @@ import os
 from array import array
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple, Self, overload
 
+from harness.processes.beside import beside
 from harness.report.report import CaseReport
 
 #: Characters of text after which a chunk is closed: unpacked in a few milliseconds.
@@ -70,6 +72,13 @@ class _Draw(NamedTuple):
     """The metrics of the draw's sample; none in reports of earlier versions."""
 
 
+class _Packed(NamedTuple):
+    """An experiment: its chunks, each with its samples, place and length, and its index."""
+
+    chunks: list[tuple[list[str], int, int]]
+    cases: dict[int, dict[str, Any]]
+
+
 class SampleRows:
     """The records of samples.jsonl on their way into a page: what it shows of each, on disk.
 
@@ -88,6 +97,8 @@ class SampleRows:
         #: Experiment -> sample -> where its rows begin and end.
         self._places: dict[str, dict[str, array[int]]] = {}
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed when this is left
+        #: Chunks that a copy of this process packs.
+        self._other = TemporaryFile(dir=folder)  # noqa: SIM115 - closed when this is left
         self._end = 0
 
     def __enter__(self) -> Self:
@@ -95,6 +106,7 @@ class SampleRows:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        self._other.close()
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Take in a record, in any order."""
@@ -114,32 +126,52 @@ class SampleRows:
         self._end += self._file.write(written)
         places.append(self._end)
 
-    def embedded(self, most: int = _MOST) -> Embedded:
+    def embedded(self, most: int = _MOST, *, forked: bool = False) -> Embedded:
         """Pack them all.
 
         Args:
             most: Bytes of compressed texts to stay below. Samples beyond are in the index only.
+            forked: Whether a copy of this process packs every other experiment.
 
         Returns:
             What a page carries; its chunks can be read until this is left.
         """
-        chunks = _Chunks(self._file)
+        self._file.flush()
+        names = list(self._places)
+        theirs = names[1::2] if forked else []
+        with beside(partial(self._pack_all, theirs, self._other), forked=bool(theirs)) as result:
+            own = self._pack_all([name for name in names if name not in theirs], self._file)
+            packed = own | (result() if theirs else {})
+        chunks = _Chunks()
         indexes = {}
         size = 0
-        for name, samples in self._places.items():
-            index = _Index(self._cases, list(samples))
-            for members in _portions(self._read(samples), index):
-                packed = _packed(_chunk(members))
-                size += len(packed)
+        for name in names:
+            known: dict[str, int | None] = dict.fromkeys(self._places[name])
+            for members, place, length in packed[name].chunks:
+                size += length
                 if size <= most:
-                    index.place(members, len(chunks))
-                    chunks.add(packed)
-            indexes[name] = _packed(index.document())
+                    known |= dict.fromkeys(members, len(chunks))
+                    chunks.add(self._other if name in theirs else self._file, place, length)
+            index = {"samples": list(known), "chunks": list(known.values())}
+            indexes[name] = _packed({**index, "cases": packed[name].cases})
         return Embedded(indexes, chunks, list(self._columns))
+
+    def _pack_all(self, names: Iterable[str], file: IO[bytes]) -> dict[str, _Packed]:
+        """Pack experiments, their chunks at the end of a file."""
+        found = {}
+        for name in names:
+            samples = self._places[name]
+            index = _Index(self._cases, list(samples))
+            chunks = []
+            for members in _portions(self._read(samples), index):
+                text = _packed(_chunk(members)).encode("ascii")
+                chunks.append((list(members), file.seek(0, os.SEEK_END), file.write(text)))
+            file.flush()
+            found[name] = _Packed(chunks, index.cases())
+        return found
 
     def _read(self, samples: Mapping[str, array[int]]) -> Iterator[tuple[str, list[_Draw]]]:
         """Every sample with its draws."""
-        self._file.flush()
         file = self._file.fileno()
         for sample, places in samples.items():
             rows = (
@@ -150,16 +182,14 @@ class SampleRows:
 
 
 class _Chunks(Sequence[str]):
-    """Chunks at the end of a file, read one by one."""
+    """Chunks at places of files, read one by one."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._places: list[tuple[int, int]] = []
+    def __init__(self) -> None:
+        self._places: list[tuple[IO[bytes], int, int]] = []
 
-    def add(self, packed: str) -> None:
-        """Write one more."""
-        place = self._file.seek(0, os.SEEK_END)
-        self._places.append((place, self._file.write(packed.encode("ascii"))))
+    def add(self, file: IO[bytes], place: int, length: int) -> None:
+        """Say where one more is."""
+        self._places.append((file, place, length))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -171,9 +201,9 @@ class _Chunks(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
             return [self[at] for at in range(*index.indices(len(self)))]
-        place, length = self._places[index]
-        self._file.seek(place)
-        return self._file.read(length).decode("ascii")
+        file, place, length = self._places[index]
+        file.seek(place)
+        return file.read(length).decode("ascii")
 
 
 def embed(
@@ -192,8 +222,13 @@ def _numbers(case: CaseReport, metrics: Mapping[str, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, value in metrics.items():
         number = value if isinstance(value, int | float) else case.kind(name).of([value])
-        found[name] = float(f"{number:.6g}")
+        found[name] = _rounded(number)
     return found
+
+
+@lru_cache(maxsize=4096)
+def _rounded(number: float) -> float:
+    return float(f"{number:.6g}")
 
 
 def _portions(
@@ -242,13 +277,8 @@ class _Index:
         self._columns = {sample: column for column, sample in enumerate(samples)}
         positions = {case.id: position for position, case in enumerate(cases)}
         self._baseline = [positions.get(case.baseline or "") for case in cases]
-        self._chunks: dict[str, int | None] = dict.fromkeys(samples)
         self._table: dict[int, dict[str, Any]] = {}
         self._measured: dict[int, dict[str, list[float | None]]] = {}
-
-    def place(self, samples: Iterable[str], chunk: int) -> None:
-        """Say in which chunk samples are."""
-        self._chunks |= dict.fromkeys(samples, chunk)
 
     def add(self, sample: str, draws: Sequence[_Draw]) -> None:
         """Take in all draws of a sample."""
@@ -280,15 +310,11 @@ class _Index:
             same = row[agreement] == row[tokens] == theirs
             counts["parted"][column] += row[agreement] is not None and not same
 
-    def document(self) -> dict[str, Any]:
-        """The index as JSON values."""
+    def cases(self) -> dict[int, dict[str, Any]]:
+        """What the index says of each case."""
         return {
-            "samples": list(self._chunks),
-            "chunks": list(self._chunks.values()),
-            "cases": {
-                case: {**counts, "metrics": self._measured.get(case, {})}
-                for case, counts in self._table.items()
-            },
+            case: {**counts, "metrics": self._measured.get(case, {})}
+            for case, counts in self._table.items()
         }
 
 

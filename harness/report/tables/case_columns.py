@@ -15,8 +15,8 @@ from rich.text import Text
 from harness.report.figures.curves import constants, shown_metrics, told_constants
 from harness.report.labels import by_series, varying, worded
 from harness.report.report import Agreement, CaseReport, RunReport
+from harness.report.rounding import ceiling, fixed, percent, readable, significant
 from harness.report.tables.columns import Column
-from harness.report.tables.rounding import ceiling, fixed, percent, readable, significant
 from harness.spec.metric import Good
 from harness.statistics.estimates import Metric, Versus
 

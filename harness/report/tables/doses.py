@@ -34,7 +34,7 @@ def dose_columns(report: RunReport, experiment: str) -> list[Column]:
             "NOEL",
             tuple(map(_noel, found)),
             "the last one below LOEL",
-            rank=3,
+            rank=4,
         ),
         Column(
             "LOEL",
@@ -43,19 +43,25 @@ def dose_columns(report: RunReport, experiment: str) -> list[Column]:
             "would say in 95 %"
             if any(each.levels for each in found)
             else "from which on all differ from the first (Holm)",
-            rank=4,
+            rank=5,
         ),
     ]
     if any(each.benchmark for each in found):
         columns += [
             Column(
                 "BMDL",
-                tuple(_benchmark(each, lower=True) for each in found),
+                tuple(map(_lower, found)),
                 "below which a change by 0.05, for the worse if one is, is excluded at 95 %",
-                rank=5,
+                rank=6,
             ),
             Column(
-                "BMD", tuple(_benchmark(each, lower=False) for each in found), "where it is", rank=1
+                "BMD",
+                tuple(map(_benchmark, found)),
+                "where it is, with its 95 % interval",
+                rank=2,
+                shorter=tuple(_benchmark(each).partition(" [")[0] for each in found),
+                shorter_rank=1,
+                shorter_meaning="where it is",
             ),
         ]
     if any(each.slope for each in found):
@@ -64,21 +70,22 @@ def dose_columns(report: RunReport, experiment: str) -> list[Column]:
                 "slope",
                 tuple(map(_slope, found)),
                 "of Hill's curve, if not rejected",
-                rank=2,
+                rank=3,
             )
         )
     return columns
 
 
 def reasons(report: RunReport, experiment: str) -> str:
-    """Why curves have no ED50, each reason once; empty where all have one."""
+    """Why curves have no ED50 or no BMDL, each reason once; empty where all have both."""
     found = [each for each in report.doses if each.experiment == experiment]
-    told: dict[str, list[str]] = {}
+    told: dict[tuple[str, str], list[str]] = {}
     metrics = dict.fromkeys(each.metric for each in found)
     for each, name in zip(found, _names(found, metrics), strict=True):
-        if each.no_ed50 is not None:
-            told.setdefault(each.no_ed50, []).append(name)
-    return "; ".join(f"no ED50 of {', '.join(names)}: {why}" for why, names in told.items())
+        for what, why in (("no ED50 of", each.no_ed50), ("no BMDL of", each.no_benchmark)):
+            if why is not None:
+                told.setdefault((what, why), []).append(name)
+    return "; ".join(f"{what} {', '.join(names)}: {why}" for (what, why), names in told.items())
 
 
 def refused(report: RunReport, experiment: str) -> list[str]:
@@ -115,8 +122,14 @@ def window_text(each: WindowReport) -> str:
 
 
 def potencies(report: RunReport, experiment: str) -> list[str]:
-    """Ratios of the ED50s of an experiment's curves, a line each; of a few curves only."""
-    found = [each for each in report.potencies if each.experiment == experiment and each.ratio]
+    """Ratios of the ED50s of an experiment's curves, a line each; of a few curves only.
+
+    Why there is none is told once where no curve's ED50 tells it.
+    """
+    own = [each for each in report.potencies if each.experiment == experiment]
+    if own and any(each.stopped for each in report.experiment(experiment)):
+        return [f"no ratio of ED50s: {own[0].why}"]
+    found = [each for each in own if each.ratio]
     return [potency_text(each) for each in found] if len(found) <= _MOST_RATIOS else []
 
 
@@ -173,10 +186,20 @@ def _loel(each: DoseReport) -> str:
     return f"{own} [{dose(each.levels.loel_low)}, {dose(each.levels.loel_high)}]"
 
 
-def _benchmark(each: DoseReport, *, lower: bool) -> str:
+def _lower(each: DoseReport) -> str:
+    return "-" if each.benchmark is None else _at_most(each, each.benchmark.lower)
+
+
+def _benchmark(each: DoseReport) -> str:
     if each.benchmark is None:
         return "-"
-    dose = each.benchmark.lower if lower else each.benchmark.dose
+    own, low, high = each.benchmark.dose, each.benchmark.low, each.benchmark.high
+    if low is None:  # a report of an earlier version, too
+        return _at_most(each, own)
+    return f"{_at_most(each, own)} [{low:.3g}, {_at_most(each, high)}]"
+
+
+def _at_most(each: DoseReport, dose: float | None) -> str:
     return f"> {each.doses[-1]:.4g}" if dose is None else f"{dose:.3g}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.report.report import RunReport
-from harness.report.tables.rounding import ceiling, percent
+from harness.report.rounding import ceiling, percent
 
 
 def saved(report: RunReport, experiment: str) -> list[str]:

@@ -56,6 +56,12 @@ def table(
     return rendered([*parts, *_attention(report)], colour=colour, width=columns)
 
 
+def summary(report: RunReport) -> str:
+    """The table without its legend; of a report without cases, what it is."""
+    text = table(report, legend=False).rstrip("\n")
+    return text or f"report of {report.run.id}: no cases, {len(report.invariants)} identities"
+
+
 def table_html(report: RunReport) -> str:
     """The same for a notebook: a heading and a table for each experiment, all text escaped."""
     import pandas as pd  # here: it takes half a second, and a terminal does not need it
@@ -70,7 +76,7 @@ def table_html(report: RunReport) -> str:
             columns=[column.title for column in columns],
         )
         parts.append(heading + frame.to_html(index=False, border=0))
-    return "\n".join(parts) or f"<p>{escape(repr(report))}</p>"
+    return "\n".join(parts) or f"<p>{escape(summary(report))}</p>"
 
 
 def terminal_width() -> int:

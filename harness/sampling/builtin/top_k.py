@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 class TopK(CountRule):
-    """Keeps the k most probable tokens; of equally probable ones the first come in."""
+    """Keeps the k most probable tokens, and what is as probable as the last of them."""
 
     name = "top_k"
     field = PositiveInt | None
     description = (
-        "Tokens are drawn from this many of the most probable ones. null, the default, is all."
+        "Tokens are drawn from this many of the most probable ones, and from those that tie with "
+        "the last of them. null, the default, is all."
     )
     neutral = None
     weakens = True
@@ -44,9 +45,9 @@ class TopK(CountRule):
         return torch.tensor(rows, device=device)
 
     def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
-        """The count itself."""
-        del ordered
-        return rows
+        """The count, and what ties with its last token."""
+        last = ordered.gather(-1, rows.clamp(max=ordered.shape[-1])[:, None] - 1)
+        return (ordered >= last).sum(dim=-1)
 
     def excluded(
         self, value: Value, score: float, best: Sequence[float], slack: float
@@ -56,4 +57,14 @@ class TopK(CountRule):
         return f"{above} tokens are more probable, top_k is {value}" if above >= value else None
 
 
+class _Exactly(TopK):
+    """Keeps no more than k: of equally probable tokens the first come in."""
+
+    def apply(self, ordered: Tensor, rows: Tensor) -> Tensor:
+        """The count itself."""
+        del ordered
+        return rows
+
+
 RULE = TopK()
+EXACTLY = _Exactly()

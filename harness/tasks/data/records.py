@@ -17,7 +17,7 @@ from harness.errors import FieldError, TaskError
 from harness.spec import TaskSettings
 from harness.spec.task import RecordFields
 from harness.tasks.answers.kind import AnswerKind
-from harness.tasks.data_files import rows_of
+from harness.tasks.data_files import each_of, rows_of
 from harness.tasks.hub import hub_records
 from harness.tasks.turns import faulty_turns, said
 
@@ -43,27 +43,26 @@ def own_records(
         path: A file that is read in place of the task's own data.
 
     Raises:
-        TaskError: a record that cannot be used, by its line.
+        TaskError: records that cannot be used, by their lines.
         FieldError: a field that the spec names, and no record has.
     """
-    found: list[DataRecord] = []
     first: dict[str, str] = {}
-    for place, row in _rows(settings, path):
-        if not found:
+
+    def usable(place: str, row: dict[str, Any]) -> DataRecord:
+        if not first:
             _check_names(settings.fields, row, place)
         content = _canonical(row, settings.fields)
-        name = _id(content.get("id"), place, f"{settings.title}/{len(found)}")
+        name = _id(content.get("id"), place, f"{settings.title}/{len(first)}")
         if (same := first.setdefault(name, place)) != place:
             raise TaskError(
                 f"{place}: its id {name!r} is that of {same}; give every record one of its own"
             )
-        found.append(
-            DataRecord(name, place, _checked(content, name, place, kind, templated=templated))
-        )
-    return found
+        return DataRecord(name, place, _checked(content, name, place, kind, templated=templated))
+
+    return each_of(_rows(settings, path), usable)
 
 
-def _rows(settings: TaskSettings, path: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(settings: TaskSettings, path: str | None) -> Iterator[tuple[str, Any]]:
     file = path or settings.path
     if file is not None:
         yield from rows_of(file, f"{settings.fields.prompt} or {settings.fields.messages}")

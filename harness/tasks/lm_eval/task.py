@@ -132,11 +132,6 @@ class LmEvalTask(Task):
             raise TaskError(f"{sample.id}: its target {target!r:.60} is no text")
         return Reference("", target, "")
 
-    def stop_strings(self, style: Style) -> tuple[str, ...]:
-        """Each document has its own."""
-        del style
-        return ()
-
     def score(self, answers: Sequence[tuple[Sample, Style, str]]) -> list[Score]:
         """Nothing by itself: lm-eval counts what came of all documents together."""
         return [Score(correct=None, parsed=True) for _ in answers]

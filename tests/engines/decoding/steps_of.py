@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 from harness.engines.decoding.cutting import applied
@@ -33,3 +35,20 @@ def first(logits: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     order = logits.argsort(dim=-1, descending=True, stable=True)
     kept = torch.arange(logits.shape[-1]) < counts[:, None]
     return logits.masked_fill(~torch.zeros_like(kept).scatter(-1, order, kept), -torch.inf)
+
+
+#: Rules at whose edge a peer takes of equal tokens what a sort leaves there that is not stable:
+#: another order of the vocabulary, machine or version of torch, and it takes others.
+UNSTABLE = frozenset({"top_p", "top_h"})
+
+
+def assert_the_same(own: torch.Tensor, peer: torch.Tensor, rules: Iterable[str]) -> None:
+    """Logits that ours and a peer's rules have left are equal bit for bit, ties included.
+
+    Behind an unstable sort a row's kept logits are equal as they are; which tokens they belong to
+    may differ where others have the same logit, and nowhere else.
+    """
+    if UNSTABLE.isdisjoint(rules):
+        assert torch.equal(own, peer)
+    else:
+        assert torch.equal(own.sort(dim=-1).values, peer.sort(dim=-1).values)

@@ -23,6 +23,8 @@ from tests.engines.decoding.steps_of import CPU, first, left
 CUTS = [rule for rule in registered() if isinstance(rule, CountRule | MaskRule)]
 PREFIXES = [rule for rule in CUTS if rule.keeps_best]
 VOCABULARY = 40
+#: The orders in which what ties with the last of top_k stays, as in those that they are called by.
+TIES_STAY = ("hf", "vllm")
 
 seeds = st.integers(0, 10_000)
 shares = st.floats(0.01, 0.99)
@@ -72,8 +74,10 @@ def test_cuts_leave_a_prefix_of_the_sorted_tokens_as_it_was(seed, values, compos
     if "typical" not in values:
         assert there.gather(-1, logits.argmax(-1, keepdim=True)).all()
         number = there.sum(-1)
-        thresholds = {"min_p", "epsilon", "eta", "p_less", "calibrated", "top_n_sigma"}
-        if not (ties and thresholds & values.keys()):
+        together = {"min_p", "epsilon", "eta", "p_less", "calibrated", "top_n_sigma"}
+        if compose in TIES_STAY:
+            together.add("top_k")
+        if not (ties and together & values.keys()):
             assert torch.equal(there, first(logits, number) > -torch.inf)
 
 
@@ -97,7 +101,7 @@ def test_everything_that_leaves_one_token_is_greedy(seed, temperature, ties):
     logits = logits_of(seed, ties=ties)
     greedy = first(logits, torch.ones(6, dtype=torch.int64)) > -torch.inf
     for values in (
-        {"top_k": 1},
+        {"top_k": 1, "compose": "min" if ties else "hf"},
         {"dynamic_top_k": (1,) * 10},
         {"top_p": 1e-6},
         {"top_h": 1e-6},
@@ -120,7 +124,20 @@ def test_counts_beyond_the_vocabulary_are_off_and_ten_equal_ones_are_top_k(seed,
     logits = logits_of(seed, ties=ties)
     assert kept(logits, top_k=VOCABULARY).all()
     assert kept(logits, dynamic_top_k=(10**9,) * 10).all()
-    assert torch.equal(kept(logits, dynamic_top_k=(k,) * 10), kept(logits, top_k=k))
+    exactly = kept(logits, top_k=k, compose="min" if ties else "hf")
+    assert torch.equal(kept(logits, dynamic_top_k=(k,) * 10), exactly)
+
+
+@given(seeds, counts, st.sampled_from([*COMPOSITIONS]))
+def test_what_ties_with_the_last_of_top_k_stays_in_two_orders_and_goes_in_the_others(
+    seed, k, compose
+):
+    logits = logits_of(seed, ties=True)
+    least = logits.sort(dim=-1, descending=True).values[:, k - 1 : k]
+    expected = logits >= least
+    if compose not in TIES_STAY:
+        expected = first(logits, torch.full((6,), k)) > -torch.inf
+    assert torch.equal(kept(logits, compose=compose, top_k=k), expected)
 
 
 @given(seeds, st.integers(0, 10))

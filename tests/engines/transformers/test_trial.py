@@ -82,7 +82,8 @@ REFUSED = {
         lambda: RoFormerConfig(**{**_SIZES, "pad_token_id": 0}, is_decoder=True),
         "takes no positions",
     ),
-    # Its local layers make masks of their own from the cache's columns.
+    # Its local layers make masks of their own from the cache's columns: with a window longer than
+    # the trial's rows nothing else would tell.
     "gpt_neo": (
         lambda: GPTNeoConfig(
             vocab_size=48,
@@ -90,10 +91,10 @@ REFUSED = {
             num_layers=2,
             num_heads=4,
             attention_types=[[["global", "local"], 1]],
-            window_size=4,
+            window_size=32,
             max_position_embeddings=64,
         ),
-        "otherwise than the row alone",
+        "departs in long sequences",
     ),
     # transformers' sdpa leaves the cap out; whoever loads the model by `load` gets it written out.
     "soft-cap-sdpa": (

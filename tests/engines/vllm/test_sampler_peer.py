@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.engines.decoding.steps_of import first, left, steps
+from tests.engines.decoding.steps_of import assert_the_same, left, steps
 
 
 def kept_by_vllm(logits, *, temperature=1.0, top_k=None, top_p=None, min_p=None):
-    """Logits under vLLM's own functions, in its order, with ties at a count decided."""
+    """Logits under vLLM's own functions, in its order."""
     from vllm.v1.sample.logits_processor.builtin import MinPLogitsProcessor
     from vllm.v1.sample.ops.topk_topp_sampler import apply_top_k_top_p
     from vllm.v1.sample.sampler import Sampler
@@ -22,13 +22,10 @@ def kept_by_vllm(logits, *, temperature=1.0, top_k=None, top_p=None, min_p=None)
         processor = object.__new__(MinPLogitsProcessor)
         processor.min_p_count, processor.min_p = rows, torch.full((rows, 1), min_p)
         warm = processor.apply(warm)
-    if top_k is not None:
-        cut = apply_top_k_top_p(warm.clone(), torch.full((rows,), top_k), None)
-        # It keeps every token that ties with the k-th.
-        warm = first(warm, cut.isfinite().sum(-1).clamp(max=top_k))
-    if top_p is not None:
-        cut = apply_top_k_top_p(warm.clone(), None, torch.full((rows,), top_p))
-        warm = first(warm, cut.isfinite().sum(-1))
+    if top_k is not None or top_p is not None:
+        k = None if top_k is None else torch.full((rows,), top_k)
+        p = None if top_p is None else torch.full((rows,), top_p)
+        warm = apply_top_k_top_p(warm.clone(), k, p)
     return warm
 
 
@@ -45,5 +42,5 @@ def kept_by_vllm(logits, *, temperature=1.0, top_k=None, top_p=None, min_p=None)
 )
 def test_vllm_keeps_what_its_sampler_keeps(vllm_installed, values):
     logits = steps()
-    own, expected = left(logits, compose="vllm", **values), kept_by_vllm(logits, **values)
-    assert torch.equal(own, expected)
+    own = left(logits, compose="vllm", **values)
+    assert_the_same(own, kept_by_vllm(logits, **values), values)

@@ -12,9 +12,9 @@ from harness.engines.served.engine import ServedEngine
 from harness.errors import ModelError
 from harness.interventions.oracle.description import Oracle
 from harness.interventions.oracle.triggers.every_n import EveryN
-from harness.interventions.oracle.triggers.random import Random
 from harness.sampling.chosen import SamplingRules
 from harness.spec import EngineSettings
+from tests.engines.vllm.identities import STEPS, assert_identities, made
 from tests.engines.vllm.serving import KEY, serving
 
 # Of the zoo's heads stock vLLM has kernels on a CPU for those of the oracle alone.
@@ -134,38 +134,44 @@ def test_text_is_the_same_text(url, engines, monkeypatch):
     assert [own[at].text for at in range(3)] == [theirs[at].text for at in range(3)]
 
 
-ALWAYS = Oracle(engine="oracle", trigger=EveryN(n=1), budget="inf", length=5, statistics=False)
-SOMETIMES = ALWAYS.model_copy(update={"trigger": EveryN(n=2), "length": 3, "step": 2})
+SOMETIMES = Oracle(
+    engine="oracle", trigger=EveryN(n=2), budget="inf", length=3, step=2, statistics=False
+)
 
 
-def guided(engine, company, oracle):
-    prompts = [tuple(engine.tokenizer(text)["input_ids"]) for text in TEXTS]
-    requests = [Request(p, 24, oracle, sample=str(at)) for at, p in enumerate(prompts)]
-    made = dict(company.generate(requests))
-    assert [made[at].error for at in range(len(TEXTS))] == [None] * len(TEXTS)
-    return [made[at] for at in range(len(TEXTS))]
+@pytest.fixture(scope="module")
+def base():
+    """A model here that is smaller than the one that is served."""
+    return open_engine("zoo/base", EngineSettings(dtype="float32"))
 
 
-def test_a_server_is_the_oracle_of_a_model_here_or_has_one(engines):
+@pytest.fixture(scope="module")
+def prompts(base):
+    return [tuple(base.tokenizer(text)["input_ids"]) for text in TEXTS]
+
+
+@pytest.fixture(scope="module")
+def alone(engines, base, prompts):
+    """The tokens of the model here and of the served one by itself, as transformers has them."""
+    _, here = engines
+    return [[each.tokens for each in made(Company(own), prompts)] for own in (base, here)]
+
+
+def test_a_server_asks_and_is_asked_as_the_same_model_here(engines, base, prompts):
     engine, here = engines
-    base = open_engine("zoo/base", EngineSettings(dtype="float32"))
-    asking = Company(base, {"oracle": engine})
-    beside = Company(base, {"oracle": here})
-    for oracle in (ALWAYS, SOMETIMES):
-        served, expected = (guided(base, each, oracle) for each in (asking, beside))
+    for one, other in (((base, engine), (base, here)), ((engine, base), (here, base))):
+        served, expected = (
+            made(Company(own, {"oracle": asked}), prompts, SOMETIMES) for own, asked in (one, other)
+        )
         assert [each.tokens for each in served] == [each.tokens for each in expected]
         assert [each.traces for each in served] == [each.traces for each in expected]
-    plain = guided(base, Company(here), None)
-    assert [each.tokens for each in guided(base, asking, ALWAYS)] == [e.tokens for e in plain]
-    # The server asks a model here, and itself, which changes nothing.
-    asked = guided(base, Company(engine, {"oracle": base}), SOMETIMES)
-    expected = guided(base, Company(here, {"oracle": base}), SOMETIMES)
-    assert [each.tokens for each in asked] == [each.tokens for each in expected]
-    itself = guided(base, Company(engine, {"oracle": engine}), SOMETIMES)
-    assert [each.tokens for each in itself] == [each.tokens for each in plain]
-    never = SOMETIMES.model_copy(update={"trigger": Random(start=0, end=0)})
-    alone = guided(base, Company(engine, {"oracle": base}), never)
-    assert [each.tokens for each in alone] == [each.tokens for each in plain]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_identities_of_guided_inference_hold_for_every_step(engines, base, prompts, alone, step):
+    engine, _ = engines
+    assert_identities(step, base, engine, prompts, alone)
+    assert_identities(step, engine, base, prompts, alone[::-1])
 
 
 SPEC = """\

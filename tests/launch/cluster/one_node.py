@@ -34,12 +34,12 @@ CredType=cred/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin={tasks}
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters={counted}
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,bf_interval=1,sched_min_interval=1000,batch_sched_delay=0
 SwitchType=switch/none
@@ -77,10 +77,12 @@ class OneNode:
 
     Args:
         largest: `MaxArraySize`, one more than the tasks that an array may have.
+        confined: Whether a task has no more memory than it asked for (control groups).
     """
 
-    def __init__(self, largest: int = 1001) -> None:
+    def __init__(self, largest: int = 1001, *, confined: bool = False) -> None:
         self._largest = largest
+        self._confined = confined
         # Not pytest's folder: a socket's path must be short.
         self._temporary = TemporaryDirectory(prefix="titrate-slurm-", ignore_cleanup_errors=True)
         self.folder = Path(self._temporary.name)
@@ -111,13 +113,16 @@ class OneNode:
                 controller=controller,
                 daemon=daemon,
                 largest=self._largest,
+                tasks="task/cgroup" if self._confined else "task/none",
+                counted="CR_Core_Memory" if self._confined else "CR_Core",
                 memory=int(psutil.virtual_memory().total * 0.9 / 2**20),
             )
         )
-        # Loaded and never used; from 24.05 on there is "disabled", before it there is not.
-        plugin = "disabled" if _version() >= (24, 5) else "cgroup/v1"
+        # Where it is loaded and never used: "disabled" from 24.05 on, which was not there before.
+        old = self._confined or _version() < (24, 5)
         (self.folder / "cgroup.conf").write_text(
-            f"CgroupPlugin={plugin}\nCgroupAutomount=no\nConstrainCores=no\nConstrainRAMSpace=no\n"
+            f"CgroupPlugin={'cgroup/v1' if old else 'disabled'}\nCgroupAutomount=no\n"
+            f"ConstrainCores=no\nConstrainRAMSpace={'yes' if self._confined else 'no'}\n"
         )
         files = {
             name: str(self.folder / f"munge.{name}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.launch.cluster.one_node import OneNode, absent
 from tests.launch.cluster.projects import LONG, SWEEP, Project, kill_later, states
 
 pytestmark = pytest.mark.slow
@@ -163,6 +164,27 @@ def test_what_waits_for_a_node_is_cancelled_from_anywhere_and_goes_on_later(
         slurm.said("scontrol", "update", node, "State=RESUME")
     status, told = project.titrate("resubmit", run, "--wait")
     assert status == 0, told
+
+
+def test_a_task_without_memory_is_told_so_and_gets_twice_as_much(prepared, tmp_path):
+    if absent() or not Path("/sys/fs/cgroup/memory").is_dir():
+        pytest.skip("memory is bounded by control groups, version 1, which are not here")
+    (tmp_path / "long.yaml").write_text(LONG.replace("cpus: 1", "cpus: 1, memory: 300M"))
+    with OneNode(confined=True) as node:
+        project = Project(tmp_path, prepared, node.environment)
+        run = project.submitted("long.yaml", "--limit", "1", "--report", "many")
+        sizes = []
+        said = project.await_(run, lambda now: now["ended"])
+        while states(said) == {"00000": "out of memory"} and len(sizes) < 4:
+            status, told = project.titrate("resubmit", run)
+            assert status == 0, told
+            said = project.status(run)
+            job = node.said("scontrol", "--oneliner", "show", "job", said["tasks"][0]["job"])
+            sizes.append(job.partition("MinMemoryNode=")[2].partition(" ")[0])
+            said = project.await_(run, lambda now: now["ended"])
+    assert states(said) == {"00000": "done"}
+    assert sizes == ["600M", "1200M"][: len(sizes)] != []
+    assert project.told("many")["cases"][0]["status"] == "complete"
 
 
 def test_what_sbatch_refuses_is_told_in_its_words_and_leaves_nothing(slurm, project, tmp_path):

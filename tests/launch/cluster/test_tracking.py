@@ -128,6 +128,24 @@ def test_how_a_job_ended_is_said_in_words_with_the_last_line_of_its_log(
     assert (task.state, task.why, task.node) == (told, "what happened", "n1")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "slurmstepd-n1: error: Detected 1 oom-kill event(s) in StepId=8.0. Some of your processes",
+        "slurmstepd: error: Detected 1 oom_kill event in StepId=8.0. Some of the step tasks have",
+        "srun: error: n1: task 0: Out Of Memory",
+    ],
+)
+def test_a_step_without_memory_is_told_from_its_log(submission, queue, line):
+    note(submission.directory, Given({"00000": "8_0"}, "n0"))
+    outcome("8_0").write(submission.directory, "00000")
+    queue("8_0|FAILED|n1|None")
+    jobs_below(submission.directory).mkdir()
+    logs(submission.directory, "8_0")[0].write_text(f"loading\n{line}\nsrun: error: n1: exit\n")
+    (task,) = [task for task in status(submission).lacking if task.name == "00000"]
+    assert task.state == "out of memory"
+
+
 def test_a_job_that_nothing_is_known_of_has_ended(submission, queue):
     note(submission.directory, Given({"00000": "8_0", "00001": "8_1"}, "n0"))
     outcome("8_0", state="failed", why="no space left").write(submission.directory, "00000")

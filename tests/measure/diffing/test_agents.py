@@ -1,6 +1,10 @@
 """Agents and graders: what is read of their answers, which are scripted here."""
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.engines.contract import Completion
 from harness.measure.diffing.agents import Models, by_facts, graded, investigated, score_of
@@ -118,6 +122,26 @@ def test_a_judge_is_asked_again_for_what_cannot_be_read():
     assert found.raters == ["m 1 rotation 1", "m 1 rotation 2"]
     assert found.unknown == [0, 0]
     assert [each["attempt"] for each in found.answers] == [0, 0, 1, 2]
+
+
+@given(st.permutations(["frozen", "the", "vinegar", "of"]), st.integers(1, 5))
+@settings(max_examples=5, deadline=None)
+def test_a_judge_that_knows_no_order_says_the_same_in_any(words, rotations):
+    def ask(asked):
+        texts = ["".join(map(chr, each.prompt)) for each in asked]
+        listed = [re.findall(r'^(\d+)\. "(\w+)"$', text, re.MULTILINE) for text in texts]
+        said = [
+            "\n".join(
+                f"ANSWER[{number}]: {'' if word in FACTS.words else 'IR'}RELEVANT"
+                for number, word in each
+            )
+            for each in listed
+        ]
+        return [Completion((), text, "stop") for text in said]
+
+    judge = JudgeSettings(model="m", rotations=rotations)
+    found = judged(words, FACTS, judge, Asker("j", Letters(), ask), "m 1")
+    assert found.ratings == [[float(word in FACTS.words)] * rotations for word in words]
 
 
 def test_a_judge_that_answers_nonsense_knows_nothing():

@@ -62,6 +62,7 @@ def test_a_constant_of_a_position_moves_no_count(seed, depth):
     assert torch.equal(plain.positive, shifted.positive)
     assert torch.equal(plain.negative, shifted.negative)
     assert not torch.allclose(plain.mean, shifted.mean)
+    assert not torch.equal(plain.fraction_positive, shifted.fraction_positive)
 
 
 @given(seeds, st.integers(1, V - 1))
@@ -69,6 +70,10 @@ def test_a_constant_of_a_position_moves_no_count(seed, depth):
 def test_what_is_counted_is_counted_at_greater_depth_too(seed, depth):
     less, more = (counted(differences(seed), depth=k) for k in (depth, depth + 1))
     assert (less.positive <= more.positive).all()
+    shallow, deep = (
+        TokenCounts(V, k).add(differences(seed), torch.ones(7)) for k in (depth, depth + 1)
+    )
+    assert (shallow <= deep).all()
     assert (counted(differences(seed), depth=V).rate == 100).all()
     assert counted(differences(seed), depth=1).positive.sum() == 7
 

@@ -77,7 +77,12 @@ def test_a_layer_has_its_means_lenses_and_norms(exported):
     probabilities, ids, inverse, inverse_ids = torch.load(place / "logit_lens_pos_2.pt")
     assert len(probabilities) == len(ids) == len(inverse) == len(inverse_ids) == 10
     assert (probabilities.diff() <= 0).all()
-    assert torch.load(place / "model_norms_texts.pt")["finetuned"] > 0
+    told = json.loads((place / "mean_pos_2.meta").read_text())
+    assert told == {"count": 2, "activation_dim": len(delta), "position": 2, "token_id": None}
+    norms = torch.load(place.parents[1] / "model_norms_texts.pt")
+    assert norms["base_model_norms"][0].item() > 0
+    assert norms["ft_model_norms"][0].item() > 0
+    assert (norms["skip_tokens"], norms["num_sequences"]) == (5, 2)
     records = json.loads((place / "token_relevance.json").read_text())
     assert [each["position"] for each in records] == [0, 1, 2, 3, 4]
     assert records[0]["source"] == "logitlens"

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 from matplotlib.colors import to_rgb
 
-from harness.report.figures.palette import COLOURS, MARKERS, faded, ordered
+from harness.report.figures.palette import COLOURS, MARKERS, faded, ordered, styles
 
 
 def lightness(colour):
@@ -31,6 +31,14 @@ def test_ordered_hues_grow_lighter_and_can_be_seen_on_their_ground(count):
 
 def test_every_colour_has_a_marker_of_its_own():
     assert len(set(COLOURS)) == len(set(MARKERS)) == len(COLOURS) == len(MARKERS)
+
+
+def test_more_lines_than_colours_are_still_told_apart():
+    first = list(islice(styles(), 49))
+    assert len(set(first)) == 49
+    assert [(hue.light, marker) for hue, marker in first[:7]] == list(
+        zip(COLOURS, MARKERS, strict=True)
+    )
 
 
 def test_a_faded_colour_is_paler_and_still_tells_its_origin():

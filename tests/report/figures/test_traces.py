@@ -77,7 +77,7 @@ def test_one_panel_per_trace_and_curve_and_one_line_per_case(run):
     )
     report = build(run, results)
     figure = trace_figure(report, "keep_topk", profiles(records(results)))
-    labels = [axes.get_ylabel() for axes in figure.axes]
+    labels = [f"{axes.get_ylabel()}\n{axes.get_title(loc='left')}" for axes in figure.axes]
     assert labels == [
         "alpha\nstyle=agentic",
         "alpha\nstyle=assisted",

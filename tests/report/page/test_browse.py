@@ -22,6 +22,10 @@ def test_every_case_of_every_report_is_a_row_with_its_link(folder, report):
     text = page.read_text()
     assert (reports, problems) == (2, [])
     assert text.count("<tr><td>") == 2 * len(report.cases)
+    held = f'<td class="measured">{len(report.gates)} of {len(report.gates)} hold</td>'
+    complete = f'<td class="measured">{len(report.cases)} of {len(report.cases)} complete</td>'
+    assert text.count(complete + (held if report.gates else '<td class="measured"></td>')) == 2
+    assert '<a href="deep/two/index.html">deep/two</a>' in text
     assert 'href="deep/two/index.html#experiment=keep_topk"' in text
 
 

@@ -103,7 +103,7 @@ function columnShown(name, values, [low, high], pieces) {
 
 function doseLabel(one) {
   const axis = EXPERIMENT_OF.get(one.position).doseAxis ?? "dose";
-  return `${axis.split(".").pop()} = ${Number(one.dose.toPrecision(6))}`;
+  return `${axis.split(".").pop()} = ${doseText(one.dose)}`;
 }
 
 const CHANGES = { worse: "broke", better: "mended" };

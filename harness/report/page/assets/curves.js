@@ -50,10 +50,9 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
 
   const picture = drawing(width, CURVES_HEIGHT, `${metric} over ${experiment.doseAxis}`);
   picture.append(valueAxis(low, high, y, width, metric), doseAxis(experiment, places, x, width));
-  const shared = series.length > 1 && baselines.size === 1;
-  for (const [at, each] of baselines) {
-    const hue = shared || bundled ? undefined : each.hue;
-    picture.append(inHue(baselineDrawn(caseAt(at), metric, y, width, !bundled), hue));
+  const levels = levelsOf(baselines, metric, series.length);
+  for (const { at, hue } of levels) {
+    picture.append(inHue(baselineDrawn(caseAt(at), metric, y, width, !bundled), bundled ? undefined : hue));
   }
   if (!bundled) {
     series.forEach((each, row) => {
@@ -67,7 +66,8 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
     const larger = experiment.even ? 0 : (series.length - 1 - order) / Math.max(series.length - 1, 1);
     const dodge = bundled || !experiment.even ? 0 : (order - (series.length - 1) / 2) * Math.min(0.07, 0.4 / series.length) * gap;
     const at = (one) => x(places.get(one.dose) + dodge);
-    const group = inHue(shape("g", { class: `curve ${bundled ? "faint" : ""} ${each.control ? "control" : ""}` }), each.hue);
+    const called = { role: "group", "aria-label": each.name || metric };
+    const group = inHue(shape("g", { class: `curve ${bundled ? "faint" : ""} ${each.control ? "control" : ""}`, ...called }), each.hue);
     const values = each.members.map((one) => one.metrics[metric]);
     if (!bundled && series.length <= MOST_BANDS) group.append(band(each.members, values, at, y));
     const path = each.members.map((one, i) => `${i ? "L" : "M"}${at(one)} ${y(values[i].value)}`);
@@ -91,7 +91,7 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
   rovingRows(points);
   const legend = bundled
     ? element("p", { class: "hint" }, `${series.length} curves: point at one, or filter to at most ${COLOURS} to tell them by colour.`)
-    : curvesLegend(named ? series : [], baselines, metric, shared);
+    : curvesLegend(named ? series : [], levels);
   return [legend, picture];
 }
 
@@ -151,7 +151,7 @@ function doseAxis(experiment, places, x, width) {
   let free = -Infinity;
   const bottom = CURVES_HEIGHT - MARGIN.bottom;
   for (const [dose, place] of places) {
-    const text = `${Number(dose.toPrecision(6))}`;
+    const text = doseText(dose);
     axis.append(line(x(place), bottom, x(place), bottom + 4, "rule strong"));
     if (x(place) - text.length * 4 < free) continue;
     free = x(place) + text.length * 4 + 8;
@@ -202,17 +202,26 @@ function pointDrawn(experiment, one, metric, at, y, { marker, larger }, open) {
   return point;
 }
 
-function curvesLegend(series, baselines, metric, shared) {
+/** Baselines as lines: those that say the same, to the digits shown, are one, which is no curve's own. */
+function levelsOf(baselines, metric, curves) {
+  const alike = Map.groupBy(baselines, ([at]) => valued(caseAt(at).metrics[metric]));
+  return [...alike].map(([said, [[at, each], ...others]]) => {
+    const shared = others.length > 0 || (curves > 1 && baselines.size === 1);
+    const name = others.length ? `${others.length + 1} equal baselines` : caseAt(at).label;
+    return { at, text: `${name}: ${said}`, hue: shared ? undefined : each.hue };
+  });
+}
+
+function curvesLegend(series, levels) {
   const items = series.length < 2 ? [] : series.map((each) => {
     const key = shape("svg", { width: 30, height: 12, viewBox: "-15 -6 30 12", "aria-hidden": "true" });
     key.append(line(-15, 0, 15, 0, "line"), shape("path", { d: MARKERS[each.marker], class: "marker" }));
     return inHue(element("li", { class: `curve key ${each.control ? "control" : ""}` }, key, each.name), each.hue);
   });
-  for (const [at, each] of baselines) {
+  for (const { text, hue } of levels) {
     const key = shape("svg", { width: 30, height: 12, viewBox: "-15 -6 30 12", "aria-hidden": "true" });
     key.append(line(-15, 0, 15, 0, "dashed"));
-    const text = `${caseAt(at).label}: ${valued(caseAt(at).metrics[metric])}`;
-    items.push(inHue(element("li", { class: "baseline key" }, key, text), shared ? undefined : each.hue));
+    items.push(inHue(element("li", { class: "baseline key" }, key, text), hue));
   }
   return element("ul", { class: "legend" }, ...items);
 }

@@ -126,6 +126,11 @@ function measured(one, metric) {
   return lines;
 }
 
+/** A dose as axes and lists say it: whole numbers as they are, others with four digits. */
+function doseText(dose) {
+  return `${Number(dose.toPrecision(Math.abs(dose) < 1000 ? 4 : 6))}`;
+}
+
 /** `1 sample`, `2 samples`. */
 function counted(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;

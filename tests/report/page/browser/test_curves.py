@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.report.build import build
+from harness.report.labels import dose_text
 from harness.report.tables.case_columns import interval
 from tests.report.page.browser.parts import AGENTIC, ASSISTED, point
 from tests.report.small_run import METRIC, called, cases_of, first, result_of, steered, sweep
@@ -133,3 +134,20 @@ def test_tool_calls_are_drawn_below_the_primary_metric(show, run):
         " s.value = 'tool_call'; s.dispatchEvent(new Event('change')); })()"
     )
     assert browser.texts("[data-part=chart] svg .axis").count("tool_call") == 1
+
+
+def test_baselines_that_say_the_same_are_one_line(show, run):
+    results = sweep(doses=(0, 1, 2), styles=("agentic", "assisted"))
+    browser = show(build(run, results), results)
+    (said,) = browser.texts("figure .legend .baseline")
+    assert said.startswith("2 equal baselines: 0.92")
+    assert len(browser.texts("figure svg .baseline")) == 1
+
+
+def test_a_dose_is_said_with_four_digits_and_a_whole_number_as_it_is(show, report, results):
+    browser = show(report, results)
+    said = browser.js("[1 / 3, 0.000123, 12, 164000, 1234.5].map(doseText)")
+    assert said == ["0.3333", "0.000123", "12", "164000", "1234.5"]
+    assert [dose_text(dose) for dose in (1 / 3, 12, 164000, 1234.5)] == [
+        *("0.3333", "12", "164000", "1234.5")
+    ]

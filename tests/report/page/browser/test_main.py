@@ -155,6 +155,25 @@ def test_a_narrow_window_scrolls_only_inside_its_tables(example):
     assert example.js("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_what_a_reader_can_reach_has_a_name_that_is_read_aloud(example):
+    """By the browser's own tree of accessible names, which screen readers are told."""
+    nodes = example.call("Accessibility.getFullAXTree")["nodes"]
+    told = {"button", "link", "combobox", "textbox", "searchbox", "listbox", "option", "image"}
+    told |= {"graphics-symbol", "img", "tab", "checkbox", "slider", "switch"}
+    reached = [
+        node
+        for node in nodes
+        if not node["ignored"]
+        and (
+            node["role"]["value"] in told
+            or any(each["name"] == "focusable" for each in node.get("properties", ()))
+        )
+    ]
+    assert len(reached) > 200
+    names = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in reached]
+    assert [role for role, name in names if not name.strip()] == []
+
+
 def test_several_experiments_are_shown_one_at_a_time(show, run):
     results = sweep(name="one") + sweep(name="two")
     browser = show(build(run, results), results)

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from harness.report.rounding import ceiling, percent, readable
 from harness.report.tables.case_columns import interval
-from harness.report.tables.rounding import ceiling, percent, readable
 from harness.statistics.estimates import Metric
 
 

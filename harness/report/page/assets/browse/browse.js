@@ -1,6 +1,6 @@
 "use strict";
 // Rows that hold every word of the filter stay; the heading of a column sorts by it.
-const body = document.querySelector("tbody");
+const body = document.querySelector("#cases tbody");
 const filter = document.getElementById("filter");
 const shown = document.getElementById("shown");
 
@@ -15,7 +15,7 @@ function apply() {
   shown.textContent = `${count} of ${body.rows.length} cases`;
 }
 
-document.querySelectorAll("thead button").forEach((button, column) => {
+document.querySelectorAll("#cases thead button").forEach((button, column) => {
   let up = false;
   button.addEventListener("click", () => {
     up = !up;

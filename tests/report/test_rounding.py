@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.tables.rounding import ceiling, fixed, percent, significant
+from harness.report.rounding import ceiling, fixed, percent, significant
 
 VALUES = st.floats(-1e6, 1e6)
 

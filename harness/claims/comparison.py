@@ -1,20 +1,65 @@
-"""Two runs side by side in the terminal: first what makes them hard to compare, then every case."""
+"""Two runs side by side and their table: what makes them hard to compare, then every case."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from harness.claims.compare import ComparedCase, Comparison
+from harness.claims.saved import SavedRun
+from harness.report.report import CaseReport
+from harness.report.rounding import readable
 from harness.report.tables.case_columns import MDE, change_words, changed, effect, p_columns
 from harness.report.tables.columns import Column, as_table, fitted
-from harness.report.tables.rounding import readable
 from harness.report.tables.terminal import left_out, legend_of, rendered, terminal_width
+from harness.statistics.estimates import Versus
 
 _HOLM = "p of the difference, paired by sample, Holm-corrected over these cases"
 _DELTA = "second less first, with its 95 % interval"
+
+
+@dataclass(frozen=True)
+class ComparedCase:
+    """One case in both runs, over the samples that both have."""
+
+    case: CaseReport
+    """As the second run has it."""
+    metric: str
+    before: float
+    after: float
+    versus: Versus
+    shared: int
+    """Samples that were compared."""
+    sizes: tuple[int, int]
+    """Samples that the first and the second run have."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether both runs have the same samples."""
+        return self.sizes == (self.shared, self.shared)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The second run compared with the first; it prints as its table."""
+
+    before: SavedRun
+    after: SavedRun
+    rows: tuple[ComparedCase, ...]
+    differences: tuple[str, ...]
+    """How the runs were made differently, a line each."""
+    left_out: Mapping[str, str]
+    """Why a case of the second run has no row, by its id."""
+    only_before: tuple[str, ...]
+    """Cases that the second run does not have."""
+    disjoint: tuple[str, ...] = ()
+    """Of those left out, the cases that are in both runs and share no sample."""
+
+    def __str__(self) -> str:
+        """The table that `titrate compare` prints."""
+        return comparison_table(self)
 
 
 def comparison_table(

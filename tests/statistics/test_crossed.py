@@ -1,0 +1,47 @@
+"""The interval of relevance against simulated judges, each with a bias of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.statistics.crossed import crossed_interval
+from harness.statistics.intervals import rate_interval
+
+RUNS, RATERS = 150, 3
+
+
+def judged(random, tokens, bias, mean=-1.0, spread=2.0):
+    """Ratings [tokens, raters] of a logistic model in which tokens differ, and judges do."""
+    logits = mean + random.normal(0, spread, (tokens, 1)) + random.normal(0, bias, (1, RATERS))
+    return (random.random((tokens, RATERS)) < 1 / (1 + np.exp(-logits))).astype(float)
+
+
+def truth(bias, mean=-1.0, spread=2.0):
+    """The share that all judges find in all tokens."""
+    logits = mean + np.random.default_rng(1).normal(0, np.hypot(spread, bias), 200_000)
+    return float((1 / (1 + np.exp(-logits))).mean())
+
+
+@pytest.mark.parametrize(("tokens", "bias"), [(20, 0.0), (40, 0.5), (100, 1.0)])
+def test_biased_judges_are_in_the_interval(tokens, bias):
+    random, share = np.random.default_rng(7), truth(bias)
+    intervals = [crossed_interval(judged(random, tokens, bias).tolist()) for _ in range(RUNS)]
+    held = sum(low <= share <= high for low, high in intervals)
+    assert held >= 0.9 * RUNS  # 95 % less two standard deviations of so few runs
+
+
+def test_judges_that_differ_make_it_wider():
+    """Tokens alone, without the judges, would be far too sure."""
+    random = np.random.default_rng(3)
+    widths = [
+        np.mean([np.diff(crossed_interval(judged(random, 60, bias).tolist())) for _ in range(40)])
+        for bias in (0.0, 1.0)
+    ]
+    assert widths[1] > 1.5 * widths[0]
+
+
+def test_one_rater_is_a_rate_and_so_are_raters_who_never_differ():
+    assert crossed_interval([[1.0], [0.0], [0.0], [1.0]]) == rate_interval(2, 4)
+    for value in (0.0, 1.0):
+        assert crossed_interval([[value] * 3] * 10) == rate_interval(round(10 * value), 10)
