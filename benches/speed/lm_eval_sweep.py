@@ -25,6 +25,7 @@ from typing import Any, Self
 
 import torch
 import yaml
+from lm_eval import utils
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
@@ -36,7 +37,9 @@ from harness.models.loading import load
 from harness.models.sites import hidden_shape
 from harness.resolve.tasks import task_of
 from harness.spec import TaskSettings
-from harness.tasks.lm_eval.loading import quiet
+from harness.tasks.lm_eval.loading import quiet, sandbox_templates
+
+_TEMPLATES = utils.env
 
 
 def task(folder: Path, documents: int, *, choices: bool) -> Path:
@@ -125,6 +128,7 @@ def peer(
     hook = model.model.model.layers[layer].register_forward_hook(added)
     try:
         with quiet(), Clock() as clock:
+            utils.env = _TEMPLATES  # ours is faster
             lm = HFLM(pretrained=model.model, tokenizer=model.tokenizer, batch_size=batch)
             manager = TaskManager(include_path=str(file.parent), include_defaults=False)
             simple_evaluate(model=lm, tasks=["sweep"], bootstrap_iters=0, task_manager=manager)
@@ -188,6 +192,7 @@ def ours(
             "positions": "all",
         }
         spec["axes"] = {"intervention.alpha": alphas[1:]}
+    sandbox_templates()
     experiment = harness.Experiment.model_validate(spec)
     own = folder / ("all" if limit is None else "few")
     with Clock() as clock:

@@ -77,7 +77,6 @@ class TransformersEngine:
         self.loaded = loaded
         self._slots = slots
         self._columns = columns
-        self._sizes = CacheSizes(loaded, slots, columns)
         self._drafts = drafts and determinism == "fast"
         # Kept for runs to come: a baseline runs before what is compared with it.
         self._said = SiblingTexts()
@@ -87,6 +86,7 @@ class TransformersEngine:
         #: What the latest `generate` cost.
         self.work = Work()
         check_model(loaded, strict=self._strict)
+        self._sizes = CacheSizes(loaded, slots, columns)
         self.watch: Watch | None = None
         # Read once: transformers' configurations take microseconds for every attribute.
         self._context = loaded.context

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,11 @@ def _check(name: str, task: Any) -> None:
 
 
 def sandbox_templates() -> None:
-    """Have lm-eval fill in templates in Jinja's sandbox, where they reach nothing but their doc."""
+    """Have lm-eval fill in templates in Jinja's sandbox, where they reach nothing but their doc.
+
+    A template is compiled once: lm-eval itself compiles it for every document, and scoring the
+    conditions of a sweep would do so for each of them.
+    """
     from jinja2.sandbox import ImmutableSandboxedEnvironment
     from lm_eval import utils
 
@@ -165,6 +170,7 @@ def sandbox_templates() -> None:
             loader=utils.env.loader, undefined=utils.env.undefined, keep_trailing_newline=True
         )
         boxed.filters.update(utils.env.filters)
+        boxed.from_string = lru_cache(maxsize=256)(boxed.from_string)  # type: ignore[method-assign]
         utils.env = boxed
 
 
