@@ -25,7 +25,8 @@ _FIFTY = SWEEP.replace(
 
 
 @pytest.mark.parametrize("cluster", ["slurm", "local"])
-def test_fifty_tasks_make_the_report_of_one_process(cluster, prepared, tmp_path):
+def test_fifty_tasks_make_the_report_of_one_process(cluster, prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.launch.cluster.projects._PATIENCE", 3600)
     why = absent() if cluster == "slurm" else None
     if why is not None:
         pytest.skip(why)
