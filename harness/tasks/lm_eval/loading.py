@@ -165,16 +165,13 @@ def sandbox_templates() -> None:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
     from lm_eval import utils
 
-    class Sandbox(ImmutableSandboxedEnvironment):
-        @lru_cache(maxsize=256)  # noqa: B019 - there is one, and it stays
-        def from_string(self, *given: Any, **named: Any) -> Any:
-            return super().from_string(*given, **named)
-
     if not isinstance(utils.env, ImmutableSandboxedEnvironment):
-        boxed = Sandbox(
+        boxed = ImmutableSandboxedEnvironment(
             loader=utils.env.loader, undefined=utils.env.undefined, keep_trailing_newline=True
         )
         boxed.filters.update(utils.env.filters)
+        compiled = lru_cache(maxsize=256)(boxed.from_string)
+        boxed.from_string = compiled  # type: ignore[method-assign]
         utils.env = boxed
 
 
