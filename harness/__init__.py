@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         SpecError,
         StoreError,
         TaskError,
+        TemplateError,
         TitrateError,
         VectorError,
     )
@@ -56,6 +57,7 @@ __all__ = [
     "SpecError",
     "StoreError",
     "TaskError",
+    "TemplateError",
     "TitrateError",
     "VectorError",
     "__version__",

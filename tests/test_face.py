@@ -36,6 +36,7 @@ FACE = {
     "SpecError",
     "StoreError",
     "TaskError",
+    "TemplateError",
     "TitrateError",
     "VectorError",
     "__version__",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -23,7 +24,7 @@ def beside(work: Callable[[], Value], *, forked: bool) -> Iterator[Callable[[], 
     """Do `work` while the block runs; what is yielded waits for what it returned.
 
     The copy sees all that is in memory at that moment, which nothing has to be handed to it for.
-    It must not touch devices, or what other threads hold.
+    It must not touch devices, nor wait for other threads: it has none of them.
 
     Args:
         work: What to do; its value is pickled.
@@ -35,7 +36,10 @@ def beside(work: Callable[[], Value], *, forked: bool) -> Iterator[Callable[[], 
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
     copy = context.Process(target=_send, args=(work, sending), daemon=True)
-    copy.start()
+    with warnings.catch_warnings():
+        # Later Pythons warn where there are threads, whose locks nobody would open in a copy.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        copy.start()
     sending.close()
 
     def result() -> Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import filterfalse
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
@@ -29,13 +30,26 @@ def validated(values: Mapping[str, Any]) -> Experiment:
         return answered(Experiment.model_validate(values))
     except ValidationError as error:
         # A misspelt key is often a missing one too: the misspelling is the one to tell of.
-        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        details = sorted(
+            filterfalse(_short_of_wrong_items, error.errors()),
+            key=lambda detail: detail["type"] != "extra_forbidden",
+        )
         complaints: dict[str, list[str]] = {}
         for detail in details:
             field, problem = describe(detail)
             complaints.setdefault(field, []).append(problem)
         found = [FieldError(field, _joined(each)) for field, each in _distinct(complaints).items()]
         raise FieldError(found[0].field, found[0].problem, found[1:]) from None
+
+
+def _short_of_wrong_items(error: ErrorDetails) -> bool:
+    """Whether a list is long enough, and short only of items that have complaints of their own."""
+    given = error["input"]
+    return (
+        error["type"] == "too_short"
+        and isinstance(given, Sequence)
+        and len(given) >= error["ctx"]["min_length"]
+    )
 
 
 def _distinct(complaints: Mapping[str, list[str]]) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 import pytest
 from scipy import stats
 
+from harness.report.figures.sweep_plots import sweep_plots
 from harness.report.report import CaseReport, TaskInfo
 from harness.report.sweeps import sweeps
 from harness.statistics.estimates import Metric
@@ -106,3 +107,18 @@ def test_a_control_is_shown_and_no_part_of_the_trend(cases):
     (without,) = sweeps([case for case in cases if case.params["diff.tuned"] != "c"], "relevance")
     assert sweep.trend == without.trend
     assert sweep.points[-1].label == "c"
+
+
+def test_lines_that_are_the_same_are_drawn_once():
+    twice = [
+        case(method, mix, seed, value)
+        for method in ("adl", "kl")
+        for mix, values in VALUES.items()
+        for seed, value in enumerate(values)
+    ]
+    lines = sweeps(twice, "relevance", unordered={"diff.method"})
+    assert len(lines) == 2
+    ((axis, figure),) = sweep_plots(lines, "x", "m", "relevance")
+    (label,) = figure.axes[0].get_legend_handles_labels()[1]
+    assert axis == "tuned"
+    assert label.startswith("method=adl and 1 alike, ")

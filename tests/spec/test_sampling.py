@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from harness.errors import SpecError
 from harness.sampling import registered
 from harness.sampling.chosen import SamplingRules
+from harness.sampling.composition import COMPOSITIONS
 from harness.spec import Experiment, SamplingSettings, expand, experiment_schema, load
 from harness.spec.form import fields
 
@@ -26,6 +27,14 @@ sampling:
   temperature: 1
 """
 OTHERS = "  cooling: 0.25\n  even_ranks: 4\naxes: {sampling.cooling: [0, 0.5], seed: [0, 1]}\n"
+
+
+def test_the_bench_on_both_engines_has_every_rule_and_every_composition():
+    cases = expand(*load(Path(__file__).parents[2] / "specs/decoding/every_rule.yaml"))
+    acting = [case.experiment.sampling.rules for case in cases]
+    used = {name for rules in acting for name in SamplingRules(**rules)}
+    assert used == {rule.name for rule in registered()}
+    assert {rules["compose"] for rules in acting} == {*COMPOSITIONS}
 
 
 def test_every_rule_is_a_field_with_its_default_and_its_description(written):

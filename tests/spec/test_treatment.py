@@ -124,6 +124,10 @@ def test_mistakes_are_told_with_their_field(axes, dose, sampling, problem):
     ("sampling", "problem"),
     [
         ({"dynamic_top_k": [*range(1, 10)]}, "sampling.dynamic_top_k: [1, 2, 3, 4, 5, 6, 7, 8, 9]"),
+        (
+            {"dynamic_top_k": [*range(9, -1, -1)]},
+            "sampling.dynamic_top_k[9]: 0 is not accepted; it should be greater than 0",
+        ),
         ({"greedy_threshold": -0.1}, "sampling.greedy_threshold: -0.1 is not accepted"),
         ({"confidence_bin_only": 11}, "sampling.confidence_bin_only: 11 is not accepted"),
         ({"edt": {"theta": 0.1}}, "sampling: edt excludes temperature, which is given too"),

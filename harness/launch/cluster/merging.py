@@ -19,6 +19,7 @@ from harness.launch.cluster.submission import Submission
 from harness.launch.cluster.tracking import Merged, RunStatus, lacking, status
 from harness.processes.beside import cores
 from harness.report.report import RunReport
+from harness.report.run_info import RunInfo
 from harness.report.write import write
 from harness.runs.agreement import with_one_baseline
 from harness.runs.conclude import Finished, conclude, run_info
@@ -48,9 +49,15 @@ def _finished(submission: Submission, now: RunStatus) -> Finished:
     claims = Claims.read(manifest.gates, manifest.compare, manifest.rules, submission.save)
     results = with_one_baseline([_explained(each, now) for each in folder.results()])
     counts = total(read(submission.directory))
-    info = run_info(manifest, *folder.engines(), datetime.now(UTC), counts)
+    info = _of_tasks(run_info(manifest, *folder.engines(), datetime.now(UTC), counts))
     target = Path(manifest.report)
     return conclude(info, results, target, folder.findings(), claims, _write)
+
+
+def _of_tasks(info: RunInfo) -> RunInfo:
+    """What is said of the run, without the memory of this process, which ran none of it."""
+    assert info.cost is not None, "it has just ended"
+    return info.model_copy(update={"cost": info.cost.model_copy(update={"peak_memory_gib": {}})})
 
 
 def _write(report: RunReport, results: Sequence[CaseResult], directory: Path) -> None:

@@ -20,6 +20,8 @@ MOST_MARKED = 2
 _HILL = (0, (6, 2, 1, 2))
 HILL = "_hill"
 """The label of a fitted curve, which legends leave out."""
+#: Of the width of a plot: beyond it words do not fit any more.
+_LATE = 0.75
 #: Of a window: a hue that no curve has.
 _WINDOW = "#2E7D32"
 
@@ -80,30 +82,14 @@ def _mark(axes: Axes, found: DoseReport, places: Mapping[float, float], hue: str
         )
     if found.loel is not None:
         axes.plot([at(found.noel)], [0.015], "^", color=hue, markersize=6, transform=across)
-        axes.annotate(
-            f"NOEL {dose_text(found.noel)}",
-            (at(found.noel), 0.015),
-            xycoords=("data", "axes fraction"),
-            xytext=(5, 1 + 10 * row),
-            textcoords="offset points",
-            size=8,
-            color=hue,
-        )
+        _say(axes, f"NOEL {dose_text(found.noel)}", (at(found.noel), 0.015), (5, 1 + 10 * row), hue)
     if found.ed50 is None:
         return bool(fitted)
     low, value, high = map(at, (found.ed50.low, found.ed50.value, found.ed50.high))
     axes.axvspan(low, high, color=hue, alpha=0.08, linewidth=0, zorder=0)
     axes.vlines(value, 0, 1, hue, linestyles="dotted", linewidth=1.2, transform=across)
-    axes.annotate(
-        f"ED50 {found.ed50.value:.3g} [{found.ed50.low:.3g}, {found.ed50.high:.3g}]",
-        (value, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(3, -3 - 11 * row),
-        textcoords="offset points",
-        va="top",
-        size=8,
-        color=hue,
-    )
+    text = f"ED50 {found.ed50.value:.3g} [{found.ed50.low:.3g}, {found.ed50.high:.3g}]"
+    _say(axes, text, (value, 1), (3, -3 - 11 * row), hue, va="top")
     return bool(fitted)
 
 
@@ -124,12 +110,28 @@ def _mark_window(
             shape = found.doses, found.scale
     first, last = (place_of(dose, *shape, places) for dose in (between.ed50.value, between.end))
     axes.axvspan(first, last, facecolor=_WINDOW, alpha=0.10, linewidth=0, zorder=0)
+    _say(axes, f"window {between.ed50.value:.3g} to {between.end:.3g}", (first, 0.5), (3, 0), INK)
+
+
+def _say(
+    axes: Axes,
+    text: str,
+    at: tuple[float, float],
+    off: tuple[int, int],
+    hue: str,
+    va: str = "baseline",
+) -> None:
+    """Words beside a dose; on its left where there is no room to the right."""
+    first, last = axes.get_xlim()
+    late = at[0] > first + _LATE * (last - first)
     axes.annotate(
-        f"window {between.ed50.value:.3g} to {between.end:.3g}",
-        (first, 0.5),
+        text,
+        at,
         xycoords=("data", "axes fraction"),
-        xytext=(3, 0),
+        xytext=(-off[0] if late else off[0], off[1]),
         textcoords="offset points",
+        ha="right" if late else "left",
+        va=va,
         size=8,
-        color=INK,
+        color=hue,
     )

@@ -25,8 +25,9 @@ def sweep_plots(
 
 def _figure(sweeps: Sequence[Sweep], title: str, subtitle: str, metric: str) -> Figure:
     figure, axes = canvas(HEIGHT)
-    shown, places = sweeps[:_MOST], _places(sweeps)
-    for number, sweep in enumerate(shown):
+    lines, places = _apart(sweeps), _places(sweeps)
+    shown = lines[:_MOST]
+    for number, (sweep, alike) in enumerate(shown):
         points = sweep.points
         at = [
             places.index(point.label) + (number - (len(shown) - 1) / 2) * _APART for point in points
@@ -49,23 +50,23 @@ def _figure(sweeps: Sequence[Sweep], title: str, subtitle: str, metric: str) -> 
             color=COLOURS[number],
             capsize=3,
             markersize=4,
-            label=f"{sweep.others or metric}{trend}",
+            label=f"{sweep.others or metric}{f' and {alike} alike' if alike else ''}{trend}",
         )
     chances = [
-        point.chance for sweep in shown for point in sweep.points if point.chance is not None
+        point.chance for sweep, _ in shown for point in sweep.points if point.chance is not None
     ]
     if chances:
         level = max(chances)
         axes.axhline(level, color=GREY, linestyle="--", linewidth=1, label=f"chance, {level:.2g}")
-    for number, sweep in enumerate(shown):
+    for number, (sweep, _) in enumerate(shown):
         if sweep.blank is not None:
             axes.axhline(sweep.blank, color=COLOURS[number], linestyle=":", linewidth=1)
     axes.set_xticks(range(len(places)), places)
     axes.set_xlabel(sweeps[0].axis)
     axes.set_ylabel(metric)
     untangle(figure, axes)
-    dotted = "; dotted: 95 % of controls stay below" if any(s.blank for s in shown) else ""
-    cut = "" if len(sweeps) <= _MOST else f"; {len(sweeps) - _MOST} of {len(sweeps)} lines left out"
+    dotted = "; dotted: 95 % of controls stay below" if any(s.blank for s, _ in shown) else ""
+    cut = "" if len(lines) <= _MOST else f"; {len(lines) - _MOST} of {len(lines)} lines left out"
     surround(
         figure,
         axes,
@@ -76,6 +77,16 @@ def _figure(sweeps: Sequence[Sweep], title: str, subtitle: str, metric: str) -> 
         entries=axes.get_legend_handles_labels()[1],
     )
     return figure
+
+
+def _apart(sweeps: Sequence[Sweep]) -> list[tuple[Sweep, int]]:
+    """The first of the lines that are the same, each with the number of those that are like it."""
+    found: list[tuple[Sweep, int]] = []
+    for sweep in sweeps:
+        same = [other for other in sweeps if other.points == sweep.points]
+        if same[0] is sweep:
+            found.append((sweep, len(same) - 1))
+    return found
 
 
 def _places(sweeps: Sequence[Sweep]) -> list[str]:

@@ -170,7 +170,7 @@ def sandbox_templates() -> None:
             loader=utils.env.loader, undefined=utils.env.undefined, keep_trailing_newline=True
         )
         boxed.filters.update(utils.env.filters)
-        compiled = lru_cache(maxsize=256)(boxed.from_string)
+        compiled: Any = lru_cache(maxsize=256)(boxed.from_string)
         boxed.from_string = compiled  # type: ignore[method-assign]
         utils.env = boxed
 

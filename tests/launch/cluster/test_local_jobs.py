@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.launch.cluster.projects import SWEEP, Project, states
@@ -33,3 +35,6 @@ def test_a_killed_process_is_started_again_and_the_report_is_that_of_one_process
     assert status == 0, told
     assert project.samples("many") == project.samples("one")
     assert project.told("many") == project.told("one")
+    # The merge has loaded no model: its memory is not that of the run.
+    document = json.loads((tmp_path / "many" / "report.json").read_text())
+    assert document["run"]["cost"]["peak_memory_gib"] == {}

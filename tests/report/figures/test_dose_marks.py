@@ -21,6 +21,13 @@ def test_it_is_drawn_where_half_of_the_effect_is(run):
     assert note.xy[0] == pytest.approx(2)
 
 
+def test_words_stand_on_the_left_where_the_plot_ends_on_the_right(run):
+    (early,) = notes(run, curve((0.9, 0.85, 0.5, 0.1, 0.1), n=100))
+    (late,) = notes(run, curve((0.9, 0.9, 0.9, 0.9, 0.1), n=100))
+    assert (early.get_ha(), late.get_ha()) == ("left", "right")
+    assert early.xyann[0] == -late.xyann[0] > 0
+
+
 def test_the_no_effect_dose_stands_at_the_axis(run):
     (note,) = notes(run, curve((0.9, 0.85, 0.5, 0.1, 0.1), n=100), "NOEL")
     assert note.get_text() == "NOEL 1"

@@ -2,6 +2,8 @@
 
 const CURVES_HEIGHT = 400;
 const MARGIN = { left: 56, right: 20, top: 14, bottom: 50 };
+/** About what a letter beside a mark takes. */
+const SAID_WIDTH = 6;
 /** With more curves than this, shaded bands would only cover each other. */
 const MOST_BANDS = 4;
 
@@ -57,7 +59,7 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
   if (!bundled) {
     series.forEach((each, row) => {
       const own = (each.marks ?? []).filter((mark) => mark.metric === metric);
-      picture.append(inHue(shape("g", { class: "marks" }, ...own.flatMap((mark) => markDrawn(mark, x, y, row))), each.hue));
+      picture.append(inHue(shape("g", { class: "marks" }, ...own.flatMap((mark) => markDrawn(mark, x, y, row, width))), each.hue));
     });
   }
   const points = [];
@@ -96,10 +98,13 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
 }
 
 /** Where doses are read from a curve: ED50 with its interval, the no-effect dose, the window, Hill's curve. */
-function markDrawn(mark, x, y, row) {
+function markDrawn(mark, x, y, row, width) {
   const [top, bottom] = [MARGIN.top, CURVES_HEIGHT - MARGIN.bottom];
   const span = (from, to, name) => shape("rect", { x: x(from), y: top, width: Math.max(x(to) - x(from), 1), height: bottom - top, class: name });
-  const said = (at, y) => words(at + 4, y, mark.text, "said");
+  const said = (at, y) => {
+    const fits = at + 4 + mark.text.length * SAID_WIDTH < width;
+    return fits ? words(at + 4, y, mark.text, "said") : words(at - 4, y, mark.text, "said left");
+  };
   if (mark.hill !== undefined) {
     const path = mark.hill.map(([at, value], i) => `${i ? "L" : "M"}${x(at)} ${y(value)}`);
     return [shape("path", { d: path.join(""), class: "hill" })];
