@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from _pytest.pytester import SysModulesSnapshot
 from hypothesis import settings
 
 from harness.engines.transformers.engine import TransformersEngine
@@ -47,6 +49,29 @@ def prepared(tmp_path_factory) -> Iterator[Prepared]:
     process = Prepared(tmp_path_factory.mktemp("prepared"))
     yield process
     process.close()
+
+
+@pytest.fixture
+def pytester(pytester, monkeypatch, tmp_path_factory) -> pytest.Pytester:
+    """As pytest has it, but what a run inside is the first to import stays imported.
+
+    Otherwise the next test would import it once more, and there would be two of each of its
+    classes, of which the registry keeps the first.
+    """
+    written, forget = tmp_path_factory.getbasetemp(), SysModulesSnapshot.restore
+
+    def restored(snapshot: SysModulesSnapshot) -> None:
+        lasting = {
+            name: module
+            for name, module in sys.modules.items()
+            if not Path(getattr(module, "__file__", None) or "/").is_relative_to(written)
+        }
+        forget(snapshot)
+        for name, module in lasting.items():
+            sys.modules.setdefault(name, module)
+
+    monkeypatch.setattr(SysModulesSnapshot, "restore", restored)
+    return pytester
 
 
 @pytest.fixture

@@ -12,12 +12,7 @@ from typing import Any
 
 from harness.metrics.entry import MetricEntry
 from harness.metrics.judging import alpha
-
-
-def _weighted(samples: Sequence[Any]) -> float:
-    """Of `[relevant weight, weight]`."""
-    total = sum(weight for _, weight in samples)
-    return float(sum(relevant for relevant, _ in samples) / total) if total else 0.0
+from harness.metrics.weighted import weighted_share
 
 
 def _summed(samples: Sequence[Any]) -> float:
@@ -51,7 +46,8 @@ METRICS = (
         "weighted_relevance",
         "the same, each token by its weight",
         bounds=(0, 1),
-        aggregate=_weighted,
+        aggregate=weighted_share,
+        interval="harness.statistics.crossed:weighted_crossed_interval",
     ),
     MetricEntry(
         "agreed_relevance",

@@ -26,6 +26,8 @@ _INTERVALS: Mapping[str, str] = {
 _OWN: Mapping[str, str] = {
     "harness.statistics.crossed:crossed_interval": "intervals of a two-way layout of samples by "
     "raters (Satterthwaite 1946)",
+    "harness.statistics.crossed:weighted_crossed_interval": "intervals of a two-way layout of "
+    "weighted samples by raters (Satterthwaite 1946; a bootstrap over samples of one rater)",
 }
 _DRAWN = "percentiles of a bootstrap over samples"
 _TESTS: Mapping[str, str] = {

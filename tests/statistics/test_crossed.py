@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.statistics.crossed import crossed_interval
+from harness.metrics.weighted import weighted_share
+from harness.statistics.bootstrap import aggregate_interval
+from harness.statistics.crossed import crossed_interval, weighted_crossed_interval
 from harness.statistics.intervals import rate_interval
 
 RUNS, RATERS = 150, 3
@@ -45,3 +47,37 @@ def test_one_rater_is_a_rate_and_so_are_raters_who_never_differ():
     assert crossed_interval([[1.0], [0.0], [0.0], [1.0]]) == rate_interval(2, 4)
     for value in (0.0, 1.0):
         assert crossed_interval([[value] * 3] * 10) == rate_interval(round(10 * value), 10)
+
+
+def weighted(ratings, weights):
+    """Each token's ratings times its weight, then the weight."""
+    return np.column_stack([ratings * weights[:, None], weights]).tolist()
+
+
+@pytest.mark.parametrize(("tokens", "bias"), [(20, 0.0), (40, 0.5), (100, 1.0)])
+def test_biased_judges_are_in_the_interval_of_weights(tokens, bias):
+    random, share = np.random.default_rng(11), truth(bias)
+    held = 0
+    for _ in range(RUNS):
+        table = weighted(judged(random, tokens, bias), random.exponential(size=tokens))
+        low, high = weighted_crossed_interval(table)
+        held += low <= share <= high
+    assert held >= 0.9 * RUNS
+
+
+def test_equal_weights_are_none():
+    ratings = judged(np.random.default_rng(5), 30, 1.0)
+    table = weighted(ratings, np.full(30, 0.25))
+    assert weighted_share(table) == pytest.approx(ratings.mean())
+    assert weighted_crossed_interval(table) == pytest.approx(crossed_interval(ratings.tolist()))
+
+
+def test_what_no_rater_differs_on_and_one_rater():
+    weights = np.random.default_rng(2).exponential(size=12)
+    for value in (0.0, 1.0):
+        low, high = weighted_crossed_interval(weighted(np.full((12, 3), value), weights))
+        assert low <= value <= high
+        assert high - low > 0.1
+    alone = weighted(judged(np.random.default_rng(3), 12, 0.0)[:, :1], weights)
+    assert weighted_crossed_interval(alone) == aggregate_interval(alone, weighted_share)
+    assert weighted_crossed_interval([[0.0, 0.0, 0.0]] * 5) == (None, None)  # no weight

@@ -94,8 +94,8 @@ def values_of(
     return {
         "relevance": [[float(each == 1) for each in row] for row in verdict.ratings],
         "weighted_relevance": [
-            [weight * float(label == 1), weight]
-            for weight, label in zip(weights, verdict.labels, strict=True)
+            [*(weight * float(each == 1) for each in row), weight]
+            for weight, row in zip(weights, verdict.ratings, strict=True)
         ],
         "agreed_relevance": [float(each == 1) for each in verdict.labels],
         "trivial": [facts.trivial(word) if word else 0.0 for word in words],

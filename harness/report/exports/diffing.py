@@ -50,7 +50,7 @@ def write_diffing(report: Report, folder: Path) -> list[Path]:
     for case in cases:
         written += _case(report, case, folder / case.id)
     for name, content in (
-        ("token_relevance_results.json", _relevance(cases)),
+        ("token_relevance_results.json", _relevance(report, cases)),
         ("agent_results.json", _agents(report, cases)),
     ):
         if content:
@@ -73,7 +73,7 @@ def _value(case: CaseReport) -> str:
     return ",".join(f"{name.rpartition('.')[2]}={each}" for name, each in others.items()) or "all"
 
 
-def _relevance(cases: Sequence[CaseReport]) -> dict[str, Any]:
+def _relevance(report: Report, cases: Sequence[CaseReport]) -> dict[str, Any]:
     methods = len({case.params.get(_METHOD) for case in cases}) > 1
     found: dict[str, Any] = {}
     for case in cases:
@@ -86,10 +86,18 @@ def _relevance(cases: Sequence[CaseReport]) -> dict[str, Any]:
         place.setdefault(_value(case), []).append(
             {
                 "percentage": agreed.value,
-                "weighted_percentage": case.metrics["weighted_relevance"].value,
+                "weighted_percentage": _weighted(report, case),
             }
         )
     return found
+
+
+def _weighted(report: Report, case: CaseReport) -> float:
+    """The share of the weight that has the one label which raters agree on, as the original has."""
+    evaluation = _read(_folder(report, case) / "evaluation.json") or {"places": ()}
+    weights = [(each["weight"], each["label"] == "RELEVANT") for each in evaluation["places"]]
+    total = sum(weight for weight, _ in weights)
+    return sum(weight for weight, relevant in weights if relevant) / total if total else 0.0
 
 
 def _agents(report: Report, cases: Sequence[CaseReport]) -> dict[str, Any]:
