@@ -25,30 +25,39 @@ _NEEDED = ("rank", "probability", "top_probability")
 
 
 def write_ranks(report: Report, folder: Path) -> list[Path]:
-    """Both files of every case. Raises `ReportError` where samples have no ranks."""
+    """Both files of every case that has ranks; raises `ReportError` where none has.
+
+    A report may have specs with the columns and specs without.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[Path, list[str]] = {}
+    without: dict[str, None] = {}
     for record in sample_records(report.directory):
         traces = _traces(record)
+        if traces is None:
+            without[str(record["case"])] = None
+            continue
         place = folder / str(record["case"])
         steps = list(zip(*(traces[name] for name in _NEEDED), strict=True))
         unsure = [int(rank) for rank, _, top in steps if top < UNSURE]
         unlikely = [int(rank) for rank, probability, _ in steps if probability < UNLIKELY]
         files.setdefault(place / "low_conf_ranks.jsonl", []).append(json.dumps(unsure))
         files.setdefault(place / "all_sampled_ranks.jsonl", []).append(json.dumps(unlikely))
+    files = {path: lines for path, lines in files.items() if path.parent.name not in without}
+    if without and not files:
+        raise ReportError(
+            f"{next(iter(without))}: samples have no {', '.join(_NEEDED)}; add "
+            f"columns: [{', '.join(_NEEDED)}] to the spec and run it again"
+        )
     for path, lines in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, "".join(f"{line}\n" for line in lines))
     return list(files)
 
 
-def _traces(record: dict[str, Any]) -> dict[str, list[float]]:
+def _traces(record: dict[str, Any]) -> dict[str, list[float]] | None:
+    """Its columns; None where it has tokens and no columns."""
     traces = record.get("traces")
     if isinstance(traces, dict) and all(traces.get(name) for name in _NEEDED):
         return traces
-    if not record["tokens"]:
-        return {name: [] for name in _NEEDED}
-    raise ReportError(
-        f"{record['case']}: samples have no {', '.join(_NEEDED)}; add "
-        f"columns: [{', '.join(_NEEDED)}] to the spec and run it again"
-    )
+    return None if record["tokens"] else {name: [] for name in _NEEDED}

@@ -7,8 +7,10 @@ import json
 import pytest
 
 import harness
+from harness.cli.main import main
 from harness.errors import ReportError
 from harness.report.exports.ranks import write_ranks
+from harness.report.loaded import load_report
 
 SPEC = """\
 name: ranked
@@ -50,3 +52,12 @@ def test_samples_without_ranks_are_refused(written, tmp_path):
     report = harness.run(written("ranked", plain), directory=tmp_path / "r", store=tmp_path / "s")
     with pytest.raises(ReportError, match=r"have no rank.*add columns"):
         write_ranks(report, tmp_path / "ranks")
+
+
+def test_cases_without_ranks_are_left_out_beside_those_that_have_them(written, tmp_path):
+    plain = SPEC.replace("columns: [rank, probability, top_probability, drawn_entropy]\n", "")
+    specs = [written("ranked", SPEC), written("plain", plain.replace("ranked", "plain"))]
+    places = ["--report", str(tmp_path / "r"), "--store", str(tmp_path / "s")]
+    assert main(["run", *map(str, specs), *places, "--quiet"]) == 0
+    files = write_ranks(load_report(tmp_path / "r"), tmp_path / "ranks")
+    assert {file.parent.name for file in files} == {"ranked"}
