@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
+import torch
 
 # A program of its own: the folder that it lies in is where Python looks first.
 from interpreted import interpret_triton
@@ -123,11 +124,19 @@ def _reading_gap(readings: object, engine: object, expected: object) -> float:
     gaps = []
     for place, own in ours.items():
         other = theirs[place]
-        gaps += [(own.hidden[layer] - other.hidden[layer]).abs().max() for layer in own.hidden]
-        gaps.append((own.token_log_probabilities - other.token_log_probabilities).abs().max())
+        gaps += [_apart(own.hidden[layer], other.hidden[layer]) for layer in own.hidden]
+        gaps.append(_apart(own.token_log_probabilities, other.token_log_probabilities))
         if own.router_logits is not None:
-            gaps.append((own.router_logits - other.router_logits).abs().max())
-    return float(max(gaps))
+            gaps.append(_apart(own.router_logits, other.router_logits))
+    return max(gaps)
+
+
+def _apart(own: torch.Tensor, other: torch.Tensor) -> float:
+    """The largest difference, in parts of the largest number where that is above 1.
+
+    A steered residual stream reaches 774 here, where float32 itself steps by 6e-5.
+    """
+    return float((own - other).abs().max() / other.abs().max().clamp(min=1))
 
 
 if __name__ == "__main__":
