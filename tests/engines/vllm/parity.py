@@ -134,7 +134,7 @@ def _reading_gap(readings: object, engine: object, expected: object) -> float:
 def _apart(own: torch.Tensor, other: torch.Tensor) -> float:
     """The largest difference, in parts of the largest number where that is above 1.
 
-    A steered residual stream is in the thousands, where float32 itself steps by 1.2e-4.
+    A steered residual stream reaches 774 here, where float32 itself steps by 6e-5.
     """
     return float((own - other).abs().max() / other.abs().max().clamp(min=1))
 
