@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,12 +58,17 @@ def compared(
 
 def replaced(document: Any, names: Mapping[str, str]) -> Any:
     """JSON values in which whole texts that are one of `names` are the other name."""
+    return changed(document, lambda text: names.get(text, text))
+
+
+def changed(document: Any, change: Callable[[str], str]) -> Any:
+    """JSON values with every text that is no key as `change` makes it."""
     if isinstance(document, str):
-        return names.get(document, document)
+        return change(document)
     if isinstance(document, Mapping):
-        return {key: replaced(each, names) for key, each in document.items()}
+        return {key: changed(each, change) for key, each in document.items()}
     if isinstance(document, list | tuple):
-        return [replaced(each, names) for each in document]
+        return [changed(each, change) for each in document]
     return document
 
 

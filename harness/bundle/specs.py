@@ -6,10 +6,11 @@ origin of its fields: it is set again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.bundle.differences import Difference, compared, replaced
+from harness.bundle.differences import Difference, changed, compared, replaced
 from harness.errors import TitrateError
 from harness.files.portable import portable
 from harness.options import assignment
@@ -80,8 +81,17 @@ def _against(
                 yield Difference(case.id, "order", "behind its successor", "that of the spec")
             latest = max(latest, position)
         yield from compared(
-            portable(case.experiment.model_dump(mode="json")),
-            replaced(portable(known.experiment.model_dump(mode="json")), moved),
+            changed(portable(case.experiment.model_dump(mode="json")), _short),
+            changed(replaced(portable(known.experiment.model_dump(mode="json")), moved), _short),
             case.id,
             "",
         )
+
+
+def _short(text: str) -> str:
+    """A path the short way: a spec names files from where it lies, as in `./specs/../data/x`, and
+    a bundle has what lay elsewhere by its true path.
+    """
+    if text.startswith("./") and "/../" in text:
+        return f"./{os.path.normpath(text)}"
+    return text
