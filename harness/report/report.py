@@ -24,7 +24,7 @@ from harness.metrics.lookup import metric_of
 from harness.report.dose_report import DoseReport, PotencyReport, WindowReport
 from harness.report.help_report import HelpReport
 from harness.report.predictors_report import PredictorReport
-from harness.report.run_info import RunInfo, Section
+from harness.report.run_info import ReportPart, RunInfo
 from harness.report.stopping_report import StoppedReport, StoppingReport
 from harness.spec.gates import Claim
 from harness.spec.metric import Good, MetricSettings, Sort, items_of, section_of
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-class TaskInfo(Section):
+class TaskInfo(ReportPart):
     """The task that a case was scored on."""
 
     name: str
@@ -50,7 +50,7 @@ class TaskInfo(Section):
     """Number of samples; the denominator of every rate."""
 
 
-class Agreement(Section):
+class Agreement(ReportPart):
     """How long a case's completions follow those of its baseline."""
 
     tokens: NonNegativeFloat
@@ -66,7 +66,7 @@ class Agreement(Section):
     null where none was, and in reports of earlier versions."""
 
 
-class RouterUsage(Section):
+class RouterUsage(ReportPart):
     """How much a model used each of its router points, as an ordering of them was measured."""
 
     expression: str
@@ -77,7 +77,7 @@ class RouterUsage(Section):
     """A row per router layer with a value per expert: its share of the top-k weights."""
 
 
-class VectorNorm(Section):
+class VectorNorm(ReportPart):
     """The length of a steering vector at one place, and beside the residual stream there."""
 
     layer: NonNegativeInt
@@ -90,7 +90,7 @@ class VectorNorm(Section):
     """`norm / residual_norm`."""
 
 
-class StatedMetric(Section):
+class StatedMetric(ReportPart):
     """What a metric is that only its task knows, so that values can be compared without it."""
 
     summary: str
@@ -103,7 +103,7 @@ class StatedMetric(Section):
     """Whether it is one of some samples only."""
 
 
-class CaseReport(Section):
+class CaseReport(ReportPart):
     """One row of the table: a case with its metrics.
 
     Only a complete case has metrics, agreement and a comparison. An incomplete or failed one keeps
@@ -185,7 +185,7 @@ class CaseReport(Section):
         return []
 
 
-class DepartureReport(Section):
+class DepartureReport(ReportPart):
     """Where a completion first departs from the one that it must equal."""
 
     request: str
@@ -199,7 +199,7 @@ class DepartureReport(Section):
     """Own minus expected, in nats; null where one had ended or is not finite."""
 
 
-class InvariantReport(Section):
+class InvariantReport(ReportPart):
     """An identity that was checked in this run."""
 
     name: str
@@ -215,7 +215,7 @@ class InvariantReport(Section):
         return not self.holds and self.detail.startswith(UNDECIDED)
 
 
-class GateReport(Section):
+class GateReport(ReportPart):
     """A claim of a spec and whether it held."""
 
     gate: str
@@ -244,7 +244,7 @@ class GateReport(Section):
         )
 
 
-class Unjudged(Section):
+class Unjudged(ReportPart):
     """A claim of a spec that speaks of cases which were not selected."""
 
     gate: str
@@ -254,7 +254,7 @@ class Unjudged(Section):
     """Which cases are missing."""
 
 
-class RunReport(Section):
+class RunReport(ReportPart):
     """A whole report.json."""
 
     version: Literal[1] = Field(default=1, alias="schema")
