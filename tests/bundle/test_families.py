@@ -111,6 +111,16 @@ def test_a_run_whose_numbers_come_from_files(name, bundles, tmp_path, monkeypatc
     assert _check(made, tmp_path, monkeypatch, answers) == []
 
 
+def test_a_bundle_without_its_consultations_names_what_is_not_counted_again(bundles, tmp_path):
+    opened = Opened.of(bundles("valued"))
+    del opened.files[next(name for name in opened.files if name.endswith("hindsight.jsonl"))]
+    outcome = verify(opened.write(tmp_path / "older.titrate", hashed=True))
+    assert [str(each) for each in outcome.differences] == []
+    assert outcome.left == [
+        "not counted again: guided_value: hindsight_2, hindsight_tokens_1, hindsight_tokens_2"
+    ]
+
+
 def _check_pictures(report: Path, folder: Path) -> None:
     """Every plot is there as SVG and PDF, too."""
     drawn = export(harness.load_report(report), "pictures", folder / "pictures")
