@@ -1,13 +1,15 @@
 """At which dose: of every curve of a run, from the samples' values at each of its doses.
 
 A curve is the cases of an experiment that differ in their dose alone, with the dose that changes
-nothing in front: the neutral case, another one at dose 0, or else the baseline. Where a measure's
+nothing in front: the neutral case, another one at dose 0, or else the baseline. A dose without end
+is beyond its last: there is no number that a line to it could be read at. Where a measure's
 units are seeds, curves that differ in their seed alone are one, over the seeds.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -121,7 +123,9 @@ def dosed(results: Sequence[CaseResult], axes: Mapping[str, str]) -> list[Dosed]
     groups: dict[str, list[CaseResult]] = {}
     for result in results:
         case = result.case
-        if case.dose is None or result.status != "complete" or result.baseline is None:
+        if case.dose is None or case.dose == math.inf:
+            continue
+        if result.status != "complete" or result.baseline is None:
             continue
         key = [case.experiment.name, _others(result, axes)]
         groups.setdefault(json.dumps(key, sort_keys=True), []).append(result)

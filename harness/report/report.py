@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
+    BeforeValidator,
     Field,
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
+    PlainSerializer,
     PositiveInt,
+    WithJsonSchema,
 )
 
 from harness.metrics.entry import MetricEntry
@@ -26,6 +29,7 @@ from harness.report.help_report import HelpReport
 from harness.report.predictors_report import PredictorReport
 from harness.report.run_info import ReportPart, RunInfo
 from harness.report.stopping_report import StoppedReport, StoppingReport
+from harness.spec.doses import ENDLESS, number_of, written
 from harness.spec.gates import Claim
 from harness.spec.metric import Good, MetricSettings, Sort, items_of, section_of
 from harness.statistics.estimates import Metric, Versus
@@ -38,6 +42,16 @@ if TYPE_CHECKING:
 #: The `schema` of the reports that are written and read here. New optional fields leave it as it
 #: is: it rises when a report that was written before could no longer be read.
 SCHEMA_VERSION = 1
+
+
+#: A number of the dose axis; the endless one is a text in JSON.
+Dose = Annotated[
+    float,
+    Field(allow_inf_nan=True),
+    BeforeValidator(number_of),
+    PlainSerializer(written, when_used="json"),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"const": ENDLESS}]}),
+]
 
 
 class TaskInfo(ReportPart):
@@ -125,7 +139,8 @@ class CaseReport(ReportPart):
     """The lengths of the steering vectors that were added; none at a neutral dose."""
     dose_axis: str | None
     """The axis that is the dose; null in an experiment without one."""
-    dose: float | None
+    dose: Dose | None
+    """The number on it; inf, which is its own text in JSON, comes behind all others."""
     baseline: str | None
     """Id of the case that this one is compared with; null for a baseline itself."""
     grid: PositiveInt | None = None
@@ -353,4 +368,6 @@ def _flat(case: CaseReport) -> dict[str, Any]:
 
     for name, value in case.model_dump(mode="json").items():
         add(name, value, nested=True)
+    # A number where JSON has a text.
+    row["dose"] = case.dose
     return row

@@ -156,8 +156,10 @@ class Sweep:
                 if arm.id not in decided and (arm.id, metric) not in self._given_up:
                     found.setdefault(arm.id, []).append(metric)
         for metric, within in self.aims.precise:
-            for name in dict.fromkeys(arm.curve for arm in unfinished):
-                curve = [arm for arm in self.arms if arm.curve == name]
+            # What has no end has no place on a curve, and nothing is read from it.
+            on_curves = [arm for arm in self.arms if arm.dose != math.inf]
+            for name in dict.fromkeys(arm.curve for arm in unfinished if arm in on_curves):
+                curve = [arm for arm in on_curves if arm.curve == name]
                 if not self._precise(curve, metric, within):
                     fewest = min(arm.taken for arm in curve)
                     for arm in curve:

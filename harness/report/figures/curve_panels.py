@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from harness.report.figures.curves import Dosed, curves, is_control
 from harness.report.figures.palette import HUES, MARKERS, Hue, ordered
 from harness.report.labels import CONTROL, label, varying
+from harness.spec.doses import number_of
 
 #: Axes whose numbers are names: they start random numbers.
 _SEEDS = ("seed", "points.random")
@@ -104,7 +105,7 @@ def _ordered_axis(params: Mapping[str, Mapping[str, JsonValue]], axes: Mapping[s
     sizes = {}
     for axis in axes:
         values = [each.get(axis) for each in params.values()]
-        if axis.endswith(_SEEDS) or not all(map(_is_number, values)):
+        if axis.endswith(_SEEDS) or any(number_of(value) is None for value in values):
             continue
         distinct = len({_number(value) for value in values})
         if distinct >= _LEAST_ORDERED:
@@ -162,9 +163,6 @@ def _hues(
 
 
 def _number(value: JsonValue) -> float:
-    assert isinstance(value, int | float), "an ordered axis has a number in every case"
-    return value
-
-
-def _is_number(value: JsonValue) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    number = number_of(value)
+    assert number is not None, "an ordered axis has a number in every case"
+    return number
