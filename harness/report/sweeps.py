@@ -28,7 +28,7 @@ SEED = "seed"
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """One value of the axis."""
 
     label: str
@@ -48,7 +48,7 @@ class Trend:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepLine:
     """One line: a metric along an axis, everything else fixed; `missing` values have no case.
 
     `blank` is what 95 % of controls do not exceed, and `limit` the smallest dose that is detected,
@@ -59,7 +59,7 @@ class Sweep:
     field: str
     others: str
     params: Mapping[str, JsonValue]
-    points: tuple[Point, ...]
+    points: tuple[SweepPoint, ...]
     missing: tuple[str, ...]
     trend: Trend | None
     blank: float | None = None
@@ -73,7 +73,7 @@ def sweeps(
     unordered: Collection[str] = (),
     controls: Collection[str] = (),
     rated: str = "",
-) -> list[Sweep]:
+) -> list[SweepLine]:
     """Every axis of an experiment but its seed, as lines over the values of all other axes.
 
     Args:
@@ -122,7 +122,7 @@ def _along(
     *,
     trend: bool,
     controls: Collection[str],
-) -> list[Sweep]:
+) -> list[SweepLine]:
     others = {name: short for name, short in names.items() if name != axis}
     lines: dict[str, list[CaseReport]] = {}
     for case in cases:
@@ -145,7 +145,7 @@ def _along(
         ]
         params = {name: members[0].params.get(name) for name in others}
         found.append(
-            Sweep(
+            SweepLine(
                 names[axis],
                 axis,
                 label(params, others),
@@ -168,7 +168,7 @@ def _ordered(values: Mapping[str, JsonValue]) -> list[str]:
 
 def _point(
     word: str, cases: Sequence[CaseReport], metric: str, chance: str, rated: str
-) -> Point | None:
+) -> SweepPoint | None:
     measured = [case.metrics[metric] for case in cases if metric in case.metrics]
     if not measured:
         return None
@@ -189,7 +189,7 @@ def _point(
         low, high = (fmean(lows), fmean(highs)) if lows and highs else (None, None)
     least, most = entry.bounds
     levels = [case.metrics[chance].value for case in cases if chance in case.metrics]
-    return Point(
+    return SweepPoint(
         word,
         fmean(seeds),
         low if low is None or least is None else max(low, least),

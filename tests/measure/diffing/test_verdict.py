@@ -6,7 +6,7 @@ import pytest
 
 from harness.measure.diffing.evidence import Candidate
 from harness.measure.diffing.relevance import Facts
-from harness.measure.diffing.verdict import Verdict, values_of
+from harness.measure.diffing.verdict import PlaceLabels, values_of
 
 ROW = [1.0, 1.0, 0.0, None, 0.0, 1.0]
 
@@ -17,7 +17,7 @@ ROW = [1.0, 1.0, 0.0, None, 0.0, 1.0]
 )
 def test_each_of_several_judges_has_one_share_of_relevance(rotations, said):
     """Its rotations are not independent of each other; agreement has them all."""
-    verdict = Verdict([ROW], [0.0], ["x"] * 6, rotations, [1 / 6], 0, [], "")
+    verdict = PlaceLabels([ROW], [0.0], ["x"] * 6, rotations, [1 / 6], 0, [], "")
     places = {"adl 1": Candidate(7, "oven", 0.5)}
     found = values_of(places, Facts("", "", frozenset()), verdict, 0.01)
     assert found["relevance"] == [pytest.approx(said)]
