@@ -28,6 +28,8 @@ from harness.report.sweeps import sweeps
 from harness.store.results import CaseStatus
 
 _CHANCE = "chance"
+#: What only cases have that several raters judged.
+_SEVERAL = "alpha"
 _UNORDERED = frozenset({"diff.method", "diff.ordering", "diff.logits", "diff.mode"})
 #: Cases whose tokens a page shows; files of the report have all.
 _MOST_CASES = 60
@@ -77,7 +79,7 @@ def overview(
         folders: Where the files of each case lie, by its id.
     """
     metric = cases[0].metric
-    found = sweeps(cases, metric, _CHANCE, _UNORDERED, _controls(cases))
+    found = sweeps(cases, metric, _CHANCE, _UNORDERED, _controls(cases), _SEVERAL)
     found = with_limits(found, cases, metric)
     present = sum(case.grid is not None for case in cases)
     absent = max((case.grid or 0 for case in cases), default=0) - present
