@@ -241,6 +241,7 @@ function curvesCaption(experiment, series, metrics) {
     series.length < 2 ? "" : experiment.even ? "Curves stand side by side at each dose. " : "Of markers over each other the first curve’s is the largest. ",
     series.some((each) => each.control) ? "Dotted curve: random control. " : "",
     `Filled: ${which} < ${REPORT.significant} against the baseline, paired by sample. `,
+    series.some((each) => each.marks?.some((mark) => mark.noel !== undefined && metrics.includes(mark.metric))) ? "NOEL: Holm over the doses of its curve alone. " : "",
     experiment.leaves.length && metrics.includes(experiment.metric) ? "Upright dots: where the curve leaves its baseline. " : "",
     "Point at a marker for its numbers, choose it for its samples.", missing);
 }
