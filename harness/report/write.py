@@ -220,10 +220,10 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     for result in results:
         metrics = by_sample(result)
         told = _told(result)
+        asked = result.case.experiment.columns
         for draw in result.draws:
-            traces = columns_of(
-                answer_of(draw), draw.completion.traces, result.case.experiment.columns
-            )
+            brought = draw.completion.traces
+            traces = columns_of(answer_of(draw), brought, asked) if asked or brought else {}
             yield {
                 "case": result.case.id,
                 "sample": draw.sample,
