@@ -33,7 +33,7 @@ from harness.spec.treatment import dosed_rule
 from harness.statistics.dose_response import Curve, NoDose, NoMean, scale_of
 from harness.statistics.levels import levels_of
 from harness.statistics.paired import paired
-from harness.statistics.potency import Window, potency, window
+from harness.statistics.potency import TherapeuticWindow, potency, window
 from harness.statistics.sequential import compare_anytime
 from harness.store.results import CaseResult, compared
 
@@ -211,7 +211,7 @@ def window_reports(
 def window_of(found: Dosed, target: str, capability: str, response: float) -> WindowReport:
     """What lies between the two curves, or in a sentence why nothing is said of it."""
     shared = found.samples(target) & found.samples(capability)
-    between: Window | None = None
+    between: TherapeuticWindow | None = None
     why: str | None = _FIXED
     if not found.stopped:
         concerned = capability

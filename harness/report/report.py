@@ -27,7 +27,7 @@ from harness.metrics.lookup import metric_of
 from harness.report.dose_report import DoseReport, PotencyReport, WindowReport
 from harness.report.help_report import HelpReport
 from harness.report.predictors_report import PredictorReport
-from harness.report.run_info import RunInfo, Section
+from harness.report.run_info import ReportPart, RunInfo
 from harness.report.stopping_report import StoppedReport, StoppingReport
 from harness.spec.doses import ENDLESS, number_of, written
 from harness.spec.gates import Claim
@@ -54,7 +54,7 @@ Dose = Annotated[
 ]
 
 
-class TaskInfo(Section):
+class TaskInfo(ReportPart):
     """The task that a case was scored on."""
 
     name: str
@@ -64,7 +64,7 @@ class TaskInfo(Section):
     """Number of samples; the denominator of every rate."""
 
 
-class Agreement(Section):
+class Agreement(ReportPart):
     """How long a case's completions follow those of its baseline."""
 
     tokens: NonNegativeFloat
@@ -80,7 +80,7 @@ class Agreement(Section):
     null where none was, and in reports of earlier versions."""
 
 
-class RouterUsage(Section):
+class RouterUsage(ReportPart):
     """How much a model used each of its router points, as an ordering of them was measured."""
 
     expression: str
@@ -91,7 +91,7 @@ class RouterUsage(Section):
     """A row per router layer with a value per expert: its share of the top-k weights."""
 
 
-class VectorNorm(Section):
+class VectorNorm(ReportPart):
     """The length of a steering vector at one place, and beside the residual stream there."""
 
     layer: NonNegativeInt
@@ -104,7 +104,7 @@ class VectorNorm(Section):
     """`norm / residual_norm`."""
 
 
-class StatedMetric(Section):
+class StatedMetric(ReportPart):
     """What a metric is that only its task knows, so that values can be compared without it."""
 
     summary: str
@@ -117,7 +117,7 @@ class StatedMetric(Section):
     """Whether it is one of some samples only."""
 
 
-class CaseReport(Section):
+class CaseReport(ReportPart):
     """One row of the table: a case with its metrics.
 
     Only a complete case has metrics, agreement and a comparison. An incomplete or failed one keeps
@@ -200,7 +200,7 @@ class CaseReport(Section):
         return []
 
 
-class DepartureReport(Section):
+class DepartureReport(ReportPart):
     """Where a completion first departs from the one that it must equal."""
 
     request: str
@@ -214,7 +214,7 @@ class DepartureReport(Section):
     """Own minus expected, in nats; null where one had ended or is not finite."""
 
 
-class InvariantReport(Section):
+class InvariantReport(ReportPart):
     """An identity that was checked in this run."""
 
     name: str
@@ -230,7 +230,7 @@ class InvariantReport(Section):
         return not self.holds and self.detail.startswith(UNDECIDED)
 
 
-class GateReport(Section):
+class GateReport(ReportPart):
     """A claim of a spec and whether it held."""
 
     gate: str
@@ -259,7 +259,7 @@ class GateReport(Section):
         )
 
 
-class Unjudged(Section):
+class Unjudged(ReportPart):
     """A claim of a spec that speaks of cases which were not selected."""
 
     gate: str
@@ -269,7 +269,7 @@ class Unjudged(Section):
     """Which cases are missing."""
 
 
-class RunReport(Section):
+class RunReport(ReportPart):
     """A whole report.json."""
 
     version: Literal[1] = Field(default=1, alias="schema")

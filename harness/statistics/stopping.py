@@ -38,7 +38,7 @@ LEAST_CHUNKS = 3
 
 
 @dataclass(frozen=True)
-class Side:
+class SideOfNumber:
     """That a case's metric lies on one side of a number."""
 
     case: str
@@ -59,7 +59,7 @@ class Aims:
 
     differs: tuple[str, ...] = ()
     precise: tuple[tuple[str, float], ...] = ()
-    sides: tuple[Side, ...] = ()
+    sides: tuple[SideOfNumber, ...] = ()
 
 
 @dataclass
@@ -216,7 +216,7 @@ class Sweep:
             return False
         return dose.low > 0 and math.log2(dose.high / dose.low) / 2 <= within
 
-    def _on_a_side(self, side: Side) -> bool:
+    def _on_a_side(self, side: SideOfNumber) -> bool:
         values = self.values(side.case, side.metric)
         known = values[~np.isnan(values)]
         alpha = self.alpha / len(self.aims.sides)

@@ -29,7 +29,7 @@ _MOST_PANELS = 6
 
 
 @dataclass(frozen=True)
-class Curve:
+class DrawnCurve:
     """A curve and how it is drawn."""
 
     label: str
@@ -48,7 +48,7 @@ class Panel:
 
     title: str
     """What its curves have in common and other panels' have not; empty for the only panel."""
-    curves: tuple[Curve, ...]
+    curves: tuple[DrawnCurve, ...]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Arrangement:
     """The axis that hues follow, by its full name; empty where they are names."""
 
     @property
-    def curves(self) -> list[Curve]:
+    def curves(self) -> list[DrawnCurve]:
         """All curves, panel by panel."""
         return [curve for panel in self.panels for curve in panel.curves]
 
@@ -83,10 +83,10 @@ def arranged(treated: Sequence[Dosed]) -> Arrangement:
         hues = dict.fromkeys(found, (0, HUES[0]))
     else:
         hues = _hues(params, axes, order, titles)
-    panels: dict[str, list[Curve]] = {}
+    panels: dict[str, list[DrawnCurve]] = {}
     for name, members in found.items():
         place, hue = hues[name]
-        curve = Curve(
+        curve = DrawnCurve(
             label=name,
             name=label(params[name], {axis: named[axis] for axis in named if axis not in told}),
             members=tuple(members),

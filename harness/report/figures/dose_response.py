@@ -13,7 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
-from harness.report.figures.curve_panels import Arrangement, Curve, Panel, arranged
+from harness.report.figures.curve_panels import Arrangement, DrawnCurve, Panel, arranged
 from harness.report.figures.curves import (
     are_even,
     break_of,
@@ -33,7 +33,7 @@ from harness.report.figures.figure import (
     untangle,
 )
 from harness.report.figures.palette import MARKERS, faded
-from harness.report.figures.plotted import Point, are_rates, caption, complete, subtitle
+from harness.report.figures.plotted import PlottedPoint, are_rates, caption, complete, subtitle
 from harness.report.labels import dose_name, dose_text, text
 from harness.report.report import CaseReport, RunReport
 
@@ -141,12 +141,12 @@ def _draw(
         members = [(dose, case) for dose, case in curve.members if metric in case.metrics]
         if not members:
             continue
-        points = [Point(places[dose] + shift, case, metric) for dose, case in members]
+        points = [PlottedPoint(places[dose] + shift, case, metric) for dose, case in members]
         below = 0.0 if are_even(places) else (count - 1 - index) / max(count - 1, 1)
         _curve(axes, points, curve, band=bands, larger=below)
         found = [(dose, by_id.get(case.baseline or "")) for dose, case in members]
         baselines = [
-            Point(places[dose], baseline, metric)
+            PlottedPoint(places[dose], baseline, metric)
             for dose, baseline in found
             if baseline is not None and metric in baseline.metrics
         ]
@@ -219,7 +219,9 @@ def _gap(places: Mapping[float, float]) -> float:
     return min((b - a for a, b in pairwise(places.values())), default=1.0)
 
 
-def _curve(axes: Axes, points: Sequence[Point], curve: Curve, *, band: bool, larger: float) -> None:
+def _curve(
+    axes: Axes, points: Sequence[PlottedPoint], curve: DrawnCurve, *, band: bool, larger: float
+) -> None:
     """One line with its intervals; filled markers are significant.
 
     `larger`, from 0 to 1, is for markers that others may lie upon.
@@ -258,7 +260,7 @@ def _curve(axes: Axes, points: Sequence[Point], curve: Curve, *, band: bool, lar
         )
 
 
-def _baseline(axes: Axes, points: Sequence[Point], colour: str, *, band: bool) -> None:
+def _baseline(axes: Axes, points: Sequence[PlottedPoint], colour: str, *, band: bool) -> None:
     """A dashed line with a faint band: across the axes, or along the doses if it changes."""
     if not points:
         return

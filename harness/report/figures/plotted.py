@@ -15,7 +15,7 @@ SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
-class Point:
+class PlottedPoint:
     """A complete case, one of its metrics, and the place on the dose axis where it is drawn."""
 
     at: float
@@ -57,7 +57,7 @@ def complete(report: RunReport, experiment: str) -> list[CaseReport]:
 
 def are_rates(cases: Sequence[CaseReport], metric: str) -> bool:
     """Whether all values with their intervals are between 0 and 1."""
-    points = [Point(0.0, case, metric) for case in cases]
+    points = [PlottedPoint(0.0, case, metric) for case in cases]
     return all(point.low >= 0 and point.high <= 1 for point in points)
 
 
@@ -102,6 +102,8 @@ def caption(
         which = "p (not corrected)" if plain else "p Holm"
         which = f"anytime {which}" if any(versus.anytime for versus in compared) else which
         parts.append(f"Filled: {which} < {SIGNIFICANT:g} versus baseline.")
+    if any(each.loel is not None for each in report.doses if each.experiment == experiment):
+        parts.append("NOEL: Holm over its curve alone.")
     missing = len(cases) - len(drawn)
     if missing:
         parts.append(f"Left out: {missing} of {len(cases)} cases, not complete.")

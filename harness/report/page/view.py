@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from harness.report.figures.curve_panels import Curve, arranged
+from harness.report.figures.curve_panels import DrawnCurve, arranged
 from harness.report.figures.curves import (
     are_even,
     break_of,
@@ -137,7 +137,7 @@ def _one(name: str, members: Sequence[CaseReport], positions: Mapping[str, int])
     }
 
 
-def _drawn(curve: Curve, panel: str) -> dict[str, Any]:
+def _drawn(curve: DrawnCurve, panel: str) -> dict[str, Any]:
     """How the curve is drawn, as the plots draw it."""
     return {
         "name": curve.name,
