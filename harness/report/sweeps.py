@@ -27,7 +27,7 @@ SEED = "seed"
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """One value of the axis."""
 
     label: str
@@ -47,7 +47,7 @@ class Trend:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepLine:
     """One line: a metric along an axis, everything else fixed; `missing` values have no case.
 
     `blank` is what 95 % of controls do not exceed, and `limit` the smallest dose that is detected,
@@ -58,7 +58,7 @@ class Sweep:
     field: str
     others: str
     params: Mapping[str, JsonValue]
-    points: tuple[Point, ...]
+    points: tuple[SweepPoint, ...]
     missing: tuple[str, ...]
     trend: Trend | None
     blank: float | None = None
@@ -71,7 +71,7 @@ def sweeps(
     chance: str = "",
     unordered: Collection[str] = (),
     controls: Collection[str] = (),
-) -> list[Sweep]:
+) -> list[SweepLine]:
     """Every axis of an experiment but its seed, as lines over the values of all other axes.
 
     Args:
@@ -116,7 +116,7 @@ def _along(
     *,
     trend: bool,
     controls: Collection[str],
-) -> list[Sweep]:
+) -> list[SweepLine]:
     others = {name: short for name, short in names.items() if name != axis}
     lines: dict[str, list[CaseReport]] = {}
     for case in cases:
@@ -139,7 +139,7 @@ def _along(
         ]
         params = {name: members[0].params.get(name) for name in others}
         found.append(
-            Sweep(
+            SweepLine(
                 names[axis],
                 axis,
                 label(params, others),
@@ -160,7 +160,7 @@ def _ordered(values: Mapping[str, JsonValue]) -> list[str]:
     return list(values)
 
 
-def _point(word: str, cases: Sequence[CaseReport], metric: str, chance: str) -> Point | None:
+def _point(word: str, cases: Sequence[CaseReport], metric: str, chance: str) -> SweepPoint | None:
     measured = [case.metrics[metric] for case in cases if metric in case.metrics]
     if not measured:
         return None
@@ -175,7 +175,7 @@ def _point(word: str, cases: Sequence[CaseReport], metric: str, chance: str) -> 
     entry = cases[0].kind(metric)
     least, most = entry.bounds
     levels = [case.metrics[chance].value for case in cases if chance in case.metrics]
-    return Point(
+    return SweepPoint(
         word,
         fmean(seeds),
         low if low is None or least is None else max(low, least),

@@ -31,14 +31,14 @@ from harness.measure.diffing.agents import (
     overview_of,
 )
 from harness.measure.diffing.evidence import Evidence
-from harness.measure.diffing.judging import Asker
+from harness.measure.diffing.judging import ModelAsker
 from harness.measure.diffing.methods import OF_DIFFERENCES, OF_LOGITS, lists_of, reads_layer
 from harness.measure.diffing.pair import Pair
 from harness.measure.diffing.relevance import Facts
 from harness.measure.diffing.scale_choice import by_judge
 from harness.measure.diffing.section import DiffSettings, diff_of
 from harness.measure.diffing.steered import (
-    Steered,
+    SteeredPosition,
     judged_coherence,
     plain_coherence,
     steered,
@@ -77,7 +77,7 @@ def measured_case(
 ) -> CaseResult:
     """Read the case's two models and return its result."""
     started = time.perf_counter()
-    comparison = Comparison.of(readers, case, intervention, root)
+    comparison = ModelComparison.of(readers, case, intervention, root)
     settings, texts = comparison.settings, comparison.texts
     evidence = comparison.evidence()
     measured(case.task.size)
@@ -128,7 +128,7 @@ def measured_case(
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ModelComparison:
     """The two models of a case, the texts that they read, and where what they say is kept."""
 
     readers: Readers
@@ -145,7 +145,7 @@ class Comparison:
         case: PlannedCase,
         intervention: Intervention | None,
         root: Path,
-    ) -> Comparison:
+    ) -> ModelComparison:
         """That of a case. Raises FieldError for models and texts that cannot be compared."""
         settings, engines = diff_of(case.experiment), readers.engines
         pair = Pair(engines[""], engines[settings.tuned or ""], intervention)
@@ -201,7 +201,7 @@ class Comparison:
         """Where it is kept."""
         return self._kept({"layer", "skipped"}) / _DIFFERENCE
 
-    def judges(self) -> list[Asker]:
+    def judges(self) -> list[ModelAsker]:
         """How the judges are asked, in their order."""
         return [self._asker(judge.called) for judge in self.settings.judges]
 
@@ -214,7 +214,7 @@ class Comparison:
         tokenizer = self.pair.base.tokenizer
         return facts.chance([tokenizer.decode([token]) for token in range(len(tokenizer))])
 
-    def steered(self) -> list[Steered]:
+    def steered(self) -> list[SteeredPosition]:
         """Texts under steering by the difference of each of the first positions.
 
         A checkpoint is steered itself; what an intervention has tuned is the model without it,
@@ -282,8 +282,8 @@ class Comparison:
                 found.append(each)
         return found
 
-    def _asker(self, engine: str) -> Asker:
-        return Asker(engine, self.readers.engines[engine].tokenizer, self._ask)
+    def _asker(self, engine: str) -> ModelAsker:
+        return ModelAsker(engine, self.readers.engines[engine].tokenizer, self._ask)
 
     def _ask(self, asked: Sequence[Asked]) -> list[Reply]:
         self._check_mode(self.readers.missing(asked))

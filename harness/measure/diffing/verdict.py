@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from pydantic import JsonValue
 
 from harness.measure.diffing.evidence import Candidate, Evidence
-from harness.measure.diffing.judging import Asker, Judged, judged
+from harness.measure.diffing.judging import Judged, ModelAsker, judged
 from harness.measure.diffing.relevance import Facts, Label, agreed
 from harness.measure.diffing.section import DiffSettings
 
@@ -25,7 +25,7 @@ _SAID = {0.0: "IRRELEVANT", 1.0: "RELEVANT", None: "UNKNOWN"}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PlaceLabels:
     """Labels of the places, in their order; those of an empty one are IRRELEVANT.
 
     ratings: by rater. labels: agreed upon. unknown: the share of raters that said nothing.
@@ -53,8 +53,8 @@ def places_of(evidence: Evidence, lists: Sequence[str], count: int) -> Places:
 
 
 def verdict_on(
-    places: Places, facts: Facts, settings: DiffSettings, judges: Sequence[Asker]
-) -> Verdict:
+    places: Places, facts: Facts, settings: DiffSettings, judges: Sequence[ModelAsker]
+) -> PlaceLabels:
     """Ask every judge of the settings, `judges` in their order, or else the facts themselves.
 
     Raises:
@@ -71,7 +71,7 @@ def verdict_on(
     raters = [name for each in found for name in each.raters]
     nothing: list[Label] = [0.0] * max(len(raters), 1)
     ratings = [nothing if each is None else next(rows) for each in places.values()]
-    return Verdict(
+    return PlaceLabels(
         ratings,
         [agreed(row, settings.agreement) for row in ratings],
         raters,
@@ -83,7 +83,7 @@ def verdict_on(
 
 
 def values_of(
-    places: Places, facts: Facts, verdict: Verdict, chance: float
+    places: Places, facts: Facts, verdict: PlaceLabels, chance: float
 ) -> dict[str, list[JsonValue]]:
     """Every metric's value of every place; `chance` is the same for all.
 
@@ -109,7 +109,7 @@ def values_of(
     }
 
 
-def evaluation(places: Places, facts: Facts, verdict: Verdict, settings: DiffSettings) -> str:
+def evaluation(places: Places, facts: Facts, verdict: PlaceLabels, settings: DiffSettings) -> str:
     """What was judged, by whom, as JSON."""
     document = {
         "organism": facts.name,

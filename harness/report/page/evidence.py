@@ -36,7 +36,7 @@ _TOKENS = 20
 
 
 @dataclass(frozen=True)
-class Row:
+class TokenRow:
     """A token of a table."""
 
     rank: int
@@ -46,7 +46,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Told:
+class AgentFinding:
     """What one agent found out."""
 
     who: str
@@ -61,10 +61,10 @@ class Listing:
 
     name: str
     status: CaseStatus
-    lists: Mapping[str, Sequence[Row]]
+    lists: Mapping[str, Sequence[TokenRow]]
     columns: Sequence[str]
     about: str
-    agents: Sequence[Told]
+    agents: Sequence[AgentFinding]
 
 
 def overview(
@@ -153,15 +153,17 @@ def _labels(file: Path) -> dict[tuple[str, int], str]:
     return {(each["place"].rpartition(" ")[0], each["token"]): each["label"] for each in places}
 
 
-def _told(file: Path) -> Iterator[Told]:
+def _told(file: Path) -> Iterator[AgentFinding]:
     """What every agent of a case asked and stated, and how that was graded."""
     for each in json.loads(file.read_text("utf-8")) if file.is_file() else ():
         scores = ["?" if score is None else f"{score:g}" for score in each["scores"]]
         who = "blackbox" if each["blackbox"] else "with the tokens"
-        yield Told(who, ", ".join(scores), each["hypothesis"] or "none stated", each["answers"])
+        yield AgentFinding(
+            who, ", ".join(scores), each["hypothesis"] or "none stated", each["answers"]
+        )
 
 
-def _row(rank: int, candidate: Candidate, labels: Mapping[tuple[str, int], str]) -> Row:
+def _row(rank: int, candidate: Candidate, labels: Mapping[tuple[str, int], str]) -> TokenRow:
     said = next(
         (
             each
@@ -173,7 +175,7 @@ def _row(rank: int, candidate: Candidate, labels: Mapping[tuple[str, int], str])
     numbers = [
         (name.replace("_", " "), f"{value:.4g}") for name, value in candidate.numbers.items()
     ]
-    return Row(rank, candidate, said, numbers)
+    return TokenRow(rank, candidate, said, numbers)
 
 
 def _interval(low: float | None, high: float | None) -> str:
