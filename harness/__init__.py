@@ -32,11 +32,13 @@ if TYPE_CHECKING:
         TaskError,
         TemplateError,
         TitrateError,
+        UnstoredError,
         VectorError,
     )
     from harness.face import compare, forecast, merge, run
     from harness.report.loaded import Report, load_report
     from harness.spec.experiment import Experiment
+    from harness.statistics.quantal import benchmark_dose
 
     __version__: str
 
@@ -59,8 +61,10 @@ __all__ = [
     "TaskError",
     "TemplateError",
     "TitrateError",
+    "UnstoredError",
     "VectorError",
     "__version__",
+    "benchmark_dose",
     "compare",
     "forecast",
     "load_report",
@@ -71,6 +75,7 @@ __all__ = [
 _MODULES = {
     "Experiment": "harness.spec.experiment",
     "Report": "harness.report.loaded",
+    "benchmark_dose": "harness.statistics.quantal",
     "compare": "harness.face",
     "forecast": "harness.face",
     "load_report": "harness.report.loaded",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from harness.report.figures.attention_maps import attention_images
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
 from harness.report.load import RECORDS, load_report, sample_records
-from harness.report.measured_files import folders, measured_files, overviews
+from harness.report.measured_files import folders, measured_figures, measured_files, overviews
 from harness.report.page import page
 from harness.report.page.samples import SampleRows
 from harness.report.page.sections import markup
@@ -83,7 +84,7 @@ def write(
             _write_tables(report, results, folder, overview, drawn)
             pieces = page(report, rows.embedded(forked=forked), traced, _with_draws(parts, drawn))
             write_pieces(folder / "index.html", pieces)
-        for name, figure in plots(report):
+        for name, figure in chain(plots(report), measured_figures(report, results)):
             image = io.BytesIO()
             figure.savefig(image, format="png")
             write_file(folder / "plots" / f"{name}.png", image.getvalue())
@@ -117,7 +118,7 @@ def _write_tables(
 ) -> None:
     files: list[tuple[str, str | bytes]] = [
         ("cases.csv", report.frame().to_csv(index=False, lineterminator="\n")),
-        *measured_files(report, results),
+        *measured_files(results),
         *overview.items(),
         *section_files(drawn),
         *summary_files(report),
@@ -143,13 +144,13 @@ def write_page(path: Path | str) -> Path:
     records_there = (folder / RECORDS).is_file()
     results = list(recorded_results(folder, RecordReader().result)) if records_there else []
     parts, _ = overviews(report, results)
-    parts = _with_draws(parts, draw_sections(report, sample_records(folder)))
+    whole = _with_draws(parts, draw_sections(report, sample_records(folder)))
     traced = trace_images(report, sample_records(folder))
     try:
         with SampleRows(report.cases) as rows:
             for record in sample_records(folder):
                 rows.add(record)
-            write_pieces(target, page(report, rows.embedded(), traced, parts))
+            write_pieces(target, page(report, rows.embedded(), traced, whole))
     except OSError as error:
         raise ReportError(
             f"{target}: cannot be written: {error.strerror or error}; copy the report elsewhere"
@@ -158,11 +159,12 @@ def write_page(path: Path | str) -> Path:
 
 
 def _with_draws(
-    parts: Mapping[str, Any], drawn: Mapping[str, Mapping[str, Section]]
+    parts: Mapping[str, Callable[[], Any]], drawn: Mapping[str, Mapping[str, Section]]
 ) -> dict[str, Any]:
     """The parts of experiments, and behind them what their draws say together."""
     told = {name: markup("Draws", list(each.values())) for name, each in drawn.items()}
-    return {name: parts.get(name, "") + told.get(name, "") for name in {**parts, **told}}
+    made = {name: part() for name, part in parts.items()}
+    return {name: made.get(name, "") + told.get(name, "") for name in {**made, **told}}
 
 
 def check_writable(directory: Path | str) -> bool:

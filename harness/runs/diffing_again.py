@@ -78,11 +78,12 @@ def recounted(
         chance = facts.chance([words.decode([token]) for token in range(len(words))])
         columns |= values_of(places, facts, verdict, chance)
         made[EVALUATION] = evaluation(places, facts, verdict, settings)
-    if settings.steered is not None:
+    whole = settings.mode != "plotting"  # which leaves out what is not stored
+    if settings.steered is not None and (whole or (files.folder / STEERING).is_file()):
         told = _read(files.folder / STEERING, _each(SteeredPosition))
         numbers |= steered_numbers(told, facts)
-    agents = settings.mode == "full" or (files.folder / AGENTS).is_file()
-    if settings.agent is not None and settings.mode != "diffing" and agents and facts is not None:
+    agents = settings.mode != "diffing" and (whole or (files.folder / AGENTS).is_file())
+    if settings.agent is not None and agents and facts is not None:
         numbers |= agent_numbers(_read(files.folder / AGENTS, _each(Investigation)))
     return Recounted(
         sample_values(case.experiment, places, columns, numbers),

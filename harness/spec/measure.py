@@ -62,8 +62,9 @@ class Measure:
         recounted: `(case, result, files, tokenizer) -> Recounted`: what a case's files
             (`CaseFiles`) come to without a model; `result` has the recorded values.
         figures: `(case of the report, folder) -> (name, figure), ...` of the files of a case.
-        overview: `(cases of the report, folders by id) -> (markup, files)` of all cases of an
-            experiment: what the page shows beside them, and files of the report by their names.
+        overview: `(cases of the report, folders by id) -> (part, files)` of all cases of an
+            experiment: what makes the markup that the page shows beside them, and files of the
+            report by their names.
         section: What a spec may say to it: the form (a subclass of `Settings`) of a section that
             stands under the measure's name; `experiment.section_of(name)` is what a spec says. One
             section for all cases of an experiment: it cannot be an axis.
@@ -72,6 +73,8 @@ class Measure:
             seeds, where samples are places of a list that one reading of many texts makes.
         engines: `(experiment) -> {name: Opening}`, other engines that a case reads or asks. `run`
             gets `Readers` in place of the engine then (`runs/readers.py`).
+        only_stored: `(experiment) -> field`, the field by which a case shows what is stored and no
+            more, None where none says so: nothing is loaded or asked for such a case.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Measure:
     swept: bool = False
     units: Literal["samples", "seeds"] = "samples"
     engines: Part | None = None
+    only_stored: Part | None = None
 
     @property
     def reads(self) -> bool:
@@ -192,6 +196,13 @@ class Measure:
         found: Mapping[str, Any] = {}
         if self.engines is not None:
             found = registry.loaded(self.engines)(experiment)
+        return found
+
+    def only_stored_of(self, experiment: Any) -> str | None:
+        """The field by which a case shows only what is stored."""
+        if self.only_stored is None:
+            return None
+        found: str | None = registry.loaded(self.only_stored)(experiment)
         return found
 
     def recounted_of(self, case: Any, result: Any, files: Any, tokenizer: Callable[[], Any]) -> Any:
