@@ -12,7 +12,7 @@ from harness.errors import ReportError
 from harness.report.build import build
 from harness.report.load import load_report, samples
 from harness.report.write import check_writable, write, write_page
-from harness.store.records import read_records
+from harness.store.records import read_records, record_line
 
 
 def test_written_reports_load_as_they_were(report, results, directory):
@@ -47,10 +47,14 @@ def test_copies_of_the_process_write_the_same_bytes(report, results, directory, 
 
 
 def test_a_disk_that_is_full_for_a_copy_is_an_error(report, results, directory, monkeypatch):
-    def full(_results):
-        raise OSError(28, "No space left on device")
+    own = os.getpid()
 
-    monkeypatch.setattr("harness.report.write.record_lines", full)
+    def full(result):
+        if os.getpid() != own:
+            raise OSError(28, "No space left on device")
+        return record_line(result)
+
+    monkeypatch.setattr("harness.report.write.record_line", full)
     with pytest.raises(ReportError, match="No space left on device"):
         write(report, results, directory, forked=True)
     assert [path.name for path in directory.iterdir()] == ["plots"]

@@ -188,7 +188,8 @@ def found(name: str, root: Path) -> Path:
     known |= {each for each, place in noted.items() if is_file(place / _FILE)}
     near = [each for each in sorted(known) if name and each.startswith(name)]
     near = near or get_close_matches(name, known, n=3, cutoff=0.5) or sorted(known)[-1:]
-    meant = f"did you mean {' or '.join(near[-3:])}?" if near else "none was submitted from here"
+    none = "none was submitted from here; go to the folder where it was"
+    meant = f"did you mean {' or '.join(near[-3:])}?" if near else none
     raise StoreError(f"{name}: no such run; {meant}")
 
 

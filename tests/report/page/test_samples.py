@@ -137,3 +137,11 @@ def test_a_completion_that_only_ends_early_has_parted(run):
 def test_records_of_other_runs_are_left_out(run, report):
     line = {"case": "other[baseline]", "sample": "s/0", "draw": 0}
     assert embed(report.cases, [line]) == ({}, [], [])
+
+
+def test_rows_that_come_to_disk_in_pieces_make_the_same_page(run, monkeypatch):
+    results = sweep(doses=(0, 1), styles=("agentic",), n=3)
+    report = build(run, results)
+    whole = embed(report.cases, records(results))
+    monkeypatch.setattr("harness.report.page.samples._WAITING", 1)
+    assert embed(report.cases, records(results)) == whole
