@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -49,9 +49,14 @@ class Reference:
 
     def complaints(self, engine: Engine, queue: Sequence[Request]) -> dict[int, str]:
         """What is wrong with an engine's completions of a queue, by position."""
+        return dict(self.complained(engine, queue))
+
+    def complained(self, engine: Engine, queue: Sequence[Request]) -> Iterator[tuple[int, str]]:
+        """The same, one by one: who looks for the first alone has the others not looked for."""
         completions = dict(engine.generate(queue))
-        found = {at: self.complaint(each, completions[at]) for at, each in enumerate(queue)}
-        return {at: complaint for at, complaint in found.items() if complaint}
+        for at, each in enumerate(queue):
+            if complaint := self.complaint(each, completions[at]):
+                yield at, complaint
 
     def complaints_of(self, engine: Engine, readings: Sequence[Reading]) -> dict[int, str]:
         """What is wrong with what an engine reads, by position."""
