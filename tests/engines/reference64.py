@@ -52,11 +52,12 @@ class Reference:
         return dict(self.complained(engine, queue))
 
     def complained(self, engine: Engine, queue: Sequence[Request]) -> Iterator[tuple[int, str]]:
-        """The same, one by one: who looks for the first alone has the others not looked for."""
-        completions = dict(engine.generate(queue))
-        for at, each in enumerate(queue):
-            if complaint := self.complaint(each, completions[at]):
+        """The same, as completions come: none is made behind the first for who needs no other."""
+        waiting = dict(enumerate(queue))
+        for at, completion in engine.generate(queue):
+            if complaint := self.complaint(waiting.pop(at), completion):
                 yield at, complaint
+        yield from ((at, "has no answer") for at in waiting)
 
     def complaints_of(self, engine: Engine, readings: Sequence[Reading]) -> dict[int, str]:
         """What is wrong with what an engine reads, by position."""
