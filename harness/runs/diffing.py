@@ -303,7 +303,7 @@ def _naming(what: str) -> Iterator[None]:
         yield
     except UnstoredError as error:
         problem = f"plotting shows what is stored, and {what} is not; use diffing, or full"
-        raise FieldError("diff.mode", f"{problem} ({error.problem})") from error
+        raise FieldError(error.field, problem) from error
 
 
 @contextmanager

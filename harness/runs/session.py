@@ -268,7 +268,7 @@ class Session:
         ) -> DeferredEngine:
             def opening() -> Engine:
                 if only_stored is not None:
-                    raise UnstoredError(only_stored, f"{name} would be asked what is not stored")
+                    raise UnstoredError(only_stored, f"what {name} says is not stored; use another")
                 if self._read_only is not None:
                     raise self._read_only
                 self.progress.note(f"loading {name}")

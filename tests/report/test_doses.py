@@ -53,8 +53,7 @@ def test_what_is_not_complete_is_no_part_of_a_curve(doses_of):
     assert found.doses == (0, 1, 3, 4)
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.1, 1.0])
-@pytest.mark.parametrize("at", [0, 3, 5])
+@pytest.mark.parametrize(("at", "rate"), [(0, 0.0), (3, 0.1), (5, 1.0)])
 def test_a_dose_without_end_is_behind_the_others_and_on_no_curve(run, rate, at):
     finite = curve(RATES, n=100)
     last = replace(finite[-1].case, id="keep_topk[count=inf]", dose=math.inf)

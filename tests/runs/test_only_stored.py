@@ -109,7 +109,9 @@ def test_what_is_not_stored_is_named_and_left_out(run, server, known):
 
 
 def test_without_anything_stored_every_case_says_so(run):
-    with pytest.raises(harness.TitrateError, match=r"zoo/base would be asked what is not stored"):
+    with pytest.raises(
+        harness.TitrateError, match=r"diff.mode: what zoo/base says is not stored; use another"
+    ):
         run(store="empty")
 
 

@@ -24,9 +24,9 @@ HILL = "_hill"
 _LATE = 0.75
 #: Of a window: a hue that no curve has.
 _WINDOW = "#2E7D32"
-#: Of the height of a plot: room below the curves, so that no-effect doses are not said over what is
-#: drawn; and for each row of them.
-_LANE, _LANE_ROW = 0.03, 0.07
+#: Of the height of a plot: room below the curves, so that no-effect doses and windows are not said
+#: over what is drawn; and for each row of them.
+_LANE, _LANE_ROW = 0.02, 0.055
 
 
 def mark_doses(
@@ -53,16 +53,16 @@ def mark_doses(
             for _, experiment, others in curves
         )
         if seeded:
-            fitted |= _mark(axes, found, places, INK, 0)
-            rows = max(rows, int(found.loel is not None))
+            fitted |= _mark(axes, found, places, INK, 0, rows)
+            rows += found.loel is not None
     for row, (curve, experiment, others) in enumerate(curves if len(curves) <= MOST_MARKED else ()):
         for found in report.doses:
             if (found.experiment, found.metric, found.params) == (experiment, metric, others):
-                fitted |= _mark(axes, found, places, curve.hue.light, row)
-                rows = max(rows, (row + 1) * (found.loel is not None))
+                fitted |= _mark(axes, found, places, curve.hue.light, row, rows)
+                rows += found.loel is not None
         for between in report.windows:
             if (between.experiment, between.params) == (experiment, others):
-                _mark_window(axes, report, between, places, metric)
+                rows += _mark_window(axes, report, between, places, metric, rows)
     if rows:
         low, high = axes.get_ylim()
         lane = _LANE + _LANE_ROW * rows
@@ -70,8 +70,18 @@ def mark_doses(
     return fitted
 
 
-def _mark(axes: Axes, found: DoseReport, places: Mapping[float, float], hue: str, row: int) -> bool:
-    """A dotted line at ED50 with its interval, a triangle at the no-effect dose, Hill's curve."""
+def _mark(
+    axes: Axes,
+    found: DoseReport,
+    places: Mapping[float, float],
+    hue: str,
+    row: int,
+    below: int,
+) -> bool:
+    """A dotted line at ED50 with its interval, a triangle at the no-effect dose, Hill's curve.
+
+    What is said of ED50 stands in this row from the top, of the no-effect dose from `below`.
+    """
     across = axes.get_xaxis_transform()
 
     def at(dose: float) -> float:
@@ -89,7 +99,8 @@ def _mark(axes: Axes, found: DoseReport, places: Mapping[float, float], hue: str
         )
     if found.loel is not None:
         axes.plot([at(found.noel)], [0.015], "^", color=hue, markersize=6, transform=across)
-        _say(axes, f"NOEL {dose_text(found.noel)}", (at(found.noel), 0.015), (5, 1 + 10 * row), hue)
+        text = f"NOEL {dose_text(found.noel)}"
+        _say(axes, text, (at(found.noel), 0.015), (5, 1 + 10 * below), hue)
     if found.ed50 is None:
         return bool(fitted)
     low, value, high = map(at, (found.ed50.low, found.ed50.value, found.ed50.high))
@@ -106,10 +117,11 @@ def _mark_window(
     between: WindowReport,
     places: Mapping[float, float],
     metric: str,
-) -> None:
-    """A band from the target's ED50 to the capability's BMDL, in the panels of both."""
+    below: int,
+) -> bool:
+    """A band from the target's ED50 to the capability's BMDL, where it is one, in both panels."""
     if metric not in (between.target, between.capability) or not between.opens:
-        return
+        return False
     assert between.ed50 is not None
     shape: tuple[Sequence[float], str] = (sorted(places), "linear")
     for found in report.doses:
@@ -117,7 +129,9 @@ def _mark_window(
             shape = found.doses, found.scale
     first, last = (place_of(dose, *shape, places) for dose in (between.ed50.value, between.end))
     axes.axvspan(first, last, facecolor=_WINDOW, alpha=0.10, linewidth=0, zorder=0)
-    _say(axes, f"window {between.ed50.value:.3g} to {between.end:.3g}", (first, 0.5), (3, 0), INK)
+    text = f"window {between.ed50.value:.3g} to {between.end:.3g}"
+    _say(axes, text, (first, 0.015), (3, 1 + 10 * below), INK)
+    return True
 
 
 def _say(

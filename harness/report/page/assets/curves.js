@@ -6,7 +6,7 @@ const MARGIN = { left: 56, right: 20, top: 14, bottom: 50 };
 const SAID_WIDTH = 6;
 /** With more curves than this, shaded bands would only cover each other. */
 const MOST_BANDS = 4;
-/** Of a no-effect dose's words, and how many of them have room below the curves. */
+/** What words below the curves take, and how many rows of them have room of their own. */
 const LANE_ROW = 14;
 const MOST_LANE_ROWS = 3;
 
@@ -45,7 +45,7 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
   }
   const all = [...series.flatMap((each) => each.members), ...[...baselines.keys()].map(caseAt)];
   const [low, high] = rangeOf(all.map((one) => one.metrics[metric]));
-  const y = scaleOf(low, high, CURVES_HEIGHT - MARGIN.bottom - (bundled ? 0 : laneOf(series, metric)), MARGIN.top);
+  const y = scaleOf(low, high, CURVES_HEIGHT - MARGIN.bottom - (bundled ? 0 : LANE_ROW * Math.min(saidBelow(series, metric).length, MOST_LANE_ROWS)), MARGIN.top);
   const places = new Map(experiment.places);
   const spread = [...places.values()];
   const gap = spread.length > 1 ? Math.min(...spread.slice(1).map((at, i) => at - spread[i])) : 1;
@@ -60,10 +60,11 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
     picture.append(inHue(baselineDrawn(caseAt(at), metric, y, width, !bundled), bundled ? undefined : hue));
   }
   if (!bundled) {
+    const below = saidBelow(series, metric);
     series.forEach((each, row) => {
       const own = (each.marks ?? []).filter((mark) => mark.metric === metric);
       for (const mark of own) {
-        picture.append(inHue(shape("g", { class: "marks" }, ...markDrawn(mark, x, y, row, width)), mark.seeds ? undefined : each.hue));
+        picture.append(inHue(shape("g", { class: "marks" }, ...markDrawn(mark, x, y, mark.at === undefined ? below.indexOf(mark) : row, width)), mark.seeds ? undefined : each.hue));
       }
     });
   }
@@ -102,10 +103,10 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
   return [legend, picture];
 }
 
-/** Room below the curves for no-effect doses, so that they are not said over what is drawn. */
-function laneOf(series, metric) {
-  const last = series.findLastIndex((each) => each.marks?.some((mark) => mark.metric === metric && mark.noel !== undefined));
-  return LANE_ROW * Math.min(last + 1, MOST_LANE_ROWS);
+/** No-effect doses and windows: said below the curves, in a row each, and not over what is drawn. */
+function saidBelow(series, metric) {
+  const marks = series.flatMap((each) => each.marks ?? []).filter((mark) => mark.metric === metric);
+  return marks.filter((mark) => mark.noel !== undefined || mark.from !== undefined);
 }
 
 /** Where doses are read from a curve: ED50 with its interval, the no-effect dose, the window, Hill's curve. */
@@ -124,7 +125,7 @@ function markDrawn(mark, x, y, row, width) {
     const at = x(mark.noel);
     return [shape("path", { d: `M${at} ${bottom - 9}l5 9h-10z`, class: "noel" }), said(at + 4, bottom - 8 - LANE_ROW * row)];
   }
-  if (mark.from !== undefined) return [span(mark.from, mark.to, "window"), said(x(mark.from), (top + bottom) / 2)];
+  if (mark.from !== undefined) return [span(mark.from, mark.to, "window"), said(x(mark.from), bottom - 8 - LANE_ROW * row)];
   return [span(mark.low, mark.high, "band"), line(x(mark.at), top, x(mark.at), bottom, "half"), said(x(mark.at), top + 8 + 14 * row)];
 }
 
