@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -49,9 +49,15 @@ class Reference:
 
     def complaints(self, engine: Engine, queue: Sequence[Request]) -> dict[int, str]:
         """What is wrong with an engine's completions of a queue, by position."""
-        completions = dict(engine.generate(queue))
-        found = {at: self.complaint(each, completions[at]) for at, each in enumerate(queue)}
-        return {at: complaint for at, complaint in found.items() if complaint}
+        return dict(self.complained(engine, queue))
+
+    def complained(self, engine: Engine, queue: Sequence[Request]) -> Iterator[tuple[int, str]]:
+        """The same, as completions come: none is made behind the first for who needs no other."""
+        waiting = dict(enumerate(queue))
+        for at, completion in engine.generate(queue):
+            if complaint := self.complaint(waiting.pop(at), completion):
+                yield at, complaint
+        yield from ((at, "has no answer") for at in waiting)
 
     def complaints_of(self, engine: Engine, readings: Sequence[Reading]) -> dict[int, str]:
         """What is wrong with what an engine reads, by position."""
