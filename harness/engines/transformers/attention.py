@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -69,6 +69,29 @@ def watching(module: Any, *, last_only: bool = True) -> Iterator[AttentionWatch]
         _watch.reset(before)
 
 
+class _Last(NamedTuple):
+    """A module of whose queries only so many last ones attend."""
+
+    module: Any
+    queries: int
+
+
+_last: ContextVar[_Last | None] = ContextVar("last", default=None)
+
+
+@contextmanager
+def last_queries(module: Any, queries: int) -> Iterator[None]:
+    """Let so many last queries of every row attend in one module; the others get zeros.
+
+    Under `grouped_attention` of sdpa alone, and where a mask says what is seen.
+    """
+    before = _last.set(_Last(module, queries))
+    try:
+        yield
+    finally:
+        _last.reset(before)
+
+
 def grouped_sdpa(
     module: Any,
     query: torch.Tensor,
@@ -85,6 +108,24 @@ def grouped_sdpa(
     watch = _watch.get()
     if watch is not None and module is watch.module and attention_mask is not None:
         watch.see(query, key, attention_mask, options.get("scaling"))
+    last = _last.get()
+    if last is None or module is not last.module or attention_mask is None:
+        return _attend(module, query, key, value, attention_mask, **options)
+    width = query.shape[2]
+    query, attention_mask = (each[:, :, -last.queries :] for each in (query, attention_mask))
+    output, _ = _attend(module, query, key, value, attention_mask, **options)
+    return F.pad(output, (0, 0, 0, 0, width - output.shape[1], 0)), None
+
+
+def _attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """As `grouped_sdpa`, with all of the queries."""
     rows, heads, width, dim = query.shape
     shared = heads // key.shape[1]
     plain = options.get("position_bias") is None and not options.get("dropout")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from harness.engines.contract import Watch
+from harness.engines.transformers.last_layer import can_be_cut, last_layer_cut
 from harness.engines.transformers.residents import Resident
 from harness.engines.transformers.shared_layers import able, widened
 from harness.engines.transformers.sight import seen
@@ -113,6 +114,13 @@ class Passes:
         if any(each.request.attention or each.request.hidden for each in sequences):
             return seen(self._model, sequences)
         return nullcontext()
+
+    def cut(self, sequences: Sequence[Resident]) -> AbstractContextManager[None]:
+        """Let the pass inside leave out what its last logits do not need; not of a fixed shape."""
+        whats = (each.intervention for each in sequences)
+        if self._strict or not can_be_cut(self._model, whats):
+            return nullcontext()
+        return last_layer_cut(self._model, 1)
 
     def _widened(self, alike: Alike | None) -> AbstractContextManager[None]:
         """One row becomes several behind the layers that are alike."""
