@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TaskError,
         TemplateError,
         TitrateError,
+        UnstoredError,
         VectorError,
     )
     from harness.face import compare, forecast, merge, run
@@ -59,6 +60,7 @@ __all__ = [
     "TaskError",
     "TemplateError",
     "TitrateError",
+    "UnstoredError",
     "VectorError",
     "__version__",
     "compare",

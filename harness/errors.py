@@ -2,6 +2,7 @@
 
     TitrateError                 catch this to catch them all
     ├── FieldError               a value of a spec is impossible; knows its field, not yet its file
+    │   └── UnstoredError        what is not stored, where only what is stored is shown
     ├── SpecError                the same with its place: `file:line field: problem; remedy`
     ├── OptionError              an option of a run that cannot be followed; knows its name
     ├── ModelError               a model that is missing, or lacks what was asked of it
@@ -93,6 +94,10 @@ class FieldError(TitrateError):
         self.field = field
         self.problem = problem
         self.others = tuple(others)
+
+
+class UnstoredError(FieldError):
+    """Something that is not stored, where a spec's `field` has only what is stored be shown."""
 
 
 class SpecError(TitrateError):

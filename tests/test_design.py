@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,16 @@ def contract() -> list[set[str]]:
     return [set(layer.split(" | ")) for layer in reversed(layers)]
 
 
+def classes() -> dict[str, list[str]]:
+    """The public classes at the top of modules of `harness/`, by name, and the modules of each."""
+    found = defaultdict[str, list[str]](list)
+    for file in sorted((ROOT / "harness").rglob("*.py")):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found[node.name].append(str(file.relative_to(ROOT)))
+    return found
+
+
 OF_OTHERS = {"migrating.md", "neighbours.md", "seeds.md"}
 """Pages that name modules of other projects."""
 
@@ -51,6 +63,11 @@ def test_rooms_are_drawn_in_the_order_of_the_contract():
     order = {room: level for level, rooms in enumerate(contract()) for room in rooms}
     levels = [order[room] for room in drawn()]
     assert levels == sorted(levels)
+
+
+def test_a_class_has_a_name_of_its_own():
+    """In the whole house, so that a name says which thing is meant wherever it is read."""
+    assert {name: files for name, files in classes().items() if len(files) > 1} == {}
 
 
 @pytest.mark.parametrize(("room", "said"), drawn().items())

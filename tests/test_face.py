@@ -38,6 +38,7 @@ FACE = {
     "TaskError",
     "TemplateError",
     "TitrateError",
+    "UnstoredError",
     "VectorError",
     "__version__",
     "compare",

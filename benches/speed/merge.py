@@ -27,7 +27,7 @@ from pathlib import Path
 
 from harness.engines.contract import Completion
 from harness.launch.board import Pin
-from harness.launch.cluster.outcomes import Outcome
+from harness.launch.cluster.outcomes import TaskOutcome
 from harness.launch.cluster.submission import ArrayTask, Submission, TaskGroup
 from harness.resolve.progress import Counts
 from harness.spec import Case, Experiment, expand
@@ -134,7 +134,7 @@ def made(root: Path, files: int, samples: int, tokens: int, *, doses: bool) -> S
         own.add(result(case, samples, tokens))
         own.close()
         Pin(submission.directory, own.process).update(Counts(tokens=samples * tokens, seconds=0.1))
-        outcome = Outcome(own.process, "", "node", 1, started.isoformat(), "done")
+        outcome = TaskOutcome(own.process, "", "node", 1, started.isoformat(), "done")
         outcome.write(submission.directory, names[case.id])
     return submission
 

@@ -72,7 +72,7 @@ class Tokenizer(BaseModel):
     end_tokens: tuple[int, ...]
 
 
-class Manifest(BaseModel):
+class BundleManifest(BaseModel):
     """What a bundle holds. Paths are relative to its root, which stands for the run's folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,7 +97,7 @@ def entry_of(content: bytes) -> Entry:
     return Entry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def pack(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> None:
+def pack(manifest: BundleManifest, files: Mapping[str, bytes], target: Path) -> None:
     """Write the bundle of these files; equal files give equal bytes.
 
     Raises:
@@ -117,7 +117,7 @@ def pack(manifest: Manifest, files: Mapping[str, bytes], target: Path) -> None:
     write_file(target, packed.getvalue())
 
 
-def unpack(file: Path, folder: Path) -> tuple[Manifest, dict[str, Entry]]:
+def unpack(file: Path, folder: Path) -> tuple[BundleManifest, dict[str, Entry]]:
     """Unpack a bundle into an empty folder; nothing is written anywhere else.
 
     Returns:
@@ -146,7 +146,7 @@ def unpack(file: Path, folder: Path) -> tuple[Manifest, dict[str, Entry]]:
     return manifest, found
 
 
-def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
+def _manifest(archive: zipfile.ZipFile, file: Path) -> BundleManifest:
     info = archive.NameToInfo.get(MANIFEST)
     if info is None:
         raise BundleError(f"{file}: has no {MANIFEST}; it is a zip, and no bundle of titrate")
@@ -164,13 +164,13 @@ def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
                     "install the one that wrote it: pytest-titrate "
                     f"{document.get('titrate', 'of unknown version')}"
                 )
-        return Manifest.model_validate(document)
+        return BundleManifest.model_validate(document)
     except (ValueError, ValidationError, RecursionError) as error:
         first = str(error).splitlines()[0]
         raise BundleError(f"{file}: its {MANIFEST} is none of a bundle: {first}") from error
 
 
-def _check_names(archive: zipfile.ZipFile, manifest: Manifest, file: Path) -> None:
+def _check_names(archive: zipfile.ZipFile, manifest: BundleManifest, file: Path) -> None:
     """Refuse what would be written outside, what nothing lists, and what is too large."""
     names = [info.filename for info in archive.infolist()]
     packed = {info.compress_type for info in archive.infolist()}

@@ -17,7 +17,7 @@ NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
-class Difference:
+class Mismatch:
     """One thing that does not fit: where it is, what it is, as it is stored, as it comes out."""
 
     where: str
@@ -33,7 +33,7 @@ class Difference:
 
 def compared(
     stored: Any, again: Any, where: str, what: str = "", *, rounding: float = 0.0
-) -> Iterator[Difference]:
+) -> Iterator[Mismatch]:
     """Yield every difference between two JSON values; numbers may differ in their last digits.
 
     With `rounding` they may differ by so much, absolute or relative.
@@ -42,18 +42,18 @@ def compared(
         for name in {**stored, **again}:
             inner = f"{what}.{name}" if what else str(name)
             if name not in again:
-                yield Difference(where, inner, shown(stored[name]), NOTHING)
+                yield Mismatch(where, inner, shown(stored[name]), NOTHING)
             elif name not in stored:
-                yield Difference(where, inner, NOTHING, shown(again[name]))
+                yield Mismatch(where, inner, NOTHING, shown(again[name]))
             else:
                 yield from compared(stored[name], again[name], where, inner, rounding=rounding)
     elif isinstance(stored, list | tuple) and isinstance(again, list | tuple):
         if len(stored) != len(again):
-            yield Difference(where, f"{what or 'list'}: length", str(len(stored)), str(len(again)))
+            yield Mismatch(where, f"{what or 'list'}: length", str(len(stored)), str(len(again)))
         for number, (mine, theirs) in enumerate(zip(stored, again, strict=False)):
             yield from compared(mine, theirs, where, f"{what}[{number}]", rounding=rounding)
     elif not _same(stored, again, rounding):
-        yield Difference(where, what or "value", shown(stored), shown(again))
+        yield Mismatch(where, what or "value", shown(stored), shown(again))
 
 
 def replaced(document: Any, names: Mapping[str, str]) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.bundle.differences import Difference, compared, shown
+from harness.bundle.differences import Mismatch, compared, shown
 from harness.errors import FieldError, ModelError, SandboxError, TitrateError
 from harness.measure.recounted import CaseFiles, Recounted
 from harness.resolve.tasks import task_of
@@ -35,7 +35,7 @@ def against_readings(
     left: Callable[[str], None],
     *,
     unsafe_code: bool,
-) -> Iterator[Difference]:
+) -> Iterator[Mismatch]:
     """Yield every recorded value, and every file, that the files of a case do not come to.
 
     `left` is told in a line of what cannot be counted again.
@@ -64,7 +64,7 @@ def against_readings(
         except (FieldError, ModelError, SandboxError) as error:
             left(f"not counted again: {case.id}: {error}")
         except TitrateError as error:
-            yield Difference(case.id, "files", "those of its numbers", str(error))
+            yield Mismatch(case.id, "files", "those of its numbers", str(error))
         else:
             for line in found.left:
                 left(f"not counted again: {case.id}: {line}")
@@ -73,7 +73,7 @@ def against_readings(
             yield from _against(result, folder, found)
 
 
-def _against(result: CaseResult, folder: Path, found: Recounted) -> Iterator[Difference]:
+def _against(result: CaseResult, folder: Path, found: Recounted) -> Iterator[Mismatch]:
     if found.values:
         yield from compared(
             {
@@ -86,18 +86,18 @@ def _against(result: CaseResult, folder: Path, found: Recounted) -> Iterator[Dif
             rounding=found.rounding,
         )
     for each in found.apart:
-        yield Difference(result.case.id, each.what, shown(each.stored), shown(each.found))
+        yield Mismatch(result.case.id, each.what, shown(each.stored), shown(each.found))
     for name, content in found.files.items():
         yield from same_file(folder / name, content, found.rounding)
 
 
-def same_file(stored: Path, again: str | bytes, rounding: float = 0.0) -> Iterator[Difference]:
+def same_file(stored: Path, again: str | bytes, rounding: float = 0.0) -> Iterator[Mismatch]:
     """Yield every place in which a file differs from what it should say.
 
     Arrays, tables and documents are compared number by number, others byte by byte.
     """
     if not stored.is_file():
-        yield Difference(str(stored), "file", "it is missing", "there")
+        yield Mismatch(str(stored), "file", "it is missing", "there")
         return
     new = again.encode() if isinstance(again, str) else again
     if stored.read_bytes() == new:
@@ -111,10 +111,10 @@ def same_file(stored: Path, again: str | bytes, rounding: float = 0.0) -> Iterat
     try:
         one, other = (None, None) if read is None else (read(stored.read_bytes()), read(new))
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        yield Difference(str(stored), "content", f"unreadable: {error}", "there")
+        yield Mismatch(str(stored), "content", f"unreadable: {error}", "there")
         return
     if read is None:
-        yield Difference(str(stored), "content", "other bytes", "than these")
+        yield Mismatch(str(stored), "content", "other bytes", "than these")
     else:
         yield from compared(one, other, str(stored), rounding=rounding)
 

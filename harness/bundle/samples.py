@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from harness.bundle.differences import Difference, compared
+from harness.bundle.differences import Mismatch, compared
 from harness.errors import TitrateError
 from harness.resolve.tasks import task_of
 from harness.spec import Experiment
@@ -34,10 +34,10 @@ def sample_hashes(results: Iterable[CaseResult]) -> dict[str, dict[str, str]]:
     return found
 
 
-def against_samples(results: Iterable[CaseResult], stored: Any) -> Iterator[Difference]:
+def against_samples(results: Iterable[CaseResult], stored: Any) -> Iterator[Mismatch]:
     """Yield every sample that is another one here; tasks that are not at hand are passed by."""
     if not isinstance(stored, Mapping):
-        yield Difference("samples.json", "content", "no JSON", "hashes by case")
+        yield Mismatch("samples.json", "content", "no JSON", "hashes by case")
         return
     for result in results:
         if result.case.id in stored:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.bundle.differences import Difference, changed, compared, replaced
+from harness.bundle.differences import Mismatch, changed, compared, replaced
 from harness.errors import TitrateError
 from harness.files.portable import portable
 from harness.options import assignment
@@ -43,7 +43,7 @@ def set_by_options(results: Sequence[CaseResult]) -> list[str]:
     return sorted(found, key=lambda text: found[text])
 
 
-def against_specs(results: Sequence[CaseResult], moved: Mapping[str, str]) -> Iterator[Difference]:
+def against_specs(results: Sequence[CaseResult], moved: Mapping[str, str]) -> Iterator[Mismatch]:
     """Yield every setting of a case that neither its spec nor an option says.
 
     `moved` says where files are now that the specs name elsewhere.
@@ -52,7 +52,7 @@ def against_specs(results: Sequence[CaseResult], moved: Mapping[str, str]) -> It
         try:
             cases = expand(*load(file, set_by_options(own)))
         except TitrateError as error:
-            yield Difference(file, "spec", "the one of the run", str(error))
+            yield Mismatch(file, "spec", "the one of the run", str(error))
             continue
         known = {case.id: case for each in cases for case in _with_baseline(each)}
         yield from _against(own, known, moved)
@@ -66,19 +66,19 @@ def _with_baseline(case: Case) -> Iterator[Case]:
 
 def _against(
     results: Sequence[CaseResult], cases: Mapping[str, Case], moved: Mapping[str, str]
-) -> Iterator[Difference]:
+) -> Iterator[Mismatch]:
     order = list(cases)
     latest = -1
     for result in results:
         case = result.case
         known = cases.get(case.id)
         if known is None:
-            yield Difference(case.id, "case", "recorded", f"{case.source.file} has none of this id")
+            yield Mismatch(case.id, "case", "recorded", f"{case.source.file} has none of this id")
             continue
         if case.baseline is not None:
             position = order.index(case.id)
             if position < latest:
-                yield Difference(case.id, "order", "behind its successor", "that of the spec")
+                yield Mismatch(case.id, "order", "behind its successor", "that of the spec")
             latest = max(latest, position)
         yield from compared(
             changed(portable(case.experiment.model_dump(mode="json")), _short),

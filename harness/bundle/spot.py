@@ -26,7 +26,7 @@ _CLOSE = 0.05
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedAgain:
     """One request that was asked again."""
 
     where: str
@@ -56,7 +56,7 @@ class Asked:
         return f"{self.where}: parts at token {self.token}, by {self.margin:.2g} nats"
 
 
-def asked_again(results: Sequence[CaseResult], count: int) -> Iterator[Asked]:
+def asked_again(results: Sequence[CaseResult], count: int) -> Iterator[AskedAgain]:
     """Ask `count` requests again, drawn by chance from all: nobody knows beforehand which.
 
     Raises:
@@ -105,20 +105,20 @@ def _request(plan: Plan, case: PlannedCase, result: CaseResult, draw: DrawResult
     raise TitrateError(f"{result.case.id}: {draw.sample} is no sample of {case.task.name}")
 
 
-def _held_against(result: CaseResult, draw: DrawResult, made: Completion) -> Asked:
+def _held_against(result: CaseResult, draw: DrawResult, made: Completion) -> AskedAgain:
     where = f"{result.case.id}, {draw.sample}, draw {draw.draw}"
     stored = draw.completion.tokens
     if made.error is not None:
-        return Asked(where, agrees=False, error=made.error)
+        return AskedAgain(where, agrees=False, error=made.error)
     pairs = enumerate(zip(made.tokens, stored, strict=False))
     shorter = min(len(made.tokens), len(stored))
     at = next((n for n, (mine, theirs) in pairs if mine != theirs), shorter)
     scores, known = made.log_probabilities, draw.completion.log_probabilities
     gap = max(map(_distance, scores[:at], known[:at]), default=0.0)
     if made.tokens == tuple(stored):
-        return Asked(where, agrees=True, gap=gap)
+        return AskedAgain(where, agrees=True, gap=gap)
     margin = scores[at] - known[at] if at < min(len(scores), len(known)) else 0.0
-    return Asked(where, agrees=False, token=at, margin=margin, gap=gap)
+    return AskedAgain(where, agrees=False, token=at, margin=margin, gap=gap)
 
 
 def _distance(one: float, other: float) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.bundle.archive import Manifest, Tokenizer
-from harness.bundle.differences import Difference, shown
+from harness.bundle.archive import BundleManifest, Tokenizer
+from harness.bundle.differences import Mismatch, shown
 from harness.errors import ModelError, TitrateError, one_line
 from harness.resolve.tasks import task_of
 from harness.runs.plan import Plan
@@ -20,7 +20,7 @@ from harness.tasks.base import Task
 class Tokenizers:
     """The tokenizers that lie in a bundle, each loaded when it is first asked for."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: BundleManifest) -> None:
         self._known = manifest.tokenizers
         self._loaded: dict[str, Any] = {}
 
@@ -54,7 +54,7 @@ class Tokenizers:
         return found[0]
 
 
-def against_tokens(results: Sequence[CaseResult], tokenizers: Tokenizers) -> Iterator[Difference]:
+def against_tokens(results: Sequence[CaseResult], tokenizers: Tokenizers) -> Iterator[Mismatch]:
     """Yield every prompt that its task does not ask, and every text that tokens do not decode to.
 
     A text ends in front of a token that ends sequences, or of a stop string of its task.
@@ -68,13 +68,13 @@ def against_tokens(results: Sequence[CaseResult], tokenizers: Tokenizers) -> Ite
             found = tokenizers.of(model)
         except ModelError as error:
             failed.add(model)
-            yield Difference(model, "tokenizer", "listed", str(error))
+            yield Mismatch(model, "tokenizer", "listed", str(error))
             continue
         if found is not None:
             yield from _case(result, *found)
 
 
-def _case(result: CaseResult, tokenizer: Any, known: Tokenizer) -> Iterator[Difference]:
+def _case(result: CaseResult, tokenizer: Any, known: Tokenizer) -> Iterator[Mismatch]:
     experiment = result.case.experiment
     try:
         task = task_of(experiment.task, experiment.prompt)
@@ -86,7 +86,7 @@ def _case(result: CaseResult, tokenizer: Any, known: Tokenizer) -> Iterator[Diff
         where = f"{result.case.id}, {draw.sample}, draw {draw.draw}"
         prompt = prompts.get(draw.sample)
         if prompt is not None and draw.prompt != prompt:
-            yield Difference(where, "prompt", shown(draw.prompt), shown(prompt))
+            yield Mismatch(where, "prompt", shown(draw.prompt), shown(prompt))
         if draw.completion.answer is None:  # a server's tokens are the server's own
             yield from _completion(draw, where, tokenizer, known, stops)
             limit = experiment.sampling.max_new_tokens
@@ -102,7 +102,7 @@ def _prompts(result: CaseResult, task: Task, tokenizer: Any) -> dict[str, str]:
 
 def _completion(
     draw: DrawResult, where: str, tokenizer: Any, known: Tokenizer, stops: Sequence[str]
-) -> Iterator[Difference]:
+) -> Iterator[Mismatch]:
     completion = draw.completion
     tokens = list(completion.tokens)
     if tokens and tokens[-1] in known.end_tokens:
@@ -110,17 +110,17 @@ def _completion(
     whole = str(tokenizer.decode(tokens))
     text = whole[: _cut(whole, stops)]
     if completion.text != text:
-        yield Difference(where, "text of its tokens", shown(completion.text), shown(text))
+        yield Mismatch(where, "text of its tokens", shown(completion.text), shown(text))
     given, count = len(completion.log_probabilities), len(completion.tokens)
     if given and given != count:
-        yield Difference(where, "log-probabilities", str(given), f"{count} tokens")
+        yield Mismatch(where, "log-probabilities", str(given), f"{count} tokens")
     if any(value > 0 for value in completion.log_probabilities):
-        yield Difference(where, "log-probabilities", "one above 0", "none can be")
+        yield Mismatch(where, "log-probabilities", "one above 0", "none can be")
 
 
 def _ending(
     draw: DrawResult, where: str, limit: int, known: Tokenizer, stops: Sequence[str]
-) -> Iterator[Difference]:
+) -> Iterator[Mismatch]:
     """An answer stops at an end token or a stop string, or is as long as it may be."""
     completion = draw.completion
     tokens = completion.tokens
@@ -128,11 +128,11 @@ def _ending(
         return
     stopped = bool(tokens and tokens[-1] in known.end_tokens)
     if len(tokens) > limit:
-        yield Difference(where, "tokens", str(len(tokens)), f"{limit} at most")
+        yield Mismatch(where, "tokens", str(len(tokens)), f"{limit} at most")
     if completion.finish_reason == "length" and stopped:
-        yield Difference(where, "finish_reason", "length", "stop")
+        yield Mismatch(where, "finish_reason", "length", "stop")
     if completion.finish_reason == "stop" and not stopped and not stops:
-        yield Difference(where, "finish_reason", "stop", "nothing ends it")
+        yield Mismatch(where, "finish_reason", "stop", "nothing ends it")
 
 
 def _cut(text: str, stops: Sequence[str]) -> int:

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.bundle.archive import Manifest, unpack
-from harness.bundle.differences import NOTHING, Difference, compared, replaced, shown
+from harness.bundle.archive import BundleManifest, unpack
+from harness.bundle.differences import NOTHING, Mismatch, compared, replaced, shown
 from harness.bundle.drawn import drawn
 from harness.bundle.measured import against_readings, same_file
 from harness.bundle.samples import against_samples
 from harness.bundle.specs import against_specs
-from harness.bundle.spot import Asked, asked_again
+from harness.bundle.spot import AskedAgain, asked_again
 from harness.bundle.texts import Tokenizers, against_tokens
 from harness.bundle.write import DRAWN, PICTURES, REPORT, SAMPLES, WRITTEN_ONCE
 from harness.errors import (
@@ -51,10 +51,10 @@ class Verified:
     cases: int = 0
     answers: int = 0
     """Answers that were scored again."""
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[Mismatch] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """What could not be recomputed, and why, a line each."""
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[AskedAgain] = field(default_factory=list)
     """Requests that the model was asked again."""
 
 
@@ -87,7 +87,7 @@ def verify(file: Path, *, unsafe_code: bool = False, spot: int = 0) -> Verified:
                 )
             except Exception as error:  # a stranger's records may be anything at all
                 outcome.differences.append(
-                    Difference(REPORT, "a report of these records", "possible", repr(error))
+                    Mismatch(REPORT, "a report of these records", "possible", repr(error))
                 )
             if spot:
                 try:
@@ -97,34 +97,34 @@ def verify(file: Path, *, unsafe_code: bool = False, spot: int = 0) -> Verified:
         return outcome
 
 
-def _files(manifest: Manifest, there: Mapping[str, Any]) -> Iterator[Difference]:
+def _files(manifest: BundleManifest, there: Mapping[str, Any]) -> Iterator[Mismatch]:
     """Files that are missing, or are not what the manifest says."""
     for name, entry in manifest.files.items():
         found = there.get(name)
         if found is None:
-            yield Difference(name, "file", entry.sha256[:12], "it is missing")
+            yield Mismatch(name, "file", entry.sha256[:12], "it is missing")
         elif found != entry:
-            yield Difference(name, "SHA-256", entry.sha256[:12], found.sha256[:12])
+            yield Mismatch(name, "SHA-256", entry.sha256[:12], found.sha256[:12])
 
 
 def _recompute(
-    manifest: Manifest, outcome: Verified, again: Path, *, unsafe_code: bool
+    manifest: BundleManifest, outcome: Verified, again: Path, *, unsafe_code: bool
 ) -> Sequence[CaseResult]:
     """From records to a report, each step held against what is stored; returns the records."""
     missing = [name for name in ("report.json", RECORDS) if not Path(REPORT, name).is_file()]
     if missing:
-        each = Difference(f"{REPORT}/{missing[0]}", "file", "it is missing", "needed for the rest")
+        each = Mismatch(f"{REPORT}/{missing[0]}", "file", "it is missing", "needed for the rest")
         outcome.differences.append(each)
         return ()
     try:
         info, results, findings, claims = recorded(REPORT, Path.cwd())
     except TitrateError as error:
         outcome.differences.append(
-            Difference(f"{REPORT}/{RECORDS}", "records", "unusable", str(error))
+            Mismatch(f"{REPORT}/{RECORDS}", "records", "unusable", str(error))
         )
         return ()
     if info.id != manifest.run:
-        outcome.differences.append(Difference("manifest.json", "run", manifest.run, info.id))
+        outcome.differences.append(Mismatch("manifest.json", "run", manifest.run, info.id))
     outcome.cases = len(results)
     outcome.differences += against_specs(results, manifest.moved)
     if SAMPLES in manifest.files:
@@ -143,9 +143,7 @@ def _recompute(
     try:
         finished = conclude(info, scored, again, findings, claims, write_tables)
     except TitrateError as error:
-        outcome.differences.append(
-            Difference(f"{REPORT}/report.json", "report", "there", str(error))
-        )
+        outcome.differences.append(Mismatch(f"{REPORT}/report.json", "report", "there", str(error)))
         return results
     back = {ours: theirs for theirs, ours in manifest.moved.items()}
     document = replaced(finished.report.model_dump(mode="json"), back)
@@ -176,7 +174,7 @@ def _searched(
     results: Sequence[CaseResult],
     names: Mapping[str, str],
     outcome: Verified,
-) -> Iterator[Difference]:
+) -> Iterator[Mismatch]:
     """What a search says of its trials, against its study."""
     if not folder.is_dir():
         return
@@ -190,10 +188,10 @@ def _searched(
     try:
         made, apart = recounted(folder, finished, results)
     except BundleError as error:
-        yield Difference(str(folder), "files", "those of a search", str(error))
+        yield Mismatch(str(folder), "files", "those of a search", str(error))
         return
     for each in apart:
-        yield Difference(str(folder), each.what, shown(each.stored), shown(each.found))
+        yield Mismatch(str(folder), each.what, shown(each.stored), shown(each.found))
     for name, content in made.items():
         if name.endswith(".json"):
             content = json.dumps(replaced(json.loads(content), names))
@@ -229,7 +227,7 @@ def _scored(
                 )
             except StoreError as error:
                 outcome.differences.append(
-                    Difference(result.case.id, "samples", f"{count} answers", str(error))
+                    Mismatch(result.case.id, "samples", f"{count} answers", str(error))
                 )
             except (SpecError, ModelError) as error:
                 what = "re-executed" if isinstance(error.__cause__, SandboxError) else "re-scored"
@@ -247,15 +245,15 @@ def _answers(result: CaseResult) -> int:
     return len(result.draws) + len(result.replies.get(result.measure.name, {}))
 
 
-def _scores(old: CaseResult, new: CaseResult) -> Iterator[Difference]:
+def _scores(old: CaseResult, new: CaseResult) -> Iterator[Mismatch]:
     """Scores and values of samples that come out otherwise."""
     for mine, theirs in zip(old.draws, new.draws, strict=True):
         for name in ("correct", "parsed", "tool_call", "doubt"):
             stored, found = getattr(mine.score, name), getattr(theirs.score, name)
             if stored != found:
-                yield Difference(place(old, mine), f"score.{name}", shown(stored), shown(found))
+                yield Mismatch(place(old, mine), f"score.{name}", shown(stored), shown(found))
         if mine.agreement != theirs.agreement:
-            yield Difference(
+            yield Mismatch(
                 place(old, mine), "agreement", shown(mine.agreement), shown(theirs.agreement)
             )
     yield from compared(
@@ -264,12 +262,12 @@ def _scores(old: CaseResult, new: CaseResult) -> Iterator[Difference]:
         f"{old.case.id} sample_metrics",
     )
     if old.status != new.status:
-        yield Difference(old.case.id, "status", old.status, new.status)
+        yield Mismatch(old.case.id, "status", old.status, new.status)
 
 
 def _details(
     results: Sequence[CaseResult], scored: Sequence[CaseResult], python: str, outcome: Verified
-) -> Iterator[Difference]:
+) -> Iterator[Mismatch]:
     """Why answers are wrong, in words; of code they are Python's own, which differ by version."""
     here = platform.python_version()
     other = 0
@@ -284,7 +282,7 @@ def _details(
             ):
                 other += 1
             else:
-                yield Difference(place(result, mine), "score.detail", shown(stored), shown(found))
+                yield Mismatch(place(result, mine), "score.detail", shown(stored), shown(found))
     if other:
         outcome.left.append(
             f"not compared: why {other:,} answers are wrong, in the words of Python {python}; this "
@@ -297,14 +295,14 @@ def place(result: CaseResult, draw: DrawResult) -> str:
     return f"{result.case.id}, {draw.sample}, draw {draw.draw}"
 
 
-def _tables(stored: Path, again: Path) -> Iterator[Difference]:
+def _tables(stored: Path, again: Path) -> Iterator[Mismatch]:
     """Tables and measured files beside the report, cell by cell where they are CSV."""
     for name in sorted(_names(stored) | _names(again)):
         file, anew = stored / name, again / name
         if not anew.is_file():
-            yield Difference(f"{REPORT}/{name}", "file", "there", "nothing makes it")
+            yield Mismatch(f"{REPORT}/{name}", "file", "there", "nothing makes it")
         elif not file.is_file():
-            yield Difference(f"{REPORT}/{name}", "file", "it is missing", "there")
+            yield Mismatch(f"{REPORT}/{name}", "file", "it is missing", "there")
         else:
             yield from same_file(file, anew.read_bytes())
 

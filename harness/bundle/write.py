@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from harness.bundle.archive import Manifest, Tokenizer, entry_of, pack
+from harness.bundle.archive import BundleManifest, Tokenizer, entry_of, pack
 from harness.bundle.data import Data
 from harness.bundle.differences import replaced
 from harness.bundle.drawn import drawn
@@ -49,7 +49,7 @@ def bundle(
     warn: Callable[[str], None] = lambda _: None,
     *,
     withheld: Iterable[Path] = (),
-) -> Manifest:
+) -> BundleManifest:
     """Write the bundle of a report to `target`.
 
     Args:
@@ -76,7 +76,7 @@ def bundle(
     for name, file in _readings(report, warn):
         found.files[name] = file.read_bytes()
     tokenizers = dict(_tokenizers(found, results, warn))
-    manifest = Manifest(
+    manifest = BundleManifest(
         format="titrate bundle",
         version=1,
         titrate=version("pytest-titrate"),

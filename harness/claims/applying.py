@@ -27,7 +27,7 @@ from harness.spec.treatment import lies_in, treatment
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExperimentGates:
     """What one experiment is asked of its selected cases."""
 
     experiment: str
@@ -62,12 +62,12 @@ class Selected:
         """What a metric of theirs is."""
         return self.members[0].kind(metric)
 
-    def asked(self, extra: Iterable[Gate]) -> Asked:
+    def asked(self, extra: Iterable[Gate]) -> ExperimentGates:
         """What this experiment is asked, with these gates of the command line."""
         needs = {gate: lacking(gate, self.cases) for gate in self.case.experiment.gates}
         gates = dict.fromkeys([*(gate for gate, cases in needs.items() if not cases), *extra])
         waiting = {gate: cases for gate, cases in needs.items() if gate not in gates}
-        return Asked(self.case.experiment.name, tuple(gates), waiting)
+        return ExperimentGates(self.case.experiment.name, tuple(gates), waiting)
 
     def outside(self, gate: Gate) -> str:
         """Which axis or value that a gate names is not among these cases, or nothing."""
@@ -97,7 +97,7 @@ def by_experiment(cases: Iterable[Measured]) -> list[Selected]:
     return [Selected(members) for members in found.values()]
 
 
-def asked(selected: Sequence[Selected], extra: Sequence[Gate] = ()) -> list[Asked]:
+def asked(selected: Sequence[Selected], extra: Sequence[Gate] = ()) -> list[ExperimentGates]:
     """What every experiment is asked, with these gates of the command line.
 
     A gate whose metric no experiment measures is asked of all that have its axes: it has failed.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
 
-from harness.claims.applying import Asked, asked, by_experiment, check_gates_asked
+from harness.claims.applying import ExperimentGates, asked, by_experiment, check_gates_asked
 from harness.claims.compare import compare
 from harness.claims.comparison import comparison_table
 from harness.claims.evidence import Measured
@@ -105,7 +105,7 @@ class Claims:
         if self.save_as is not None:
             check_name(self.save_as)
 
-    def asked(self, results: Sequence[CaseResult]) -> list[Asked]:
+    def asked(self, results: Sequence[CaseResult]) -> list[ExperimentGates]:
         """What each experiment is asked of these results, all but baselines."""
         baselines = {result.baseline for result in results}
         selected = [result for result in results if result.case.id not in baselines]
@@ -150,7 +150,7 @@ def _read(texts: Iterable[str], parse: Callable[[str], _Parsed], option: str) ->
             raise OptionError(option, str(error)) from None
 
 
-def _saved_runs(requested: Iterable[Asked]) -> Iterator[tuple[str, str]]:
+def _saved_runs(requested: Iterable[ExperimentGates]) -> Iterator[tuple[str, str]]:
     """The names of saved runs that gates compare with, each with a gate that names it."""
     names: dict[str, str] = {}
     for each in requested:

@@ -8,7 +8,7 @@ number, or the data do not exclude that harm begins below it.
 from __future__ import annotations
 
 from harness.claims.evidence import (
-    Evidence,
+    ClaimEvidence,
     Measured,
     Undecided,
     chosen,
@@ -22,7 +22,7 @@ from harness.spec.gates import DoseBound, Selection
 from harness.statistics.dose_response import Curve, NoDose
 
 
-def dose_bound(claim: DoseBound, evidence: Evidence) -> tuple[bool, str]:
+def dose_bound(claim: DoseBound, evidence: ClaimEvidence) -> tuple[bool, str]:
     """Whether the claim holds of every curve, and the first of which it does not."""
     found = curves_of(evidence, claim.where, claim.metric)
     wrong, told = [], ""
@@ -39,7 +39,7 @@ def dose_bound(claim: DoseBound, evidence: Evidence) -> tuple[bool, str]:
     return True, told if len(found) == 1 else f"{len(found)} of {len(found)} curves"
 
 
-def curves_of(evidence: Evidence, where: Selection, *metrics: str) -> list[Dosed]:
+def curves_of(evidence: ClaimEvidence, where: Selection, *metrics: str) -> list[Dosed]:
     """The curves that a claim speaks of, whose cases have all of these metrics.
 
     Raises:

@@ -33,7 +33,7 @@ class Measured(Protocol):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ClaimEvidence:
     """The results of one experiment, the invariants of its run, and where saved runs are found."""
 
     cases: Sequence[CaseResult]

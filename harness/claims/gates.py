@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.claims.dose_bound import dose_bound, unbounded
-from harness.claims.evidence import Evidence, Measured, Undecided, unmeasured
+from harness.claims.evidence import ClaimEvidence, Measured, Undecided, unmeasured
 from harness.claims.monotone import monotone
 from harness.claims.neutral import neutral_equals_baseline
 from harness.claims.no_worse import no_worse, undirected
@@ -36,7 +36,7 @@ from harness.store.results import UNDECIDED, CaseResult, GateResult, InvariantRe
 
 @dataclass(frozen=True)
 class _Judge:
-    verdict: Callable[[Any, Evidence], tuple[bool, str]]
+    verdict: Callable[[Any, ClaimEvidence], tuple[bool, str]]
     """Whether a claim holds, and why; raises Undecided or ReportError where that is not known."""
     impossible: Callable[[Any, Measured], str] = lambda _claim, _measured: ""
     """Why a claim is never true, or never decided, of what is measured; else nothing."""
@@ -70,7 +70,7 @@ def check_gates(
     verdicts = []
     for experiment, gates in requested:
         cases = [result for result in results if result.case.experiment.name == experiment]
-        evidence = Evidence(cases, invariants, saved or _no_saved_runs)
+        evidence = ClaimEvidence(cases, invariants, saved or _no_saved_runs)
         for gate in dict.fromkeys(gates):
             try:
                 _check_fixed(gate.claim, cases)

@@ -18,7 +18,7 @@ from itertools import combinations
 
 from scipy import stats
 
-from harness.claims.evidence import Evidence, Undecided, chosen, values_of
+from harness.claims.evidence import ClaimEvidence, Undecided, chosen, values_of
 from harness.report.labels import label, short_names
 from harness.spec.gates import Monotone
 from harness.statistics.intervals import CONFIDENCE
@@ -28,7 +28,7 @@ from harness.store.results import CaseResult, compared
 Turn = tuple[CaseResult, CaseResult, float, float]
 
 
-def monotone(claim: Monotone, evidence: Evidence) -> tuple[bool, str]:
+def monotone(claim: Monotone, evidence: ClaimEvidence) -> tuple[bool, str]:
     """Whether every curve is monotone, and the turns that say it is not."""
     curves: dict[str, list[CaseResult]] = {}
     for case in chosen(evidence.cases, claim.where):

@@ -5,11 +5,13 @@ A neutral case that was not compared is undecided, and so is an experiment witho
 
 from __future__ import annotations
 
-from harness.claims.evidence import Evidence, Undecided, more
+from harness.claims.evidence import ClaimEvidence, Undecided, more
 from harness.spec.gates import NEUTRAL_EQUALS_BASELINE, NeutralEqualsBaseline
 
 
-def neutral_equals_baseline(_claim: NeutralEqualsBaseline, evidence: Evidence) -> tuple[bool, str]:
+def neutral_equals_baseline(
+    _claim: NeutralEqualsBaseline, evidence: ClaimEvidence
+) -> tuple[bool, str]:
     """Whether every neutral case gave its baseline's completions, by the invariants of this name.
 
     Raises:

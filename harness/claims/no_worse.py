@@ -12,7 +12,7 @@ intersection-union test: Berger 1982, Technometrics 24:295).
 from __future__ import annotations
 
 from harness.claims.evidence import (
-    Evidence,
+    ClaimEvidence,
     Measured,
     Undecided,
     chosen,
@@ -28,7 +28,7 @@ from harness.statistics.paired import paired_interval
 from harness.store.results import CaseResult
 
 
-def no_worse(claim: NoWorse, evidence: Evidence) -> tuple[bool, str]:
+def no_worse(claim: NoWorse, evidence: ClaimEvidence) -> tuple[bool, str]:
     """Whether every case is no worse than its saved one, and the first that is not."""
     saved = evidence.saved(claim.saved)
     worse, unclear, shown = [], [], 0

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
 
-from harness.claims.evidence import Evidence, Undecided, chosen, more
+from harness.claims.evidence import ClaimEvidence, Undecided, chosen, more
 from harness.spec.gates import SameAcross, Selection
 from harness.spec.gates.where import axis_named
 from harness.store.results import CaseResult, Departure
@@ -25,7 +25,7 @@ LOG_PROBABILITIES = 1e-4
 MEASURED = 1e-3
 
 
-def same_across(claim: SameAcross, evidence: Evidence) -> tuple[bool, str]:
+def same_across(claim: SameAcross, evidence: ClaimEvidence) -> tuple[bool, str]:
     """Whether every case equals its matches along the axis, and the first that does not.
 
     Raises:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from harness.claims.evidence import (
-    Evidence,
+    ClaimEvidence,
     Measured,
     Undecided,
     chosen,
@@ -39,7 +39,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 
 
-def threshold(claim: Threshold, evidence: Evidence) -> tuple[bool, str]:
+def threshold(claim: Threshold, evidence: ClaimEvidence) -> tuple[bool, str]:
     """Whether the claim holds of every case, and the first of which it does not.
 
     Raises:

@@ -6,7 +6,7 @@ A window is not shown where ED50's interval begins above BMDL, and undecided whe
 from __future__ import annotations
 
 from harness.claims.dose_bound import curves_of
-from harness.claims.evidence import Evidence, Measured, Undecided, more, unmeasured
+from harness.claims.evidence import ClaimEvidence, Measured, Undecided, more, unmeasured
 from harness.metrics.lookup import kind_of
 from harness.report.dose_report import WindowReport
 from harness.report.doses import window_of
@@ -14,7 +14,7 @@ from harness.spec.doses import beyond
 from harness.spec.gates import WindowExists
 
 
-def window_exists(claim: WindowExists, evidence: Evidence) -> tuple[bool, str]:
+def window_exists(claim: WindowExists, evidence: ClaimEvidence) -> tuple[bool, str]:
     """Whether every curve shows a window, and the first that does not."""
     found = curves_of(evidence, claim.where, claim.target, claim.capability)
     wrong, told = [], ""

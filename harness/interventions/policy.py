@@ -43,7 +43,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class Probed:
     """What a probe brings back of one engine.
 
     Args:
@@ -97,7 +97,7 @@ class Underway(Protocol):
 class Course(Protocol):
     """What a policy decides for one sequence, step after step, with all that it remembers."""
 
-    def next(self, step: int, answers: Sequence[Answer]) -> Next:
+    def next(self, step: int, answers: Sequence[Probed]) -> Next:
         """What to do at the step of the token to come.
 
         `answers` are those to the probe that was asked for last at this step, in its order; none

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.engines.contract import Completion, Request
 from harness.interventions.array import Array
-from harness.interventions.dac.description import DAC, Difference, Property
+from harness.interventions.dac.description import DAC, LayerDifference, Property
 from harness.invariants.bench import Bench, named
 from harness.invariants.family import EVERY_POLICY, Family
 from harness.invariants.finding import Compared, Finding, equal, first_violation
@@ -111,7 +111,7 @@ def a_difference_of_nothing_has_no_dose(bench: Bench) -> Finding:
     nothing = Property(
         name="nothing",
         differences=tuple(
-            Difference(layer=layer, vector=Array(torch.zeros(_STEPS, width)))
+            LayerDifference(layer=layer, vector=Array(torch.zeros(_STEPS, width)))
             for layer in range(layers)
         ),
     )
@@ -175,7 +175,7 @@ def _property(name: str, layers: int, width: int, *, steps: int | None, seed: in
     return Property(
         name=name,
         differences=tuple(
-            Difference(
+            LayerDifference(
                 layer=layer,
                 vector=Array(
                     _SCALE

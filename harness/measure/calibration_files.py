@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from harness.errors import TaskError
 from harness.files.atomic import replace_file
 from harness.measure.rank_files import read_traces
-from harness.statistics.calibration import BINS, Grid, PowerLaw, Traces
+from harness.statistics.calibration import BINS, CalibrationSums, PowerLaw, Traces
 
 TRACES, GRID, RESULT = "traces.jsonl", "grid.csv", "calibration.json"
 #: As the original writes probabilities.
@@ -123,7 +123,7 @@ def _write_parquet(path: Path, samples: Sequence[SampleTraces]) -> None:
     writer.close()
 
 
-def grid_table(grid: Grid) -> str:
+def grid_table(grid: CalibrationSums) -> str:
     """A row per bin and rank as CSV; empty where a bin is empty."""
     bounds = grid.observed_interval()
     text = io.StringIO()
@@ -185,7 +185,9 @@ def read_samples(
     return found, problems
 
 
-def result(grid: Grid, thresholds: Sequence[float], about: dict[str, Any]) -> dict[str, Any]:
+def result(
+    grid: CalibrationSums, thresholds: Sequence[float], about: dict[str, Any]
+) -> dict[str, Any]:
     """What follows from a grid, as JSON; a fit is null where too few cells are filled."""
     error = grid.error()
     return {
@@ -198,7 +200,7 @@ def result(grid: Grid, thresholds: Sequence[float], about: dict[str, Any]) -> di
     }
 
 
-def _fit(grid: Grid, *, weighted: bool) -> dict[str, Any] | None:
+def _fit(grid: CalibrationSums, *, weighted: bool) -> dict[str, Any] | None:
     try:
         found: PowerLaw = grid.power_law("hits" if weighted else "none")
     except ValueError:

@@ -26,7 +26,7 @@ from harness.tasks.behind import behind
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class TokenizedChoice:
     """A sample's answers in tokens behind their context, how many characters each has, and which
     one is right.
     """
@@ -37,7 +37,7 @@ class Choice:
     right: int
 
 
-def choice_of(tokenizer: Any, task: Task, sample: Sample, style: Style) -> Choice:
+def choice_of(tokenizer: Any, task: Task, sample: Sample, style: Style) -> TokenizedChoice:
     """What is scored of a sample behind its prompt in a style.
 
     Raises:
@@ -60,10 +60,10 @@ def choice_of(tokenizer: Any, task: Task, sample: Sample, style: Style) -> Choic
         found = behind(tokenizer, prompt, texts)
     except TaskError as error:
         raise TaskError(f"{sample.id}: {error}") from error
-    return Choice(found.context, found.continuations, tuple(map(len, choices)), right)
+    return TokenizedChoice(found.context, found.continuations, tuple(map(len, choices)), right)
 
 
-def sample_metrics(asked: Choice, scored: Scored) -> dict[str, float]:
+def sample_metrics(asked: TokenizedChoice, scored: Scored) -> dict[str, float]:
     """One sample's metrics."""
     sums = [sum(values) for values in scored.log_probabilities]
     by_length = [total / length for total, length in zip(sums, asked.lengths, strict=True)]

@@ -9,7 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.errors import FieldError, TaskError
-from harness.measure.lm_eval_requests import Asked, Texts, name_of_template, template_of
+from harness.measure.lm_eval_requests import (
+    DocumentRequests,
+    Tokenization,
+    name_of_template,
+    template_of,
+)
 from harness.metrics.aggregates import give
 from harness.spec import Case
 from harness.spec.measure import Measure
@@ -19,7 +24,7 @@ from harness.tasks.lm_eval.naming import metrics_of
 from harness.tasks.lm_eval.task import LmEvalTask
 
 
-def asked_of(tokenizer: Any, case: Case, task: LmEvalTask, sample: Sample) -> Asked:
+def asked_of(tokenizer: Any, case: Case, task: LmEvalTask, sample: Sample) -> DocumentRequests:
     """Requests and scorings of a document.
 
     Raises:
@@ -27,8 +32,8 @@ def asked_of(tokenizer: Any, case: Case, task: LmEvalTask, sample: Sample) -> As
         FieldError: a style that is none of lm-eval's, or no room for a prompt.
     """
     experiment = case.experiment
-    texts = Texts(tokenizer, longest(experiment.model, tokenizer))
-    asked = Asked(texts)
+    texts = Tokenization(tokenizer, longest(experiment.model, tokenizer))
+    asked = DocumentRequests(texts)
     try:
         for instance in instances_of(case, task, sample, lambda: tokenizer):
             asked.add(instance, case, sample.id)
@@ -67,7 +72,7 @@ def instances_of(
 
 def counted(
     case: Case, task: LmEvalTask, answers: counting.Answers, tokenizer: Callable[[], Any]
-) -> counting.Outcome:
+) -> counting.DocumentCounts:
     """What all answers of a case come to; aggregates that are code are made known by the way."""
     asked = {
         sample.id: instances_of(case, task, sample, tokenizer)

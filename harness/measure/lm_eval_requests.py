@@ -37,7 +37,7 @@ _MAX_GEN_TOKS = 256
 
 
 @dataclass(frozen=True)
-class Texts:
+class Tokenization:
     """How a model's texts become tokens.
 
     Args:
@@ -105,10 +105,10 @@ class Texts:
 
 
 @dataclass
-class Asked:
+class DocumentRequests:
     """What a document asks: `asked` in order, and which of the replies answer which instance."""
 
-    texts: Texts
+    texts: Tokenization
     asked: list[Request | Scoring] = field(default_factory=list)
     _contexts: dict[tuple[int, ...], dict[tuple[int, ...], int]] = field(default_factory=dict)
     _parts: list[Any] = field(default_factory=list)

@@ -16,7 +16,7 @@ o is that of the longer ones, too, as long as it says what o says. Decoding is g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -54,6 +54,43 @@ def _engines(experiment: Any) -> dict[str, Opening]:
 def _share(values: Sequence[Any]) -> float:
     every = sum(tokens for _, tokens in values)
     return sum(asked for asked, _ in values) / every if every else 0.0
+
+
+def metrics_of_maps(
+    maps: Mapping[str, Sequence[int]],
+    right: Mapping[str, bool],
+    log: Mapping[str, Mapping[str, Sequence[float]]],
+) -> dict[str, dict[str, Any]]:
+    """Metric -> sample -> value, of what follows from v(t) of the model's own answers.
+
+    Args:
+        maps: v(t) by sample.
+        right: Whether the answer is.
+        log: Numbers of the model's distributions, by their names.
+    """
+    metrics: dict[str, dict[str, Any]] = {
+        "hindsight_0": {name: float(each) for name, each in right.items()},
+        "worth_asking": {
+            name: sum(value > 0 for value in values) / max(len(values), 1)
+            for name, values in maps.items()
+        },
+        "harmed_by_asking": {
+            name: sum(value < 0 for value in values) / max(len(values), 1)
+            for name, values in maps.items()
+        },
+    }
+    for name in PREDICTORS:
+        told_of = {
+            sample: [
+                [number, int(worth > 0)]
+                for number, worth in zip(log[sample][name], values, strict=True)
+            ]
+            for sample, values in maps.items()
+            if not right[sample] and name in log[sample]
+        }
+        if told_of:
+            metrics[f"auc_{name}"] = {sample: told_of.get(sample, []) for sample in maps}
+    return metrics
 
 
 #: Consultations that are chosen in hindsight at most.

@@ -40,6 +40,7 @@ METRICS = (
         "all judges and rotations",
         bounds=(0, 1),
         aggregate=_mean,
+        additive=True,
         interval="harness.statistics.crossed:crossed_interval",
     ),
     MetricEntry(
@@ -47,6 +48,7 @@ METRICS = (
         "the same, each token by its weight",
         bounds=(0, 1),
         aggregate=weighted_share,
+        additive=True,
         interval="harness.statistics.crossed:weighted_crossed_interval",
     ),
     MetricEntry(

@@ -158,6 +158,8 @@ class MetricEntry:
         bounds: The least and the greatest number that it can be; None where there is no bound.
         aggregate: From the samples' values, of which there is at least one, to one finite number;
             the mean when left out, whose values are numbers.
+        additive: Whether the aggregate of samples is that of their mean alone, taken element by
+            element, as it is of means and of ratios of sums; a bootstrap is quick then.
         interval: `(values) -> (low, high)`, the 95 % interval of an aggregate that has a better one
             than a bootstrap over samples; or a reference to it.
         value: From what is seen of a sample to its value: a number, or the JSON that the aggregate
@@ -173,6 +175,7 @@ class MetricEntry:
     kind: Sort = "score"
     bounds: tuple[float | None, float | None] = (None, None)
     aggregate: Callable[[Sequence[JsonValue]], float] | None = None
+    additive: bool = False
     interval: str | Callable[[Sequence[Any]], tuple[Any, Any]] | None = None
     value: Callable[[Seen], JsonValue] | None = None
     needs: frozenset[Need] = frozenset()

@@ -217,7 +217,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
     """A failed gate is counted among failures, and has no place in the line of dots."""
-    return ("failed", "", report.word) if isinstance(report, invocation.GateReport) else None
+    return ("failed", "", report.word) if isinstance(report, invocation.FailedGate) else None
 
 
 def pytest_terminal_summary(

@@ -41,7 +41,7 @@ FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
 #: Of tests whose spec the options of the command line do not fit; its argument says why.
 MISTAKEN_MARKER = "titrate_mistaken"
 
-_LOADED: pytest.StashKey[dict[Path, Loaded | TitrateError]] = pytest.StashKey()
+_LOADED: pytest.StashKey[dict[Path, LoadedSpec | TitrateError]] = pytest.StashKey()
 _TOLD: pytest.StashKey[set[str]] = pytest.StashKey()
 
 
@@ -52,7 +52,7 @@ class Refusal(NamedTuple):
     said: str
 
 
-class Loaded(NamedTuple):
+class LoadedSpec(NamedTuple):
     """A spec as the command line changes it, and where its values come from."""
 
     experiment: Experiment
@@ -66,7 +66,7 @@ class Loaded(NamedTuple):
         return [] if self.mistake is None else [pytest.mark.titrate_mistaken(self.mistake)]
 
 
-def loaded(config: pytest.Config, file: Path) -> Loaded | None:
+def loaded(config: pytest.Config, file: Path) -> LoadedSpec | None:
     """A spec file, which is read once in a session.
 
     Raises `CollectError` for one that cannot be read. Several files of benches may ask for it, or
@@ -76,14 +76,14 @@ def loaded(config: pytest.Config, file: Path) -> Loaded | None:
     if file not in known:
         known[file] = _load(file, overrides(config))
     found = known[file]
-    if isinstance(found, Loaded):
+    if isinstance(found, LoadedSpec):
         return found
     if not is_news(config, str(found)):
         return None
     raise pytest.Collector.CollectError(str(found))
 
 
-def _load(file: Path, changes: Sequence[str]) -> Loaded | TitrateError:
+def _load(file: Path, changes: Sequence[str]) -> LoadedSpec | TitrateError:
     from harness.spec import load
     from harness.spec.load import check_overrides
 
@@ -92,11 +92,11 @@ def _load(file: Path, changes: Sequence[str]) -> Loaded | TitrateError:
     except TitrateError as error:
         return error
     try:
-        return Loaded(*load(file, changes))
+        return LoadedSpec(*load(file, changes))
     except TitrateError as error:
         mistake = error
     try:
-        return Loaded(*load(file), mistake=str(mistake))
+        return LoadedSpec(*load(file), mistake=str(mistake))
     except TitrateError:
         return mistake
 
@@ -288,7 +288,7 @@ def end(session: pytest.Session, ending: Callable[[], Finished | None]) -> None:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-class GateReport(pytest.TestReport):
+class FailedGate(pytest.TestReport):
     """What pytest is told of a gate that failed, as if it were a test that did.
 
     It has no letter in the line of dots, which has ended, and in the summary afterwards its `word`.
@@ -313,7 +313,7 @@ def _tell_gates(config: pytest.Config, finished: Finished) -> None:
         if shown.reprcrash is not None:  # what the short summary has room for
             shown.reprcrash.message = gate.detail
         name = f"gate {gate.gate}"
-        report = GateReport(
+        report = FailedGate(
             nodeid=f"{gate.experiment}::{name}",
             location=(gate.experiment, None, name),
             keywords={},

@@ -16,13 +16,15 @@ from harness.errors import ModelError
 from harness.models.organisms import blanks_of, load_organism
 from harness.models.organisms.organism import Organism
 from harness.report.report import CaseReport
-from harness.report.sweeps import Sweep
+from harness.report.sweeps import SweepLine
 from harness.statistics.detection import blank_of, limit_of
 
 _VARIANT, _SCALE = "intervention.variant", "intervention.scale"
 
 
-def with_limits(sweeps: Sequence[Sweep], cases: Sequence[CaseReport], metric: str) -> list[Sweep]:
+def with_limits(
+    sweeps: Sequence[SweepLine], cases: Sequence[CaseReport], metric: str
+) -> list[SweepLine]:
     """The sweeps, with a blank where controls were measured as their cases are, and a limit."""
     return [_with_limit(each, cases, metric) for each in sweeps]
 
@@ -36,7 +38,7 @@ def organism_of(case: CaseReport) -> Organism | None:
     return None
 
 
-def _with_limit(sweep: Sweep, cases: Sequence[CaseReport], metric: str) -> Sweep:
+def _with_limit(sweep: SweepLine, cases: Sequence[CaseReport], metric: str) -> SweepLine:
     case = next(each for each in cases if _is_of(each, sweep.params))
     organism, section = organism_of(case), case.settings.get("diff")
     blanks = None
@@ -60,7 +62,7 @@ def _is_of(case: CaseReport, params: Mapping[str, Any]) -> bool:
     return case.grid is not None and all(case.params.get(key) == params[key] for key in params)
 
 
-def _doses(sweep: Sweep, organism: Organism) -> dict[int, float]:
+def _doses(sweep: SweepLine, organism: Organism) -> dict[int, float]:
     """The doses of the points that have one, by their places."""
     found: dict[int, float] = {}
     for at, point in enumerate(sweep.points):

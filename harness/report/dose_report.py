@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import JsonValue, PositiveInt
 
-from harness.report.run_info import Section
+from harness.report.run_info import ReportPart
 
 
-class DoseInterval(Section):
+class DoseInterval(ReportPart):
     """A dose, in the unit of its axis, with its 95 % interval."""
 
     value: float
@@ -17,7 +17,7 @@ class DoseInterval(Section):
     high: float
 
 
-class BenchmarkDose(Section):
+class BenchmarkDose(ReportPart):
     """The dose of a change for the worse (of a metric without one, in the curve's own direction),
     and how far one may go below it.
     """
@@ -34,7 +34,7 @@ class BenchmarkDose(Section):
     high: float | None = None
 
 
-class Slope(Section):
+class Slope(ReportPart):
     """The slope of Hill's curve, with its 95 % interval; `p` is the chance of a worse fit."""
 
     value: float
@@ -56,7 +56,7 @@ class Slope(Section):
         return self.begins + self.height * part
 
 
-class LevelsInterval(Section):
+class LevelsInterval(ReportPart):
     """What another run of the same size would say, in 95 % of runs (`statistics/levels.py`)."""
 
     loel_low: float | None
@@ -66,7 +66,7 @@ class LevelsInterval(Section):
     noel_high: float
 
 
-class DoseReport(Section):
+class DoseReport(ReportPart):
     """At which dose: what one curve says, in its primary metric (`docs/statistics.md`)."""
 
     experiment: str
@@ -103,7 +103,7 @@ class DoseReport(Section):
     """Why such a metric has none."""
 
 
-class RatioInterval(Section):
+class RatioInterval(ReportPart):
     """How many times one dose is another, with its 95 % interval."""
 
     value: float
@@ -112,7 +112,7 @@ class RatioInterval(Section):
     """Null where the data set no end to it."""
 
 
-class WindowReport(Section):
+class WindowReport(ReportPart):
     """The doses between half of what is wanted and the first loss of what must be kept."""
 
     experiment: str
@@ -148,7 +148,7 @@ class WindowReport(Section):
         return self.ed50 is not None and self.ed50.value < self.end
 
 
-class PotencyReport(Section):
+class PotencyReport(ReportPart):
     """How many times the dose a curve takes for half of its effect, beside another one."""
 
     experiment: str

@@ -1,13 +1,15 @@
 """At which dose: of every curve of a run, from the samples' values at each of its doses.
 
 A curve is the cases of an experiment that differ in their dose alone, with the dose that changes
-nothing in front: the neutral case, another one at dose 0, or else the baseline. Where a measure's
+nothing in front: the neutral case, another one at dose 0, or else the baseline. A dose without end
+is beyond its last: there is no number that a line to it could be read at. Where a measure's
 units are seeds, curves that differ in their seed alone are one, over the seeds.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -31,7 +33,7 @@ from harness.spec.treatment import dosed_rule
 from harness.statistics.dose_response import Curve, NoDose, NoMean, scale_of
 from harness.statistics.levels import levels_of
 from harness.statistics.paired import paired
-from harness.statistics.potency import Window, potency, window
+from harness.statistics.potency import TherapeuticWindow, potency, window
 from harness.statistics.sequential import compare_anytime
 from harness.store.results import CaseResult, compared
 
@@ -121,7 +123,9 @@ def dosed(results: Sequence[CaseResult], axes: Mapping[str, str]) -> list[Dosed]
     groups: dict[str, list[CaseResult]] = {}
     for result in results:
         case = result.case
-        if case.dose is None or result.status != "complete" or result.baseline is None:
+        if case.dose is None or case.dose == math.inf:
+            continue
+        if result.status != "complete" or result.baseline is None:
             continue
         key = [case.experiment.name, _others(result, axes)]
         groups.setdefault(json.dumps(key, sort_keys=True), []).append(result)
@@ -207,7 +211,7 @@ def window_reports(
 def window_of(found: Dosed, target: str, capability: str, response: float) -> WindowReport:
     """What lies between the two curves, or in a sentence why nothing is said of it."""
     shared = found.samples(target) & found.samples(capability)
-    between: Window | None = None
+    between: TherapeuticWindow | None = None
     why: str | None = _FIXED
     if not found.stopped:
         concerned = capability

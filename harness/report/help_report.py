@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import JsonValue, PositiveInt
 
-from harness.report.run_info import Section
+from harness.report.run_info import ReportPart
 
 
-class Estimated(Section):
+class Estimated(ReportPart):
     """A number with its 95 % interval over samples; null what is not known, or without bound."""
 
     value: float | None
@@ -15,7 +15,7 @@ class Estimated(Section):
     high: float | None
 
 
-class PromiseReport(Section):
+class PromiseReport(ReportPart):
     """What a fitted threshold promised of samples that are not seen, and what showed it."""
 
     aim: float
@@ -29,7 +29,7 @@ class PromiseReport(Section):
     """The largest share that could have been shown there."""
 
 
-class HelpPoint(Section):
+class HelpPoint(ReportPart):
     """What one case with help came to."""
 
     case: str
@@ -44,7 +44,7 @@ class HelpPoint(Section):
     """What its threshold was fitted to keep; null where it was not fitted to a promise."""
 
 
-class HelpReport(Section):
+class HelpReport(ReportPart):
     """What one trigger's help came to (`docs/guided.md`)."""
 
     experiment: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -102,6 +103,8 @@ def worded(axis: str, value: JsonValue) -> str:
 
 def dose_text(dose: float) -> str:
     """A dose as axes and lists say it: whole numbers as they are, others with four digits."""
+    if dose == math.inf:
+        return "∞"
     return f"{dose:.4g}" if abs(dose) < 1000 else f"{dose:g}"
 
 

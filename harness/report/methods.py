@@ -25,9 +25,9 @@ _INTERVALS: Mapping[str, str] = {
 #: Intervals that metrics have of their own, by the references of their entries.
 _OWN: Mapping[str, str] = {
     "harness.statistics.crossed:crossed_interval": "intervals of a two-way layout of samples by "
-    "raters (Satterthwaite 1946)",
+    "raters, in Wilson's form (Student's t of raters; Jeffreys intervals of one)",
     "harness.statistics.crossed:weighted_crossed_interval": "intervals of a two-way layout of "
-    "weighted samples by raters (Satterthwaite 1946; a bootstrap over samples of one rater)",
+    "weighted samples by raters, in Wilson's form (Student's t of raters)",
 }
 _DRAWN = "percentiles of a bootstrap over samples"
 _TESTS: Mapping[str, str] = {

@@ -38,6 +38,7 @@ def help_reports(results: Sequence[CaseResult], axes: Mapping[str, str]) -> Iter
             key = [result.case.experiment.name, _trigger(result), _others(result, axes)]
             groups.setdefault(json.dumps(key, sort_keys=True), []).append(result)
     for members in groups.values():
+        members.sort(key=lambda result: result.case.dose or 0.0)
         baseline = by_id[members[0].baseline or ""]
         best = next((each for each in results if _is_hindsight_of(each, members[0])), None)
         found = _help(members, baseline, axes, best)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import PositiveInt
 
 from harness.report.help_report import Estimated
-from harness.report.run_info import Section
+from harness.report.run_info import ReportPart
 
 
-class PredictorReport(Section):
+class PredictorReport(ReportPart):
     """How well one number of the model's tells where help mends a wrong answer."""
 
     case: str

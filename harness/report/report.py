@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
+    BeforeValidator,
     Field,
     JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
+    PlainSerializer,
     PositiveInt,
+    WithJsonSchema,
 )
 
 from harness.metrics.entry import MetricEntry
@@ -24,8 +27,9 @@ from harness.metrics.lookup import metric_of
 from harness.report.dose_report import DoseReport, PotencyReport, WindowReport
 from harness.report.help_report import HelpReport
 from harness.report.predictors_report import PredictorReport
-from harness.report.run_info import RunInfo, Section
+from harness.report.run_info import ReportPart, RunInfo
 from harness.report.stopping_report import StoppedReport, StoppingReport
+from harness.spec.doses import ENDLESS, number_of, written
 from harness.spec.gates import Claim
 from harness.spec.metric import Good, MetricSettings, Sort, items_of, section_of
 from harness.statistics.estimates import Metric, Versus
@@ -40,7 +44,17 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-class TaskInfo(Section):
+#: A number of the dose axis; the endless one is a text in JSON.
+Dose = Annotated[
+    float,
+    Field(allow_inf_nan=True),
+    BeforeValidator(number_of),
+    PlainSerializer(written, when_used="json"),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"const": ENDLESS}]}),
+]
+
+
+class TaskInfo(ReportPart):
     """The task that a case was scored on."""
 
     name: str
@@ -50,7 +64,7 @@ class TaskInfo(Section):
     """Number of samples; the denominator of every rate."""
 
 
-class Agreement(Section):
+class Agreement(ReportPart):
     """How long a case's completions follow those of its baseline."""
 
     tokens: NonNegativeFloat
@@ -66,7 +80,7 @@ class Agreement(Section):
     null where none was, and in reports of earlier versions."""
 
 
-class RouterUsage(Section):
+class RouterUsage(ReportPart):
     """How much a model used each of its router points, as an ordering of them was measured."""
 
     expression: str
@@ -77,7 +91,7 @@ class RouterUsage(Section):
     """A row per router layer with a value per expert: its share of the top-k weights."""
 
 
-class VectorNorm(Section):
+class VectorNorm(ReportPart):
     """The length of a steering vector at one place, and beside the residual stream there."""
 
     layer: NonNegativeInt
@@ -90,7 +104,7 @@ class VectorNorm(Section):
     """`norm / residual_norm`."""
 
 
-class StatedMetric(Section):
+class StatedMetric(ReportPart):
     """What a metric is that only its task knows, so that values can be compared without it."""
 
     summary: str
@@ -103,7 +117,7 @@ class StatedMetric(Section):
     """Whether it is one of some samples only."""
 
 
-class CaseReport(Section):
+class CaseReport(ReportPart):
     """One row of the table: a case with its metrics.
 
     Only a complete case has metrics, agreement and a comparison. An incomplete or failed one keeps
@@ -125,7 +139,8 @@ class CaseReport(Section):
     """The lengths of the steering vectors that were added; none at a neutral dose."""
     dose_axis: str | None
     """The axis that is the dose; null in an experiment without one."""
-    dose: float | None
+    dose: Dose | None
+    """The number on it; inf, which is its own text in JSON, comes behind all others."""
     baseline: str | None
     """Id of the case that this one is compared with; null for a baseline itself."""
     grid: PositiveInt | None = None
@@ -185,7 +200,7 @@ class CaseReport(Section):
         return []
 
 
-class DepartureReport(Section):
+class DepartureReport(ReportPart):
     """Where a completion first departs from the one that it must equal."""
 
     request: str
@@ -199,7 +214,7 @@ class DepartureReport(Section):
     """Own minus expected, in nats; null where one had ended or is not finite."""
 
 
-class InvariantReport(Section):
+class InvariantReport(ReportPart):
     """An identity that was checked in this run."""
 
     name: str
@@ -215,7 +230,7 @@ class InvariantReport(Section):
         return not self.holds and self.detail.startswith(UNDECIDED)
 
 
-class GateReport(Section):
+class GateReport(ReportPart):
     """A claim of a spec and whether it held."""
 
     gate: str
@@ -244,7 +259,7 @@ class GateReport(Section):
         )
 
 
-class Unjudged(Section):
+class Unjudged(ReportPart):
     """A claim of a spec that speaks of cases which were not selected."""
 
     gate: str
@@ -254,7 +269,7 @@ class Unjudged(Section):
     """Which cases are missing."""
 
 
-class RunReport(Section):
+class RunReport(ReportPart):
     """A whole report.json."""
 
     version: Literal[1] = Field(default=1, alias="schema")
@@ -353,4 +368,6 @@ def _flat(case: CaseReport) -> dict[str, Any]:
 
     for name, value in case.model_dump(mode="json").items():
         add(name, value, nested=True)
+    # A number where JSON has a text.
+    row["dose"] = case.dose
     return row

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 
-class Section(BaseModel):
+class ReportPart(BaseModel):
     """Base of every part of a report: frozen, no unknown keys, no NaN, no infinity."""
 
     model_config = ConfigDict(
@@ -26,7 +26,7 @@ class Section(BaseModel):
     )
 
 
-class Git(Section):
+class Git(ReportPart):
     """The state of the working tree that the run started from."""
 
     commit: str
@@ -34,7 +34,7 @@ class Git(Section):
     """Whether files differed from the commit, or were not in it: a new spec, for example."""
 
 
-class ShardInfo(Section):
+class ShardInfo(ReportPart):
     """Which share of a run this is, and of what: enough to join it with the others."""
 
     index: PositiveInt
@@ -52,7 +52,7 @@ class ShardInfo(Section):
     """Gates of the command line: no shard judges them, the merged report does."""
 
 
-class Cost(Section):
+class Cost(ReportPart):
     """What a run took."""
 
     wall_seconds: NonNegativeFloat
@@ -73,7 +73,7 @@ class Cost(Section):
     merged shards the largest."""
 
 
-class RunInfo(Section):
+class RunInfo(ReportPart):
     """Where, when and with what a run was made."""
 
     id: str

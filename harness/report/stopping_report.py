@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from harness.report.run_info import Section
+from harness.report.run_info import ReportPart
 from harness.store.results import End
 
 Decision = Literal["differs", "undecided", "undecided, ended early", "leads"]
 
 
-class StoppedReport(Section):
+class StoppedReport(ReportPart):
     """How a case of a run that stops itself ended."""
 
     of: PositiveInt
@@ -29,7 +29,7 @@ class StoppedReport(Section):
     """Its upper bound; with all samples asked both are the difference itself."""
 
 
-class StoppingReport(Section):
+class StoppingReport(ReportPart):
     """What an experiment that stops itself has saved, and what power it paid."""
 
     experiment: str

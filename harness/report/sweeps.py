@@ -2,7 +2,8 @@
 
 Cases that differ in their seed alone are one point. Its interval is Student's t over the seeds'
 values, never their deviation; where seeds do not differ, or there is one,
-it is that of the cases themselves, whose bounds are averaged. A trend is Spearman's rank
+it is that of the cases themselves, whose bounds are averaged. Raters that all seeds share are in it
+as they are in the cases' (`statistics/crossed.py`). A trend is Spearman's rank
 correlation of the values of all seeds with the order of the axis.
 """
 
@@ -27,7 +28,7 @@ SEED = "seed"
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """One value of the axis."""
 
     label: str
@@ -47,7 +48,7 @@ class Trend:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepLine:
     """One line: a metric along an axis, everything else fixed; `missing` values have no case.
 
     `blank` is what 95 % of controls do not exceed, and `limit` the smallest dose that is detected,
@@ -58,7 +59,7 @@ class Sweep:
     field: str
     others: str
     params: Mapping[str, JsonValue]
-    points: tuple[Point, ...]
+    points: tuple[SweepPoint, ...]
     missing: tuple[str, ...]
     trend: Trend | None
     blank: float | None = None
@@ -71,7 +72,8 @@ def sweeps(
     chance: str = "",
     unordered: Collection[str] = (),
     controls: Collection[str] = (),
-) -> list[Sweep]:
+    rated: str = "",
+) -> list[SweepLine]:
     """Every axis of an experiment but its seed, as lines over the values of all other axes.
 
     Args:
@@ -81,6 +83,8 @@ def sweeps(
         unordered: Axes that have no order and so no trend, and along which no line is drawn where
             there is another axis.
         controls: Values of axes, in words, that are shown and are no part of a trend.
+        rated: A metric that only cases with several raters have; a metric with an interval of its
+            own has raters in it there.
     """
     treated = [case for case in cases if case.grid is not None]
     values: dict[str, dict[str, JsonValue]] = {}
@@ -100,6 +104,7 @@ def sweeps(
             values[axis],
             metric,
             chance,
+            rated,
             trend=axis not in unordered,
             controls=controls,
         )
@@ -113,10 +118,11 @@ def _along(
     values: Mapping[str, JsonValue],
     metric: str,
     chance: str,
+    rated: str,
     *,
     trend: bool,
     controls: Collection[str],
-) -> list[Sweep]:
+) -> list[SweepLine]:
     others = {name: short for name, short in names.items() if name != axis}
     lines: dict[str, list[CaseReport]] = {}
     for case in cases:
@@ -129,7 +135,7 @@ def _along(
         points = {
             word: point
             for word, own in places.items()
-            if (point := _point(word, own, metric, chance)) is not None
+            if (point := _point(word, own, metric, chance, rated)) is not None
         }
         ranks = [
             (order.index(word), value)
@@ -139,7 +145,7 @@ def _along(
         ]
         params = {name: members[0].params.get(name) for name in others}
         found.append(
-            Sweep(
+            SweepLine(
                 names[axis],
                 axis,
                 label(params, others),
@@ -160,22 +166,30 @@ def _ordered(values: Mapping[str, JsonValue]) -> list[str]:
     return list(values)
 
 
-def _point(word: str, cases: Sequence[CaseReport], metric: str, chance: str) -> Point | None:
+def _point(
+    word: str, cases: Sequence[CaseReport], metric: str, chance: str, rated: str
+) -> SweepPoint | None:
     measured = [case.metrics[metric] for case in cases if metric in case.metrics]
     if not measured:
         return None
     seeds = tuple(each.value for each in measured)
-    from harness.statistics.intervals import mean_difference_interval
+    from harness.statistics.crossed import seeds_interval
+    from harness.statistics.intervals import Interval, mean_difference_interval
 
-    low, high = mean_difference_interval(seeds)
+    entry = cases[0].kind(metric)
+    intervals: list[Interval] = [(each.ci_low, each.ci_high) for each in measured]  # type: ignore[misc]
+    low, high = (
+        seeds_interval(seeds, intervals)
+        if entry.interval and any(rated in case.metrics for case in cases)
+        else mean_difference_interval(seeds)
+    )
     if low is None or high is None:
         lows = [each.ci_low for each in measured if each.ci_low is not None]
         highs = [each.ci_high for each in measured if each.ci_high is not None]
         low, high = (fmean(lows), fmean(highs)) if lows and highs else (None, None)
-    entry = cases[0].kind(metric)
     least, most = entry.bounds
     levels = [case.metrics[chance].value for case in cases if chance in case.metrics]
-    return Point(
+    return SweepPoint(
         word,
         fmean(seeds),
         low if low is None or least is None else max(low, least),

@@ -15,7 +15,7 @@ from typing import Any
 from harness.engines.declared import Declared, Place, Steered, places
 from harness.errors import FieldError, TaskError
 from harness.interventions.array import Array
-from harness.interventions.dac.description import DAC, Difference, Property
+from harness.interventions.dac.description import DAC, LayerDifference, Property
 from harness.interventions.dac.section import DacSettings, FileProperty, PairProperty
 from harness.interventions.residual import check_terms
 from harness.interventions.steering_terms import Site
@@ -182,7 +182,7 @@ def _property(
         name=name,
         site=site,
         differences=tuple(
-            Difference(
+            LayerDifference(
                 layer=layer,
                 vector=rotated(own, settings.control_seed + layer)
                 if settings.control == "random"

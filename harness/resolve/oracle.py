@@ -9,7 +9,7 @@ from harness.engines import tokenizer_for
 from harness.errors import FieldError, ModelError
 from harness.interventions.oracle.description import Oracle
 from harness.interventions.oracle.section import OracleSettings
-from harness.interventions.oracle.trigger import Threshold
+from harness.interventions.oracle.trigger import ThresholdTrigger
 from harness.models.loading import load_config
 from harness.resolve.oracle_thresholds import Thresholds, in_words, validation
 from harness.resolve.resolution import Resolution
@@ -38,7 +38,7 @@ class OracleResolution(Resolution[OracleSettings]):
     def measured(experiment: Experiment, settings: OracleSettings) -> str | None:  # noqa: ARG004 - the same for every experiment
         """A threshold that is fitted."""
         trigger = settings.trigger
-        if settings.is_neutral or not isinstance(trigger, Threshold):
+        if settings.is_neutral or not isinstance(trigger, ThresholdTrigger):
             return None
         return in_words(trigger) if trigger.threshold is None else None
 
@@ -46,7 +46,7 @@ class OracleResolution(Resolution[OracleSettings]):
         """The trigger with its threshold, and what is left of the section."""
         trigger, promise = settings.trigger, None
         if self.measured(experiment, settings) is not None:
-            assert isinstance(trigger, Threshold)
+            assert isinstance(trigger, ThresholdTrigger)
             found = self._thresholds.fitted(experiment, settings)
             trigger, promise = trigger.at(found.threshold), found.promise
         statistics = _statistics(experiment, settings)
@@ -165,7 +165,7 @@ def _check_told(experiment: Experiment, settings: OracleSettings) -> None:
             f"steps reads whole answers once more, and {own.name} gives no logits of them; use "
             "true, or engine.name: transformers",
         )
-    if isinstance(trigger, Threshold) and trigger.threshold is None:
+    if isinstance(trigger, ThresholdTrigger) and trigger.threshold is None:
         validation(experiment, trigger)
         if trigger.share is not None and settings.length == "inf":
             raise FieldError(

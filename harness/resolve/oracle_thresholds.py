@@ -25,7 +25,7 @@ from harness.errors import FieldError
 from harness.interventions.oracle.description import READ, Oracle
 from harness.interventions.oracle.promise import Promise
 from harness.interventions.oracle.section import OracleSettings
-from harness.interventions.oracle.trigger import Threshold
+from harness.interventions.oracle.trigger import ThresholdTrigger
 from harness.resolve.progress import Progress
 from harness.resolve.tasks import full_task, task_of
 from harness.sampling.chosen import SamplingRules
@@ -84,7 +84,7 @@ class Thresholds:
     def fitted(self, experiment: Experiment, settings: OracleSettings) -> Fitted:
         """The threshold of a section's trigger. Raises `FieldError` where there is none."""
         trigger = settings.trigger
-        assert isinstance(trigger, Threshold)
+        assert isinstance(trigger, ThresholdTrigger)
         key = self._key(experiment, settings)
         assert key is not None, "the oracle is one of the run's engines"
         found = self._kept.get(key)
@@ -97,7 +97,7 @@ class Thresholds:
         return found
 
     def _of_share(
-        self, experiment: Experiment, settings: OracleSettings, trigger: Threshold
+        self, experiment: Experiment, settings: OracleSettings, trigger: ThresholdTrigger
     ) -> Fitted:
         """Where the model's own answers pass it as often as is asked for."""
         _, samples = validation(experiment, trigger)
@@ -105,7 +105,7 @@ class Thresholds:
         return Fitted(_quantile(values, _asked_for(settings, trigger), trigger))
 
     def _of_promise(
-        self, experiment: Experiment, settings: OracleSettings, trigger: Threshold
+        self, experiment: Experiment, settings: OracleSettings, trigger: ThresholdTrigger
     ) -> Fitted:
         """The cheapest threshold that is shown to keep it, before the first that is not."""
         assert trigger.pgr is not None
@@ -144,7 +144,7 @@ class Thresholds:
         self,
         experiment: Experiment,
         settings: OracleSettings,
-        trigger: Threshold,
+        trigger: ThresholdTrigger,
         samples: Sequence[Sample],
     ) -> list[float]:
         """The trigger's number at every occasion of the model's own answers."""
@@ -219,7 +219,7 @@ class Thresholds:
                 prompts=tuple(prompts),
             )
 
-    def _oracle(self, settings: OracleSettings, trigger: Threshold) -> Oracle:
+    def _oracle(self, settings: OracleSettings, trigger: ThresholdTrigger) -> Oracle:
         return Oracle(
             engine=settings.name,
             trigger=trigger,
@@ -232,7 +232,7 @@ class Thresholds:
     def _key(self, experiment: Experiment, settings: OracleSettings) -> str | None:
         """What is kept under; None where the oracle's engine, which decides too, is not known."""
         trigger = settings.trigger
-        assert isinstance(trigger, Threshold)
+        assert isinstance(trigger, ThresholdTrigger)
         task, samples = validation(experiment, trigger)
         asked = [str(task.prompt(each, experiment.prompt.style)) for each in samples]
         how: list[Any] = [settings.length, settings.step, experiment.sampling.max_new_tokens]
@@ -245,14 +245,14 @@ class Thresholds:
         return key_of(self._engine.fingerprint, f"threshold {said}")
 
 
-def in_words(trigger: Threshold) -> str:
+def in_words(trigger: ThresholdTrigger) -> str:
     """What is fitted."""
     if trigger.pgr is not None:
         return f"the threshold of {trigger.kind} that recovers {trigger.pgr:g} of the gap"
     return f"the threshold of {trigger.kind} for a share of {trigger.share:g}"
 
 
-def validation(experiment: Experiment, trigger: Threshold) -> tuple[Task, list[Sample]]:
+def validation(experiment: Experiment, trigger: ThresholdTrigger) -> tuple[Task, list[Sample]]:
     """Samples of the task that are not evaluated, by id and by content. Raises `FieldError`.
 
     In an order that the task's own, which may go by subject, does not decide.
@@ -276,11 +276,11 @@ def validation(experiment: Experiment, trigger: Threshold) -> tuple[Task, list[S
     return task, left[: _READ_OFF + _SHOWN_ON]
 
 
-def _aim(trigger: Threshold) -> str:
+def _aim(trigger: ThresholdTrigger) -> str:
     return "share" if trigger.pgr is None else "pgr"
 
 
-def _asked_for(settings: OracleSettings, trigger: Threshold) -> float:
+def _asked_for(settings: OracleSettings, trigger: ThresholdTrigger) -> float:
     """The share of the occasions that ask where the oracle has its share of the tokens."""
     assert settings.length != "inf", "it is refused"
     assert trigger.share is not None
@@ -288,7 +288,7 @@ def _asked_for(settings: OracleSettings, trigger: Threshold) -> float:
     return helped / (settings.length * (1 - trigger.share) + helped) if helped else 0.0
 
 
-def _quantile(values: Sequence[float], asked: float, trigger: Threshold) -> float:
+def _quantile(values: Sequence[float], asked: float, trigger: ThresholdTrigger) -> float:
     """The threshold at which this share of the occasions asks; 1 is all that there can be."""
     rising = trigger.bound == "above"
     ordered = sorted(values, reverse=rising)
@@ -319,7 +319,7 @@ def _without_gap(weak: NDArray[np.float64], strong: NDArray[np.float64]) -> str:
     )
 
 
-def _not_shown(told: Promise, trigger: Threshold, settings: OracleSettings) -> str:
+def _not_shown(told: Promise, trigger: ThresholdTrigger, settings: OracleSettings) -> str:
     return (
         f"no threshold of {trigger.kind} is shown to recover {told.aim:g} of the gap: asked at "
         f"every occasion, budget {settings.budget}, it recovers {told.recovered:.2f}, shown to be "

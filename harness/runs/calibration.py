@@ -39,7 +39,7 @@ from harness.measure.recounted import Apart, CaseFiles, Recounted
 from harness.report.figures.calibration_plot import write_pdf
 from harness.runs.generated import result_of
 from harness.runs.planned_case import PlannedCase
-from harness.statistics.calibration import Grid, grid
+from harness.statistics.calibration import CalibrationSums, grid
 from harness.store.results import CaseResult
 from harness.tasks.conversations import render
 
@@ -132,7 +132,7 @@ def recounted(
     )
 
 
-def _files(case: PlannedCase, cells: Grid, samples: int) -> dict[str, str]:
+def _files(case: PlannedCase, cells: CalibrationSums, samples: int) -> dict[str, str]:
     """What follows from the traces, by the names of the files."""
     about = {
         "model": case.experiment.model,
@@ -174,7 +174,7 @@ def _traces(asked: _Asked, activations: Activations) -> SampleTraces:
     return SampleTraces(asked.sample, np.asarray(asked.reference), tokens.numpy(), probabilities)
 
 
-def _metrics(samples: Sequence[SampleTraces], cells: Grid) -> dict[str, dict[str, Any]]:
+def _metrics(samples: Sequence[SampleTraces], cells: CalibrationSums) -> dict[str, dict[str, Any]]:
     names = [each.sample for each in samples]
     sums = np.stack([cells.tokens, cells.hits[..., 0], cells.mass[..., 0]], axis=1)
     return {

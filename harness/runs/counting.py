@@ -23,7 +23,7 @@ _LARGEST = 1e100
 
 
 @dataclass(frozen=True)
-class Counted:
+class SampleValues:
     """Metric -> sample -> value, and metric -> sample -> why there is none."""
 
     values: Mapping[str, Mapping[str, JsonValue]]
@@ -48,7 +48,7 @@ class Counted:
             )
 
 
-def count(case: PlannedCase, draws: Sequence[DrawResult], replies: Replies) -> Counted:
+def count(case: PlannedCase, draws: Sequence[DrawResult], replies: Replies) -> SampleValues:
     """What the metrics that a spec adds say of a case's completions, of the samples that these are
     of.
     """
@@ -79,7 +79,7 @@ def count(case: PlannedCase, draws: Sequence[DrawResult], replies: Replies) -> C
                 failures.setdefault(entry.name, {})[each.id] = described(error)
             else:
                 values.setdefault(entry.name, {})[each.id] = value
-    return Counted(values, failures)
+    return SampleValues(values, failures)
 
 
 def _value(entry: MetricEntry, seen: Seen) -> JsonValue:

@@ -10,16 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
 
-from harness.engines.contract import Asked, Reply
-from harness.errors import FieldError
+from harness.errors import FieldError, UnstoredError
 from harness.files.atomic import write_file
 from harness.interventions.base import Intervention
 from harness.measure.diffing.activations import Difference, difference_of
@@ -31,14 +30,14 @@ from harness.measure.diffing.agents import (
     overview_of,
 )
 from harness.measure.diffing.evidence import Evidence
-from harness.measure.diffing.judging import Asker
+from harness.measure.diffing.judging import ModelAsker
 from harness.measure.diffing.methods import OF_DIFFERENCES, OF_LOGITS, lists_of, reads_layer
 from harness.measure.diffing.pair import Pair
 from harness.measure.diffing.relevance import Facts
 from harness.measure.diffing.scale_choice import by_judge
 from harness.measure.diffing.section import DiffSettings, diff_of
 from harness.measure.diffing.steered import (
-    Steered,
+    SteeredPosition,
     judged_coherence,
     plain_coherence,
     steered,
@@ -77,13 +76,15 @@ def measured_case(
 ) -> CaseResult:
     """Read the case's two models and return its result."""
     started = time.perf_counter()
-    comparison = Comparison.of(readers, case, intervention, root)
+    comparison = ModelComparison.of(readers, case, intervention, root)
     settings, texts = comparison.settings, comparison.texts
-    evidence = comparison.evidence()
+    with _naming(f"the evidence of {settings.method}"):
+        evidence = comparison.evidence()
     measured(case.task.size)
     chosen = 0
     if settings.method == "patchscope" and settings.scales == "judged" and evidence.groups:
-        evidence, chosen = comparison.listened_to(evidence)
+        with _naming("the scale that the first judge chooses"):
+            evidence, chosen = comparison.listened_to(evidence)
     places = places_of(evidence, lists_of(settings, texts), settings.candidates)
     files: dict[str, str | bytes] = {EVIDENCE: evidence.text()}
     if settings.method in OF_DIFFERENCES and not comparison.pair.same:
@@ -91,20 +92,22 @@ def measured_case(
     columns: dict[str, list[JsonValue]] = {}
     numbers: dict[str, float] = {}
     facts = facts_of(settings)
-    unread = 0
+    unread, left_out = 0, list[str]()
     if facts is not None:
-        verdict = verdict_on(places, facts, settings, comparison.judges())
+        with _naming("what judges say of the tokens"):
+            verdict = verdict_on(places, facts, settings, comparison.judges())
         verdict = replace(verdict, tokens=verdict.tokens + chosen)
         columns |= values_of(places, facts, verdict, comparison.chance(facts))
         files[EVALUATION] = evaluation(places, facts, verdict, settings)
         unread = sum(row.count(None) for row in verdict.ratings)
     if settings.steered is not None:
-        told = comparison.steered()
-        files[STEERING] = _json([asdict(each) for each in told])
-        numbers |= steered_numbers(told, facts)
+        with _leaving_out("what is written under steering", left_out):
+            told = comparison.steered()
+            files[STEERING] = _json([asdict(each) for each in told])
+            numbers |= steered_numbers(told, facts)
     if settings.agent is not None and settings.mode != "diffing" and facts is not None:
-        runs = comparison.investigated(evidence, facts)
-        if runs:
+        with _leaving_out("what agents found out", left_out):
+            runs = comparison.investigated(evidence, facts)
             files[AGENTS] = _json([asdict(each) for each in runs])
             numbers |= agent_numbers(runs)
     values = sample_values(case.experiment, places, columns, numbers)
@@ -116,7 +119,7 @@ def measured_case(
         "complete",
         sample_metrics=values,
         intervention=intervention,
-        warnings=tuple(_warnings(evidence, texts, case, comparison.pair, unread)),
+        warnings=(*_warnings(evidence, texts, case, comparison.pair, unread), *left_out),
     )
     return replace(
         result,
@@ -128,7 +131,7 @@ def measured_case(
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ModelComparison:
     """The two models of a case, the texts that they read, and where what they say is kept."""
 
     readers: Readers
@@ -145,7 +148,7 @@ class Comparison:
         case: PlannedCase,
         intervention: Intervention | None,
         root: Path,
-    ) -> Comparison:
+    ) -> ModelComparison:
         """That of a case. Raises FieldError for models and texts that cannot be compared."""
         settings, engines = diff_of(case.experiment), readers.engines
         pair = Pair(engines[""], engines[settings.tuned or ""], intervention)
@@ -179,7 +182,6 @@ class Comparison:
             with suppress(ValueError, KeyError, TypeError):
                 return Evidence.of(kept.read_text("utf-8"))
         if settings.method in OF_LOGITS:
-            self._check_mode()
             found = OF_LOGITS[settings.method](pair, texts, settings, self.layer)
         else:
             found = OF_DIFFERENCES[settings.method](pair, texts, settings, self.difference())
@@ -192,7 +194,6 @@ class Comparison:
         if kept.is_file():
             with suppress(ValueError, KeyError, OSError):
                 return Difference.of(kept)
-        self._check_mode()
         found = difference_of(self.pair, self.texts, self.settings, self.layer)
         found.kept(kept)
         return found
@@ -201,7 +202,7 @@ class Comparison:
         """Where it is kept."""
         return self._kept({"layer", "skipped"}) / _DIFFERENCE
 
-    def judges(self) -> list[Asker]:
+    def judges(self) -> list[ModelAsker]:
         """How the judges are asked, in their order."""
         return [self._asker(judge.called) for judge in self.settings.judges]
 
@@ -214,7 +215,7 @@ class Comparison:
         tokenizer = self.pair.base.tokenizer
         return facts.chance([tokenizer.decode([token]) for token in range(len(tokenizer))])
 
-    def steered(self) -> list[Steered]:
+    def steered(self) -> list[SteeredPosition]:
         """Texts under steering by the difference of each of the first positions.
 
         A checkpoint is steered itself; what an intervention has tuned is the model without it,
@@ -228,7 +229,7 @@ class Comparison:
         coherence = (
             judged_coherence(self.judges()[0], self.settings.judges[0].max_new_tokens)
             if self.settings.judges
-            else plain_coherence(self._ask, len(tokenizer))
+            else plain_coherence(self.readers.ask, len(tokenizer))
         )
         norm = found.tuned_norm if self.settings.tuned else found.base_norm
         return [
@@ -239,7 +240,7 @@ class Comparison:
                 asked,
                 tokenizer,
                 self.settings.tuned or "",
-                self._ask,
+                self.readers.ask,
                 coherence,
             )
             for at in range(min(asked.positions, len(found.labels)))
@@ -247,21 +248,10 @@ class Comparison:
         ]
 
     def investigated(self, evidence: Evidence, facts: Facts) -> list[Investigation]:
-        """Every run of the agent, with the evidence and without, graded.
-
-        None where nothing is asked, and agents were left out of what is stored.
-        """
-        try:
-            return self._investigated(evidence, facts)
-        except FieldError:
-            if self.settings.mode != "plotting":
-                raise
-            return []
-
-    def _investigated(self, evidence: Evidence, facts: Facts) -> list[Investigation]:
+        """Every run of the agent, with the evidence and without, graded."""
         settings = self.settings.agent
         assert settings is not None
-        agent, ask = self._asker(settings.called), self._ask
+        agent, ask = self._asker(settings.called), self.readers.ask
         models = Models(
             self.pair.base.tokenizer, self.settings.tuned or "", self.pair.intervention, ask
         )
@@ -282,19 +272,8 @@ class Comparison:
                 found.append(each)
         return found
 
-    def _asker(self, engine: str) -> Asker:
-        return Asker(engine, self.readers.engines[engine].tokenizer, self._ask)
-
-    def _ask(self, asked: Sequence[Asked]) -> list[Reply]:
-        self._check_mode(self.readers.missing(asked))
-        return self.readers.ask(asked)
-
-    def _check_mode(self, missing: int = 1) -> None:
-        """Nothing is read and asked where only what is stored is shown."""
-        if self.settings.mode == "plotting" and missing:
-            raise FieldError(
-                "diff.mode", "plotting shows what is stored, and this is not; use diffing, or full"
-            )
+    def _asker(self, engine: str) -> ModelAsker:
+        return ModelAsker(engine, self.readers.engines[engine].tokenizer, self.readers.ask)
 
     def _kept(self, fields: set[str]) -> Path:
         """Where what depends on the models, the texts and these settings is kept."""
@@ -308,6 +287,25 @@ class Comparison:
             [[text.tokens, text.positions] for text in self.texts.texts],
         ]
         return self.root / _hashed(content)
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Say what it is that is not stored, where only what is stored is shown."""
+    try:
+        yield
+    except UnstoredError as error:
+        problem = f"plotting shows what is stored, and {what} is not; use diffing, or full"
+        raise FieldError("diff.mode", f"{problem} ({error.problem})") from error
+
+
+@contextmanager
+def _leaving_out(what: str, told: list[str]) -> Iterator[None]:
+    """Leave out what is not stored, where only what is stored is shown, and say so."""
+    try:
+        yield
+    except UnstoredError:
+        told.append(f"{what} is not stored, and plotting leaves it out")
 
 
 def _warnings(

@@ -14,15 +14,15 @@ from harness.engines.contract import Asked, Completion, Reply, Request
 from harness.errors import TaskError
 from harness.measure.diffing.agents import Investigation
 from harness.measure.diffing.evidence import Evidence
-from harness.measure.diffing.judging import Asker
+from harness.measure.diffing.judging import ModelAsker
 from harness.measure.diffing.methods import lists_of
 from harness.measure.diffing.relevance import Facts
 from harness.measure.diffing.section import DiffSettings, diff_of
-from harness.measure.diffing.steered import Steered
+from harness.measure.diffing.steered import SteeredPosition
 from harness.measure.diffing.texts import Texts, texts_of
 from harness.measure.diffing.verdict import (
+    PlaceLabels,
     Places,
-    Verdict,
     evaluation,
     places_of,
     values_of,
@@ -78,11 +78,12 @@ def recounted(
         chance = facts.chance([words.decode([token]) for token in range(len(words))])
         columns |= values_of(places, facts, verdict, chance)
         made[EVALUATION] = evaluation(places, facts, verdict, settings)
-    if settings.steered is not None:
-        told = _read(files.folder / STEERING, _each(Steered))
+    whole = settings.mode != "plotting"  # which leaves out what is not stored
+    if settings.steered is not None and (whole or (files.folder / STEERING).is_file()):
+        told = _read(files.folder / STEERING, _each(SteeredPosition))
         numbers |= steered_numbers(told, facts)
-    agents = settings.mode == "full" or (files.folder / AGENTS).is_file()
-    if settings.agent is not None and settings.mode != "diffing" and agents and facts is not None:
+    agents = settings.mode != "diffing" and (whole or (files.folder / AGENTS).is_file())
+    if settings.agent is not None and agents and facts is not None:
         numbers |= agent_numbers(_read(files.folder / AGENTS, _each(Investigation)))
     return Recounted(
         sample_values(case.experiment, places, columns, numbers),
@@ -103,7 +104,7 @@ def _told(evidence: Evidence, texts: Texts, settings: DiffSettings, words: Any) 
 
 def _judged_again(
     stored: Mapping[str, Any], places: Places, facts: Facts, settings: DiffSettings
-) -> Verdict:
+) -> PlaceLabels:
     """The labels that the judges' answers come to, in the order in which they were given."""
     try:
         texts = [str(each["answer"]) for each in stored["answers"]]
@@ -131,7 +132,7 @@ class _Said:
         return found
 
 
-class _Replayed(Asker):
+class _Replayed(ModelAsker):
     """A judge whose answers are known."""
 
     def requests(

@@ -13,7 +13,7 @@ from harness.measure.diffing.agents import Investigation
 from harness.measure.diffing.questions import prompt_named
 from harness.measure.diffing.relevance import Facts
 from harness.measure.diffing.section import DiffSettings
-from harness.measure.diffing.steered import Steered
+from harness.measure.diffing.steered import SteeredPosition
 from harness.measure.diffing.verdict import Places
 from harness.metrics.diff import METRICS
 from harness.models.organisms import load_organism
@@ -104,7 +104,7 @@ def facts_of(settings: DiffSettings) -> Facts | None:
     )
 
 
-def steered_numbers(told: Sequence[Steered], facts: Facts | None) -> dict[str, float]:
+def steered_numbers(told: Sequence[SteeredPosition], facts: Facts | None) -> dict[str, float]:
     """The mean strength, and the share of relevant words in texts."""
     if not told:
         return {"strength": 0.0, "steered_relevance": 0.0, "unsteered_relevance": 0.0}

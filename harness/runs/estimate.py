@@ -78,7 +78,7 @@ class _PassCost:
 
 
 @dataclass
-class Estimate:
+class StreamEstimate:
     """What a stream has shown so far.
 
     Args:

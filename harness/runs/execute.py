@@ -108,7 +108,7 @@ class ModelRun:
         longest = max((each.max_new_tokens for each in generated), default=1)
         self._watch = StreamWatch(counts, progress, longest, len(self._asked))
         self._asking = Asking(self._engines, store, self._watch)
-        self._readers = Readers(self._engines, self._answers, self._asking.missing)
+        self._readers = Readers(self._engines, self._answers)
         self._stream = Stream(
             self._asking,
             self._waiting,

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from harness.engines.contract import Completion
 from harness.interventions.base import Intervention
 from harness.metrics.column import columns_of
-from harness.runs.counting import Counted, count, described
+from harness.runs.counting import SampleValues, count, described
 from harness.runs.plan import Address
 from harness.runs.planned_case import PlannedCase
 from harness.sampling.chosen import SamplingRules
@@ -107,7 +107,7 @@ def scored(
             f"{'mend the weights' if untouched else 'weaken the dose'}, or use a wider engine.dtype"
         )
     asked = dict(replies or {})
-    counted = Counted({}, {})
+    counted = SampleValues({}, {})
     if failure is None:
         known = tuple(draw for draw in draws if draw.sample not in lost)
         counted = count(case, known, asked)

@@ -24,8 +24,7 @@ from harness.engines.company import Company
 from harness.engines.contract import Asked, Reply
 from harness.errors import TitrateError
 from harness.measure.lm_eval import longest
-from harness.measure.lm_eval_requests import Asked as AskedOf
-from harness.measure.lm_eval_requests import Texts, template_of
+from harness.measure.lm_eval_requests import DocumentRequests, Tokenization, template_of
 from harness.resolve.needs import needs_of
 from harness.resolve.progress import Counts, Silent
 from harness.resolve.resolver import Resolver
@@ -180,14 +179,14 @@ class TitrateLM(LM):
         """The answers in order. Repeats are the same instance several times over: the n-th of them
         is the n-th draw.
         """
-        texts = Texts(self.tokenizer, self.max_length)
+        texts = Tokenization(self.tokenizer, self.max_length)
         documents: dict[tuple[str, int], dict[int, Any]] = {}
         for each in requests:
             documents.setdefault((each.task_name, each.doc_id), {})[id(each)] = each
-        asked: dict[tuple[str, int], AskedOf] = {}
+        asked: dict[tuple[str, int], DocumentRequests] = {}
         wanted: dict[Asked, None] = {}
         for key, instances in documents.items():
-            own = asked[key] = AskedOf(texts)
+            own = asked[key] = DocumentRequests(texts)
             for instance in instances.values():
                 own.add(instance, self.case, f"{key[0]}/{key[1]}")
             own.close()
@@ -199,7 +198,7 @@ class TitrateLM(LM):
             answers |= {one: iter(said) for one, said in zip(instances, came, strict=True)}
         return [next(answers[id(each)]) for each in requests]
 
-    def _done(self, asked: AskedOf) -> list[Asked]:
+    def _done(self, asked: DocumentRequests) -> list[Asked]:
         return [replace(each, intervention=self.intervention) for each in asked.asked]
 
     def _run(self, asked: Sequence[Asked]) -> Mapping[Asked, Reply]:

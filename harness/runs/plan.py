@@ -305,11 +305,18 @@ def _prefix(
     return pair.prompt(style)
 
 
-def by_model(cases: Iterable[PlannedCase]) -> dict[tuple[str, str], list[PlannedCase]]:
-    """Cases grouped by the loaded model that they share, in their given order."""
-    groups: dict[tuple[str, str], list[PlannedCase]] = {}
+def by_model(
+    cases: Iterable[PlannedCase],
+) -> dict[tuple[str, str, str | None], list[PlannedCase]]:
+    """Cases grouped by the loaded model that they share, in their given order.
+
+    Those for which none may be loaded are by themselves, under the field that says so.
+    """
+    groups: dict[tuple[str, str, str | None], list[PlannedCase]] = {}
     for case in cases:
-        key = (case.experiment.model, case.experiment.engine.model_dump_json())
+        experiment = case.experiment
+        only_stored = case.measure.only_stored_of(experiment)
+        key = (experiment.model, experiment.engine.model_dump_json(), only_stored)
         groups.setdefault(key, []).append(case)
     return groups
 

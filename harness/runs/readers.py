@@ -20,9 +20,7 @@ class Readers:
     Args:
         engines: By the names that its measure gives them; `""` is the case's own.
         ask: Answers requests and scorings, in their order.
-        missing: How many of these are not stored.
     """
 
     engines: Company
     ask: Callable[[Sequence[Asked]], list[Reply]]
-    missing: Callable[[Sequence[Asked]], int]

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from harness.claims.claims import Claims
 from harness.engines import open_engine
 from harness.engines.contract import Engine
-from harness.errors import ModelError, ReadOnlyError, StoreError
+from harness.errors import ModelError, ReadOnlyError, StoreError, UnstoredError
 from harness.invariants.checking import Checker, IdentityCheck
 from harness.processes.interrupts import held
 from harness.resolve.needs import needs_of
@@ -38,8 +38,8 @@ from harness.store.completions import CompletionStore
 from harness.store.folder import Manifest, RunFolder, kept_below, run_id, runs_below, store_below
 from harness.store.results import CaseResult, DrawResult, InvariantResult
 
-_Key: TypeAlias = tuple[tuple[str, str], int]
-"""What a model's cases are grouped by: model and engine settings, and the part of a worker."""
+_Key: TypeAlias = tuple[tuple[str, str, str | None], int]
+"""What a model's cases are grouped by: as `by_model` does, and the part of a worker."""
 
 
 @dataclass
@@ -261,12 +261,14 @@ class Session:
         # A worker meets its own parts only, and all that it can tell is how long these take.
         self.counts.cases_met += len(self._cases) if self._part else len(group)
         parts = {part: cases for (model, part), cases in self._groups.items() if model == key[0]}
-        model, settings = case.experiment.model, case.experiment.engine
+        model, settings, only_stored = case.experiment.model, case.experiment.engine, key[0][2]
 
         def deferred(
             name: str, settings: EngineSettings, cases: Sequence[PlannedCase] = ()
         ) -> DeferredEngine:
             def opening() -> Engine:
+                if only_stored is not None:
+                    raise UnstoredError(only_stored, f"{name} would be asked what is not stored")
                 if self._read_only is not None:
                     raise self._read_only
                 self.progress.note(f"loading {name}")
@@ -289,7 +291,8 @@ class Session:
         every = [engine, *others.values()]
         try:
             resolver = Resolver(engine, self.progress, self.store, others)
-            if not engine.known or any(resolver.needs_model(each.experiment) for each in group):
+            measured = (resolver.needs_model(each.experiment) for each in group)
+            if not engine.known or (only_stored is None and any(measured)):
                 engine.load()
             asked = {name for each in group for name in each.asked_engines}
             for name, other in others.items():

@@ -22,7 +22,7 @@ from harness.spec import Case
 from harness.spec.gates import Threshold
 from harness.spec.stop import StopSettings
 from harness.statistics.dose_response import Floats
-from harness.statistics.stopping import Aims, Arm, Side, Sweep
+from harness.statistics.stopping import Aims, Arm, SideOfNumber, Sweep
 from harness.store.results import CaseResult, DrawResult, Stopped
 from harness.store.verdicts import Verdicts
 from harness.tasks.by_name import limited
@@ -150,7 +150,7 @@ def aims_of(cases: Sequence[PlannedCase], settings: StopSettings) -> Aims:
         claim = gate.claim
         if isinstance(claim, Threshold) and any(each.gates for each in decisions):
             sides += [
-                Side(each.id, claim.metric, claim.operator in (">", ">="), claim.value)
+                SideOfNumber(each.id, claim.metric, claim.operator in (">", ">="), claim.value)
                 for case in cases
                 for each in ([case.baseline] if claim.where.baseline else [case])
                 if each is not None

@@ -5,10 +5,11 @@ The definitions, and why most of it is not computed: `harness/measure/value_of_a
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,11 @@ from harness.engines.contract import (
     Stop,
 )
 from harness.errors import ModelError
+from harness.files.atomic import write_file
 from harness.interventions.oracle.description import STEP, never_asking
-from harness.measure.value_of_asking import NAME, PREDICTORS, VALUE, AskingSettings
+from harness.measure import hindsight
+from harness.measure.hindsight import Chains, Consultation, metrics_of_chains
+from harness.measure.value_of_asking import NAME, VALUE, AskingSettings, metrics_of_maps
 from harness.runs.generated import result_of, with_pieces
 from harness.runs.planned_case import PlannedCase
 from harness.runs.readers import Readers
@@ -87,7 +91,7 @@ def measured_case(
     told: Callable[[float], None],
 ) -> CaseResult:
     """The map of every sample, and what could have been chosen in hindsight."""
-    del intervention, folder
+    del intervention
     settings: AskingSettings = case.experiment.section_of(NAME)
     asking = _Asking(readers, case, settings)
     own = asking.own()
@@ -117,61 +121,53 @@ def measured_case(
         )
         for each in own
     )
-    answers = own
+    rounds = [own]
     for calls in range(1, settings.hindsight + 1):
-        answers = asking.helped(answers)
-        metrics[f"hindsight_{calls}"] = {e.sample.id: float(e.right) for e in answers}
-        metrics[f"hindsight_tokens_{calls}"] = {
-            each.sample.id: [each.asked, len(each.tokens)] for each in answers
-        }
+        rounds.append(asking.helped(rounds[-1]))
         if calls < settings.hindsight:
-            asking.look([each for each in answers if not each.right])
+            asking.look([each for each in rounds[-1] if not each.right])
         told(len(own) * (0.5 + 0.5 * calls / settings.hindsight))
+    chains = _chains(rounds, settings.length)
+    metrics |= metrics_of_chains(
+        {
+            each.sample.id: Consultation(tokens=each.tokens, text=each.text, right=each.right)
+            for each in own
+        },
+        chains,
+        settings.hindsight,
+    )
+    content = hindsight.written(chains)
+    place = folder / hashlib.sha256(content.encode()).hexdigest()[:24]
+    write_file(place / hindsight.FILE, content)
     result = result_of(
         case,
         "complete",
         draws=draws,
         sample_metrics=metrics,
         counts=dict(asking.counts),
+        artefacts=str(place.absolute()),
     )
     return with_pieces(result, asking.tokenizer)
 
 
-def metrics_of_maps(
-    maps: Mapping[str, Sequence[int]],
-    right: Mapping[str, bool],
-    log: Mapping[str, Mapping[str, Sequence[float]]],
-) -> dict[str, dict[str, Any]]:
-    """Metric -> sample -> value, of what follows from v(t) of the model's own answers.
-
-    Args:
-        maps: v(t) by sample.
-        right: Whether the answer is.
-        log: Numbers of the model's distributions, by their names.
-    """
-    metrics: dict[str, dict[str, Any]] = {
-        "hindsight_0": {name: float(each) for name, each in right.items()},
-        "worth_asking": {
-            name: sum(value > 0 for value in values) / max(len(values), 1)
-            for name, values in maps.items()
-        },
-        "harmed_by_asking": {
-            name: sum(value < 0 for value in values) / max(len(values), 1)
-            for name, values in maps.items()
-        },
-    }
-    for name in PREDICTORS:
-        told_of = {
-            sample: [
-                [number, int(worth > 0)]
-                for number, worth in zip(log[sample][name], values, strict=True)
-            ]
-            for sample, values in maps.items()
-            if not right[sample] and name in log[sample]
-        }
-        if told_of:
-            metrics[f"auc_{name}"] = {sample: told_of.get(sample, []) for sample in maps}
-    return metrics
+def _chains(rounds: Sequence[Sequence[_Answer]], length: int) -> Chains:
+    """What was chosen for each sample, round after round; maps were made for all but the last."""
+    chains: dict[str, list[Consultation]] = {each.sample.id: [] for each in rounds[0]}
+    for before, after in pairwise(rounds):
+        for one, other in zip(before, after, strict=True):
+            if other is one:
+                continue
+            looked = after is not rounds[-1] and not other.right
+            found = Consultation(
+                at=other.first - (other.asked - one.asked),
+                until=other.first,
+                tokens=other.tokens,
+                text=other.text,
+                right=other.right,
+                worth=tuple(other.values(length)[other.first :]) if looked else (),
+            )
+            chains[one.sample.id].append(found)
+    return chains
 
 
 class _Asking:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from harness.resolve.progress import Counts, Progress
-from harness.runs.estimate import Estimate
+from harness.runs.estimate import StreamEstimate
 
 #: Seconds between two estimates of what is left, each of which costs some milliseconds.
 _INTERVAL = 0.5
@@ -44,7 +44,7 @@ class StreamWatch:
         self._progress = progress
         self._cases = cases
         self._clock = clock
-        self._estimate = Estimate(limit, clock)
+        self._estimate = StreamEstimate(limit, clock)
         self._begun: float | None = None
         self._done = 0
         self._ending = 0

@@ -1,13 +1,32 @@
-"""What a grid must have for doses to be read from its curves: said once for gates and sections."""
+"""Doses as numbers, and what a grid must have for doses to be read from its curves."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+from pydantic import JsonValue
 
 #: Fewer doses than these, the one that changes nothing included, are no curve.
 FEWEST = 4
 #: The change that a benchmark dose is of where none is given.
 RESPONSE = 0.05
+#: What a spec writes for as much as there can be: JSON and YAML have no common infinity.
+ENDLESS = "inf"
+
+
+def number_of(value: JsonValue) -> float | None:
+    """The number of an axis value, `inf` being beyond all others; None for what is none."""
+    if value == ENDLESS:
+        return math.inf
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    return None
+
+
+def written(dose: float | None) -> float | str | None:
+    """A dose as JSON says it."""
+    return ENDLESS if dose == math.inf else dose
 
 
 def check_doses(experiment: str, axis: str | None, values: Sequence[float]) -> None:
@@ -17,8 +36,8 @@ def check_doses(experiment: str, axis: str | None, values: Sequence[float]) -> N
             f"{experiment} has no dose; name the axis along which the intervention grows "
             "stronger (dose: AXIS)"
         )
-    # Where 0 is no case, the baseline stands for it.
-    doses = {value for value in values if value > 0}
+    # Where 0 is no case, the baseline stands for it; what has no end has no place on a curve.
+    doses = {value for value in values if 0 < value < math.inf}
     if len(doses) + 1 < FEWEST:
         raise ValueError(
             f"{axis} has {len(doses)} dose{'s' * (len(doses) != 1)} above 0, which "

@@ -14,6 +14,7 @@ from pydantic import BaseModel, JsonValue
 from harness.errors import FieldError
 from harness.spec.case import Case
 from harness.spec.complaints import displayed, validated
+from harness.spec.doses import number_of
 from harness.spec.experiment import Experiment
 from harness.spec.form import fields, resolved
 from harness.spec.gates import CaseGrid, Gate, parse_gate
@@ -229,7 +230,7 @@ def _check_dose(experiment: Experiment) -> None:
     named: dict[float | None, JsonValue] = {}
     for position, value in enumerate(axes[experiment.dose]):
         place = f"axes.{experiment.dose}[{position}]"
-        if not _is_number(value) and not (isinstance(value, str) and names):
+        if number_of(value) is None and not (isinstance(value, str) and names):
             raise FieldError(
                 place, f"{displayed(value)} is not accepted; the values of the dose are numbers"
             )
@@ -255,13 +256,10 @@ def _check_dose(experiment: Experiment) -> None:
         )
 
 
-def _is_number(value: JsonValue) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _number(value: JsonValue) -> float:
-    assert isinstance(value, int | float)
-    return float(value)
+    number = number_of(value)
+    assert number is not None, "the dose was checked"
+    return number
 
 
 def _plain(value: Any) -> Any:

@@ -72,6 +72,8 @@ class Measure:
             seeds, where samples are places of a list that one reading of many texts makes.
         engines: `(experiment) -> {name: Opening}`, other engines that a case reads or asks. `run`
             gets `Readers` in place of the engine then (`runs/readers.py`).
+        only_stored: `(experiment) -> field`, the field by which a case shows what is stored and no
+            more, None where none says so: nothing is loaded or asked for such a case.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Measure:
     swept: bool = False
     units: Literal["samples", "seeds"] = "samples"
     engines: Part | None = None
+    only_stored: Part | None = None
 
     @property
     def reads(self) -> bool:
@@ -192,6 +195,13 @@ class Measure:
         found: Mapping[str, Any] = {}
         if self.engines is not None:
             found = registry.loaded(self.engines)(experiment)
+        return found
+
+    def only_stored_of(self, experiment: Any) -> str | None:
+        """The field by which a case shows only what is stored."""
+        if self.only_stored is None:
+            return None
+        found: str | None = registry.loaded(self.only_stored)(experiment)
         return found
 
     def recounted_of(self, case: Any, result: Any, files: Any, tokenizer: Callable[[], Any]) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pydantic import JsonValue
 
 from harness import registry
+from harness.spec.doses import number_of
 
 
 class Intervening(Protocol):
@@ -39,8 +40,9 @@ def dose_of(experiment: Intervening, value: JsonValue) -> float | None:
     Raises:
         ValueError: what is named is here, and its file does not say its number.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+    number = number_of(value)
+    if number is not None:
+        return number
     settings = experiment.intervention
     if settings is None or not isinstance(value, str):
         return None

@@ -14,7 +14,7 @@ from typing import Protocol
 from harness.sampling import Rule, rules
 
 
-class Swept(Protocol):
+class Treated(Protocol):
     """An experiment, as far as it matters here."""
 
     @property
@@ -26,7 +26,7 @@ class Swept(Protocol):
         """What is done to its model by an intervention, if anything is."""
 
 
-def dosed_rule(experiment: Swept) -> Rule | None:
+def dosed_rule(experiment: Treated) -> Rule | None:
     """The sampling rule that an experiment without an intervention has a dose of, if any."""
     section, _, rest = (experiment.dose or "").partition(".")
     name = rest.partition(".")[0]
@@ -36,7 +36,7 @@ def dosed_rule(experiment: Swept) -> Rule | None:
     return found
 
 
-def treatment(experiment: Swept, axes: Iterable[str] = ()) -> str | None:
+def treatment(experiment: Treated, axes: Iterable[str] = ()) -> str | None:
     """The dotted section that baselines are without; None where nothing is done to the model.
 
     `axes` are those that an experiment's cases have fixed or will fix.

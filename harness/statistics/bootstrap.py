@@ -25,6 +25,8 @@ from harness.statistics.intervals import CONFIDENCE, Interval
 #: Draws of the samples, and the smallest p that they can show.
 DRAWS = 4999
 LEAST_P = 2 / (DRAWS + 1)
+#: Samples that are drawn at a time, which bounds what is in memory.
+_AT_ONCE = 2**18
 _SEED = 0
 
 Aggregate = Callable[[Sequence[Any]], float]
@@ -39,14 +41,20 @@ class PairedDifference(NamedTuple):
 
 
 def aggregate_interval(
-    values: Sequence[Any], aggregate: Aggregate, confidence: float = CONFIDENCE
+    values: Sequence[Any],
+    aggregate: Aggregate,
+    confidence: float = CONFIDENCE,
+    *,
+    additive: bool = False,
 ) -> Interval:
     """The interval of an aggregate over one value per sample; None twice for one sample.
+
+    `additive` is said of the aggregate as in `MetricEntry`.
 
     Raises:
         ReportError: the aggregate of some of the samples is not finite.
     """
-    return _interval(_drawn(len(values), lambda at: aggregate(_at(values, at))), confidence)
+    return _interval(_drawn([values], aggregate, additive=additive), confidence)
 
 
 def paired_bootstrap(
@@ -54,22 +62,25 @@ def paired_bootstrap(
     baseline: Sequence[Any],
     aggregate: Aggregate,
     confidence: float = CONFIDENCE,
+    *,
+    additive: bool = False,
 ) -> PairedDifference:
     """The difference of an aggregate, of which both sides have a value for each sample in order.
 
     p is two-sided: twice the smaller share of draws on one side of 0, those at 0 counting for
     both, with the observed one among them; and never less than a sign test of so many samples
-    can show. Equal sides give 0 with p = 1.
+    can show. Equal sides give 0 with p = 1. `additive` is said of the aggregate as in
+    `MetricEntry`.
 
     Raises:
         ReportError: the aggregate of some of the samples is not finite.
     """
 
-    def difference(at: Sequence[int]) -> float:
-        return aggregate(_at(values, at)) - aggregate(_at(baseline, at))
+    def difference(one: Sequence[Any], other: Sequence[Any]) -> float:
+        return aggregate(one) - aggregate(other)
 
-    delta = difference(range(len(values)))
-    drawn = _drawn(len(values), difference)
+    delta = difference(values, baseline)
+    drawn = _drawn([values, baseline], difference, additive=additive)
     fewest = min(int(np.sum(drawn <= 0)), int(np.sum(drawn >= 0)))
     # Draws of few samples can make p too small: it is at least the chance, without an effect,
     # that all samples change in one direction.
@@ -78,22 +89,33 @@ def paired_bootstrap(
     return PairedDifference(delta, _interval(drawn, confidence), p)
 
 
-def _drawn(n: int, number: Callable[[Sequence[int]], float]) -> NDArray[np.float64]:
-    """The number of each draw of `n` samples; none of them for a single sample."""
-
-    def checked(at: NDArray[np.intp]) -> float:
-        found = float(number(at.tolist()))
-        if not math.isfinite(found):
-            raise ReportError(f"the aggregate of {n} samples is {found}; it must be finite")
-        return found
-
+def _drawn(
+    sides: Sequence[Sequence[Any]], number: Callable[..., float], *, additive: bool
+) -> NDArray[np.float64]:
+    """The number of each draw of samples, the same ones of every side; none of a single sample."""
+    n = len(sides[0])
     if n < 2:  # it has no spread to draw from
         return np.empty(0)
+    tables = [np.asarray(side, dtype=np.float64) for side in sides] if additive else []
+
+    def numbers(drawn: NDArray[np.intp], axis: int = -1) -> NDArray[np.float64]:
+        del axis  # of `drawn`, whose rows are draws
+        if additive:
+            means = zip(*(table[drawn].mean(axis=1).tolist() for table in tables), strict=True)
+            found = [number(*([each] for each in mean)) for mean in means]
+        else:
+            found = [number(*(_at(side, at) for side in sides)) for at in drawn.tolist()]
+        bad = next((each for each in found if not math.isfinite(each)), None)
+        if bad is not None:
+            raise ReportError(f"the aggregate of {n} samples is {bad}; it must be finite")
+        return np.array(found, dtype=np.float64)
+
     found = stats.bootstrap(
         (np.arange(n),),
-        checked,
+        numbers,
         n_resamples=DRAWS,
-        vectorized=False,
+        batch=max(_AT_ONCE // n, 1),
+        vectorized=True,
         method="percentile",
         rng=np.random.default_rng(_SEED),
     )

@@ -103,7 +103,7 @@ class Error(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class CalibrationSums:
     """Sums by sample (S), confidence bin (B) and rank (K), and what follows from them.
 
     tokens: [S, B]; hits: [S, B, K], reference tokens by rank; mass: [S, B, K], the sums of
@@ -217,7 +217,7 @@ class Grid:
         return np.concatenate(parts)
 
 
-def grid(traces: Traces, bins: int = BINS) -> Grid:
+def grid(traces: Traces, bins: int = BINS) -> CalibrationSums:
     """The grid of rank by confidence bin of these tokens."""
     _, sample = np.unique(traces.samples, return_inverse=True)
     samples, ranks = int(sample.max()) + 1, traces.probabilities.shape[1]
@@ -232,7 +232,7 @@ def grid(traces: Traces, bins: int = BINS) -> Grid:
     hits, hit_mass = np.zeros_like(mass), np.zeros_like(mass)
     np.add.at(hits, at, 1)
     np.add.at(hit_mass, at, traces.probabilities[hit, traces.ranks[hit] - 1])
-    return Grid(tokens, hits, mass, hit_mass)
+    return CalibrationSums(tokens, hits, mass, hit_mass)
 
 
 def _line(cells: Floats, hits: Floats, weights: Weights) -> tuple[float, float, float, int]:

@@ -20,7 +20,7 @@ from scipy import optimize, stats
 
 CONFIDENCE = 0.95
 #: Correlated samples added to the estimate of how alike draws are; chosen by simulated coverage.
-_PRIOR_CLUSTERS = 0.2
+PRIOR_CLUSTERS = 0.2
 
 Interval = tuple[float, float] | tuple[None, None]
 Values = Sequence[float] | NDArray[np.float64]
@@ -57,10 +57,16 @@ def share_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:
             return None, None
         part = min(float(data.var(ddof=1)) / most, 1.0)
         informative = n * min(mean, 1 - mean)
-        part += (1 - part) * _PRIOR_CLUSTERS / (_PRIOR_CLUSTERS + informative)
+        part += (1 - part) * PRIOR_CLUSTERS / (PRIOR_CLUSTERS + informative)
         effective = n / part
-    # Wilson (1927), for a fractional number of samples; scipy's takes whole numbers only.
-    z2 = float(stats.norm.isf((1 - confidence) / 2)) ** 2
+    return wilson(mean, effective, float(stats.norm.isf((1 - confidence) / 2)) ** 2)
+
+
+def wilson(mean: float, effective: float, z2: float) -> Interval:
+    """Wilson's interval (1927) of a proportion among `effective` samples, which need not be whole.
+
+    `z2` is the squared quantile.
+    """
     centre = (mean + z2 / (2 * effective)) / (1 + z2 / effective)
     half = math.sqrt(mean * (1 - mean) * z2 / effective + (z2 / (2 * effective)) ** 2)
     half /= 1 + z2 / effective

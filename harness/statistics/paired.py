@@ -67,7 +67,10 @@ def summarise(values: Mapping[str, JsonValue], kind: MetricEntry = SCORE) -> Met
     if kind.aggregate is not None:
         listed = _listed(values)
         own = None if kind.interval is None else registry.loaded(kind.interval)
-        low, high = aggregate_interval(listed, kind.of) if own is None else own(listed)
+        if own is None:
+            low, high = aggregate_interval(listed, kind.of, additive=kind.additive)
+        else:
+            low, high = own(listed)
         return Metric(
             value=_finite(kind.of(listed), kind),
             ci_low=low,
@@ -149,7 +152,7 @@ def paired_interval(
     _check_paired(values, baseline_values)
     if kind.aggregate is not None:
         sides = _listed(values), _listed(baseline_values)
-        return paired_bootstrap(*sides, kind.of, confidence).interval
+        return paired_bootstrap(*sides, kind.of, confidence, additive=kind.additive).interval
     return _difference_interval(_column(values), _column(baseline_values), confidence, kind)
 
 
@@ -171,7 +174,7 @@ def check_test(test: str | None, kind: MetricEntry) -> None:
 def _bootstrapped(
     values: Sequence[JsonValue], baseline: Sequence[JsonValue], kind: MetricEntry
 ) -> Versus:
-    found = paired_bootstrap(values, baseline, kind.of)
+    found = paired_bootstrap(values, baseline, kind.of, additive=kind.additive)
     # What a single sample says is the aggregate of it alone.
     own, theirs = (np.array([kind.of([value]) for value in side]) for side in (values, baseline))
     rose, fell = int((own > theirs).sum()), int((own < theirs).sum())

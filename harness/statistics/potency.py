@@ -36,7 +36,7 @@ class Ratio(NamedTuple):
     high: float | None
 
 
-class Window(NamedTuple):
+class TherapeuticWindow(NamedTuple):
     """From the dose that does half of what is wanted to the one below which nothing is lost.
 
     `therapeutic` is the ratio of the two ED50s, the index; None, with the reason, where one has
@@ -83,7 +83,7 @@ def potency(one: Curve, other: Curve) -> Ratio:
     return Ratio(value, float(ratios.min()), high if np.isfinite(high) else None)
 
 
-def window(target: Curve, capability: Curve, response: float) -> Window:
+def window(target: Curve, capability: Curve, response: float) -> TherapeuticWindow:
     """What lies between a target's ED50 and the doses that cost a capability `response`.
 
     Raises:
@@ -91,9 +91,9 @@ def window(target: Curve, capability: Curve, response: float) -> Window:
     """
     effective, safe = target.effective_dose(), capability.benchmark(response)
     try:
-        return Window(effective, safe, potency(target, capability), None)
+        return TherapeuticWindow(effective, safe, potency(target, capability), None)
     except NoDose as reason:
-        return Window(effective, safe, None, str(reason))
+        return TherapeuticWindow(effective, safe, None, str(reason))
 
 
 def _distance(one: Floats, other: Floats, more: float, others: float) -> Floats:

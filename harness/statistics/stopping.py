@@ -38,7 +38,7 @@ LEAST_CHUNKS = 3
 
 
 @dataclass(frozen=True)
-class Side:
+class SideOfNumber:
     """That a case's metric lies on one side of a number."""
 
     case: str
@@ -59,7 +59,7 @@ class Aims:
 
     differs: tuple[str, ...] = ()
     precise: tuple[tuple[str, float], ...] = ()
-    sides: tuple[Side, ...] = ()
+    sides: tuple[SideOfNumber, ...] = ()
 
 
 @dataclass
@@ -156,8 +156,10 @@ class Sweep:
                 if arm.id not in decided and (arm.id, metric) not in self._given_up:
                     found.setdefault(arm.id, []).append(metric)
         for metric, within in self.aims.precise:
-            for name in dict.fromkeys(arm.curve for arm in unfinished):
-                curve = [arm for arm in self.arms if arm.curve == name]
+            # What has no end has no place on a curve, and nothing is read from it.
+            on_curves = [arm for arm in self.arms if arm.dose != math.inf]
+            for name in dict.fromkeys(arm.curve for arm in unfinished if arm in on_curves):
+                curve = [arm for arm in on_curves if arm.curve == name]
                 if not self._precise(curve, metric, within):
                     fewest = min(arm.taken for arm in curve)
                     for arm in curve:
@@ -214,7 +216,7 @@ class Sweep:
             return False
         return dose.low > 0 and math.log2(dose.high / dose.low) / 2 <= within
 
-    def _on_a_side(self, side: Side) -> bool:
+    def _on_a_side(self, side: SideOfNumber) -> bool:
         values = self.values(side.case, side.metric)
         known = values[~np.isnan(values)]
         alpha = self.alpha / len(self.aims.sides)

@@ -26,7 +26,7 @@ _ORDERS = 200
 _SEED = 0
 
 
-class Draw(NamedTuple):
+class DrawnAnswer(NamedTuple):
     """One completion of a sample.
 
     Args:
@@ -40,11 +40,11 @@ class Draw(NamedTuple):
     tokens: int = 0
 
 
-Worth = Callable[[Sequence[Draw]], float]
+Worth = Callable[[Sequence[DrawnAnswer]], float]
 Floats = NDArray[np.float64]
 
 
-def vote(draws: Sequence[Draw]) -> float:
+def vote(draws: Sequence[DrawnAnswer]) -> float:
     """1 where the most frequent answer is right, of equally frequent ones the first; 0 of no draw.
 
     What cannot be read is an answer too, and a wrong one: otherwise one lucky draw among many that
@@ -56,24 +56,24 @@ def vote(draws: Sequence[Draw]) -> float:
     return float(next(draw.correct for draw in draws if draw.answer == answer))
 
 
-def any_right(draws: Sequence[Draw]) -> float:
+def any_right(draws: Sequence[DrawnAnswer]) -> float:
     """1 where some draw is right: pass@k of its draws."""
     return float(any(draw.correct for draw in draws))
 
 
-def distinct(draws: Sequence[Draw]) -> float:
+def distinct(draws: Sequence[DrawnAnswer]) -> float:
     """How many different answers there are; what cannot be read counts as one."""
     return float(len({draw.answer for draw in draws}))
 
 
-def answer_entropy(draws: Sequence[Draw]) -> float:
+def answer_entropy(draws: Sequence[DrawnAnswer]) -> float:
     """Entropy of the answers' shares, in bits; 0 where all are equal, or there is none."""
     shares = [count / len(draws) for count in Counter(draw.answer for draw in draws).values()]
     return -math.fsum(share * math.log2(share) for share in shares) + 0.0
 
 
 @dataclass(frozen=True, eq=False)
-class Orders:
+class DrawOrders:
     """What the first k draws of a sample are worth, in every one of O orders, k from 0 to n.
 
     Each of `vote`, `any_right`, `distinct` and `answer_entropy` is [O, 1 + n], as the function of
@@ -103,7 +103,7 @@ class Orders:
         return float(getattr(self, worth)[np.arange(len(bought)), bought].mean())
 
 
-def orders(draws: Sequence[Draw]) -> Orders:
+def orders(draws: Sequence[DrawnAnswer]) -> DrawOrders:
     """A sample's draws in seeded orders, the same for every sample with as many draws."""
     n = len(draws)
     order = _orders(n)  # [O, n]
@@ -121,7 +121,7 @@ def orders(draws: Sequence[Draw]) -> Orders:
     leading = (counts * (n + 1) - first[:, None]).argmax(axis=-1) if n else placed
     share = counts / np.arange(1, n + 1)[:, None]
     logs = np.log2(share, out=np.zeros_like(share), where=share > 0)
-    return Orders(
+    return DrawOrders(
         vote=_from_none(right[leading]),
         any_right=_from_none(np.maximum.accumulate(correct[order], axis=1)),
         distinct=_from_none((counts > 0).sum(axis=-1)),

@@ -161,7 +161,7 @@ class CaseShape(TypedDict):
     id: Text
     experiment: dict[Text, Any]
     params: dict[Text, Any]
-    dose: float | None
+    dose: float | Literal["inf"] | None
     file: Text
     places: Annotated[tuple[Annotated[tuple[Text, Text, Text], _List], ...], _List] | None
     choices: Annotated[tuple[Annotated[tuple[Text, Natural], _List], ...], _List]

@@ -19,6 +19,7 @@ from harness.errors import StoreError, TitrateError
 from harness.files.portable import local, portable
 from harness.interventions.kind import intervention_from
 from harness.spec import Case, Experiment, SpecSource
+from harness.spec.doses import number_of, written
 from harness.spec.form import resolved
 from harness.spec.origins import Origin
 from harness.store import record_shapes as shapes
@@ -334,7 +335,7 @@ def _case_json(case: Case, around: Case | None = None) -> dict[str, Any]:
         "id": case.id,
         "experiment": case.experiment.model_dump(mode="json"),
         "params": dict(case.params),
-        "dose": case.dose,
+        "dose": written(case.dose),
         "file": case.source.file,
         "places": (
             None
@@ -375,7 +376,7 @@ class CaseReader:
             id=value["id"],
             experiment=self._experiment(value["experiment"]),
             params=value["params"],
-            dose=value["dose"],
+            dose=number_of(value["dose"]),
             source=source,
             of=value["of"],
             sizes=value.get("sizes", {}),

@@ -29,7 +29,7 @@ _STEP_COUNTS, _STEP_WEIGHTS = (1, 2, 3), (3, 4, 3)
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class WordProblem:
     """A generated problem; `key` is its chain of operations and numbers, without wording."""
 
     question: str
@@ -63,11 +63,11 @@ class _Story:
         self.chain.append(f"{operator}{number}")
         self.amount = result
 
-    def problem(self) -> Problem:
+    def problem(self) -> WordProblem:
         """The story as told so far, with its closing question."""
         self.tell(self.ending)
         answer = "\n".join([*self.worked, f"#### {self.amount}"])
-        return Problem(" ".join(self.told), answer, "|".join(self.chain))
+        return WordProblem(" ".join(self.told), answer, "|".join(self.chain))
 
 
 def _gain(story: _Story, random: Random) -> bool:
@@ -122,7 +122,7 @@ _EVENTS: tuple[_Event, ...] = (_gain, _gain, _lose, _lose, _double)
 _LAST_EVENTS: tuple[_Event, ...] = (*_EVENTS, _share, _price)
 
 
-def draw_problem(random: Random) -> Problem:
+def draw_problem(random: Random) -> WordProblem:
     """A random problem, of either side of the hold-out."""
     while True:
         who, friend = random.sample(_NAMES, 2)
@@ -143,7 +143,7 @@ def draw_problem(random: Random) -> Problem:
             return story.problem()
 
 
-def training_problem(random: Random) -> Problem:
+def training_problem(random: Random) -> WordProblem:
     """A random problem that is not held out."""
     while True:
         problem = draw_problem(random)
@@ -151,7 +151,7 @@ def training_problem(random: Random) -> Problem:
             return problem
 
 
-def held_out_problems(seed: int = _SEED) -> Iterator[Problem]:
+def held_out_problems(seed: int = _SEED) -> Iterator[WordProblem]:
     """Yield held-out problems, no chain of numbers twice, without end."""
     random = Random(seed)
     seen: set[str] = set()

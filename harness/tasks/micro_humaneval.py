@@ -49,7 +49,7 @@ _STEP_COUNTS, _STEP_WEIGHTS = (1, 2, 3), (5, 4, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class CodeProblem:
     """A generated problem before it becomes a record, with what the record must not hold.
 
     `key` is what is asked: operations and constants. `program` computes the expected result.
@@ -89,7 +89,7 @@ class Problem:
         return value
 
 
-def draw_problem(random: Random) -> Problem:
+def draw_problem(random: Random) -> CodeProblem:
     """A random problem, of either side of the hold-out."""
     steps = random.choices(_STEP_COUNTS, _STEP_WEIGHTS)[0]
     takes = random.choice(tuple(BY_INPUT))
@@ -105,7 +105,7 @@ def draw_problem(random: Random) -> Problem:
         program.append((operation, constants))
         kind = operation.gives
     sentence = ", then ".join(phrases)
-    return Problem(
+    return CodeProblem(
         entry_point=_draw_name(random, program, parameter),
         parameter=parameter,
         takes=takes,
@@ -116,7 +116,7 @@ def draw_problem(random: Random) -> Problem:
     )
 
 
-def training_problem(random: Random) -> Problem:
+def training_problem(random: Random) -> CodeProblem:
     """A random problem that is not held out."""
     while True:
         problem = draw_problem(random)
@@ -124,7 +124,7 @@ def training_problem(random: Random) -> Problem:
             return problem
 
 
-def held_out_problems(seed: int = _SEED) -> Iterator[tuple[Problem, str]]:
+def held_out_problems(seed: int = _SEED) -> Iterator[tuple[CodeProblem, str]]:
     """Yield held-out problems with their tests, all different, without end."""
     random = Random(seed)
     prompts: set[str] = set()
@@ -221,7 +221,7 @@ def _draw_input(random: Random, kind: DataType, program: Program) -> Value:
     return items
 
 
-def _killing_test(random: Random, problem: Problem) -> str | None:
+def _killing_test(random: Random, problem: CodeProblem) -> str | None:
     """HumanEval's `check` for a problem, or None when some mutant survives all inputs tried.
 
     A mutant can be equivalent to the solution ("at most 3, then greater than 5" is always False);

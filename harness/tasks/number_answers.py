@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 
 from harness.tasks.number_spelling import plain
-from harness.tasks.numbers import Found, Number, numbers_in
+from harness.tasks.numbers import FoundNumber, Number, numbers_in
 from harness.tasks.reasoning import without_reasoning
 
 _MARKER = re.compile(r"####+")
@@ -65,7 +65,7 @@ def final_number(text: str) -> Number | None:
     return None
 
 
-def _marked(answer: str) -> Iterator[Found]:
+def _marked(answer: str) -> Iterator[FoundNumber]:
     """The numbers that stand behind a marker or in a box, from the last one."""
     places = sorted((m.end(), m[0]) for form in (_MARKER, _BOX) for m in form.finditer(answer))
     for place, mark in reversed(places):
@@ -75,7 +75,7 @@ def _marked(answer: str) -> Iterator[Found]:
             yield found
 
 
-def _announced(answer: str) -> Iterator[Found]:
+def _announced(answer: str) -> Iterator[FoundNumber]:
     """The numbers of sentences that say what the answer is, from the last one."""
     for cue in reversed([cue for cue in _CUE.finditer(answer) if not cue["spoken"]]):
         line = _line_below(answer, cue.end())
@@ -86,7 +86,7 @@ def _announced(answer: str) -> Iterator[Found]:
             yield found
 
 
-def _behind_marker(answer: str, place: int) -> Found | None:
+def _behind_marker(answer: str, place: int) -> FoundNumber | None:
     """The number of a line that a marker begins, unless the line is a heading."""
     line = _line_below(answer, place)
     if _NUMBERED.match(line.strip()) and answer[place:].partition(line)[2].strip():
@@ -94,7 +94,7 @@ def _behind_marker(answer: str, place: int) -> Found | None:
     return _leading(line)
 
 
-def _leading(line: str) -> Found | None:
+def _leading(line: str) -> FoundNumber | None:
     """The number that a line begins with, or that an equation there comes to."""
     lead = _LEAD.match(line)
     rest = line[lead.end() :] if lead else line
@@ -106,7 +106,7 @@ def _leading(line: str) -> Found | None:
     return _of_equation(rest[: reason.start()] if reason else rest) or first
 
 
-def _of_equation(content: str) -> Found | None:
+def _of_equation(content: str) -> FoundNumber | None:
     """The last side of an equation that is one number; without one, the first number."""
     sides = [[*numbers_in(side)] for side in re.split(r"[=~]", content)]
     single = [side[0] for side in sides if len(side) == 1]
@@ -114,14 +114,14 @@ def _of_equation(content: str) -> Found | None:
     return single[-1] if single else several[0] if several else None
 
 
-def _last(part: str) -> Found | None:
+def _last(part: str) -> FoundNumber | None:
     """The last number of a text, rather one that is not part of a word and counts no list items."""
     found = [*numbers_in(part)]
     own = [number for number in found if not number.attached and not _counts(part, number)]
     return next(reversed(own or found), None)
 
 
-def _counts(part: str, number: Found) -> bool:
+def _counts(part: str, number: FoundNumber) -> bool:
     """Whether a number is that of a list item."""
     line = part.rfind("\n", 0, number.start) + 1
     return not part[line : number.start].strip() and bool(

@@ -60,7 +60,7 @@ def named(number: Number) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundNumber:
     """A number of a text: its value, and where it begins (its sign included) and ends.
 
     `attached`: it is part of a word or an exponent of a unit, as in `B12` and `cm^2`.
@@ -72,7 +72,7 @@ class Found:
     attached: bool
 
 
-def numbers_in(text: str) -> Iterator[Found]:
+def numbers_in(text: str) -> Iterator[FoundNumber]:
     """The numbers of a text in `plain` characters, from its start."""
     position = 0
     while digit := _FIRST_DIGIT.search(text, position):
@@ -87,7 +87,7 @@ def numbers_in(text: str) -> Iterator[Found]:
         start = begin + before.start() if before else amount.start()
         if before and any(before.groupdict().values()):
             value = -value
-        yield Found(_number(value), start, end, _is_attached(text, start))
+        yield FoundNumber(_number(value), start, end, _is_attached(text, start))
         position = end
 
 

@@ -216,6 +216,52 @@ def map_of_an_answer(opened: Opened, chance: random.Random) -> str:
     return "worth_asking"
 
 
+def _consultations(opened: Opened) -> tuple[str, list[Any]]:
+    name = next(name for name in opened.files if name.endswith("hindsight.jsonl"))
+    return name, [json.loads(line) for line in opened.files[name].decode().splitlines()]
+
+
+@_of("valued")
+def consultation(opened: Opened, chance: random.Random) -> str:
+    """Where an answer was mended, what came of it, or what its map says of the next one."""
+    name, lines = _consultations(opened)
+    line = chance.choice([each for each in lines if each["consultations"]])
+    step = chance.choice(line["consultations"])
+    what = chance.choice(["at", "tokens", "text", "right", *(["worth"] if step["worth"] else [])])
+    if what == "at":
+        step["at"] += 1
+    elif what == "tokens":
+        step["tokens"][step["at"]] ^= 1
+    elif what == "text":
+        step["text"] += "x"
+    elif what == "right":
+        step["right"] = not step["right"]
+    else:
+        step["worth"][0] = int(step["worth"][0] <= 0)
+    opened.files[name] = "".join(json.dumps(each) + "\n" for each in lines).encode()
+    return "hindsight"
+
+
+@_of("valued")
+def missing_consultation(opened: Opened, chance: random.Random) -> str:
+    name, lines = _consultations(opened)
+    chance.choice([each for each in lines if each["consultations"]])["consultations"].pop()
+    opened.files[name] = "".join(json.dumps(each) + "\n" for each in lines).encode()
+    return "hindsight"
+
+
+@_of("valued")
+def value_in_hindsight(opened: Opened, chance: random.Random) -> str:
+    records = opened.records
+    metrics = records[1]["sample_metrics"]
+    metric = chance.choice(sorted(name for name in metrics if name.startswith("hindsight_")))
+    sample = chance.choice(sorted(metrics[metric]))
+    found = metrics[metric][sample]
+    metrics[metric][sample] = [found[0] + 1, found[1]] if isinstance(found, list) else 1 - found
+    opened.records = records
+    return metric
+
+
 @_of("searched")
 def trials_score(opened: Opened, chance: random.Random) -> str:
     """In the study, from which the table is made."""

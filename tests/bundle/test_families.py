@@ -101,7 +101,9 @@ def test_a_family(family, tmp_path, monkeypatch):
     assert _check(tmp_path / "x.titrate", tmp_path, monkeypatch, answers) == []
 
 
-@pytest.mark.parametrize("name", ["calibration", "forward", "diffing", "searched", "judged"])
+@pytest.mark.parametrize(
+    "name", ["calibration", "forward", "diffing", "searched", "judged", "valued"]
+)
 def test_a_run_whose_numbers_come_from_files(name, bundles, tmp_path, monkeypatch):
     made = bundles(name)
     _check_pictures(made.parent / name, tmp_path)
@@ -109,9 +111,12 @@ def test_a_run_whose_numbers_come_from_files(name, bundles, tmp_path, monkeypatc
     assert _check(made, tmp_path, monkeypatch, answers) == []
 
 
-def test_what_hindsight_chose_is_as_it_is_recorded(bundles, tmp_path, monkeypatch):
-    left = _check(bundles("valued"), tmp_path, monkeypatch, 0)
-    assert left == [
+def test_a_bundle_without_its_consultations_names_what_is_not_counted_again(bundles, tmp_path):
+    opened = Opened.of(bundles("valued"))
+    del opened.files[next(name for name in opened.files if name.endswith("hindsight.jsonl"))]
+    outcome = verify(opened.write(tmp_path / "older.titrate", hashed=True))
+    assert [str(each) for each in outcome.differences] == []
+    assert outcome.left == [
         "not counted again: guided_value: hindsight_2, hindsight_tokens_1, hindsight_tokens_2"
     ]
 

@@ -17,7 +17,7 @@ import torch
 from harness.engines.contract import Completion
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.array import Array
-from harness.interventions.dac.description import DAC, Difference, Property
+from harness.interventions.dac.description import DAC, LayerDifference, Property
 
 WIDTH = 32
 
@@ -39,7 +39,7 @@ def one_property(seed: int = 0, name: str = "one", site: str = "attention", **sh
         name=name,
         site=site,
         differences=tuple(
-            Difference(layer=layer, vector=difference(10 * seed + layer, **shape))
+            LayerDifference(layer=layer, vector=difference(10 * seed + layer, **shape))
             for layer in range(LAYERS)
         ),
     )

@@ -16,7 +16,7 @@ from harness.interventions.oracle.description import Oracle
 from harness.interventions.oracle.triggers.entropy import Entropy
 from harness.interventions.oracle.triggers.every_n import EveryN
 from harness.interventions.oracle.triggers.random import Random
-from harness.interventions.oracle.triggers.text import Text
+from harness.interventions.oracle.triggers.text import TextTrigger
 from harness.models.loading import load, load_tokenizer
 from harness.sampling.chosen import SamplingRules
 
@@ -69,7 +69,7 @@ def read(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "trigger", [EveryN(n=2), Entropy(above=0.0), Text(cues=["e", "a", "1", "="])]
+    "trigger", [EveryN(n=2), Entropy(above=0.0), TextTrigger(cues=["e", "a", "1", "="])]
 )
 def test_no_prefix_is_computed_twice(base, oracle, read, trigger):
     for engine in (base, oracle):

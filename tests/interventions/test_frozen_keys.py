@@ -10,7 +10,7 @@ import pytest
 from harness.engines.contract import Request, Stop
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
-from harness.interventions.dac.description import DAC, Difference, Property
+from harness.interventions.dac.description import DAC, LayerDifference, Property
 from harness.interventions.residual import Condition, Term
 from harness.interventions.router_mask.description import RouterMask
 from harness.interventions.steering.description import Steering
@@ -47,7 +47,7 @@ INTERVENTIONS: dict[str, Callable[[], Intervention]] = {
     ),
     "dac": lambda: DAC(
         properties=(
-            Property(name="one", differences=(Difference(layer=0, vector=vector(2, 4)),)),
+            Property(name="one", differences=(LayerDifference(layer=0, vector=vector(2, 4)),)),
             Property(name="two", site="block", differences=()),
         ),
         top_p=0.9,

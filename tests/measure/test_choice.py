@@ -11,7 +11,7 @@ import torch
 from harness.engines.contract import Scored, Scoring
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import SpecError, TaskError
-from harness.measure.choice import Choice, choice_of, sample_metrics
+from harness.measure.choice import TokenizedChoice, choice_of, sample_metrics
 from harness.models.loading import load, load_tokenizer
 from harness.spec import PromptSettings, TaskSettings
 from harness.tasks.by_name import load as load_task
@@ -114,7 +114,7 @@ def test_what_is_no_choice_is_refused(choices, problem):
     ],
 )
 def test_the_first_of_the_most_probable_is_chosen(sums, right, expected):
-    asked = Choice((1,), ((2, 3), (4,), (5,)), lengths=(2, 2, 9), right=right)
+    asked = TokenizedChoice((1,), ((2, 3), (4,), (5,)), lengths=(2, 2, 9), right=right)
     scored = Scored(((sums[0] - 1.0, 1.0), (sums[1],), (sums[2],)), ())
     assert sample_metrics(asked, scored) == expected
 

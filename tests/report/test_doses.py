@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from harness.interventions.router_mask.description import RouterMask
 from harness.report.build import build
 from harness.report.doses import dosed, window_of
+from harness.report.figures.curves import by_dose
 from harness.report.figures.plots import plots
 from harness.report.page import embed, page
 from harness.report.page.view import view
@@ -48,6 +51,28 @@ def test_what_is_not_complete_is_no_part_of_a_curve(doses_of):
     results[2] = replace(results[2], status="failed", error="why")
     (found,) = doses_of(results)
     assert found.doses == (0, 1, 3, 4)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("at", [0, 3, 5])
+def test_a_dose_without_end_is_behind_the_others_and_on_no_curve(run, rate, at):
+    finite = curve(RATES, n=100)
+    last = replace(finite[-1].case, id="keep_topk[count=inf]", dose=math.inf)
+    endless = result_of(last, first(round(rate * 100), 100))
+    report = build(run, [*finite[:at], endless, *finite[at:]])
+    assert report.doses == build(run, finite).doses
+    (_, case) = by_dose(report, report.cases)[-1]
+    assert case.id == last.id
+    assert case.metrics["pass@1"].value == rate
+    document = json.loads(report.model_dump_json(), parse_constant=pytest.fail)
+    assert [each["dose"] for each in document["cases"]].count("inf") == 1
+    assert RunReport.model_validate(document) == report
+    assert report.frame()["dose"].max() == math.inf
+    shown = view(report)["experiments"][0]
+    assert shown["places"][-1][0] == "inf"
+    assert json.loads(json.dumps(shown, allow_nan=False))
+    ((_, figure),) = plots(report)
+    assert [each.get_text() for each in figure.axes[-1].get_xticklabels()][-1] == "∞"
 
 
 def test_few_doses_are_no_curve_and_nothing_is_said(run, doses_of):

@@ -34,7 +34,7 @@ def test_a_measure_is_not_said_to_answer_and_its_own_interval_is_named(tmp_path)
         ).report
     )
     assert "zoo/settled was measured by readings of two models on settled_documents" in text
-    assert "intervals of a two-way layout of samples by raters (Satterthwaite 1946) (relev" in text
+    assert "in Wilson's form (Student's t of raters; Jeffreys intervals of one) (relev" in text
     assert "a paired bootstrap of the aggregate (4 999 draws) (relevance, weighted_rel" in text
     assert "answered" not in text
     assert "could not be read" not in text

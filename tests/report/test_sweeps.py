@@ -56,6 +56,18 @@ def test_a_point_is_the_mean_over_seeds_with_students_interval(cases):
     assert third.low >= 0
 
 
+def test_raters_that_seeds_share_are_in_a_point(cases):
+    """Seeds that agree say nothing of other judges; the cases' own intervals do."""
+    (alone,) = sweeps(cases, "relevance")
+    for each in cases:
+        each.metrics["alpha"] = each.metrics["chance"]
+    (rated,) = sweeps(cases, "relevance", rated="alpha")
+    for own, wider in zip(alone.points, rated.points, strict=True):
+        assert wider.low <= own.low
+        assert wider.high >= own.high
+    assert rated.points[2].high > alone.points[2].high + 0.2
+
+
 def test_a_trend_falls_where_values_fall(cases):
     (sweep,) = sweeps(cases, "relevance")
     assert sweep.trend.rho < -0.9

@@ -31,7 +31,7 @@ intervention:
   trigger: {kind: entropy, above: 0.1}
 sampling: {max_new_tokens: 48}
 axes:
-  intervention.budget: [0, 1, 8]
+  intervention.budget: [inf, 0, 1, 8]
 dose: intervention.budget
 gates: [neutral_equals_baseline]
 """
@@ -52,9 +52,9 @@ def report(folder):
 def test_a_report_says_what_help_came_to(report):
     (found,) = report.report.help
     assert found.trigger == "entropy"
-    assert [point.case for point in found.points] == ["helped[budget=1]", "helped[budget=8]"]
-    one, eight = found.points
-    assert 0 < one.share.value < eight.share.value < 1
+    assert [point.case for point in found.points] == [f"helped[budget={c}]" for c in (1, 8, "inf")]
+    one, eight, endless = found.points
+    assert 0 < one.share.value < eight.share.value <= endless.share.value < 1
     assert found.weak < eight.accuracy <= found.strong
     assert 1 < eight.cost.value < found.strong_cost
     assert "PGR" in repr(report)
@@ -81,9 +81,9 @@ def test_a_rerun_loads_no_model(folder, report):
 
 def test_the_export_has_the_fields_of_the_original(report, tmp_path):
     files = export(report, "guided", tmp_path / "out")
-    assert [path.name for path in files] == ["helped[budget=1].jsonl", "helped[budget=8].jsonl"]
+    assert [path.name for path in files] == [f"helped[budget={c}].jsonl" for c in ("inf", 1, 8)]
     lines = [json.loads(line) for path in files for line in path.read_text("utf-8").splitlines()]
-    assert len(lines) == 40
+    assert len(lines) == 60
     for line in lines:
         assert list(line) == [
             *("c", "k", "max_new_tokens", "temperature", "top_p", "base_model_id"),
@@ -94,7 +94,7 @@ def test_the_export_has_the_fields_of_the_original(report, tmp_path):
         assert "".join(each["output"] for each in line["interleaved_outputs"]) == line["result"]
         positions = line["cheat_positions"]
         assert positions == sorted(set(positions))
-        assert len(positions) == len(line["oracle_model_generations"]) <= line["c"]
+        assert len(positions) == len(line["oracle_model_generations"]) <= float(line["c"])
         for one in line["analysis"]["cheats"]:
             assert one["oracle_tokens"] <= 4
             assert one["entropy"] > 0.1
@@ -178,7 +178,7 @@ def with_other_tokens(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("[0, 1, 8]", "[0, -1]", "wrong.yaml:12 intervention.budget: -1 is not accepted"),
+        ("[inf, 0, 1, 8]", "[0, -1]", "wrong.yaml:12 intervention.budget: -1 is not accepted"),
         ("length: 4", "length: -3", "wrong.yaml:7 intervention.length"),
         ("zoo/oracle", "OTHER", "other has other tokens than zoo/base: "),
         ("zoo/oracle", "zoo/orakel", "wrong.yaml:6 intervention.model: zoo/orakel is not"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.runs.estimate import Estimate
+from harness.runs.estimate import StreamEstimate
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Played:
 
     def play(self) -> float:
         """Run all requests; returns when the last one ended."""
-        estimate = Estimate(self.limit, lambda: self.now)
+        estimate = StreamEstimate(self.limit, lambda: self.now)
         waiting, flying, asked = list(self.lengths), [], 0.0
         estimate.resume()
         while waiting or flying:
@@ -74,7 +74,7 @@ def geometric(count: int, mean: float, limit: int, seed: int) -> list[int]:
 
 
 def test_nothing_is_said_before_a_pass_was_seen():
-    assert Estimate(100).left(10) is None
+    assert StreamEstimate(100).left(10) is None
 
 
 def test_requests_that_all_run_to_their_limit_are_foreseen():
@@ -139,7 +139,7 @@ def test_requests_that_begin_together_are_known_within_a_third_mostly(shape, lea
 
 def test_time_that_others_take_is_none_of_the_engine_s():
     now = [0.0]
-    estimate = Estimate(10, lambda: now[0])
+    estimate = StreamEstimate(10, lambda: now[0])
     estimate.resume()
     estimate.flying([1])
     for length in range(2, 6):
@@ -159,7 +159,7 @@ def test_time_that_others_take_is_none_of_the_engine_s():
 def test_an_estimate_is_a_number_of_seconds_whatever_comes(lengths, slots, waiting):
     played = Played(lengths, 40, slots)
     played.play()
-    estimate = Estimate(40, lambda: 0.0)
+    estimate = StreamEstimate(40, lambda: 0.0)
     estimate.resume()
     estimate.flying([1] * slots)
     estimate.step([2] * slots)

@@ -11,7 +11,7 @@ import pytest
 import harness
 from harness.errors import SpecError
 from harness.runs.rescore import rescore
-from harness.tasks.answers.kind import AnswerKind, Verdict
+from harness.tasks.answers.kind import AnswerKind, AnswerVerdict
 from harness.tasks.base import Reference
 
 RECORDS = [
@@ -140,8 +140,8 @@ def test_the_examples_of_the_page_run(tmp_path, monkeypatch, spec):
 
 def test_the_kind_of_the_page_scores(monkeypatch):
     source = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[0]
-    names = {"AnswerKind": AnswerKind, "Reference": Reference, "Verdict": Verdict}
+    names = {"AnswerKind": AnswerKind, "Reference": Reference, "AnswerVerdict": AnswerVerdict}
     exec(source, names)
     kind = names["Shouted"]()
-    assert kind.verdict({"answer": "yes"}, "YES") == Verdict(correct=True, parsed=True)
+    assert kind.verdict({"answer": "yes"}, "YES") == AnswerVerdict(correct=True, parsed=True)
     assert kind.reference({"answer": "yes"}).text == "YES"

@@ -117,6 +117,20 @@ def test_what_ids_look_like():
     ]
 
 
+@given(st.sets(st.integers(0, 99) | st.just("inf"), min_size=1, max_size=6), st.randoms())
+def test_a_dose_without_end_is_the_highest(values, random):
+    budgets = random.sample(sorted(values, key=str), len(values))
+    asked = experiment(
+        intervention={"kind": "oracle", "model": "zoo/oracle"},
+        axes={"intervention.budget": budgets},
+        dose="intervention.budget",
+    )
+    cases = expand(asked)
+    assert [case.id for case in cases] == [f"x[budget={each}]" for each in budgets]
+    assert [case.dose for case in cases] == [float(each) for each in budgets]
+    assert [case.experiment.intervention.budget for case in cases] == budgets
+
+
 def test_axes_that_share_a_last_component_are_told_apart():
     axes = {"sampling.seed": [0], "seed": [1], "task.name": ["a"]}
     assert axis_parts(axes) == {

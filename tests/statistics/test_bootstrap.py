@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.errors import ReportError
+from harness.metrics.diff import METRICS as DIFF
 from harness.metrics.entry import MetricEntry
 from harness.metrics.kind import entry_of
 from harness.statistics.bootstrap import DRAWS, LEAST_P, aggregate_interval, paired_bootstrap
@@ -45,6 +46,27 @@ def test_of_a_mean_difference_it_agrees_with_the_paired_interval_and_its_p():
     )
     assert drawn.p == pytest.approx(exact.p, abs=0.03)
     assert (drawn.better, drawn.worse) == (exact.better, exact.worse)
+
+
+@pytest.mark.parametrize("name", ["relevance", "weighted_relevance"])
+def test_an_additive_aggregate_is_drawn_alike_from_means(name):
+    """The same draws, looked at once each: intervals and p are those of whole draws."""
+    (entry,) = (each for each in DIFF if each.name == name)
+    random = np.random.default_rng(4)
+    weights = random.exponential(size=(40, 1))
+    one, other = (
+        np.hstack([(random.random((40, 3)) < share) * weights, weights]).tolist()
+        for share in (0.4, 0.3)
+    )
+    (low, high), (least, most) = (
+        aggregate_interval(one, entry.of, additive=additive) for additive in (False, True)
+    )
+    assert (least, most) == pytest.approx((low, high))
+    slow, quick = (
+        paired_bootstrap(one, other, entry.of, additive=additive) for additive in (False, True)
+    )
+    assert quick.p == slow.p
+    assert quick.interval == pytest.approx(slow.interval)
 
 
 @settings(max_examples=10, deadline=None)

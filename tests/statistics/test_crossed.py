@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from harness.metrics.weighted import weighted_share
-from harness.statistics.bootstrap import aggregate_interval
-from harness.statistics.crossed import crossed_interval, weighted_crossed_interval
-from harness.statistics.intervals import rate_interval
+from harness.statistics.crossed import crossed_interval, seeds_interval, weighted_crossed_interval
+from harness.statistics.intervals import mean_difference_interval, rate_interval
 
 RUNS, RATERS = 150, 3
 
@@ -78,6 +77,23 @@ def test_what_no_rater_differs_on_and_one_rater():
         low, high = weighted_crossed_interval(weighted(np.full((12, 3), value), weights))
         assert low <= value <= high
         assert high - low > 0.1
-    alone = weighted(judged(np.random.default_rng(3), 12, 0.0)[:, :1], weights)
-    assert weighted_crossed_interval(alone) == aggregate_interval(alone, weighted_share)
+    alone = judged(np.random.default_rng(3), 12, 0.0)[:, :1]
+    (low, high), (least, most) = (
+        weighted_crossed_interval(weighted(alone, each)) for each in (weights, np.ones(12))
+    )
+    assert 0 < low < weighted_share(weighted(alone, weights)) < high < 1
+    assert high - low > most - least  # of unequal weights few count
     assert weighted_crossed_interval([[0.0, 0.0, 0.0]] * 5) == (None, None)  # no weight
+    assert weighted_crossed_interval([[0.5, 0.5], [0.0, 0.0]]) == (None, None)  # of one token
+
+
+def test_raters_that_seeds_share_are_in_their_interval():
+    """Seeds whose values agree say nothing of other judges."""
+    values, wide = [0.5, 0.52, 0.48, 0.5, 0.51], [(0.2, 0.8)] * 5
+    low, high = seeds_interval(values, wide)
+    assert low < 0.25
+    assert high > 0.75
+    narrow = [(value - 0.01, value + 0.01) for value in values]
+    assert seeds_interval(values, narrow) == pytest.approx(mean_difference_interval(values))
+    assert seeds_interval(values, [*wide[1:], (None, None)]) == (None, None)
+    assert seeds_interval([0.5], [(0.2, 0.8)]) == (None, None)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.metrics.lookup import SCORE
-from harness.statistics.stopping import Aims, Arm, Side, Sweep
+from harness.statistics.stopping import Aims, Arm, SideOfNumber, Sweep
 
 SIZE = 160
 
@@ -70,11 +70,11 @@ def test_an_ed50_is_followed_until_it_is_precise():
 
 
 def test_a_number_is_on_a_side_when_all_of_its_interval_is():
-    sides = (Side("d0", "pass@1", True, 0.5), Side("base", "pass@1", True, 0.5))
+    sides = (SideOfNumber("d0", "pass@1", True, 0.5), SideOfNumber("base", "pass@1", True, 0.5))
     arms, _, _ = sweep((0.9, 0.9), Aims(sides=sides))
     assert arms[0].taken < SIZE
     assert arms[0].end == "decided"
-    close, _, _ = sweep((0.9, 0.9), Aims(sides=(Side("d0", "pass@1", True, 0.89),)))
+    close, _, _ = sweep((0.9, 0.9), Aims(sides=(SideOfNumber("d0", "pass@1", True, 0.89),)))
     assert close[0].taken > arms[0].taken
 
 

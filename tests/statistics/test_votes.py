@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.statistics.votes import (
-    Draw,
+    DrawnAnswer,
     answer_entropy,
     any_right,
     best_of,
@@ -23,10 +23,10 @@ from harness.statistics.votes import (
 from harness.tasks.code import pass_at_k
 
 RIGHT, WRONG, OTHER, NONE = (
-    Draw("7", correct=True, tokens=10),
-    Draw("8", correct=False, tokens=20),
-    Draw("9", correct=False, tokens=5),
-    Draw(None, correct=False, tokens=30),
+    DrawnAnswer("7", correct=True, tokens=10),
+    DrawnAnswer("8", correct=False, tokens=20),
+    DrawnAnswer("9", correct=False, tokens=5),
+    DrawnAnswer(None, correct=False, tokens=30),
 )
 draws = st.lists(st.sampled_from([RIGHT, WRONG, OTHER, NONE]), min_size=1, max_size=6)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,11 @@ axes:
 dose: intervention.count
 gates: [neutral_equals_baseline]
 """
+ASKED = experiment(
+    intervention={"kind": "oracle", "model": "zoo/oracle"},
+    axes={"intervention.budget": [0, "inf"]},
+    dose="intervention.budget",
+)
 TEXT = st.text(st.characters(codec=None), max_size=10)
 DRAWS = st.builds(
     DrawResult,
@@ -57,6 +63,7 @@ RESULTS = st.builds(
             *expand(experiment()),
             *expand(experiment(intervention=None)),
             *expand(experiment(axes={"intervention.count": [0, 4], "seed": [1, 2]})),
+            *expand(ASKED),
         ]
     ),
     task_name=TEXT,
@@ -80,8 +87,10 @@ RESULTS = st.builds(
 
 @given(RESULTS)
 def test_a_result_comes_back_equal(result):
-    document = json.loads(json.dumps(to_json(result)))
+    document = json.loads(json.dumps(to_json(result), allow_nan=True))
     assert from_json(document) == result
+    case = json.dumps(to_json(result)["case"], allow_nan=False)
+    assert ('"dose": "inf"' in case) == (result.case.dose == math.inf)
 
 
 def test_a_case_of_a_spec_file_comes_back_with_the_places_of_its_values(tmp_path):

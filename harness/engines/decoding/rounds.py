@@ -25,7 +25,7 @@ from harness.engines.contract import Completion, Request, State, Stop, Watch
 from harness.engines.decoding.siblings import SiblingTexts
 from harness.engines.decoding.translation import InexactError, Translation
 from harness.errors import RequestError
-from harness.interventions.policy import Answer, Course, Deciding, Draw, Next, Probe
+from harness.interventions.policy import Course, Deciding, Draw, Next, Probe, Probed
 from harness.sampling.chosen import SamplingRules
 from harness.spec.engine_kind import Mechanism
 
@@ -82,7 +82,7 @@ class _Sequence:
     def next(self, answers: Sequence[Completion] = ()) -> Next:
         """What its policy wants at this step, given the answers to its last probe."""
         told = [
-            Answer(each.distribution, each.attention, each.hidden)
+            Probed(each.distribution, each.attention, each.hidden)
             for each in answers
             if each.distribution is not None
         ]

@@ -91,7 +91,7 @@ class RowRules:
         return replace(self, acting=acting, random=self.random.repeat_interleave(times))
 
 
-class Choice(NamedTuple):
+class Chosen(NamedTuple):
     """Chosen token ids [R], their log-probabilities [R] under the model's own distribution, the
     states of the rules after them, and a log of the steps [R, 8] (`step_log.py`) if asked for.
     """
@@ -110,7 +110,7 @@ def choose(
     states: States | None = None,
     *,
     logged: bool = False,
-) -> Choice:
+) -> Chosen:
     """Draw one token for each row of `logits` [R, V] (float32).
 
     `keys` [R] are `noise_key`s and `positions` [R] count the tokens generated so far; `states` are
@@ -131,7 +131,7 @@ def choose(
             own = after[rule.name]
             drawn = (rows_of(tokens, rows), rows_of(scores, rows), each.values, rows_of(own, rows))
             after[rule.name] = put(own.clone(), rows, rule.drawn(*drawn))
-    return Choice(tokens, scores, after, step_log(logits, left, tokens) if logged else None)
+    return Chosen(tokens, scores, after, step_log(logits, left, tokens) if logged else None)
 
 
 def initial_states(request: Request) -> dict[str, tuple[float, ...]]:

@@ -13,7 +13,7 @@ class Unusable(Exception):  # noqa: N818 - a sample has failed by it, and not th
     """Why an answer, or its absence, leaves a sample without one; in one line."""
 
 
-class Usage(TypedDict):
+class ServerUsage(TypedDict):
     """What the server counted."""
 
     prompt_tokens: int
@@ -32,7 +32,7 @@ class Message(TypedDict):
     content: NotRequired[str | None]
 
 
-class Choice(TypedDict):
+class ServerChoice(TypedDict):
     """A completion; token ids and what concerns them are vLLM's."""
 
     text: NotRequired[str]
@@ -44,19 +44,19 @@ class Choice(TypedDict):
     prompt_logprobs: NotRequired[list[dict[str, Any] | None] | None]
 
 
-class Answer(TypedDict):
+class ServerAnswer(TypedDict):
     """A whole answer."""
 
     model: str
-    choices: list[Choice]
-    usage: NotRequired[Usage | None]
+    choices: list[ServerChoice]
+    usage: NotRequired[ServerUsage | None]
     system_fingerprint: NotRequired[str | None]
 
 
-_ANSWER = TypeAdapter(Answer)
+_ANSWER = TypeAdapter(ServerAnswer)
 
 
-def answer_of(document: Any, model: str) -> Answer:
+def answer_of(document: Any, model: str) -> ServerAnswer:
     """An answer of one choice by the model that was asked. Raises `Unusable` for anything else."""
     try:
         json.dumps(document, ensure_ascii=False).encode()
@@ -75,7 +75,7 @@ def answer_of(document: Any, model: str) -> Answer:
     return answer
 
 
-def ended(choice: Choice) -> Literal["stop", "length"]:
+def ended(choice: ServerChoice) -> Literal["stop", "length"]:
     """Raises `Unusable` for a completion that ended in any other way."""
     match choice.get("finish_reason"):
         case "stop":

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from harness.engines.contract import Completion, Request
-from harness.engines.served.answers import Answer, Unusable, answer_of, ended
+from harness.engines.served.answers import ServerAnswer, Unusable, answer_of, ended
 from harness.engines.served.bodies import drawing
 from harness.engines.served.client import Call
 from harness.errors import RequestError
@@ -90,7 +90,7 @@ class ChatRoad:
     def probe(self) -> None:
         """None: models that think refuse to answer in a token, and the list names the model."""
 
-    def check(self, document: Any) -> Answer:
+    def check(self, document: Any) -> ServerAnswer:
         """As every road."""
         return answer_of(document, self._name)
 

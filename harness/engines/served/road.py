@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from harness.engines.contract import Completion, Request
-from harness.engines.served.answers import Answer
+from harness.engines.served.answers import ServerAnswer
 from harness.engines.served.client import Call
 from harness.errors import ModelError, RequestError
 from harness.models.end_tokens import end_tokens
@@ -33,7 +33,7 @@ class Road(Protocol):
     def probe(self) -> Call | None:
         """A question that shows whether the server does what this road needs; None without one."""
 
-    def check(self, document: Any) -> Answer:
+    def check(self, document: Any) -> ServerAnswer:
         """The answer to it. Raises `Unusable` for one that shows that it does not."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.engines.contract import Completion, Request
 from harness.engines.decoding.endings import Endings
-from harness.engines.served.answers import Answer, Unusable, answer_of, ended
+from harness.engines.served.answers import ServerAnswer, Unusable, answer_of, ended
 from harness.engines.served.bodies import drawing
 from harness.engines.served.client import Call
 from harness.engines.served.road import PROBE, Known, Told
@@ -65,13 +65,13 @@ class TextRoad:
         body = {"model": self._name, "prompt": PROBE, "max_tokens": 1, "temperature": 0.0}
         return Call(_PATH, body, len(PROBE.encode()) + 1)
 
-    def check(self, document: Any) -> Answer:
+    def check(self, document: Any) -> ServerAnswer:
         """As every road: the server reads a text as long as we do."""
         answer = answer_of(document, self._name)
         self._check_read(answer, len(self.tokenizer(PROBE)["input_ids"]))
         return answer
 
-    def _check_read(self, answer: Answer, length: int) -> None:
+    def _check_read(self, answer: ServerAnswer, length: int) -> None:
         usage = answer.get("usage")
         if usage is not None and usage["prompt_tokens"] != length:
             raise Unusable(

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.engines.contract import Completion, FinishReason, Request, Scoring
 from harness.engines.decoding.endings import Endings
-from harness.engines.served.answers import Answer, Choice, Unusable, answer_of, ended
+from harness.engines.served.answers import ServerAnswer, ServerChoice, Unusable, answer_of, ended
 from harness.engines.served.bodies import drawing, vllm_drawing
 from harness.engines.served.client import Call
 from harness.engines.served.road import PROBE, Known, Told
@@ -89,7 +89,7 @@ class TokensRoad:
         body = self._body(PROBE, 1) | {"temperature": 0.0, "add_special_tokens": False}
         return Call(_PATH, body, len(PROBE.encode()) + 1)
 
-    def check(self, document: Any) -> Answer:
+    def check(self, document: Any) -> ServerAnswer:
         """As every road: ids come back, and the server's tokenizer is ours."""
         choice = self._choice(document)
         _told(choice, self._known.vocabulary)
@@ -142,16 +142,16 @@ class TokensRoad:
             "return_token_ids": True,
         }
 
-    def _choice(self, document: Any) -> Choice:
+    def _choice(self, document: Any) -> ServerChoice:
         return answer_of(document, self._name)["choices"][0]
 
-    def _check_read(self, choice: Choice, prompt: tuple[int, ...]) -> None:
+    def _check_read(self, choice: ServerChoice, prompt: tuple[int, ...]) -> None:
         read = choice.get("prompt_token_ids")
         if read is not None and tuple(read) != prompt:
             raise Unusable("the server read other token ids than it was sent")
 
 
-def _told(choice: Choice, vocabulary: int) -> tuple[list[int], list[float]]:
+def _told(choice: ServerChoice, vocabulary: int) -> tuple[list[int], list[float]]:
     """Token ids, and their log-probabilities where there are any."""
     tokens = choice.get("token_ids")
     if tokens is None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from harness.engines.decoding.noise import noise_key
-from harness.engines.decoding.rules import Choice, RowRules, States, choose
+from harness.engines.decoding.rules import Chosen, RowRules, States, choose
 from harness.engines.transformers.residents import Resident
 
 # Logits that are drawn from at once. Noise and its logarithms take ten times their memory, in
@@ -22,7 +22,7 @@ _AT_ONCE = {"cpu": 2**19}
 _AT_ONCE_ELSEWHERE = 2**26
 
 
-class Drawn(NamedTuple):
+class DrawnTokens(NamedTuple):
     """What R rows drew in T columns: tokens and log-probabilities, [R, T] each, what rules keep of
     each row after its first column, and a log of every step, [R, T, 8], if a row asks for one.
     """
@@ -60,7 +60,7 @@ class Drawing:
         logits: torch.Tensor,
         generated: Sequence[int],
         states: Sequence[Mapping[str, tuple[float, ...]]] = (),
-    ) -> Drawn:
+    ) -> DrawnTokens:
         """Draw from logits [R, T, V].
 
         `generated` [R] counts the tokens that each row has; column i follows i tokens more.
@@ -84,14 +84,14 @@ class Drawing:
             )
             for some in _slices(rows, max(1, fitting))
         ]
-        joined = Choice(
+        joined = Chosen(
             torch.cat([part.tokens for part in parts]),
             torch.cat([part.log_probabilities for part in parts]),
             {name: torch.cat([part.states[name][::width] for part in parts]) for name in before},
         )
         tokens, scores = _to_host(joined, width)
         after = {name: kept.tolist() for name, kept in joined.states.items()}
-        return Drawn(
+        return DrawnTokens(
             tokens,
             scores,
             [{name: tuple(after[name][row]) for name in own} for row, own in enumerate(states)],
@@ -112,7 +112,7 @@ class Drawing:
         }
 
 
-def _log(parts: Sequence[Choice], width: int) -> list[list[list[float]]]:
+def _log(parts: Sequence[Chosen], width: int) -> list[list[list[float]]]:
     """The logs of parts of the rows as numbers [R, width, 8]."""
     logs = torch.cat([part.log for part in parts if part.log is not None])
     found: list[list[list[float]]] = logs.view(-1, width, logs.shape[-1]).tolist()
@@ -124,7 +124,7 @@ def _slices(rows: int, most: int) -> list[slice]:
     return [slice(start, start + most) for start in range(0, rows, most)]
 
 
-def _to_host(choice: Choice, width: int) -> tuple[list[list[int]], list[list[float]]]:
+def _to_host(choice: Chosen, width: int) -> tuple[list[list[int]], list[list[float]]]:
     """Chosen tokens and their scores, [R, width] each, in one transfer."""
     tokens, scores = choice.tokens.view(-1, width), choice.log_probabilities.view(-1, width)
     if tokens.device.type == "cpu":

@@ -18,7 +18,7 @@ BLOCK = 16
 _Key = tuple[str, int]
 
 
-class Resident(Protocol):
+class CachedSequence(Protocol):
     """A sequence whose columns are in the cache."""
 
     @property
@@ -42,13 +42,13 @@ class PrefixIndex:
     """Which residents hold which prefixes. A resident's tokens must not change while it is in."""
 
     def __init__(self) -> None:
-        self._holders: dict[_Key, dict[int, Resident]] = {}
+        self._holders: dict[_Key, dict[int, CachedSequence]] = {}
         self._keys: dict[int, list[_Key]] = {}
         # By all of their tokens: a sequence that goes on where another one ended finds that one.
-        self._whole: dict[_Key, Resident] = {}
+        self._whole: dict[_Key, CachedSequence] = {}
         self._whole_keys: dict[int, _Key] = {}
 
-    def add(self, resident: Resident) -> None:
+    def add(self, resident: CachedSequence) -> None:
         """Make a sequence's prefixes known; adding it again renews them."""
         self.remove(resident)
         what = (resident.intervention, resident.prompt_length, resident.regime)
@@ -60,7 +60,7 @@ class PrefixIndex:
         self._whole[whole] = resident
         self._whole_keys[id(resident)] = whole
 
-    def remove(self, resident: Resident) -> None:
+    def remove(self, resident: CachedSequence) -> None:
         """Forget a sequence; one that is not known is ignored."""
         for key in self._keys.pop(id(resident), ()):
             holders = self._holders[key]
@@ -73,7 +73,7 @@ class PrefixIndex:
 
     def longest(
         self, tokens: Sequence[int], intervention: Intervention | None, prompt: int, regime: int = 0
-    ) -> tuple[Resident | None, int]:
+    ) -> tuple[CachedSequence | None, int]:
         """A resident that shares the most leading blocks, and how many tokens; or (None, 0).
 
         Of several such residents the latest is taken: another may share a few tokens more, less
@@ -85,7 +85,7 @@ class PrefixIndex:
             length = _common(tokens, extended, len(tokens) - 1, intervention, prompt, regime)
             if length:
                 return extended, length
-        holders: dict[int, Resident] = {}
+        holders: dict[int, CachedSequence] = {}
         shared = 0
         for key in _keys(tokens, intervention, prompt, regime):
             found = self._holders.get(key)
@@ -125,7 +125,7 @@ def _whole(
 
 def _common(
     tokens: Sequence[int],
-    holder: Resident,
+    holder: CachedSequence,
     shared: int,
     intervention: Intervention | None,
     prompt: int,

@@ -18,7 +18,7 @@ from harness.sampling.chosen import SamplingRules
 KEY = "titrate_draw"
 
 
-class Drawn(NamedTuple):
+class DrawingRequest(NamedTuple):
     """A request that draws: its rules, the key of its noise, and tokens generated before it."""
 
     rules: SamplingRules
@@ -52,17 +52,20 @@ def payload(request: Request) -> list[Any] | None:
     return [rules.plain(), key, request.continued]
 
 
-def drawn_of(arguments: Mapping[str, Any] | None) -> Drawn | None:
+def drawn_of(arguments: Mapping[str, Any] | None) -> DrawingRequest | None:
     """What `payload` wrote; None for a request that is plainly greedy, or not ours."""
     carried = (arguments or {}).get(KEY)
     if carried is None:
         return None
     rules, key, already = carried
-    return Drawn(SamplingRules.of(rules), key, already)
+    return DrawingRequest(SamplingRules.of(rules), key, already)
 
 
 def force(
-    logits: torch.Tensor, rows: torch.Tensor, drawn: Sequence[Drawn], generated: torch.Tensor
+    logits: torch.Tensor,
+    rows: torch.Tensor,
+    drawn: Sequence[DrawingRequest],
+    generated: torch.Tensor,
 ) -> torch.Tensor:
     """Set every logit but the chosen token's to -inf, in `rows` [D] of logits [R, V], in place.
 

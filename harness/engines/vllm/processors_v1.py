@@ -12,15 +12,15 @@ import torch
 from vllm.v1.sample.logits_processor import LogitsProcessor
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 
-from harness.engines.vllm.drawing import Drawn, drawn_of, force
+from harness.engines.vllm.drawing import DrawingRequest, drawn_of, force
 
 
-class SamplingProcessor(LogitsProcessor):
+class SamplingProcessorV1(LogitsProcessor):
     """Keeps the rules of the rows that draw, by their place in the batch."""
 
     def __init__(self, _config: Any, device: torch.device, _pinned: object) -> None:
         self._device = device
-        self._rows: dict[int, tuple[Drawn, list[int]]] = {}
+        self._rows: dict[int, tuple[DrawingRequest, list[int]]] = {}
 
     def is_argmax_invariant(self) -> bool:
         """No: a row that draws is decided here."""
@@ -31,7 +31,7 @@ class SamplingProcessor(LogitsProcessor):
 
         def found(
             parameters: Any, _prompt: list[int] | None, output: list[int]
-        ) -> tuple[Drawn, list[int]] | None:
+        ) -> tuple[DrawingRequest, list[int]] | None:
             drawn = drawn_of(parameters.extra_args)
             return None if drawn is None else (drawn, output)
 

@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor
 
-from harness.engines.vllm.drawing import Drawn, drawn_of, force
+from harness.engines.vllm.drawing import DrawingRequest, drawn_of, force
 
 
-class SamplingProcessor(LogitsProcessor):
+class SamplingProcessorV2(LogitsProcessor):
     """Keeps the rules of the requests that draw, by slot."""
 
     def __init__(self, vllm_config: Any, req_states: Any) -> None:
         super().__init__(vllm_config, req_states)
         self._prompt_lengths = req_states.prompt_len
-        self._slots: dict[int, Drawn] = {}
+        self._slots: dict[int, DrawingRequest] = {}
 
     def add_request(self, req_idx: int, sampling_params: Any) -> bool:
         """Take over a slot, also one that another request used before."""

@@ -174,7 +174,7 @@ def _arguments(
         arguments["speculative_config"] = _SPECULATION[settings.speculation]
     else:
         version = "v2" if settings.model_runner == "v2" else "v1"
-        processor = f"harness.engines.vllm.processors_{version}:SamplingProcessor"
+        processor = f"harness.engines.vllm.processors_{version}:SamplingProcessor{version.upper()}"
         arguments["logits_processors"] = [processor]
     return arguments
 

@@ -36,7 +36,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, model_valid
 from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.dac.divergence import divergence
-from harness.interventions.policy import Answer, Draw, Next, Policy, Probe
+from harness.interventions.policy import Draw, Next, Policy, Probe, Probed
 from harness.interventions.residual import Term
 from harness.interventions.steering.description import Steering
 from harness.interventions.steering_terms import Direction, Site
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Difference(BaseModel):
+class LayerDifference(BaseModel):
     """What a property adds at one layer for alpha 1: [S, H], or [H] for every step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,7 +69,7 @@ class Property(BaseModel):
     name: str
     """What its alphas are called in traces, samples and plots."""
     site: Site = "attention"
-    differences: tuple[Difference, ...]
+    differences: tuple[LayerDifference, ...]
 
     @property
     def steps(self) -> int | None:
@@ -129,9 +129,9 @@ class DAC(Policy):
         """No steering, whatever the divergence."""
         return self.model_copy(update={"strongest": 0.0})
 
-    def course(self) -> Composition:
+    def course(self) -> DACPolicy:
         """Doses are decided step by step, and frozen once they are."""
-        return Composition(self, [[] for _ in self.properties])
+        return DACPolicy(self, [[] for _ in self.properties])
 
     def at_rest(self) -> Steering:
         """No additions."""
@@ -205,13 +205,13 @@ class DAC(Policy):
 
 
 @dataclass
-class Composition:
+class DACPolicy:
     """The doses of one sequence: a list for each property, a dose for each step decided."""
 
     dac: DAC
     alphas: list[list[float]]
 
-    def next(self, step: int, answers: Sequence[Answer]) -> Next:
+    def next(self, step: int, answers: Sequence[Probed]) -> Next:
         """Ask the unsteered and the steered models, then draw from the composed one."""
         if self.dac.acts_at(step):
             if not answers:

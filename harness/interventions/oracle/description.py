@@ -28,9 +28,9 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from harness.interventions.oracle.promise import Promise
 from harness.interventions.oracle.statistics import OF_DISTRIBUTIONS, attention_statistics, of_steps
-from harness.interventions.oracle.trigger import AnyTrigger, Moment, Threshold
+from harness.interventions.oracle.trigger import AnyTrigger, Moment, ThresholdTrigger
 from harness.interventions.oracle.triggers.random import Random
-from harness.interventions.policy import Answer, Draw, Guidance, Next, Probe, Underway
+from harness.interventions.policy import Draw, Guidance, Next, Probe, Probed, Underway
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -132,7 +132,7 @@ class Consulting:
     _looked: list[tuple[float, ...]] = field(default_factory=list)
     """At each consultation, the weight of every token that was written by then."""
 
-    def next(self, step: int, answers: Sequence[Answer]) -> Next:
+    def next(self, step: int, answers: Sequence[Probed]) -> Next:
         """Ask or go on; what the trigger reads is asked for first."""
         if len(self._ends) < len(self.asked) and not answers:
             self._ends.append(step)
@@ -173,7 +173,7 @@ class Consulting:
             found[f"{LOOKED} {number}"] = row[:tokens]
         return found
 
-    def _moment(self, step: int, answers: Sequence[Answer] = ()) -> Moment:
+    def _moment(self, step: int, answers: Sequence[Probed] = ()) -> Moment:
         return Moment(
             occasion=self._occasions,
             position=step,
@@ -200,12 +200,12 @@ class Consulting:
             hidden=self.oracle.trigger.place,
         )
 
-    def _note(self, step: int, answer: Answer, moment: Moment) -> None:
+    def _note(self, step: int, answer: Probed, moment: Moment) -> None:
         numbers = {name: of(answer.distribution) for name, of in OF_DISTRIBUTIONS.items()}
         if answer.attention is not None:
             numbers |= attention_statistics(*answer.attention)
         trigger = self.oracle.trigger
-        if isinstance(trigger, Threshold) and trigger.statistic not in numbers:
+        if isinstance(trigger, ThresholdTrigger) and trigger.statistic not in numbers:
             numbers[trigger.statistic] = trigger.measured(moment)
         self._read.append((step, numbers))
 

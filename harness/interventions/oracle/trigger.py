@@ -103,7 +103,7 @@ class Trigger(Settings):
         """Whether the model asks now."""
 
 
-class Threshold(Trigger):
+class ThresholdTrigger(Trigger):
     """Base of those that ask where a number of the model's passes a threshold.
 
     The threshold is the field that `bound` names: given, or fitted on samples of the task that are

@@ -21,7 +21,7 @@ State = Literal["running", "done", "failed", "preempted"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TaskOutcome:
     """What a process says of the task that it works on."""
 
     process: str
@@ -44,10 +44,10 @@ class Outcome:
             write_file(_file(directory, task), json.dumps(asdict(self)))
 
 
-_OUTCOME = TypeAdapter(Outcome)
+_OUTCOME = TypeAdapter(TaskOutcome)
 
 
-def last_outcome(directory: Path, task: str) -> Outcome | None:
+def last_outcome(directory: Path, task: str) -> TaskOutcome | None:
     """What was last said of a task; None where nothing was, or nothing that can be read."""
     try:
         with open_regular(_file(directory, task)) as file:

@@ -47,7 +47,7 @@ def check_usable() -> None:
 
 
 @dataclass(frozen=True)
-class Array:
+class TaskArray:
     """Tasks that are submitted together, with what they ask for."""
 
     tasks: tuple[ArrayTask, ...]
@@ -126,7 +126,7 @@ def cancel(submission: Submission, jobs: Collection[str]) -> None:  # noqa: ARG0
 
 def arrays_of(
     submission: Submission, names: Collection[str], memory: Mapping[str, str], largest: int
-) -> list[Array]:
+) -> list[TaskArray]:
     """The arrays of some tasks, each after those that it needs.
 
     Where only so many tasks may run at once, each group has its share of them, and each of its
@@ -140,7 +140,7 @@ def arrays_of(
     most = submission.parallelism
     abreast = len(groups) if most is None else min(most, len(groups))
     share = shares(most, abreast)
-    arrays: list[Array] = []
+    arrays: list[TaskArray] = []
     ends: list[tuple[int, ...]] = []
     for number, (group, own) in enumerate(groups):
         after = ends[number - abreast] if number >= abreast else ()
@@ -164,14 +164,14 @@ def arrays_of(
                 if size is not None:
                     asked = asked.model_copy(update={"memory": size})
                 waits = (*after, *[start + place - wide] * (place >= wide))
-                arrays.append(Array(tuple(part), asked, limits[place % wide], waits))
+                arrays.append(TaskArray(tuple(part), asked, limits[place % wide], waits))
             if stage:
                 after = tuple(range(start, len(arrays)))
         ends.append(after)
     return arrays
 
 
-def _parameters(submission: Submission, array: Array, after: Sequence[str]) -> dict[str, Any]:
+def _parameters(submission: Submission, array: TaskArray, after: Sequence[str]) -> dict[str, Any]:
     """What submitit is told of an array."""
     asked = array.resources
     own = {
@@ -198,7 +198,7 @@ def _merging(submission: Submission, after: Sequence[str]) -> dict[str, Any]:
     """What submitit is told of the merge, which is charged as the tasks of the first group are."""
     first = submission.groups[0].resources
     kept = {name: getattr(first, name) for name in ("partition", "account", "setup")}
-    array = Array((ArrayTask(MERGE, ()),), _MERGING.model_copy(update=kept), None, ())
+    array = TaskArray((ArrayTask(MERGE, ()),), _MERGING.model_copy(update=kept), None, ())
     return _parameters(submission, array, after)
 
 

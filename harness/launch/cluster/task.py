@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from harness.errors import TitrateError
 from harness.launch.board import Pin
-from harness.launch.cluster.outcomes import Outcome, last_outcome
+from harness.launch.cluster.outcomes import TaskOutcome, last_outcome
 from harness.launch.cluster.snapshot import check_code, check_unchanged
 from harness.launch.cluster.submission import MERGE, Submission
 from harness.launch.local import run_all
@@ -50,7 +50,7 @@ def _done(submission: Submission, name: str) -> None:
     os.chdir(submission.root)
     before_next_use(partial(read_project, Path(submission.root)))
     process = f"{name}-{uuid4().hex[:6]}"
-    outcome = Outcome(
+    outcome = TaskOutcome(
         process, _job(), platform.node(), os.getpid(), datetime.now(UTC).isoformat(), "running"
     )
     last = last_outcome(submission.directory, name)

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from harness.files.atomic import write_file
 from harness.launch.board import read
 from harness.launch.cluster.clusters import cluster_named, logs
-from harness.launch.cluster.outcomes import Outcome, last_outcome
+from harness.launch.cluster.outcomes import TaskOutcome, last_outcome
 from harness.launch.cluster.queue import RUNNING, WAITING, JobState
 from harness.launch.cluster.submission import MERGE, Submission, given
 from harness.resolve.progress import Counts
@@ -182,7 +182,7 @@ def _state(
     name: str,
     job: str | None,
     states: Mapping[str, JobState],
-    said: Outcome | None,
+    said: TaskOutcome | None,
 ) -> tuple[str, str]:
     """The state of a task, and why it is in it."""
     known = states.get(job or "")

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.engines.contract import Asked, Request
 from harness.interventions.base import Intervention
-from harness.measure.diffing.judging import Ask, Asker, said, spent
+from harness.measure.diffing.judging import Ask, ModelAsker, said, spent
 from harness.measure.diffing.questions import prompt_named
 from harness.measure.diffing.relevance import Facts
 from harness.measure.diffing.section import AgentSettings
@@ -66,7 +66,7 @@ class Models:
 
 
 def investigated(
-    overview: str, settings: AgentSettings, agent: Asker, models: Models, run: int
+    overview: str, settings: AgentSettings, agent: ModelAsker, models: Models, run: int
 ) -> Investigation:
     """Let an agent ask and think until it has a hypothesis; `overview` is empty for blackbox."""
     found = Investigation(blackbox=not overview, run=run)
@@ -108,7 +108,7 @@ def investigated(
 
 
 def graded(
-    hypothesis: str, facts: Facts, gradings: int, judge: Asker | None
+    hypothesis: str, facts: Facts, gradings: int, judge: ModelAsker | None
 ) -> tuple[list[float | None], int]:
     """The grades of a hypothesis, and the tokens that they cost; by the facts without a judge."""
     if not hypothesis:

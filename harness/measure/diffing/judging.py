@@ -42,7 +42,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Asker:
+class ModelAsker:
     """How a model is asked.
 
     Args:
@@ -79,7 +79,7 @@ class Asker:
 
 
 def judged(
-    tokens: Sequence[str], facts: Facts, judge: JudgeSettings, asker: Asker, name: str
+    tokens: Sequence[str], facts: Facts, judge: JudgeSettings, asker: ModelAsker, name: str
 ) -> Judged:
     """What one judge says of tokens, in all of its rotations; questions are asked together.
 
@@ -107,7 +107,7 @@ def _labels(
     questions: Sequence[Sequence[str]],
     facts: Facts,
     judge: JudgeSettings,
-    asker: Asker,
+    asker: ModelAsker,
     found: Judged,
 ) -> list[list[Label]]:
     """The labels of every question; those with UNKNOWN ones are asked again, together."""

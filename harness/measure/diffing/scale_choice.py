@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.measure.diffing.evidence import Candidate, Evidence
-from harness.measure.diffing.judging import Asker, said, spent
+from harness.measure.diffing.judging import ModelAsker, said, spent
 from harness.measure.diffing.pair import Pair, words_of
 from harness.measure.diffing.questions import prompt_named
 from harness.measure.diffing.section import JudgeSettings
@@ -28,7 +28,7 @@ _TOKENS = re.compile(r"^\W*TOKENS\s*:\s*(.*)$", re.IGNORECASE | re.MULTILINE)
 
 
 def by_judge(
-    evidence: Evidence, pair: Pair, judge: JudgeSettings, asker: Asker
+    evidence: Evidence, pair: Pair, judge: JudgeSettings, asker: ModelAsker
 ) -> tuple[Evidence, int]:
     """A patchscope's evidence at the scales that a judge has chosen, and the tokens that it cost.
 
@@ -58,7 +58,7 @@ def by_judge(
 
 
 def _chosen(
-    words: Mapping[float, Sequence[str]], judge: JudgeSettings, asker: Asker
+    words: Mapping[float, Sequence[str]], judge: JudgeSettings, asker: ModelAsker
 ) -> tuple[tuple[float, list[int]] | None, int]:
     """What a judge chooses of lists by scale, and the tokens of all attempts."""
     lists = [(f"{scale:g}", tokens) for scale, tokens in words.items()]

@@ -225,6 +225,11 @@ def _needs(experiment: Experiment) -> None:
         )
 
 
+def _only_stored(experiment: Experiment) -> str | None:
+    """Plotting has nothing loaded and nobody asked."""
+    return "diff.mode" if diff_of(experiment).mode == "plotting" else None
+
+
 def _readings(experiment: Experiment) -> int:
     """Two of each text, and none where nothing is done to the one model."""
     return 2 if experiment.intervention is not None or diff_of(experiment).tuned else 0
@@ -238,6 +243,7 @@ MEASURE = Measure(
     metrics="harness.metrics.diff:METRICS",
     yields=_measured,
     engines=_engines,
+    only_stored=_only_stored,
     needs=_needs,
     readings=_readings,
     recounted="harness.runs.diffing_again:recounted",

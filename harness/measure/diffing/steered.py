@@ -23,7 +23,7 @@ from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.residual import Residual, Term
 from harness.measure.diffing.activations import Difference
-from harness.measure.diffing.judging import Ask, Asker, said
+from harness.measure.diffing.judging import Ask, ModelAsker, said
 from harness.measure.diffing.questions import prompt_named
 from harness.measure.diffing.section import SteeredSettings
 from harness.measure.diffing.strength import MOST, strongest
@@ -56,7 +56,7 @@ class Direction(Residual):
 
 
 @dataclass
-class Steered:
+class SteeredPosition:
     """What came of one position's difference."""
 
     position: int
@@ -93,9 +93,9 @@ def steered(
     engine: str,
     ask: Ask,
     coherence: Coherence,
-) -> Steered:
+) -> SteeredPosition:
     """Search the strength for every prompt, and show what is said with it and without."""
-    result = Steered(found.labels[at])
+    result = SteeredPosition(found.labels[at])
     prompts = [tuple(tokenizer(prompt)["input_ids"]) for prompt in settings.prompts]
 
     def drawn(
@@ -157,7 +157,7 @@ def _passes(verdicts: Sequence[bool | None]) -> bool:
     return bool(known) and sum(known) >= _COHERENT * len(known)
 
 
-def judged_coherence(asker: Asker, max_new_tokens: int) -> Coherence:
+def judged_coherence(asker: ModelAsker, max_new_tokens: int) -> Coherence:
     """Ask a model about every text; empty ones are left out."""
     prompt = prompt_named("coherence")
 

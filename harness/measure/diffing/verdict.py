@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from statistics import fmean
 from typing import Any, TypeAlias
 
 from pydantic import JsonValue
 
 from harness.measure.diffing.evidence import Candidate, Evidence
-from harness.measure.diffing.judging import Asker, Judged, judged
+from harness.measure.diffing.judging import Judged, ModelAsker, judged
 from harness.measure.diffing.relevance import Facts, Label, agreed
 from harness.measure.diffing.section import DiffSettings
 
@@ -25,15 +25,17 @@ _SAID = {0.0: "IRRELEVANT", 1.0: "RELEVANT", None: "UNKNOWN"}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PlaceLabels:
     """Labels of the places, in their order; those of an empty one are IRRELEVANT.
 
     ratings: by rater. labels: agreed upon. unknown: the share of raters that said nothing.
+    rotations: how many raters each judge is, in their order.
     """
 
     ratings: list[list[Label]]
     labels: list[Label]
     raters: list[str]
+    rotations: list[int]
     unknown: list[float]
     tokens: int
     answers: list[Mapping[str, Any]]
@@ -53,8 +55,8 @@ def places_of(evidence: Evidence, lists: Sequence[str], count: int) -> Places:
 
 
 def verdict_on(
-    places: Places, facts: Facts, settings: DiffSettings, judges: Sequence[Asker]
-) -> Verdict:
+    places: Places, facts: Facts, settings: DiffSettings, judges: Sequence[ModelAsker]
+) -> PlaceLabels:
     """Ask every judge of the settings, `judges` in their order, or else the facts themselves.
 
     Raises:
@@ -71,10 +73,11 @@ def verdict_on(
     raters = [name for each in found for name in each.raters]
     nothing: list[Label] = [0.0] * max(len(raters), 1)
     ratings = [nothing if each is None else next(rows) for each in places.values()]
-    return Verdict(
+    return PlaceLabels(
         ratings,
         [agreed(row, settings.agreement) for row in ratings],
         raters,
+        [len(each.raters) for each in found if each.raters] or [1],
         [0.0 if each is None else next(unknown) for each in places.values()],
         sum(each.tokens for each in found),
         [answer for each in found for answer in each.answers],
@@ -83,19 +86,21 @@ def verdict_on(
 
 
 def values_of(
-    places: Places, facts: Facts, verdict: Verdict, chance: float
+    places: Places, facts: Facts, verdict: PlaceLabels, chance: float
 ) -> dict[str, list[JsonValue]]:
     """Every metric's value of every place; `chance` is the same for all.
 
-    A place in which no token stands is not relevant, and raters have not agreed on it.
+    A place in which no token stands is not relevant, and raters have not agreed on it. Of several
+    judges each has one share of relevance, the mean of its rotations, which are not independent.
     """
+    said = [_by_judge(row, verdict.rotations) for row in verdict.ratings]
     weights = [0.0 if each is None else each.weight for each in places.values()]
     words = ["" if each is None else each.text for each in places.values()]
     return {
-        "relevance": [[float(each == 1) for each in row] for row in verdict.ratings],
+        "relevance": [list(row) for row in said],
         "weighted_relevance": [
-            [*(weight * float(each == 1) for each in row), weight]
-            for weight, row in zip(weights, verdict.ratings, strict=True)
+            [*(weight * each for each in row), weight]
+            for weight, row in zip(weights, said, strict=True)
         ],
         "agreed_relevance": [float(each == 1) for each in verdict.labels],
         "trivial": [facts.trivial(word) if word else 0.0 for word in words],
@@ -109,7 +114,15 @@ def values_of(
     }
 
 
-def evaluation(places: Places, facts: Facts, verdict: Verdict, settings: DiffSettings) -> str:
+def _by_judge(row: Sequence[Label], rotations: Sequence[int]) -> list[float]:
+    """A rating of every judge, or of every rotation of the only one."""
+    relevant = iter([float(each == 1) for each in row])
+    if len(rotations) == 1:
+        return list(relevant)
+    return [fmean(islice(relevant, count)) for count in rotations]
+
+
+def evaluation(places: Places, facts: Facts, verdict: PlaceLabels, settings: DiffSettings) -> str:
     """What was judged, by whom, as JSON."""
     document = {
         "organism": facts.name,

@@ -46,7 +46,7 @@ _Ratings: TypeAlias = list[list[float | None]]
 """For each completion, what each rotation said; None is UNKNOWN."""
 
 
-class JudgeSettings(MetricSettings):
+class JudgeMetricSettings(MetricSettings):
     """What a model says of completions."""
 
     kind: Literal["judge"]
@@ -89,7 +89,7 @@ class JudgeSettings(MetricSettings):
         return self
 
 
-def _made(settings: JudgeSettings) -> MetricEntry:
+def _made(settings: JudgeMetricSettings) -> MetricEntry:
     engines = {}
     if settings.model is not None:
         engines[_name(settings)] = Opening(settings.model, _engine(settings))
@@ -127,7 +127,7 @@ def _made(settings: JudgeSettings) -> MetricEntry:
     )
 
 
-def _ask(settings: JudgeSettings, seen: Seen, asker: Asker) -> list[Asked]:
+def _ask(settings: JudgeMetricSettings, seen: Seen, asker: Asker) -> list[Asked]:
     """The question about every completion, in every rotation."""
     return [
         _request(settings, seen, asker, answer, rotation)
@@ -136,7 +136,7 @@ def _ask(settings: JudgeSettings, seen: Seen, asker: Asker) -> list[Asked]:
     ]
 
 
-def _ask_again(settings: JudgeSettings, seen: Seen, asker: Asker) -> list[Asked]:
+def _ask_again(settings: JudgeMetricSettings, seen: Seen, asker: Asker) -> list[Asked]:
     """Those whose answers could not be read, with another seed."""
     first = _ask(settings, seen, asker)
     return [
@@ -151,7 +151,7 @@ def _ask_again(settings: JudgeSettings, seen: Seen, asker: Asker) -> list[Asked]
 
 
 def _request(
-    settings: JudgeSettings, seen: Seen, asker: Asker, answer: Answer, rotation: int
+    settings: JudgeMetricSettings, seen: Seen, asker: Asker, answer: Answer, rotation: int
 ) -> Request:
     tokenizer = asker.tokenizer
     if settings.model is not None:
@@ -174,7 +174,7 @@ def _request(
     )
 
 
-def _ratings(settings: JudgeSettings, seen: Seen) -> _Ratings:
+def _ratings(settings: JudgeMetricSettings, seen: Seen) -> _Ratings:
     """What was said of every completion, by the second answers where the first are UNKNOWN."""
     count = len(_answered(seen)) * settings.rotations
     if len(seen.replies) < count:
@@ -186,7 +186,7 @@ def _ratings(settings: JudgeSettings, seen: Seen) -> _Ratings:
     return [said[begin : begin + step] for begin in range(0, count, step)]
 
 
-def _known(settings: JudgeSettings, seen: Seen) -> JsonValue:
+def _known(settings: JudgeMetricSettings, seen: Seen) -> JsonValue:
     """The ratings of a sample, all of which are known."""
     rows = _ratings(settings, seen)
     unknown = sum(value is None for row in rows for value in row)
@@ -199,24 +199,24 @@ def _known(settings: JudgeSettings, seen: Seen) -> JsonValue:
     return [list(row) for row in rows]
 
 
-def _score(settings: JudgeSettings, seen: Seen) -> JsonValue:
+def _score(settings: JudgeMetricSettings, seen: Seen) -> JsonValue:
     rows: Any = _known(settings, seen)
     return fmean(value for row in rows for value in row)
 
 
-def _unknown(settings: JudgeSettings, seen: Seen) -> JsonValue:
+def _unknown(settings: JudgeMetricSettings, seen: Seen) -> JsonValue:
     count = len(_answered(seen)) * settings.rotations
     if len(seen.replies) < count:
         raise MetricError("the judge was not asked")
     return fmean(value is None for value in _values(settings, seen.replies[:count]))
 
 
-def _agreement(settings: JudgeSettings, samples: Sequence[Any]) -> float:
+def _agreement(settings: JudgeMetricSettings, samples: Sequence[Any]) -> float:
     """Over all completions of all samples."""
     return alpha([row for rows in samples for row in rows], _judge(settings).level)
 
 
-def _values(settings: JudgeSettings, replies: Sequence[Any]) -> list[float | None]:
+def _values(settings: JudgeMetricSettings, replies: Sequence[Any]) -> list[float | None]:
     """What answers say. Raises `MetricError` where the judge gave none."""
     judge, values = _judge(settings), []
     for reply in replies:
@@ -240,18 +240,18 @@ def _last(seen: Seen) -> str:
     return reply.text[-80:] if isinstance(reply, Completion) else ""
 
 
-def _judge(settings: JudgeSettings) -> Judge:
+def _judge(settings: JudgeMetricSettings) -> Judge:
     if settings.judge is not None:
         found: Judge = registry.judges.get(settings.judge)
         return found
     return Rubric.of(str(settings.rubric))
 
 
-def _engine(settings: JudgeSettings) -> EngineSettings:
+def _engine(settings: JudgeMetricSettings) -> EngineSettings:
     return settings.engine or EngineSettings()
 
 
-def _name(settings: JudgeSettings) -> str:
+def _name(settings: JudgeMetricSettings) -> str:
     """What requests call the engine: the model, and a hash of what runs it."""
     said = _engine(settings).model_dump_json()
     return f"{settings.model} by {hashlib.sha256(said.encode()).hexdigest()[:8]}"
@@ -262,7 +262,7 @@ def _tokenizer(model: str, engine: EngineSettings) -> Any:
     return tokenizer_for(model, engine)
 
 
-def _check(settings: JudgeSettings, checking: Checking) -> None:
+def _check(settings: JudgeMetricSettings, checking: Checking) -> None:
     """What can be known of a judge before it is asked; nothing is sent to a server."""
     judge = _judge(settings)
     if settings.rotations > judge.rotations:
@@ -290,7 +290,7 @@ def _check(settings: JudgeSettings, checking: Checking) -> None:
 METRIC = MetricKind(
     "judge",
     "what a model says of completions, asked by a rubric",
-    JudgeSettings,
+    JudgeMetricSettings,
     _made,
     files=lambda settings: [settings.rubric] if settings.rubric else [],
     check=_check,

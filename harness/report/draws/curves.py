@@ -19,7 +19,7 @@ _NONE: Bounds = (None, None)
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """A curve at one x, over `n` samples; without a baseline there is no difference from it."""
 
     x: X
@@ -31,7 +31,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class AnalysisCurves:
     """An analysis of some cases: label -> points.
 
     `baseline` is the label of what all that are compared are compared with; empty where cases have
@@ -39,7 +39,7 @@ class Drawing:
     """
 
     analysis: Analysis
-    curves: Mapping[str, tuple[Point, ...]]
+    curves: Mapping[str, tuple[CurvePoint, ...]]
     baseline: str | None
 
     @property
@@ -60,7 +60,7 @@ def _after(x: str) -> tuple[bool, bool, float]:
     return x == "all", x.startswith(">"), float(number) if number[:1].isdigit() else 0.0
 
 
-def drawings(cases: Mapping[str, Samples], baselines: Mapping[str, str]) -> list[Drawing]:
+def drawings(cases: Mapping[str, Samples], baselines: Mapping[str, str]) -> list[AnalysisCurves]:
     """Every analysis that these cases have something to say to.
 
     Args:
@@ -83,7 +83,7 @@ def drawings(cases: Mapping[str, Samples], baselines: Mapping[str, str]) -> list
         if curves:
             compared = {baselines[label] for label in curves if label in baselines}
             baseline = next(iter(compared)) if len(compared) == 1 else ""
-            found.append(Drawing(analysis, curves, baseline if compared else None))
+            found.append(AnalysisCurves(analysis, curves, baseline if compared else None))
     return found
 
 
@@ -99,13 +99,13 @@ def _values(samples: Samples, marks: Marks) -> dict[str, Values]:
 
 def _point(
     analysis: Analysis, x: X, own: Mapping[str, float], theirs: Mapping[str, float] | None
-) -> Point:
+) -> CurvePoint:
     of_all = summarise(own, analysis.y)
     interval = of_all.ci_low, of_all.ci_high
     both = [] if theirs is None else [name for name in own if name in theirs]
     if theirs is None or not both:
-        return Point(x, of_all.value, interval, len(own))
+        return CurvePoint(x, of_all.value, interval, len(own))
     mine, others = ({name: each[name] for name in both} for each in (own, theirs))
     delta = sum(mine[name] - others[name] for name in both) / len(both)
     apart = paired_interval(mine, others, CONFIDENCE, analysis.y)
-    return Point(x, of_all.value, interval, len(own), delta, apart)
+    return CurvePoint(x, of_all.value, interval, len(own), delta, apart)

@@ -13,7 +13,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any, NamedTuple, TypeAlias
 
-from harness.statistics.votes import Draw, Orders, orders
+from harness.statistics.votes import DrawnAnswer, DrawOrders, orders
 
 LOW = 0.3
 """A token is of low confidence where the most probable one has less than this."""
@@ -30,7 +30,7 @@ class Ranks(NamedTuple):
 class Drawn(NamedTuple):
     """One completion; `ranks` are None where none were logged, or it has no token."""
 
-    draw: Draw
+    draw: DrawnAnswer
     ranks: Ranks | None
 
 
@@ -41,7 +41,7 @@ class SampleDraws:
     drawn: tuple[Drawn, ...]
 
     @cached_property
-    def orders(self) -> Orders:
+    def orders(self) -> DrawOrders:
         """What the first ones of them are worth."""
         return orders([each.draw for each in self.drawn])
 
@@ -61,7 +61,7 @@ def of_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Samples]:
         if record["correct"] is None:
             unscored.add((case, sample))
             continue
-        draw = Draw(record.get("answer"), bool(record["correct"]), int(record["tokens"]))
+        draw = DrawnAnswer(record.get("answer"), bool(record["correct"]), int(record["tokens"]))
         ranks = _ranks(record.get("traces") or {})
         found.setdefault(case, {}).setdefault(sample, []).append(Drawn(draw, ranks))
     return {

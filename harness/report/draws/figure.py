@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from matplotlib.figure import Figure
 
-from harness.report.draws.curves import Bounds, Drawing, Point
+from harness.report.draws.curves import AnalysisCurves, Bounds, CurvePoint
 from harness.report.draws.grouped import Groups, fit, grouped_figure
 from harness.report.draws.lines import MOST_NAMED, Along, draw_line, named
 from harness.report.figures.figure import GREY, HEIGHT, RULE, panels, surround
@@ -21,7 +21,7 @@ _ROOM = 20
 
 
 def drawing_figure(
-    drawing: Drawing, title: str, subtitle: str, groups: Groups = MappingProxyType({})
+    drawing: AnalysisCurves, title: str, subtitle: str, groups: Groups = MappingProxyType({})
 ) -> Figure:
     """The curves of an analysis, in panels by `groups` where they are too many for one."""
     if fit(drawing, groups):
@@ -79,14 +79,14 @@ def _against(baseline: str) -> str:
     return f"minus {baseline}" if 0 < len(baseline) <= _ROOM else "minus the own baseline"
 
 
-def table_rows(drawing: Drawing) -> Iterator[tuple[str, ...]]:
+def table_rows(drawing: AnalysisCurves) -> Iterator[tuple[str, ...]]:
     """The same numbers as text, a row per curve and x."""
     for label, points in drawing.curves.items():
         for point in points:
             yield label, *_row(point)
 
 
-def _row(point: Point) -> tuple[str, ...]:
+def _row(point: CurvePoint) -> tuple[str, ...]:
     return (
         named(point.x),
         f"{point.value:.3f}",

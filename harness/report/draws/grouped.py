@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from harness.report.draws.curves import Drawing
+from harness.report.draws.curves import AnalysisCurves
 from harness.report.draws.lines import MOST_NAMED, Along, draw_line
 from harness.report.figures.figure import RULE, panels, surround
 from harness.report.figures.palette import MARKERS, ordered
@@ -17,13 +17,13 @@ Groups = Mapping[str, Mapping[str, str]]
 _PANEL = 1.6
 
 
-def fit(drawing: Drawing, groups: Groups) -> bool:
+def fit(drawing: AnalysisCurves, groups: Groups) -> bool:
     """Whether curves that are too many for one panel can be told apart in several."""
     lines = {line for each in groups.values() for line in each}
     return len(drawing.curves) > MOST_NAMED >= max(len(groups), len(lines)) and len(groups) > 1
 
 
-def grouped_figure(drawing: Drawing, groups: Groups, title: str, subtitle: str) -> Figure:
+def grouped_figure(drawing: AnalysisCurves, groups: Groups, title: str, subtitle: str) -> Figure:
     """All panels on the same axes; a dose has the same colour in each. Baselines are not drawn."""
     lines = list(dict.fromkeys(line for each in groups.values() for line in each))
     hues = dict(zip(lines, (hue.light for hue in ordered(len(lines))), strict=True))

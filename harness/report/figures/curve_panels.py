@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from harness.report.figures.curves import Dosed, curves, is_control
 from harness.report.figures.palette import HUES, MARKERS, Hue, ordered
 from harness.report.labels import CONTROL, label, varying
+from harness.spec.doses import number_of
 
 #: Axes whose numbers are names: they start random numbers.
 _SEEDS = ("seed", "points.random")
@@ -28,7 +29,7 @@ _MOST_PANELS = 6
 
 
 @dataclass(frozen=True)
-class Curve:
+class DrawnCurve:
     """A curve and how it is drawn."""
 
     label: str
@@ -47,7 +48,7 @@ class Panel:
 
     title: str
     """What its curves have in common and other panels' have not; empty for the only panel."""
-    curves: tuple[Curve, ...]
+    curves: tuple[DrawnCurve, ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Arrangement:
     """The axis that hues follow, by its full name; empty where they are names."""
 
     @property
-    def curves(self) -> list[Curve]:
+    def curves(self) -> list[DrawnCurve]:
         """All curves, panel by panel."""
         return [curve for panel in self.panels for curve in panel.curves]
 
@@ -82,10 +83,10 @@ def arranged(treated: Sequence[Dosed]) -> Arrangement:
         hues = dict.fromkeys(found, (0, HUES[0]))
     else:
         hues = _hues(params, axes, order, titles)
-    panels: dict[str, list[Curve]] = {}
+    panels: dict[str, list[DrawnCurve]] = {}
     for name, members in found.items():
         place, hue = hues[name]
-        curve = Curve(
+        curve = DrawnCurve(
             label=name,
             name=label(params[name], {axis: named[axis] for axis in named if axis not in told}),
             members=tuple(members),
@@ -104,7 +105,7 @@ def _ordered_axis(params: Mapping[str, Mapping[str, JsonValue]], axes: Mapping[s
     sizes = {}
     for axis in axes:
         values = [each.get(axis) for each in params.values()]
-        if axis.endswith(_SEEDS) or not all(map(_is_number, values)):
+        if axis.endswith(_SEEDS) or any(number_of(value) is None for value in values):
             continue
         distinct = len({_number(value) for value in values})
         if distinct >= _LEAST_ORDERED:
@@ -162,9 +163,6 @@ def _hues(
 
 
 def _number(value: JsonValue) -> float:
-    assert isinstance(value, int | float), "an ordered axis has a number in every case"
-    return value
-
-
-def _is_number(value: JsonValue) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    number = number_of(value)
+    assert number is not None, "an ordered axis has a number in every case"
+    return number

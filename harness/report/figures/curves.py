@@ -115,12 +115,30 @@ def is_control(case: CaseReport) -> bool:
 
 
 def places_of(doses: Collection[float]) -> dict[float, float]:
-    """Where each dose is drawn: to scale, or by rank where it would crowd to scale."""
-    ordered = sorted(set(doses))
+    """Where each dose is drawn: to scale, or by rank where it would crowd to scale.
+
+    One without end stands as far behind the last as doses are apart at most, and never to scale.
+    """
+    ordered = sorted(set(doses) - {math.inf})
     gaps = [b - a for a, b in pairwise(ordered)]
-    if gaps and max(gaps) >= _CROWDED * min(gaps):
-        return {dose: float(rank) for rank, dose in enumerate(ordered)}
-    return {dose: dose for dose in ordered}
+    crowded = bool(gaps) and max(gaps) >= _CROWDED * min(gaps)
+    places = {dose: float(rank) if crowded else dose for rank, dose in enumerate(ordered)}
+    if math.inf in doses:
+        widest = 1.0 if crowded else max(gaps, default=1.0)
+        places[math.inf] = max(places.values(), default=0.0) + widest
+    return places
+
+
+def are_even(places: Mapping[float, float]) -> bool:
+    """Whether doses are drawn by their rank, and not to scale."""
+    return any(dose != place for dose, place in places.items() if dose != math.inf)
+
+
+def break_of(places: Mapping[float, float]) -> float | None:
+    """Where the axis is broken, between the last dose and one without end; None without both."""
+    if math.inf not in places or len(places) < 2:
+        return None
+    return (places[math.inf] + max(place for dose, place in places.items() if dose != math.inf)) / 2
 
 
 def place_of(

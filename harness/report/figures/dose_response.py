@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,8 +13,14 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
-from harness.report.figures.curve_panels import Arrangement, Curve, Panel, arranged
-from harness.report.figures.curves import by_dose, places_of, shown_metrics
+from harness.report.figures.curve_panels import Arrangement, DrawnCurve, Panel, arranged
+from harness.report.figures.curves import (
+    are_even,
+    break_of,
+    by_dose,
+    places_of,
+    shown_metrics,
+)
 from harness.report.figures.dose_marks import mark_doses
 from harness.report.figures.figure import (
     GREY,
@@ -26,8 +33,8 @@ from harness.report.figures.figure import (
     untangle,
 )
 from harness.report.figures.palette import MARKERS, faded
-from harness.report.figures.plotted import Point, are_rates, caption, complete, subtitle
-from harness.report.labels import dose_name, text
+from harness.report.figures.plotted import PlottedPoint, are_rates, caption, complete, subtitle
+from harness.report.labels import dose_name, dose_text, text
 from harness.report.report import CaseReport, RunReport
 
 #: Of baselines, and of controls.
@@ -36,6 +43,14 @@ _DASHED, _DOTTED = (0, (5, 3)), (0, (1.2, 1.6))
 _MOST_BANDS = 4
 #: Inches that each further panel adds below the first.
 _PANEL = 2.4
+#: Where an axis is broken: two strokes, and nothing of the axis beneath them.
+_BREAK: Any = {
+    "ha": "center",
+    "va": "center",
+    "size": 9,
+    "color": GREY,
+    "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1},
+}
 #: Values that are written beside a bundle's scale of colours.
 _MOST_TICKS = 9
 
@@ -95,7 +110,7 @@ def dose_response(report: RunReport, experiment: str) -> Figure:
                 ""
                 if all(len(panel.curves) == 1 for panel in shown)
                 else "Curves stand side by side at each dose."
-                if _even(places)
+                if are_even(places)
                 else "Of markers over each other the first curve's is the largest."
             ),
         ),
@@ -122,16 +137,16 @@ def _draw(
     shared = count > 1 and len(compared) == 1
     drawn = set()
     for index, curve in enumerate(panel.curves):
-        shift = (index - (count - 1) / 2) * min(0.07, 0.4 / count) * _gap(places) * _even(places)
+        shift = (index - (count - 1) / 2) * min(0.07, 0.4 / count) * _gap(places) * are_even(places)
         members = [(dose, case) for dose, case in curve.members if metric in case.metrics]
         if not members:
             continue
-        points = [Point(places[dose] + shift, case, metric) for dose, case in members]
-        below = 0.0 if _even(places) else (count - 1 - index) / max(count - 1, 1)
+        points = [PlottedPoint(places[dose] + shift, case, metric) for dose, case in members]
+        below = 0.0 if are_even(places) else (count - 1 - index) / max(count - 1, 1)
         _curve(axes, points, curve, band=bands, larger=below)
         found = [(dose, by_id.get(case.baseline or "")) for dose, case in members]
         baselines = [
-            Point(places[dose], baseline, metric)
+            PlottedPoint(places[dose], baseline, metric)
             for dose, baseline in found
             if baseline is not None and metric in baseline.metrics
         ]
@@ -166,8 +181,11 @@ def _bundle(axes: Axes, panel: Panel, places: Mapping[float, float], metric: str
 def _dose_axis(axes: Axes, places: Mapping[float, float], name: str) -> None:
     margin = max(0.04 * (max(places.values()) - min(places.values())), 0.4 * _gap(places))
     axes.set_xlim(min(places.values()) - margin, max(places.values()) + margin)
-    axes.set_xticks(list(places.values()), [f"{dose:.4g}" for dose in places])
-    axes.set_xlabel(f"{name} (spaced evenly, not to scale)" if _even(places) else name)
+    axes.set_xticks(list(places.values()), [dose_text(dose) for dose in places])
+    broken = break_of(places)
+    if broken is not None:
+        axes.text(broken, 0, "//", transform=axes.get_xaxis_transform(), **_BREAK)
+    axes.set_xlabel(f"{name} (spaced evenly, not to scale)" if are_even(places) else name)
 
 
 def _head_panels(stacked: Sequence[Axes], rows: Sequence[Panel]) -> None:
@@ -197,16 +215,13 @@ def _scale_of_colours(figure: Figure, stacked: Sequence[Axes], arrangement: Arra
     bar.set_label(arrangement.order, size=9, color=INK)
 
 
-def _even(places: Mapping[float, float]) -> bool:
-    """Whether doses are drawn by their rank, and not to scale."""
-    return list(places) != list(places.values())
-
-
 def _gap(places: Mapping[float, float]) -> float:
     return min((b - a for a, b in pairwise(places.values())), default=1.0)
 
 
-def _curve(axes: Axes, points: Sequence[Point], curve: Curve, *, band: bool, larger: float) -> None:
+def _curve(
+    axes: Axes, points: Sequence[PlottedPoint], curve: DrawnCurve, *, band: bool, larger: float
+) -> None:
     """One line with its intervals; filled markers are significant.
 
     `larger`, from 0 to 1, is for markers that others may lie upon.
@@ -245,7 +260,7 @@ def _curve(axes: Axes, points: Sequence[Point], curve: Curve, *, band: bool, lar
         )
 
 
-def _baseline(axes: Axes, points: Sequence[Point], colour: str, *, band: bool) -> None:
+def _baseline(axes: Axes, points: Sequence[PlottedPoint], colour: str, *, band: bool) -> None:
     """A dashed line with a faint band: across the axes, or along the doses if it changes."""
     if not points:
         return

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from harness.report.figures.figure import GREY, RULE, canvas, surround
 from harness.report.figures.palette import COLOURS
-from harness.report.figures.plotted import Point, are_rates, caption, complete, subtitle
+from harness.report.figures.plotted import PlottedPoint, are_rates, caption, complete, subtitle
 from harness.report.labels import label, varying
 from harness.report.report import RunReport
 
@@ -21,7 +21,7 @@ def dots(report: RunReport, experiment: str) -> Figure:
     texts = []
     for row, case in enumerate(cases):
         baseline = case.id in report.baselines
-        point, colour = Point(row, case, case.metric), GREY if baseline else COLOURS[0]
+        point, colour = PlottedPoint(row, case, case.metric), GREY if baseline else COLOURS[0]
         axes.errorbar(
             [point.metric.value],
             [row],

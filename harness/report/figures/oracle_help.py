@@ -18,6 +18,7 @@ from harness.report.figures.palette import styles
 from harness.report.help_report import Estimated, HelpReport
 from harness.report.labels import curve_name, text
 from harness.report.report import CaseReport, RunReport
+from harness.spec.doses import number_of
 
 #: Inches of a panel.
 _PANEL = 2.9
@@ -100,9 +101,9 @@ def help_heatmaps(report: RunReport, experiment: str) -> Iterator[tuple[str, Fig
 
 
 def _values(cases: Sequence[CaseReport], axis: str) -> list[JsonValue]:
-    """The values of an axis, rising, the endless one last."""
+    """The values of an axis, rising."""
     found = {text(case.params[axis]): case.params[axis] for case in cases if axis in case.params}
-    return sorted(found.values(), key=lambda value: (isinstance(value, str), str(value).zfill(9)))
+    return sorted(found.values(), key=lambda value: number_of(value) or 0.0)
 
 
 def _heatmap(

@@ -15,7 +15,7 @@ SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
-class Point:
+class PlottedPoint:
     """A complete case, one of its metrics, and the place on the dose axis where it is drawn."""
 
     at: float
@@ -57,7 +57,7 @@ def complete(report: RunReport, experiment: str) -> list[CaseReport]:
 
 def are_rates(cases: Sequence[CaseReport], metric: str) -> bool:
     """Whether all values with their intervals are between 0 and 1."""
-    points = [Point(0.0, case, metric) for case in cases]
+    points = [PlottedPoint(0.0, case, metric) for case in cases]
     return all(point.low >= 0 and point.high <= 1 for point in points)
 
 

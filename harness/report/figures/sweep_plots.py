@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from harness.report.figures.figure import GREY, HEIGHT, canvas, surround, untangle
 from harness.report.figures.palette import COLOURS, MARKERS
-from harness.report.sweeps import Sweep
+from harness.report.sweeps import SweepLine
 
 #: Lines that can be told apart in one figure; more are drawn in figures of their own.
 _MOST = len(COLOURS)
@@ -16,14 +16,14 @@ _APART = 0.06
 
 
 def sweep_plots(
-    sweeps: Sequence[Sweep], title: str, subtitle: str, metric: str
+    sweeps: Sequence[SweepLine], title: str, subtitle: str, metric: str
 ) -> Iterator[tuple[str, Figure]]:
     """Yield `(axis, figure)`; what has too many lines is cut, which its caption says."""
     for axis in dict.fromkeys(sweep.axis for sweep in sweeps):
         yield axis, _figure([each for each in sweeps if each.axis == axis], title, subtitle, metric)
 
 
-def _figure(sweeps: Sequence[Sweep], title: str, subtitle: str, metric: str) -> Figure:
+def _figure(sweeps: Sequence[SweepLine], title: str, subtitle: str, metric: str) -> Figure:
     figure, axes = canvas(HEIGHT)
     lines, places = _apart(sweeps), _places(sweeps)
     shown = lines[:_MOST]
@@ -79,9 +79,9 @@ def _figure(sweeps: Sequence[Sweep], title: str, subtitle: str, metric: str) -> 
     return figure
 
 
-def _apart(sweeps: Sequence[Sweep]) -> list[tuple[Sweep, int]]:
+def _apart(sweeps: Sequence[SweepLine]) -> list[tuple[SweepLine, int]]:
     """The first of the lines that are the same, each with the number of those that are like it."""
-    found: list[tuple[Sweep, int]] = []
+    found: list[tuple[SweepLine, int]] = []
     for sweep in sweeps:
         same = [other for other in sweeps if other.points == sweep.points]
         if same[0] is sweep:
@@ -89,6 +89,6 @@ def _apart(sweeps: Sequence[Sweep]) -> list[tuple[Sweep, int]]:
     return found
 
 
-def _places(sweeps: Sequence[Sweep]) -> list[str]:
+def _places(sweeps: Sequence[SweepLine]) -> list[str]:
     """The values of the axis in the order in which lines have them."""
     return list(dict.fromkeys(point.label for sweep in sweeps for point in sweep.points))

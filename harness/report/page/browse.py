@@ -36,7 +36,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Row:
+class BrowsedCase:
     """A case of a report."""
 
     report: str
@@ -62,7 +62,7 @@ def browse(results: Path) -> tuple[Path, int, list[str]]:
     """
     found = sorted(results.rglob("report.json")) if results.is_dir() else []
     summaries: list[Summary] = []
-    rows: list[Row] = []
+    rows: list[BrowsedCase] = []
     problems: list[str] = []
     for file in found:
         try:
@@ -122,7 +122,7 @@ def _summary(report: RunReport, name: str, link: str) -> Summary:
     )
 
 
-def _rows(report: RunReport, name: str, link: str) -> list[Row]:
+def _rows(report: RunReport, name: str, link: str) -> list[BrowsedCase]:
     return [
         _row(case, cases, name, link)
         for experiment in report.experiments
@@ -131,9 +131,9 @@ def _rows(report: RunReport, name: str, link: str) -> list[Row]:
     ]
 
 
-def _row(case: CaseReport, cases: Sequence[CaseReport], name: str, link: str) -> Row:
+def _row(case: CaseReport, cases: Sequence[CaseReport], name: str, link: str) -> BrowsedCase:
     versus = case.versus_baseline.get(case.metric)
-    return Row(
+    return BrowsedCase(
         name,
         link,
         case.experiment,

@@ -28,6 +28,8 @@ from harness.report.sweeps import sweeps
 from harness.store.results import CaseStatus
 
 _CHANCE = "chance"
+#: What only cases have that several raters judged.
+_SEVERAL = "alpha"
 _UNORDERED = frozenset({"diff.method", "diff.ordering", "diff.logits", "diff.mode"})
 #: Cases whose tokens a page shows; files of the report have all.
 _MOST_CASES = 60
@@ -36,7 +38,7 @@ _TOKENS = 20
 
 
 @dataclass(frozen=True)
-class Row:
+class TokenRow:
     """A token of a table."""
 
     rank: int
@@ -46,7 +48,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Told:
+class AgentFinding:
     """What one agent found out."""
 
     who: str
@@ -61,10 +63,10 @@ class Listing:
 
     name: str
     status: CaseStatus
-    lists: Mapping[str, Sequence[Row]]
+    lists: Mapping[str, Sequence[TokenRow]]
     columns: Sequence[str]
     about: str
-    agents: Sequence[Told]
+    agents: Sequence[AgentFinding]
 
 
 def overview(
@@ -77,7 +79,7 @@ def overview(
         folders: Where the files of each case lie, by its id.
     """
     metric = cases[0].metric
-    found = sweeps(cases, metric, _CHANCE, _UNORDERED, _controls(cases))
+    found = sweeps(cases, metric, _CHANCE, _UNORDERED, _controls(cases), _SEVERAL)
     found = with_limits(found, cases, metric)
     present = sum(case.grid is not None for case in cases)
     absent = max((case.grid or 0 for case in cases), default=0) - present
@@ -153,15 +155,17 @@ def _labels(file: Path) -> dict[tuple[str, int], str]:
     return {(each["place"].rpartition(" ")[0], each["token"]): each["label"] for each in places}
 
 
-def _told(file: Path) -> Iterator[Told]:
+def _told(file: Path) -> Iterator[AgentFinding]:
     """What every agent of a case asked and stated, and how that was graded."""
     for each in json.loads(file.read_text("utf-8")) if file.is_file() else ():
         scores = ["?" if score is None else f"{score:g}" for score in each["scores"]]
         who = "blackbox" if each["blackbox"] else "with the tokens"
-        yield Told(who, ", ".join(scores), each["hypothesis"] or "none stated", each["answers"])
+        yield AgentFinding(
+            who, ", ".join(scores), each["hypothesis"] or "none stated", each["answers"]
+        )
 
 
-def _row(rank: int, candidate: Candidate, labels: Mapping[tuple[str, int], str]) -> Row:
+def _row(rank: int, candidate: Candidate, labels: Mapping[tuple[str, int], str]) -> TokenRow:
     said = next(
         (
             each
@@ -173,7 +177,7 @@ def _row(rank: int, candidate: Candidate, labels: Mapping[tuple[str, int], str])
     numbers = [
         (name.replace("_", " "), f"{value:.4g}") for name, value in candidate.numbers.items()
     ]
-    return Row(rank, candidate, said, numbers)
+    return TokenRow(rank, candidate, said, numbers)
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
 from harness import registry
 from harness.interventions.kind import kind_of
 from harness.report.labels import label, short_names, text, varying
 from harness.report.report import CaseReport, RunReport
+from harness.spec.doses import number_of
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,11 @@ def two_axes(report: RunReport, experiment: str) -> list[Grid]:
         if case.id not in baselines and case.metric in case.metrics
     ]
     axes = [axis for axis in varying(treated) if axis.startswith("intervention.")]
-    numeric = [axis for axis in axes if all(_is_number(case.params.get(axis)) for case in treated)]
+    numeric = [
+        axis
+        for axis in axes
+        if all(number_of(case.params.get(axis)) is not None for case in treated)
+    ]
     if len(numeric) < 2:
         return []
     *_, row_axis, column_axis = numeric
@@ -143,11 +146,7 @@ def distinct(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return tuple(Layer("; ".join(shared), values) for values, shared in names.items())
 
 
-def _is_number(value: JsonValue) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _number(case: CaseReport, axis: str) -> float:
-    value = case.params[axis]
-    assert isinstance(value, int | float)
-    return value
+    number = number_of(case.params[axis])
+    assert number is not None, "the axis is numeric"
+    return number

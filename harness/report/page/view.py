@@ -12,14 +12,22 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from harness.report.figures.curve_panels import Curve, arranged
-from harness.report.figures.curves import by_dose, constants, places_of, shown_metrics
+from harness.report.figures.curve_panels import DrawnCurve, arranged
+from harness.report.figures.curves import (
+    are_even,
+    break_of,
+    by_dose,
+    constants,
+    places_of,
+    shown_metrics,
+)
 from harness.report.figures.plotted import SIGNIFICANT, dose_axis_of, labels
 from harness.report.labels import by_series, dose_name, varying, worded
 from harness.report.page.dose_marks import mark
 from harness.report.page.findings import findings
 from harness.report.page.grids import grids
 from harness.report.report import CaseReport, RunReport
+from harness.spec.doses import written
 
 #: Significant digits of numbers on the page, which shows at most four.
 _DIGITS = 6
@@ -63,8 +71,9 @@ def _experiment(report: RunReport, name: str, positions: Mapping[str, int]) -> d
         "constant": _plain(constants(cases)),
         "doseAxis": None if dose_axis is None else dose_name(cases, whole=True),
         "axes": [{"key": key, "name": axis} for key, axis in axes.items()],
-        "places": [[dose, place] for dose, place in places.items()],
-        "even": list(places) != list(places.values()),
+        "places": [[written(dose), place] for dose, place in places.items()],
+        "even": are_even(places),
+        "broken": break_of(places),
         "cases": rows,
         **_series(report, cases, positions),
         "leaves": [positions[found.leaves.id] for found in findings(report, name) if found.leaves],
@@ -85,7 +94,7 @@ def _case(case: CaseReport, axes: Mapping[str, str]) -> dict[str, Any]:
     shown |= {"counts", "tokens", "seconds", "warnings", "error"}
     row: dict[str, Any] = _plain(case.model_dump(mode="json", include=shown))
     # Whole, because it is looked up among the places of the axis.
-    row["dose"] = case.dose
+    row["dose"] = written(case.dose)
     row["params"] = {axis: worded(axis, case.params[axis]) for axis in axes if axis in case.params}
     return row
 
@@ -128,7 +137,7 @@ def _one(name: str, members: Sequence[CaseReport], positions: Mapping[str, int])
     }
 
 
-def _drawn(curve: Curve, panel: str) -> dict[str, Any]:
+def _drawn(curve: DrawnCurve, panel: str) -> dict[str, Any]:
     """How the curve is drawn, as the plots draw it."""
     return {
         "name": curve.name,

@@ -13,8 +13,7 @@ from harness.spec.doses import check_doses
 from harness.spec.ids import called, content
 from harness.spec.named_doses import dose_of
 from harness.spec.suggestion import suggestion
-from harness.spec.treatment import Swept as Treated
-from harness.spec.treatment import lies_in, treatment
+from harness.spec.treatment import Treated, lies_in, treatment
 
 _CONDITION = r"(?:baseline|[A-Za-z_][A-Za-z0-9_.]*\s*=\s*[^\s=]+)"
 WHERE = rf"(?:\s+where\s+({_CONDITION}(?:\s+and\s+{_CONDITION})*))?"

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
-from harness.tasks.answers.kind import AnswerKind, Verdict
+from harness.tasks.answers.kind import AnswerKind, AnswerVerdict
 from harness.tasks.answers.plain_text import plain, said
 from harness.tasks.base import Reference
 
@@ -54,16 +54,16 @@ class Choice(AnswerKind):
         """The right one's position."""
         return int(record[_OURS][1])
 
-    def verdict(self, record: Mapping[str, Any], text: str) -> Verdict:
+    def verdict(self, record: Mapping[str, Any], text: str) -> AnswerVerdict:
         """Find the one choice that is named."""
         labels, gold = record[_OURS]
         found = named(text, record["choices"], labels)
         if found is None:
-            return Verdict(
+            return AnswerVerdict(
                 correct=False, parsed=False, detail="names none of the choices, or several"
             )
         detail = f"{labels[found]}, expected {labels[gold]}"
-        return Verdict(found == gold, parsed=True, detail=detail, answer=labels[found])
+        return AnswerVerdict(found == gold, parsed=True, detail=detail, answer=labels[found])
 
 
 def named(text: str, choices: Sequence[str], labels: Sequence[str]) -> int | None:

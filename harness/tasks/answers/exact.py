@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.tasks.answers.kind import AnswerKind, Verdict
+from harness.tasks.answers.kind import AnswerKind, AnswerVerdict
 from harness.tasks.answers.plain_text import plain, said
 from harness.tasks.base import Reference
 
@@ -34,14 +34,14 @@ class Exact(AnswerKind):
         """The first of the answers that are right."""
         return Reference("", str(_answers(record)[0]), "")
 
-    def verdict(self, record: Mapping[str, Any], text: str) -> Verdict:
+    def verdict(self, record: Mapping[str, Any], text: str) -> AnswerVerdict:
         """Whether the whole text, or what it calls its answer, is one of the gold ones."""
         read = plain(said(text) or text)
         expected = [plain(str(answer)) for answer in _answers(record)]
         if not read:
-            return Verdict(correct=False, parsed=False, detail="no text")
+            return AnswerVerdict(correct=False, parsed=False, detail="no text")
         whole = plain(text)
-        return Verdict(
+        return AnswerVerdict(
             bool({read, whole} & set(expected)),
             parsed=True,
             detail=f"{read[:80]!r}, expected {' or '.join(expected)[:80]!r}",

@@ -22,7 +22,7 @@ from harness.tasks.conversations import calls_tool
 from harness.tasks.reasoning import without_reasoning
 
 
-class Verdict(NamedTuple):
+class AnswerVerdict(NamedTuple):
     """What is said of one answer: right or wrong, whether it could be read, and what was read.
 
     `answer` is the same text for equal answers; None where they have no name. One that is not
@@ -106,7 +106,7 @@ class AnswerKind(ABC):
         """The scores of completions, in order."""
         return [self._scored(sample, text) for sample, _, text in answers]
 
-    def verdict(self, record: Mapping[str, Any], text: str) -> Verdict:
+    def verdict(self, record: Mapping[str, Any], text: str) -> AnswerVerdict:
         """What is said of one answer, without the model's reasoning."""
         raise NotImplementedError
 

@@ -22,7 +22,7 @@ from threading import Lock
 from typing import Any
 
 from harness.errors import TaskError
-from harness.tasks.answers.kind import AnswerKind, Verdict
+from harness.tasks.answers.kind import AnswerKind, AnswerVerdict
 from harness.tasks.answers.math_grader import plain
 from harness.tasks.base import Reference, Sample
 
@@ -32,12 +32,12 @@ _START = 120.0
 """How long the process may take to import sympy, on a busy machine."""
 
 
-class Math(AnswerKind):
+class MathAnswer(AnswerKind):
     """The completion's mathematics equals the gold answer's: by math-verify, in any form."""
 
     name = "math"
 
-    def ready(self, samples: Sequence[Sample], *, unsafe_code: bool) -> Math:
+    def ready(self, samples: Sequence[Sample], *, unsafe_code: bool) -> MathAnswer:
         """Raise TaskError where the library is not there."""
         del samples, unsafe_code
         if find_spec("math_verify") is None:
@@ -61,19 +61,23 @@ class Math(AnswerKind):
         """The answer in a box."""
         return Reference("$\\boxed{", str(record["answer"]).strip(" $"), "}$")
 
-    def verdict(self, record: Mapping[str, Any], text: str) -> Verdict:
+    def verdict(self, record: Mapping[str, Any], text: str) -> AnswerVerdict:
         """Ask the process."""
         gold = str(record["answer"]).strip(" $")
         reply = _GRADER.ask({"gold": gold, "text": text})
         if reply is None:
             detail = f"comparing it with {gold} took more than {SECONDS:g} s"
-            return Verdict(correct=False, parsed=True, detail=detail, settled=False)
+            return AnswerVerdict(correct=False, parsed=True, detail=detail, settled=False)
         if "error" in reply:
-            return Verdict(correct=False, parsed=False, detail=f"cannot be read: {reply['error']}")
+            return AnswerVerdict(
+                correct=False, parsed=False, detail=f"cannot be read: {reply['error']}"
+            )
         if not reply["read"]:
-            return Verdict(correct=False, parsed=False, detail="no mathematics")
+            return AnswerVerdict(correct=False, parsed=False, detail="no mathematics")
         detail = f"{reply['read']}, expected {gold}"
-        return Verdict(reply["correct"], parsed=True, detail=detail, answer=plain(reply["read"]))
+        return AnswerVerdict(
+            reply["correct"], parsed=True, detail=detail, answer=plain(reply["read"])
+        )
 
 
 class Grader:
@@ -159,4 +163,4 @@ def minerva_verdict(gold: str, text: str) -> bool | None:
     return None if reply is None else bool(reply["correct"])
 
 
-ANSWER = Math()
+ANSWER = MathAnswer()

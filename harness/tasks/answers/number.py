@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.tasks.answers.kind import AnswerKind, Verdict
+from harness.tasks.answers.kind import AnswerKind, AnswerVerdict
 from harness.tasks.base import Reference
 from harness.tasks.number_answers import final_number
 from harness.tasks.numbers import named
@@ -34,13 +34,13 @@ class Number(AnswerKind):
         """The answer as it is written, a worked one with its steps."""
         return Reference("", str(record["answer"]), "")
 
-    def verdict(self, record: Mapping[str, Any], text: str) -> Verdict:
+    def verdict(self, record: Mapping[str, Any], text: str) -> AnswerVerdict:
         """Compare final numbers."""
         expected, found = final_number(str(record["answer"])), final_number(text)
         if found is None:
-            return Verdict(correct=False, parsed=False, detail="no number")
+            return AnswerVerdict(correct=False, parsed=False, detail="no number")
         detail = f"{found}, expected {expected}"
-        return Verdict(found == expected, parsed=True, detail=detail, answer=named(found))
+        return AnswerVerdict(found == expected, parsed=True, detail=detail, answer=named(found))
 
 
 ANSWER = Number()

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from harness.tasks.answers import pattern
-from harness.tasks.answers.kind import AnswerKind, Verdict
+from harness.tasks.answers.kind import AnswerKind, AnswerVerdict
 
 
 class Regex(AnswerKind):
@@ -38,16 +38,16 @@ class Regex(AnswerKind):
         """None: an expression is no text that a model would write."""
         del record
 
-    def verdict(self, record: Mapping[str, Any], text: str) -> Verdict:
+    def verdict(self, record: Mapping[str, Any], text: str) -> AnswerVerdict:
         """Look for the expression."""
         expression = record["answer"]
         try:
             correct = pattern.found(expression, text)
         except TimeoutError:
             detail = f"{expression!r} took more than {pattern.SECONDS:g} s"
-            return Verdict(correct=False, parsed=False, detail=detail, settled=False)
+            return AnswerVerdict(correct=False, parsed=False, detail=detail, settled=False)
         there = "found" if correct else "not found"
-        return Verdict(correct, parsed=bool(text.strip()), detail=f"{expression!r} {there}")
+        return AnswerVerdict(correct, parsed=bool(text.strip()), detail=f"{expression!r} {there}")
 
 
 ANSWER = Regex()

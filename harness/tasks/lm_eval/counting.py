@@ -16,7 +16,7 @@ from harness.errors import TaskError
 from harness.tasks.answers.alike import answer_alike
 from harness.tasks.base import Score, TaskMetric
 from harness.tasks.lm_eval.loading import quiet
-from harness.tasks.lm_eval.naming import Counted, metrics_of, named, safe, stated_as
+from harness.tasks.lm_eval.naming import LmEvalMetric, metrics_of, named, safe, stated_as
 from harness.tasks.lm_eval.task import LmEvalTask
 
 #: Sample id -> instance -> answer of each repeat.
@@ -35,7 +35,7 @@ class Logged:
 
 
 @dataclass
-class Outcome:
+class DocumentCounts:
     """What a case's documents come to: `Measure.outcome` says what each part is."""
 
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -84,9 +84,11 @@ def logged(task: LmEvalTask, asked: Mapping[str, Sequence[Any]], answers: Answer
     return found
 
 
-def outcome(task: LmEvalTask, asked: Mapping[str, Sequence[Any]], answers: Answers) -> Outcome:
+def outcome(
+    task: LmEvalTask, asked: Mapping[str, Sequence[Any]], answers: Answers
+) -> DocumentCounts:
     """Values and what they are, document by document."""
-    result = Outcome()
+    result = DocumentCounts()
     documents = logged(task, asked, answers)
     for name, counted in _metrics(task, documents).items():
         result.entries[name] = counted.stated
@@ -110,7 +112,7 @@ def outcome(task: LmEvalTask, asked: Mapping[str, Sequence[Any]], answers: Answe
     return result
 
 
-def _metrics(task: LmEvalTask, documents: Sequence[Logged]) -> Mapping[str, Counted]:
+def _metrics(task: LmEvalTask, documents: Sequence[Logged]) -> Mapping[str, LmEvalMetric]:
     """The metrics that a task states, and those that its documents turned out to have."""
     known = dict(metrics_of(task.loaded))
     stated = {(each.metric, each.filter, name) for each in known.values() for name in each.tasks}
@@ -121,7 +123,7 @@ def _metrics(task: LmEvalTask, documents: Sequence[Logged]) -> Mapping[str, Coun
                 stated.add((metric, each.filter, each.task))
                 name = named(metric, each.filter)
                 own = task.loaded.tasks[each.task]
-                known[name if alone else f"{name}@{safe(each.task)}"] = Counted(
+                known[name if alone else f"{name}@{safe(each.task)}"] = LmEvalMetric(
                     metric, each.filter, (each.task,), stated_as(own, each.task, metric)
                 )
     return known

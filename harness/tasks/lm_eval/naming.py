@@ -27,7 +27,7 @@ _RATES = re.compile(
 
 
 @dataclass(frozen=True)
-class Counted:
+class LmEvalMetric:
     """A metric of ours: the values of one metric of lm-eval's, by one filter, of some tasks.
 
     `by_task` says whether a value has its task beside it, because the number of a group is made of
@@ -41,9 +41,9 @@ class Counted:
     by_task: bool = False
 
 
-def metrics_of(loaded: Loaded) -> Mapping[str, Counted]:
+def metrics_of(loaded: Loaded) -> Mapping[str, LmEvalMetric]:
     """The metrics of a task, or of a group: the group's own first, then those of its tasks."""
-    found: dict[str, Counted] = {}
+    found: dict[str, LmEvalMetric] = {}
     alone = len(loaded.tasks) == 1 and not loaded.groups
     for group in loaded.groups.values():
         for name, each in _of_group(group, loaded):
@@ -54,7 +54,7 @@ def metrics_of(loaded: Loaded) -> Mapping[str, Counted]:
                 stated = stated_as(task, task_name, metric, partial=not alone)
                 name = named(metric, filter_name)
                 own = name if alone else f"{name}@{safe(task_name)}"
-                found[own] = Counted(metric, filter_name, (task_name,), stated)
+                found[own] = LmEvalMetric(metric, filter_name, (task_name,), stated)
     return found
 
 
@@ -110,7 +110,7 @@ def _root(loaded: Loaded) -> Any:
     return next(group for name, group in loaded.groups.items() if name not in members)
 
 
-def _of_group(group: Any, loaded: Loaded) -> Iterator[tuple[str, Counted]]:
+def _of_group(group: Any, loaded: Loaded) -> Iterator[tuple[str, LmEvalMetric]]:
     """A group's own metrics: where its tasks have a mean and count by size, that is the mean."""
     leaves = [task.task_name for task in group.get_all_tasks()]
     for asked in group.aggregate_metric_list or []:
@@ -130,7 +130,7 @@ def _of_group(group: Any, loaded: Loaded) -> Iterator[tuple[str, Counted]]:
             stated = stated_by(asked.metric, first.good, aggregate, partial=not whole)
             yield (
                 named(asked.metric, filter_name),
-                Counted(asked.metric, filter_name, own, stated, by_task=not plain),
+                LmEvalMetric(asked.metric, filter_name, own, stated, by_task=not plain),
             )
 
 

@@ -26,7 +26,7 @@ from harness.errors import ModelError
 from harness.tasks.conversations import CODE_MARKER
 from harness.tasks.pairs.aligned import AlignedPair, CanonicalPositions, SegmentPosition
 from harness.tasks.pairs.landmarks import message_positions, tool_positions
-from harness.tasks.pairs.pair import Pair
+from harness.tasks.pairs.pair import TextPair
 from harness.tasks.pairs.spans import NOT_FOUND, TokenisedText, tokenise
 
 _PLAIN_MARKER = CODE_MARKER.removeprefix("#")
@@ -60,7 +60,7 @@ class Aligner:
         self._context = context
         self._pad = int(pad)
 
-    def align(self, pair: Pair) -> AlignedPair:
+    def align(self, pair: TextPair) -> AlignedPair:
         """Align a pair; what is wrong with it is in its `aligned_errors`, nothing is raised."""
         agentic = tokenise(self._tokenizer, _encodable(pair.agentic))
         assisted = _encodable(pair.assisted)
@@ -202,7 +202,7 @@ def _split(assisted: str) -> dict[str, str] | str:
     }
 
 
-def _places(pair: Pair, agentic: str, segments: dict[str, str]) -> dict[str, tuple[int, int]]:
+def _places(pair: TextPair, agentic: str, segments: dict[str, str]) -> dict[str, tuple[int, int]]:
     """Characters of the agentic text that each segment lies on."""
     if not segments:
         return {}

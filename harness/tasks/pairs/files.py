@@ -25,7 +25,7 @@ from harness.errors import TaskError
 from harness.files.atomic import replace_file
 from harness.files.given import exists
 from harness.tasks.pairs.aligned import AlignedPair
-from harness.tasks.pairs.pair import Pair
+from harness.tasks.pairs.pair import TextPair
 from harness.tasks.pairs.sources import read_document
 
 _PROMPTS_FORM = '{"humaneval_0": {"assisted": "...", "agentic": "..."}, ...}'
@@ -33,7 +33,7 @@ _TOKENS_FORM = "the pair_tokens.json of `titrate pairs align`"
 _ARRAYS = ("agentic_ids", "assisted_ids", "assisted_aligned_ids", "assisted_aligned_attention_mask")
 
 
-def write_prompts(pairs: Iterable[Pair], path: Path) -> None:
+def write_prompts(pairs: Iterable[TextPair], path: Path) -> None:
     """Write pairs as `pair_prompts.json`."""
     document: dict[str, dict[str, Any]] = {}
     for pair in pairs:
@@ -43,7 +43,7 @@ def write_prompts(pairs: Iterable[Pair], path: Path) -> None:
     _write(path, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 
-def read_prompts(path: Path | str) -> list[Pair]:
+def read_prompts(path: Path | str) -> list[TextPair]:
     """The pairs of a `pair_prompts.json`, in its order.
 
     Raises:
@@ -89,7 +89,7 @@ def read_tokens(path: Path | str) -> dict[str, AlignedPair]:
     return {key: _aligned(path, key, entry) for key, entry in document.items()}
 
 
-def _pair(path: Path | str, key: str, entry: Any) -> Pair:
+def _pair(path: Path | str, key: str, entry: Any) -> TextPair:
     texts = entry if isinstance(entry, dict) else {}
     for side in ("assisted", "agentic"):
         if not isinstance(texts.get(side), str):
@@ -97,7 +97,7 @@ def _pair(path: Path | str, key: str, entry: Any) -> Pair:
     shared = texts.get("shared_request", True)
     if not isinstance(shared, bool):
         raise TaskError(f"{path}: {key} has shared_request {shared!r}; use true or false")
-    return Pair(key, texts["assisted"], texts["agentic"], shared)
+    return TextPair(key, texts["assisted"], texts["agentic"], shared)
 
 
 def _aligned(path: Path | str, key: str, entry: Any) -> AlignedPair:

@@ -14,7 +14,7 @@ from typing import Any
 from harness.errors import TaskError
 from harness.tasks.base import Conversation, Task
 from harness.tasks.conversations import CODE_MARKER, code_reference, render_text
-from harness.tasks.pairs.pair import Pair, Unpaired, pair_key
+from harness.tasks.pairs.pair import TextPair, Unpaired, pair_key
 from harness.tasks.pairs.trace import conversation
 
 _PLAIN_MARKER = CODE_MARKER.removeprefix("#")
@@ -24,7 +24,7 @@ _PLAIN_MARKER = CODE_MARKER.removeprefix("#")
 class Built:
     """The pairs that could be made, and why the others could not."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[TextPair, ...]
     problems: tuple[Unpaired, ...]
 
 
@@ -44,7 +44,7 @@ def pairs_from_files(
     Raises:
         TaskError: a record has no assisted prompt or no trace, unless these are to be skipped.
     """
-    pairs: list[Pair] = []
+    pairs: list[TextPair] = []
     problems = list(_unknown(records, assisted, traces))
     named: dict[str, str] = {}
     for record in records:
@@ -67,7 +67,7 @@ def pairs_from_files(
             continue
         try:
             pairs.append(
-                Pair(
+                TextPair(
                     key,
                     assisted=_assisted(tokenizer, assisted[key], record, day),
                     agentic=render_text(tokenizer, replace(conversation(traces[key]), date=day))
@@ -81,7 +81,7 @@ def pairs_from_files(
 
 def pairs_from_task(task: Task, tokenizer: Any) -> Built:
     """Pair the assisted and the agentic prompt of every sample of a task."""
-    pairs: list[Pair] = []
+    pairs: list[TextPair] = []
     problems: list[Unpaired] = []
     named: dict[str, str] = {}
     for sample in task.samples:
@@ -103,7 +103,7 @@ def pairs_from_task(task: Task, tokenizer: Any) -> Built:
             problems.append(Unpaired(key, _no_marker(f"the assisted prompt of {task.name}")))
             continue
         pairs.append(
-            Pair(key, texts["assisted"] + answer, texts["agentic"] + answer, _shared(texts))
+            TextPair(key, texts["assisted"] + answer, texts["agentic"] + answer, _shared(texts))
         )
     return Built(tuple(pairs), tuple(problems))
 

@@ -11,7 +11,7 @@ VARIANTS: tuple[Variant, ...] = ("agentic", "assisted")
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class TextPair:
     """Two whole texts that end in the same fenced answer, special tokens written out.
 
     `shared_request`: the assisted request occurs word for word in the agentic text, as it does in

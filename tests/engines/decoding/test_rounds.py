@@ -13,7 +13,7 @@ from harness.engines.decoding.rounds import in_rounds
 from harness.engines.transformers import passes
 from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.array import Array
-from harness.interventions.dac.description import DAC, Difference, Property
+from harness.interventions.dac.description import DAC, LayerDifference, Property
 from harness.interventions.residual import Term
 from harness.interventions.steering.description import Steering
 from harness.sampling.chosen import SamplingRules
@@ -96,7 +96,8 @@ def test_fixed_shapes_decode_the_same(moe):
 def test_a_difference_of_nothing_is_never_dosed_and_changes_nothing(loaded):
     """Exactly: every dose is 0.0, not nearly."""
     nothing = Property(
-        name="nothing", differences=(Difference(layer=0, vector=Array(torch.zeros(STEPS, WIDTH))),)
+        name="nothing",
+        differences=(LayerDifference(layer=0, vector=Array(torch.zeros(STEPS, WIDTH))),),
     )
     own = prompts(2)
     still = decoded(loaded, [Request(each, 5, DAC(properties=(nothing,))) for each in own])
@@ -169,7 +170,9 @@ def test_an_edit_of_the_output_is_that_of_the_projections_input(tiny_model):
         Array(block.self_attn.o_proj.weight @ own.tensor())
         for block, own in zip(blocks, deltas, strict=True)
     ]
-    differences = tuple(Difference(layer=layer, vector=image) for layer, image in enumerate(images))
+    differences = tuple(
+        LayerDifference(layer=layer, vector=image) for layer, image in enumerate(images)
+    )
     composed = DAC(properties=(Property(name="x", differences=differences),)).composed([[0.75]])
     request = Request(prompt, 1, composed, distribution=True)
     (completion,) = decoded(loaded, [request])
@@ -205,8 +208,8 @@ def test_a_stop_token_and_the_context_end_a_sequence(moe):
 
 def test_what_cannot_be_run_is_refused_and_the_others_go_on(moe):
     dac = DAC(properties=(one_property(),))
-    wide = Difference(layer=0, vector=Array(torch.ones(3, WIDTH + 1)))
-    deep = Difference(layer=9, vector=Array(torch.ones(3, WIDTH)))
+    wide = LayerDifference(layer=0, vector=Array(torch.ones(3, WIDTH + 1)))
+    deep = LayerDifference(layer=9, vector=Array(torch.ones(3, WIDTH)))
     requests = [
         Request(prompts(1)[0], 4, dac, sample="good"),
         Request((), 4, dac, sample="empty"),
@@ -223,7 +226,8 @@ def test_what_cannot_be_run_is_refused_and_the_others_go_on(moe):
 
 def test_numbers_that_overflow_end_the_sequence_by_name(moe):
     huge = Property(
-        name="huge", differences=(Difference(layer=0, vector=Array(torch.full((WIDTH,), 3e38))),)
+        name="huge",
+        differences=(LayerDifference(layer=0, vector=Array(torch.full((WIDTH,), 3e38))),),
     )
     other = Request(prompts(1)[0], 4, DAC(properties=(one_property(),)))
     broken, fine = decoded(moe, [Request(prompts(1)[0], 4, DAC(properties=(huge,))), other])

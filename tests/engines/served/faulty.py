@@ -36,6 +36,8 @@ class Faulty:
     faults: list[Fault] = field(default_factory=list)
     always: Fault | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
+    reached: int = 0
+    """How many HTTP requests came, whatever was asked."""
     busiest: int = 0
     busy: int = 0
     gone: bool = False
@@ -113,6 +115,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         state = self.state
+        with state.lock:
+            state.reached += 1
         if self.path == "/version" and state.release is not None:
             self.send_json(200, {"version": state.release})
         elif self.path == "/v1/models" and self.allowed():
@@ -134,6 +138,7 @@ class Handler(BaseHTTPRequestHandler):
         if not self.allowed():
             return
         with state.lock:
+            state.reached += 1
             state.asked.append(body)
             state.busy += 1
             state.busiest = max(state.busiest, state.busy)

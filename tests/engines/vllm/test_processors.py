@@ -72,9 +72,9 @@ def _logits():
 def test_the_v1_adapter_follows_rows_as_they_come_move_and_go(parameters):
     from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
 
-    from harness.engines.vllm.processors_v1 import SamplingProcessor
+    from harness.engines.vllm.processors_v1 import SamplingProcessorV1
 
-    processor = SamplingProcessor(None, torch.device("cpu"), False)
+    processor = SamplingProcessorV1(None, torch.device("cpu"), False)
     outputs = [[0] * count for count in GENERATED]
     order = (2, 1, 0)  # rows 0 and 2 come in each other's place, and are swapped then
     added = [(place, parameters[row], None, outputs[row]) for place, row in enumerate(order)]
@@ -89,11 +89,11 @@ def test_the_v1_adapter_follows_rows_as_they_come_move_and_go(parameters):
 
 
 def test_the_v2_adapter_finds_rows_by_slot_and_tokens_by_position(parameters):
-    from harness.engines.vllm.processors_v2 import SamplingProcessor
+    from harness.engines.vllm.processors_v2 import SamplingProcessorV2
 
     slots = [4, 0, 2]
     states = SimpleNamespace(prompt_len=SimpleNamespace(gpu=torch.full((6,), PROMPT)))
-    processor = SamplingProcessor(None, states)
+    processor = SamplingProcessorV2(None, states)
     assert processor.add_request(0, parameters[0])  # an earlier occupant of a slot
     kept = [processor.add_request(slot, each) for slot, each in zip(slots, parameters, strict=True)]
     assert kept == [True, False, True]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from harness.errors import FieldError
 from harness.interventions.array import Array
-from harness.interventions.dac.description import DAC, Difference, Property
+from harness.interventions.dac.description import DAC, LayerDifference, Property
 from harness.interventions.kind import intervention_from
 from harness.interventions.steering.description import Steering
 
@@ -27,7 +27,7 @@ def one(name="one", *, steps: int | None = 4, layers=(0, 2), scale=1.0) -> Prope
     return Property(
         name=name,
         differences=tuple(
-            Difference(layer=layer, vector=Array(torch.full(shape, scale + layer)))
+            LayerDifference(layer=layer, vector=Array(torch.full(shape, scale + layer)))
             for layer in layers
         ),
     )
@@ -154,6 +154,6 @@ def test_what_cannot_be_is_refused(fields, problem):
 
 def test_differences_are_rows_of_finite_numbers():
     with pytest.raises(ValidationError, match=r"not of the shape \[1, 2, 3\]"):
-        Difference(layer=0, vector=Array(torch.zeros(1, 2, 3)))
+        LayerDifference(layer=0, vector=Array(torch.zeros(1, 2, 3)))
     with pytest.raises(FieldError, match=r"entry \[1, 0\] is nan"):
-        Difference(layer=0, vector=Array([[1.0], [float("nan")]]))
+        LayerDifference(layer=0, vector=Array([[1.0], [float("nan")]]))

@@ -12,7 +12,7 @@ import pytest
 from harness.errors import StoreError
 from harness.launch.board import Pin
 from harness.launch.cluster.clusters import jobs_below, logs
-from harness.launch.cluster.outcomes import Outcome
+from harness.launch.cluster.outcomes import TaskOutcome
 from harness.launch.cluster.resubmitting import cancel, resubmit
 from harness.launch.cluster.submission import (
     ArrayTask,
@@ -79,9 +79,9 @@ def queue(tmp_path, monkeypatch):
     return say
 
 
-def outcome(job: str, **fields) -> Outcome:
+def outcome(job: str, **fields) -> TaskOutcome:
     told = {"host": "n1", "pid": 1, "since": datetime.now(UTC).isoformat(), "state": "running"}
-    return Outcome("p-1", job, **{**told, **fields})
+    return TaskOutcome("p-1", job, **{**told, **fields})
 
 
 def test_a_submission_is_read_as_it_was_written(submission):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.engines.contract import Completion
 from harness.measure.diffing.agents import Models, by_facts, graded, investigated, score_of
 from harness.measure.diffing.evidence import Candidate, Evidence
-from harness.measure.diffing.judging import Asker, judged
+from harness.measure.diffing.judging import ModelAsker, judged
 from harness.measure.diffing.relevance import Facts
 from harness.measure.diffing.scale_choice import by_judge, choice_of
 from harness.measure.diffing.section import AgentSettings, JudgeSettings
@@ -53,7 +53,7 @@ def investigation(*answers, overview="tokens: frozen", **settings):
     found = investigated(
         overview,
         AgentSettings(model="m", **settings),
-        Asker("agent", Letters(), agent),
+        ModelAsker("agent", Letters(), agent),
         Models(Letters(), "tuned", None, models),
         run=0,
     )
@@ -96,7 +96,7 @@ def test_the_last_score_from_1_to_5_counts(text, score):
 
 
 def test_a_grade_that_cannot_be_read_is_asked_for_again():
-    judge = Asker("judge", Letters(), script := Script("hm", "hm", "SCORE: 3", "SCORE: 4"))
+    judge = ModelAsker("judge", Letters(), script := Script("hm", "hm", "SCORE: 3", "SCORE: 4"))
     scores, tokens = graded("It is about cakes.", FACTS, 2, judge)
     assert scores == [3, 4]
     assert len(script.asked) == 4
@@ -117,7 +117,7 @@ def test_a_judge_is_asked_again_for_what_cannot_be_read():
         "ANSWER[1]: RELEVANT",
         "ANSWER[1]: RELEVANT\nANSWER[2]: IRRELEVANT",
     )
-    found = judged(["frozen", "the"], FACTS, judge, Asker("j", Letters(), script), "m 1")
+    found = judged(["frozen", "the"], FACTS, judge, ModelAsker("j", Letters(), script), "m 1")
     assert found.ratings == [[1, 1], [0, 0]]  # the second rotation asks in the other order
     assert found.raters == ["m 1 rotation 1", "m 1 rotation 2"]
     assert found.unknown == [0, 0]
@@ -140,14 +140,14 @@ def test_a_judge_that_knows_no_order_says_the_same_in_any(words, rotations):
         return [Completion((), text, "stop") for text in said]
 
     judge = JudgeSettings(model="m", rotations=rotations)
-    found = judged(words, FACTS, judge, Asker("j", Letters(), ask), "m 1")
+    found = judged(words, FACTS, judge, ModelAsker("j", Letters(), ask), "m 1")
     assert found.ratings == [[float(word in FACTS.words)] * rotations for word in words]
 
 
 def test_a_judge_that_answers_nonsense_knows_nothing():
     judge = JudgeSettings(model="m", rotations=1, temperature=0.5)
     script = Script("what?")
-    found = judged(["frozen"] * 21, FACTS, judge, Asker("j", Letters(), script), "m 1")
+    found = judged(["frozen"] * 21, FACTS, judge, ModelAsker("j", Letters(), script), "m 1")
     assert found.unknown == [1] * 21
     assert len(script.asked) == 2 * 5  # two batches; the first, three by other seeds, one greedy
     assert found.tokens > 0
@@ -172,7 +172,9 @@ def listened(*answers):
         about={"scales": {"position 0": {"best": 0.5, "scales": SCALES}}},
     )
     script = Script(*answers)
-    found, cost = by_judge(evidence, Named, JudgeSettings(model="m"), Asker("j", Letters(), script))
+    found, cost = by_judge(
+        evidence, Named, JudgeSettings(model="m"), ModelAsker("j", Letters(), script)
+    )
     return found, cost, script
 
 

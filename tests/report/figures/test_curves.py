@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+import math
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.report.build import build
-from harness.report.figures.curves import by_dose, curves, places_of, shown_metrics
+from harness.report.figures.curves import (
+    are_even,
+    break_of,
+    by_dose,
+    curves,
+    places_of,
+    shown_metrics,
+)
 from tests.report.small_run import METRIC, called, cases_of, first, result_of, sweep
 
 
@@ -45,6 +56,19 @@ def test_baselines_are_on_no_curve(report):
 def test_doses_stand_to_scale_unless_they_would_crowd(doses, places):
     assert places_of(doses) == places
     assert list(places_of(doses)) == sorted(doses)
+
+
+@given(st.sets(st.floats(-1e6, 1e6, allow_subnormal=False), max_size=6))
+def test_a_dose_without_end_stands_last_and_behind_a_break(doses):
+    endless = places_of({*doses, math.inf})
+    last = endless.pop(math.inf)
+    assert endless == places_of(doses)
+    assert all(place < last for place in endless.values())
+    broken = break_of({**endless, math.inf: last})
+    assert (broken is None) == (not doses)
+    assert broken is None or max(endless.values()) < broken < last
+    assert break_of(endless) is None
+    assert are_even({**endless, math.inf: last}) == are_even(endless)
 
 
 def test_tool_calls_are_shown_where_any_were_made(run):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.tasks.pairs.pair import Pair
+from harness.tasks.pairs.pair import TextPair
 
 MARKER = "#Function definition and docstring:\n"
 REQUEST = "Complete the function body.\n"
@@ -31,7 +31,7 @@ def pair(docstring="def f(x):\n", answer="    return x", key="humaneval_0", **ch
         "assisted": assisted_text(docstring, answer),
         "agentic": agentic_text(docstring, answer),
     }
-    return Pair(key, **{**texts, **changes})
+    return TextPair(key, **{**texts, **changes})
 
 
 def record(number=0, solution="    return x\n"):

@@ -8,10 +8,10 @@ from pydantic import NonNegativeFloat
 
 from harness.errors import RequestError
 from harness.interventions.oracle.statistics import attention_statistics
-from harness.interventions.oracle.trigger import Moment, Reads, Threshold
+from harness.interventions.oracle.trigger import Moment, Reads, ThresholdTrigger
 
 
-class AttentionEntropy(Threshold):
+class AttentionEntropy(ThresholdTrigger):
     """Asks where the attention of the last layer has much entropy, over its heads on average."""
 
     summary = "where the attention of the last layer has much entropy"

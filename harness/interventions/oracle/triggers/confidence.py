@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 from pydantic import NonNegativeFloat
 
 from harness.interventions.oracle.statistics import top_probability
-from harness.interventions.oracle.trigger import Moment, Threshold
+from harness.interventions.oracle.trigger import Moment, ThresholdTrigger
 
 
-class Confidence(Threshold):
+class Confidence(ThresholdTrigger):
     """Asks where the best token is not probable."""
 
     summary = "where the best token is not probable"

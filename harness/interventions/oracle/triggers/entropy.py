@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 from pydantic import NonNegativeFloat
 
 from harness.interventions.oracle.statistics import entropy
-from harness.interventions.oracle.trigger import Moment, Threshold
+from harness.interventions.oracle.trigger import Moment, ThresholdTrigger
 
 
-class Entropy(Threshold):
+class Entropy(ThresholdTrigger):
     """Asks where the distribution of the next token has much entropy."""
 
     summary = "where the distribution of the next token has much entropy"

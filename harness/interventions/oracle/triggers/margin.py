@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 from pydantic import NonNegativeFloat
 
 from harness.interventions.oracle.statistics import margin
-from harness.interventions.oracle.trigger import Moment, Threshold
+from harness.interventions.oracle.trigger import Moment, ThresholdTrigger
 
 
-class Margin(Threshold):
+class Margin(ThresholdTrigger):
     """Asks where the best token is hardly better than the second."""
 
     summary = "where the best token is hardly better than the second"

@@ -13,12 +13,12 @@ from pydantic import Field, JsonValue, NonNegativeInt
 from harness.errors import FieldError
 from harness.files.given import is_file
 from harness.files.relative import SpecPath
-from harness.interventions.oracle.trigger import Moment, Reads, Threshold
+from harness.interventions.oracle.trigger import Moment, Reads, ThresholdTrigger
 from harness.interventions.steering_terms import Site
 from harness.interventions.vector_file import SteeringVectors, read_vectors
 
 
-class Probe(Threshold):
+class ProbeTrigger(ThresholdTrigger):
     """Asks where a probe gives a hidden state of the model a large probability.
 
     The probe is a logistic regression on the state of one layer and site at the last token, as
@@ -80,4 +80,4 @@ def _read(file: str, written: int) -> SteeringVectors:
         raise FieldError("intervention.trigger.file", error.problem) from error
 
 
-TRIGGER = Probe
+TRIGGER = ProbeTrigger

@@ -9,7 +9,7 @@ from pydantic import Field
 from harness.interventions.oracle.trigger import Moment, Trigger
 
 
-class Text(Trigger):
+class TextTrigger(Trigger):
     """Asks where the last piece that the model wrote itself has one of these texts in it.
 
     Source: Speculative Thinking (arXiv:2504.12329), which asks after a blank line and cue words.
@@ -34,4 +34,4 @@ class Text(Trigger):
         return any(cue in piece for cue in self.cues)
 
 
-TRIGGER = Text
+TRIGGER = TextTrigger

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 from pydantic import NonNegativeFloat
 
 from harness.interventions.oracle.statistics import varentropy
-from harness.interventions.oracle.trigger import Moment, Threshold
+from harness.interventions.oracle.trigger import Moment, ThresholdTrigger
 
 
-class Varentropy(Threshold):
+class Varentropy(ThresholdTrigger):
     """Asks where the information of the next token varies much."""
 
     summary = "where the information of the next token varies much"

@@ -162,6 +162,10 @@ function doseAxis(experiment, places, x, width) {
     free = x(place) + text.length * 4 + 8;
     axis.append(words(x(place), bottom + 18, text, "tick"));
   }
+  if (experiment.broken !== null) {
+    const at = x(experiment.broken);
+    axis.append(shape("path", { d: `M${at - 5} ${bottom + 5}l4 -10m3 0l-4 10`, class: "broken" }));
+  }
   const name = experiment.even ? `${experiment.doseAxis} (spaced evenly, not to scale)` : experiment.doseAxis;
   axis.append(words((MARGIN.left + width - MARGIN.right) / 2, CURVES_HEIGHT - 10, name, "axis"));
   return axis;

@@ -128,6 +128,7 @@ function measured(one, metric) {
 
 /** A dose as axes and lists say it: whole numbers as they are, others with four digits. */
 function doseText(dose) {
+  if (dose === "inf") return "∞";
   return `${Number(dose.toPrecision(Math.abs(dose) < 1000 ? 4 : 6))}`;
 }
 
