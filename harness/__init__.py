@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from harness.face import compare, forecast, merge, run
     from harness.report.loaded import Report, load_report
     from harness.spec.experiment import Experiment
+    from harness.statistics.quantal import benchmark_dose
 
     __version__: str
 
@@ -63,6 +64,7 @@ __all__ = [
     "UnstoredError",
     "VectorError",
     "__version__",
+    "benchmark_dose",
     "compare",
     "forecast",
     "load_report",
@@ -73,6 +75,7 @@ __all__ = [
 _MODULES = {
     "Experiment": "harness.spec.experiment",
     "Report": "harness.report.loaded",
+    "benchmark_dose": "harness.statistics.quantal",
     "compare": "harness.face",
     "forecast": "harness.face",
     "load_report": "harness.report.loaded",

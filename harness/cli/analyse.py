@@ -129,4 +129,7 @@ def _table(
             if enough and area.low is not None and area.high is not None:
                 shown += f" [{area.low:.2f}, {area.high:.2f}]"
         lines.append(f"{name:22}{mean:9.3f}   {shown}")
+    if not told.is_known:
+        which = "all" if occasions[0].bad else "none"
+        lines.append(f"no area: {which} are {bad}, and there is nothing to tell apart")
     return lines

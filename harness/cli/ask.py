@@ -33,8 +33,8 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.spec import expand, load
 
     experiment, source = load(parsed.spec, overrides(vars(parsed)))
-    # Of a sweep the last case, which has the most help.
-    case = expand(experiment, source)[-1]
+    # Of a sweep the last one of the cases that have the most help.
+    case = max(reversed(expand(experiment, source)), key=lambda each: each.dose or 0.0)
     chosen = case.experiment
     asked = {} if chosen.intervention is None else chosen.intervention.engines()
     if not asked:
@@ -53,12 +53,12 @@ def run(parsed: argparse.Namespace) -> int:
     }
     company = Company(own, others)
     try:
-        return _answer(company, chosen, parsed.prompt)
+        return _answer(company, chosen, parsed.prompt, case.id)
     finally:
         company.close()
 
 
-def _answer(company: Company, experiment: Experiment, text: str) -> int:
+def _answer(company: Company, experiment: Experiment, text: str, case: str) -> int:
     from harness.report.tables.authors import AUTHOR, by_author
     from harness.report.tables.terminal import rendered, terminal_width
 
@@ -75,7 +75,7 @@ def _answer(company: Company, experiment: Experiment, text: str) -> int:
     helped = sum(author > 0 for author in authors)
     print(
         f"\n{len(answer.tokens)} tokens, {helped} of them the oracle's in "
-        f"{max(authors, default=0):g} consultations; ended by {answer.finish_reason}"
+        f"{max(authors, default=0):g} consultations; ended by {answer.finish_reason}; {case}"
     )
     return 0
 

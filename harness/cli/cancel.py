@@ -19,5 +19,10 @@ def run(parsed: argparse.Namespace) -> int:
 
     submission = Submission.read(found(parsed.id, Path.cwd()))
     names = cancel(submission)
-    print(f"{len(names)} tasks are cancelled; titrate resubmit {submission.run} goes on with them")
+    again = f"titrate resubmit {submission.run} goes on with them"
+    print(
+        f"{len(names)} tasks are cancelled; {again}"
+        if names
+        else f"run {submission.run}: no task waits or runs"
+    )
     return 0

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from harness.cli.plain import plain, table
+from harness.errors import StoreError
 from harness.launch.board import Pinned, total
 from harness.launch.cluster.submission import Submission
 from harness.launch.cluster.tracking import (
@@ -26,8 +27,10 @@ from harness.launch.cluster.tracking import (
 )
 
 _LOOK = 5.0
-"""Seconds between two looks at a cluster, whose controller serves everybody."""
+"""Most seconds between two looks at a cluster, whose controller serves everybody."""
 _LOOK_HERE = 0.5
+_PART = 0.1
+"""Of the time that a run was followed for so far, what passes until the next look."""
 _NUMBERS = frozenset({"cases", "requests", "tokens", "tokens/s"})
 #: What a user wants to see first, where there is no room for all.
 _ORDER = ("running", *LACKING, "waiting", "done")
@@ -39,22 +42,26 @@ def follow(submission: Submission) -> int:
     On a terminal the table is redrawn; a log gets a line whenever a task has changed.
     """
     console = Console(stderr=True, highlight=False)
-    look = _LOOK_HERE if submission.cluster == "local" else _LOOK
+    longest = _LOOK_HERE if submission.cluster == "local" else _LOOK
+    start = time.monotonic()
+
+    def later(now: RunStatus) -> RunStatus:
+        waited = time.monotonic() - start
+        return _later(now, min(longest, max(_LOOK_HERE, _PART * waited)))
+
     now = status(submission)
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             while not now.ended:
                 live.update(tasks_table(now, console.height - 4), refresh=True)
-                time.sleep(look)
-                now = status(submission)
+                now = later(now)
     else:
         told = ""
         while not now.ended:
             if (line := counted(now)) != told:
                 print(line, file=sys.stderr)
                 told = line
-            time.sleep(look)
-            now = status(submission)
+            now = later(now)
     merged = last_merged(submission.directory)
     if now.merge.state != "done" or merged is None:
         print(*lacking(now), f"no report was made: {now.merge.state}, {now.merge.why}", sep="\n")
@@ -62,6 +69,15 @@ def follow(submission: Submission) -> int:
         return 1
     print(*merged.lines, sep="\n")
     return merged.status
+
+
+def _later(now: RunStatus, seconds: float) -> RunStatus:
+    """Where the run stands after some seconds; as before where the cluster does not answer."""
+    time.sleep(seconds)
+    try:
+        return status(now.submission)
+    except StoreError:
+        return now
 
 
 def shown_once(now: RunStatus) -> None:

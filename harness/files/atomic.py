@@ -16,6 +16,8 @@ from harness.files.given import exists
 
 #: How writing fails where reading may well work.
 READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+#: Bytes that are read at a time: lines of records have some hundred thousand.
+_READ = 2**16
 
 
 @contextmanager
@@ -89,4 +91,4 @@ def open_regular(path: Path) -> BinaryIO:
         kind = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
         said = os.strerror(kind) if stat.S_ISDIR(mode) else "Not a regular file"
         raise OSError(kind, said, str(path))
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(descriptor, "rb", _READ)

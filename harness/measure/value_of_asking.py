@@ -8,10 +8,11 @@ and in hindsight, the best accuracy with at most c consultations: each of them w
 answer so far is worth most, else at its first token that the oracle would not have said. That is
 greedy, and not the optimum over all sets of positions.
 
-Exact, and mostly not computed: one pass of the oracle over b says where it would have said the same
-(there v is 0, as long as all k tokens are). Consultations that begin before the same first
-difference p share what the oracle says there, o, and the model's own continuation of a beginning of
-o is that of the longer ones, too, as long as it says what o says. Decoding is greedy throughout.
+Exact, and mostly not computed: the oracle goes along b once, which it verifies, and so says where
+it would have said the same (there v is 0, as long as all k tokens are). Consultations that begin
+before the same first difference p share what the oracle says there, o, and the model's own
+continuation of a beginning of o is that of the longer ones, too, as long as it says what o says.
+Decoding is greedy throughout.
 """
 
 from __future__ import annotations

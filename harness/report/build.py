@@ -271,7 +271,7 @@ def _agreement(result: CaseResult, baseline: CaseResult) -> Agreement | None:
         identical[draw.sample] = identical.get(draw.sample, True) and same
     if not tokens:
         return None
-    lengths = [fmean(draws) for draws in tokens.values()]
+    lengths = [sum(draws) / len(draws) for draws in tokens.values()]
     low, high = mean_interval(lengths)
     return Agreement(
         tokens=fmean(lengths),

@@ -10,8 +10,7 @@ and leaves these files out.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,12 @@ from harness.report.report import RunReport
 from harness.store.results import CaseResult
 
 
-def measured_files(report: RunReport, results: Sequence[CaseResult]) -> Iterator[tuple[str, bytes]]:
+def measured_files(results: Iterable[CaseResult]) -> Iterator[tuple[str, bytes]]:
     """Yield `(path below the report, content)` for every case that has files."""
     for result, folder in _measured(results):
         for file in sorted(each for each in folder.rglob("*") if each.is_file()):
             name = f"{result.measure.name}/{result.case.id}/{file.relative_to(folder)}"
             yield name, file.read_bytes()
-    for name, figure in measured_figures(report, results):
-        image = io.BytesIO()
-        figure.savefig(image, format="png")
-        yield f"plots/{name}.png", image.getvalue()
 
 
 def measured_figures(report: RunReport, results: Iterable[CaseResult]) -> Iterator[tuple[str, Any]]:
@@ -49,14 +44,16 @@ def _measured(results: Iterable[CaseResult]) -> Iterator[tuple[CaseResult, Path]
 
 def overviews(
     report: RunReport, results: Iterable[CaseResult]
-) -> tuple[dict[str, Any], dict[str, str | bytes]]:
-    """What measures say of whole experiments: parts of the page by experiment, and files."""
+) -> tuple[dict[str, Callable[[], Any]], dict[str, str | bytes]]:
+    """What measures say of whole experiments: parts of the page by experiment, each made when it is
+    called, and files.
+    """
     found = {
         result.case.id: (result.measure, Path(result.artefacts))
         for result in results
         if result.artefacts is not None and result.measure.overview is not None
     }
-    parts: dict[str, Any] = {}
+    parts: dict[str, Callable[[], Any]] = {}
     files: dict[str, str | bytes] = {}
     for experiment in report.experiments:
         cases = report.experiment(experiment)

@@ -159,7 +159,7 @@ def _curves(report: RunReport) -> Iterator[str]:
     if any(curve.loel is not None for curve in report.doses):
         yield (
             "The lowest dose with an effect (LOEL) is the one from which on every dose differs "
-            "from the first, corrected after Holm."
+            "from the first, corrected after Holm over the doses of its curve."
         )
     if any(curve.slope is not None for curve in report.doses):
         yield (

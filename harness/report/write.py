@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from pydantic import JsonValue
 
@@ -23,13 +26,12 @@ from harness.files.atomic import replace_file, write_file, write_pieces
 from harness.files.given import is_folder
 from harness.files.project import project
 from harness.metrics.column import columns_of
-from harness.processes.beside import beside
 from harness.report.draws.sections import draw_sections, section_files
 from harness.report.figures.attention_maps import attention_images
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
 from harness.report.load import RECORDS, load_report, sample_records
-from harness.report.measured_files import folders, measured_files, overviews
+from harness.report.measured_files import folders, measured_figures, measured_files, overviews
 from harness.report.page import page
 from harness.report.page.samples import SampleRows
 from harness.report.page.sections import markup
@@ -39,12 +41,14 @@ from harness.report.schema import check_report, document_of
 from harness.report.section import Section
 from harness.report.tables.study_table import summary_files
 from harness.store.recorded import RecordReader
-from harness.store.records import record_lines
+from harness.store.records import record_line, record_lines
 from harness.store.results import CaseResult, answer_of
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
 _OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
 _OWN |= {"paired", "search", "draws"}
+#: Bytes that are copied at a time.
+_PIECE = 2**20
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
@@ -83,7 +87,7 @@ def write(
             _write_tables(report, results, folder, overview, drawn)
             pieces = page(report, rows.embedded(forked=forked), traced, _with_draws(parts, drawn))
             write_pieces(folder / "index.html", pieces)
-        for name, figure in plots(report):
+        for name, figure in chain(plots(report), measured_figures(report, results)):
             image = io.BytesIO()
             figure.savefig(image, format="png")
             write_file(folder / "plots" / f"{name}.png", image.getvalue())
@@ -117,7 +121,7 @@ def _write_tables(
 ) -> None:
     files: list[tuple[str, str | bytes]] = [
         ("cases.csv", report.frame().to_csv(index=False, lineterminator="\n")),
-        *measured_files(report, results),
+        *measured_files(results),
         *overview.items(),
         *section_files(drawn),
         *summary_files(report),
@@ -143,13 +147,13 @@ def write_page(path: Path | str) -> Path:
     records_there = (folder / RECORDS).is_file()
     results = list(recorded_results(folder, RecordReader().result)) if records_there else []
     parts, _ = overviews(report, results)
-    parts = _with_draws(parts, draw_sections(report, sample_records(folder)))
+    whole = _with_draws(parts, draw_sections(report, sample_records(folder)))
     traced = trace_images(report, sample_records(folder))
     try:
         with SampleRows(report.cases) as rows:
             for record in sample_records(folder):
                 rows.add(record)
-            write_pieces(target, page(report, rows.embedded(), traced, parts))
+            write_pieces(target, page(report, rows.embedded(), traced, whole))
     except OSError as error:
         raise ReportError(
             f"{target}: cannot be written: {error.strerror or error}; copy the report elsewhere"
@@ -158,11 +162,12 @@ def write_page(path: Path | str) -> Path:
 
 
 def _with_draws(
-    parts: Mapping[str, Any], drawn: Mapping[str, Mapping[str, Section]]
+    parts: Mapping[str, Callable[[], Any]], drawn: Mapping[str, Mapping[str, Section]]
 ) -> dict[str, Any]:
     """The parts of experiments, and behind them what their draws say together."""
     told = {name: markup("Draws", list(each.values())) for name, each in drawn.items()}
-    return {name: parts.get(name, "") + told.get(name, "") for name in {**parts, **told}}
+    made = {name: part() for name, part in parts.items()}
+    return {name: made.get(name, "") + told.get(name, "") for name in {**made, **told}}
 
 
 def check_writable(directory: Path | str) -> bool:
@@ -217,10 +222,10 @@ def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
     for result in results:
         metrics = by_sample(result)
         told = _told(result)
+        asked = result.case.experiment.columns
         for draw in result.draws:
-            traces = columns_of(
-                answer_of(draw), draw.completion.traces, result.case.experiment.columns
-            )
+            brought = draw.completion.traces
+            traces = columns_of(answer_of(draw), brought, asked) if asked or brought else {}
             yield {
                 "case": result.case.id,
                 "sample": draw.sample,
@@ -249,29 +254,44 @@ def _write_samples(
 ) -> bool:
     """samples.jsonl and the records, a case in memory at a time, and what the page shows of them.
 
-    Half a surrogate pair becomes a question mark.
+    A copy of this process writes the second half of them, which is put behind the first.
 
     Returns:
         Whether some sample has several draws, or numbers per token.
     """
-    several = False
+    half = len(results) // 2 if forked else len(results)
     with (
         replace_file(folder / RECORDS) as records_part,
         replace_file(folder / "samples.jsonl") as samples_part,
-        beside(partial(_write_records, records_part, results), forked=forked) as recorded,
-        samples_part.open("w", encoding="utf-8", errors="replace") as samples,
+        records_part.open("wb") as recorded,
+        samples_part.open("wb") as samples,
+        TemporaryFile(dir=folder) as recorded_beside,
+        TemporaryFile(dir=folder) as samples_beside,
     ):
-        for record in records(results):
-            samples.write(_line(record))
+        recorded.writelines(record_lines([]))  # what the file says of itself
+        share = partial(_write_share, results[half:], rows, recorded_beside, samples_beside)
+        with rows.beside(share, forked=half < len(results)) as second:
+            found = [_write_share(results[:half], rows, recorded, samples), second()]
+        for beside, whole in ((recorded_beside, recorded), (samples_beside, samples)):
+            beside.seek(0)
+            copyfileobj(beside, whole, _PIECE)
+    return any(found)
+
+
+def _write_share(
+    results: Sequence[CaseResult], rows: SampleRows, recorded: IO[bytes], samples: IO[bytes]
+) -> bool:
+    """The same of some of the cases. Half a surrogate pair becomes a question mark."""
+    several = False
+    for result in results:
+        recorded.write(record_line(result))
+        for record in records([result]):
+            samples.write(_line(record).encode("utf-8", "replace"))
             rows.add(record)
             several = several or record["draw"] > 0 or "traces" in record
-        recorded()
+    recorded.flush()
+    samples.flush()
     return several
-
-
-def _write_records(path: Path, results: Sequence[CaseResult]) -> None:
-    with path.open("wb") as lines:
-        lines.writelines(record_lines(results))
 
 
 def _told(result: CaseResult) -> dict[str, dict[str, list[str]]]:

@@ -180,13 +180,17 @@ def _portable(report: RunReport) -> RunReport:
     rest = report.model_copy(update={"cases": ()})
     try:
         whole = RunReport.model_validate(portable(rest.model_dump(mode="json")))
-        cases = tuple(
-            CaseReport.model_validate(portable(case.model_dump(mode="json")))
-            for case in report.cases
-        )
+        cases = tuple(map(_portable_case, report.cases))
     except ValidationError:  # a number that no report can hold: `write` says which
         return report
     return whole.model_copy(update={"cases": cases})
+
+
+def _portable_case(case: CaseReport) -> CaseReport:
+    """The case; the same object where it names no path, of which a large report has many."""
+    document = case.model_dump(mode="json")
+    changed = portable(document)
+    return case if changed == document else CaseReport.model_validate(changed)
 
 
 def run_info(

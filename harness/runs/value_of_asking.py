@@ -7,22 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
-from harness.engines.contract import (
-    Asked,
-    Completion,
-    FinishReason,
-    Reply,
-    Request,
-    Scored,
-    Scoring,
-    Stop,
-)
+from harness.engines.contract import Completion, FinishReason, Request, Stop
 from harness.errors import ModelError
 from harness.files.atomic import write_file
 from harness.interventions.oracle.description import STEP, never_asking
@@ -59,16 +50,14 @@ class _Answer:
     """Where the next consultation may begin: behind the last one."""
     asked: int = 0
     """Tokens of the oracle in it."""
-    other: list[int] = field(default_factory=list)
-    """The positions at which the oracle would have said another token."""
     said: dict[int, Completion] = field(default_factory=dict)
-    """What it says at each of them."""
+    """What the oracle says at the positions at which that is another token, in their order."""
     after: dict[tuple[int, int], tuple[tuple[int, ...], str, bool]] = field(default_factory=dict)
     """Tokens, text and verdict after its first j tokens at p."""
 
     def at(self, position: int, length: int) -> tuple[int, int] | None:
         """Which (p, j) a consultation there comes to; None where the oracle says the same."""
-        found = next((p for p in self.other if position <= p < position + length), None)
+        found = next((p for p in self.said if position <= p < position + length), None)
         if found is None:
             return None
         return found, min(length - (found - position), len(self.said[found].tokens))
@@ -81,6 +70,19 @@ class _Answer:
             right = self.right if place is None else self.after[place][2]
             found.append(int(right) - int(self.right))
         return found
+
+
+class _Ended(NamedTuple):
+    """An answer after the first j tokens that the oracle says at p, place (p, j)."""
+
+    answer: _Answer
+    place: tuple[int, int]
+    tokens: tuple[int, ...]
+    text: str
+
+
+#: Asks one question after the other, each by what came of the one before.
+_Talk: TypeAlias = Generator[Request, Completion, None]
 
 
 def measured_case(
@@ -116,7 +118,7 @@ def measured_case(
             ),
             each.score or Score(each.right, parsed=True),
             instead=tuple(
-                (p, str(asking.tokenizer.decode(each.said[p].tokens))) for p in each.other
+                (p, str(asking.tokenizer.decode(said.tokens))) for p, said in each.said.items()
             ),
         )
         for each in own
@@ -210,24 +212,12 @@ class _Asking:
 
     def look(self, answers: Sequence[_Answer]) -> None:
         """Find out what asking at every position of these would come to."""
-        self._find_differences(answers)
-        places = [(answer, p) for answer in answers for p in answer.other]
-        said = self._replies(
-            [
-                self._request(
-                    answer.prompt,
-                    answer.sample,
-                    answer.tokens[:p],
-                    min(self._length, self._limit - p),
-                    self._oracle,
-                )
-                for answer, p in places
-            ]
-        )
-        for (answer, p), reply in zip(places, said, strict=True):
-            answer.said[p] = reply
-            self.counts["oracle positions"] += len(reply.tokens)
-        self._continue(places)
+        self._in_turns(map(self._listening, answers))
+        ended: list[_Ended] = []
+        self._in_turns(self._going_on(answer, ended) for answer in answers)
+        right = self._right([each.answer.sample for each in ended], [each.text for each in ended])
+        for each, verdict in zip(ended, right, strict=True):
+            each.answer.after[each.place] = (each.tokens, each.text, verdict)
         for answer in answers:
             self._count_naive(answer)
 
@@ -245,10 +235,8 @@ class _Asking:
             return answer
         found = next((each for each in places if answer.after[each[1]][2]), None)
         # None is worth anything by itself: begin at the first token that the oracle would not say.
-        position, place = found or (answer.other[0], (answer.other[0], 0))
-        if found is None:
-            p = next((p for p in answer.other if p >= answer.first), answer.other[0])
-            position, place = p, (p, len(answer.said[p].tokens))
+        p, said = next(iter(answer.said.items()))
+        position, place = found or (p, (p, len(said.tokens)))
         tokens, text, right = answer.after[place]
         end = place[0] + place[1]
         return _Answer(
@@ -261,54 +249,63 @@ class _Asking:
             asked=answer.asked + end - position,
         )
 
-    def _find_differences(self, answers: Sequence[_Answer]) -> None:
-        """One pass of the oracle over each answer, behind what was settled before."""
-        asked = [
-            Scoring(
-                (*answer.prompt, *answer.tokens[: answer.first]),
-                (answer.tokens[answer.first :],),
-                continued=answer.first,
-                engine=self._oracle,
-            )
-            for answer in answers
-        ]
-        for answer, reply in zip(answers, self._scores(asked), strict=True):
-            (greedy,) = reply.greedy
-            answer.other = [answer.first + at for at, same in enumerate(greedy) if not same]
-            self.counts["oracle positions"] += len(greedy)
+    def _in_turns(self, talks: Iterable[_Talk]) -> None:
+        """All of these at once, one question of each at a time.
 
-    def _continue(self, places: Sequence[tuple[_Answer, int]]) -> None:
+        So each has one sequence in its engine, which reads nothing twice.
+        """
+        waiting = [(talk, asked) for talk in talks if (asked := next(talk, None)) is not None]
+        while waiting:
+            replies = self._replies([asked for _, asked in waiting])
+            waiting = [
+                (talk, asked)
+                for (talk, _), reply in zip(waiting, replies, strict=True)
+                if (asked := _next(talk, reply)) is not None
+            ]
+
+    def _listening(self, answer: _Answer) -> _Talk:
+        """What the oracle says wherever an answer does not, behind what was settled before.
+
+        It goes along the answer, whose tokens it is given for drafts, a consultation at a time.
+        """
+        at = answer.first
+        while at < len(answer.tokens):
+            most = min(self._length, self._limit - at)
+            asked = self._behind(answer, answer.tokens[:at], most, self._oracle)
+            reply = yield replace(asked, draft=answer.tokens[at : at + most])
+            self.counts["oracle positions"] += len(reply.tokens)
+            same = _alike(reply.tokens, answer.tokens[at:])
+            at += same
+            said = reply.tokens[same:]
+            if not said:
+                continue
+            missing = min(self._length, self._limit - at) - len(said)
+            if missing and reply.finish_reason == "length":
+                before = (*answer.tokens[:at], *said)
+                reply = yield self._behind(answer, before, missing, self._oracle)
+                self.counts["oracle positions"] += len(reply.tokens)
+                said = (*said, *reply.tokens)
+            answer.said[at] = Completion(said, reply.text, reply.finish_reason)
+            at += 1
+
+    def _going_on(self, answer: _Answer, ended: list[_Ended]) -> _Talk:
         """What follows every beginning of what the oracle says, each distinct one once.
 
         As long as the model goes on as the oracle does, what it says is what follows the longer
-        beginnings, too.
+        beginnings, too. The last position comes first: what is before it is read.
         """
-        every: list[tuple[_Answer, int, int, tuple[int, ...], str]] = []
-        left = [(answer, p, 1) for answer, p in places]
-        while left:
-            asked: list[Request] = []
-            wanted: list[tuple[_Answer, int, int]] = []
-            for answer, p, j in left:
-                said = answer.said[p]
-                before = (*answer.tokens[:p], *said.tokens[:j])
-                room = self._limit - len(before)
-                if room <= 0 or (j == len(said.tokens) and said.finish_reason == "stop"):
-                    every.append((answer, p, j, before, said.text))
-                    continue
-                wanted.append((answer, p, j))
-                asked.append(self._request(answer.prompt, answer.sample, before, room))
-            left = []
-            for (answer, p, j), made in zip(wanted, self._replies(asked), strict=True):
-                self.counts["model positions"] += len(made.tokens)
-                said = answer.said[p]
-                end = j + _alike(said.tokens[j:], made.tokens)
-                tokens = (*answer.tokens[:p], *said.tokens[:j], *made.tokens)
-                every += [(answer, p, each, tokens, made.text) for each in range(j, end + 1)]
-                if end < len(said.tokens):
-                    left.append((answer, p, end + 1))
-        right = self._right([each[0].sample for each in every], [each[4] for each in every])
-        for (answer, p, j, tokens, text), verdict in zip(every, right, strict=True):
-            answer.after[p, j] = (tokens, text, verdict)
+        for p, said in reversed(answer.said.items()):
+            j = 1
+            while j <= len(said.tokens):
+                tokens, text, end = (*answer.tokens[:p], *said.tokens[:j]), said.text, j
+                room = self._limit - len(tokens)
+                if room > 0 and (j < len(said.tokens) or said.finish_reason != "stop"):
+                    made = yield self._behind(answer, tokens, room)
+                    self.counts["model positions"] += len(made.tokens)
+                    end += _alike(said.tokens[j:], made.tokens)
+                    tokens, text = (*tokens, *made.tokens), made.text
+                ended += [_Ended(answer, (p, each), tokens, text) for each in range(j, end + 1)]
+                j = end + 1
 
     def _count_naive(self, answer: _Answer) -> None:
         """What asking and going on from every position would have taken."""
@@ -318,6 +315,12 @@ class _Asking:
             helped = min(self._length, length - position)
             self.counts["oracle positions, naive"] += helped
             self.counts["model positions, naive"] += length - position - helped
+
+    def _behind(
+        self, answer: _Answer, before: Sequence[int], left: int, engine: str = ""
+    ) -> Request:
+        """What is said behind these tokens in the place of an answer."""
+        return self._request(answer.prompt, answer.sample, before, left, engine)
 
     def _request(
         self,
@@ -346,18 +349,20 @@ class _Asking:
         return self._case.task.score(answers)
 
     def _replies(self, asked: Sequence[Request]) -> list[Completion]:
-        return [reply for reply in self._answers(asked) if isinstance(reply, Completion)]
-
-    def _scores(self, asked: Sequence[Scoring]) -> list[Scored]:
-        return [reply for reply in self._answers(asked) if isinstance(reply, Scored)]
-
-    def _answers(self, asked: Sequence[Asked]) -> list[Reply]:
         """Raises ModelError for the first question that came to nothing."""
         replies = self._ask(list(asked)) if asked else []
         for reply in replies:
             if reply.error is not None:
                 raise ModelError(f"{NAME}: {reply.error}")
-        return replies
+        return [reply for reply in replies if isinstance(reply, Completion)]
+
+
+def _next(talk: _Talk, reply: Completion) -> Request | None:
+    """What is asked after a reply; nothing at the end."""
+    try:
+        return talk.send(reply)
+    except StopIteration:
+        return None
 
 
 def _answer(sample: Sample, prompt: tuple[int, ...], reply: Completion, score: Score) -> _Answer:

@@ -62,8 +62,9 @@ class Measure:
         recounted: `(case, result, files, tokenizer) -> Recounted`: what a case's files
             (`CaseFiles`) come to without a model; `result` has the recorded values.
         figures: `(case of the report, folder) -> (name, figure), ...` of the files of a case.
-        overview: `(cases of the report, folders by id) -> (markup, files)` of all cases of an
-            experiment: what the page shows beside them, and files of the report by their names.
+        overview: `(cases of the report, folders by id) -> (part, files)` of all cases of an
+            experiment: what makes the markup that the page shows beside them, and files of the
+            report by their names.
         section: What a spec may say to it: the form (a subclass of `Settings`) of a section that
             stands under the measure's name; `experiment.section_of(name)` is what a spec says. One
             section for all cases of an experiment: it cannot be an axis.

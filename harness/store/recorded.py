@@ -129,14 +129,18 @@ class RecordedDraws(StoredDraws):
         return len(self.names)
 
     def __iter__(self) -> Iterator[DrawResult]:
-        return iter(_read(_line(self.path, self.offset), self.agreements.tobytes()))
+        return iter(self._whole())
 
     @overload
     def __getitem__(self, index: int) -> DrawResult: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[DrawResult]: ...
     def __getitem__(self, index: int | slice) -> DrawResult | Sequence[DrawResult]:
-        return _read(_line(self.path, self.offset), self.agreements.tobytes())[index]
+        return self._whole()[index]
+
+    def _whole(self) -> tuple[DrawResult, ...]:
+        place = self.path, self.offset, _identity(self.path)
+        return _read(*place, self.agreements.tobytes())
 
 
 class RecordReader(CaseReader):
@@ -217,23 +221,38 @@ def _parsed(body: bytes) -> Any:
             raise ValueError("nested too deeply") from error
 
 
+#: A file as it is now: another one may lie there by then, that of another report of this process.
+Identity: TypeAlias = tuple[int, int, int]
+
+
 @lru_cache(maxsize=3)  # a case, its baseline, and the next one
-def _read(line: bytes, agreements: bytes) -> tuple[DrawResult, ...]:
+def _read(path: Path, offset: int, file: Identity, agreements: bytes) -> tuple[DrawResult, ...]:
     own = array("q", agreements)
     return tuple(
         draw_from(draw, None if agreement == _NONE else agreement)
         # Its fields were checked when it was first read, and its sum says that it is the same.
-        for draw, agreement in zip(_parsed(line)["draws"], own, strict=True)
+        for draw, agreement in zip(_parsed(_body(path, offset, file))["draws"], own, strict=True)
     )
 
 
 def _line(path: Path, offset: int) -> bytes:
+    return _body(path, offset, _identity(path))
+
+
+def _identity(path: Path) -> Identity:
     try:
         stat = path.stat()
-        # Another file may lie there by now: that of another report of the same process.
-        body = _body(path, offset, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+@lru_cache(maxsize=1)  # the draws of a record are written, and looked at, one after the other
+def _body(path: Path, offset: int, _file: Identity) -> bytes:
+    try:
+        body = line_at(path, offset).body
+    except OSError as error:
+        raise _unreadable(path, error) from error
     if body is None:
         raise StoreError(
             f"{path}: the record at byte {offset} was whole a moment ago; let nothing change the "
@@ -242,9 +261,8 @@ def _line(path: Path, offset: int) -> bytes:
     return body
 
 
-@lru_cache(maxsize=1)  # the draws of a record are written, and looked at, one after the other
-def _body(path: Path, offset: int, _file: tuple[int, int, int]) -> bytes | None:
-    return line_at(path, offset).body
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path}: cannot be read: {error.strerror or error}")
 
 
 def _draws_in(body: bytes) -> bytes | None:

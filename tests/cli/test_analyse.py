@@ -72,6 +72,8 @@ def test_a_consultation_has_the_original_s_fields_of_the_base_s_next_token(tmp_p
     assert told.startswith("2 consultations of 2 records, read by zoo/base")
     assert "area under the ROC curve for wrong answers" in told
     assert "0.50" in told  # the same numbers tell nothing
+    analysed(tmp_path, right)
+    assert "no area: none are wrong answers" in capsys.readouterr().out
 
 
 def test_rated_steps_are_read_behind_those_that_were_chosen(tmp_path, capsys):

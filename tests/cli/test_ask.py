@@ -25,6 +25,7 @@ def test_the_oracles_words_are_told_from_the_models(tmp_path, capsys):
     out = capsys.readouterr().out
     assert out.startswith("\u00ab")
     assert "of them the oracle's in" in out
+    assert out.endswith("; asks\n")
 
 
 def test_a_spec_that_asks_nobody_is_refused(tmp_path, capsys):

@@ -197,8 +197,11 @@ def test_keys_hold_who_contributes_and_no_names(base, oracle, company):
     assert company.fingerprint(neutral) == base.fingerprint
 
 
-def test_text_goes_to_another_tokenizer_and_back():
-    own, other = load_tokenizer("zoo/base"), load_tokenizer("zoo/smollm2")
+@pytest.mark.parametrize(
+    "oracle", ["zoo/settled", pytest.param("zoo/smollm2", marks=pytest.mark.slow)]
+)
+def test_text_goes_to_another_tokenizer_and_back(oracle):
+    own, other = load_tokenizer("zoo/base"), load_tokenizer(oracle)
     translation = Translation(own, other)
     tokens = own("Tom has 3 + 4 = 7 pens.", add_special_tokens=False)["input_ids"]
     there = translation.to(tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from harness.resolve.tasks import task_of
 from harness.spec import TaskSettings
 from harness.tasks.conversations import render
 
-SPECS = Path(__file__).parents[2] / "specs"
+ROOT = Path(__file__).parents[2]
+_BENCH = importlib.util.spec_from_file_location("positions", ROOT / "benches/asking_positions.py")
+positions = importlib.util.module_from_spec(_BENCH)
+_BENCH.loader.exec_module(positions)
 LIMIT, LENGTH, SAMPLES = 40, 10, 6
 SPEC = f"""\
 name: asked
@@ -29,10 +33,20 @@ sampling: {{max_new_tokens: {LIMIT}}}
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
+def run(tmp_path_factory):
+    """A report, and how many token positions passed through each model for it."""
     folder = tmp_path_factory.mktemp("asked")
     (folder / "spec.yaml").write_text(SPEC, "utf-8")
-    return harness.run(folder / "spec.yaml", directory=folder / "report", store=folder / "store")
+    with positions.passing() as passed:
+        report = harness.run(
+            folder / "spec.yaml", directory=folder / "report", store=folder / "store"
+        )
+    return report, passed
+
+
+@pytest.fixture(scope="module")
+def report(run):
+    return run[0]
 
 
 def naive():
@@ -95,10 +109,21 @@ def test_it_computes_at_most_a_quarter(report):
         assert counts[f"{model} positions"] <= 0.25 * counts[f"{model} positions, naive"]
 
 
+def test_the_oracle_reads_no_token_twice(run):
+    """All of a prompt and an answer once, padded to each other, and what it says itself."""
+    report, passed = run
+    tokenizer = load("zoo/oracle", device="cpu").tokenizer
+    lines = (report.directory / "samples.jsonl").read_text("utf-8").splitlines()
+    texts = [line["prompt"] for line in map(json.loads, lines)]
+    read = sum(len(ids) for ids in tokenizer(texts, add_special_tokens=False).input_ids)
+    said = report.report.cases[0].counts["oracle positions"]
+    assert read + said <= passed["oracle"] <= 1.25 * (read + said)
+
+
 @pytest.mark.slow
 def test_it_computes_at_most_a_quarter_of_either_model_s_on_64_samples_with_hindsight(tmp_path):
     """Base and oracle apart, and together by the weights that each reads for a token."""
-    spec = SPECS / "guided/guided_value.yaml"
+    spec = ROOT / "specs/guided/guided_value.yaml"
     report = harness.run(spec, directory=tmp_path / "report", store=tmp_path / "store")
     (case,) = report.report.cases
     assert case.metrics["hindsight_0"].n == 64

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+import harness
 from harness.statistics.dose_response import fit_hill
 
 #: Root length (cm) of ryegrass over ferulic acid (mM): Inderjit, Streibig, Olofsdotter (2002),
@@ -42,31 +43,26 @@ def test_ryegrass_has_the_parameters_that_drc_publishes():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("risk", ["added", "extra"])
 @pytest.mark.parametrize(
-    ("doses", "ns", "incidences"),
+    ("doses", "numbers", "affected"),
     [
         # https://usepa.github.io/BMDS/recipes/dichotomous.html
         ((0, 25, 75, 125, 200), (20,) * 5, (0, 1, 7, 15, 19)),
         # https://usepa.github.io/BMDS/quickstart.html
         ((0, 10, 50, 150, 400), (25, 25, 24, 24, 24), (0, 3, 7, 11, 15)),
+        # With a background, and a top below 1.
+        ((0, 1, 3, 10, 30), (50,) * 5, (4, 6, 11, 25, 31)),
     ],
 )
-def test_benchmark_doses_are_those_of_pybmds(doses, ns, incidences):
-    """Fitted again with the variances of its own fit until nothing moves: maximum likelihood."""
+def test_benchmark_doses_and_their_bounds_are_those_of_pybmds(doses, numbers, affected, risk):
     import pybmds  # here: it takes seconds
     from pybmds.models.dichotomous import DichotomousHill
     from pybmds.types.priors import PriorClass
 
-    data = pybmds.DichotomousDataset(doses=list(doses), ns=list(ns), incidences=list(incidences))
-    free = {"priors": PriorClass.frequentist_unrestricted}
-    expected = DichotomousHill(data, settings=free).execute().bmd
-    above, sizes = np.array(doses[1:], dtype=float), np.array(ns[1:])
-    rates = np.array(incidences[1:]) / sizes
-    chances = np.clip(rates, 0.02, 0.98)
-    for _ in range(200):
-        covariance = np.diag(chances * (1 - chances) / sizes)
-        height, middle, log_slope = fit_hill(above, rates, covariance, 1.0).x
-        part = special.expit(math.exp(log_slope) * (np.log(above) - middle))
-        chances = np.clip(height * part, 1e-6, 1 - 1e-6)
-    found = math.exp(middle + special.logit(0.1 / height) / math.exp(log_slope))
-    assert found == pytest.approx(expected, rel=1e-3)
+    data = pybmds.DichotomousDataset(doses=list(doses), ns=list(numbers), incidences=list(affected))
+    free = {"priors": PriorClass.frequentist_unrestricted, "bmr": 0.1}
+    expected = DichotomousHill(data, {**free, "bmr_type": int(risk == "extra")}).execute()
+    found = harness.benchmark_dose(doses, numbers, affected, risk=risk)
+    assert found.dose == pytest.approx(expected.bmd, rel=1e-3)
+    assert found.lower == pytest.approx(expected.bmdl, rel=1e-3)

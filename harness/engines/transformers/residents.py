@@ -93,8 +93,14 @@ class Residents:
         source, shared = self._find(sequence)
         slot = len(self.running)
         if slot in self._ended and self._ended[slot] is not source:
-            if source is not None and source.slot in self._ended and shared == source.length:
-                # What shares columns with the source can share with its continuation, so it moves.
+            # What shares columns with the source can share with its continuation, so it moves; and
+            # where something must go, its columns beyond the shared ones are less than all of
+            # another's.
+            if (
+                source is not None
+                and source.slot in self._ended
+                and (shared == source.length or self._free_slot() is None)
+            ):
                 self._exchange(slot, source.slot)
             else:
                 self._make_room(slot, source)

@@ -59,7 +59,11 @@ class Cluster(Protocol):
         """How much memory a job was given; None where that is not known."""
 
     def cancel(self, submission: Submission, jobs: Collection[str]) -> None:
-        """Let jobs end."""
+        """Let jobs end.
+
+        Raises:
+            TitrateError: they are another user's, or nothing can be done about them here.
+        """
 
 
 def cluster_named(name: str) -> Cluster:

@@ -100,10 +100,18 @@ def cancel(submission: Submission, jobs: Collection[str]) -> None:
     for job in sorted(jobs, key=lambda job: not job.startswith(_LAUNCHER)):
         process = _process(job, submission)
         if process is not None:
-            with suppress(psutil.Error):
+            try:
                 below = [] if job.startswith(_LAUNCHER) else process.children(recursive=True)
                 for each in (process, *below):
-                    each.terminate()
+                    with suppress(psutil.NoSuchProcess):
+                        each.terminate()
+            except psutil.NoSuchProcess:
+                continue
+            except psutil.AccessDenied as error:
+                raise TitrateError(
+                    f"process {error.pid} may not be ended; only the user who submitted the run "
+                    "can do that"
+                ) from error
 
 
 def _process(job: str, submission: Submission) -> psutil.Process | None:

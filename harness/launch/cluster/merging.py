@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.claims.claims import Claims
+from harness.errors import StoreError
 from harness.launch.board import read, total
 from harness.launch.closing import told
 from harness.launch.cluster.submission import Submission
@@ -34,13 +35,21 @@ def merge_run(submission: Submission) -> Merged:
         StoreError: its records cannot be read.
         ReportError: the report cannot be written.
     """
-    now = status(submission)
+    now = _ended(submission)
     with _without_collection():
         finished = _finished(submission, now)
     lines = [*told(finished, ran=True), *lacking(now)]
     merged = Merged(1 if finished.problems or finished.failed else 0, tuple(lines))
     merged.write(submission.directory)
     return merged
+
+
+def _ended(submission: Submission) -> RunStatus:
+    """Where the run stands; the nodes of some clusters cannot ask, and all tasks have ended."""
+    try:
+        return status(submission)
+    except StoreError:
+        return status(submission, asking=False)
 
 
 def _finished(submission: Submission, now: RunStatus) -> Finished:

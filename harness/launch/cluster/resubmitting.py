@@ -52,7 +52,11 @@ def resubmit(submission: Submission) -> tuple[list[str], bool]:
 
 
 def cancel(submission: Submission) -> list[str]:
-    """End everything of a run that waits or runs; returns the names of these tasks."""
+    """End everything of a run that waits or runs; returns the names of these tasks.
+
+    Raises:
+        TitrateError: it is another user's, or the cluster does not answer.
+    """
     now = status(submission)
     alive = [task for task in (*now.tasks, now.merge) if task.state in {"waiting", "running"}]
     cluster_named(submission.cluster).cancel(submission, list({task.job for task in alive}))

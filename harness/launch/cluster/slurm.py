@@ -12,7 +12,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -89,7 +89,8 @@ def submit(
         waited = [*made, *dict.fromkeys(each.partition("_")[0] for each in running)]
         given([MERGE], _merging(submission, waited))
     except (FailedJobError, FailedSubmissionError) as error:
-        queue.cancel(made)
+        with suppress(TitrateError):  # what sbatch says comes first
+            queue.cancel(made)
         said = [line.removeprefix(_SAYS).strip() for line in str(error).splitlines()]
         why = "; ".join(filter(None, said)) or "it did not say why"
         raise TitrateError(one_line(f"{_SAYS}{why}; nothing was submitted")) from None

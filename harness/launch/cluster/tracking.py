@@ -97,8 +97,16 @@ class Merged:
         write_file(directory / _MERGED, json.dumps(asdict(self), indent=1) + "\n")
 
 
-def status(submission: Submission) -> RunStatus:
-    """Look where a run stands now."""
+def status(submission: Submission, *, asking: bool = True) -> RunStatus:
+    """Look where a run stands now.
+
+    Args:
+        submission: The run.
+        asking: Whether the cluster is asked; otherwise every job counts as ended.
+
+    Raises:
+        StoreError: the cluster does not answer.
+    """
     directory = submission.directory
     lines = list(given(directory))
     jobs = {name: job for line in lines for name, job in line.jobs.items()}
@@ -106,9 +114,8 @@ def status(submission: Submission) -> RunStatus:
     cancelled: set[str] = set()
     for line in lines:
         cancelled = (cancelled | set(line.cancelled)) - line.jobs.keys()
-    states = (
-        cluster_named(submission.cluster).states(submission, jobs.values(), host) if jobs else {}
-    )
+    cluster = cluster_named(submission.cluster)
+    states = cluster.states(submission, jobs.values(), host) if jobs and asking else {}
     board = read(directory)
 
     def of(name: str, cases: int) -> TaskStatus:

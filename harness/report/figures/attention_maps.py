@@ -20,6 +20,8 @@ from harness.report.report import RunReport
 _LOOKED = "looked "
 #: Consultations and tokens that are still legible.
 _MOST_ROWS, _MOST_TOKENS = 24, 60
+#: Rows that the name of their axis is as high as.
+_FEWEST_ROWS = 5
 
 
 def attention_images(report: RunReport, records: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
@@ -45,7 +47,7 @@ def attention_figure(experiment: str, record: Mapping[str, Any]) -> Figure:
     prompt = 1 - np.array([sum(row) for row in rows[:_MOST_ROWS]])
     cells = np.concatenate([prompt[:, None], answer], axis=1)
     pieces = list(record.get("pieces") or [""] * answer.shape[1])[: answer.shape[1]]
-    figure, axes = canvas(1.7 + 0.16 * len(cells))
+    figure, axes = canvas(1.7 + 0.16 * max(len(cells), _FEWEST_ROWS))
     axes.imshow(cells, cmap="Blues", aspect="auto", vmin=0, vmax=max(float(cells.max()), 1e-9))
     names = ["prompt", *(piece.replace("\n", "\\n").replace("$", r"\$") for piece in pieces)]
     axes.set_xticks(range(len(names)), names, rotation=90, size=6)

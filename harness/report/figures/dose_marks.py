@@ -24,6 +24,9 @@ HILL = "_hill"
 _LATE = 0.75
 #: Of a window: a hue that no curve has.
 _WINDOW = "#2E7D32"
+#: Of the height of a plot: room below the curves, so that no-effect doses are not said over what is
+#: drawn; and for each row of them.
+_LANE, _LANE_ROW = 0.03, 0.07
 
 
 def mark_doses(
@@ -41,7 +44,7 @@ def mark_doses(
         for case in [curve.members[0][1]]
         for others in [{axis: own for axis, own in case.params.items() if axis != case.dose_axis}]
     ]
-    fitted = False
+    fitted, drawn, rows = False, axes.dataLim.y0, 0
     for found in report.doses:  # over seeds, in the colour of no seed
         seeded = any(
             SEED in others
@@ -51,15 +54,19 @@ def mark_doses(
         )
         if seeded:
             fitted |= _mark(axes, found, places, INK, 0)
-    if len(curves) > MOST_MARKED:
-        return fitted
-    for row, (curve, experiment, others) in enumerate(curves):
+            rows = max(rows, int(found.loel is not None))
+    for row, (curve, experiment, others) in enumerate(curves if len(curves) <= MOST_MARKED else ()):
         for found in report.doses:
             if (found.experiment, found.metric, found.params) == (experiment, metric, others):
                 fitted |= _mark(axes, found, places, curve.hue.light, row)
+                rows = max(rows, (row + 1) * (found.loel is not None))
         for between in report.windows:
             if (between.experiment, between.params) == (experiment, others):
                 _mark_window(axes, report, between, places, metric)
+    if rows:
+        low, high = axes.get_ylim()
+        lane = _LANE + _LANE_ROW * rows
+        axes.set_ylim(min(low, (drawn - lane * high) / (1 - lane)), high)
     return fitted
 
 

@@ -102,6 +102,8 @@ def caption(
         which = "p (not corrected)" if plain else "p Holm"
         which = f"anytime {which}" if any(versus.anytime for versus in compared) else which
         parts.append(f"Filled: {which} < {SIGNIFICANT:g} versus baseline.")
+    if any(each.loel is not None for each in report.doses if each.experiment == experiment):
+        parts.append("NOEL: Holm over its curve alone.")
     missing = len(cases) - len(drawn)
     if missing:
         parts.append(f"Left out: {missing} of {len(cases)} cases, not complete.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -14,12 +14,16 @@ from harness.report.report import CaseReport
 
 def overview(
     cases: Sequence[CaseReport], folders: Mapping[str, Path]
-) -> tuple[Markup, dict[str, str | bytes]]:
+) -> tuple[Callable[[], Markup], dict[str, str | bytes]]:
     """The part of the page; all files are beside the cases already."""
-    sections = [
-        section
-        for case in cases
-        if case.id in folders
-        for section in calibration_sections(case, folders[case.id])
-    ]
-    return markup("Calibration", sections), {}
+
+    def part() -> Markup:
+        sections = [
+            section
+            for case in cases
+            if case.id in folders
+            for section in calibration_sections(case, folders[case.id])
+        ]
+        return markup("Calibration", sections)
+
+    return part, {}

@@ -42,7 +42,8 @@ def mark(report: RunReport, arrangement: Arrangement, series: Sequence[dict[str,
         if SEED in case.params and params not in told:  # a curve over seeds, told with the first
             told.append(params)
             marks = _marks(report, case.experiment, params, places)
-            drawn["marks"] = [*drawn.get("marks", []), *marks]
+            over_seeds = [each | {"seeds": True} for each in marks]
+            drawn["marks"] = [*drawn.get("marks", []), *over_seeds]
 
 
 def _marks(

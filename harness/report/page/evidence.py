@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -71,7 +71,7 @@ class Listing:
 
 def overview(
     cases: Sequence[CaseReport], folders: Mapping[str, Path]
-) -> tuple[Markup, dict[str, str | bytes]]:
+) -> tuple[Callable[[], Markup], dict[str, str | bytes]]:
     """The part of the page, and files of the report by name, of one experiment's cases.
 
     Args:
@@ -89,22 +89,26 @@ def overview(
         image = io.BytesIO()
         figure.savefig(image, format="png")
         pictures[axis] = image.getvalue()
-    listings = list(_listings(cases, folders))
-    markup = (
-        _environment()
-        .get_template("evidence.html.jinja")
-        .render(
-            metric=metric,
-            absent=absent,
-            sweeps=found,
-            limited=any(each.blank is not None for each in found),
-            pictures={axis: b64encode(each).decode() for axis, each in pictures.items()},
-            listings=listings[:_MOST_CASES],
-            left_out=max(0, len(listings) - _MOST_CASES),
-            interval=_interval,
-            fixed=fixed,
+
+    def part() -> Markup:
+        listings = list(_listings(cases, folders))
+        markup = (
+            _environment()
+            .get_template("evidence.html.jinja")
+            .render(
+                metric=metric,
+                absent=absent,
+                sweeps=found,
+                limited=any(each.blank is not None for each in found),
+                pictures={axis: b64encode(each).decode() for axis, each in pictures.items()},
+                listings=listings[:_MOST_CASES],
+                left_out=max(0, len(listings) - _MOST_CASES),
+                interval=_interval,
+                fixed=fixed,
+            )
         )
-    )
+        return Markup(markup)  # noqa: S704 - rendered with autoescape
+
     files: dict[str, str | bytes] = {
         f"plots/{name}-{metric}-by-{axis}.png": picture for axis, picture in pictures.items()
     }
@@ -112,7 +116,7 @@ def overview(
         files[f"diff/{name}-sweeps.json"] = (
             json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=1) + "\n"
         )
-    return Markup(markup), files  # noqa: S704 - rendered with autoescape
+    return part, files
 
 
 def _controls(cases: Sequence[CaseReport]) -> set[str]:

@@ -21,17 +21,23 @@ import marshal
 import os
 from array import array
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, NamedTuple, Self, overload
+from typing import IO, Any, NamedTuple, Self, TypeVar, overload
 
 from harness.processes.beside import beside
 from harness.report.report import CaseReport
 
+Value = TypeVar("Value")
+
 #: Characters of text after which a chunk is closed: unpacked in a few milliseconds.
 _CHUNK = 1_000_000
+#: Characters of text that wait in memory, so that rows of one sample come to disk together.
+_WAITING = 8_000_000
 #: Of a number per token, which chunks hold as text.
 _DIGITS = 18
 #: Bytes of compressed samples that a page carries at most; browsers open larger files reluctantly.
@@ -52,6 +58,7 @@ ROW = (
     "pieces",
     "instead",
 )
+_COMPLETION, _TRACES = ROW.index("completion"), ROW.index("traces")
 _TEXTS = frozenset({"prompt", "completion", "finish_reason", "error", "detail"})
 
 
@@ -73,9 +80,9 @@ class _Draw(NamedTuple):
 
 
 class _Packed(NamedTuple):
-    """An experiment: its chunks, each with its samples, place and length, and its index."""
+    """An experiment: its chunks, each with its samples, file, place and length, and its index."""
 
-    chunks: list[tuple[list[str], int, int]]
+    chunks: list[tuple[list[str], int, int, int]]
     cases: dict[int, dict[str, Any]]
 
 
@@ -86,7 +93,7 @@ class SampleRows:
 
     Args:
         cases: The report's cases, in its order. Records of other cases are left out.
-        folder: Where a file without a name may lie meanwhile; the system's place for such files
+        folder: Where files without a name may lie meanwhile; the system's place for such files
             when left out.
     """
 
@@ -94,19 +101,20 @@ class SampleRows:
         self._cases = cases
         self._positions = {case.id: position for position, case in enumerate(cases)}
         self._columns: dict[str, None] = {}
-        #: Experiment -> sample -> where its rows begin and end.
+        #: Experiment -> sample -> the file, the beginning and the end of rows, one behind another.
         self._places: dict[str, dict[str, array[int]]] = {}
-        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed when this is left
-        #: Chunks that a copy of this process packs.
-        self._other = TemporaryFile(dir=folder)  # noqa: SIM115 - closed when this is left
-        self._end = 0
+        self._waiting: defaultdict[tuple[str, str], list[_Draw]] = defaultdict(list)
+        self._size = 0
+        #: What this process writes, and what a copy of it does. They are closed when this is left.
+        self._files = [TemporaryFile(dir=folder) for _ in range(2)]  # noqa: SIM115
+        self._own = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._other.close()
+        for file in self._files:
+            file.close()
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Take in a record, in any order."""
@@ -117,14 +125,54 @@ class SampleRows:
         if traces:
             self._columns |= dict.fromkeys(traces)
             record = {**record, "traces": {name: list(each) for name, each in traces.items()}}
-        numbers = _numbers(self._cases[position], record.get("metrics") or {})
-        row = tuple(record.get(name) for name in ROW)
-        written = marshal.dumps((position, row, numbers))
-        samples = self._places.setdefault(self._cases[position].experiment, {})
-        places = samples.setdefault(str(record["sample"]), array("Q"))
-        places.append(self._end)
-        self._end += self._file.write(written)
-        places.append(self._end)
+        case = self._cases[position]
+        numbers = _numbers(case, record.get("metrics") or {})
+        row = tuple(map(record.get, ROW))
+        key = case.experiment, str(record["sample"])
+        self._waiting[key].append(_Draw(position, row, numbers))
+        self._size += len(record["prompt"] or "") + _length(row)
+        if self._size >= _WAITING:
+            self._write()
+
+    @contextmanager
+    def beside(self, work: Callable[[], Value], *, forked: bool) -> Iterator[Callable[[], Value]]:
+        """As the function of this name; rows that the copy adds are there once its value is."""
+        self._write()
+
+        def result() -> Value:
+            value, places, columns = copied()
+            self._write()  # before what the copy has added
+            for experiment, samples in places.items():
+                known = self._places.setdefault(experiment, {})
+                for sample, own in samples.items():
+                    known.setdefault(sample, array("Q")).extend(own)
+            self._columns |= columns
+            return value
+
+        with beside(partial(self._copied, work), forked=forked) as copied:
+            yield result if forked else work
+
+    def _copied(
+        self, work: Callable[[], Value]
+    ) -> tuple[Value, dict[str, dict[str, array[int]]], dict[str, None]]:
+        """In a copy of this process: what `work` returns, and what it has added."""
+        self._own, self._places, self._columns = 1, {}, {}
+        value = work()
+        self._write()
+        return value, self._places, self._columns
+
+    def _write(self) -> None:
+        """Put on disk what waits."""
+        file = self._files[self._own]
+        end = file.seek(0, os.SEEK_END)
+        for (experiment, sample), rows in self._waiting.items():
+            places = self._places.setdefault(experiment, {}).setdefault(sample, array("Q"))
+            start = end
+            end += file.write(marshal.dumps([tuple(row) for row in rows]))
+            places.extend((self._own, start, end))
+        file.flush()
+        self._waiting.clear()
+        self._size = 0
 
     def embedded(self, most: int = _MOST, *, forked: bool = False) -> Embedded:
         """Pack them all.
@@ -136,49 +184,49 @@ class SampleRows:
         Returns:
             What a page carries; its chunks can be read until this is left.
         """
-        self._file.flush()
-        names = list(self._places)
-        theirs = names[1::2] if forked else []
-        with beside(partial(self._pack_all, theirs, self._other), forked=bool(theirs)) as result:
-            own = self._pack_all([name for name in names if name not in theirs], self._file)
-            packed = own | (result() if theirs else {})
+        self._write()
+        everything = list(self._places.items())
+        copied = dict(everything[1::2]) if forked else {}
+        with self.beside(partial(self._pack_all, copied), forked=bool(copied)) as result:
+            own = {name: samples for name, samples in everything if name not in copied}
+            packed = self._pack_all(own) | result()
         chunks = _Chunks()
         indexes = {}
         size = 0
-        for name in names:
-            known: dict[str, int | None] = dict.fromkeys(self._places[name])
-            for members, place, length in packed[name].chunks:
+        for name, samples in everything:
+            known: dict[str, int | None] = dict.fromkeys(samples)
+            for members, file, place, length in packed[name].chunks:
                 size += length
                 if size <= most:
                     known |= dict.fromkeys(members, len(chunks))
-                    chunks.add(self._other if name in theirs else self._file, place, length)
+                    chunks.add(self._files[file], place, length)
             index = {"samples": list(known), "chunks": list(known.values())}
             indexes[name] = _packed({**index, "cases": packed[name].cases})
         return Embedded(indexes, chunks, list(self._columns))
 
-    def _pack_all(self, names: Iterable[str], file: IO[bytes]) -> dict[str, _Packed]:
+    def _pack_all(self, places: Mapping[str, Mapping[str, array[int]]]) -> dict[str, _Packed]:
         """Pack experiments, their chunks at the end of a file."""
         found = {}
-        for name in names:
-            samples = self._places[name]
+        file = self._files[self._own]
+        for name, samples in places.items():
             index = _Index(self._cases, list(samples))
             chunks = []
             for members in _portions(self._read(samples), index):
                 text = _packed(_chunk(members)).encode("ascii")
-                chunks.append((list(members), file.seek(0, os.SEEK_END), file.write(text)))
+                place = file.seek(0, os.SEEK_END)
+                chunks.append((list(members), self._own, place, file.write(text)))
             file.flush()
             found[name] = _Packed(chunks, index.cases())
         return found
 
     def _read(self, samples: Mapping[str, array[int]]) -> Iterator[tuple[str, list[_Draw]]]:
         """Every sample with its draws."""
-        file = self._file.fileno()
         for sample, places in samples.items():
-            rows = (
-                marshal.loads(os.pread(file, end - start, start))  # noqa: S302 - written above
-                for start, end in zip(places[::2], places[1::2], strict=True)
-            )
-            yield sample, [_Draw(*row) for row in rows]
+            draws: list[_Draw] = []
+            for file, start, end in zip(places[::3], places[1::3], places[2::3], strict=True):
+                written = os.pread(self._files[file].fileno(), end - start, start)
+                draws += map(_Draw._make, marshal.loads(written))  # noqa: S302 - written above
+            yield sample, draws
 
 
 class _Chunks(Sequence[str]):
@@ -231,6 +279,13 @@ def _rounded(number: float) -> float:
     return float(f"{number:.6g}")
 
 
+def _length(row: tuple[Any, ...]) -> int:
+    """About how many characters the completion of a row has, with its numbers per token."""
+    text, traces = row[_COMPLETION], row[_TRACES]
+    numbers = sum(map(len, traces.values())) if traces else 0
+    return len(text or "") + _DIGITS * numbers
+
+
 def _portions(
     samples: Iterable[tuple[str, list[_Draw]]], index: _Index
 ) -> Iterator[dict[str, list[_Draw]]]:
@@ -238,15 +293,12 @@ def _portions(
 
     What counts is their completions and their numbers per token.
     """
-    at, traced = ROW.index("completion"), ROW.index("traces")
     members: dict[str, list[_Draw]] = {}
     size = 0
     for sample, draws in samples:
         index.add(sample, draws)
         members[sample] = draws
-        size += sum(len(draw.row[at] or "") for draw in draws)
-        numbers = sum(len(each) for draw in draws for each in (draw.row[traced] or {}).values())
-        size += _DIGITS * numbers
+        size += sum(_length(draw.row) for draw in draws)
         if size >= _CHUNK:
             yield members
             members, size = {}, 0

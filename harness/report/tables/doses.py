@@ -39,10 +39,13 @@ def dose_columns(report: RunReport, experiment: str) -> list[Column]:
         Column(
             "LOEL",
             tuple(map(_loel, found)),
-            "from which on all differ from the first (Holm), with what another run of this size "
-            "would say in 95 %"
-            if any(each.levels for each in found)
-            else "from which on all differ from the first (Holm)",
+            "from which on all differ from the first (Holm over one curve's doses, where p Holm "
+            "has the whole experiment's)"
+            + (
+                ", with what another run of this size would say in 95 %"
+                if any(each.levels for each in found)
+                else ""
+            ),
             rank=5,
         ),
     ]

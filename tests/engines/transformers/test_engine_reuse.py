@@ -179,5 +179,6 @@ def test_the_least_recently_used_sequence_makes_room(moe):
         run(engine, [Request(stems[name], 2)])
         held.append(residents.reused_columns > before)
     assert engine._stage.residents is residents
-    # a is there; d takes the place of b, the oldest; then c, and so on in turn.
-    assert held == [True, False, True, False, False, False]
+    # a is there; d takes the place of c, the oldest; a goes on in its own place, so that b is still
+    # there; then c takes that of d, and so on in turn.
+    assert held == [True, False, True, True, False, False]

@@ -108,8 +108,9 @@ def test_a_sequence_that_is_not_kept_is_never_a_source(moe):
     assert house.running == []
 
 
-def test_a_sequence_that_is_continued_keeps_the_others_where_all_slots_are_taken(moe):
-    """Rounds continue every sequence in turn; the cache has no slot beside theirs."""
+@pytest.mark.parametrize("left", [0, 1, 5])
+def test_a_sequence_that_is_continued_keeps_the_others_where_all_slots_are_taken(moe, left):
+    """Rounds continue every sequence in turn, or all but its last tokens; no slot is free."""
     count = 3
     house, cache = residents(moe, count)
     texts = [(index + 1, *range(1, 2 * BLOCK)) for index in range(count)]
@@ -120,10 +121,11 @@ def test_a_sequence_that_is_continued_keeps_the_others_where_all_slots_are_taken
         house.close(sequence, keep=True)
     # In another order than their slots', so that each has to change places.
     for text in reversed(texts):
-        house.open(sequence := Resident(0, Request((*text, 7), 1)))
-        assert sequence.length == len(text)
+        kept = text[: len(text) - left]
+        house.open(sequence := Resident(0, Request((*kept, 46, 7), 1)))
+        assert sequence.length == len(kept)
         check(cache, sequence)
         compute(cache, sequence)
-    assert house.reused_columns == sum(map(len, texts))
+    assert house.reused_columns == sum(len(text) - left for text in texts)
     for sequence in house.running:
         check(cache, sequence)

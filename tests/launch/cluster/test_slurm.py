@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from harness.errors import TitrateError
+from harness.launch.cluster import queue
+from harness.processes.beside import beside
 from tests.launch.cluster.one_node import OneNode, absent
 from tests.launch.cluster.projects import LONG, SWEEP, Project, kill_later, states
 
@@ -144,9 +148,19 @@ def _all_done(now: Mapping[str, Any]) -> bool:
     return set(states(now).values()) == {"done"}
 
 
+_NOBODY = 65534
+
+
+def _cancel_as_another_user(job: str) -> None:
+    os.setuid(_NOBODY)
+    queue.cancel([job])
+
+
 def test_what_waits_for_a_node_is_cancelled_from_anywhere_and_goes_on_later(
-    slurm, project, tmp_path
+    slurm, project, tmp_path, monkeypatch
 ):
+    for name, value in slurm.environment.items():
+        monkeypatch.setenv(name, value)
     node = f"NodeName={slurm.host}"
     slurm.said("scontrol", "update", node, "State=DRAIN", "Reason=test")
     try:
@@ -155,6 +169,12 @@ def test_what_waits_for_a_node_is_cancelled_from_anywhere_and_goes_on_later(
         elsewhere.mkdir()
         other = tmp_path.parent
         assert states(project.status(run, other)) == {"00000": "waiting"}
+        (task,) = project.status(run)["tasks"]
+        with (
+            beside(lambda: _cancel_as_another_user(task["job"]), forked=True) as refused,
+            pytest.raises(TitrateError, match="denied; only the user who submitted the run"),
+        ):
+            refused()
         status, told = project.titrate("cancel", run, folder=other)
         assert (status, told.partition(";")[0]) == (0, "1 tasks are cancelled")
         assert states(project.status(run)) == {"00000": "cancelled"}

@@ -64,9 +64,9 @@ def queue(tmp_path, monkeypatch):
     for name, text in {"squeue": SQUEUE, "sbatch": SBATCH, "srun": SQUEUE}.items():
         (bin_ / name).write_text(text)
         (bin_ / name).chmod(stat.S_IRWXU)
-    for name in ("scontrol", "sacct", "scancel"):
+    for name, ends in {"scontrol": 1, "sacct": 1, "scancel": 0}.items():
         (bin_ / name).write_text(
-            f'#!/bin/sh\necho {name} "$@" >> "$(dirname "$0")/asked"\nexit 1\n'
+            f'#!/bin/sh\necho {name} "$@" >> "$(dirname "$0")/asked"\nexit {ends}\n'
         )
         (bin_ / name).chmod(stat.S_IRWXU)
     monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}{os.environ['PATH']}")

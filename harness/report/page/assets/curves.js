@@ -6,6 +6,9 @@ const MARGIN = { left: 56, right: 20, top: 14, bottom: 50 };
 const SAID_WIDTH = 6;
 /** With more curves than this, shaded bands would only cover each other. */
 const MOST_BANDS = 4;
+/** Of a no-effect dose's words, and how many of them have room below the curves. */
+const LANE_ROW = 14;
+const MOST_LANE_ROWS = 3;
 
 /**
  * The curves of an experiment at a width, as nodes: metrics below each other, panel by panel.
@@ -42,7 +45,7 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
   }
   const all = [...series.flatMap((each) => each.members), ...[...baselines.keys()].map(caseAt)];
   const [low, high] = rangeOf(all.map((one) => one.metrics[metric]));
-  const y = scaleOf(low, high, CURVES_HEIGHT - MARGIN.bottom, MARGIN.top);
+  const y = scaleOf(low, high, CURVES_HEIGHT - MARGIN.bottom - (bundled ? 0 : laneOf(series, metric)), MARGIN.top);
   const places = new Map(experiment.places);
   const spread = [...places.values()];
   const gap = spread.length > 1 ? Math.min(...spread.slice(1).map((at, i) => at - spread[i])) : 1;
@@ -59,7 +62,9 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
   if (!bundled) {
     series.forEach((each, row) => {
       const own = (each.marks ?? []).filter((mark) => mark.metric === metric);
-      picture.append(inHue(shape("g", { class: "marks" }, ...own.flatMap((mark) => markDrawn(mark, x, y, row, width))), each.hue));
+      for (const mark of own) {
+        picture.append(inHue(shape("g", { class: "marks" }, ...markDrawn(mark, x, y, row, width)), mark.seeds ? undefined : each.hue));
+      }
     });
   }
   const points = [];
@@ -97,6 +102,12 @@ function panelDrawn(experiment, members, metric, { visible, width, open, bundled
   return [legend, picture];
 }
 
+/** Room below the curves for no-effect doses, so that they are not said over what is drawn. */
+function laneOf(series, metric) {
+  const last = series.findLastIndex((each) => each.marks?.some((mark) => mark.metric === metric && mark.noel !== undefined));
+  return LANE_ROW * Math.min(last + 1, MOST_LANE_ROWS);
+}
+
 /** Where doses are read from a curve: ED50 with its interval, the no-effect dose, the window, Hill's curve. */
 function markDrawn(mark, x, y, row, width) {
   const [top, bottom] = [MARGIN.top, CURVES_HEIGHT - MARGIN.bottom];
@@ -111,7 +122,7 @@ function markDrawn(mark, x, y, row, width) {
   }
   if (mark.noel !== undefined) {
     const at = x(mark.noel);
-    return [shape("path", { d: `M${at} ${bottom - 9}l5 9h-10z`, class: "noel" }), said(at + 4, bottom - 8 - 14 * row)];
+    return [shape("path", { d: `M${at} ${bottom - 9}l5 9h-10z`, class: "noel" }), said(at + 4, bottom - 8 - LANE_ROW * row)];
   }
   if (mark.from !== undefined) return [span(mark.from, mark.to, "window"), said(x(mark.from), (top + bottom) / 2)];
   return [span(mark.low, mark.high, "band"), line(x(mark.at), top, x(mark.at), bottom, "half"), said(x(mark.at), top + 8 + 14 * row)];
@@ -245,6 +256,7 @@ function curvesCaption(experiment, series, metrics) {
     series.length < 2 ? "" : experiment.even ? "Curves stand side by side at each dose. " : "Of markers over each other the first curve’s is the largest. ",
     series.some((each) => each.control) ? "Dotted curve: random control. " : "",
     `Filled: ${which} < ${REPORT.significant} against the baseline, paired by sample. `,
+    series.some((each) => each.marks?.some((mark) => mark.noel !== undefined && metrics.includes(mark.metric))) ? "NOEL: Holm over the doses of its curve alone. " : "",
     experiment.leaves.length && metrics.includes(experiment.metric) ? "Upright dots: where the curve leaves its baseline. " : "",
     "Point at a marker for its numbers, choose it for its samples.", missing);
 }
