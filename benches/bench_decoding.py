@@ -10,7 +10,7 @@ from harness.store.results import CaseResult
 from harness.testing import experiments
 
 
-@experiments("decoding/[!t]*.yaml", "decoding/qwen/*.yaml")
+@experiments("decoding/[!t]*.yaml")
 def bench_decoding(case: PlannedCase, outcome: CaseResult) -> None:
     assert outcome.status == "complete"
     assert outcome.task_size == case.task.size

@@ -18,7 +18,7 @@ def bench_diffing(case: PlannedCase, outcome: CaseResult) -> None:
     assert outcome.status == "complete", case.id
 
 
-def bench_diffing_by_mix_ratio(tmp_path: Path) -> None:
+def bench_dilution_is_seen(tmp_path: Path) -> None:
     """Relevance falls with the mix ratio; at 1:0 and 1:0.5 it is apart from control and chance.
 
     The limit of detection, which the table has, is a share of documents that was measured.

@@ -60,7 +60,8 @@ def run(
         model: Run on this model instead: `zoo/NAME`, `./folder` or a Hugging Face id.
         engine: Run on this engine instead; on each of several: `"transformers,vllm"`.
         directory: Where the report goes; by default a new folder below `reports/`.
-        progress: Is told how far the run is; None, the default, reports nothing.
+        progress: Is told how far the run is; None, the default, is a line below the cell in a
+            notebook, and nothing elsewhere.
         store: Where completions are looked for and kept; by default `.titrate/store`.
         fresh: Make all completions again instead of using stored ones.
         further: Let a run that stops itself go on with doses that it gave up, to the last sample.
@@ -87,14 +88,14 @@ def run(
         given = _given(arguments)
         from harness.claims.claims import Claims
         from harness.launch.local import run_cases
+        from harness.launch.notebook import watching
         from harness.report.loaded import Report
-        from harness.resolve.progress import Silent
         from harness.runs.shard import Shard
 
         finished = run_cases(
             _selected([experiment], given),
             directory,
-            progress or Silent(),
+            progress or watching(),
             "harness.run",
             store=store,
             fresh=fresh,

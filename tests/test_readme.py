@@ -19,14 +19,25 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 RUNNING = (ROOT / "docs" / "running.md").read_text()
 
+#: What pages show below a command as its output, by the command.
+OUTPUTS = {
+    command: [line for line in output.splitlines() if line not in {"", "..."}]
+    for page in sorted((ROOT / "docs").glob("*.md"))
+    for command, output in re.findall(
+        r"```console\n\$ (pytest [^\n]*)\n```\n\n```text\n(.*?)```",
+        page.read_text("utf-8"),
+        re.DOTALL,
+    )
+}
+
 
 def _shown(page):
     shown = page.partition("```text\n")[2].partition("```")[0]
     return [line for line in shown.splitlines() if line]
 
 
-def _printed():
-    printed = table(load_report(ROOT / "reports" / "example"), width=106)
+def _printed(width=106):
+    printed = table(load_report(ROOT / "reports" / "example"), width=width)
     return [line for line in printed.splitlines() if line]
 
 
@@ -40,6 +51,11 @@ def test_the_readmes_lines_are_of_the_same_table():
     shown = _shown(README)
     assert len(shown) > 8
     assert [line for line in shown if line not in printed] == []
+
+
+def test_the_output_on_router_masks_is_the_examples():
+    shown = OUTPUTS["pytest benches -k keep_topk"]
+    assert [line for line in shown if line not in _printed(width=80)] == []
 
 
 def test_the_readme_is_short():
@@ -82,27 +98,41 @@ def checkout(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("command", _commands())
-def test_a_command_of_the_readme_works(command, checkout):
-    """Of benches the first samples alone; installing is what the test itself stands on.
+#: What is run of a command whose whole output takes minutes.
+FIRST = {"pytest benches -k mix_ratio": 8}
 
-    The sweep that has a gate is run whole, and prints the README's table, digit for digit.
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", dict.fromkeys([*_commands(), *OUTPUTS]))
+def test_a_command_of_the_readme_or_a_how_to_works(command, checkout):
+    """Installing is what the test itself stands on.
+
+    What pages show of a command is what it prints, digit for digit.
     """
     if command.startswith("pip install"):
         pytest.skip("what runs this is installed so")
-    told = shlex.split(command)
-    if told[:2] == ["pytest", "benches"] and "--titrate-gate" not in told:
-        told += ["--titrate-limit", "8"]
+    told, shown, width = shlex.split(command), OUTPUTS.get(command, []), "80"
+    if "--titrate-gate" in told:
+        shown, width = _shown(README), "106"
+    if command in FIRST:
+        told += ["--titrate-limit", str(FIRST[command])]
+        shown = []
     ended = subprocess.run(
         [Path(sys.executable).with_name(told[0]), *told[1:]],
         cwd=checkout,
-        env={**os.environ, "COLUMNS": "106"},
+        env={**os.environ, "COLUMNS": width},
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
-    if "--titrate-gate" in told:
-        printed = ended.stdout.splitlines()
-        assert [line for line in _shown(README) if line not in printed] == []
+    assert [line for line in shown if line not in ended.stdout.splitlines()] == []
+
+
+def test_how_tos_show_the_output_of_the_families_commands():
+    families = re.findall(r"\| `(pytest [^`]*)` \|", README)
+    assert [command for command in families if command not in OUTPUTS] == []
+
+
+def test_output_is_shown_as_a_terminal_of_80_columns_has_it():
+    assert [line for shown in OUTPUTS.values() for line in shown if len(line) > 80] == []

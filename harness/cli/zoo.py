@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_STYLES = ("assisted", "agentic", "completion")
-
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """State the verbs of `titrate zoo`."""
@@ -27,15 +25,16 @@ def run(_parsed: argparse.Namespace) -> int:
 def listing(cards: Iterable[Mapping[str, Any]]) -> str:
     """The zoo as a table: sizes and accuracies, and below it how these were measured."""
     from harness.cli.plain import plain, table
+    from harness.spec.style import STYLES
 
     numbers = ("parameters", "MB")
-    rows = table("model", *numbers, "task", *_STYLES, right=frozenset({*numbers, *_STYLES}))
+    rows = table("model", *numbers, "task", *STYLES, right=frozenset({*numbers, *STYLES}))
     purposes, measured = [], dict[str, list[str]]()
     for card in cards:
         name = f"zoo/{card['name']}"
         head = [name, f"{card['parameters']:,}", f"{card['bytes'] / 1e6:.1f}"]
         for task, accuracy in (card["accuracy"] or {"-": {}}).items():
-            rates = (f"{accuracy[style]:.1%}" if style in accuracy else "-" for style in _STYLES)
+            rates = (f"{accuracy[style]:.1%}" if style in accuracy else "-" for style in STYLES)
             rows.add_row(*head, task, *rates)
             head = [""] * len(head)
         purposes.append(f"{name}: {card['purpose']}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         """The same for notebooks."""
-        return table_html(self.report)
+        place = page_line(self.directory, link=False)
+        return f"{table_html(self.report)}\n<p>{escape(place)}</p>"
 
     @cached_property
     def cases(self) -> pd.DataFrame:

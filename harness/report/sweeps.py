@@ -128,7 +128,7 @@ def _along(
     for case in cases:
         fixed = {name: case.params.get(name) for name in others}
         lines.setdefault(json.dumps(fixed, sort_keys=True), []).append(case)
-    order = _ordered(values)
+    order, unranked = _ordered(values), _words_among_numbers(values)
     found = []
     for members in lines.values():
         places = {word: [c for c in members if text(c.params[axis]) == word] for word in order}
@@ -140,7 +140,7 @@ def _along(
         ranks = [
             (order.index(word), value)
             for word, point in points.items()
-            if word not in controls
+            if word not in controls and word not in unranked
             for value in point.seeds
         ]
         params = {name: members[0].params.get(name) for name in others}
@@ -156,6 +156,12 @@ def _along(
             )
         )
     return [each for each in found if len(each.points) > 1]
+
+
+def _words_among_numbers(values: Mapping[str, JsonValue]) -> set[str]:
+    """The values that have no place in the order of an axis of numbers."""
+    words = {word for word, value in values.items() if not isinstance(value, int | float)}
+    return words if len(words) < len(values) else set()
 
 
 def _ordered(values: Mapping[str, JsonValue]) -> list[str]:

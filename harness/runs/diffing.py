@@ -31,6 +31,7 @@ from harness.measure.diffing.agents import (
 )
 from harness.measure.diffing.evidence import Evidence
 from harness.measure.diffing.judging import ModelAsker
+from harness.measure.diffing.legible import agreements, first_legible
 from harness.measure.diffing.methods import OF_DIFFERENCES, OF_LOGITS, lists_of, reads_layer
 from harness.measure.diffing.pair import Pair
 from harness.measure.diffing.relevance import Facts
@@ -167,7 +168,13 @@ class ModelComparison:
     def layer(self) -> int:
         """The layer that hidden states are read of."""
         layers, _ = hidden_shape(load_config(self.case.experiment.model))
-        return int(self.settings.layer * (layers - 1))
+        if self.settings.layer != "legible":
+            return int(self.settings.layer * (layers - 1))
+        texts = [[text.tokens, text.positions] for text in self.texts.texts]
+        kept = self.root / _hashed(["legible", self.pair.base.fingerprint, texts]) / "legible.json"
+        if not kept.is_file():
+            _write(kept, _json(agreements(self.pair.base, self.texts, layers)))
+        return first_legible(json.loads(kept.read_text("utf-8")))
 
     def evidence(self) -> Evidence:
         """What the method finds, read again where it was found before."""

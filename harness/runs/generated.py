@@ -223,9 +223,10 @@ def _warnings(
 
 
 def did_nothing(counts: Mapping[str, int]) -> Iterator[str]:
-    """That a mask changed nothing, where it did not."""
+    """That no routing was changed where it could have been."""
     if counts.get("routed") and not counts["changed"]:
-        yield f"the mask changed none of {counts['routed']} routing decisions: it did nothing"
+        routed = counts["routed"]
+        yield f"the intervention changed none of {routed} routing decisions: it did nothing"
 
 
 def _doubts(draws: Sequence[DrawResult]) -> Iterator[str]:

@@ -111,7 +111,8 @@ def describe(error: ErrorDetails, form: type[BaseModel] = Experiment) -> tuple[s
         wanted = f"be a mapping with {_keys(spot.inner)}"
     else:
         wanted = _worded(error["msg"])
-        if kind in {"string_type", "literal_error"} and isinstance(value, bool | int | float):
+        meant = kind == "string_type" or isinstance(value, bool) or f"'{value}'" in wanted
+        if meant and kind in {"string_type", "literal_error"} and isinstance(value, int | float):
             wanted += " (in quotes, or YAML reads it as something else)"
     return field, f"{displayed(value)} is not accepted; it should {wanted}"
 

@@ -85,6 +85,10 @@ _Loader.add_implicit_resolver(
 )
 
 
+#: What is asked, given for what says how.
+_DATA = (".csv", ".jsonl", ".parquet")
+
+
 @dataclass(frozen=True)
 class Document:
     """A mapping and the origins of all its dotted fields; the empty name is the whole of it."""
@@ -102,6 +106,8 @@ def shown(path: Path) -> str:
 def read(path: Path) -> Document:
     """Read a spec file; whatever is wrong with it is a SpecError of one line."""
     name = shown(path)
+    if path.suffix in _DATA:
+        raise SpecError(f"{name}: is data; name it in a spec: `task: {{path: {path.name}}}`")
     try:
         data = content(path, MOST_BYTES)
     except FileNotFoundError:

@@ -51,6 +51,7 @@ from harness.spec.sampling import Sampling, unsaid
 from harness.spec.search import SearchSettings
 from harness.spec.settings import ModelReference, Settings, SpecPath
 from harness.spec.stop import StopSettings
+from harness.spec.style import Style
 from harness.spec.task import TaskSettings
 from harness.spec.window import WindowSettings
 
@@ -80,7 +81,7 @@ def _asked_as_lm_eval_asks(values: Mapping[str, Any]) -> Mapping[str, Any]:
 class PromptSettings(Settings):
     """How a sample is put to the model."""
 
-    style: Literal["assisted", "agentic", "completion"] = "assisted"
+    style: Style = "assisted"
     """How a sample reaches the model. assisted, the default: the user pastes it into one turn.
     agentic: it lies in a file, which a tool call of the assistant has read. completion: bare text
     without a chat template, for a base model; the default for a task of lm-eval's, whose chat

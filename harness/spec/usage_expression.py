@@ -12,10 +12,11 @@ from typing import Annotated, Literal, TypeAlias, cast
 
 from pydantic import AfterValidator
 
-Scope = Literal["all", "last"]
-Style = Literal["assisted", "agentic", "completion"]
+from harness.spec.style import STYLES, Style
 
-_NAME = r"avg_(all|last)_(assisted|agentic|completion)"
+Scope = Literal["all", "last"]
+
+_NAME = rf"avg_(all|last)_({'|'.join(STYLES)})"
 _EXPRESSION = re.compile(rf"\s*{_NAME}(?:\s*-\s*{_NAME})?\s*")
 
 

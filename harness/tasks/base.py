@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 from harness.spec.metric import Good, Sort
+from harness.spec.style import STYLES
+from harness.spec.style import Style as Style  # every task is asked in one
 
-Style = Literal["assisted", "agentic", "completion"]
 Message = Mapping[str, Any]
 #: `stalled`: it ran into the wall clock with little processor time used, also with no other beside
 #: it. `unjudged`: its sample's tests need what the sandbox cannot give them.
@@ -176,7 +177,7 @@ class Task(ABC):
 
     def texts(self, sample: Sample) -> Iterator[str]:
         """What asks for a sample, whatever the style: samples that share one are not told apart."""
-        for style in get_args(Style):
+        for style in STYLES:
             yield from texts_of(self.prompt(sample, style))
 
     def digest(self, sample: Sample) -> str:

@@ -169,7 +169,7 @@ def test_a_place_that_the_model_lacks_is_refused_with_its_line(prepared, project
     spec = project / "specs" / "spike.yaml"
     spec.write_text(spec.read_text("utf-8").replace("dimension: 0", "dimension: 96"))
     ended = prepared.run(project, "-q", "specs/spike.yaml")
-    told = "spike.yaml:5 intervention.dimension: the model has no 96; use 0 to 95"
+    told = "spike.yaml:5 intervention.dimension: the model has no dimension 96; use 0 to 95"
     assert told in ended.output
     assert "1 error" in ended.output
 

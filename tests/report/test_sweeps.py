@@ -68,6 +68,15 @@ def test_raters_that_seeds_share_are_in_a_point(cases):
     assert rated.points[2].high > alone.points[2].high + 0.2
 
 
+def test_a_word_among_numbers_is_shown_and_no_part_of_the_trend(cases):
+    for each, value in zip(cases, [0.5] * 3 + [0.9] * 3 + ["legible"] * 3, strict=True):
+        each.params["diff.tuned"] = value
+    (sweep,) = sweeps(cases, "relevance")
+    assert [point.label for point in sweep.points] == ["0.5", "0.9", "legible"]
+    (numbers,) = sweeps(cases[:6], "relevance")
+    assert sweep.trend == numbers.trend
+
+
 def test_a_trend_falls_where_values_fall(cases):
     (sweep,) = sweeps(cases, "relevance")
     assert sweep.trend.rho < -0.9

@@ -384,10 +384,9 @@ def test_a_mask_that_changes_nothing_is_warned_about(loaded, tmp_path):
     (case,) = cases(intervention=mask(points={"file": str(file)}, count=1), **short)
     result = start(loaded, [case]).result(case)
     assert result.counts["changed"] == 0
-    assert (
-        f"the mask changed none of {result.counts['routed']} routing decisions: it did nothing"
-        in result.warnings
-    )
+    routed = result.counts["routed"]
+    said = f"the intervention changed none of {routed} routing decisions: it did nothing"
+    assert said in result.warnings
     assert result.draws[0].completion.tokens == baseline.draws[0].completion.tokens
 
 

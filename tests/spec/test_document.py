@@ -135,6 +135,11 @@ def test_a_file_that_is_not_there():
         load("specs/x.yaml")
 
 
+def test_data_in_the_place_of_a_spec_is_told_where_it_belongs():
+    with pytest.raises(SpecError, match=r"^q\.jsonl: is data; name it in a spec: `task: {path: q"):
+        load("q.jsonl")
+
+
 def test_a_folder(tmp_path):
     (tmp_path / "specs").mkdir()
     with pytest.raises(SpecError, match=r"^specs: is a folder; name one YAML file in it$"):

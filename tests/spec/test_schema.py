@@ -49,22 +49,27 @@ def properties(node: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 PROPERTIES = dict(properties(experiment_schema()))
 
 
-@pytest.mark.parametrize("at", PROPERTIES)
-def test_an_editor_shows_sentences(at):
-    found = PROPERTIES[at]
+def test_an_editor_shows_sentences():
+    for at, found in PROPERTIES.items():
+        check_sentences(at, found)
+
+
+def check_sentences(at: str, found: dict[str, Any]) -> None:
     text = found["description"]
     words = text.split()
-    assert text == " ".join(words), "one line"
-    assert len(words) >= 5
-    assert words[0][0].isupper() or words[0] in ("vllm:", "transformers:", "served:")
-    assert text.endswith(".")
+    assert text == " ".join(words), f"{at}: one line"
+    assert len(words) >= 5, at
+    assert words[0][0].isupper() or words[0] in ("vllm:", "transformers:", "served:"), at
+    assert text.endswith("."), at
     default = found.get("default", [])
     if default is None:
-        assert re.search("left out|leave it out|default", text.lower()), "what if there is none?"
+        assert re.search("left out|leave it out|default", text.lower()), (
+            f"{at}: what if there is none?"
+        )
     elif not isinstance(default, list | dict):
         shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
-        assert shown in text, f"the default is {shown}"
-        assert "default" in text
+        assert shown in text, f"{at}: the default is {shown}"
+        assert "default" in text, at
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

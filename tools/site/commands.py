@@ -12,7 +12,7 @@ from harness.cli.main import VERBS, parser
 def page() -> str:
     """A section for each verb."""
     told = ["# Commands", "", "What `titrate VERB --help` prints.", ""]
-    with patch.dict(os.environ, {"COLUMNS": "90"}):
+    with patch.dict(os.environ, {"COLUMNS": "80"}):
         for verb, meaning in VERBS.items():
             told += [f"## titrate {verb}", "", f"{meaning[0].upper()}{meaning[1:]}.", ""]
             for asked in _parsers(parser([verb]), verb):

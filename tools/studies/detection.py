@@ -141,7 +141,7 @@ def _evidence(
         length=settings.positions,
         seed=seed,
     )
-    layer = int(settings.layer * 2)  # of three
+    layer = int(float(settings.layer) * 2)  # of three
     full = settings.samples == SAMPLES[-1]
     for depth in DEPTHS if full else DEPTHS[:1]:
         counted = settings.model_copy(update={"depth": depth})

@@ -55,7 +55,7 @@ def spike(config, layer, dimension, strength):
     layers, width = hidden_shape(config)
     for name, value, end in (("layer", layer, layers), ("dimension", dimension, width)):
         if value >= end:
-            told = f"the model has no {value}; use 0 to {end - 1}"
+            told = f"the model has no {name} {value}; use 0 to {end - 1}"
             raise FieldError(f"intervention.{name}", told)
     vector = Array([float(i == dimension) for i in range(width)])
     return Spike(layer=layer, vector=vector, strength=strength)

@@ -143,9 +143,10 @@ class DiffSettings(Settings):
     mode: Literal["full", "diffing", "plotting"] = "full"
     """How much is done. full, the default: all; diffing: all but agents; plotting: nothing is read
     or asked, and only what is stored is shown."""
-    layer: Annotated[float, Field(ge=0, le=1)] = 0.5
+    layer: Annotated[float, Field(ge=0, le=1)] | Literal["legible"] = 0.5
     """Which layer hidden states are read of, as a share of the model's depth: 0.5, the default, is
-    the middle one."""
+    the middle one. legible: the first whose lens says the untuned model's own next token at half of
+    the positions, which is found without the tuned one."""
     listed: PositiveInt = 100
     """How many tokens of each list are kept; 100 by default."""
     candidates: PositiveInt = 20
@@ -217,11 +218,12 @@ def _needs(experiment: Experiment) -> None:
     """Refuse what is not read of an engine; nothing has to be told to one that reads it."""
     settings = diff_of(experiment)
     engine = engine_named(experiment.engine.name)
-    if settings.method in ("logit_diff", "kl") and "logits" not in engine.captures:
+    reads = settings.method in ("logit_diff", "kl") or settings.layer == "legible"
+    if reads and "logits" not in engine.captures:
+        what = "layer: legible" if settings.layer == "legible" else f"method: {settings.method}"
         raise FieldError(
             "engine.name",
-            f"{engine.name} does not bring back logits, which diff.method: {settings.method} "
-            "reads; use transformers",
+            f"{engine.name} does not bring back logits, which diff.{what} reads; use transformers",
         )
 
 

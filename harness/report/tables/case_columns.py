@@ -33,8 +33,8 @@ MDE = "the smallest delta that this many samples show with a power of 80 %"
 _AGREE = "mean tokens before the first departure from the baseline, all where none departed"
 _AGREE_WITH_BOUNDS = _AGREE.replace(",", " (±: half its 95 % interval),", 1)
 _SAME = "samples all of whose completions equal the baseline's"
-_CHANGED = "routing decisions that the mask changed"
-_EMPTY = "routing decisions whose whole top-k was masked"
+_CHANGED = "routing decisions that the intervention changed"
+_EMPTY = "routing decisions in which nothing was left of the model's own top-k"
 
 
 def case_columns(report: RunReport, experiment: str) -> list[Column]:

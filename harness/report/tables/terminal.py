@@ -63,20 +63,34 @@ def summary(report: RunReport) -> str:
 
 
 def table_html(report: RunReport) -> str:
-    """The same for a notebook: a heading and a table for each experiment, all text escaped."""
-    import pandas as pd  # here: it takes half a second, and a terminal does not need it
-
+    """The same for a notebook: a heading and tables for each experiment, all text escaped."""
     parts = []
     for name in report.experiments:
+        cases = by_series(report.experiment(name))
+        doses, helped = dose_columns(report, name), help_columns(report, name)
+        notes = [constants_text(cases), norms_text(cases), reasons(report, name)]
+        notes += [*saved(report, name), *predictors(report, name)]
+        notes += [*windows(report, name), *potencies(report, name)]
+        notes += [help_text(report, name)] if helped else []
         heading = f"<p><b>{escape(name)}</b> {escape(', '.join(subject(report, name)))}</p>"
-        # Rows rather than a mapping: two columns may have one title.
-        columns = case_columns(report, name)
-        frame = pd.DataFrame(
-            zip(*(map(str, column.cells) for column in columns), strict=True),
-            columns=[column.title for column in columns],
-        )
-        parts.append(heading + frame.to_html(index=False, border=0))
-    return "\n".join(parts) or f"<p>{escape(summary(report))}</p>"
+        tables = (case_columns(report, name), doses, helped)
+        parts += [heading, *map(_as_html, filter(None, tables)), _paragraph(filter(None, notes))]
+    parts.append(_paragraph(text.plain for text in _attention(report)))
+    return "\n".join(filter(None, parts)) or _paragraph([summary(report)])
+
+
+def _as_html(columns: Sequence[Column]) -> str:
+    import pandas as pd  # here: it takes half a second, and a terminal does not need it
+
+    # Rows rather than a mapping: two columns may have one title.
+    rows = zip(*(map(str, column.cells) for column in columns), strict=True)
+    frame = pd.DataFrame(rows, columns=[column.title for column in columns])
+    return frame.to_html(index=False, border=0)
+
+
+def _paragraph(lines: Iterable[str]) -> str:
+    text = "<br>".join(map(escape, lines))
+    return f"<p>{text}</p>" if text else ""
 
 
 def terminal_width() -> int:
@@ -97,6 +111,7 @@ def rendered(parts: Iterable[RenderableType], *, colour: bool, width: int) -> st
         emoji=False,
         markup=False,
         legacy_windows=False,
+        force_jupyter=False,  # in a notebook rich would show the text below the cell, not write it
     )
     for part in parts:
         console.print(part)

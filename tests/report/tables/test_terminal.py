@@ -294,6 +294,17 @@ def test_a_selection_says_what_it_holds(run):
     assert shown(unknown).startswith(f"{heading}\n")
 
 
+def test_a_notebook_gets_the_text_of_a_report_instead_of_having_it_shown(
+    report, directory, monkeypatch
+):
+    class ZMQInteractiveShell:
+        """What a notebook's `get_ipython()` gives, by which rich knows it."""
+
+    text = repr(Report(report, directory))
+    monkeypatch.setattr("builtins.get_ipython", ZMQInteractiveShell, raising=False)
+    assert repr(Report(report, directory)) == text
+
+
 def test_the_repr_of_a_report_is_its_table(report, directory, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     text = shown(report, legend=False).rstrip()
@@ -301,8 +312,11 @@ def test_the_repr_of_a_report_is_its_table(report, directory, monkeypatch):
     assert repr(loaded) == str(loaded) == f"{text}\nreport: {directory}/index.html"
     assert "identities" in repr(Report(report.model_copy(update={"cases": ()}), directory))
     html = Report(report, directory)._repr_html_()
-    assert html.count("<tr") == 1 + len(report.cases)
-    assert "<th>p Holm</th>" in html
+    cases, doses, _ = html.split("</table>")
+    assert cases.count("<tr") == 1 + len(report.cases)
+    assert "<th>p Holm</th>" in cases
+    assert "<th>LOEL</th>" in doses
+    assert f"report: {directory}/index.html" in html
     named = [case.model_copy(update={"experiment": "<script>"}) for case in report.cases]
     named = report.model_copy(update={"cases": tuple(named)})
     assert "<script>" not in Report(named, directory)._repr_html_()

@@ -38,8 +38,8 @@ function caseColumns(experiment, metric) {
   }
   columns.push({ name: "tokens", value: (one) => one.tokens, text: (one) => one.tokens.toLocaleString("en") });
   if (masked) columns.push(
-    { name: "changed", title: "routing decisions that the mask changed", value: routed("changed"), text: (one) => percent(routed("changed")(one)) },
-    { name: "empty", title: "routing decisions whose whole top-k was masked", value: routed("emptied"), text: (one) => percent(routed("emptied")(one)) },
+    { name: "changed", title: "routing decisions that the intervention changed", value: routed("changed"), text: (one) => percent(routed("changed")(one)) },
+    { name: "empty", title: "routing decisions in which nothing was left of the model’s top-k", value: routed("emptied"), text: (one) => percent(routed("emptied")(one)) },
   );
   return columns;
 }

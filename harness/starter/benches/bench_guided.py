@@ -1,0 +1,1 @@
+../../../benches/bench_guided.py
