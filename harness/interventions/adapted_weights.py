@@ -72,6 +72,10 @@ class AdaptedWeights(Intervention):
         """That of its first module; 0 where a module lies in none."""
         return min(map(layer_of, self.modules()), default=None)
 
+    def acts_in(self, layer: int) -> bool:
+        """Whether a module is there; those that lie in no layer act on every token by itself."""
+        return any(in_a_layer(each) and layer_of(each) == layer for each in self.modules())
+
     def prefix_key(self, length: int, prompt: int) -> str:  # noqa: ARG002 - the base's arguments
         """The fingerprint: every position is changed."""
         return self.fingerprint() if length and not self.is_neutral else ""

@@ -82,6 +82,13 @@ class Intervention(BaseModel, ABC):
         """
         return 0
 
+    def acts_in(self, layer: int) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether it may do anything in a layer, or to its output.
+
+        The default is right for whatever acts anywhere.
+        """
+        return True
+
     def prefix_key(self, length: int, prompt: int) -> str:  # noqa: ARG002 - for subclasses
         """Fingerprint of what is done to the first `length` positions after a prompt of `prompt`.
 

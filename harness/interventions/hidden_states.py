@@ -59,6 +59,10 @@ class HiddenStates(Intervention):
         """That of its first place, or the one behind a block's output."""
         return min((first_changed(*place) for place in self.places()), default=None)
 
+    def acts_in(self, layer: int) -> bool:
+        """Whether a place is there."""
+        return any(at == layer for at, _ in self.places())
+
     def prefix_key(self, length: int, prompt: int) -> str:
         """Nothing is done before the first position that is changed; after it, P matters too."""
         first, _ = spanned(self.positions, prompt)

@@ -44,6 +44,10 @@ class NextTokenLogits(Intervention):
         """None: the layers are left alone."""
         return None
 
+    def acts_in(self, layer: int) -> bool:  # noqa: ARG002 - in none
+        """No."""
+        return False
+
     def prefix_key(self, length: int, prompt: int) -> str:  # noqa: ARG002 - as every kind's
         """States of prefixes are those of the model as it is."""
         return ""

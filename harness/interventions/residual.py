@@ -131,6 +131,10 @@ class Residual(Intervention):
         changed = (first_changed(term.layer, term.site) for term in self.additions())
         return min(changed, default=None)
 
+    def acts_in(self, layer: int) -> bool:
+        """Whether an addition is made there."""
+        return any(term.layer == layer for term in self.additions())
+
     def prefix_key(self, length: int, prompt: int) -> str:
         """Nothing is done to positions before the first steered one; after it, P matters too,
         unless all of them are steered alike.

@@ -81,6 +81,11 @@ class RouterLogits(Intervention):
             return 0
         return min((layer for layer, _ in mask.points), default=None)
 
+    def acts_in(self, layer: int) -> bool:
+        """Whether an expert is masked there, where it is a mask."""
+        mask = self.masked()
+        return mask is None or any(at == layer for at, _ in mask.points)
+
     def masked(self) -> ExpertMask | None:
         """The same effect as a mask of experts; None where no mask has that effect.
 

@@ -76,8 +76,8 @@ class Endings:
 
     def _tail(self, sequence: Generation) -> str:
         """The end of the text, long enough for a stop string that the last token completes."""
-        # A token is at least one byte and a character at most four, hence the factor.
-        needed = 4 * max(len(string) for string in sequence.request.stop.strings)
+        # A token is at least one byte. One more, since decoders strip the space of the first.
+        needed = 1 + max(len(string.encode()) for string in sequence.request.stop.strings)
         return str(self._tokenizer.decode(sequence.generated[-needed:]))
 
 

@@ -6,16 +6,17 @@ further queries of one head, which is the same sum over the same keys. On zoo/mo
 a fifth of a sweep's time (docs/performance.md).
 
 Queries of a prompt are worked on piece by piece, each over no more keys than its last query can
-see: a mask hides the others, but the kernel computes what it hides.
+see, and rows of unequal lengths in groups, each over no more keys than its longest row has: a mask
+hides the others, but the kernel computes what it hides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -69,6 +70,49 @@ def watching(module: Any, *, last_only: bool = True) -> Iterator[AttentionWatch]
         _watch.reset(before)
 
 
+class _Last(NamedTuple):
+    """A module of whose queries only so many last ones attend."""
+
+    module: Any
+    queries: int
+
+
+_last: ContextVar[_Last | None] = ContextVar("last", default=None)
+
+
+@contextmanager
+def last_queries(module: Any, queries: int) -> Iterator[None]:
+    """Let so many last queries of every row attend in one module; the others get zeros.
+
+    Under `grouped_attention` of sdpa alone, and where a mask says what is seen.
+    """
+    before = _last.set(_Last(module, queries))
+    try:
+        yield
+    finally:
+        _last.reset(before)
+
+
+class RowGroup(NamedTuple):
+    """Neighbouring rows of a pass, and how many leading columns of the cache they can see."""
+
+    rows: slice
+    columns: int
+
+
+_groups: ContextVar[Sequence[RowGroup]] = ContextVar("groups", default=())
+
+
+@contextmanager
+def row_groups(groups: Sequence[RowGroup]) -> Iterator[None]:
+    """Inside, each of these groups of rows, which are all rows, reads its own columns."""
+    before = _groups.set(groups)
+    try:
+        yield
+    finally:
+        _groups.reset(before)
+
+
 def grouped_sdpa(
     module: Any,
     query: torch.Tensor,
@@ -85,16 +129,54 @@ def grouped_sdpa(
     watch = _watch.get()
     if watch is not None and module is watch.module and attention_mask is not None:
         watch.see(query, key, attention_mask, options.get("scaling"))
-    rows, heads, width, dim = query.shape
-    shared = heads // key.shape[1]
+    last = _last.get()
+    if last is None or module is not last.module or attention_mask is None:
+        return _attend(module, query, key, value, attention_mask, **options)
+    width = query.shape[2]
+    query, attention_mask = (each[:, :, -last.queries :] for each in (query, attention_mask))
+    output, _ = _attend(module, query, key, value, attention_mask, **options)
+    return F.pad(output, (0, 0, 0, 0, width - output.shape[1], 0)), None
+
+
+def _attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """As `grouped_sdpa`, with all of the queries."""
+    shared = query.shape[1] // key.shape[1]
     plain = options.get("position_bias") is None and not options.get("dropout")
     if shared == 1 or attention_mask is None or not plain:
         output: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, **options
         )
         return output
+    scaling, groups = options.get("scaling"), _groups.get()
+    if not groups:
+        return _in_pieces(query, key, value, attention_mask, scaling), None
+    parts = []
+    for rows, columns in groups:
+        seen = rows, slice(None), slice(0, columns)
+        mask = attention_mask[rows, :, :, :columns]
+        parts.append(_in_pieces(query[rows], key[seen], value[seen], mask, scaling))
+    return torch.cat(parts), None
+
+
+def _in_pieces(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor,
+    scaling: float | None,
+) -> torch.Tensor:
+    """Shared heads attended to, [R, T, H, D], piece by piece of the queries."""
+    rows, heads, width, dim = query.shape
     piece = _PIECE if query.device.type == "cpu" else width
     groups, behind = key.shape[1], key.shape[2] - width
+    shared = heads // groups
     parts = []
     for start in range(0, width, piece):
         end = min(start + piece, width)
@@ -104,10 +186,10 @@ def grouped_sdpa(
             key[:, :, : behind + end],
             value[:, :, : behind + end],
             attn_mask=mask if end - start == 1 else mask.repeat(1, 1, shared, 1),
-            scale=options.get("scaling"),
+            scale=scaling,
         )
         parts.append(attended.view(rows, heads, end - start, dim).transpose(1, 2))
-    return torch.cat(parts, dim=1), None
+    return torch.cat(parts, dim=1)
 
 
 AttentionInterface.register(NAME, grouped_sdpa)

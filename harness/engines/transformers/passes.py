@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import torch
 
 from harness.engines.contract import Watch
+from harness.engines.transformers.attention import RowGroup, row_groups
+from harness.engines.transformers.last_layer import can_be_cut, last_layer_cut
 from harness.engines.transformers.residents import Resident
 from harness.engines.transformers.shared_layers import able, widened
 from harness.engines.transformers.sight import seen
@@ -19,6 +21,8 @@ from harness.models.loading import LoadedModel
 
 # Columns in use are rounded up to this, so that attention sees few distinct shapes.
 _COLUMN_STEP = 32
+# Rows of a group, on a CPU; elsewhere a call of a kernel costs more than what groups leave out.
+_GROUP = 8
 
 
 @dataclass(slots=True)
@@ -86,6 +90,7 @@ class Passes:
         regimes = self._regimes(slice(first, first + len(tokens)), positions)
         rows = len(tokens) if alike is None else alike.rows
         slots = slice(first, first + rows)
+        groups = self.groups(positions, visible) if alike is None else []
         tokens, positions = tokens.to(self._device), positions.to(self._device)
         columns = torch.where(positions < 0, stage.cache.spare_column, positions)
         stage.cache.look_at(Window(slots, columns, visible))
@@ -95,6 +100,7 @@ class Passes:
             stage.interventions.applied(slots, every),
             stage.rotary.turning(regimes),
             self._widened(alike),
+            row_groups(groups),
         ):
             output: Any = self._model(
                 input_ids=tokens,
@@ -113,6 +119,29 @@ class Passes:
         if any(each.request.attention or each.request.hidden for each in sequences):
             return seen(self._model, sequences)
         return nullcontext()
+
+    def cut(self, sequences: Sequence[Resident]) -> AbstractContextManager[None]:
+        """Let the pass inside leave out what its last logits do not need; not of a fixed shape."""
+        whats = (each.intervention for each in sequences)
+        if self._strict or not can_be_cut(self._model, whats):
+            return nullcontext()
+        return last_layer_cut(self._model, 1)
+
+    def groups(self, positions: torch.Tensor, visible: int | None) -> list[RowGroup]:
+        """Neighbours of similar length, so that no row reads as many columns as the longest one."""
+        if visible is None or self._strict or self._device.type != "cpu":
+            return []
+        # As if a row's tokens went on to the end of the pass, which a draft's padding does not.
+        behind = torch.arange(positions.shape[1], 0, -1)
+        needed = torch.where(positions < 0, 0, positions + behind).amax(dim=1).tolist()
+        groups: list[RowGroup] = []
+        for start in range(0, len(needed), _GROUP):
+            end = min(start + _GROUP, len(needed))
+            columns = self.columns(max(needed[start:end]))
+            if groups and groups[-1].columns == columns:
+                start = groups.pop().rows.start
+            groups.append(RowGroup(slice(start, end), columns))
+        return groups
 
     def _widened(self, alike: Alike | None) -> AbstractContextManager[None]:
         """One row becomes several behind the layers that are alike."""

@@ -86,7 +86,7 @@ def _read(
         part = slice(start, start + piece)
         alone = nothing_cached and start == 0 and not strict
         looked_at = sequences if start + piece >= width else []
-        with passes.sight(looked_at):
+        with passes.sight(looked_at), passes.cut(sequences):
             logits = passes.forward(
                 tokens[:, part],
                 positions[:, part],

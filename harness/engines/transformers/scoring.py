@@ -17,6 +17,7 @@ a row. `apart` gives every continuation a pass of its own, whose shape is then i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from harness.engines.contract import Scored, Scoring, Watch
 from harness.engines.scoring import Gathering
 from harness.engines.transformers.attention_masks import AttentionMasks
+from harness.engines.transformers.last_layer import can_be_cut, last_layer_cut
 from harness.engines.transformers.ordering import LOOK_AHEAD
 from harness.engines.transformers.predictions import said_of, tokens_with_logits
 from harness.engines.transformers.rotary import RowRotary
@@ -78,7 +80,7 @@ def score(
             yield position, gathering.pop(position).scored()
         rows = [row for queued in ahead for row in _rows(queued, rotary, logits, apart=apart)]
         for batch in _batches(rows, logits, apart=apart):
-            _read(loaded, batch, rotary, gathering, watch)
+            _read(loaded, batch, rotary, gathering, watch, apart=apart)
             for position in dict.fromkeys(row.position for row in batch):
                 if gathering[position].complete:
                     yield position, gathering.pop(position).scored()
@@ -189,6 +191,8 @@ def _read(
     rotary: RowRotary,
     gathering: dict[int, Gathering],
     watch: Watch | None,
+    *,
+    apart: bool,
 ) -> None:
     """Run one pass, and add what it says to the scorings of its rows."""
     model = loaded.model
@@ -203,7 +207,10 @@ def _read(
             scoring = row.scoring
             interventions.assign(number, scoring.intervention, prompt=scoring.prompt_length)
         regimes = rotary.regimes([row.total for row in batch], laid.positions)
+        kept = 1 + width - laid.context
+        cut = not apart and can_be_cut(model, (row.scoring.intervention for row in batch))
         with (
+            last_layer_cut(model, kept) if cut else nullcontext(),
             interventions.applied(slice(0, rows), laid.positions, laid.columns),
             rotary.turning(regimes),
         ):
@@ -211,7 +218,7 @@ def _read(
                 input_ids=laid.tokens,
                 **laid.masks(loaded),
                 use_cache=False,
-                logits_to_keep=1 + width - laid.context,
+                logits_to_keep=kept,
             )
     if watch is not None:
         watch.read(laid.tokens.numel())

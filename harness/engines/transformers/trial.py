@@ -21,6 +21,8 @@ import torch
 from harness.engines.transformers.attention import eager_attention, grouped_attention
 from harness.engines.transformers.cache_sizes import CacheSize
 from harness.engines.transformers.experts import experts_as
+from harness.engines.transformers.last_layer import able as cut_able
+from harness.engines.transformers.last_layer import last_layer_cut
 from harness.engines.transformers.passes import Alike, Passes, Work, padded
 from harness.engines.transformers.products import packed_products
 from harness.engines.transformers.shared_layers import able
@@ -105,6 +107,8 @@ def _error(loaded: LoadedModel, name: str, *, strict: bool) -> float:
         together = _together(loaded, rows)
         if not strict and _widens(loaded, rows[0], alone[0]):
             able.add(loaded.model)
+        if not strict and _cuts(loaded, rows[0], alone[0]):
+            cut_able.add(loaded.model)
     errors = [
         float((ours - own).norm() / (own - own.mean()).norm())
         for own, ours in zip(alone, together, strict=True)
@@ -155,5 +159,23 @@ def _widens(loaded: LoadedModel, row: list[int], alone: torch.Tensor) -> bool:
         logits = passes.forward(*last, 0, stage.cache.capacity, last_only=True)[:, -1]
     except Exception:  # whatever a model's own code raises, it does not take it
         return False
+    return _as_alone(loaded, logits, alone)
+
+
+def _cuts(loaded: LoadedModel, row: list[int], alone: torch.Tensor) -> bool:
+    """Whether a model's last layer takes fewer tokens than the others."""
+    stage = Stage(loaded.model, CacheSize(2, 0, len(row)))
+    passes = Passes(loaded, stage, Work(), strict=False)
+    read = padded([row] * 2, [0, 0], len(row), align_ends=True)
+    try:
+        with last_layer_cut(loaded.model, 2):
+            logits = passes.forward(*read, 0, None, last_only=True)[:, -1]
+    except Exception:  # as above
+        return False
+    return _as_alone(loaded, logits, alone)
+
+
+def _as_alone(loaded: LoadedModel, logits: torch.Tensor, alone: torch.Tensor) -> bool:
+    """Whether logits [R, V] are those of a row alone."""
     errors: list[float] = ((logits - alone).norm(dim=-1) / (alone - alone.mean()).norm()).tolist()
     return max(errors) <= _TOLERANCE.get(loaded.model.dtype, _TOLERANCE_OF_HALF)
