@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from matplotlib.figure import Figure
 from pydantic import JsonValue
 
 from harness.engines.contract import Completion
@@ -26,6 +26,7 @@ from harness.files.atomic import replace_file, write_file, write_pieces
 from harness.files.given import is_folder
 from harness.files.project import project
 from harness.metrics.column import columns_of
+from harness.processes.beside import beside
 from harness.report.draws.sections import draw_sections, section_files
 from harness.report.figures.attention_maps import attention_images
 from harness.report.figures.plots import plots
@@ -87,10 +88,12 @@ def write(
             _write_tables(report, results, folder, overview, drawn)
             pieces = page(report, rows.embedded(forked=forked), traced, _with_draws(parts, drawn))
             write_pieces(folder / "index.html", pieces)
-        for name, figure in chain(plots(report), measured_figures(report, results)):
-            image = io.BytesIO()
-            figure.savefig(image, format="png")
-            write_file(folder / "plots" / f"{name}.png", image.getvalue())
+        first, second = report.experiments[::2], report.experiments[1::2]
+        others = partial(_write_figures, plots(report, second), folder)
+        with beside(others, forked=forked and bool(second)) as drawn_beside:
+            _write_figures(plots(report, first), folder)
+            _write_figures(measured_figures(report, results), folder)
+            drawn_beside()
         for name, picture in traced.items():
             write_file(folder / "plots" / f"{name}-traces.png", picture)
         attended = attention_images(report, sample_records(folder)) if several else {}
@@ -110,6 +113,13 @@ def write_tables(report: RunReport, results: Sequence[CaseResult], directory: Pa
     _, overview = overviews(report, results)
     drawn = draw_sections(report, records(results))
     _write_tables(report, results, directory, overview, drawn)
+
+
+def _write_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> None:
+    for name, figure in figures:
+        image = io.BytesIO()
+        figure.savefig(image, format="png")
+        write_file(folder / "plots" / f"{name}.png", image.getvalue())
 
 
 def _write_tables(

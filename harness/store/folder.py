@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pydantic import ValidationError
 
 from harness.errors import ReadOnlyError, StoreError
 from harness.files.atomic import READ_ONLY, check_writable, open_regular, write_file
+from harness.processes.beside import beside
 from harness.spec import Case
 from harness.store.journal import Journal, Line
 from harness.store.record_shapes import MACHINE, MANIFEST
@@ -219,10 +221,13 @@ class RunFolder:
             if record["status"] == "complete"
         )
 
-    def results(self) -> list[CaseResult]:
+    def results(self, *, forked: bool = False) -> list[CaseResult]:
         """Every planned case of every process in planned order, incomplete where nothing came.
 
         Their draws stay in these files, and are read when they are looked at.
+
+        Args:
+            forked: Whether a copy of this process may read half of them (`processes/beside.py`).
         """
         results: dict[str, CaseResult] = {}
         asked: set[str] = set()  # known when the first results are read
@@ -234,11 +239,15 @@ class RunFolder:
                 if known is None or (known.nodeid is None and result.nodeid is not None):
                     results[result.case.id] = result
         asked |= {each.baseline for each in results.values() if each.baseline}
-        for path in sorted(self.directory.glob("cases-*.jsonl")):
-            for result in usable_records(path, reader.result, self._skip):
-                known = results.get(result.case.id)
-                if known is None or known.status != "complete":
-                    results[result.case.id] = result
+        paths = sorted(self.directory.glob("cases-*.jsonl"))
+        half = len(paths) // 2 if forked else len(paths)
+        with beside(partial(self._came, reader, paths[half:]), forked=half < len(paths)) as second:
+            for came, skipped in (self._came(reader, paths[:half]), second()):
+                self._skipped |= skipped
+                for result in came:
+                    known = results.get(result.case.id)
+                    if known is None or known.status != "complete":
+                        results[result.case.id] = result
         self._tell_skipped()
         return list(results.values())
 
@@ -281,6 +290,15 @@ class RunFolder:
         """Close what is being written."""
         for journal in self._journals.values():
             journal.close()
+
+    def _came(
+        self, reader: RecordReader, paths: Iterable[Path]
+    ) -> tuple[list[CaseResult], dict[str, None]]:
+        """The results in some of the files, and every place that was skipped until then."""
+        came = [
+            result for path in paths for result in usable_records(path, reader.result, self._skip)
+        ]
+        return came, self._skipped
 
     def _skip(self, place: str) -> None:
         self._skipped[place] = None

@@ -141,7 +141,7 @@ def test_an_interrupted_write_leaves_the_old_report_whole(report, results, direc
     write(report, results, directory)
     before = (directory / "report.json").read_bytes()
 
-    def interrupted(report):
+    def interrupted(report, experiments):
         raise KeyboardInterrupt
         yield
 

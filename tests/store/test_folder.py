@@ -67,6 +67,9 @@ def test_processes_add_up_in_planned_order(tmp_path, planned):
     other.add(done[1])
     # What follows its baseline is compared with it as both are read.
     assert RunFolder(tmp_path / "x").results() == with_one_baseline(done)
+    # A copy that reads the other file finds no baseline in it.
+    halves = RunFolder(tmp_path / "x").results(forked=True)
+    assert with_one_baseline(halves) == with_one_baseline(done)
 
 
 def test_a_complete_result_wins_over_a_failed_one(tmp_path, planned):
@@ -76,6 +79,7 @@ def test_a_complete_result_wins_over_a_failed_one(tmp_path, planned):
     one.add(done)
     other.add(failed)
     assert RunFolder(tmp_path / "x").results() == [done]
+    assert RunFolder(tmp_path / "x").results(forked=True) == [done]
     third = RunFolder(tmp_path / "y")
     third.add(failed)
     third.add(done)
@@ -90,6 +94,20 @@ def test_a_torn_record_is_as_if_it_had_not_been_written(tmp_path, planned):
     path = tmp_path / "x" / "cases-main.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
     assert folder.results() == [complete(planned[0]), *planned[1:]]
+
+
+def test_what_a_copy_has_skipped_is_told_too(tmp_path, planned):
+    for name, result in zip(("gw0", "gw1"), planned[:2], strict=True):
+        folder = RunFolder(tmp_path / "x", name)
+        folder.plan(planned)
+        folder.add(complete(result))
+    path = tmp_path / "x" / "cases-gw1.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"status"', b'"altered"'))
+    told: list[str] = []
+    reading = RunFolder(tmp_path / "x", warn=told.append)
+    assert reading.results(forked=True) == [complete(planned[0]), *planned[1:]]
+    (line,) = told
+    assert str(path) in line
 
 
 def test_engines_of_all_processes_are_joined(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from matplotlib.figure import Figure
 
@@ -18,15 +18,17 @@ from harness.report.report import RunReport
 _MOST_DOTS = 200
 
 
-def plots(report: RunReport) -> Iterator[tuple[str, Figure]]:
-    """Yield `(experiment, figure)` for every experiment that has a complete case.
+def plots(
+    report: RunReport, experiments: Iterable[str] | None = None
+) -> Iterator[tuple[str, Figure]]:
+    """Yield `(experiment, figure)` for every experiment, or some, that has a complete case.
 
     An experiment with a dose gets dose-response curves, any other a dot for every case, unless
     they are so many that nobody could tell them apart. One with help of an oracle has its curves
     beside them, and a heatmap where two amounts of it are swept; one that says what asking is
     worth has what predicts it.
     """
-    for experiment in report.experiments:
+    for experiment in report.experiments if experiments is None else experiments:
         cases = complete(report, experiment)
         if by_dose(report, cases):
             yield experiment, dose_response(report, experiment)
