@@ -19,7 +19,7 @@ from harness.metrics.column import TokenColumn
 from harness.metrics.entry import MetricEntry, per_answer
 from harness.metrics.kind import MetricKind
 from harness.spec.metric import MetricSettings
-from harness.tasks.answers.kind import AnswerKind, Verdict
+from harness.tasks.answers.kind import AnswerKind, AnswerVerdict
 from harness.tasks.base import Conversation, Reference
 
 
@@ -45,7 +45,7 @@ class Long(AnswerKind):
         return Reference("", str(record["answer"]), "")
 
     def verdict(self, record, text):
-        return Verdict(len(text) > len(str(record["answer"])), parsed=True)
+        return AnswerVerdict(len(text) > len(str(record["answer"])), parsed=True)
 
 
 class Brief:
