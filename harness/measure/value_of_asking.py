@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field, PositiveInt
 
 from harness.metrics.entry import MetricEntry, Opening
@@ -110,6 +109,7 @@ def _area(*, rising: bool) -> Callable[[Sequence[Any]], float]:
     """The area under the ROC curve of all positions of all samples; .5 where it says nothing."""
 
     def area(values: Sequence[Any]) -> float:
+        import numpy as np
         from scipy.stats import rankdata
 
         pairs = np.array([pair for each in values for pair in each], dtype=float).reshape(-1, 2)
