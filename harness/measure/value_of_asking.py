@@ -23,6 +23,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, PositiveInt
 
+from harness.errors import FieldError, ModelError
 from harness.metrics.entry import MetricEntry, Opening
 from harness.spec.measure import Measure
 from harness.spec.settings import ModelReference, Settings
@@ -50,6 +51,24 @@ class AskingSettings(Settings):
 def _engines(experiment: Any) -> dict[str, Opening]:
     model = experiment.section_of(NAME).model
     return {model: Opening(model)}
+
+
+def _check(experiment: Any) -> None:
+    """Raise `FieldError` for an oracle that is not there, or reads other tokens."""
+    from harness.engines import check_same_tokens
+
+    oracle, field = experiment.section_of(NAME).model, f"{NAME}.model"
+    try:
+        check_same_tokens(
+            experiment.model,
+            experiment.engine,
+            oracle,
+            experiment.engine,
+            field=field,
+            remedy="use an oracle that has the same tokens",
+        )
+    except ModelError as error:
+        raise FieldError(field, str(error)) from error
 
 
 def _share(values: Sequence[Any]) -> float:
@@ -179,6 +198,7 @@ MEASURE = Measure(
     run="harness.runs.value_of_asking:measured_case",
     metrics=_METRICS,
     yields=_yields,
+    check=_check,
     styles=lambda experiment: {experiment.prompt.style: "prompt.style"},
     readings=3,
     recounted="harness.runs.value_of_asking_again:recounted",

@@ -11,10 +11,13 @@ import pytest
 import harness
 from harness.engines.contract import Request, Stop
 from harness.engines.transformers.engine import TransformersEngine
+from harness.errors import SpecError
 from harness.models.loading import load, load_config
 from harness.models.size import weights_per_token
 from harness.resolve.tasks import task_of
-from harness.spec import TaskSettings
+from harness.runs.checks import planned
+from harness.spec import TaskSettings, expand
+from harness.spec import load as load_spec
 from harness.tasks.conversations import render
 
 ROOT = Path(__file__).parents[2]
@@ -141,6 +144,24 @@ def test_it_computes_at_most_a_quarter_of_either_model_s_on_64_samples_with_hind
         for what in ("", ", naive")
     )
     assert computed <= 0.25 * naive
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "zoo/oracle",
+            "zoo/settled",
+            r"yaml:5 value_of_asking.model: zoo/settled has other tokens than zoo/base: .*; use an or",
+        ),
+        ("zoo/oracle", "zoo/nothing", r"yaml:5 value_of_asking.model: .*zoo/nothing"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_any_sample(tmp_path, old, new, told):
+    (tmp_path / "spec.yaml").write_text(SPEC.replace(old, new), "utf-8")
+    (case,) = expand(*load_spec(tmp_path / "spec.yaml"))
+    with pytest.raises(SpecError, match=told):
+        planned(case)
 
 
 def test_hindsight_helps_and_more_of_it_no_less(report):
