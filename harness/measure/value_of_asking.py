@@ -54,8 +54,14 @@ def _engines(experiment: Any) -> dict[str, Opening]:
 
 
 def _check(experiment: Any) -> None:
-    """Raise `FieldError` for an oracle that is not there, or reads other tokens."""
+    """Raise `FieldError` for what is not applied here, and an oracle that cannot be asked."""
     from harness.engines import check_same_tokens
+
+    if experiment.intervention is not None:
+        raise FieldError(
+            "intervention",
+            f"{NAME} asks behind the model as it is, and applies nothing to it; leave it out",
+        )
 
     oracle, field = experiment.section_of(NAME).model, f"{NAME}.model"
     try:

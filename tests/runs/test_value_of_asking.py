@@ -152,9 +152,14 @@ def test_it_computes_at_most_a_quarter_of_either_model_s_on_64_samples_with_hind
         (
             "zoo/oracle",
             "zoo/settled",
-            r"yaml:5 value_of_asking.model: zoo/settled has other tokens than zoo/base: .*; use an or",
+            r"yaml:5 value_of_asking.model: zoo/settled has other tokens than zoo/base: .*; use",
         ),
         ("zoo/oracle", "zoo/nothing", r"yaml:5 value_of_asking.model: .*zoo/nothing"),
+        (
+            "measure: v",
+            "intervention: {kind: router_mask, points: {random: 0}, count: 0}\nmeasure: v",
+            r"yaml:4 intervention: value_of_asking asks behind the model as it is, .*leave it out",
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_any_sample(tmp_path, old, new, told):
