@@ -39,7 +39,10 @@ class Tokenizers:
             if not Path(known.folder).is_dir():
                 raise ModelError(f"{known.folder} is missing")
             try:
-                self._loaded[known.folder] = AutoTokenizer.from_pretrained(known.folder)
+                # Unless told so, transformers asks on the terminal whether code of the folder may run.
+                self._loaded[known.folder] = AutoTokenizer.from_pretrained(
+                    known.folder, trust_remote_code=False
+                )
             except Exception as error:  # its readers raise whatever they like, in Rust as well
                 raise ModelError(
                     f"{known.folder} is no tokenizer: {one_line(str(error))}"

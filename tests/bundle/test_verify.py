@@ -298,6 +298,25 @@ def test_a_packing_that_asks_for_gigabytes_of_memory_is_refused(tmp_path):
         verify(file)
 
 
+def test_a_tokenizer_of_its_own_code_is_not_loaded(opened, tmp_path, monkeypatch):
+    """Though somebody says yes to whatever is asked."""
+    ran, folder = tmp_path / "ran", "tokenizers/0"
+    settings = json.loads(opened.files[f"{folder}/tokenizer_config.json"])
+    settings |= {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}}
+    opened.files[f"{folder}/tokenizer_config.json"] = json.dumps(settings).encode()
+    opened.files[f"{folder}/own.py"] = (
+        f"open({str(ran)!r}, 'w')\nfrom transformers import PreTrainedTokenizer\n"
+        "class Own(PreTrainedTokenizer): pass\n"
+    ).encode()
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda prompt="": asked.append(prompt) or "y")
+    outcome = verify(opened.write(tmp_path / "x.titrate", hashed=True))
+    said = [str(each) for each in outcome.differences]
+    assert len([each for each in said if "tokenizers/0 is no tokenizer" in each]) == 1
+    assert not asked
+    assert not ran.exists()
+
+
 def test_a_truncated_bundle_is_refused(made, tmp_path):
     whole = (made / "small.titrate").read_bytes()
     for share in (0, 0.3, 0.9, 0.999):
