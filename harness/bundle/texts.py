@@ -39,7 +39,7 @@ class Tokenizers:
             if not Path(known.folder).is_dir():
                 raise ModelError(f"{known.folder} is missing")
             try:
-                # Unless told so, transformers asks on the terminal whether code of the folder may run.
+                # transformers would ask on the terminal whether code of the folder may run.
                 self._loaded[known.folder] = AutoTokenizer.from_pretrained(
                     known.folder, trust_remote_code=False
                 )

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.bundle.archive import MANIFEST
+from harness.bundle.archive import MANIFEST, unpack
 from harness.bundle.verify import lines, verify
 from harness.bundle.write import bundle
 from harness.cli.main import main
@@ -284,6 +284,32 @@ def test_a_bomb_is_not_unpacked_whichever_way_it_is_packed(how, tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_many_files_that_are_small_by_the_manifest_are_a_bomb(tmp_path, monkeypatch):
+    names = [f"f{number}" for number in range(60)]
+    file = _zip(
+        tmp_path / "x.titrate",
+        {MANIFEST: _manifest([(name, 1) for name in names])}
+        | dict.fromkeys(names, b"\0" * (64 << 10)),
+    )
+    root = tmp_path / "root"
+    with pytest.raises(BundleError, match="more than the 1 bytes it claims"):
+        unpack(file, root)
+    assert sum(each.stat().st_size for each in root.iterdir()) <= 1 << 20
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA], ids=["deflate", "lzma"])
+def test_a_file_that_unpacks_to_more_than_its_zip_says_is_not_unpacked(how, tmp_path):
+    file = tmp_path / "x.titrate"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(MANIFEST, _manifest([("bomb", 9)]))
+        archive.writestr("bomb", b"\0" * 9000, how)
+        archive.getinfo("bomb").file_size = 9  # of the directory, which is written last
+    root = tmp_path / "root"
+    with pytest.raises(BundleError):
+        unpack(file, root)
+    assert (root / "bomb").stat().st_size <= 9
 
 
 def test_a_packing_that_asks_for_gigabytes_of_memory_is_refused(tmp_path):
