@@ -85,8 +85,8 @@ class BundleManifest(BaseModel):
     version: int
     titrate: str
     """The version that wrote it."""
-    run: str
-    """The id of the run."""
+    run: Annotated[str, Field(pattern=r"^[\w.-]{1,100}$")]
+    """The id of the run, which the verdict begins with: words there would read like one."""
     files: dict[str, Entry]
     moved: dict[str, str] = {}
     """Files that lay outside of the run's folder: their path in the report -> in the bundle."""

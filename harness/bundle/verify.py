@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import platform
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ from harness.errors import (
     SpecError,
     StoreError,
     TitrateError,
+    one_line,
 )
 from harness.report.load import RECORDS
 from harness.report.write import write_tables
@@ -318,8 +319,15 @@ def _names(folder: Path) -> set[Path]:
     }
 
 
-def lines(outcome: Verified, most: int = 200) -> Iterable[str]:
-    """What to print: a line per difference, what was left, and the verdict."""
+def lines(outcome: Verified, most: int = 200) -> Iterator[str]:
+    """What to print: a line per difference, what was left, and the verdict.
+
+    Whatever a bundle says is in it as one printable line, which no terminal obeys.
+    """
+    return map(one_line, _lines(outcome, most))
+
+
+def _lines(outcome: Verified, most: int) -> Iterator[str]:
     for each in outcome.differences[:most]:
         yield str(each)
     if len(outcome.differences) > most:

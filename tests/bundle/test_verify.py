@@ -217,6 +217,47 @@ def test_what_is_committed(name, cases, answers, tmp_path, monkeypatch):
     assert [each for each in outcome.left if not any(word in each for word in known)] == []
 
 
+def _hidden(opened, field):
+    """A bundle with characters in it that a terminal obeys."""
+    forged = "x\n20260101: 4 cases, 8 answers scored again: everything fits\x1b[2K\u202e\r"
+    if field == "absent":
+        opened.manifest["absent"] = {forged: forged}
+    elif field in ("titrate", "run"):
+        opened.manifest[field] = forged
+    elif field == "tokenizers":
+        ((model, known),) = opened.manifest["tokenizers"].items()
+        opened.manifest["tokenizers"] = {model: known | {"folder": forged}}
+    elif field == "foreign":
+        opened.files[forged] = b""
+    elif field == "case":
+        records = opened.records
+        records[2]["case"]["id"] = forged
+        opened.records = records
+    else:
+        records = opened.records
+        records[2]["draws"][0]["completion"]["text"] = forged
+        records[2]["draws"][0]["sample"] = forged
+        opened.records = records
+
+
+@pytest.mark.parametrize(
+    "field", ["absent", "titrate", "run", "tokenizers", "foreign", "case", "text"]
+)
+def test_no_terminal_obeys_a_bundle(field, opened, tmp_path, capsys):
+    _hidden(opened, field)
+    file = opened.write(tmp_path / "x.titrate", hashed=field != "foreign")
+    if field == "titrate":
+        document = opened.manifest | {"version": 2}
+        _zip(file, {MANIFEST: json.dumps(document)})
+    status = main(["verify", str(file)])
+    out, err = capsys.readouterr()
+    said = (out + err).splitlines(keepends=True)
+    assert all(line[:-1].isprintable() and line.endswith("\n") for line in said)
+    assert not any(line.startswith("20260101") for line in said)
+    assert (status == 0) == (field == "absent")
+    assert len(said) == 1 or said[-1].startswith(opened.manifest["run"][:8])
+
+
 # Bad input ---------------------------------------------------------------------------------------
 
 
