@@ -91,7 +91,8 @@ class BundleManifest(BaseModel):
     moved: dict[str, str] = {}
     """Files that lay outside of the run's folder: their path in the report -> in the bundle."""
     absent: dict[str, str] = {}
-    """Data that may not be shipped, or are not at hand: their path in the report -> why."""
+    """What may not be shipped, or is not at hand: a file's path in the report, or the reference of
+    a model whose tokenizer it is -> why."""
     tokenizers: dict[str, Tokenizer] = {}
     """By the model's reference."""
 
