@@ -39,6 +39,8 @@ from harness.statistics.paired import paired, paired_interval
 
 #: Parameters of Hill's curve beside its beginning: how far it goes, where its middle is, its slope.
 _HILLS_OWN = 3
+#: Of the fit's Jacobian: the square of more is beyond what 64 bits tell apart.
+_MOST_CONDITION = 1e7
 #: Of a slope's interval, either way: beyond it the doses do not tell how steep the curve is.
 _WIDEST = 10.0
 
@@ -228,10 +230,15 @@ class Curve:
         covariance += np.eye(len(doses)) * 0.5 * np.ptp(self.values) ** 2 / len(changes) ** 2
         fitted = fit_hill(doses, mean, covariance)
         p = float(stats.chi2.sf(2 * fitted.cost, len(doses) - _HILLS_OWN))
-        if not fitted.success or p < 1 - CONFIDENCE:
+        if p < 1 - CONFIDENCE:
             raise NoDose(f"the data reject Hill's curve (p {p:.2g})")
+        if not fitted.success:
+            raise NoDose("no Hill's curve fits best: it goes on to change as it is looked for")
         height, middle, log_slope = fitted.x
-        error = math.sqrt(float(np.linalg.pinv(fitted.jac.T @ fitted.jac)[2, 2]))
+        flat = np.linalg.cond(fitted.jac) > _MOST_CONDITION  # there the inverse below says 0
+        error = (
+            math.inf if flat else math.sqrt(float(np.linalg.pinv(fitted.jac.T @ fitted.jac)[2, 2]))
+        )
         half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * error
         if half > math.log(_WIDEST):
             raise NoDose("no dose lies where Hill's curve is steep, so that any slope fits")

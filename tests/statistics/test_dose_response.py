@@ -138,6 +138,16 @@ def test_too_few_doses_or_samples_are_no_curve():
         exact(1, 1, 0, 0, doses=(0, 1, 2, 3), n=1)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_curve_that_has_moved_before_its_second_dose_has_no_slope(seed):
+    random = np.random.default_rng(seed)
+    right = random.random(60) < 0.9
+    lost = right & (random.random(60) < 0.6)
+    values = np.stack([right, *[right & ~lost] * 5], axis=1).astype(float)
+    with pytest.raises(NoDose):
+        Curve((0, 1, 2, 4, 8, 16), values, SCORE).hill()
+
+
 def test_hills_slope_is_that_of_the_curve_that_made_the_data():
     rng = np.random.default_rng(5)
     doses = np.array([0, 1, 2, 4, 8, 16, 32])
