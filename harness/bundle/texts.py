@@ -96,6 +96,7 @@ def _case(result: CaseResult, tokenizer: Any, known: Tokenizer) -> Iterator[Mism
             yield Mismatch(where, "prompt", shown(draw.prompt), shown(prompt))
         if draw.completion.answer is None:  # a server's tokens are the server's own
             yield from _completion(draw, where, tokenizer, known, stops)
+            yield from _log_probabilities(draw, where, kept=result.measure.run is None)
             limit = experiment.sampling.max_new_tokens
             yield from _ending(draw, where, limit, known, stops)
 
@@ -118,8 +119,13 @@ def _completion(
     text = whole[: _cut(whole, stops)]
     if completion.text != text:
         yield Mismatch(where, "text of its tokens", shown(completion.text), shown(text))
+
+
+def _log_probabilities(draw: DrawResult, where: str, *, kept: bool) -> Iterator[Mismatch]:
+    """One per token; measures that do not generate need not have `kept` them."""
+    completion = draw.completion
     given, count = len(completion.log_probabilities), len(completion.tokens)
-    if given != count:
+    if given != count and (kept or given):
         yield Mismatch(where, "log-probabilities", str(given), f"{count} tokens")
     if any(value > 0 for value in completion.log_probabilities):
         yield Mismatch(where, "log-probabilities", "one above 0", "none can be")
