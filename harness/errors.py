@@ -196,4 +196,10 @@ class ReportError(TitrateError):
 
 
 class BundleError(TitrateError):
-    """A bundle that cannot be written, or a file that is none, or is not to be opened."""
+    """A bundle that cannot be written, or a file that is none, or is not to be opened.
+
+    Its text is made harmless here: it may quote what a stranger wrote.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(one_line(problem))

@@ -28,7 +28,7 @@ for command in json.loads(sys.argv[1]):
             status = main(command)
         except SystemExit as ended:
             status = ended.code
-    found.append([status, told.getvalue(), sorted(slow & set(sys.modules))])
+    found.append([status, told.getvalue(), sorted(slow & set(sys.modules)), "numpy" in sys.modules])
 print(json.dumps(found))
 """
 BENCHES = """
@@ -86,10 +86,11 @@ def test_verbs_that_run_no_model_import_no_torch(tmp_path):
         ),
     ]
     found = json.loads(run(VERBS, json.dumps(commands), cwd=tmp_path))
-    assert [libraries for _, _, libraries in found] == [[]] * len(commands)
-    assert [status for status, _, _ in found] == [0, 0, 0, 2, 0, 0, *[0] * len(KINDS), *[2] * 7]
-    assert all("nowhere does not exist; give a " in told for _, told, _ in found[-len(lost) :])
-    lost, unknown, broken = (told for _, told, _ in found[-7:-4])
+    assert [libraries for _, _, libraries, _ in found] == [[]] * len(commands)
+    assert [numpy for *_, numpy in found[:2]] == [False, False]
+    assert [status for status, *_ in found] == [0, 0, 0, 2, 0, 0, *[0] * len(KINDS), *[2] * 7]
+    assert all("nowhere does not exist; give a " in told for _, told, *_ in found[-len(lost) :])
+    lost, unknown, broken = (told for _, told, *_ in found[-7:-4])
     assert lost.startswith(f"titrate: lost.yaml:2 model: model folder {tmp_path}/nowhere does not ")
     assert unknown.startswith("titrate: --model zoo/lost model: zoo/lost is not in the zoo; use ")
     assert "broken' cannot be loaded: its config.json cannot be read as JSON: " in broken

@@ -2,7 +2,7 @@
 
 Names are sorted, times fixed, and every file is packed alike, by LZMA: cases repeat their
 baselines' records over distances that deflate and bzip2 do not see. What is unpacked must be what
-the manifest lists: no file more, none outside the folder, none larger than it says.
+the manifest lists: no file more, none outside the folder, and hardly a byte more than it says.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import lzma
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import copy
 from pathlib import Path, PurePosixPath
@@ -32,6 +33,9 @@ VERSION = 1
 #: No file may unpack to more, and no bundle to more in all.
 MOST_BYTES = 1 << 30
 MOST_TOTAL = 4 << 30
+#: So many bytes may all files together have beyond what the manifest says: what somebody has added
+#: to a file is to be named, and not to fill the disk.
+_SPARE = 1 << 20
 _MOST_MANIFEST = 64 << 20
 #: The earliest time that a zip can hold.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -81,13 +85,14 @@ class BundleManifest(BaseModel):
     version: int
     titrate: str
     """The version that wrote it."""
-    run: str
-    """The id of the run."""
+    run: Annotated[str, Field(pattern=r"^[\w.-]{1,100}$")]
+    """The id of the run, which the verdict begins with: words there would read like one."""
     files: dict[str, Entry]
     moved: dict[str, str] = {}
     """Files that lay outside of the run's folder: their path in the report -> in the bundle."""
     absent: dict[str, str] = {}
-    """Data that may not be shipped, or are not at hand: their path in the report -> why."""
+    """What may not be shipped, or is not at hand: a file's path in the report, or the reference of
+    a model whose tokenizer it is -> why."""
     tokenizers: dict[str, Tokenizer] = {}
     """By the model's reference."""
 
@@ -131,11 +136,12 @@ def unpack(file: Path, folder: Path) -> tuple[BundleManifest, dict[str, Entry]]:
         with zipfile.ZipFile(file) as archive:
             manifest = _manifest(archive, file)
             _check_names(archive, manifest, file)
-            found = {
-                name: _extract(archive, name, entry.bytes, folder / name, file)
-                for name, entry in manifest.files.items()
-                if name in archive.NameToInfo
-            }
+            found, spare = {}, _SPARE
+            for name, entry in manifest.files.items():
+                if name in archive.NameToInfo:
+                    most = entry.bytes + spare
+                    found[name] = _extract(archive, name, most, entry.bytes, folder / name, file)
+                    spare -= max(0, found[name].bytes - entry.bytes)
     except OSError as error:
         raise BundleError(f"{file}: cannot be read: {error.strerror or error}") from error
     except _DAMAGED as error:
@@ -181,7 +187,7 @@ def _check_names(archive: zipfile.ZipFile, manifest: BundleManifest, file: Path)
         climbs = path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name
         if climbs or str(path) != name or "\0" in name:
             raise BundleError(f"{file}: holds {name!r}, which is no path inside of it; not opened")
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise BundleError(f"{file}: holds {twice} twice; not opened")
     foreign = next(
@@ -195,20 +201,25 @@ def _check_names(archive: zipfile.ZipFile, manifest: BundleManifest, file: Path)
     both = next((name for name in names if name in folders), None)
     if both is not None:
         raise BundleError(f"{file}: {both} is a file and a folder in it; not opened")
-    largest = max((entry.bytes for entry in manifest.files.values()), default=0)
-    total = sum(entry.bytes for entry in manifest.files.values())
+    listed = [entry.bytes for entry in manifest.files.values()]
+    unpacked = [info.file_size for info in archive.infolist()]
+    largest, total = max([*listed, *unpacked]), max(sum(listed), sum(unpacked))
     if largest > MOST_BYTES or total > MOST_TOTAL:
         raise BundleError(f"{file}: unpacks to {total:,} bytes; {MOST_TOTAL:,} are taken at most")
 
 
-def _extract(archive: zipfile.ZipFile, name: str, size: int, target: Path, file: Path) -> Entry:
-    """Unpack one file; more than its size in the manifest is a bomb, and is not written."""
+def _extract(
+    archive: zipfile.ZipFile, name: str, most: int, size: int, target: Path, file: Path
+) -> Entry:
+    """Unpack one file, whose size is said to be `size`; more than `most` bytes are a bomb."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    info = archive.getinfo(name)
+    most = min(most, info.file_size)
     digest, written = hashlib.sha256(), 0
     with target.open("xb") as unpacked:
-        for piece in _pieces(archive, archive.getinfo(name)):
+        for piece in _pieces(archive, info):
             written += len(piece)
-            if written > max(size, _PIECE) * 2:
+            if written > most:
                 raise BundleError(
                     f"{file}: {name} unpacks to more than the {size:,} bytes it claims"
                 )

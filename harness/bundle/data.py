@@ -49,6 +49,8 @@ class Data:
             specs = list(dict.fromkeys(_spec_files(case)))
             for path in specs:
                 self._add(path)
+                if not is_file(path) and path == case.source.file:
+                    self.absent[str(portable(path))] = "it is not there any more"
             sections = case.experiment.model_dump(mode="json", include=set(_NEEDED))
             for path in _texts(sections):
                 if "/" in path and path not in specs:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from harness.bundle.differences import Mismatch, compared
+from harness.bundle.differences import Mismatch, compared, shown
 from harness.errors import TitrateError
 from harness.resolve.tasks import task_of
 from harness.spec import Experiment
@@ -19,8 +19,11 @@ from harness.store.results import CaseResult
 _DIGITS = 16
 
 
-def sample_hashes(results: Iterable[CaseResult]) -> dict[str, dict[str, str]]:
-    """Case -> sample -> hash of its record; a case stands for all that ask the same task."""
+def sample_hashes(results: Iterable[CaseResult]) -> dict[str, dict[str, str] | None]:
+    """Case -> sample -> hash of its record; a case stands for all that ask the same task.
+
+    None where the task is not at hand.
+    """
     seen: set[str] = set()
     found = {}
     for result in results:
@@ -28,22 +31,24 @@ def sample_hashes(results: Iterable[CaseResult]) -> dict[str, dict[str, str]]:
         task = experiment.task.model_dump_json()
         if task not in seen:
             seen.add(task)
-            hashes = _hashes(experiment)
-            if hashes is not None:
-                found[result.case.id] = hashes
+            found[result.case.id] = _hashes(experiment)
     return found
 
 
-def against_samples(results: Iterable[CaseResult], stored: Any) -> Iterator[Mismatch]:
-    """Yield every sample that is another one here; tasks that are not at hand are passed by."""
+def against_samples(results: Iterable[CaseResult], stored: Any) -> Iterator[Mismatch | str]:
+    """Yield every sample that is another one here, and a line of tasks that had no hashes; tasks
+    that are not at hand are passed by.
+    """
     if not isinstance(stored, Mapping):
-        yield Mismatch("samples.json", "content", "no JSON", "hashes by case")
+        yield Mismatch("samples.json", "content", shown(stored), "hashes by case")
         return
-    for result in results:
-        if result.case.id in stored:
-            here = _hashes(result.case.experiment)
-            if here is not None:
-                yield from compared(stored[result.case.id], here, f"{result.case.id} samples")
+    for case, here in sample_hashes(results).items():
+        if case not in stored:
+            yield Mismatch(f"{case} samples", "hashes", "they are missing", "needed")
+        elif stored[case] is None:
+            yield f"not compared: samples of {case}, which had no hashes when they were bundled"
+        elif here is not None:
+            yield from compared(stored[case], here, f"{case} samples")
 
 
 def _hashes(experiment: Experiment) -> dict[str, str] | None:

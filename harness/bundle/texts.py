@@ -9,6 +9,7 @@ from typing import Any
 from harness.bundle.archive import BundleManifest, Tokenizer
 from harness.bundle.differences import Mismatch, shown
 from harness.errors import ModelError, TitrateError, one_line
+from harness.files.portable import portable
 from harness.resolve.tasks import task_of
 from harness.runs.plan import Plan
 from harness.runs.planned_case import PlannedCase
@@ -22,24 +23,30 @@ class Tokenizers:
 
     def __init__(self, manifest: BundleManifest) -> None:
         self._known = manifest.tokenizers
+        self._absent = manifest.absent
         self._loaded: dict[str, Any] = {}
 
     def of(self, model: str) -> tuple[Any, Tokenizer] | None:
-        """A model's tokenizer, and what the manifest says of it; None where it has none.
+        """A model's tokenizer, and what the manifest says of it; None where it says there is none.
 
         Raises:
-            ModelError: it is listed, and is not there or cannot be loaded.
+            ModelError: it is not there, or cannot be loaded.
         """
         from transformers import AutoTokenizer
 
-        known = self._known.get(model)
+        known = self._known.get(str(portable(model)))
         if known is None:
+            if str(portable(model)) not in self._absent:
+                raise ModelError("it is missing")
             return None
         if known.folder not in self._loaded:
             if not Path(known.folder).is_dir():
                 raise ModelError(f"{known.folder} is missing")
             try:
-                self._loaded[known.folder] = AutoTokenizer.from_pretrained(known.folder)
+                # transformers would ask on the terminal whether code of the folder may run.
+                self._loaded[known.folder] = AutoTokenizer.from_pretrained(
+                    known.folder, trust_remote_code=False
+                )
             except Exception as error:  # its readers raise whatever they like, in Rust as well
                 raise ModelError(
                     f"{known.folder} is no tokenizer: {one_line(str(error))}"
@@ -62,13 +69,13 @@ def against_tokens(results: Sequence[CaseResult], tokenizers: Tokenizers) -> Ite
     failed: set[str] = set()
     for result in results:
         model = result.case.experiment.model
-        if not result.draws or model in failed:
+        if model in failed:
             continue
         try:
             found = tokenizers.of(model)
         except ModelError as error:
             failed.add(model)
-            yield Mismatch(model, "tokenizer", "listed", str(error))
+            yield Mismatch(model, "tokenizer", "needed to decode its tokens", str(error))
             continue
         if found is not None:
             yield from _case(result, *found)
@@ -89,6 +96,7 @@ def _case(result: CaseResult, tokenizer: Any, known: Tokenizer) -> Iterator[Mism
             yield Mismatch(where, "prompt", shown(draw.prompt), shown(prompt))
         if draw.completion.answer is None:  # a server's tokens are the server's own
             yield from _completion(draw, where, tokenizer, known, stops)
+            yield from _log_probabilities(draw, where, kept=result.measure.run is None)
             limit = experiment.sampling.max_new_tokens
             yield from _ending(draw, where, limit, known, stops)
 
@@ -111,8 +119,13 @@ def _completion(
     text = whole[: _cut(whole, stops)]
     if completion.text != text:
         yield Mismatch(where, "text of its tokens", shown(completion.text), shown(text))
+
+
+def _log_probabilities(draw: DrawResult, where: str, *, kept: bool) -> Iterator[Mismatch]:
+    """One per token; measures that do not generate need not have `kept` them."""
+    completion = draw.completion
     given, count = len(completion.log_probabilities), len(completion.tokens)
-    if given and given != count:
+    if given != count and (kept or given):
         yield Mismatch(where, "log-probabilities", str(given), f"{count} tokens")
     if any(value > 0 for value in completion.log_probabilities):
         yield Mismatch(where, "log-probabilities", "one above 0", "none can be")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import chdir
@@ -33,6 +34,7 @@ from harness.errors import (
     SpecError,
     StoreError,
     TitrateError,
+    one_line,
 )
 from harness.report.load import RECORDS
 from harness.report.write import write_tables
@@ -40,6 +42,8 @@ from harness.runs.conclude import Finished, conclude
 from harness.runs.rescore import again_scored, as_before, is_counted, recorded
 from harness.store.results import CaseResult, DrawResult
 from harness.store.verdicts import Verdicts
+
+_SETTING = re.compile(r"cases\[(\d+)\]\.settings\.(.+)")
 
 
 @dataclass
@@ -56,6 +60,13 @@ class Verified:
     """What could not be recomputed, and why, a line each."""
     asked: list[AskedAgain] = field(default_factory=list)
     """Requests that the model was asked again."""
+
+    def add(self, each: Mismatch | str) -> None:
+        """Add something that does not fit, or a line of what could not be recomputed."""
+        if isinstance(each, Mismatch):
+            self.differences.append(each)
+        else:
+            self.left.append(each)
 
 
 def verify(file: Path, *, unsafe_code: bool = False, spot: int = 0) -> Verified:
@@ -126,9 +137,10 @@ def _recompute(
     if info.id != manifest.run:
         outcome.differences.append(Mismatch("manifest.json", "run", manifest.run, info.id))
     outcome.cases = len(results)
-    outcome.differences += against_specs(results, manifest.moved)
-    if SAMPLES in manifest.files:
-        outcome.differences += against_samples(results, _json(Path(SAMPLES)))
+    for found in against_specs(results, manifest, info):
+        outcome.add(found)
+    for found in against_samples(results, _json(Path(SAMPLES))):
+        outcome.add(found)
     tokenizers = Tokenizers(manifest)
     outcome.differences += against_tokens(results, tokenizers)
     outcome.differences += against_readings(
@@ -152,20 +164,40 @@ def _recompute(
     for each in (stored, document):
         if isinstance(each, dict):
             each.pop("run", None)
-    found = list(compared(stored, document, f"{REPORT}/report.json"))
-    new = [each.what for each in found if each.stored == NOTHING]
-    if new:  # what a later version counts, too; a value that was taken out misleads nobody
+    apart = list(compared(stored, document, f"{REPORT}/report.json"))
+    later = [each for each in apart if each.stored == NOTHING and _SETTING.match(each.what)]
+    if later:
+        later = list(_unrecorded(later, results))
+    if later:
         outcome.left.append(
-            f"not compared: {len(new)} values that titrate {manifest.titrate} did not store, "
-            f"{new[0]} for one"
+            f"not compared: {len(later)} settings that titrate {manifest.titrate} did not store, "
+            f"{later[0].what} for one"
         )
-    outcome.differences += [each for each in found if each.stored != NOTHING]
+    outcome.differences += [each for each in apart if each not in later]
     outcome.differences += compared(
         _json(Path(REPORT) / DRAWN), drawn(finished.report), f"{REPORT}/{DRAWN}"
     )
     outcome.differences += _tables(Path(REPORT), again)
     outcome.differences += _searched(Path(REPORT, WRITTEN_ONCE), finished, results, back, outcome)
     return results
+
+
+def _unrecorded(settings: Iterable[Mismatch], results: Sequence[CaseResult]) -> Iterator[Mismatch]:
+    """Settings that the records do not have either: specs have got them since.
+
+    The records are read with what such a setting is by default, and a spec that says otherwise is
+    held against that.
+    """
+    with Path(REPORT, RECORDS).open("rb") as records:
+        lines = (json.loads(line)["record"] for line in records)
+        raw = {line["case"]["id"]: line["case"]["experiment"] for line in lines if "case" in line}
+    for each in settings:
+        number, name = _SETTING.match(each.what).groups()  # type: ignore[union-attr]
+        inside = raw[results[int(number)].case.id]
+        for part in name.split("."):
+            inside = inside.get(part, NOTHING) if isinstance(inside, dict) else NOTHING
+        if inside is NOTHING:
+            yield each
 
 
 def _searched(
@@ -202,7 +234,7 @@ def _json(file: Path) -> Any:
     try:
         return json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
-        return "no file"
+        return "it is missing"
     except (OSError, ValueError) as error:
         return f"no JSON: {error}"
 
@@ -318,8 +350,15 @@ def _names(folder: Path) -> set[Path]:
     }
 
 
-def lines(outcome: Verified, most: int = 200) -> Iterable[str]:
-    """What to print: a line per difference, what was left, and the verdict."""
+def lines(outcome: Verified, most: int = 200) -> Iterator[str]:
+    """What to print: a line per difference, what was left, and the verdict.
+
+    Whatever a bundle says is in it as one printable line, which no terminal obeys.
+    """
+    return map(one_line, _lines(outcome, most))
+
+
+def _lines(outcome: Verified, most: int) -> Iterator[str]:
     for each in outcome.differences[:most]:
         yield str(each)
     if len(outcome.differences) > most:

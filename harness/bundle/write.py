@@ -155,6 +155,7 @@ def _tokenizers(
             tokenizer = load_tokenizer(model)
             ends = end_tokens(descriptions(model), load_config(model), tokenizer)
         except ModelError as error:
+            found.absent[str(portable(model))] = f"its tokenizer is not at hand: {error}"
             warn(f"texts are not decoded again from their tokens: {error}")
             continue
         folder = f"{_TOKENIZERS}/{number}"

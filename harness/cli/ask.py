@@ -12,7 +12,8 @@ from harness.options import add_to_argparse, overrides
 if TYPE_CHECKING:
     from harness.engines.company import Company
     from harness.engines.contract import Request
-    from harness.spec import Experiment
+    from harness.spec import Experiment, PromptSettings
+    from harness.tasks.base import Conversation, Task
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +55,8 @@ def run(parsed: argparse.Namespace) -> int:
     company = Company(own, others)
     try:
         return _answer(company, chosen, parsed.prompt, case.id)
+    except FieldError as error:
+        raise case.source.locate(error) from error
     finally:
         company.close()
 
@@ -81,17 +84,18 @@ def _answer(company: Company, experiment: Experiment, text: str, case: str) -> i
 
 
 def _request(company: Company, experiment: Experiment, text: str) -> Request:
-    from harness.engines.contract import Request
+    from harness.engines.contract import Request, Stop
     from harness.resolve.progress import Silent
     from harness.resolve.resolver import Resolver
+    from harness.resolve.tasks import full_task
     from harness.sampling.chosen import SamplingRules
-    from harness.tasks.base import Conversation
     from harness.tasks.conversations import render
 
+    task = full_task(experiment.task, experiment.prompt)
+    asked = _asked(task, experiment.prompt, text)
+
     def prompt(tokenizer: Any) -> tuple[int, ...]:
-        chat = experiment.prompt.style != "completion"
-        message = {"role": "user", "content": text}
-        return tuple(render(tokenizer, Conversation((message,)) if chat else text))
+        return tuple(render(tokenizer, asked))
 
     assert experiment.intervention is not None
     translated = experiment.intervention.translated()
@@ -100,7 +104,20 @@ def _request(company: Company, experiment: Experiment, text: str) -> Request:
         experiment.sampling.max_new_tokens,
         Resolver(company[""], Silent(), others=company).resolve(experiment),
         SamplingRules(**experiment.sampling.rules),
+        Stop(strings=task.stop_strings(experiment.prompt.style)),
         seed=experiment.seed,
         sample=text,
         prompts=tuple((name, prompt(company[name].tokenizer)) for name in translated),
     )
+
+
+def _asked(task: Task, prompt: PromptSettings, text: str) -> Conversation | str:
+    """The text as a record of one's own data is asked; of a task with prompts of its own, alone."""
+    from harness.tasks.base import Conversation
+    from harness.tasks.data.task import DataTask, asked_of_text
+
+    if isinstance(task, DataTask):
+        return asked_of_text(task, prompt, text, "--prompt")
+    if prompt.style == "completion":
+        return text
+    return Conversation(({"role": "user", "content": text},), date=prompt.day)

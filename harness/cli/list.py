@@ -92,16 +92,9 @@ def _organisms() -> Mapping[str, str]:
 def _gates() -> Mapping[str, str]:
     from inspect import getdoc
 
-    from harness.spec import gates
+    from harness.spec.gates import CLAIMS
 
-    forms = (
-        gates.NeutralEqualsBaseline,
-        gates.Threshold,
-        gates.Monotone,
-        gates.NoWorse,
-        gates.SameAcross,
-    )
-    return {form.FORM: (getdoc(form) or "").partition("\n")[0] for form in forms}
+    return {form.FORM: (getdoc(form) or "").partition("\n")[0] for form in CLAIMS}
 
 
 KINDS: Mapping[str, Callable[[], Mapping[str, str]]] = {

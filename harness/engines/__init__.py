@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,35 @@ def tokenizer_for(model: str, settings: EngineSettings) -> Any:
 
     kind = engine_named(settings.name)
     return load_tokenizer(model) if kind.tokens is None else loaded(kind.tokens)(model, settings)
+
+
+def check_same_tokens(
+    model: str,
+    settings: EngineSettings,
+    other: str,
+    its_settings: EngineSettings,
+    *,
+    field: str,
+    remedy: str,
+) -> None:
+    """Raise `FieldError` of a field where ids of one model are other tokens to the other one."""
+    different = _different(model, settings, other, its_settings)
+    if different:
+        raise FieldError(field, f"{other} has other tokens than {model}: {different}; {remedy}")
+
+
+@cache
+def _different(
+    model: str, settings: EngineSettings, other: str, its_settings: EngineSettings
+) -> str | None:
+    """Where two tokenizers differ first, in words."""
+    one = tokenizer_for(model, settings).get_vocab()
+    two = tokenizer_for(other, its_settings).get_vocab()
+    if one == two:
+        return None
+    token = next(iter(sorted(one.items() ^ two.items(), key=lambda each: each[1])))[0]
+    told = [f"{vocabulary.get(token, 'no token')}" for vocabulary in (two, one)]
+    return f"{token!r} is {told[0]} there and {told[1]} here"
 
 
 def engine_inputs(model: str, settings: EngineSettings) -> str | None:

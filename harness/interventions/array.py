@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from harness.errors import FieldError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import ArrayLike, NDArray
 
 
 class Array:
@@ -30,6 +30,8 @@ class Array:
     __slots__ = ("__dict__", "_values")
 
     def __init__(self, values: ArrayLike | torch.Tensor) -> None:
+        import numpy as np  # here and below: who only reads specs waits for no numpy
+
         if hasattr(values, "detach"):  # a tensor; reading descriptions does not import torch
             values = values.detach().float().cpu().numpy()
         with np.errstate(over="ignore"):  # said below, as an error
@@ -58,6 +60,8 @@ class Array:
     @cached_property
     def norm(self) -> float:
         """Euclidean norm of all numbers."""
+        import numpy as np
+
         return float(np.linalg.norm(self._values.astype(np.float64)))
 
     def numpy(self) -> NDArray[np.float32]:
@@ -92,6 +96,8 @@ class Array:
         if isinstance(value, cls):
             return value
         if isinstance(value, Mapping):
+            import numpy as np
+
             numbers = np.frombuffer(base64.b64decode(value["float32"]), dtype="<f4")
             return cls(numbers.reshape(value["shape"]))
         return cls(value)

@@ -1,6 +1,6 @@
 """`measure: value_of_asking`: at which token an oracle's help would have changed the answer.
 
-For every position t of the model's own greedy answer b of T tokens:
+For every position t of the model's own answer b of T tokens:
 
     v(t) = right(b[:t] + the oracle's next k tokens + the model's own continuation) - right(b)
 
@@ -12,7 +12,8 @@ Exact, and mostly not computed: the oracle goes along b once, which it verifies,
 it would have said the same (there v is 0, as long as all k tokens are). Consultations that begin
 before the same first difference p share what the oracle says there, o, and the model's own
 continuation of a beginning of o is that of the longer ones, too, as long as it says what o says.
-Decoding is greedy throughout.
+The model draws by noise that goes by the place in the answer, so that all of its continuations
+share it; the oracle says its best tokens.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field, PositiveInt
 
+from harness.errors import FieldError, ModelError
 from harness.metrics.entry import MetricEntry, Opening
 from harness.spec.measure import Measure
 from harness.spec.settings import ModelReference, Settings
@@ -50,6 +51,42 @@ class AskingSettings(Settings):
 def _engines(experiment: Any) -> dict[str, Opening]:
     model = experiment.section_of(NAME).model
     return {model: Opening(model)}
+
+
+def _check(experiment: Any) -> None:
+    """Raise `FieldError` for what is not applied here, and an oracle that cannot be asked."""
+    from harness.engines import check_same_tokens
+    from harness.sampling.chosen import SamplingRules
+
+    if experiment.intervention is not None:
+        raise FieldError(
+            "intervention",
+            f"{NAME} asks behind the model as it is, and applies nothing to it; leave it out",
+        )
+
+    if experiment.sampling.draws > 1:
+        raise FieldError(
+            "sampling.draws",
+            f"{experiment.sampling.draws} answers to a sample, of which {NAME} has one; use 1",
+        )
+    kept = SamplingRules(**experiment.sampling.rules).stateful
+    if kept:
+        raise FieldError(
+            f"sampling.{kept[0].name}",
+            "keeps a state, which is not known behind what an oracle says; leave it out",
+        )
+    oracle, field = experiment.section_of(NAME).model, f"{NAME}.model"
+    try:
+        check_same_tokens(
+            experiment.model,
+            experiment.engine,
+            oracle,
+            experiment.engine,
+            field=field,
+            remedy="use an oracle that has the same tokens",
+        )
+    except ModelError as error:
+        raise FieldError(field, str(error)) from error
 
 
 def _share(values: Sequence[Any]) -> float:
@@ -110,6 +147,7 @@ def _area(*, rising: bool) -> Callable[[Sequence[Any]], float]:
     """The area under the ROC curve of all positions of all samples; .5 where it says nothing."""
 
     def area(values: Sequence[Any]) -> float:
+        import numpy as np
         from scipy.stats import rankdata
 
         pairs = np.array([pair for each in values for pair in each], dtype=float).reshape(-1, 2)
@@ -179,6 +217,7 @@ MEASURE = Measure(
     run="harness.runs.value_of_asking:measured_case",
     metrics=_METRICS,
     yields=_yields,
+    check=_check,
     styles=lambda experiment: {experiment.prompt.style: "prompt.style"},
     readings=3,
     recounted="harness.runs.value_of_asking_again:recounted",

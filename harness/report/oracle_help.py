@@ -110,11 +110,12 @@ def _is_hindsight_of(result: CaseResult, helped: CaseResult) -> bool:
     section: Any = result.case.experiment.section_of(result.measure.name)
     settings: Any = helped.case.experiment.intervention
     own, other = result.case.experiment, helped.case.experiment
-    same = (own.model, own.task, own.prompt, own.sampling, own.engine) == (
+    same = (own.model, own.task, own.prompt, own.sampling, own.seed, own.engine) == (
         other.model,
         other.task,
         other.prompt,
         other.sampling,
+        other.seed,
         other.engine,
     )
     return same and (section.model, section.length) == (settings.model, settings.length)

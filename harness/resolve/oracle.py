@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cached_property
 
 from harness import registry
-from harness.engines import tokenizer_for
+from harness.engines import check_same_tokens
 from harness.errors import FieldError, ModelError
 from harness.interventions.oracle.description import Oracle
 from harness.interventions.oracle.section import OracleSettings
@@ -101,28 +101,14 @@ def _check_tokens(experiment: Experiment, settings: OracleSettings) -> None:
     """Raise `FieldError` where ids of one model are other tokens to the other one."""
     if settings.tokens == "text":
         return
-    engine = _engine(experiment, settings)
-    different = _different(experiment.model, experiment.engine, settings.model, engine)
-    if different:
-        raise FieldError(
-            "intervention.model",
-            f"{settings.model} has other tokens than {experiment.model}: {different}; use "
-            "intervention.tokens: text",
-        )
-
-
-@cache
-def _different(
-    model: str, engine: EngineSettings, other: str, its_engine: EngineSettings
-) -> str | None:
-    """Where two tokenizers differ first, in words."""
-    one = tokenizer_for(model, engine).get_vocab()
-    two = tokenizer_for(other, its_engine).get_vocab()
-    if one == two:
-        return None
-    token = next(iter(sorted(one.items() ^ two.items(), key=lambda each: each[1])))[0]
-    told = [f"{vocabulary.get(token, 'no token')}" for vocabulary in (two, one)]
-    return f"{token!r} is {told[0]} there and {told[1]} here"
+    check_same_tokens(
+        experiment.model,
+        experiment.engine,
+        settings.model,
+        _engine(experiment, settings),
+        field="intervention.model",
+        remedy="use intervention.tokens: text",
+    )
 
 
 def _check_told(experiment: Experiment, settings: OracleSettings) -> None:

@@ -255,7 +255,8 @@ def in_words(trigger: ThresholdTrigger) -> str:
 def validation(experiment: Experiment, trigger: ThresholdTrigger) -> tuple[Task, list[Sample]]:
     """Samples of the task that are not evaluated, by id and by content. Raises `FieldError`.
 
-    In an order that the task's own, which may go by subject, does not decide.
+    To a share the task's first ones; to a promise, which speaks of all, in an order that the task's
+    own, which may go by subject, does not decide.
     """
     task = full_task(experiment.task, experiment.prompt)
     evaluated = task_of(experiment.task, experiment.prompt)

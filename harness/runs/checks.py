@@ -42,6 +42,7 @@ def check_case(case: PlannedCase) -> None:
         check_asked(case)
         pairs_of(experiment)
         check_scored(case)
+        case.measure.check_experiment(experiment)
         check_intervention(experiment)
         check_styles(experiment, case.task)
         check_readable(case)

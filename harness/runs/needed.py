@@ -49,11 +49,13 @@ def needed_table(
     effect: float,
     changes: Sequence[float],
 ) -> str:
-    """The table of an experiment, and what its numbers are of."""
+    """The table of an experiment, and what its numbers are of: that every dose differs."""
     compared = [case for case in cases if case.baseline is not None] or list(cases)
+    stop = cases[0].experiment.stop
+    alpha = ALPHA if stop is None else stop.alpha
     size, draws = cases[0].task.size, cases[0].experiment.sampling.draws
     per_draw = _tokens(forecasts, cases[0])
-    found = needed(effect, changes, ALPHA / len(compared))
+    found = needed(effect, changes, alpha / len(compared))
 
     def samples(count: int) -> str:
         return f"{count:,}" + ("" if count <= size else " !")
@@ -73,7 +75,7 @@ def needed_table(
     shown, _ = fitted(columns, width)
     told = (
         f"{name}: a difference of {effect:g} of {compared[0].metric} with a power of 80 %, at "
-        f"{ALPHA:g} corrected by Holm's method for {len(compared)} doses, at its strictest"
+        f"{alpha:g} corrected by Holm's method for {len(compared)} doses, at its strictest"
     )
     legend = legend_of({column.title: {column.meaning: []} for column in shown})
     parts: list[RenderableType] = [Text(told), as_table(shown), Text(legend)]

@@ -23,6 +23,7 @@ from harness.measure.value_of_asking import NAME, VALUE, AskingSettings, metrics
 from harness.runs.generated import result_of, with_pieces
 from harness.runs.planned_case import PlannedCase
 from harness.runs.readers import Readers
+from harness.sampling.chosen import SamplingRules
 from harness.spec.engine_kind import engine_named
 from harness.store.results import CaseResult, DrawResult
 from harness.tasks.base import Sample, Score
@@ -181,6 +182,7 @@ class _Asking:
         self._length = settings.length
         self._limit = case.experiment.sampling.max_new_tokens
         self._oracle = settings.model
+        self._rules = SamplingRules(**case.experiment.sampling.rules)
         # As every engine does that policies can be followed on.
         engine = engine_named(case.experiment.engine.name)
         self._tells = "policy" in engine.mechanisms
@@ -330,10 +332,15 @@ class _Asking:
         left: int,
         engine: str = "",
     ) -> Request:
+        # The model draws as its case says, by noise that goes by the place in the answer, whoever
+        # said what is before it; the oracle says its best tokens, as one that helps does.
+        rules = SamplingRules() if engine else self._rules
         strings = self._case.task.stop_strings(self._case.experiment.prompt.style)
         return Request(
             (*prompt, *before),
             left,
+            sampling=rules,
+            seed=self._case.experiment.seed if rules.random else 0,
             stop=Stop(strings=strings),
             sample=sample.id,
             continued=len(before),

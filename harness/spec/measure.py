@@ -53,6 +53,8 @@ class Measure:
             default.
         styles: `(experiment) -> {style: field}`, the prompt styles that are read, with the field of
             the spec that asks for each; by default none.
+        check: `(experiment) -> None`, which raises `FieldError` for what cannot be measured, before
+            any model is loaded.
         needs: `(experiment) -> Declared`, what an engine must be told before it starts.
         readings: Sequences that are read of each sample: what a case costs. A number, or
             `(experiment) -> number`.
@@ -90,6 +92,7 @@ class Measure:
     metrics: str | tuple[Any, ...] = ()
     yields: Part | None = None
     styles: Part | None = None
+    check: Part | None = None
     needs: Part | None = None
     readings: int | Part = 0
     fixed: Mapping[str, str] = field(default_factory=dict)
@@ -186,6 +189,11 @@ class Measure:
         if self.styles is not None:
             found = registry.loaded(self.styles)(experiment)
         return found
+
+    def check_experiment(self, experiment: Any) -> None:
+        """Raise `FieldError` for what cannot be measured."""
+        if self.check is not None:
+            registry.loaded(self.check)(experiment)
 
     def needs_of(self, experiment: Any) -> Any:
         """What an engine must be told of a case (`Declared`); None where it is nothing."""

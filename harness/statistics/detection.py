@@ -2,7 +2,9 @@
 
 A value is detected where it exceeds the *blank*, the 95th percentile of controls. The *limit of
 detection* is the smallest dose at which 95 % of values are detected: shares of detected values,
-made monotone, are read as straight lines between doses. What came of one fine-tune is one cluster,
+made monotone, are read as straight lines between doses. Where they jump from no more than controls
+have to nearly all, from one dose to the next, nothing was measured on the way: the limit lies
+somewhere between these two, and its interval has both. What came of one fine-tune is one cluster,
 and clusters are what intervals resample: those of controls and those of measurements together.
 
 Source: Currie (1968), Analytical Chemistry 40:586.
@@ -40,8 +42,9 @@ class Rate(NamedTuple):
 class Limit(NamedTuple):
     """The smallest dose that is detected, with its 95 % interval.
 
-    None stands for a dose beyond the highest one that was measured; what is `lowest`, the lowest
-    one that was measured, may as well be a smaller one.
+    None stands for a dose beyond the highest one that was measured. A value that is `lowest`, the
+    lowest one that was measured, may as well be a smaller one; so may bounds, whose low one is 0
+    then.
     """
 
     value: float | None
@@ -50,13 +53,12 @@ class Limit(NamedTuple):
     lowest: float
 
     def __str__(self) -> str:
-        low, high = self._end(self.low), self._end(self.high)
-        return f"{self._end(self.value)} [{low}, {high}]"
-
-    def _end(self, dose: float | None) -> str:
-        if dose is None:
-            return "beyond"
-        return f"{'<= ' if dose <= self.lowest else ''}{dose:.3g}"
+        below = f"<= {self.lowest:.3g}"
+        low = below if self.low == 0 else _written(self.low)
+        value, high = (
+            below if each == self.lowest else _written(each) for each in (self.value, self.high)
+        )
+        return f"{value} [{low}, {high}]"
 
 
 def blank_of(controls: Clusters, level: float = FALSE_POSITIVES) -> float:
@@ -81,7 +83,7 @@ def limit_of(doses: Sequence[float], measured: Sequence[Clusters], controls: Clu
     """The limit of detection.
 
     Args:
-        doses: At least two, rising.
+        doses: At least two, rising, from 0 on.
         measured: [doses][clusters][values]; a cluster has its place at every dose.
         controls: [clusters][values], what the blank is taken of.
     """
@@ -91,9 +93,10 @@ def limit_of(doses: Sequence[float], measured: Sequence[Clusters], controls: Clu
     shares = np.stack([_shares(each, blanks) for each in measured], axis=1)  # [draws, doses, own]
     power = (shares * own[:, None]).sum(-1) / own.sum(-1)[:, None]
     found = [_reached(doses, each) for each in power]
-    edges = (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
-    low, high = np.quantile(found[1:], edges, method="inverted_cdf")
-    return Limit(_finite(found[0]), _finite(low), _finite(high), float(doses[0]))
+    lows, highs = zip(*((each.low, each.high) for each in found[1:]), strict=True)
+    low = np.quantile(lows, (1 - CONFIDENCE) / 2, method="inverted_cdf")
+    high = np.quantile(highs, (1 + CONFIDENCE) / 2, method="inverted_cdf")
+    return Limit(_finite(found[0].value), _finite(low), _finite(high), float(doses[0]))
 
 
 def _drawn(draw: np.random.Generator, clusters: int) -> Floats:
@@ -119,17 +122,34 @@ def _shares(clusters: Clusters, blanks: Floats) -> Floats:
     return np.stack(above, axis=1)
 
 
-def _reached(doses: Sequence[float], shares: Floats) -> float:
-    """The dose at which the shares, made monotone, are enough; infinity where they never are."""
+class _Reached(NamedTuple):
+    """A dose, and between which doses it is known to lie: itself, but where nothing is known."""
+
+    value: float
+    low: float
+    high: float
+
+
+def _reached(doses: Sequence[float], shares: Floats) -> _Reached:
+    """Where the shares, made monotone, are enough; at infinity where they never are."""
     power = optimize.isotonic_regression(shares).x
     at = int(np.searchsorted(power, POWER - 1e-9))
     if at == len(doses):
-        return float("inf")
+        return _Reached(*[float("inf")] * 3)
+    above = float(doses[at])
     if at == 0:
-        return float(doses[0])
+        return _Reached(above, 0.0, above)
+    below = float(doses[at - 1])
     part = (POWER - power[at - 1]) / (power[at] - power[at - 1])
-    return float(doses[at - 1] + min(part, 1.0) * (doses[at] - doses[at - 1]))
+    value = below + min(part, 1.0) * (above - below)
+    if power[at - 1] <= FALSE_POSITIVES:
+        return _Reached(value, below, above)
+    return _Reached(value, value, value)
 
 
 def _finite(dose: float) -> float | None:
     return float(dose) if np.isfinite(dose) else None
+
+
+def _written(dose: float | None) -> str:
+    return "beyond" if dose is None else f"{dose:.3g}"

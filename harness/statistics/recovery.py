@@ -143,7 +143,9 @@ class Recovery:
 
     def regret(self, best: Recovery) -> Estimate:
         """The area between a better line of the same samples and this one."""
-        return _estimate(best.areas - self.areas)
+        beyond = np.full(len(self.areas), np.inf)
+        gap = np.isfinite(self.areas) & np.isfinite(best.areas)
+        return _estimate(np.subtract(best.areas, self.areas, out=beyond, where=gap))
 
     def _line(self, draw: int) -> tuple[Floats, Floats]:
         """The conditions of a draw by rising share, between the two models alone."""

@@ -217,6 +217,80 @@ def missing_file(opened: Opened, chance: random.Random) -> str:
     return name.rsplit("/", 1)[-1]
 
 
+def removed_value(opened: Opened, chance: random.Random) -> str:
+    """What follows is not stored at all any more."""
+    report = opened.report
+    case = chance.choice(report["cases"][1:])
+    metric = chance.choice(sorted(case["metrics"]))
+    within, name = chance.choice(
+        [
+            *(
+                (report, name)
+                for name in ("gates", "invariants", "unjudged", "doses", "predictors")
+            ),
+            *((case, name) for name in ("metrics", "versus_baseline", "intervention", "settings")),
+            (case["metrics"], metric),
+            (case["metrics"][metric], "ci_low"),
+        ]
+    )
+    del within[name]
+    opened.report = report
+    return name
+
+
+def removed_setting(opened: Opened, chance: random.Random) -> str:
+    report = opened.report
+    del chance.choice(report["cases"])["settings"]["sampling"]["max_new_tokens"]
+    opened.report = report
+    return "settings.sampling.max_new_tokens"
+
+
+def removed_gate(opened: Opened, chance: random.Random) -> str:
+    """Of the report and its records, as if the spec had none."""
+    del chance
+    records, report = opened.records, opened.report
+    for record in records[1:]:
+        record["case"]["experiment"]["gates"] = []
+    report["gates"] = []
+    opened.records, opened.report = records, report
+    return "gates"
+
+
+def file_without_a_trace(opened: Opened, chance: random.Random) -> str:
+    """A file that the manifest does not list any more, either."""
+    name = chance.choice([SPEC, "samples.json", "report/cases.csv", "report/drawn.json"])
+    del opened.files[name]
+    del opened.manifest["files"][name]
+    return name
+
+
+def unlisted_tokenizers(opened: Opened, chance: random.Random) -> str:
+    del chance
+    opened.manifest["tokenizers"] = {}
+    return "tokenizer"
+
+
+def dropped_case(opened: Opened, chance: random.Random) -> str:
+    """A dose that nothing tells of but the spec."""
+    records, report = opened.records, opened.report
+    case = records.pop(chance.randrange(3, len(records)))["case"]["id"]
+    report["cases"] = [each for each in report["cases"] if each["id"] != case]
+    rows = opened.files["report/cases.csv"].decode().splitlines(keepends=True)
+    opened.files["report/cases.csv"] = "".join(row for row in rows if case not in row).encode()
+    opened.records, opened.report = records, report
+    return f"{case}: case: stored it is missing"
+
+
+def emptied_log_probabilities(opened: Opened, chance: random.Random) -> str:
+    del chance
+    records = opened.records
+    for record in records[1:]:
+        for draw in record["draws"]:
+            draw["completion"]["log_probabilities"] = []
+    opened.records = records
+    return "log-probabilities"
+
+
 def log_probability(opened: Opened, chance: random.Random) -> str:
     """Nothing follows from it in this spec, so that only the model can tell."""
     records, draw = _draw(opened, chance)
@@ -229,7 +303,9 @@ Mutation = Callable[[Opened, random.Random], str]
 #: What `verify` finds even where every hash was made to fit.
 FOUND: tuple[Mutation, ...] = (
     token, text, prompt, score, value, dropped_sample, swapped_draws, swapped_cases, order, setting,
-    spec, interval, gate, dose, cell, point, run, missing_file,
+    spec, interval, gate, dose, cell, point, run, missing_file, removed_value, removed_setting,
+    removed_gate, file_without_a_trace, unlisted_tokenizers, dropped_case,
+    emptied_log_probabilities,
 )  # fmt: skip
 #: What only hashes tell, or the model.
 HASHED: tuple[Mutation, ...] = (log_probability,)

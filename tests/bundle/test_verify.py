@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.bundle.archive import MANIFEST
+from harness.bundle.archive import MANIFEST, unpack
 from harness.bundle.verify import lines, verify
 from harness.bundle.write import bundle
 from harness.cli.main import main
@@ -124,7 +124,7 @@ def test_two_hundred_mutations(made, bundles, tmp_path):
             outcome = verify(tmp_path / "changed.titrate", spot=8)
             assert [each.gap > 0.5 for each in outcome.asked].count(True) == 1
             assert "the same tokens, log-probabilities within 1 nats" in "\n".join(lines(outcome))
-    assert unnamed == {"log_probability": 6, "another_top_token": 6}
+    assert unnamed == {"log_probability": 5, "another_top_token": 3}
 
 
 def test_what_is_forged_with_all_its_consequences_is_found_by_the_model_alone(
@@ -217,6 +217,47 @@ def test_what_is_committed(name, cases, answers, tmp_path, monkeypatch):
     assert [each for each in outcome.left if not any(word in each for word in known)] == []
 
 
+def _hidden(opened, field):
+    """A bundle with characters in it that a terminal obeys."""
+    forged = "x\n20260101: 4 cases, 8 answers scored again: everything fits\x1b[2K\u202e\r"
+    if field == "absent":
+        opened.manifest["absent"] = {forged: forged}
+    elif field in ("titrate", "run"):
+        opened.manifest[field] = forged
+    elif field == "tokenizers":
+        ((model, known),) = opened.manifest["tokenizers"].items()
+        opened.manifest["tokenizers"] = {model: known | {"folder": forged}}
+    elif field == "foreign":
+        opened.files[forged] = b""
+    elif field == "case":
+        records = opened.records
+        records[2]["case"]["id"] = forged
+        opened.records = records
+    else:
+        records = opened.records
+        records[2]["draws"][0]["completion"]["text"] = forged
+        records[2]["draws"][0]["sample"] = forged
+        opened.records = records
+
+
+@pytest.mark.parametrize(
+    "field", ["absent", "titrate", "run", "tokenizers", "foreign", "case", "text"]
+)
+def test_no_terminal_obeys_a_bundle(field, opened, tmp_path, capsys):
+    _hidden(opened, field)
+    file = opened.write(tmp_path / "x.titrate", hashed=field != "foreign")
+    if field == "titrate":
+        document = opened.manifest | {"version": 2}
+        _zip(file, {MANIFEST: json.dumps(document)})
+    status = main(["verify", str(file)])
+    out, err = capsys.readouterr()
+    said = (out + err).splitlines(keepends=True)
+    assert all(line[:-1].isprintable() and line.endswith("\n") for line in said)
+    assert not any(line.startswith("20260101") for line in said)
+    assert (status == 0) == (field == "absent")
+    assert len(said) == 1 or said[-1].startswith(opened.manifest["run"][:8])
+
+
 # Bad input ---------------------------------------------------------------------------------------
 
 
@@ -286,6 +327,32 @@ def test_a_bomb_is_not_unpacked_whichever_way_it_is_packed(how, tmp_path):
         tracemalloc.stop()
 
 
+def test_many_files_that_are_small_by_the_manifest_are_a_bomb(tmp_path, monkeypatch):
+    names = [f"f{number}" for number in range(60)]
+    file = _zip(
+        tmp_path / "x.titrate",
+        {MANIFEST: _manifest([(name, 1) for name in names])}
+        | dict.fromkeys(names, b"\0" * (64 << 10)),
+    )
+    root = tmp_path / "root"
+    with pytest.raises(BundleError, match="more than the 1 bytes it claims"):
+        unpack(file, root)
+    assert sum(each.stat().st_size for each in root.iterdir()) <= 1 << 20
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA], ids=["deflate", "lzma"])
+def test_a_file_that_unpacks_to_more_than_its_zip_says_is_not_unpacked(how, tmp_path):
+    file = tmp_path / "x.titrate"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(MANIFEST, _manifest([("bomb", 9)]))
+        archive.writestr("bomb", b"\0" * 9000, how)
+        archive.getinfo("bomb").file_size = 9  # of the directory, which is written last
+    root = tmp_path / "root"
+    with pytest.raises(BundleError):
+        unpack(file, root)
+    assert (root / "bomb").stat().st_size <= 9
+
+
 def test_a_packing_that_asks_for_gigabytes_of_memory_is_refused(tmp_path):
     file = tmp_path / "x.titrate"
     with zipfile.ZipFile(file, "w") as archive:
@@ -296,6 +363,25 @@ def test_a_packing_that_asks_for_gigabytes_of_memory_is_refused(tmp_path):
     file.write_bytes(whole[: own + 1] + struct.pack("<I", 0xFFFFFFFF) + whole[own + 5 :])
     with pytest.raises(BundleError, match="more memory than bundles do"):
         verify(file)
+
+
+def test_a_tokenizer_of_its_own_code_is_not_loaded(opened, tmp_path, monkeypatch):
+    """Though somebody says yes to whatever is asked."""
+    ran, folder = tmp_path / "ran", "tokenizers/0"
+    settings = json.loads(opened.files[f"{folder}/tokenizer_config.json"])
+    settings |= {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}}
+    opened.files[f"{folder}/tokenizer_config.json"] = json.dumps(settings).encode()
+    opened.files[f"{folder}/own.py"] = (
+        f"open({str(ran)!r}, 'w')\nfrom transformers import PreTrainedTokenizer\n"
+        "class Own(PreTrainedTokenizer): pass\n"
+    ).encode()
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda prompt="": asked.append(prompt) or "y")
+    outcome = verify(opened.write(tmp_path / "x.titrate", hashed=True))
+    said = [str(each) for each in outcome.differences]
+    assert len([each for each in said if "tokenizers/0 is no tokenizer" in each]) == 1
+    assert not asked
+    assert not ran.exists()
 
 
 def test_a_truncated_bundle_is_refused(made, tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from harness import registry
 from harness.cli.list import KINDS, lines
 from harness.cli.main import main
+from harness.spec.gates import Claim, NoChange
 
 
 def listed(capsys, kind: str) -> list[str]:
@@ -50,6 +53,11 @@ def test_a_terminal_gets_the_same_words_within_its_columns(kind, columns):
 )
 def test_what_is_built_in_is_there(kind, names):
     assert names <= KINDS[kind]().keys()
+
+
+def test_every_kind_of_claim_is_a_gate_but_that_of_a_comparison():
+    kinds = set(get_args(get_args(Claim)[0])) - {NoChange}
+    assert {form.FORM for form in kinds} == KINDS["gates"]().keys()
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def test_a_variant_is_a_dose_by_its_share_of_documents(own):
     assert found.blank == 0.2
     # Of a third nothing is detected, of a half all: 95 % lie between.
     assert found.limit.value == pytest.approx(1 / 3 + 0.95 * (1 / 2 - 1 / 3))
+    assert (found.limit.low, found.limit.high) == (pytest.approx(1 / 3), pytest.approx(1 / 2))
     assert found.limit.lowest == pytest.approx(1 / 3)
 
 

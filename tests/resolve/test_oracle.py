@@ -186,6 +186,11 @@ def with_other_tokens(folder: Path) -> Path:
         ("{kind: entropy, above: 0.1}", "entropie", "wrong.yaml:9 intervention.trigger"),
         ("step: 4", "step: 0", "wrong.yaml:8 intervention.step"),
         (
+            "{kind: entropy, above: 0.1}",
+            "{kind: random, start: 0.9, end: 0.1}",
+            "wrong.yaml:9 intervention.trigger: start 0.9 is above end 0.1, and",
+        ),
+        (
             "  step: 4",
             f"  engine: {{name: served, base_url: {NOWHERE}}}\n  trigger: both_disagree",
             "reads the oracle's distributions, which served does not tell",

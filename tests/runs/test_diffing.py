@@ -8,6 +8,7 @@ import pytest
 
 import harness
 from harness.measure.diffing.questions import prompt_named
+from harness.models.loading import load_tokenizer
 from harness.report.exports import export
 from tests.tuned import tuned_into
 
@@ -66,10 +67,14 @@ def test_methods_and_depths_are_axes_and_evidence_goes_with_the_report(spec, tmp
 
 
 def test_the_same_model_twice_gives_nothing_and_says_so(spec, tmp_path):
-    report = run(spec(other="zoo/base"), tmp_path)
+    report = run(spec(other="zoo/base"), tmp_path, overrides=["diff.depth=5000"])
     (case,) = report.report.cases
     assert case.metrics["found"].value == case.metrics["relevance"].value == 0
     assert any("no evidence" in each for each in case.warnings)
+    # As is a depth that no vocabulary of the zoo has.
+    tokens = len(load_tokenizer("zoo/base"))
+    expected = f"diff.depth 5000 is more than the vocabulary: all {tokens} tokens count"
+    assert expected in case.warnings
 
 
 def test_what_was_read_is_not_read_again_unless_it_is_damaged(spec, tmp_path):
@@ -115,6 +120,20 @@ def test_what_cannot_be_compared_fails_its_case_in_one_line(spec, tmp_path, chan
 def test_a_layer_out_of_range_is_refused_before_anything_is_read(spec, tmp_path):
     with pytest.raises(harness.SpecError, match=r"diff\.layer"):
         run(spec(), tmp_path, overrides=["diff.layer=1.5"])
+
+
+def test_a_judge_without_its_key_is_refused_and_one_without_a_server_fails_its_case(
+    spec, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("NO_KEY", raising=False)
+    served = "name: served, base_url: 'http://127.0.0.1:9/v1', retries: 0"
+    judge = "diff.judges=[{{model: zoo/base, engine: {{{}}}}}]"
+    with pytest.raises(harness.SpecError, match=r"diff\.judges\[0\].*NO_KEY is not set here"):
+        run(spec(), tmp_path, overrides=[judge.format(f"{served}, api_key_env: NO_KEY")])
+    assert not (tmp_path / "report").exists()
+    (case,) = run(spec(), tmp_path, overrides=[judge.format(served)]).report.cases
+    assert case.status == "failed"
+    assert "no server answers there" in (case.error or "")
 
 
 def test_a_judge_that_answers_nonsense_is_told_and_shows_no_agreement(spec, tmp_path):

@@ -44,3 +44,14 @@ def test_the_verb_prints_a_table_and_refuses_what_is_no_effect(tmp_path, monkeyp
     for wrong in (["--effect", "2"], ["--effect", "0.2", "--changes", "0.1"]):
         assert main(["plan", "small.yaml", *wrong]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_level_is_that_at_which_the_run_would_stop(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    stop = "stop: {decide: [pass@1 differs from baseline], alpha: 0.001}\n"
+    (tmp_path / "small.yaml").write_text(SPEC + stop)
+    assert main(["plan", "small.yaml", "--effect", "0.2", "--changes", "0.2"]) == 0
+    shown = capsys.readouterr().out
+    assert "at 0.001 corrected" in " ".join(shown.split())
+    # Two doses, the neutral one among them: Holm's method is at its strictest at half of that.
+    assert f"{samples_needed(0.2, 0.2, 0.0005)} !" in shown

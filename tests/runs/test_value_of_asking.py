@@ -11,16 +11,21 @@ import pytest
 import harness
 from harness.engines.contract import Request, Stop
 from harness.engines.transformers.engine import TransformersEngine
+from harness.errors import SpecError
 from harness.models.loading import load, load_config
 from harness.models.size import weights_per_token
 from harness.resolve.tasks import task_of
-from harness.spec import TaskSettings
+from harness.runs.checks import planned
+from harness.sampling.chosen import SamplingRules
+from harness.spec import TaskSettings, expand
+from harness.spec import load as load_spec
 from harness.tasks.conversations import render
 
 ROOT = Path(__file__).parents[2]
 _BENCH = importlib.util.spec_from_file_location("positions", ROOT / "benches/asking_positions.py")
 positions = importlib.util.module_from_spec(_BENCH)
 _BENCH.loader.exec_module(positions)
+GREEDY = SamplingRules()
 LIMIT, LENGTH, SAMPLES = 40, 10, 6
 SPEC = f"""\
 name: asked
@@ -49,12 +54,13 @@ def report(run):
     return run[0]
 
 
-def naive():
+def naive(samples=SAMPLES, **rules):
     """v(t) by asking at every position and going on from there, sample by sample."""
     base, oracle = (
         TransformersEngine(load(f"zoo/{name}", device="cpu")) for name in ("base", "oracle")
     )
-    task = task_of(TaskSettings(name="micro_gsm8k", limit=SAMPLES))
+    task = task_of(TaskSettings(name="micro_gsm8k", limit=samples))
+    drawing = SamplingRules(**rules)
 
     def made(engine, requests):
         found = dict(engine.generate(requests))
@@ -63,10 +69,17 @@ def naive():
     for sample in task.samples:
         prompt = tuple(render(base.tokenizer, task.prompt(sample, "assisted")))
 
-        def asked(before, left, prompt=prompt):
-            return Request((*prompt, *before), left, stop=Stop(), continued=len(before))
+        def asked(before, left, rules=GREEDY, prompt=prompt, name=sample.id):
+            return Request(
+                (*prompt, *before),
+                left,
+                sampling=rules,
+                stop=Stop(),
+                sample=name,
+                continued=len(before),
+            )
 
-        (own,) = made(base, [asked((), LIMIT)])
+        (own,) = made(base, [asked((), LIMIT, drawing)])
         starts = [own.tokens[:at] for at in range(len(own.tokens))]
         said = made(oracle, [asked(b, min(LENGTH, LIMIT - len(b))) for b in starts])
         texts = []
@@ -74,7 +87,7 @@ def naive():
             whole = (*before, *help_.tokens)
             text = help_.text
             if help_.finish_reason == "length" and len(whole) < LIMIT:
-                ((_, rest),) = base.generate([asked(whole, LIMIT - len(whole))])
+                ((_, rest),) = base.generate([asked(whole, LIMIT - len(whole), drawing)])
                 text = rest.text
             texts.append(text)
         scores = task.score([(sample, "assisted", text) for text in [own.text, *texts]])
@@ -82,14 +95,33 @@ def naive():
         yield sample.id, [each - right[0] for each in right[1:]]
 
 
-def test_the_map_is_that_of_asking_everywhere(report):
-    maps = {
+def maps_of(report):
+    return {
         sample: traces["worth"]
         for sample, traces in zip(report.samples["sample"], report.samples["traces"], strict=True)
     }
+
+
+def test_the_map_is_that_of_asking_everywhere(report):
+    maps = maps_of(report)
     expected = dict(naive())
     assert maps == expected
     assert any(value > 0 for values in expected.values() for value in values)
+
+
+def test_a_model_that_draws_goes_on_by_the_same_noise_as_everywhere(tmp_path, report):
+    drawing = SPEC
+    changes = {"max_new": "temperature: 1, max_new", f"limit: {SAMPLES}": "limit: 2"}
+    for old, new in (changes | {"hindsight: 2": "hindsight: 1"}).items():
+        drawing = drawing.replace(old, new)
+    (tmp_path / "spec.yaml").write_text(drawing, "utf-8")
+    drawn = harness.run(
+        tmp_path / "spec.yaml", directory=tmp_path / "report", store=tmp_path / "store"
+    )
+    maps = maps_of(drawn)
+    assert maps == dict(naive(2, temperature=1.0))
+    greedy = maps_of(report)
+    assert any(maps[sample] != greedy[sample] for sample in maps)
 
 
 def test_what_the_oracle_says_instead_stands_at_the_tokens_that_it_would_not_say(report):
@@ -141,6 +173,34 @@ def test_it_computes_at_most_a_quarter_of_either_model_s_on_64_samples_with_hind
         for what in ("", ", naive")
     )
     assert computed <= 0.25 * naive
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "zoo/oracle",
+            "zoo/settled",
+            r"yaml:5 value_of_asking.model: zoo/settled has other tokens than zoo/base: .*; use",
+        ),
+        ("zoo/oracle", "zoo/nothing", r"yaml:5 value_of_asking.model: .*zoo/nothing"),
+        (
+            "measure: v",
+            "intervention: {kind: router_mask, points: {random: 0}, count: 0}\nmeasure: v",
+            r"yaml:4 intervention: value_of_asking asks behind the model as it is, .*leave it out",
+        ),
+        (
+            "max_new",
+            "temperature: 1, draws: 2, max_new",
+            "yaml:6 sampling.draws: 2 answers to a sample, of which value_of_asking has one; use 1",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_any_sample(tmp_path, old, new, told):
+    (tmp_path / "spec.yaml").write_text(SPEC.replace(old, new), "utf-8")
+    (case,) = expand(*load_spec(tmp_path / "spec.yaml"))
+    with pytest.raises(SpecError, match=told):
+        planned(case)
 
 
 def test_hindsight_helps_and_more_of_it_no_less(report):

@@ -62,3 +62,13 @@ def test_a_limit_may_lie_beyond_all_doses_or_below_them():
     assert (never.value, str(never)) == (None, "beyond [beyond, beyond]")
     always = limit_of([1, 2], [[[1.0], [1.0]]] * 2, controls)
     assert (always.value, str(always)) == (1, "<= 1 [<= 1, <= 1]")
+
+
+@given(st.lists(st.floats(0.001, 1000), min_size=3, max_size=6, unique=True), st.data())
+def test_a_jump_from_none_to_all_says_no_more_than_between_which_doses(doses, data):
+    doses.sort()
+    jump = data.draw(st.integers(1, len(doses) - 1))
+    found = limit_of(doses, [[[float(at >= jump)]] * 2 for at in range(len(doses))], [[0.0]] * 2)
+    assert (found.low, found.high) == (doses[jump - 1], doses[jump])
+    assert found.low < found.value <= found.high
+    assert "<=" not in str(found)

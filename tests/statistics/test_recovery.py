@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.statistics.recovery import Recovery
 
@@ -67,3 +72,42 @@ def test_intervals_of_pgr_cover():
         interval = recovery([mixed], [0.1], weak, strong).pgr(0)
         covered += interval.low <= 1 / 3 <= interval.high
     assert covered >= 180
+
+
+def area(conditions, weak, strong):
+    """Under the line from (0, 0) through (share, PGR) to (1, 1), in fractions."""
+    gap = sum(strong) - sum(weak)
+    points = sorted((share, Fraction(sum(right) - sum(weak), gap)) for share, right in conditions)
+    line = [(Fraction(0), Fraction(0)), *points, (Fraction(1), Fraction(1))]
+    return sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(line))
+
+
+@st.composite
+def two_lines(draw):
+    """The samples of two lines: tenths of the tokens, and who is right under each condition."""
+    n = draw(st.integers(2, 8))
+    answers = st.lists(st.integers(0, 1), min_size=n, max_size=n)
+    weak, strong = draw(answers), draw(answers)
+    tenths = st.lists(st.integers(0, 10), min_size=1, max_size=4, unique=True)
+    lines = [[(Fraction(t, 10), draw(answers)) for t in draw(tenths)] for _ in range(2)]
+    return weak, strong, lines
+
+
+@given(two_lines())
+@settings(max_examples=15, deadline=None)
+def test_regret_is_the_area_between_two_lines_of_the_same_samples(drawn):
+    weak, strong, lines = drawn
+    best, own = (
+        recovery([right for _, right in line], [float(share) for share, _ in line], weak, strong)
+        for line in lines
+    )
+    regret = own.regret(best)
+    if sum(strong) <= sum(weak):
+        assert regret.value is None
+        return
+    expected = area(lines[0], weak, strong) - area(lines[1], weak, strong)
+    assert regret.value == pytest.approx(float(expected))
+    # Draws are shared, so that a line is behind itself by nothing, and the interval is none.
+    itself = own.regret(own)
+    if np.isfinite(own.areas).all():
+        assert (itself.value, itself.low, itself.high) == (0, 0, 0)

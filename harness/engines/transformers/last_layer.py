@@ -26,11 +26,17 @@ able: WeakSet[Any] = WeakSet()
 
 
 def can_be_cut(model: Any, interventions: Iterable[Intervention | None]) -> bool:
-    """Whether the last layer of a pass under these interventions may leave tokens out."""
+    """Whether the last layer of a pass under these interventions may leave tokens out.
+
+    A neutral dose acts nowhere: by itself it is computed as its baseline is, to the bit.
+    """
     if model not in able:
         return False
     last = len(decoder_blocks(model)) - 1
-    return not any(each is not None and each.acts_in(last) for each in set(interventions))
+    return not any(
+        each is not None and each.acts_in(last) and not each.is_neutral
+        for each in set(interventions)
+    )
 
 
 @contextmanager

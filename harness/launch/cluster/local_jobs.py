@@ -54,13 +54,11 @@ def submit(
     """As every cluster: start the launcher, which starts all others."""
     folder = jobs_below(submission.directory)
     folder.mkdir(parents=True, exist_ok=True)
-    before = os.environ.get("PYTHONPATH")
-    path = submission.code if before is None else f"{submission.code}{os.pathsep}{before}"
     with (folder / "launcher.log").open("ab") as log:
         launcher = subprocess.Popen(
             [sys.executable, "-m", __name__, str(submission.directory)],
             cwd=submission.root,
-            env={**os.environ, "PYTHONPATH": path},
+            env=environment(submission),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -72,6 +70,14 @@ def submit(
     assert launcher.stdin is not None
     json.dump([list(names), list(running)], launcher.stdin)
     launcher.stdin.close()
+
+
+def environment(submission: Submission) -> dict[str, str]:
+    """This process's environment, in which the code that was submitted is imported."""
+    before = os.environ.get("PYTHONPATH")
+    path = submission.code if before is None else f"{submission.code}{os.pathsep}{before}"
+    # Else `python -m` looks in its folder first, which may be a checkout.
+    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def states(submission: Submission, jobs: Iterable[str], host: str) -> dict[str, JobState]:

@@ -205,7 +205,10 @@ def _merging(submission: Submission, after: Sequence[str]) -> dict[str, Any]:
 
 def _environment(submission: Submission, asked: Resources) -> list[str]:
     """Lines of shell: the code that was submitted is imported, by as many threads as asked for."""
-    lines = [f"export PYTHONPATH={shlex.quote(submission.code)}${{PYTHONPATH:+:$PYTHONPATH}}"]
+    lines = [
+        f"export PYTHONPATH={shlex.quote(submission.code)}${{PYTHONPATH:+:$PYTHONPATH}}",
+        "export PYTHONSAFEPATH=1",  # else `python -m` looks in its folder first, maybe a checkout
+    ]
     if asked.cpus:
         lines.append(f"export OMP_NUM_THREADS=${{OMP_NUM_THREADS:-{asked.cpus}}}")
     return lines

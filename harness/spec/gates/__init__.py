@@ -1,7 +1,7 @@
 """Gates as a spec or a command line writes them: text in, a frozen form out, its grid checked."""
 
 from harness.spec.gates.dose_bound import DoseBound
-from harness.spec.gates.gate import PATTERN, Claim, Gate, parse_gate, parse_judged
+from harness.spec.gates.gate import CLAIMS, PATTERN, Claim, Gate, parse_gate, parse_judged
 from harness.spec.gates.monotone import Monotone
 from harness.spec.gates.neutral import NEUTRAL_EQUALS_BASELINE, NeutralEqualsBaseline
 from harness.spec.gates.no_change import ChangeRule, NoChange, parse_rule
@@ -12,6 +12,7 @@ from harness.spec.gates.where import CaseGrid, Selection
 from harness.spec.gates.window import WindowExists
 
 __all__ = [
+    "CLAIMS",
     "NEUTRAL_EQUALS_BASELINE",
     "PATTERN",
     "CaseGrid",

@@ -58,6 +58,8 @@ _OF_CASES: tuple[
     DoseBound,
     WindowExists,
 )
+#: All that a gate can claim.
+CLAIMS: tuple[type[ClaimKind], ...] = (NeutralEqualsBaseline, *_OF_CASES)
 
 #: A gate as a JSON Schema pattern, which has no names for groups.
 PATTERN = (

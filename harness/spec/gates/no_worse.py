@@ -12,7 +12,7 @@ from harness.spec.gates.where import CaseGrid, Selection
 
 @dataclass(frozen=True, slots=True)
 class NoWorse(ClaimKind):
-    """Every case is shown to be less than `margin` below the same case of a saved run."""
+    """Every case is shown to be less than D below the same case of a saved run."""
 
     FORM = "[METRIC] no worse than SAVED by more than D (paired, p < A)"
     PATTERN = (

@@ -203,6 +203,27 @@ def own_task(settings: TaskSettings, prompt: PromptSettings) -> DataTask:
     )
 
 
+def asked_of_text(
+    task: DataTask, prompt: PromptSettings, text: str, place: str
+) -> Conversation | str:
+    """What a run would ask of a record that says nothing but this text.
+
+    It is the field that the template reads, or the record's prompt. Raises FieldError for a
+    template or a system message that reads more.
+    """
+    prompts = Prompts(
+        _template("prompt.template", prompt.template), _template("prompt.system", prompt.system)
+    )
+    fields = {"prompt"} if prompts.template is None else prompts.template.fields
+    if len(fields) != 1:
+        words = ", ".join(sorted(fields)) or "no field"
+        problem = f"reads {words} of a record, and {place} is one; use a template of one field"
+        raise FieldError("prompt.template", problem)
+    record = DataRecord(place, place, dict.fromkeys(fields, text))
+    alone = replace(task, asked={place: prompts.asked(record, task.kind)})
+    return alone.prompt(Sample(place, record.content), prompt.style)
+
+
 def _template(field: str, source: str | None) -> RecordTemplate | None:
     return None if source is None else RecordTemplate(field, source)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateRuntimeError, Undefined
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from harness.errors import FieldError
@@ -52,6 +53,11 @@ class RecordTemplate:
             line = getattr(error, "lineno", None)
             where = f" (line {line} of it)" if line and "\n" in self.source else ""
             raise FieldError(self.name, f"is no template: {error}{where}") from None
+
+    @property
+    def fields(self) -> set[str]:
+        """The names that it reads of a record, as far as its text says them."""
+        return find_undeclared_variables(_SANDBOX.parse(self.source)) - {"record"}
 
     def text(self, record: Mapping[str, Any], place: str) -> str:
         """What it says of a record, which is at this place. Raises FieldError where it cannot."""

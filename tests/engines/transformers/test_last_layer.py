@@ -81,6 +81,7 @@ def test_every_architecture_says_the_same(loaded, whole):
         (None, True),
         (steering(0), True),
         (steering(1), False),
+        (steering(1).neutral(), True),
         (steering(1, "mlp"), False),
         (mask(0), True),
         (mask(1), False),

@@ -155,6 +155,7 @@ def test_words_are_looked_for_in_the_last_piece():
         ({"kind": "entropy", "above": -1}, "greater than or equal to 0"),
         ({"kind": "every_n", "n": 0}, "greater than 0"),
         ({"kind": "random", "start": 1.5}, "less than or equal to 1"),
+        ({"kind": "random", "start": 0.9, "end": 0.1}, "start 0.9 is above end 0.1"),
         ("randm", "randm"),
     ],
 )

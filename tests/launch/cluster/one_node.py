@@ -76,7 +76,7 @@ class OneNode:
     """A controller and a node in a folder of their own; their clients find them by `environment`.
 
     Args:
-        largest: `MaxArraySize`, one more than the tasks that an array may have.
+        largest: `MaxArraySize`: an array may have so many tasks, which are numbered from 0.
         confined: Whether a task has no more memory than it asked for (control groups).
     """
 

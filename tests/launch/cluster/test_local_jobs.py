@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+import harness
 from tests.launch.cluster.projects import SWEEP, Project, states
 
 pytestmark = pytest.mark.slow
@@ -15,6 +17,8 @@ def test_a_killed_process_is_started_again_and_the_report_is_that_of_one_process
     prepared, tmp_path
 ):
     (tmp_path / "sweep.yaml").write_text(SWEEP)
+    # As in a checkout: tasks import what was submitted all the same.
+    (tmp_path / "harness").symlink_to(Path(harness.__file__).parent)
     project = Project(tmp_path, prepared)
     prepared.run(
         tmp_path, "run", "sweep.yaml", "--report", "one", "--store", "own", program="titrate"

@@ -7,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, JsonValue, NonNegativeInt
 
 from harness.errors import FieldError
@@ -61,6 +60,8 @@ class ProbeTrigger(ThresholdTrigger):
 
     def measured(self, moment: Moment) -> float:
         """As every threshold."""
+        import numpy as np  # here: who only reads specs waits for no numpy
+
         assert moment.hidden is not None
         vector, probe = self._vectors.vectors[self.layer], self._vectors.probes[self.layer]
         along = float(moment.hidden.double() @ vector.tensor().double())

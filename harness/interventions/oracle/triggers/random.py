@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 
 from harness.interventions.oracle.trigger import Moment, Trigger
 
@@ -24,9 +24,19 @@ class Random(Trigger):
     start: Annotated[float, Field(ge=0, le=1)] = 0.3
     """The probability at the beginning; 0.3 by default."""
     end: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """The probability at the limit of tokens, to which it changes linearly; 1.0 by default."""
+    """The probability at the limit of tokens, to which it rises linearly, so that it is start or
+    more; 1.0 by default."""
     seed: NonNegativeInt = 0
     """The seed of these chances, which all conditions of a sample share; 0 by default."""
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.start > self.end:
+            raise ValueError(
+                f"start {self.start:g} is above end {self.end:g}, and the probability rises from "
+                "one to the other; give a start of at most end"
+            )
+        return self
 
     def probability(self, moment: Moment) -> float:
         """With which it asks now."""
