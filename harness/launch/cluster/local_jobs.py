@@ -126,8 +126,10 @@ def _process(job: str, submission: Submission) -> psutil.Process | None:
         process = psutil.Process(int(job.removeprefix(_LAUNCHER)))
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        line = " ".join(process.cmdline())
-        if str(submission.directory) in line:
+        # While the kernel loads a program it has a file, and no arguments yet: seen in one look of
+        # three, right after the start, on a busy machine. A thread of the kernel has neither.
+        line = process.cmdline()
+        if str(submission.directory) in " ".join(line) or (not line and process.exe()):
             return process
     return None
 

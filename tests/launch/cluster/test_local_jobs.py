@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import harness
+from harness.launch.cluster import local_jobs
 from tests.launch.cluster.projects import SWEEP, Project, states
 
 pytestmark = pytest.mark.slow
@@ -42,3 +48,22 @@ def test_a_killed_process_is_started_again_and_the_report_is_that_of_one_process
     # The merge has loaded no model: its memory is not that of the run.
     document = json.loads((tmp_path / "many" / "report.json").read_text())
     assert document["run"]["cost"]["peak_memory_gib"] == {}
+
+
+def test_a_process_that_has_only_just_started_is_alive(tmp_path):
+    # Until its program is loaded a process has no arguments. On one core this process looks at it
+    # before that, in most of the rounds.
+    cores = os.sched_getaffinity(0)
+    submission = SimpleNamespace(directory=tmp_path, run="run")
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        for _ in range(50):
+            waiting = [sys.executable, "-S", "-c", "input()", str(tmp_path)]
+            with subprocess.Popen(waiting, stdin=subprocess.PIPE) as process:
+                job = str(process.pid)
+                found = local_jobs.states(submission, [job], platform.node())
+                process.communicate(b"\n")
+            assert job in found
+            assert local_jobs.states(submission, [job], platform.node()) == {}
+    finally:
+        os.sched_setaffinity(0, cores)
