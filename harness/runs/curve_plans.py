@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
+from scipy import optimize
 
 from harness.claims.dose_bound import holds_of
 from harness.claims.evidence import Undecided
@@ -108,7 +110,7 @@ class CurvePlanner:
             sweeps = self._moving(axis, float(axis.places[[0, -1]].mean()), 0.5, self.effect)
             return [sweeps], f"{metric} changes by {self.effect:g}, evenly over the doses"
 
-        return self._plan([metric], Selection(), judge, assumed)
+        return self._plan([metric], Selection(), judge, assumed, [metric])
 
     def bound(self, claim: DoseBound) -> CurvePlan:
         """Of a dose on one side of a number."""
@@ -134,7 +136,8 @@ class CurvePlanner:
             told = f"{claim.metric} changes by {self.effect:g} and has its {claim.of.upper()} {at}"
             return [self._moving(axis, place, part, self.effect)], told
 
-        return self._plan([claim.metric], claim.where, judge, assumed)
+        never_turning = [claim.metric] if claim.response is None else []
+        return self._plan([claim.metric], claim.where, judge, assumed, never_turning)
 
     def window(self, claim: WindowExists) -> CurvePlan:
         """Of a window between two metrics."""
@@ -157,7 +160,8 @@ class CurvePlanner:
                 f"{axis.dose(lost):.3g}"
             )
 
-        return self._plan([claim.target, claim.capability], claim.where, judge, assumed)
+        metrics = [claim.target, claim.capability]
+        return self._plan(metrics, claim.where, judge, assumed, [claim.target])
 
     def _plan(
         self,
@@ -165,8 +169,12 @@ class CurvePlanner:
         where: Selection,
         judge: Judge,
         assumed: Callable[[DoseAxis], tuple[Sequence[AssumedSweeps], str]],
+        never_turning: Sequence[str],
     ) -> CurvePlan:
-        """Of a pilot, every curve at once; or of what is assumed, one of them."""
+        """Of a pilot, every curve at once; or of what is assumed, one of them.
+
+        `never_turning` are the metrics of which nothing is read where a curve turns back.
+        """
         chosen = [c for c in self.cases if where.selects(c.case.params, baseline=False)]
         axes = _axes(chosen)
         self._check(axes, metrics)
@@ -174,7 +182,10 @@ class CurvePlanner:
         rows = None if self.pilot is None else self.pilot.rows(columns)
         if rows is not None and self.pilot is not None:
             told = f"the {len(rows)} samples of run {self.pilot.run} are as all are"
-            return CurvePlan(ResampledSweeps(rows), self._judging(axes, metrics, judge), told)
+            alike = self._alike(axes, metrics, rows, never_turning, self.pilot.run)
+            return CurvePlan(
+                ResampledSweeps(rows, alike), self._judging(axes, metrics, judge), told
+            )
         unknown = [name for name in metrics if not self.cases[0].kind(name).share]
         if unknown:
             raise NotPlannedError(no_spread(unknown[0]))
@@ -186,6 +197,39 @@ class CurvePlanner:
             f"{told}{several}",
             max(part.changes for part in parts),
         )
+
+    def _alike(
+        self,
+        axes: Sequence[DoseAxis],
+        metrics: Sequence[str],
+        rows: Floats,
+        never_turning: Sequence[str],
+        run: str,
+    ) -> tuple[tuple[int, ...], ...]:
+        """The columns of doses that the isotonic fit of a pilot's curve puts at one height.
+
+        What a few samples make of a curve that never turns back is that it does, a little; of
+        20 000 like them it would be certain.
+
+        Raises:
+            NotPlannedError: it turns back by more than chance explains.
+        """
+        found, at = [], 0
+        for axis in axes:
+            for name in metrics:
+                own = rows[:, at : at + len(axis.doses)]
+                kind = self.cases[0].kind(name)
+                curve = Curve(axis.doses, own, kind, unit=_unit(own, share=kind.share))
+                try:
+                    if name in never_turning:
+                        curve.check_monotone()
+                except NoDose as reason:
+                    raise NotPlannedError(f"in run {run}: {reason}") from None
+                rising = curve.direction == "rising"
+                ends = optimize.isotonic_regression(curve.means, increasing=rising).blocks
+                found += [tuple(range(at + a, at + b)) for a, b in pairwise(ends) if b - a > 1]
+                at += len(axis.doses)
+        return tuple(found)
 
     def _judging(
         self, axes: Sequence[DoseAxis], metrics: Sequence[str], judge: Judge

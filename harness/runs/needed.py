@@ -12,7 +12,7 @@ from rich.text import Text
 from harness.report.tables.columns import Column, as_table, fitted
 from harness.report.tables.terminal import legend_of, rendered, terminal_width
 from harness.runs.forecast import Forecast
-from harness.runs.verdicts import PlannedVerdict, VerdictPlanner
+from harness.runs.verdicts import FIXED_ALONE, PlannedVerdict, VerdictPlanner
 from harness.statistics.power import ALPHA, POWER
 
 _CHANGES = "share of samples whose value changes at all: the fewer, the clearer the same difference"
@@ -115,6 +115,10 @@ class Needed:
         legend = legend_of({column.title: {column.meaning: []} for column in shown})
         parts: list[RenderableType] = [Text(told), as_table(shown), Text(legend)]
         parts += [Text(line) for line in dict.fromkeys(map(_told, rows))]
+        if any(each.why == FIXED_ALONE for each in rows):
+            parts.append(
+                Text(f"what has samples all at once and none with stopping: {FIXED_ALONE}")
+            )
         if any(count and count > self.size for each in rows for count in (each.fixed, each.most)):
             parts.append(Text(f"!: there are {self.size:,} samples"))
         return rendered(parts, colour=False, width=width).rstrip("\n")
@@ -127,5 +131,6 @@ def _alpha(planner: VerdictPlanner) -> float:
 
 def _told(each: PlannedVerdict) -> str:
     """What was assumed of a verdict, and what it lacks."""
-    parts = [f"if {each.assumed}" if each.assumed else "", each.why]
+    why = "" if each.why == FIXED_ALONE else each.why  # said once, of all of them
+    parts = [f"if {each.assumed}" if each.assumed else "", why]
     return f"{each.verdict}: {'; '.join(filter(None, parts))}"

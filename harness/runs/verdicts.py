@@ -45,7 +45,7 @@ from harness.statistics.power import (
 from harness.statistics.sequential import side_needed, stopping_needed
 from harness.statistics.stopping import LEAST_CHUNKS
 
-_FIXED_ALONE = "a run that stops itself leaves it undecided: it takes a fixed number of samples"
+FIXED_ALONE = "it takes a fixed number of them, and a run that stops itself leaves it undecided"
 _NO_BETS = "stopping is planned of rates alone"
 _NOT_SHOWN = f"{MOST_SAMPLES:,} samples do not show it"
 _IDENTITY = "it is an identity and no estimate: one sample that departs violates it"
@@ -154,8 +154,8 @@ class VerdictPlanner:
         if kind.share:
             for share in self._shares:
                 mean, most = stopping_needed(self.effect, share, alpha)
-                fixed = samples_needed(self.effect, share, alpha)
-                yield replace(found, assumed=told, changes=share, fixed=fixed, mean=mean, most=most)
+                own = samples_needed(self.effect, share, alpha)
+                yield replace(found, assumed=told, changes=share, fixed=own, mean=mean, most=most)
             return
         spread = self._spread(metric)
         if self.pilot is None or not spread:
@@ -225,7 +225,7 @@ class VerdictPlanner:
             _, told = plan.judge(plan.sweeps.draw(0, MOST_SAMPLES))
             return replace(found, why=f"{_NOT_SHOWN}: {told}" if told else _NOT_SHOWN)
         if not stops:
-            return replace(found, fixed=fixed, why=_FIXED_ALONE)
+            return replace(found, fixed=fixed, why=FIXED_ALONE)
         least = LEAST_CHUNKS * self._look
         mean, most = stopped_samples(
             plan.sweeps, plan.reached, self._look, least, max(2 * fixed, least)
@@ -256,7 +256,7 @@ class VerdictPlanner:
             return replace(found, why=_NOT_SHOWN)
         if bound or (self._stop and not any(each.gates for each in self._stop.decisions)):
             why = "" if bound else "stop.decide has no gates"
-            return replace(found, why=why or _FIXED_ALONE)
+            return replace(found, why=why or FIXED_ALONE)
         settings = self._stop or StopSettings(decide=["gates"])
         sides = len(aims_of(self.cases, settings).sides)
         size = self.cases[0].task.size
@@ -312,4 +312,4 @@ class VerdictPlanner:
 
         fixed = fewest_samples(sweeps, decided)
         found = replace(found, assumed=told, changes=sweeps.changes, fixed=fixed)
-        return replace(found, why=_FIXED_ALONE if fixed else _NOT_SHOWN)
+        return replace(found, why=FIXED_ALONE if fixed else _NOT_SHOWN)

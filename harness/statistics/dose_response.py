@@ -167,7 +167,7 @@ class Curve:
             raise NoDose(
                 f"its plateau is the intervention's own: at {self.doses[-1]:.4g} {self.saturated}"
             )
-        self._check_monotone()
+        self.check_monotone()
         target = (1 - share) * self.fit[0] + share * self.fit[-1]
         value = _crossing(self.places, self._sign * (self.fit - target))
         assert value is not None, "the fit begins below its target and ends above"
@@ -316,7 +316,7 @@ class Curve:
         if self._p(len(self.doses) - 1) >= 1 - CONFIDENCE:
             raise NoDose(f"it does not move up to {self.doses[-1]:.4g}, the highest dose")
 
-    def _check_monotone(self) -> None:
+    def check_monotone(self) -> None:
         """Raise NoDose where a higher dose lies back beyond chance, Bonferroni over all pairs."""
         pairs = len(self.doses) * (len(self.doses) - 1) / 2
         confidence = 1 - (1 - CONFIDENCE) / pairs

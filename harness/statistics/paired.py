@@ -245,8 +245,7 @@ def _difference_interval(
 @lru_cache(maxsize=4096)  # cases of a grid have few different counts
 def mcnemar(rose: int, fell: int) -> float:
     """Two-sided p of as many samples rising as falling, exactly."""
-    tail: float = special.bdtr(min(rose, fell), rose + fell, 0.5)
-    return min(2 * float(tail), 1.0)
+    return min(2 * float(special.bdtr(min(rose, fell), rose + fell, 0.5)), 1.0)
 
 
 def _sign_flip(differences: NDArray[np.float64]) -> float:

@@ -87,14 +87,25 @@ class AssumedSweeps:
 
 @dataclass(frozen=True, eq=False)
 class ResampledSweeps:
-    """Sweeps of the samples that a pilot had: [samples, columns], drawn with replacement."""
+    """Sweeps of the samples that a pilot had, drawn with replacement.
+
+    Args:
+        rows: [samples, columns].
+        alike: Columns that are taken to have one mean, such as doses at which a few samples go back
+            by chance: each sample's values at them change places at random.
+    """
 
     rows: Floats
+    alike: tuple[tuple[int, ...], ...] = ()
 
     def draw(self, run: int, samples: int) -> Floats:
         """As it says."""
-        chosen = np.random.default_rng(run).random(samples) * len(self.rows)
-        found: Floats = self.rows[chosen.astype(np.int64)]
+        drawn = np.random.default_rng(run).random((samples, 1 + self.rows.shape[1]))
+        found: Floats = self.rows[(drawn[:, 0] * len(self.rows)).astype(np.int64)]
+        for block in self.alike:
+            own = list(block)
+            order = np.argsort(drawn[:, 1:][:, own], axis=1)
+            found[:, own] = np.take_along_axis(found[:, own], order, axis=1)
         return found
 
 

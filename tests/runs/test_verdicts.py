@@ -152,6 +152,16 @@ def test_a_pilots_curve_takes_the_place_of_an_assumption():
     assert "earlier" not in only("ed50", pilot=pilot_of(drawn((0.9,) * 7, 9))).assumed
 
 
+def test_a_pilot_that_turns_back_by_chance_is_planned_as_a_curve_that_does_not():
+    rows = drawn((0.9, 0.9, 0.9, 0.9, 0.8, 0.1, 0.1), 60)
+    rows[np.flatnonzero(rows[:, 6] == 0)[:2], 6] = 1  # two go back at the last dose
+    assert only("ed50", pilot=pilot_of(rows)).fixed > 0
+    rows[::2, 6] = 1
+    turned = only("ed50", pilot=pilot_of(rows))
+    assert turned.fixed is None
+    assert turned.why.startswith("in run earlier: it turns at 16: from there to 32 it rises by ")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("effect", [0.3, 0.6])
 @pytest.mark.parametrize("verdict", ["ed50", "bmdl", "within"])

@@ -64,6 +64,17 @@ def test_a_pilots_samples_are_drawn_whole():
     assert {tuple(each) for each in values} == {(0, 1), (2, 3), (4, 5)}
 
 
+def test_columns_that_are_alike_change_places_within_a_sample():
+    rows = np.array([[0, 1, 9, 5], [2, 3, 9, 7]], dtype=float)
+    sweeps = ResampledSweeps(rows, ((0, 1),))
+    values = sweeps.draw(0, 4000)
+    assert {tuple(sorted(each[:2])) for each in values} == {(0, 1), (2, 3)}
+    assert (values[:, 2] == 9).all()
+    assert set(values[:, 3]) == {5, 7}
+    assert values[:, 0].mean() == pytest.approx(values[:, 1].mean(), abs=0.1)
+    assert np.array_equal(sweeps.draw(0, 40)[:9], sweeps.draw(0, 9))
+
+
 def rejects(values):
     """Exact McNemar's test between the first column and the last."""
     steps = values[:, -1] - values[:, 0]
