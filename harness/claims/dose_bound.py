@@ -29,7 +29,7 @@ def dose_bound(claim: DoseBound, evidence: ClaimEvidence) -> tuple[bool, str]:
     for curves in found:
         try:
             curve = curves.curve(claim.metric)
-            holds, told = (_safe if claim.of == "bmdl" else _effective)(claim, curve)
+            holds, told = holds_of(claim, curve)
         except NoDose as reason:
             raise Undecided(f"{curves.named}{reason}") from reason
         if not holds:
@@ -59,6 +59,16 @@ def curves_of(evidence: ClaimEvidence, where: Selection, *metrics: str) -> list[
     if not found:
         raise Undecided("no case has a dose")
     return found
+
+
+def holds_of(claim: DoseBound, curve: Curve) -> tuple[bool, str]:
+    """Whether the claim holds of a curve, and which dose it is.
+
+    Raises:
+        Undecided: its interval holds the number, or the number is no dose that was measured.
+        NoDose: there is no such dose.
+    """
+    return (_safe if claim.of == "bmdl" else _effective)(claim, curve)
 
 
 def unbounded(claim: DoseBound, measured: Measured) -> str:

@@ -61,10 +61,10 @@ def threshold(claim: Threshold, evidence: ClaimEvidence) -> tuple[bool, str]:
             )
         if not compare(number, claim.value):
             missed.append(f"{case.case.id}: {_named(claim)} is {number:.4g}, n = {metric.n}")
-        elif not few and case.kind(claim.metric).share and not _could_show(claim, metric.n):
+        elif not few and case.kind(claim.metric).share and not could_show(claim, metric.n):
             few = (
                 f"{case.case.id}: {_counted(metric.n)} too few; with all of them "
-                f"{'right' if _upwards(claim) else 'wrong'} the interval would still "
+                f"{'right' if upwards(claim) else 'wrong'} the interval would still "
                 f"{_best(claim, metric.n)}"
             )
     if missed:
@@ -92,9 +92,9 @@ def _stopped(claim: Threshold, case: CaseResult, cases: int) -> str:
     first, last = mean_sequence(values, (low, high), stopped.alpha / cases, size)
     told = f"{case.case.id}: {claim.metric} lies in [{first:.3g}, {last:.3g}]"
     compare = _OPERATORS[claim.operator]
-    if compare(first if _upwards(claim) else last, claim.value):
+    if compare(first if upwards(claim) else last, claim.value):
         return ""
-    if not compare(last if _upwards(claim) else first, claim.value):
+    if not compare(last if upwards(claim) else first, claim.value):
         return f"{told} of {stopped.of} samples, of which {len(values)} were asked"
     raise Undecided(f"{told}, which holds {claim.value:g}")
 
@@ -135,29 +135,30 @@ def _out_of_bounds(claim: Threshold, bounds: tuple[float | None, float | None]) 
     return ""
 
 
-def _could_show(claim: Threshold, n: int) -> bool:
+def could_show(claim: Threshold, n: int) -> bool:
     """Whether the interval of the best outcome of `n` samples lies wholly on the claim's side."""
     if claim.bound != "value" or claim.operator == "==":
         return True
-    if claim.value >= 1 if _upwards(claim) else claim.value <= 0:
+    if claim.value >= 1 if upwards(claim) else claim.value <= 0:
         return True
     low, high = _extreme(claim, n)
-    return _OPERATORS[claim.operator](low if _upwards(claim) else high, claim.value)
+    return _OPERATORS[claim.operator](low if upwards(claim) else high, claim.value)
 
 
 def _best(claim: Threshold, n: int) -> str:
     low, high = _extreme(claim, n)
-    return f"begin at {low:.2f}" if _upwards(claim) else f"end at {high:.2f}"
+    return f"begin at {low:.2f}" if upwards(claim) else f"end at {high:.2f}"
 
 
 def _extreme(claim: Threshold, n: int) -> tuple[float, float]:
-    low, high = rate_interval(n if _upwards(claim) else 0, n)
+    low, high = rate_interval(n if upwards(claim) else 0, n)
     assert low is not None
     assert high is not None
     return low, high
 
 
-def _upwards(claim: Threshold) -> bool:
+def upwards(claim: Threshold) -> bool:
+    """Whether it says that the metric is large enough."""
     return claim.operator in {">=", ">"}
 
 

@@ -27,7 +27,7 @@ from harness.registry import before_next_use
 VERBS = {
     "init": "write a project: specs of the zoo, benches, a CI workflow",
     "run": "run spec files and write one report",
-    "plan": "how many samples and tokens a verdict takes, before a run",
+    "plan": "how many samples and tokens each verdict takes, before a run",
     "ask": "ask one question of a model that may ask an oracle",
     "analyse": "what a model makes of finished answers: where an oracle spoke, or step by step",
     "search": "search for the best values of a spec's fields",

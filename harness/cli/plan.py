@@ -1,8 +1,9 @@
-"""`titrate plan SPEC --effect 0.05`: samples and tokens that a verdict takes, before a run."""
+"""`titrate plan SPEC --effect 0.05`: samples and tokens that each verdict takes, before a run."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from harness.errors import OptionError
@@ -24,14 +25,15 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="SHARE",
         help="the share of samples that change at all (default: as few as can be, twice, four "
-        "times as many)",
+        "times as many; twice for what is simulated)",
     )
+    parser.add_argument("--json", action="store_true", help="for other programs")
     add_to_argparse(parser, "set", "select", "limit", "model", "engine", "store", "unsafe_code")
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Print the table."""
+    """Print the plan."""
     effect, changes = parsed.effect, parsed.changes
     if not 0.001 <= effect <= 1:
         raise OptionError(
@@ -46,19 +48,17 @@ def run(parsed: argparse.Namespace) -> int:
 
     cases = selected([parsed.spec], overrides(vars(parsed)), parsed.select).cases
     from harness.launch.local import forecast_cases
-    from harness.metrics.lookup import kind_of
     from harness.runs.checks import planned
-    from harness.runs.needed import needed_table, shares
+    from harness.runs.needed import Needed
+    from harness.runs.pilot import pilot_of
+    from harness.runs.verdicts import VerdictPlanner
 
-    ready = [planned(case, unsafe_code=parsed.unsafe_code) for case in cases]
-    metric = ready[0].metric
-    if not kind_of(ready[0].experiment, metric).share:
-        raise OptionError(
-            "effect",
-            f"{metric} is no rate, and how much it varies is not known before a run; "
-            "choose a rate by --set metric=...",
-        )
     forecasts = forecast_cases(cases, parsed.store, unsafe_code=parsed.unsafe_code)
-    wanted = shares(effect) if changes is None else [changes]
-    print(needed_table(ready[0].experiment.name, ready, forecasts, effect, wanted))
+    ready = [planned(case, unsafe_code=parsed.unsafe_code) for case in cases]
+    planner = VerdictPlanner(ready, effect, changes, pilot_of(ready, Path.cwd()))
+    found = Needed.of(planner, forecasts)
+    if parsed.json:
+        print(json.dumps(found.document(), indent=2, ensure_ascii=False))
+    else:
+        print(found.table())
     return 0

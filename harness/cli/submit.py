@@ -73,6 +73,7 @@ def run(parsed: argparse.Namespace) -> int:
             parsed.store_scratch,
             parsed.fresh,
             parsed.unsafe_code,
+            vars(parsed)["continue"],
         ),
         Claims.read(parsed.gate, parsed.compare, parsed.compare_fail, parsed.save),
     )

@@ -141,8 +141,20 @@ class ArrayShare:
         cases: Sequence[PlannedCase],
         identities: Sequence[CheckName] = (),  # noqa: ARG002 - as a shard's
     ) -> tuple[list[PlannedCase], list[CheckName]]:
-        """The case of this task; nothing beyond the last. Identities are no task's."""
+        """The case of this task; nothing beyond the last. Identities are no task's.
+
+        Raises:
+            OptionError: a case's experiment stops itself.
+        """
         distinct = {case.id: case for case in cases}
+        for case in distinct.values():
+            if case.experiment.stop is not None:
+                raise OptionError(
+                    "array",
+                    f"{case.experiment.name} stops itself, and what its doses are asked depends on "
+                    "all of them, where a task has one; use shards or titrate submit, or leave "
+                    "stop out",
+                )
         seeds = {case.experiment.seed: None for case in distinct.values()}
         order = {seed: at for at, seed in enumerate(seeds)}
         sorted_ = sorted(distinct.values(), key=lambda case: order[case.experiment.seed])

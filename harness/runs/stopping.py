@@ -81,7 +81,7 @@ class SelfStopping:
         }
         self._failed: dict[str, CaseResult] = {}
         self._arms = [
-            Arm(case.id, case.baseline.id, _curve(case), case.case.dose or 0.0)
+            Arm(case.id, case.baseline.id, curve_named(case), case.case.dose or 0.0)
             for case in cases
             if case.baseline is not None
         ]
@@ -179,7 +179,7 @@ def _chunk(case: PlannedCase, samples: Sequence[str]) -> PlannedCase:
     return replace(_on(case, samples), case=plain(case.case))
 
 
-def _curve(case: PlannedCase) -> str:
+def curve_named(case: PlannedCase) -> str:
     """What the doses of one curve have in common."""
     dose = case.experiment.dose
     return repr([(name, own) for name, own in case.case.params.items() if name != dose])

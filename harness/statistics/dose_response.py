@@ -25,20 +25,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import optimize, stats
 
 from harness.metrics.entry import MetricEntry
 from harness.spec.doses import FEWEST, RESPONSE
-from harness.statistics.intervals import CONFIDENCE
+from harness.statistics.hill import HILLS_OWN, fit_hill
+from harness.statistics.intervals import CONFIDENCE, Interval, paired_rate_interval, student
 from harness.statistics.levels import LevelRange, Levels, levels_of, predicted
-from harness.statistics.paired import paired, paired_interval
+from harness.statistics.paired import mcnemar, paired, paired_interval
 
-#: Parameters of Hill's curve beside its beginning: how far it goes, where its middle is, its slope.
-_HILLS_OWN = 3
 #: Of the fit's Jacobian: the square of more is beyond what 64 bits tell apart.
 _MOST_CONDITION = 1e7
 #: Of a slope's interval, either way: beyond it the doses do not tell how steep the curve is.
@@ -168,7 +167,7 @@ class Curve:
             raise NoDose(
                 f"its plateau is the intervention's own: at {self.doses[-1]:.4g} {self.saturated}"
             )
-        self._check_monotone()
+        self.check_monotone()
         target = (1 - share) * self.fit[0] + share * self.fit[-1]
         value = _crossing(self.places, self._sign * (self.fit - target))
         assert value is not None, "the fit begins below its target and ends above"
@@ -208,9 +207,8 @@ class Curve:
 
     def levels_range(self) -> LevelRange | None:
         """LOEL and NOEL of another run of as many samples, in 95 % of runs; None for under ten."""
-        binary = self.kind.share and bool(np.isin(self.values, (0, 1)).all())
         changes = self.values[:, 1:] - self.values[:, :1]
-        return predicted(self.levels(), self.doses, changes, binary=binary)
+        return predicted(self.levels(), self.doses, changes, binary=self._binary)
 
     def hill(self) -> Hill:
         """The slope of Hill's curve, which begins at the first dose's mean.
@@ -221,15 +219,15 @@ class Curve:
         """
         self._check_moves()
         doses = np.asarray(self.doses[1:], dtype=np.float64)
-        if self.doses[0] != 0 or len(doses) <= _HILLS_OWN:
-            raise NoDose(f"Hill's curve begins at dose 0 and needs {_HILLS_OWN + 1} doses above it")
+        if self.doses[0] != 0 or len(doses) <= HILLS_OWN:
+            raise NoDose(f"Hill's curve begins at dose 0 and needs {HILLS_OWN + 1} doses above it")
         changes = self._sign * (self.values[:, 1:] - self.values[:, :1])
         mean, covariance = changes.mean(axis=0), np.cov(changes.T) / len(changes)
         # Doses at which the same samples changed say the same; half a sample's variance tells them
         # apart.
         covariance += np.eye(len(doses)) * 0.5 * np.ptp(self.values) ** 2 / len(changes) ** 2
         fitted = fit_hill(doses, mean, covariance)
-        p = float(stats.chi2.sf(2 * fitted.cost, len(doses) - _HILLS_OWN))
+        p = float(stats.chi2.sf(2 * fitted.cost, len(doses) - HILLS_OWN))
         if p < 1 - CONFIDENCE:
             raise NoDose(f"the data reject Hill's curve (p {p:.2g})")
         if not fitted.success:
@@ -271,11 +269,30 @@ class Curve:
     def _above(self) -> range:
         return range(1, len(self.doses))
 
+    @cached_property
+    def _binary(self) -> bool:
+        return self.kind.share and bool(np.isin(self.values, (0, 1)).all())
+
     def _column(self, at: int) -> dict[str, float]:
         return {str(row): float(value) for row, value in enumerate(self.values[:, at])}
 
+    def _rose_and_fell(self, at: int, first: int) -> tuple[int, int]:
+        """How many samples have more at a dose than at another one, and how many less."""
+        changes = self.values[:, at] - self.values[:, first]
+        return int((changes > 0).sum()), int((changes < 0).sum())
+
+    def _interval(self, at: int, first: int, confidence: float) -> Interval:
+        """Of the difference of a dose from another one, as tables have it."""
+        if self._binary:  # the same, in a fraction of the time: what is planned asks it for ever
+            return paired_rate_interval(
+                *self._rose_and_fell(at, first), len(self.values), confidence
+            )
+        return paired_interval(self._column(at), self._column(first), confidence, self.kind)
+
     def _p(self, at: int) -> float:
         """Of no difference between a dose and the first."""
+        if self._binary and self.unit == "samples":
+            return mcnemar(*self._rose_and_fell(at, 0))
         if self.unit == "samples":
             return paired(self._column(at), self._column(0), self.kind).p
         changes = self.values[:, at] - self.values[:, 0]
@@ -287,8 +304,8 @@ class Curve:
         """[doses], the lower and the upper bounds of the change in a direction."""
         bounds = [(0.0, 0.0)]
         for at in self._above:
-            before, after = (self._column(0), self._column(at))[::sign]
-            low, high = paired_interval(after, before, confidence, self.kind)
+            ends = (at, 0) if sign > 0 else (0, at)
+            low, high = self._interval(*ends, confidence)
             alike = sign * float(self.means[at] - self.means[0])  # every sample changed by it
             bounds.append((alike if low is None else low, alike if high is None else high))
         low_bounds, high_bounds = np.array(bounds).T
@@ -299,7 +316,7 @@ class Curve:
         if self._p(len(self.doses) - 1) >= 1 - CONFIDENCE:
             raise NoDose(f"it does not move up to {self.doses[-1]:.4g}, the highest dose")
 
-    def _check_monotone(self) -> None:
+    def check_monotone(self) -> None:
         """Raise NoDose where a higher dose lies back beyond chance, Bonferroni over all pairs."""
         pairs = len(self.doses) * (len(self.doses) - 1) / 2
         confidence = 1 - (1 - CONFIDENCE) / pairs
@@ -307,9 +324,7 @@ class Curve:
             for high in range(low + 1, len(self.doses)):
                 if self._sign * (self.means[high] - self.means[low]) >= 0:
                     continue
-                bounds = paired_interval(
-                    self._column(high), self._column(low), confidence, self.kind
-                )
+                bounds = self._interval(high, low, confidence)
                 end = bounds[1] if self._sign > 0 else bounds[0]
                 if end is not None and self._sign * end < 0:
                     way = "rises" if self._sign < 0 else "falls"
@@ -321,34 +336,6 @@ class Curve:
 
     def _dose(self, place: float) -> float:
         return float(2**place - 1) if self.scale != "linear" else float(place)
-
-
-def fit_hill(doses: Floats, changes: Floats, covariance: Floats, most: float = math.inf) -> Any:
-    """Hill's curve through changes from the first dose, by generalised least squares.
-
-    The curve's beginning is profiled out: with the covariance of the means of all doses this is the
-    fit of all four parameters.
-
-    Args:
-        doses: [doses], all above 0.
-        changes: [doses], how far the mean is from that of the first dose, upwards.
-        covariance: [doses, doses], of these changes.
-        most: The largest change that there can be.
-
-    Returns:
-        What `scipy.optimize.least_squares` finds of height, log of ED50, and log of the slope.
-    """
-    whitened = np.linalg.cholesky(np.linalg.inv(covariance)).T
-
-    def residuals(parameters: Floats) -> Floats:
-        height, middle, log_slope = parameters
-        part = special.expit(np.exp(log_slope) * (np.log(doses) - middle))
-        found: Floats = whitened @ (changes - height * part)
-        return found
-
-    start = [min(float(changes[-1]), most), float(np.log(np.median(doses))), 0.5]
-    bounds = ([-math.inf] * _HILLS_OWN, [most, math.inf, math.inf])
-    return optimize.least_squares(residuals, start, bounds=bounds, max_nfev=500)
 
 
 def scale_of(doses: Sequence[float]) -> Scale:
@@ -378,7 +365,7 @@ def _roots(places: Floats, rows: Floats) -> list[float]:
     part w of the way are a line and a parabola, and the ends are the roots of a parabola.
     """
     n = len(rows)
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) ** 2
+    quantile = student(n - 1, CONFIDENCE) ** 2
     mean, covariance = rows.mean(axis=0), np.atleast_2d(np.cov(rows.T)) * quantile / n
     ends: list[float] = []
     for at in range(len(places) - 1):

@@ -78,6 +78,11 @@ class Versus(_Number):
     """Samples whose value is the same."""
 
     @property
+    def changed(self) -> int:
+        """Samples whose value is another one."""
+        return self.better + self.worse
+
+    @property
     def anytime(self) -> bool:
         """Whether its p keeps its promise at every moment: that of a run that stopped itself."""
         return self.test.startswith("anytime")

@@ -90,7 +90,7 @@ def mean_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:
     # What scipy's `skew` returns, which takes longer to look at its arguments than all of this.
     square = (data - mean) ** 2
     skew = float((square * (data - mean)).mean() / square.mean() ** 1.5) / math.sqrt(n)
-    bound = _student(n - 1, confidence)
+    bound = student(n - 1, confidence)
 
     def inverse(quantile: float) -> float:
         if abs(skew) < 1e-9:
@@ -101,8 +101,14 @@ def mean_interval(values: Values, confidence: float = CONFIDENCE) -> Interval:
 
 
 @lru_cache(maxsize=4096)  # cases of a grid have as many samples
-def _student(freedom: int, confidence: float) -> float:
+def student(freedom: int, confidence: float) -> float:
+    """The two-sided quantile of Student's t."""
     return float(stats.t.ppf((1 + confidence) / 2, freedom))
+
+
+@lru_cache(maxsize=64)  # one for each number of pairs of doses
+def _normal(confidence: float) -> float:
+    return float(stats.norm.ppf((1 + confidence) / 2))
 
 
 @lru_cache(maxsize=4096)
@@ -118,7 +124,7 @@ def paired_rate_interval(
     Lydersen and Laake (2014), Statistics in Medicine 33:2850.
     """
     delta = (better - worse) / n
-    quantile = float(stats.norm.ppf((1 + confidence) / 2))
+    quantile = _normal(confidence)
 
     def score(difference: float) -> float:
         distance = better - worse - n * difference
@@ -131,8 +137,8 @@ def paired_rate_interval(
         variance = n * (2 * lost + difference * (1 - difference))
         return distance / math.sqrt(variance) if variance > 0 else math.copysign(1e9, distance)
 
-    low = -1.0 if delta == -1 else optimize.bisect(lambda at: score(at) - quantile, -1.0, delta)
-    high = 1.0 if delta == 1 else optimize.bisect(lambda at: score(at) + quantile, delta, 1.0)
+    low = -1.0 if delta == -1 else optimize.brentq(lambda at: score(at) - quantile, -1.0, delta)
+    high = 1.0 if delta == 1 else optimize.brentq(lambda at: score(at) + quantile, delta, 1.0)
     return float(low), float(high)
 
 

@@ -32,7 +32,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
-from scipy import stats
+from scipy import special
 
 from harness import registry
 from harness.errors import ReportError
@@ -121,12 +121,12 @@ def paired(
         raise ReportError(f"mcnemar_exact: not all values of {kind.name} are 0 or 1; use sign_flip")
     if binary and test != "sign_flip":
         test = "mcnemar_exact"
-        p = _mcnemar(rose, fell)
+        p = mcnemar(rose, fell)
         minimal_effect = detectable_rate_difference(len(data), rose + fell)
     else:
         test = "sign_flip"
         p = _sign_flip(differences)
-        minimal_effect = detectable_mean_difference(differences)
+        minimal_effect = _possible(detectable_mean_difference(differences), kind)
     low, high = _difference_interval(data, baseline, CONFIDENCE, kind)
     return Versus(
         delta=float(differences.mean()),
@@ -223,6 +223,13 @@ def corrected(family: Sequence[Versus]) -> list[Versus]:
     return [versus.model_copy(update={"p_holm": p}) for versus, p in zip(family, ps, strict=True)]
 
 
+def _possible(effect: float | None, kind: MetricEntry) -> float | None:
+    """An effect, or None where no metric of this kind could ever differ by so much."""
+    low, high = kind.bounds
+    reach = math.inf if low is None or high is None else high - low
+    return None if effect is None or effect > reach else effect
+
+
 def _difference_interval(
     data: NDArray[np.float64], baseline: NDArray[np.float64], confidence: float, kind: MetricEntry
 ) -> Interval:
@@ -236,9 +243,9 @@ def _difference_interval(
 
 
 @lru_cache(maxsize=4096)  # cases of a grid have few different counts
-def _mcnemar(rose: int, fell: int) -> float:
+def mcnemar(rose: int, fell: int) -> float:
     """Two-sided p of as many samples rising as falling, exactly."""
-    return float(stats.binomtest(rose, rose + fell).pvalue) if rose + fell else 1.0
+    return min(2 * float(special.bdtr(min(rose, fell), rose + fell, 0.5)), 1.0)
 
 
 def _sign_flip(differences: NDArray[np.float64]) -> float:

@@ -96,6 +96,18 @@ def window(target: Curve, capability: Curve, response: float) -> TherapeuticWind
         return TherapeuticWindow(effective, safe, None, str(reason))
 
 
+def window_exists(target: Curve, capability: Curve, response: float) -> bool:
+    """Whether there is a window, without the index, which takes much longer.
+
+    Raises:
+        NoDose: the target has no ED50.
+    """
+    found = TherapeuticWindow(
+        target.effective_dose(), capability.benchmark(response), None, "not asked for"
+    )
+    return found.state == "exists"
+
+
 def _distance(one: Floats, other: Floats, more: float, others: float) -> Floats:
     """Hotelling's T² of two means at once, for every pair of columns of [samples, doses].
 

@@ -7,14 +7,19 @@ there where the table shows none.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
+from harness.statistics.intervals import CONFIDENCE
+
 POWER = 0.8
 ALPHA = 0.05
+#: Samples beyond which no plan goes.
+MOST_SAMPLES = 20_000
 #: Numbers of discordant samples less probable than this in either direction are left out.
 _NEGLIGIBLE = 1e-9
 
@@ -53,14 +58,67 @@ def samples_needed(difference: float, discordance: float, alpha: float = ALPHA) 
         discordance: Probability that a sample changes; at least `difference`.
         alpha: The level.
     """
+    found = fewest(lambda n: rate_power(n, discordance, difference, alpha))
+    assert found is not None, "without a bound there is always a number"
+    return found
+
+
+def fewest(
+    power: Callable[[int], float], most: float = math.inf, resolution: float = 0.0
+) -> int | None:
+    """The fewest samples with a power of 80 %; None where not even the most have it.
+
+    Args:
+        power: Of so many samples, at least 2; it rises with their number.
+        most: Samples beyond which nothing is looked for.
+        resolution: By which part of itself the number may be too high.
+    """
     low, high = 1, 2
-    while rate_power(high, discordance, difference, alpha) < POWER:
-        low, high = high, 2 * high
-    while high - low > 1:
+    while power(high) < POWER:
+        if high >= most:
+            return None
+        low, high = high, int(min(2 * high, most))
+    while high - low > max(1, resolution * high):
         middle = (low + high) // 2
-        enough = rate_power(middle, discordance, difference, alpha) >= POWER
-        low, high = (low, middle) if enough else (middle, high)
+        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
     return high
+
+
+def side_power(n: int, rate: float, number: float, *, above: bool, bound: bool) -> float:
+    """Probability that `n` samples put a rate on its side of a number.
+
+    Args:
+        n: Samples.
+        rate: The true one.
+        number: Which it is to lie above, or below, or at.
+        above: Whether it is to lie above.
+        bound: Whether all of its 95 % interval has to, and not the rate of the samples alone.
+    """
+    right, beyond = (rate, number) if above else (1 - rate, 1 - number)
+    if not bound:
+        fewest_right = math.ceil(n * beyond - 1e-9)
+    else:
+        counts = np.arange(n + 1)
+        lows = stats.beta.ppf((1 - CONFIDENCE) / 2, counts + 0.5, n - counts + 0.5)
+        fewest_right = int(np.searchsorted(np.where(counts == 0, 0.0, lows), beyond))
+    return float(stats.binom.sf(fewest_right - 1, n, right))
+
+
+def mean_samples_needed(effect: float, spread: float, alpha: float = ALPHA) -> int | None:
+    """The fewest samples with which a paired t test has a power of 80 % at a level.
+
+    Args:
+        effect: The mean difference.
+        spread: The standard deviation of the differences.
+        alpha: The level.
+    """
+
+    def power(n: int) -> float:
+        critical = float(stats.t.isf(alpha / 2, n - 1))
+        below, above = special.nctdtr(n - 1, effect / spread * math.sqrt(n), [-critical, critical])
+        return float(np.nan_to_num(below) + 1 - np.nan_to_num(above, nan=1.0))
+
+    return fewest(power, MOST_SAMPLES)
 
 
 def rate_power(n: int, discordance: float, difference: float, alpha: float = ALPHA) -> float:

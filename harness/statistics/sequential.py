@@ -99,6 +99,12 @@ def mean_sequence(
 
 def _excluded(data: Floats, means: Floats, alpha: float, size: int | None) -> NDArray[np.bool_]:
     """Whether a bet against each of these means has ever reached 1 / alpha."""
+    found: NDArray[np.bool_] = _against(data, means, size).max(axis=1) >= -math.log(alpha)
+    return found
+
+
+def _against(data: Floats, means: Floats, size: int | None) -> Floats:
+    """[means, samples], what a bet against each of these means has become, as a logarithm."""
     known = means[:, None]
     if size is not None:  # what the samples that are left must have for a mean on average
         before = np.concatenate([[0.0], np.cumsum(data)[:-1]])
@@ -107,8 +113,7 @@ def _excluded(data: Floats, means: Floats, alpha: float, size: int | None) -> ND
     up, down = _BETS[:, None] / known, -_BETS[:, None] / (1 - known)
     bets = np.concatenate([up, down], axis=1)
     grown = np.cumsum(np.log1p(np.maximum(bets * (data - known), -1 + 1e-12)), axis=2)
-    mixed = special.logsumexp(grown, axis=1) - math.log(2 * len(_BETS))
-    found: NDArray[np.bool_] = mixed.max(axis=1) >= -math.log(alpha)
+    found: Floats = special.logsumexp(grown, axis=1) - math.log(2 * len(_BETS))
     return found
 
 
@@ -249,6 +254,35 @@ def stopping_needed(
     # Of the samples between two that change it is known how many there are.
     taken = ended + rng.negative_binomial(ended, discordance)
     most = int(np.quantile(taken, power, method="higher"))
+    return round(float(np.minimum(taken, most).mean())), most
+
+
+def side_needed(
+    rate: float, number: float, alpha: float, size: int, look: int, runs: int = 400
+) -> tuple[int, int]:
+    """Of a benchmark whose rate is asked until it is known on which side of a number it lies.
+
+    Args:
+        rate: Of which benchmarks of 0/1 values are drawn.
+        number: What their own mean is held against.
+        alpha: The chance that it is ever said to lie on the wrong side.
+        size: Samples of the benchmark.
+        look: Samples between two looks.
+        runs: How many are simulated; the same ones for the same arguments.
+
+    Returns:
+        What is asked on average, and the most samples with which 80 % of the runs know it.
+    """
+    rng = np.random.default_rng(0)
+    taken = []
+    for _ in range(runs):
+        data = (rng.random(size) < rate).astype(np.float64)
+        right, wrong = np.cumsum(data), np.cumsum(1 - data)
+        known = _against(data, np.array([number]), size)[0] >= -math.log(alpha)
+        known |= (right >= number * size) | (wrong > (1 - number) * size)
+        first = int(known.argmax()) + 1 if known.any() else size
+        taken.append(min(-(-first // look) * look, size))
+    most = int(np.quantile(taken, 0.8, method="higher"))
     return round(float(np.minimum(taken, most).mean())), most
 
 

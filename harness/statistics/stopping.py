@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from harness.metrics.entry import MetricEntry
-from harness.statistics.dose_response import Curve, Floats, NoDose
+from harness.statistics.dose_response import Curve, DoseEstimate, Floats, NoDose
 from harness.statistics.paired import holm
 from harness.statistics.sequential import (
     anytime_p,
@@ -35,6 +35,11 @@ End = Literal["decided", "ended early", "all samples"]
 
 #: Chunks before which an interval is too rough to be trusted to say how wide it is.
 LEAST_CHUNKS = 3
+
+
+def is_precise(dose: DoseEstimate, within: float) -> bool:
+    """Whether a dose's interval reaches at most so many log2 units to either side."""
+    return dose.low > 0 and math.log2(dose.high / dose.low) / 2 <= within
 
 
 @dataclass(frozen=True)
@@ -209,12 +214,11 @@ class Sweep:
         doses = [*([0.0] if first else []), *(arm.dose for arm in ordered)]
         columns = [self.values(case, metric)[:least] for case in (*first, *(a.id for a in ordered))]
         rows = np.column_stack(columns)
+        rows = rows[~np.isnan(rows).any(axis=1)]
         try:
-            found = Curve(doses, rows[~np.isnan(rows).any(axis=1)], self.kinds[metric])
-            dose = found.effective_dose()
+            return is_precise(Curve(doses, rows, self.kinds[metric]).effective_dose(), within)
         except NoDose:
             return False
-        return dose.low > 0 and math.log2(dose.high / dose.low) / 2 <= within
 
     def _on_a_side(self, side: SideOfNumber) -> bool:
         values = self.values(side.case, side.metric)

@@ -34,3 +34,21 @@ def test_a_dry_run_prints_scripts_and_writes_nothing(cluster, told, tmp_path, mo
     assert [each for each in told if each not in shown] == []
     assert "submitit.core._submit" in shown
     assert [path.name for path in tmp_path.rglob("*")] == ["small.yaml"]
+
+
+def test_tasks_go_on_with_what_a_run_gave_up_where_they_are_told_to(tmp_path, monkeypatch):
+    from harness.launch.cluster import submitting
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "small.yaml").write_text(SPEC)
+    whole, found = submitting.prepared, []
+
+    def kept(*arguments):
+        found.append(whole(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(submitting, "prepared", kept)
+    for more in ([], ["--continue"]):
+        assert main(["submit", "small.yaml", "--cluster", "local", "--dry-run", *more]) == 0
+    assert [submission.further for _, submission in found] == [False, True]

@@ -74,10 +74,27 @@ def test_a_dose_without_end_is_behind_the_others_and_on_no_curve(run, rate, at):
     assert [each.get_text() for each in figure.axes[-1].get_xticklabels()][-1] == "∞"
 
 
-def test_few_doses_are_no_curve_and_nothing_is_said(run, doses_of):
+def test_few_doses_are_no_curve_which_is_said_in_a_line(run, doses_of):
     results = curve((0.9, 0.5, 0.1), n=100)
     assert doses_of(results) == ()
-    assert "ED50" not in table(build(run, results))
+    shown = table(build(run, results))
+    assert "ED50" not in shown
+    assert shown.count("no dose is read of 2 above 0: a curve has 4 at least") == 1
+
+
+def test_why_what_does_not_lie_between_0_and_1_has_no_benchmark_dose_is_said(run):
+    sizes = {"size": {f"s/{at}": float(at % 7) for at in range(100)}}
+    results = [
+        replace(result_of(case, first(50, 100)), sample_metrics=sizes, metric="size")
+        for case in cases_of(
+            axes={"intervention.count": [0, 1, 2, 3]},
+            dose="intervention.count",
+            metrics=[{"kind": "length", "name": "size"}],
+        )
+    ]
+    shown = " ".join(table(build(run, results), width=200).split())
+    assert shown.count("no BMDL of all: 0.05 is a change of what lies between 0 and 1") == 1
+    assert "bmdl(size, CHANGE) >= DOSE" in shown
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])
@@ -96,13 +113,15 @@ def test_why_there_is_no_ed50_is_told_once(run):
 
 
 @pytest.mark.parametrize(("rule", "curves"), [("top_k", 0), ("greedy_threshold", 1)])
-def test_no_dose_is_read_where_a_higher_one_does_less(doses_of, rule, curves):
+def test_no_dose_is_read_where_a_higher_one_does_less(run, doses_of, rule, curves):
     """At a top_k of 1 most is done; its neutral 0 is not the least of its values, but the most."""
     axis = f"sampling.{rule}"
     steps = {"top_k": [1, 2, 3, 4], "greedy_threshold": [0.1, 0.2, 0.3, 0.4]}[rule]
     cases = cases_of(intervention=None, axes={axis: steps}, dose=axis, sampling={"temperature": 1})
     results = [result_of(case, first(90 if case.dose is None else 10, 100)) for case in cases]
     assert len(doses_of([*results])) == curves
+    said = f"no dose is read: a higher {rule} does less" in table(build(run, results))
+    assert said == (not curves)
 
 
 def stopped(axes=None, **fields):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from harness import options
 from harness.errors import OptionError, TitrateError
 from harness.invariants.finding import CheckName
-from harness.runs.shard import Shard
+from harness.runs.shard import ArrayShare, Shard
 from tests.runs.small import cases
 
 
@@ -73,3 +73,11 @@ def test_identities_are_work_for_shards_without_a_case():
     ]
     with pytest.raises(TitrateError, match="shard 4/4: there is work for 3 of 4 shards only"):
         Shard(4, 4).own(asked, names)
+
+
+def test_a_task_of_an_array_refuses_what_stops_itself():
+    """A task has one dose, and which samples that is asked depends on the others."""
+    stop = {"decide": ["pass@1 differs from baseline"]}
+    asked = cases(axes={"intervention.count": [0, 1]}, dose="intervention.count", stop=stop)
+    with pytest.raises(OptionError, match=r"--titrate-array small stops itself, .* leave stop out"):
+        ArrayShare(0, "").own(asked)

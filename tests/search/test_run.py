@@ -217,6 +217,33 @@ def test_the_median_pruner_prunes_what_falls_behind(tmp_path):
     }
 
 
+def test_the_wilcoxon_pruner_ends_a_hopeless_trial_before_its_last_chunk(tmp_path):
+    """It is told single samples, chunk by chunk: three of them are never enough for a rank test at
+    10 %, six are; what does nothing to speak of goes on to the end.
+    """
+    run(
+        tmp_path,
+        model="zoo/oracle",
+        space={"intervention.alpha": [0, 0.001, -0.001, 30]},
+        trials=10,
+        batch=1,
+        sampler="random",
+        pruner="wilcoxon",
+        pruner_options=None,
+    )
+    seen = [(row["params.intervention.alpha"] == "30.0", row) for row in rows(tmp_path)]
+    told = [[row[f"intermediate.{place}"] for place in range(7)] for _, row in seen]
+    first = next(at for at, (harmful, _) in enumerate(seen) if not harmful)
+    after = [at for at, (harmful, _) in enumerate(seen) if harmful and at > first]
+    assert {row["state"] for harmful, row in seen if not harmful} == {"COMPLETE"}
+    assert all("" not in told[at] for at, (harmful, _) in enumerate(seen) if not harmful)
+    assert after
+    assert {seen[at][1]["state"] for at in after} == {"PRUNED"}
+    for at in after:
+        assert seen[at][1]["value"] == ""
+        assert [each != "" for each in told[at]] == [True] * 6 + [False]
+
+
 def test_the_engine_is_told_beforehand_whatever_trials_and_test_samples_ask(tmp_path, monkeypatch):
     """Two layers at two sites, all of which are tried; the spec itself asks for nothing."""
     opened = open_told(monkeypatch, "harness.search.run.open_engine")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from harness.errors import ReportError
+from harness.metrics.lookup import SCORE
 from harness.statistics.intervals import mean_interval, rate_interval, share_interval
 from harness.statistics.paired import _sign_flip, holm, paired, paired_interval, summarise
 from harness.statistics.power import detectable_mean_difference, detectable_rate_difference
@@ -214,6 +216,15 @@ def test_the_minimal_effect_is_that_of_the_test_in_use():
         [shares[sample] - baseline[sample] for sample in shares], dtype=np.float64
     )
     assert paired(shares, baseline).minimal_effect == detectable_mean_difference(differences)
+
+
+def test_no_minimal_effect_is_larger_than_what_a_metric_can_change_by():
+    """Two samples of several draws that changed apart: a t test would find a difference of 2.05."""
+    case, baseline = by_id([0.75, 0.5]), by_id([0.5, 0.75])
+    assert detectable_mean_difference(np.array([0.25, -0.25])) > 1
+    assert paired(case, baseline).minimal_effect is None
+    unbounded = replace(SCORE, bounds=(None, None), kind="score")
+    assert paired(case, baseline, unbounded).minimal_effect > 1
 
 
 @given(pairs)

@@ -76,6 +76,8 @@ class Submission:
     version: Literal[1] = 1
     parallelism: int | None = None
     """How many tasks may run at once; as many as the cluster likes where it is None."""
+    further: bool = False
+    """Whether what stops itself goes on with doses that it would give up."""
 
     @property
     def directory(self) -> Path:

@@ -34,6 +34,7 @@ class Wanted:
     scratch: str | None = None
     fresh: bool = False
     unsafe_code: bool = False
+    further: bool = False
 
 
 def prepared(
@@ -87,6 +88,7 @@ def prepared(
         unsafe_code=wanted.unsafe_code,
         save=claims.save_as,
         parallelism=wanted.parallelism,
+        further=wanted.further,
     )
     return session, submission
 

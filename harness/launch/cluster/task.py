@@ -105,6 +105,7 @@ def _run(submission: Submission, process: str, names: Sequence[str], *, first: b
         store=submission.store,
         scratch=scratch_folder(submission.scratch),
         fresh=submission.fresh,
+        further=submission.further,
         process=process,
         id=manifest.id,
         started=manifest.started,

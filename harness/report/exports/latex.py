@@ -8,8 +8,15 @@ from pathlib import Path
 from harness.report import loaded
 from harness.report.labels import by_series, varying, worded
 from harness.report.report import CaseReport, RunReport
-from harness.report.rounding import ceiling, fixed, percent
-from harness.report.tables.case_columns import agreement_text, change_words, changed, interval
+from harness.report.rounding import fixed, percent
+from harness.report.tables.case_columns import (
+    NOTHING,
+    agreement_text,
+    change_words,
+    changed,
+    effect,
+    interval,
+)
 from harness.statistics.estimates import Versus
 
 _SPECIAL = {
@@ -88,8 +95,8 @@ def _row(report: RunReport, case: CaseReport, axes: dict[str, str], *, holm: boo
     if holm:
         yield _p(versus.p_holm) if versus else "--"
     yield _p(versus.p) if versus else "--"
-    effect = versus.minimal_effect if versus else None
-    yield "--" if effect is None else ceiling(effect)
+    found = effect(versus) if versus else NOTHING
+    yield "--" if found == NOTHING else found
     yield agreement_text(case.agreement, bounds=False) if case.agreement else "--"
     yield f"{percent(case.agreement.identical)}\\,\\%" if case.agreement else "--"
 

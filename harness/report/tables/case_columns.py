@@ -120,8 +120,14 @@ def change_words(good: Good) -> str:
 
 
 def effect(versus: Versus) -> str:
-    """The smallest delta that would have been found, rounded up: `0.05`."""
-    return NOTHING if versus.minimal_effect is None else ceiling(versus.minimal_effect)
+    """The smallest delta that would have been found, rounded up: `0.05`; `none` where samples are
+    so few that not even the largest one would, `-` where it is not known.
+    """
+    if versus.minimal_effect is not None:
+        return ceiling(versus.minimal_effect)
+    # Numbers of which none changed have no spread to go by.
+    few = versus.test == "mcnemar_exact" or (versus.test == "sign_flip" and versus.changed)
+    return "none" if few else NOTHING
 
 
 def agreement_text(agreement: Agreement, *, bounds: bool = True) -> str:

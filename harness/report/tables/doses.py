@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
@@ -10,6 +11,8 @@ from harness.report.dose_report import DoseReport, PotencyReport, RatioInterval,
 from harness.report.labels import dose_name, label, short_names, worded
 from harness.report.report import RunReport
 from harness.report.tables.columns import Column
+from harness.sampling import rules
+from harness.spec.doses import FEWEST, RESPONSE
 
 #: More ratios than these are for report.json.
 _MOST_RATIOS = 6
@@ -80,15 +83,47 @@ def dose_columns(report: RunReport, experiment: str) -> list[Column]:
 
 
 def reasons(report: RunReport, experiment: str) -> str:
-    """Why curves have no ED50 or no BMDL, each reason once; empty where all have both."""
+    """Why curves have no ED50 or no BMDL, or no dose is read, each reason once; empty where all
+    have both, and where there are no doses.
+    """
     found = [each for each in report.doses if each.experiment == experiment]
+    if not found:
+        return _unread(report, experiment)
     told: dict[tuple[str, str], list[str]] = {}
     metrics = dict.fromkeys(each.metric for each in found)
     for each, name in zip(found, _names(found, metrics), strict=True):
-        for what, why in (("no ED50 of", each.no_ed50), ("no BMDL of", each.no_benchmark)):
+        no_benchmark = each.no_benchmark or _no_benchmark(report, each)
+        for what, why in (("no ED50 of", each.no_ed50), ("no BMDL of", no_benchmark)):
             if why is not None:
                 told.setdefault((what, why), []).append(name)
     return "; ".join(f"{what} {', '.join(names)}: {why}" for (what, why), names in told.items())
+
+
+def _unread(report: RunReport, experiment: str) -> str:
+    """Why nothing is read of an experiment that has doses and results at them."""
+    cases = [each for each in report.experiment(experiment) if each.status == "complete"]
+    doses = {each.dose for each in cases if each.dose is not None and 0 < each.dose < math.inf}
+    axis = next((each.dose_axis for each in cases if each.dose_axis), None)
+    if len(doses) < 2 or axis is None:  # one beside none is a comparison, and no curve to be
+        return ""
+    section, _, name = axis.partition(".")
+    if section == "sampling" and name in rules and rules.get(name).weakens:
+        return f"no dose is read: a higher {name} does less, and doses are read where it does more"
+    if len(doses) + 1 >= FEWEST:
+        return ""
+    fewest = f"a curve has {FEWEST} at least, the one that changes nothing included"
+    return f"no dose is read of {len(doses)} above 0: {fewest}"
+
+
+def _no_benchmark(report: RunReport, each: DoseReport) -> str | None:
+    """Why a curve has no benchmark dose though nothing was wrong with its run."""
+    kind = report.experiment(each.experiment)[0].kind(each.metric)
+    if each.benchmark is not None or kind.aggregate is not None or kind.bounds == (0, 1):
+        return None
+    return (
+        f"{RESPONSE:g} is a change of what lies between 0 and 1; name another one in a gate, "
+        f"bmdl({each.metric}, CHANGE) >= DOSE"
+    )
 
 
 def refused(report: RunReport, experiment: str) -> list[str]:

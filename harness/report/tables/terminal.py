@@ -167,10 +167,9 @@ def _experiment(
         notes.insert(0, f"{_MOST_ROWS} of {len(cases):,} cases; cases.csv and the page have all")
     below: list[RenderableType] = [Text(note, "dim") for note in notes if note]
     below += [Text(line, "dim") for line in (*saved(report, name), *predictors(report, name))]
-    if doses:
-        below += [Text(""), as_table(doses)]
-        why = reasons(report, name)
-        below += [Text(why, "dim")] if why else []
+    below += [Text(""), as_table(doses)] if doses else []
+    why = reasons(report, name)
+    below += [Text(why, "dim")] if why else []
     below += [Text(line, "dim") for line in (*windows(report, name), *potencies(report, name))]
     if helped:
         below += [Text(""), as_table(helped), Text(help_text(report, name), "dim")]

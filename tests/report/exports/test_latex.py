@@ -57,7 +57,7 @@ def test_a_row_has_the_differences_interval_changes_and_minimal_effect(report):
     )
     other = case.model_copy(update={"versus_baseline": {case.metric: unknown}})
     text = tables(report.model_copy(update={"cases": (other,)}))
-    assert " & $-0.25$ & 3/7 & 1.000 & 1.000 & -- & " in text
+    assert " & $-0.25$ & 3/7 & 1.000 & 1.000 & none & " in text
 
 
 def test_marks_are_explained_where_they_are(report):
