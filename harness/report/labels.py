@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from harness.report.help_report import HelpReport
 from harness.report.report import CaseReport
 from harness.spec.ids import called
 from harness.spec.named_doses import unit_of
@@ -82,17 +81,23 @@ def label(params: Mapping[str, JsonValue], names: Mapping[str, str]) -> str:
     )
 
 
-def curve_name(each: HelpReport, found: Sequence[HelpReport]) -> str:
-    """A curve by its trigger, and by the axes in which curves differ beside it."""
+def curve_name(
+    word: str, params: Mapping[str, JsonValue], curves: Sequence[Mapping[str, JsonValue]]
+) -> str:
+    """A curve by the word for what it is of, and by the axes in which curves differ beside it.
+
+    An axis whose values are such words is not named.
+    """
     names = [
         axis
-        for axis, value in each.params.items()
-        if any(other.params.get(axis) != value for other in found)
+        for axis, value in params.items()
+        if any(other.get(axis) != value for other in curves)
     ]
-    told = label({axis: each.params[axis] for axis in names}, short_names(names))
-    if told.startswith(f"trigger={each.trigger}"):
-        return told.removeprefix("trigger=")
-    return f"{each.trigger}, {told}" if told else each.trigger
+    told = label({axis: params[axis] for axis in names}, short_names(names))
+    value = told.partition("=")[2]
+    if value.startswith(word):
+        return value
+    return f"{word}, {told}" if told else word
 
 
 def worded(axis: str, value: JsonValue) -> str:

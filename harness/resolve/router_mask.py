@@ -18,7 +18,7 @@ from harness.engines.declared import Declared
 from harness.errors import FieldError, TitrateError
 from harness.interventions.router_logits import Point, check_points
 from harness.interventions.router_mask.description import RouterMask, check_count
-from harness.interventions.router_mask.points import random_points, rank, read_points
+from harness.interventions.router_points import random_points, rank, read_points
 from harness.interventions.router_mask.section import (
     FilePoints,
     RandomPoints,

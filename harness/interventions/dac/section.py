@@ -7,8 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, Tag
 
-from harness.interventions.steering.section import LayerList
-from harness.interventions.steering_terms import Direction, Site
+from harness.interventions.steering_terms import Direction, LayerList, Site
 from harness.spec.intervention import InterventionSettings, PairSection
 from harness.spec.settings import PairsReference, Settings, SpecPath
 from harness.spec.variants import variant

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Discriminator, Field, NonNegativeInt, PositiveInt, Tag
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag
 
-from harness.interventions.steering_terms import Float32, Method, PositionRule, Positions, Site
+from harness.interventions.steering_terms import (
+    Float32,
+    LayerList,
+    Method,
+    PositionRule,
+    Positions,
+    Site,
+)
 from harness.spec.intervention import InterventionSettings, PairSection
 from harness.spec.settings import PairsReference, Settings, SpecPath
 from harness.spec.variants import ONE, SEVERAL, one_or_several, variant
 
 
-def _each_once(layers: list[int]) -> list[int]:
-    """A layer that is listed twice would be steered twice as much as the dose says."""
-    if len(set(layers)) < len(layers):
-        raise ValueError(f"{layers} is not accepted; it should name each layer once")
-    return layers
-
-
-LayerList: TypeAlias = Annotated[
-    list[NonNegativeInt], Field(min_length=1), AfterValidator(_each_once)
-]
 Layers: TypeAlias = NonNegativeInt | LayerList
 
 

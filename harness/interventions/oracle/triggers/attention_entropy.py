@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import NonNegativeFloat
 
 from harness.errors import RequestError
-from harness.interventions.oracle.statistics import attention_statistics
+from harness.interventions.certainty import attention_statistics
 from harness.interventions.oracle.trigger import Moment, Reads, ThresholdTrigger
 
 

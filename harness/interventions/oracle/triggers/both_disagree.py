@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat
 
-from harness.interventions.oracle.statistics import kl_divergence
+from harness.interventions.certainty import kl_divergence
 from harness.interventions.oracle.trigger import Moment, Reads, Trigger
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat
 
-from harness.interventions.oracle.statistics import entropy
+from harness.interventions.certainty import entropy
 from harness.interventions.oracle.trigger import Moment, ThresholdTrigger
 
 
