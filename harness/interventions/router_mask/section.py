@@ -28,8 +28,8 @@ class FilePoints(Settings):
     """Router points from a JSON file `[{"layer": 0, "router": 3}, ...]`, in the file's order."""
 
     file: SpecPath
-    """A JSON file of points, [{"layer": 0, "router": 3}, ...]; relative to the folder of the
-    spec."""
+    """The points are read, in their order, from this JSON file, [{"layer": 0, "router": 3}, ...];
+    relative to the folder of the spec."""
 
 
 class RandomPoints(Settings):
@@ -51,7 +51,7 @@ class RouterMaskSettings(InterventionSettings):
     """Masks experts in the routers of a mixture-of-experts model."""
 
     kind: Literal["router_mask"]
-    """Which kind of intervention this is: router_mask, masked experts."""
+    """The kind of intervention is router_mask: masked experts."""
     mode: Literal["keep_topk", "replace_topk"] = "keep_topk"
     """What becomes of a token's masked experts. keep_topk, the default: they drop out of its top-k.
     replace_topk: the next best experts take their places."""

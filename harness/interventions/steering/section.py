@@ -38,8 +38,9 @@ class PairVector(PairSection, AnyVector):
     """A vector built on this model from contrastive pairs, before the first case that needs it."""
 
     pairs: PairsReference
-    """The contrastive pairs: the built-in styles or answers, or a file (./pairs.jsonl) of {prompt,
-    positive, negative}, of chat turns, or in the format of CAA or AxBench (docs/steering.md)."""
+    """The contrastive pairs that are read: the built-in styles or answers, or a file
+    (./pairs.jsonl) of {prompt, positive, negative}, of chat turns, or in the format of CAA or
+    AxBench (docs/steering.md)."""
     data: SpecPath | None = None
     """A file of training problems, in the task's format, that built-in pairs are made of; relative
     to the folder of the spec. The task's usual training problems when left out."""
@@ -58,8 +59,8 @@ class FileVector(AnyVector):
     """Vectors from a file that `titrate vectors` wrote, one for each layer in it."""
 
     file: SpecPath
-    """A .safetensors file of vectors, one for each layer in it; relative to the folder of the
-    spec."""
+    """The vectors are read from this .safetensors file, which has one for each layer in it;
+    relative to the folder of the spec."""
 
 
 Vector: TypeAlias = PairVector | FileVector
@@ -87,7 +88,7 @@ class SteeringSettings(InterventionSettings):
     """Adds alpha times a vector to the hidden states at one place of one or more layers."""
 
     kind: Literal["steering"]
-    """Which kind of intervention this is: steering, a vector added to hidden states."""
+    """The kind of intervention is steering: a vector added to hidden states."""
     vector: Vectors
     """Where the vector comes from, {pairs: ...} or {file: ...}; several in a list are added."""
     layer: Layers
@@ -112,10 +113,11 @@ class SteeringSettings(InterventionSettings):
     """Whether the vector (none) or a random direction of its length (random) is added. When left
     out, every case is run with both, side by side."""
     control_seed: NonNegativeInt = 0
-    """The seed of the control's random direction; 0 by default."""
+    """The seed by which the control's random direction is drawn; 0 by default. Every other seed is
+    another control."""
     only_if: ConditionSettings | None = None
-    """A condition on the hidden state; only tokens where it holds are steered. Every token is
-    steered when left out."""
+    """A condition that the hidden state must meet: only tokens where it does are steered. Every
+    token is steered when left out."""
 
     @property
     def vectors(self) -> tuple[Vector, ...]:

@@ -50,7 +50,7 @@ class JudgeMetricSettings(MetricSettings):
     """What a model says of completions."""
 
     kind: Literal["judge"]
-    """Which kind of metric this is: judge, what a model says of every completion."""
+    """The kind of metric is judge: what a model says of every completion."""
     rubric: SpecPath | None = None
     """A Markdown file with the question and what its answers mean (docs/judges.md), relative to the
     folder of the spec. A registered judge asks when it is left out."""
@@ -62,8 +62,8 @@ class JudgeMetricSettings(MetricSettings):
     """What runs that model, as the section engine of a spec. When left out, transformers on this
     machine; the experiment's own engine, where the model is its own."""
     rotations: PositiveInt = 1
-    """In how many rotations of the rubric, its orders of options or its wordings, each completion
-    is judged; 1 by default. Its value is their mean."""
+    """Each completion is judged in so many rotations of the rubric, its orders of options or its
+    wordings; 1 by default. Its value is their mean."""
     says: Literal["score", "agreement", "unknown"] = "score"
     """What the metric is. score, the default: the mean of the ratings; agreement: Krippendorff's
     alpha of the rotations; unknown: the share of first answers that could not be read."""

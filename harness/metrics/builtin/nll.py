@@ -28,10 +28,11 @@ class NllSettings(MetricSettings):
     """Nats per token of texts of one's own."""
 
     kind: Literal["nll"]
-    """Which kind of metric this is: nll, nats per token of given texts under the model with what is
-    done to it."""
+    """The kind of metric is nll: nats per token of given texts under the model with what is done to
+    it."""
     path: SpecPath
-    """A JSONL file with a `text` in every line, relative to the folder of the spec."""
+    """The texts that are read: a JSONL file with a `text` in every line, relative to the folder of
+    the spec."""
 
 
 def _made(settings: NllSettings) -> MetricEntry:
