@@ -11,18 +11,16 @@ from pydantic import JsonValue
 
 from harness.report.report import CaseReport
 from harness.spec.ids import called
+from harness.spec.intervention import controls
 from harness.spec.named_doses import unit_of
-
-#: The axis that is added to experiments whose vector has a random control.
-CONTROL = "intervention.control"
-#: What its values are, in words: `none` is the vector itself, not a control.
-_DIRECTIONS = {"none": "vector", "random": "random control"}
 
 
 def short_names(axes: Sequence[str]) -> dict[str, str]:
     """Last part of each dotted field, or the whole field where two would be the same."""
+    known = controls()
     last = {
-        axis: "direction" if axis == CONTROL else called(axis).rpartition(".")[2] for axis in axes
+        axis: known[axis].axis if axis in known else called(axis).rpartition(".")[2]
+        for axis in axes
     }
     taken = Counter(last.values())
     return {axis: name if taken[name] == 1 else axis for axis, name in last.items()}
@@ -74,8 +72,9 @@ def by_series(cases: Sequence[CaseReport]) -> list[CaseReport]:
 
 def label(params: Mapping[str, JsonValue], names: Mapping[str, str]) -> str:
     """`style=agentic, random control` of the named axes that the parameters have."""
+    known = controls()
     return ", ".join(
-        worded(axis, params[axis]) if axis == CONTROL else f"{name}={text(params[axis])}"
+        worded(axis, params[axis]) if axis in known else f"{name}={text(params[axis])}"
         for axis, name in names.items()
         if axis in params
     )
@@ -102,8 +101,12 @@ def curve_name(
 
 def worded(axis: str, value: JsonValue) -> str:
     """A parameter's value where its axis is named beside it."""
-    shown = text(value)
-    return _DIRECTIONS.get(shown, shown) if axis == CONTROL else shown
+    control = controls().get(axis)
+    if control is not None and control.words is not None:
+        for known, word in zip((control.own, control.other), control.words, strict=True):
+            if value == known:
+                return word
+    return text(value)
 
 
 def dose_text(dose: float) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, Tag
 
 from harness.interventions.steering_terms import Direction, LayerList, Site
-from harness.spec.intervention import InterventionSettings, PairSection
+from harness.spec.intervention import Control, InterventionSettings, PairSection
 from harness.spec.settings import PairsReference, Settings, SpecPath
 from harness.spec.variants import variant
 
@@ -65,6 +65,11 @@ PropertySettings = Annotated[
 
 class DacSettings(InterventionSettings):
     """Adds every property's difference at a dose that each token's distributions decide."""
+
+    controlled: ClassVar[Control] = Control(
+        "control", "random", "none", "direction", ("vector", "random control")
+    )
+    says_how: ClassVar[frozenset[str]] = frozenset({"control", "control_seed"})
 
     kind: Literal["dac"]
     """The kind of intervention is dac: dynamic activation composition."""

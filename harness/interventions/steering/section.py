@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag
 
@@ -14,7 +14,7 @@ from harness.interventions.steering_terms import (
     Positions,
     Site,
 )
-from harness.spec.intervention import InterventionSettings, PairSection
+from harness.spec.intervention import Control, InterventionSettings, PairSection
 from harness.spec.settings import PairsReference, Settings, SpecPath
 from harness.spec.variants import ONE, SEVERAL, one_or_several, variant
 
@@ -86,6 +86,25 @@ class ConditionSettings(Settings):
 
 class SteeringSettings(InterventionSettings):
     """Adds alpha times a vector to the hidden states at one place of one or more layers."""
+
+    controlled: ClassVar[Control] = Control(
+        "control", "random", "none", "direction", ("vector", "random control")
+    )
+    says_how: ClassVar[frozenset[str]] = frozenset(
+        {
+            "control",
+            "control_seed",
+            "positions",
+            "schedule",
+            "units",
+            "vector.data",
+            "vector.method",
+            "vector.position",
+            "vector.samples",
+            "vector.weight",
+        }
+    )
+    says_layers: ClassVar[frozenset[str]] = frozenset({"layer", "vector.layer"})
 
     kind: Literal["steering"]
     """The kind of intervention is steering: a vector added to hidden states."""
