@@ -37,7 +37,7 @@ from harness.resolve.resolution import Resolution
 from harness.resolve.steering_additions import check_file, field_of, terms_of
 from harness.spec import Experiment
 from harness.store.completions import key_of
-from harness.store.hidden_states import activations_below
+from harness.store.places import activations_below
 from harness.store.kept_vectors import KeptVectors
 from harness.store.record_shapes import VECTORS
 

@@ -34,7 +34,7 @@ from harness.runs.watching import StreamWatch
 from harness.spec import Case, expand, load
 from harness.spec.suggestion import suggestion
 from harness.store.completions import CompletionStore
-from harness.store.folder import store_below
+from harness.store.places import store_below
 
 #: What `--model` calls it.
 NAME = "titrate"
