@@ -1,4 +1,4 @@
-"""A guidance that asks nobody: the answer is the model's own, and what its every step was is told."""
+"""A guidance that asks nobody: an answer is the model's own, and how sure it was is told."""
 
 from __future__ import annotations
 

@@ -139,9 +139,7 @@ def _problems(
     return chosen
 
 
-def _check_unseen(
-    problems: Sequence[str], field: str, source: str, evaluated: Task | None
-) -> None:
+def _check_unseen(problems: Sequence[str], field: str, source: str, evaluated: Task | None) -> None:
     """Raise TaskError if the evaluation asks one of the problems, whatever its id."""
     asked = (
         {}

@@ -16,7 +16,6 @@ from typing import Any
 
 from harness.engines.declared import Declared, Place, Steered, places
 from harness.errors import FieldError
-from harness.interventions.array import Array
 from harness.interventions.residual import check_terms
 from harness.interventions.steering.description import Steering
 from harness.interventions.steering.section import FileVector, PairVector, SteeringSettings
@@ -37,8 +36,8 @@ from harness.resolve.resolution import Resolution
 from harness.resolve.steering_additions import check_file, field_of, terms_of
 from harness.spec import Experiment
 from harness.store.completions import key_of
-from harness.store.places import activations_below
 from harness.store.kept_vectors import KeptVectors
+from harness.store.places import activations_below
 from harness.store.record_shapes import VECTORS
 
 

@@ -49,7 +49,8 @@ def _values(space: Space) -> Mapping[str, Sequence[JsonValue]]:
     kinds = _kinds(space)
     values: dict[str, list[JsonValue]] = {}
     for field, value in space.corners():
-        if field.startswith("intervention") and not (field in values and _all_say(kinds, "says_how", field)):
+        known = field in values and _all_say(kinds, "says_how", field)
+        if field.startswith("intervention") and not known:
             values.setdefault(field, []).append(value)
     for field in [each for each in values if _all_say(kinds, "says_layers", each)]:
         values[field] = _together(values[field], space.distributions[field])

@@ -169,8 +169,8 @@ class EngineSettings(Settings):
     """vllm: propose the tokens that followed the same ones before, in the sequence (ngram) or in
     any sequence (suffix, needs arctic-inference); greedy cases only. Off when left out."""
     base_url: str | None = None
-    """served: the address of the server, such as http://127.0.0.1:8000/v1. This engine is refused
-    when it is left out."""
+    """served: the server that is asked, by its address, such as http://127.0.0.1:8000/v1. This
+    engine is refused when it is left out."""
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """served: the environment variable that holds the server's key, such as OPENAI_API_KEY; the key
     itself is written nowhere. No key is sent when left out."""

@@ -23,7 +23,6 @@ from harness.store.replies import completion_from, scored_from
 Chosen = Callable[[dict[str, Any]], bool]
 
 
-
 def _ordering(value: Any) -> object:
     from harness.store.records import usage_from  # with all that reads cases: a second of imports
 

@@ -132,7 +132,7 @@ class Training:
             are compared, problem by problem.
     """
 
-    fields: Sequence[str]
+    fields: tuple[str, ...]
     fault: Callable[[Mapping[str, Any]], str | None]
     own: Callable[[], Iterable[Mapping[str, Any]]]
     heads: bool = False

@@ -33,8 +33,11 @@ _WORD_OF_THE_ORIGINAL = "who wrote an output, as files of the original say it"
 EXCUSED = {
     ("steering", "harness.interventions.dac.description"): "composes steering's doses, token by "
     "token: what it gives a model is steering",
-    ("steering", "harness.cli.vectors"): "the verb that makes files of a steering section's vectors",
-    ("steering", "harness.cli.probes"): "the verb that probes for a steering section's vectors",
+    (
+        "steering",
+        "harness.cli.vectors",
+    ): "the verb that makes files of its vectors",
+    ("steering", "harness.cli.probes"): "the verb that probes for its vectors",
     ("oracle", "harness.measure.oracle_answers"): _WORD_OF_THE_ORIGINAL,
     ("oracle", "harness.report.exports.oracle_records"): _WORD_OF_THE_ORIGINAL,
 }
@@ -60,12 +63,21 @@ def own(kind: str, module: str) -> bool:
     )
 
 
+def is_reference(node: ast.Constant, kind: str) -> bool:
+    """Whether a text is a module of a kind's room, or an object in one."""
+    return isinstance(node.value, str) and own(kind, node.value.partition(":")[0])
+
+
+#: Every module is parsed once for all kinds.
+parsed = cache(ast.parse)
+
+
 def known(source: str, kind: str) -> Iterator[tuple[str, int]]:
     """What of a kind a module's code mentions, and in which line."""
     found = kind_of(kind)
     parts = {found.section, found.description, found.resolution} - {Resolution}
     classes = {part.__name__ for part in parts}
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             inside = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
             named = [f"{inside}{alias.name}" for alias in node.names]
@@ -74,9 +86,8 @@ def known(source: str, kind: str) -> Iterator[tuple[str, int]]:
             name = node.id if isinstance(node, ast.Name) else node.attr
             if name in classes:
                 yield name, node.lineno
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if node.value == kind or own(kind, node.value.partition(":")[0]):
-                yield node.value, node.lineno
+        elif isinstance(node, ast.Constant) and (node.value == kind or is_reference(node, kind)):
+            yield str(node.value), node.lineno
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -94,11 +105,17 @@ def test_no_module_but_its_own_knows_a_kind(kind):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("from harness.interventions.oracle.description import AUTHOR", "oracle.description.AUTHOR"),
+        (
+            "from harness.interventions.oracle.description import AUTHOR",
+            "oracle.description.AUTHOR",
+        ),
         ("from harness.interventions.oracle import description", "oracle.description"),
         ("from harness.interventions import oracle", "interventions.oracle"),
         ("import harness.interventions.oracle.trigger as t", "oracle.trigger"),
-        ("from harness.resolve.oracle_thresholds import Thresholds", "oracle_thresholds.Thresholds"),
+        (
+            "from harness.resolve.oracle_thresholds import Thresholds",
+            "oracle_thresholds.Thresholds",
+        ),
         ("from harness.resolve import oracle_thresholds", "resolve.oracle_thresholds"),
         ("from harness.invariants.oracle import FAMILY", "invariants.oracle.FAMILY"),
         ("PART = 'harness.resolve.oracle:OracleResolution'", "oracle:OracleResolution"),

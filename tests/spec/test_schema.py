@@ -54,16 +54,17 @@ def test_an_editor_shows_sentences():
         check_sentences(at, found)
 
 
-#: Finite verbs, of which a description has one before it goes on: "The seed; 0 by default." has none.
-VERBS = frozenset(
-    """
-    is are has have had does do was may can must acts agrees answers applies asks brings chooses
-    counts decides draws ends expects falls follows gains gives goes has helps holds inherits
-    investigate judged keeps kept lies looks loses makes means misses names needs reads replace runs
-    says share shares shapes shows speaks spends stand stands starts steers stops takes tells uses
-    waits works writes propose proposes schedules spreads calls compares tries becomes hold listens
-    reaches adds begins begin
-    """.split()
+#: The first thing that is said has a finite verb; "The seed of the draws; 0 by default." has none.
+_VERB = re.compile(
+    r"""\b(?:
+    act | answers | are | asks | become | becomes | begin | call | calls | can | changes |
+    chooses | comes | compares | compiles | counts | decides | do | does | draws | ends | exchange |
+    falls | grows | has | have | hold | holds | inherits | investigate | investigates | is | judges |
+    keeps | makes | may | must | names | needs | proposes | reaches | reads | runs | says |
+    schedules | share | should | speaks | stand | stands | starts | steers | takes | tells | was
+    | writes
+    )\b""",
+    re.VERBOSE | re.IGNORECASE,
 )
 _LABELS = ("vllm:", "transformers:", "served:")
 #: A description that begins with one of these is the end of a sentence that nobody began.
@@ -75,8 +76,7 @@ def is_fragment(text: str) -> bool:
     for label in _LABELS:
         text = text.removeprefix(label)
     lead = re.split(r"[;:]|[.] ", re.sub(r"`[^`]*`", "it", text))[0]
-    words = re.findall(r"[A-Za-z']+", lead)
-    return words[0] in _PREPOSITIONS or not VERBS & set(map(str.lower, words))
+    return lead.split()[0] in _PREPOSITIONS or _VERB.search(lead) is None
 
 
 @pytest.mark.parametrize(

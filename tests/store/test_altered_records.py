@@ -26,8 +26,8 @@ from harness.store.care import contents, verify
 from harness.store.completions import FORMAT as STORED
 from harness.store.completions import CompletionStore
 from harness.store.folder import Manifest, RunFolder
-from harness.store.places import runs_below
 from harness.store.journal import encoded
+from harness.store.places import runs_below
 from harness.store.record_shapes import ENGINE
 from harness.store.records import from_json, record_lines, to_json, usage_from
 from harness.store.replies import completion_json, scored_json

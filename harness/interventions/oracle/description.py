@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from harness.interventions.oracle.promise import Promise
 from harness.interventions.certainty import OF_DISTRIBUTIONS, attention_statistics, of_steps
+from harness.interventions.oracle.promise import Promise
 from harness.interventions.oracle.trigger import AnyTrigger, Moment, ThresholdTrigger
 from harness.interventions.policy import (
     AUTHOR,

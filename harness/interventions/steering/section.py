@@ -18,7 +18,6 @@ from harness.spec.intervention import Control, InterventionSettings, PairSection
 from harness.spec.settings import PairsReference, Settings, SpecPath
 from harness.spec.variants import ONE, SEVERAL, one_or_several, variant
 
-
 Layers: TypeAlias = NonNegativeInt | LayerList
 
 

@@ -68,7 +68,7 @@ class JudgeMetricSettings(MetricSettings):
     """What the metric is. score, the default: the mean of the ratings; agreement: Krippendorff's
     alpha of the rotations; unknown: the share of first answers that could not be read."""
     temperature: NonNegativeFloat = 0.0
-    """The temperature of the judge's answers; 0, the default, is greedy decoding."""
+    """The temperature at which the judge answers; 0, the default, is greedy decoding."""
     max_new_tokens: PositiveInt = 256
     """How many tokens an answer of the judge has at most; 256 by default."""
     seed: NonNegativeInt = 0

@@ -1,4 +1,4 @@
-"""Accuracy against the oracle's share and against cost, a line for each trigger; two doses as a map.
+"""Accuracy against the oracle's share and cost, a line for each trigger; two doses as a map.
 
 Between the two models alone lies what a coin would do: answering each question by one of them, at
 random, has the accuracies on the straight line between their points.
@@ -120,9 +120,7 @@ def _values(cases: Sequence[CaseReport], axis: str) -> list[JsonValue]:
     return sorted(found.values(), key=lambda value: number_of(value) or 0.0)
 
 
-def _heatmap(
-    shown: Sequence[tuple[CaseReport, float]], across: str, up: str, title: str
-) -> Figure:
+def _heatmap(shown: Sequence[tuple[CaseReport, float]], across: str, up: str, title: str) -> Figure:
     cases = [case for case, _ in shown]
     columns, rows = _values(cases, across), _values(cases, up)
     names = short_names((across, up))

@@ -1,8 +1,9 @@
 """What a table says of each case of an experiment, and how its numbers are written.
 
 Which column goes first where there is no room: what was counted while an intervention acted (other
-metrics beside it before it), then `mde`, other metrics of the task, agreement, the uncorrected p, the metrics that
-a spec asks for, which then have a table of their own. The last to go is the metric's interval.
+metrics beside it before it), then `mde`, other metrics of the task, agreement, the uncorrected p,
+the metrics that a spec asks for, which then have a table of their own. The last to go is the
+metric's interval.
 """
 
 from __future__ import annotations

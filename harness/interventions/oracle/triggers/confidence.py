@@ -20,8 +20,8 @@ class Confidence(ThresholdTrigger):
     kind: Literal["confidence"] = "confidence"
     """The trigger is confidence, by default and always; its settings stand beside it."""
     below: NonNegativeFloat | None = None
-    """The probability (0 to 1) of the model's best token below which the oracle is asked. It is fitted
-    to `share` or `pgr` when left out."""
+    """The probability (0 to 1) of the model's best token below which the oracle is asked. It is
+    fitted to `share` or `pgr` when left out."""
 
     def measured(self, moment: Moment) -> float:
         """As every threshold."""

@@ -37,8 +37,8 @@ class ProbeTrigger(ThresholdTrigger):
     """The layer, counted from 0, whose probe is taken from the file and reads the model's state
     there; the site is the file's."""
     above: float | None = Field(None, ge=0, le=1)
-    """The probability (0 to 1) by the probe above which the oracle is asked. It is fitted to `share` or
-    `pgr` when left out."""
+    """The probability (0 to 1) by the probe above which the oracle is asked. It is fitted to
+    `share` or `pgr` when left out."""
 
     @property
     def place(self) -> tuple[int, Site]:
