@@ -34,8 +34,8 @@ from harness.resolve.tasks import data_of, full_task
 from harness.spec import Experiment
 from harness.spec.usage_expression import parse
 from harness.store.completions import key_of
-from harness.store.records import usage_from
 from harness.store.results import UsageMap
+from harness.store.usages import usage_from
 from harness.tasks.base import Style
 
 Ordering: TypeAlias = tuple[Point, ...]

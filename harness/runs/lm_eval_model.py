@@ -23,7 +23,7 @@ from harness.engines import open_engine
 from harness.engines.company import Company
 from harness.engines.contract import Asked, Reply
 from harness.errors import TitrateError
-from harness.measure.lm_eval import longest
+from harness.measure.lm_eval_documents import longest
 from harness.measure.lm_eval_requests import DocumentRequests, Tokenization, template_of
 from harness.resolve.needs import needs_of
 from harness.resolve.progress import Counts, Silent

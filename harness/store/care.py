@@ -19,29 +19,19 @@ from harness.store.completions import FORMAT, shards
 from harness.store.journal import Line, encoded, in_use, lines, unusable
 from harness.store.record_shapes import ENGINE, RECORD
 from harness.store.replies import completion_from, scored_from
+from harness.store.usages import usage_from
+from harness.store.verdicts import score_from
 
 Chosen = Callable[[dict[str, Any]], bool]
-
-
-def _ordering(value: Any) -> object:
-    from harness.store.records import usage_from  # with all that reads cases: a second of imports
-
-    return usage_from(value)
-
-
-def _verdict(value: Any) -> object:
-    from harness.store.verdicts import score_from
-
-    return score_from(value)
 
 
 #: What can be told of a record by its kind alone; vectors are of several makes.
 _DECODERS: dict[str, Callable[[Any], object]] = {
     "completion": completion_from,
     "scores": scored_from,
-    "ordering": _ordering,
+    "ordering": usage_from,
     "engine": ENGINE.validate_python,
-    "verdict": _verdict,
+    "verdict": score_from,
 }
 
 

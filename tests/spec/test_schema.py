@@ -59,8 +59,8 @@ _VERB = re.compile(
     r"""\b(?:
     act | answers | are | asks | become | becomes | begin | call | calls | can | changes |
     chooses | comes | compares | compiles | counts | decides | do | does | draws | ends | exchange |
-    falls | grows | has | have | hold | holds | inherits | investigate | investigates | is | judges |
-    keeps | makes | may | must | names | needs | proposes | reaches | reads | runs | says |
+    falls | grows | has | have | hold | holds | inherits | investigate | investigates | is |
+    judges | keeps | makes | may | must | names | needs | proposes | reaches | reads | runs | says |
     schedules | share | should | speaks | stand | stands | starts | steers | takes | tells | was
     | writes
     )\b""",

@@ -30,7 +30,6 @@ from harness.errors import FieldError, MetricError, ModelError, TaskError
 from harness.metrics.entry import Answer, Asker, Asks, MetricEntry, Opening, Seen
 from harness.metrics.judging import Judge, alpha
 from harness.metrics.kind import Checking, MetricKind
-from harness.metrics.rubric import Rubric
 from harness.sampling.chosen import SamplingRules
 from harness.spec.engine_kind import engine_named
 from harness.spec.experiment import EngineSettings
@@ -244,6 +243,8 @@ def _judge(settings: JudgeMetricSettings) -> Judge:
     if settings.judge is not None:
         found: Judge = registry.judges.get(settings.judge)
         return found
+    from harness.metrics.rubric import Rubric  # with Jinja, which specs are read without
+
     return Rubric.of(str(settings.rubric))
 
 
