@@ -21,7 +21,6 @@ from harness.metrics.nats import nats, per_token
 from harness.spec.metric import MetricSettings
 from harness.spec.settings import SpecPath
 from harness.tasks.behind import behind
-from harness.tasks.data_files import read_records
 
 
 class NllSettings(MetricSettings):
@@ -70,6 +69,8 @@ def _value(seen: Seen) -> JsonValue:
 
 def _texts(path: str) -> Mapping[str, str]:
     """The texts of a file, by their `id` or else by their place in it."""
+    from harness.tasks.data_files import read_records  # with YAML, which a schema needs none of
+
     records = read_records(path, ("text",), check=_fault)
     found: dict[str, str] = {}
     for number, record in enumerate(records):
