@@ -68,7 +68,9 @@ def test_what_help_came_to_is_said_of_any_guidance(written):
     section = "{kind: consult, model: zoo/oracle, first: 0}"
     text = SPEC % (section, "first", "2, 4", "first")
     try:
-        report = harness.run(written("helped", text.replace("zoo/moe", "zoo/base").replace("0.0", "0")))
+        report = harness.run(
+            written("helped", text.replace("zoo/moe", "zoo/base").replace("0.0", "0"))
+        )
         told = repr(report)
     finally:
         registry.interventions.unregister("consult")
