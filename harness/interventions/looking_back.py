@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
 from harness.interventions.certainty import of_steps
@@ -16,6 +18,8 @@ class LookingBack(Guidance):
     """Leaves every token as it is, and has the whole answer read once more."""
 
     kind: Literal["looking_back"] = "looking_back"
+    beside: tuple[str, ...] = ()
+    """Engines that read the answer next: they make room for it with the one that says it."""
 
     def neutral(self) -> Self:
         """The same: it changes nothing."""
@@ -27,8 +31,8 @@ class LookingBack(Guidance):
         return False
 
     def engines(self) -> tuple[str, ...]:
-        """None."""
-        return ()
+        """Those beside it, which are asked for nothing."""
+        return self.beside
 
     @property
     def looks_back(self) -> bool:
@@ -38,6 +42,11 @@ class LookingBack(Guidance):
     def seen(self, logits: Tensor, scores: Tensor | None) -> Mapping[str, tuple[float, ...]]:
         """How sure the model was at every step."""
         return {f"{STEP} {name}": told for name, told in of_steps(logits, scores).items()}
+
+    @cached_property
+    def _digest(self) -> str:
+        # Names say where engines are found, and not what they are.
+        return hashlib.sha256(self.kind.encode()).hexdigest()
 
     def course_of(self, sequence: Underway) -> AllItsOwn:  # noqa: ARG002 - the same for every one
         """In one piece."""

@@ -201,7 +201,7 @@ class _Asking:
         ]
         told: Any = {"logged": self._tells}
         if self._looks_back:
-            told = {"intervention": LookingBack()}
+            told = {"intervention": LookingBack(beside=(self._oracle,))}
         asked = [
             replace(self._request(prompt, sample, (), self._limit), **told)
             for sample, prompt in zip(samples, prompts, strict=True)
