@@ -119,7 +119,9 @@ def _built_in(
 
 
 def _training(task: str) -> Training | None:
-    """What a registered task brings to make pairs of."""
+    """What a task brings to make pairs of; nothing where none is registered by the name."""
+    if task not in registry.tasks:
+        return None
     found: Training | None = getattr(registry.tasks.get(task), "training", None)
     return found
 
