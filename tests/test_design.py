@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.interventions.base import MECHANISMS
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -86,3 +88,9 @@ def test_modules_that_a_page_names_are_there(page):
         for index in range(len(path.parts))
     }
     assert [name for name in named if "/" + name not in known] == []
+
+
+def test_the_glossary_has_every_mechanism():
+    lines = (ROOT / "docs" / "glossary.md").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("| mechanism |")]
+    assert {*re.findall(r"`(\w+)`", line)} == {*MECHANISMS}

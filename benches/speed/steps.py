@@ -32,7 +32,7 @@ from harness.interventions.array import Array
 from harness.interventions.base import Intervention
 from harness.interventions.residual import Term
 from harness.interventions.router_mask.description import RouterMask
-from harness.interventions.router_mask.points import random_points
+from harness.interventions.router_points import random_points
 from harness.interventions.steering.description import Steering
 from harness.models.loading import load
 from harness.models.routers import router_shape

@@ -65,7 +65,7 @@ class Sweep:
 
 def build(arguments: argparse.Namespace) -> Sweep:
     from harness.interventions.router_mask.description import RouterMask
-    from harness.interventions.router_mask.points import random_points
+    from harness.interventions.router_points import random_points
     from harness.models.loading import load
     from harness.models.routers import router_shape
     from harness.tasks.by_name import load as load_task

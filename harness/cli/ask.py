@@ -26,9 +26,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Ask, and print the answer, coloured by author."""
+    from harness import registry
     from harness.engines import open_engine
     from harness.engines.company import Company
     from harness.errors import FieldError, ModelError
+    from harness.interventions.kind import kind_of
     from harness.resolve.needs import needs_of
     from harness.resolve.resolver import check_intervention
     from harness.spec import expand, load
@@ -39,7 +41,9 @@ def run(parsed: argparse.Namespace) -> int:
     chosen = case.experiment
     asked = {} if chosen.intervention is None else chosen.intervention.engines()
     if not asked:
-        nobody = "asks no other model; use kind: oracle, with budget and length"
+        kinds = (kind_of(name) for name in registry.interventions.names())
+        able = " or ".join(kind.name for kind in kinds if kind.mechanism == "guidance")
+        nobody = f"asks no other model; use kind: {able}, at a dose that is not neutral"
         raise case.source.locate(FieldError("intervention", nobody))
     try:
         check_intervention(chosen)
@@ -62,7 +66,8 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _answer(company: Company, experiment: Experiment, text: str, case: str) -> int:
-    from harness.report.tables.authors import AUTHOR, by_author
+    from harness.interventions.policy import AUTHOR
+    from harness.report.tables.authors import by_author
     from harness.report.tables.terminal import rendered, terminal_width
 
     ((_, answer),) = company.generate([_request(company, experiment, text)])

@@ -55,8 +55,7 @@ def run(parsed: argparse.Namespace) -> int:
     from harness.resolve.steering_probes import probing
     from harness.runs.deferred import DeferredEngine
     from harness.store.completions import CompletionStore
-    from harness.store.folder import store_below
-    from harness.store.hidden_states import activations_below
+    from harness.store.places import activations_below, store_below
 
     try:
         wanted = probing(experiment)

@@ -58,11 +58,15 @@ def _list(parsed: argparse.Namespace) -> int:
 
 def _list_states(directory: Path, kept: Sequence[Kept]) -> None:
     """The hidden states of pairs that lie in the store, by model."""
-    from harness.store.hidden_states import activations_below, kept_states
+    from harness.store.places import activations_below
+
+    if not (folder := activations_below(directory)).exists():
+        return
+    from harness.store.hidden_states import kept_states  # with numpy
 
     names = {each.fingerprint: each.model for each in kept}
     sizes: dict[str, list[int]] = {}
-    for states in kept_states(activations_below(directory)):
+    for states in kept_states(folder):
         if states.problem is None:
             model = names.get(states.facts["engine"], "unknown")
             sizes.setdefault(model, []).append(states.size)
@@ -99,7 +103,8 @@ def contents_table(kept: Sequence[Kept]) -> str:
 
 def _verify(parsed: argparse.Namespace) -> int:
     from harness.store.care import Damage, verify
-    from harness.store.hidden_states import activations_below, kept_states
+    from harness.store.hidden_states import kept_states
+    from harness.store.places import activations_below
 
     directory = _directory(parsed)
     whole, damages = verify(directory)
@@ -119,7 +124,7 @@ def _verify(parsed: argparse.Namespace) -> int:
 
 def _prune(parsed: argparse.Namespace) -> int:
     from harness.store.care import by_age_and_model, contents, engines_of, prune, prune_states
-    from harness.store.hidden_states import activations_below
+    from harness.store.places import activations_below
 
     if not (
         parsed.older_than is not None or parsed.model or parsed.other_formats or parsed.damaged
@@ -165,7 +170,7 @@ def _pruned(each: Pruned) -> str:
 
 
 def _directory(parsed: argparse.Namespace) -> Path:
-    from harness.store.folder import store_below
+    from harness.store.places import store_below
 
     return parsed.store or store_below(Path())
 

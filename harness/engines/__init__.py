@@ -8,15 +8,15 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from harness.engines.contract import Engine
 from harness.errors import FieldError
 from harness.interventions.kind import kind_of
 from harness.registry import engines, loaded
 from harness.spec.engine_kind import engine_named
-from harness.spec.experiment import EngineSettings
 
 if TYPE_CHECKING:
+    from harness.engines.contract import Engine
     from harness.engines.declared import Declared
+    from harness.spec.experiment import EngineSettings
 
 # Distributions that may decide how a model is loaded and computed, beside the engine's own.
 _DECIDING = (

@@ -226,7 +226,8 @@ def _parts(requests: Iterable[Request]) -> dict[str, list[Request]]:
     parts = defaultdict[str, list[Request]](list)
     for request in requests:
         guiding = contributing(request)
-        plain = replace(request, intervention=None, prompts=()) if guiding else request
+        guided = isinstance(request.intervention, Guidance)
+        plain = replace(request, intervention=None, prompts=()) if guided else request
         parts[request.engine].append(plain)
         prompts = dict(request.prompts)
         for name in guiding:

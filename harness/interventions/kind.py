@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import registry
 from harness.errors import RegistryError
 from harness.interventions.base import Intervention
 from harness.registry import load_object
 from harness.spec.engine_kind import Mechanism
-from harness.spec.intervention import InterventionSettings
+
+if TYPE_CHECKING:
+    from harness.spec.intervention import InterventionSettings
 
 
 class Kind:

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+#: Of guided answers, by token: 0 its own, n another engine's when it was asked n times.
+AUTHOR = "author"
+#: Before the name of a number that is told of the model where each token was to come.
+STEP = "step"
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """What the model would say next under each of these; None is the model as it is.
@@ -155,6 +161,25 @@ class Guidance(Deciding):
     @abstractmethod
     def engines(self) -> tuple[str, ...]:
         """The engines beside the sequence's own that contribute; none at the neutral dose."""
+
+    @property
+    def asks_by(self) -> str:
+        """By what another engine is asked, in a word; the kind where there is one way only."""
+        return self.kind
+
+    @property
+    def tokens_of_help(self) -> int | str | None:
+        """How many tokens another engine says when it is asked, as its section says it; None where
+        that is not fixed.
+        """
+        return None
+
+    @property
+    def promised(self) -> Mapping[str, float] | None:
+        """What was fitted to be kept on other samples (`harness.report.help_report.PromiseReport`,
+        field by field); None where nothing was.
+        """
+        return None
 
     @property
     def looks_back(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field, NonNegativeInt
 
 
 def as_float32(value: float) -> float:
@@ -23,6 +23,16 @@ def as_float32(value: float) -> float:
     return value
 
 
+def _each_once(layers: list[int]) -> list[int]:
+    """A layer that is listed twice would be steered twice as much as the dose says."""
+    if len(set(layers)) < len(layers):
+        raise ValueError(f"{layers} is not accepted; it should name each layer once")
+    return layers
+
+
+LayerList: TypeAlias = Annotated[
+    list[NonNegativeInt], Field(min_length=1), AfterValidator(_each_once)
+]
 #: A number that hidden states, which are float32 where they are steered, can be multiplied with.
 Float32: TypeAlias = Annotated[float, AfterValidator(as_float32)]
 Site: TypeAlias = Literal["block", "attention", "mlp"]

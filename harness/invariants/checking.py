@@ -31,13 +31,11 @@ if TYPE_CHECKING:
 
 _TINY = "tiny/"
 
-#: Our engines under every setting that may change its numbers, by the name in a check's id.
-ENGINES: dict[str, dict[str, Any]] = {
-    "fast": {"name": "transformers", "determinism": "fast", "slots": SLOTS},
-    "strict": {"name": "transformers", "determinism": "strict", "slots": SLOTS_OF_FIXED_SHAPES},
-    "vllm": {"name": "vllm", "slots": SLOTS},
+#: What an engine that can be `fast` or `strict` is checked under, by the name in a check's id.
+_POLICIES: dict[str, dict[str, Any]] = {
+    "fast": {"determinism": "fast", "slots": SLOTS},
+    "strict": {"determinism": "strict", "slots": SLOTS_OF_FIXED_SHAPES},
 }
-_POLICY_OF_STRICT = {"determinism": "strict", "slots": SLOTS_OF_FIXED_SHAPES}
 _FLOAT32 = 4  # bytes
 _VARIED = {"determinism", "slots", "columns", "drafts"}
 
@@ -94,12 +92,10 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
     watched = kind.in_process
     if not watched:  # an engine in this process is here, and its device is found when it is used
         kind.check_machine(settings)
-    engines = {name: each for name, each in ENGINES.items() if each["name"] == kind.name}
-    engines = engines or {kind.name: _registered(kind)}
     found = []
     for reference in models:
         config = _config(reference)
-        for engine, varied in engines.items():
+        for engine, varied in policies(kind).items():
             under = EngineSettings.model_validate({**given, **varied})
             for family in families():
                 excuse = family.excuse(config) or _out_of_scope(reference, config, family, settings)
@@ -114,9 +110,13 @@ def checks(model: str | None = None, settings: EngineSettings | None = None) -> 
     return found
 
 
-def _registered(kind: EngineKind) -> dict[str, Any]:
-    """Under which settings an engine is checked that another package brings."""
-    return {"name": kind.name, **({"slots": SLOTS} if "slots" in kind.settings else {})}
+def policies(kind: EngineKind) -> dict[str, dict[str, Any]]:
+    """Every setting that may change an engine's numbers, by the name in a check's id."""
+    named = _POLICIES if "determinism" in kind.settings else {kind.name: {"slots": SLOTS}}
+    return {
+        name: {"name": kind.name} | {k: v for k, v in each.items() if k in kind.settings}
+        for name, each in named.items()
+    }
 
 
 def _untrue(identity: Identity, config: Any) -> str | None:
@@ -197,7 +197,7 @@ class Checker:
     @staticmethod
     def _under_strict(check: IdentityCheck) -> str:
         """Whether the identity holds where every pass has the same shape, found out by checking."""
-        settings = check.settings.model_copy(update=_POLICY_OF_STRICT)
+        settings = check.settings.model_copy(update=_POLICIES["strict"])
         other = Checker()
         try:
             held = other.check(replace(check, engine="strict", settings=settings)).holds

@@ -13,12 +13,13 @@ from itertools import pairwise
 from typing import Any
 
 from harness.engines.contract import Completion, Request
-from harness.interventions.oracle.description import AUTHOR, READ, STEP, Oracle
+from harness.interventions.oracle.description import READ, Oracle
 from harness.interventions.oracle.trigger import Trigger
 from harness.interventions.oracle.triggers.both_disagree import BothDisagree
 from harness.interventions.oracle.triggers.entropy import Entropy
 from harness.interventions.oracle.triggers.every_n import EveryN
 from harness.interventions.oracle.triggers.random import Random
+from harness.interventions.policy import AUTHOR, STEP
 from harness.invariants.bench import GREEDY, ITSELF, OTHER, Bench, named
 from harness.invariants.family import EVERY_POLICY, Family
 from harness.invariants.finding import Compared, Finding, equal, first_violation

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.interventions.router_logits import Point
 from harness.interventions.router_mask.description import RouterMask
-from harness.interventions.router_mask.points import random_points
+from harness.interventions.router_points import random_points
 from harness.invariants.bench import Bench
 from harness.invariants.finding import Finding, first_violation
 from harness.invariants.router_mask_routing import Observed, observe

@@ -21,7 +21,7 @@ from harness.runs.session import Session, opened_session
 from harness.runs.shard import ArrayShare, Shard
 from harness.spec import Case, Experiment
 from harness.store.completions import CompletionStore
-from harness.store.folder import store_below
+from harness.store.places import store_below
 
 
 def run_specs(

@@ -35,7 +35,7 @@ class CalibrationSettings(Settings):
     thresholds: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)] = [
         *THRESHOLDS
     ]
-    """For each of these a list for sampling.dynamic_top_k is made: in every bin of confidence the
+    """A list for sampling.dynamic_top_k is made for each of these: in every bin of confidence the
     ranks up to the last one that is right more often than that. 0.01, 0.03, 0.05, 0.07, 0.09 and
     0.1 by default."""
 

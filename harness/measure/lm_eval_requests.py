@@ -23,12 +23,10 @@ from typing import Any
 from harness.engines.contract import Completion, Reply, Request, Scored, Scoring, Stop
 from harness.errors import FieldError, RegistryError, TaskError
 from harness.metrics.column import logged
-from harness.sampling import rules
+from harness.sampling import registered, rules
 from harness.sampling.chosen import SamplingRules
 from harness.spec import Case
 
-#: What `generation_kwargs` calls our rules, where it has other names for them.
-_RULES = {"typical_p": "typical", "epsilon_cutoff": "epsilon", "eta_cutoff": "eta"}
 #: Settings of it that change nothing at these values.
 _IDLE = {"num_beams": 1, "num_return_sequences": 1, "repetition_penalty": 1.0, "use_cache": True}
 _LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
@@ -224,17 +222,18 @@ def generation(kwargs: Mapping[str, Any], case: Case) -> tuple[list[str], int, S
         values["temperature"] = temperature
     elif do_sample:
         values["temperature"] = temperature or 1.0
+    ours = {rule.in_transformers: rule.name for rule in registered()}
     for name, value in left.items():
         if _IDLE.get(name, _Nothing) == value or value is None:
             continue
         try:
-            rules.get(_RULES.get(name, name))
+            rules.get(ours.get(name, name))
         except RegistryError as error:
             raise TaskError(
                 f"generation_kwargs: {name}: {value!r} has no meaning here, and may change what is "
                 "generated; leave it out of the task"
             ) from error
-        values[_RULES.get(name, name)] = value
+        values[ours.get(name, name)] = value
     sampling = case.experiment.sampling
     if _said(case, "max_new_tokens"):
         length = sampling.max_new_tokens

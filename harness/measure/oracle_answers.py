@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.engines.contract import Capture, Engine, Reading
-from harness.interventions.oracle.statistics import of_steps
+from harness.interventions.certainty import of_steps
 from harness.tasks.base import Style
 from harness.tasks.conversations import maths_prompt, render
 

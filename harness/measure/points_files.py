@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.interventions.router_mask.points import rank
+from harness.interventions.router_points import rank
 from harness.spec.usage_expression import UsageExpression
 from harness.tasks.pairs.pair import VARIANTS
 

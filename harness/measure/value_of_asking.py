@@ -43,9 +43,11 @@ class AskingSettings(Settings):
     """The oracle, which has the same tokens: a zoo member, a local folder or a Hugging Face id;
     zoo/oracle by default."""
     length: PositiveInt = 4
-    """How many tokens it says when it is asked; 4 by default."""
+    """How many tokens the oracle says wherever it is asked, before the model goes on; 4 by
+    default."""
     hindsight: Annotated[int, Field(ge=1, le=32)] = 3
-    """Up to how many consultations (1 to 32) are chosen in hindsight; 3 by default."""
+    """The number of consultations (1 to 32) up to which the best are chosen in hindsight; 3 by
+    default."""
 
 
 def _engines(experiment: Any) -> dict[str, Opening]:

@@ -15,15 +15,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import JsonValue
 
 from harness.engines.contract import Asked, FinishReason, Reply, Request
 from harness.errors import MetricError
 from harness.interventions.base import Intervention
-from harness.spec.experiment import EngineSettings
 from harness.spec.metric import Good, Sort
+
+if TYPE_CHECKING:
+    from harness.spec.experiment import EngineSettings
 
 Need = Literal["routers", "choices"]
 

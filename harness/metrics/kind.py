@@ -105,7 +105,7 @@ def plain(entry: MetricEntry) -> MetricKind:
         f"{entry.name.title().replace('_', '')}Settings",
         __base__=MetricSettings,
         __doc__=f"{entry.summary[:1].upper()}{entry.summary[1:]}.",
-        kind=(named, Field(description=f"Which kind of metric this is: {entry.name}.")),
+        kind=(named, Field(description=f"The kind of metric is {entry.name}.")),
     )
     return MetricKind(entry.name, entry.summary, section, lambda _: entry)
 

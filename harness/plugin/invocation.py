@@ -85,7 +85,7 @@ def loaded(config: pytest.Config, file: Path) -> LoadedSpec | None:
 
 def _load(file: Path, changes: Sequence[str]) -> LoadedSpec | TitrateError:
     from harness.spec import load
-    from harness.spec.load import check_overrides
+    from harness.spec.loading import check_overrides
 
     try:
         check_overrides(changes)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from harness.errors import ReportError
 from harness.report.doses import dose_reports, potency_reports, window_reports
-from harness.report.oracle_help import help_reports
+from harness.report.help import help_reports
 from harness.report.predictors import predictor_reports
 from harness.report.report import (
     Agreement,

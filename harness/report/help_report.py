@@ -1,4 +1,4 @@
-"""What a report says of an oracle's help, as pydantic models (`docs/guided.md`)."""
+"""What a report says of a guidance: what an oracle's help came to (`docs/guided.md`)."""
 
 from __future__ import annotations
 

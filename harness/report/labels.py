@@ -9,21 +9,18 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from harness.report.help_report import HelpReport
 from harness.report.report import CaseReport
 from harness.spec.ids import called
+from harness.spec.intervention import controls
 from harness.spec.named_doses import unit_of
-
-#: The axis that is added to experiments whose vector has a random control.
-CONTROL = "intervention.control"
-#: What its values are, in words: `none` is the vector itself, not a control.
-_DIRECTIONS = {"none": "vector", "random": "random control"}
 
 
 def short_names(axes: Sequence[str]) -> dict[str, str]:
     """Last part of each dotted field, or the whole field where two would be the same."""
+    known = controls()
     last = {
-        axis: "direction" if axis == CONTROL else called(axis).rpartition(".")[2] for axis in axes
+        axis: known[axis].axis if axis in known else called(axis).rpartition(".")[2]
+        for axis in axes
     }
     taken = Counter(last.values())
     return {axis: name if taken[name] == 1 else axis for axis, name in last.items()}
@@ -75,30 +72,39 @@ def by_series(cases: Sequence[CaseReport]) -> list[CaseReport]:
 
 def label(params: Mapping[str, JsonValue], names: Mapping[str, str]) -> str:
     """`style=agentic, random control` of the named axes that the parameters have."""
+    known = controls()
     return ", ".join(
-        worded(axis, params[axis]) if axis == CONTROL else f"{name}={text(params[axis])}"
+        worded(axis, params[axis]) if axis in known else f"{name}={text(params[axis])}"
         for axis, name in names.items()
         if axis in params
     )
 
 
-def curve_name(each: HelpReport, found: Sequence[HelpReport]) -> str:
-    """A curve by its trigger, and by the axes in which curves differ beside it."""
+def curve_name(
+    word: str, params: Mapping[str, JsonValue], curves: Sequence[Mapping[str, JsonValue]]
+) -> str:
+    """A curve by the word for what it is of, and by the axes in which curves differ beside it.
+
+    An axis whose values are such words is not named.
+    """
     names = [
-        axis
-        for axis, value in each.params.items()
-        if any(other.params.get(axis) != value for other in found)
+        axis for axis, value in params.items() if any(other.get(axis) != value for other in curves)
     ]
-    told = label({axis: each.params[axis] for axis in names}, short_names(names))
-    if told.startswith(f"trigger={each.trigger}"):
-        return told.removeprefix("trigger=")
-    return f"{each.trigger}, {told}" if told else each.trigger
+    told = label({axis: params[axis] for axis in names}, short_names(names))
+    value = told.partition("=")[2]
+    if value.startswith(word):
+        return value
+    return f"{word}, {told}" if told else word
 
 
 def worded(axis: str, value: JsonValue) -> str:
     """A parameter's value where its axis is named beside it."""
-    shown = text(value)
-    return _DIRECTIONS.get(shown, shown) if axis == CONTROL else shown
+    control = controls().get(axis)
+    if control is not None and control.words is not None:
+        for known, word in zip((control.own, control.other), control.words, strict=True):
+            if value == known:
+                return word
+    return text(value)
 
 
 def dose_text(dose: float) -> str:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from harness.interventions.policy import STEP
 from harness.measure.value_of_asking import VALUE
 from harness.report.help_report import Estimated
 from harness.report.predictors_report import PredictorReport
 from harness.statistics.discrimination import Discrimination
 from harness.statistics.recovery import Estimate
 from harness.store.results import CaseResult
-
-_STEP = "step "
 
 
 def predictor_reports(results: Sequence[CaseResult]) -> Iterator[PredictorReport]:
@@ -28,7 +27,7 @@ def predictor_reports(results: Sequence[CaseResult]) -> Iterator[PredictorReport
             for draw in result.draws
             if VALUE in draw.completion.traces and not draw.score.correct
         ]
-        names = [name for name in (traces[0] if traces else ()) if name.startswith(_STEP)]
+        names = [name for name in (traces[0] if traces else ()) if name.startswith(f"{STEP} ")]
         worth = [[value > 0 for value in each[VALUE]] for each in traces]
         told = Discrimination({name: [each[name] for each in traces] for name in names}, worth)
         if not names or not told.is_known:
@@ -37,7 +36,7 @@ def predictor_reports(results: Sequence[CaseResult]) -> Iterator[PredictorReport
         for name in [best, *(each for each in names if each != best)]:
             yield PredictorReport(
                 case=result.case.id,
-                statistic=name.removeprefix(_STEP),
+                statistic=name.removeprefix(f"{STEP} "),
                 positions=sum(map(len, worth)),
                 auc=_told(told.area(name)),
                 behind=None if name == best else _told(told.lead(name, best)),

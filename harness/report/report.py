@@ -289,7 +289,7 @@ class RunReport(ReportPart):
     stopping: tuple[StoppingReport, ...] = ()
     """Of experiments that stopped themselves: what that saved, and what power was paid."""
     help: tuple[HelpReport, ...] = ()
-    """What help of an oracle came to; none in reports of earlier versions."""
+    """What help of an oracle came to, of guided cases; none in reports of earlier versions."""
     predictors: tuple[PredictorReport, ...] = ()
     """Of cases that say what asking is worth: which numbers tell where; the best one first."""
 

@@ -1,43 +1,39 @@
 """The contrastive pairs that a spec asks for: from its own file, or built in for its task.
 
-Built-in pairs are made of training problems. Those of generated tasks are held out from the
-evaluation's by content; those of a data file or of GSM8K's train split are compared with the
-evaluation's, problem by problem.
+Built-in pairs are made of training problems, which a task brings (`Task.training`). Those of
+generated tasks are held out from the evaluation's by content; those of a data file, and what else
+is not, are compared with the evaluation's, problem by problem.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from random import Random
 from typing import Any
 
+from harness import registry
 from harness.errors import FieldError, TaskError, TemplateError
 from harness.files.given import exists
-from harness.interventions.steering.section import PairVector
+from harness.interventions.steering_terms import PositionRule
 from harness.measure.steering_vectors import check_difference, readings_of_pairs
 from harness.models.loading import load_tokenizer
 from harness.resolve.tasks import full_task
 from harness.spec import Experiment
 from harness.spec.intervention import PairSection
-from harness.tasks import code, gsm8k, maths, micro_gsm8k, micro_humaneval
-from harness.tasks.base import Style, Task
+from harness.tasks.base import Style, Task, Training
 from harness.tasks.contrast import ContrastPair, answer_pairs, style_pairs
 from harness.tasks.contrast_files import read_pairs
 from harness.tasks.data_files import read_records
 
 #: Names that are not paths: each has a table row in docs/steering.md.
 BUILT_IN = ("styles", "answers")
-_SEED = 0
-_CODE = ("micro_humaneval", "humaneval")
 _NONE = (
     "there are no built-in pairs of this kind for {}; give a file of pairs (./pairs.jsonl with "
     "prompt, positive and negative)"
 )
-_MATHS = ("micro_gsm8k", "gsm8k")
 
 
 def pairs_for(experiment: Experiment, vector: PairSection) -> tuple[ContrastPair, ...]:
@@ -66,21 +62,23 @@ def pairs_for(experiment: Experiment, vector: PairSection) -> tuple[ContrastPair
     task, style = experiment.task, experiment.prompt.style
     if task.name is None:
         raise TaskError(f"{vector.pairs}: {_NONE.format(task.title)}")
-    evaluated = None
-    if task.name == "gsm8k" or vector.data is not None:
-        evaluated = full_task(task)
+    training = _training(task.name)
+    seen = training is not None and not training.held_out
+    evaluated = full_task(task) if seen or vector.data is not None else None
     day = experiment.prompt.day
     return _built_in(vector.pairs, task.name, style, vector.samples, vector.data, evaluated, day)
 
 
-def check_pairs(experiment: Experiment, vector: PairVector, where: str) -> None:
+def check_pairs(
+    experiment: Experiment, vector: PairSection, position: PositionRule, where: str
+) -> None:
     """Raise FieldError for pairs that are missing, have equal tokens, or lack the position's token.
 
     Needs the model's tokenizer, not its weights. `where` is the vector's field in the spec.
     """
     try:
         pairs = pairs_for(experiment, vector)
-        _check_tokens(experiment.model, pairs, vector.position)
+        _check_tokens(experiment.model, pairs, position)
     except TaskError as error:
         raise FieldError(f"{where}.pairs", about_pairs(error)) from error
 
@@ -94,7 +92,7 @@ def about_pairs(error: TaskError) -> str:
 
 
 @cache
-def _check_tokens(model: str, pairs: tuple[ContrastPair, ...], position: Any) -> None:
+def _check_tokens(model: str, pairs: tuple[ContrastPair, ...], position: PositionRule) -> None:
     tokenizer = load_tokenizer(model)
     readings = readings_of_pairs(tokenizer, pairs, layers=[0], site="block", position=position)
     check_difference(list(readings), position)
@@ -110,47 +108,41 @@ def _built_in(
     evaluated: Task | None,
     day: date | None,
 ) -> tuple[ContrastPair, ...]:
-    if kind == "styles" and task in _CODE:
-        return style_pairs(_heads(samples, data, evaluated), code=True, day=day)
-    if task in _MATHS:
-        problems = _worked(task, samples, data, evaluated)
-        if kind == "styles":
-            return style_pairs([question for question, _ in problems], code=False, day=day)
-        return answer_pairs(problems, style, day=day)
-    raise TaskError(f"{kind}: {_NONE.format(task)}")
+    training = _training(task)
+    if training is None or (training.heads and kind != "styles"):
+        raise TaskError(f"{kind}: {_NONE.format(task)}")
+    problems = _problems(training, samples, data, evaluated)
+    if kind == "styles":
+        asked = [problem[training.asks] for problem in problems]
+        return style_pairs(asked, code=training.heads, day=day)
+    return answer_pairs([(each["question"], each["answer"]) for each in problems], style, day=day)
 
 
-def _heads(samples: int, data: str | None, evaluated: Task | None) -> Sequence[str]:
-    """Heads of functions; generated ones also for HumanEval, which has no training problems."""
-    if data is None:
-        random = Random(_SEED)
-        return [micro_humaneval.training_problem(random).prompt for _ in range(samples)]
-    heads = [
-        record["prompt"] for record in read_records(data, code.FIELDS, check=code.fault)[:samples]
-    ]
-    return _unseen(heads, "prompt", data, evaluated)
+def _training(task: str) -> Training | None:
+    """What a task brings to make pairs of; nothing where none is registered by the name."""
+    if task not in registry.tasks:
+        return None
+    found: Training | None = getattr(registry.tasks.get(task), "training", None)
+    return found
 
 
-def _worked(
-    task: str, samples: int, data: str | None, evaluated: Task | None
-) -> Sequence[tuple[str, str]]:
-    """Word problems with their worked answers."""
-    if data is None and task == "micro_gsm8k":
-        random = Random(_SEED)
-        drawn = [micro_gsm8k.training_problem(random) for _ in range(samples)]
-        return [(problem.question, problem.answer) for problem in drawn]
+def _problems(
+    training: Training, samples: int, data: str | None, evaluated: Task | None
+) -> list[Mapping[str, Any]]:
+    """The first training problems; a TaskError if the evaluation asks one of them."""
     records = (
-        gsm8k.training_records()
+        training.own()
         if data is None
-        else read_records(data, maths.FIELDS, check=maths.fault)
+        else read_records(data, training.fields, check=training.fault)
     )
     chosen = list(islice(records, samples))
-    _unseen([each["question"] for each in chosen], "question", data or "its train split", evaluated)
-    return [(record["question"], record["answer"]) for record in chosen]
+    asked = [each[training.asks] for each in chosen]
+    _check_unseen(asked, training.asks, data or "its train split", evaluated)
+    return chosen
 
 
-def _unseen(problems: list[str], field: str, source: str, evaluated: Task | None) -> list[str]:
-    """The problems; a TaskError if the evaluation asks one of them, whatever its id."""
+def _check_unseen(problems: Sequence[str], field: str, source: str, evaluated: Task | None) -> None:
+    """Raise TaskError if the evaluation asks one of the problems, whatever its id."""
     asked = (
         {}
         if evaluated is None
@@ -162,7 +154,6 @@ def _unseen(problems: list[str], field: str, source: str, evaluated: Task | None
                 f"{source}: problem {number} is {asked[_content(problem)]} of the evaluation; "
                 "build vectors from other problems than those that are asked"
             )
-    return problems
 
 
 def _content(problem: str) -> str:

@@ -25,8 +25,8 @@ from harness.measure.steering_vectors import check_layers
 from harness.models.loading import load_config, load_tokenizer
 from harness.models.sites import hidden_shape
 from harness.resolve.contrast_pairs import about_pairs, pairs_for
+from harness.resolve.layer_arrays import arrays_from, of_shape
 from harness.resolve.resolution import Resolution
-from harness.resolve.steering import arrays_from, of_shape
 from harness.spec import Experiment
 from harness.store.completions import key_of
 from harness.store.kept_vectors import KeptVectors

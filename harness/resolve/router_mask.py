@@ -18,13 +18,13 @@ from harness.engines.declared import Declared
 from harness.errors import FieldError, TitrateError
 from harness.interventions.router_logits import Point, check_points
 from harness.interventions.router_mask.description import RouterMask, check_count
-from harness.interventions.router_mask.points import random_points, rank, read_points
 from harness.interventions.router_mask.section import (
     FilePoints,
     RandomPoints,
     RouterMaskSettings,
     UsagePoints,
 )
+from harness.interventions.router_points import random_points, rank, read_points
 from harness.measure.router_usage import readings_of, styles_of, usage_scores
 from harness.models.loading import load_config
 from harness.models.routers import RouterShape, router_shape
@@ -34,8 +34,8 @@ from harness.resolve.tasks import data_of, full_task
 from harness.spec import Experiment
 from harness.spec.usage_expression import parse
 from harness.store.completions import key_of
-from harness.store.records import usage_from
 from harness.store.results import UsageMap
+from harness.store.usages import usage_from
 from harness.tasks.base import Style
 
 Ordering: TypeAlias = tuple[Point, ...]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from harness.engines.declared import Declared, Place, Steered, places
 from harness.errors import FieldError
-from harness.interventions.array import Array
 from harness.interventions.residual import check_terms
 from harness.interventions.steering.description import Steering
 from harness.interventions.steering.section import FileVector, PairVector, SteeringSettings
@@ -32,13 +31,14 @@ from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.resolve.activation_cache import ActivationCache
 from harness.resolve.contrast_pairs import BUILT_IN, check_pairs, pairs_for
+from harness.resolve.layer_arrays import arrays_from, of_shape
 from harness.resolve.resolution import Resolution
 from harness.resolve.steering_additions import check_file, field_of, terms_of
 from harness.spec import Experiment
 from harness.store.completions import key_of
-from harness.store.hidden_states import activations_below
 from harness.store.kept_vectors import KeptVectors
-from harness.store.record_shapes import VECTORS, LayerArrays
+from harness.store.places import activations_below
+from harness.store.record_shapes import VECTORS
 
 
 class SteeringResolution(Resolution[SteeringSettings]):
@@ -183,7 +183,7 @@ def check_steering(experiment: Experiment, settings: SteeringSettings) -> None:
         if isinstance(vector, FileVector):
             files.append(vector)
             continue
-        check_pairs(experiment, vector, where)
+        check_pairs(experiment, vector, vector.position, where)
         if settings.only_if is not None and settings.only_if.kind == "probe":
             _check_probe(vector)
     if files:
@@ -242,21 +242,6 @@ def _from_json(document: Any) -> SteeringVectors:
         shape["facts"],
         {layer: Logistic(*probe) for layer, probe in shape.get("probes", ())},
     )
-
-
-def arrays_from(shape: LayerArrays) -> dict[int, Array]:
-    """Vectors by layer; raises ValueError for what is not a vector."""
-    try:
-        return {layer: Array.from_json(vector) for layer, vector in shape}
-    except FieldError as error:
-        raise ValueError(error.problem) from error
-
-
-def of_shape(vectors: Mapping[int, Array], layers: Sequence[int], experiment: Experiment) -> bool:
-    """Whether these [..., H] are for just these layers of an experiment's model."""
-    _, width = hidden_shape(load_config(experiment.model))
-    widths = {each.shape[-1:] for each in vectors.values()}
-    return set(vectors) == set(layers) and widths == {(width,)}
 
 
 def _fitting(

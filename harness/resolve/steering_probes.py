@@ -82,7 +82,7 @@ def probing(experiment: Experiment) -> Probing:
     vector = settings.vectors[0]
     if len(settings.vectors) > 1 or not isinstance(vector, PairVector):
         raise FieldError("intervention.vector", "probes need the pairs of one vector, not others")
-    check_pairs(experiment, vector, "intervention.vector")
+    check_pairs(experiment, vector, vector.position, "intervention.vector")
     pairs = pairs_for(experiment, vector)
     layers, _ = hidden_shape(load_config(experiment.model))
     return Probing(experiment, settings, vector, pairs, tuple(range(layers)))

@@ -16,8 +16,9 @@ from typing import Any
 from harness.engines.contract import Completion, Reply, Request, Scored
 from harness.errors import TitrateError
 from harness.interventions.base import Intervention
+from harness.interventions.counted import did_nothing
 from harness.runs.counting import count
-from harness.runs.generated import did_nothing, result_of
+from harness.runs.generated import result_of
 from harness.runs.invariants import neutral_equals_baseline
 from harness.runs.plan import Address
 from harness.runs.planned_case import PlannedCase

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from harness.engines.contract import Completion
 from harness.interventions.base import Intervention
+from harness.interventions.counted import did_nothing
 from harness.metrics.column import columns_of
 from harness.runs.counting import SampleValues, count, described
 from harness.runs.plan import Address
@@ -220,13 +221,6 @@ def _warnings(
         yield f"{broken} of {len(draws)} completions ended in logits that are not finite"
     yield from _doubts(draws)
     yield from did_nothing(counts)
-
-
-def did_nothing(counts: Mapping[str, int]) -> Iterator[str]:
-    """That no routing was changed where it could have been."""
-    if counts.get("routed") and not counts["changed"]:
-        routed = counts["routed"]
-        yield f"the intervention changed none of {routed} routing decisions: it did nothing"
 
 
 def _doubts(draws: Sequence[DrawResult]) -> Iterator[str]:

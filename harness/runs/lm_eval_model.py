@@ -23,7 +23,7 @@ from harness.engines import open_engine
 from harness.engines.company import Company
 from harness.engines.contract import Asked, Reply
 from harness.errors import TitrateError
-from harness.measure.lm_eval import longest
+from harness.measure.lm_eval_documents import longest
 from harness.measure.lm_eval_requests import DocumentRequests, Tokenization, template_of
 from harness.resolve.needs import needs_of
 from harness.resolve.progress import Counts, Silent
@@ -34,7 +34,7 @@ from harness.runs.watching import StreamWatch
 from harness.spec import Case, expand, load
 from harness.spec.suggestion import suggestion
 from harness.store.completions import CompletionStore
-from harness.store.folder import store_below
+from harness.store.places import store_below
 
 #: What `--model` calls it.
 NAME = "titrate"

@@ -28,7 +28,8 @@ from harness.runs.prompt_styles import tokenizer_of
 from harness.runs.prompt_warnings import BEGINNINGS
 from harness.runs.scored import valued_again
 from harness.spec import Case, Experiment, load
-from harness.store.folder import RunFolder, runs_below
+from harness.store.folder import RunFolder
+from harness.store.places import runs_below
 from harness.store.recorded import RecordReader
 from harness.store.results import CaseResult, InvariantResult
 from harness.store.verdicts import Verdicts

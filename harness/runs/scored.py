@@ -17,8 +17,9 @@ from pydantic import JsonValue
 from harness.engines.contract import Reply, Scored
 from harness.errors import StoreError
 from harness.interventions.base import Intervention
+from harness.interventions.counted import did_nothing
 from harness.metrics.entry import MetricEntry
-from harness.runs.generated import did_nothing, result_of
+from harness.runs.generated import result_of
 from harness.runs.plan import Plan
 from harness.runs.planned_case import PlannedCase
 from harness.store.results import CaseResult, InvariantResult

@@ -35,7 +35,8 @@ from harness.runs.server_places import located
 from harness.runs.waiting import HELD
 from harness.spec.experiment import EngineSettings
 from harness.store.completions import CompletionStore
-from harness.store.folder import Manifest, RunFolder, kept_below, run_id, runs_below, store_below
+from harness.store.folder import Manifest, RunFolder, run_id
+from harness.store.places import kept_below, runs_below, store_below
 from harness.store.results import CaseResult, DrawResult, InvariantResult
 
 _Key: TypeAlias = tuple[tuple[str, str, str | None], int]

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 from harness.engines.contract import Completion, FinishReason, Request, Stop
 from harness.errors import ModelError
 from harness.files.atomic import write_file
-from harness.interventions.oracle.description import STEP, never_asking
+from harness.interventions.looking_back import LookingBack
+from harness.interventions.policy import STEP
 from harness.measure import hindsight
 from harness.measure.hindsight import Chains, Consultation, metrics_of_chains
 from harness.measure.value_of_asking import NAME, VALUE, AskingSettings, metrics_of_maps
@@ -200,7 +201,7 @@ class _Asking:
         ]
         told: Any = {"logged": self._tells}
         if self._looks_back:
-            told = {"intervention": never_asking(self._oracle)}
+            told = {"intervention": LookingBack(beside=(self._oracle,))}
         asked = [
             replace(self._request(prompt, sample, (), self._limit), **told)
             for sample, prompt in zip(samples, prompts, strict=True)

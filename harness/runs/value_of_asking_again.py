@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.errors import TaskError
-from harness.interventions.oracle.description import STEP
+from harness.interventions.policy import STEP
 from harness.measure import hindsight
 from harness.measure.hindsight import Chains, Consultation, metrics_of_chains, unfounded
 from harness.measure.recounted import Apart, CaseFiles, Recounted, unequal

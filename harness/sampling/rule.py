@@ -57,6 +57,10 @@ class Rule:
     weakens: ClassVar[bool] = False
     """Whether a higher value does less, as that of top_k, so that no curve rises from its neutral
     value on and no dose is read from one."""
+    on_servers: ClassVar[frozenset[str]] = frozenset()
+    """The roads (`engine.road`) on which servers have it under its name, defined as it is here."""
+    in_transformers: ClassVar[str | None] = None
+    """What transformers' generation settings call it, where they have another name for it."""
     column: ClassVar[int | None] = None
     """Where its bare value is in keys; for rules that are older than names in keys."""
 

@@ -36,15 +36,17 @@ def write_json(path: Path, content: Mapping[str, Any] | Sequence[str]) -> None:
     write_file(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_study(study: optuna.Study, storage: BaseStorage, folder: Path, metric: str) -> None:
-    """The trials as a table, the study itself, and its plots."""
+def write_study(
+    study: optuna.Study, storage: BaseStorage, folder: Path, metric: str, first: Sequence[str] = ()
+) -> None:
+    """The trials as a table, the study itself, and its plots, over the `first` of its fields."""
     write_file(folder / "trials.csv", trials_frame(study).to_csv(index=False, lineterminator="\n"))
     copy = folder / "study.db"
     copy.unlink(missing_ok=True)
     target = open_storage(f"sqlite:///{copy.absolute()}")
     optuna.copy_study(from_study_name=study.study_name, from_storage=storage, to_storage=target)
     target.engine.dispose()
-    for name, image in plot_files(study, metric):
+    for name, image in plot_files(study, metric, first):
         write_file(folder / name, image)
 
 

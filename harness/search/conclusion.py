@@ -135,7 +135,7 @@ def conclude_search(
             [*ready.warnings, *late],
         ),
     )
-    write_study(study, storage, folder, ready.metric)
+    write_study(study, storage, folder, ready.metric, ready.space.shown_first)
     return Searched(
         **{
             **{name: getattr(searched, name) for name in searched.__dataclass_fields__},

@@ -52,7 +52,9 @@ def best_spec(experiment: Experiment, trial: int, metric: str) -> str:
     dose = dose_field(settings)
     axes: dict[str, list[JsonValue]] = {}
     if dose is not None:
-        content["intervention"].pop("control", None)
+        control = settings.controlled
+        if control is not None and control.own is not None:
+            content["intervention"].pop(control.field, None)
         axes[dose] = [0, get(experiment.model_dump(mode="json"), dose)]
         content |= {"dose": dose, "gates": ["neutral_equals_baseline"]}
         axes |= control_axis(experiment)
@@ -90,6 +92,7 @@ def comparisons(results: Sequence[CaseResult], metric: str) -> list[FinalCompari
 
 
 def _is_control(result: CaseResult) -> bool:
-    params = result.case.params
-    control = params.get("intervention.control")
-    return control == "random" or params.get("intervention.points") == {"random": 0}
+    settings = result.case.experiment.intervention
+    control = None if settings is None else settings.controlled
+    found = control and result.case.params.get(f"intervention.{control.field}")
+    return control is not None and found == control.other

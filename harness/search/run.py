@@ -38,7 +38,7 @@ from harness.search.space_needs import needs_of_space
 from harness.search.study import keeps_conditions, open_storage, open_study, quiet, shown_url
 from harness.search.trials import ERROR, Batch, ask, counted
 from harness.store.completions import CompletionStore
-from harness.store.folder import store_below
+from harness.store.places import store_below
 
 #: Seconds between two looks at the trials of other workers, when there is nothing else to do.
 _LOOK = 1.0

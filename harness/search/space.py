@@ -93,6 +93,13 @@ class Space:
         return None
 
     @property
+    def shown_first(self) -> list[str]:
+        """The fields that a map of the study is over where they are searched: dose, then layers."""
+        layers = sorted(treatment(self.base).says_layers)
+        dose = self.dose
+        return [*([] if dose is None else [dose]), *(f"intervention.{name}" for name in layers)]
+
+    @property
     def has_neutral(self) -> bool:
         """Whether some configuration leaves the model as it is."""
         dose = self.dose

@@ -6,8 +6,9 @@ A forward pass that is compiled cannot learn later what a trial turns out to nee
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
+from typing import Literal
 
 from optuna.distributions import BaseDistribution, IntDistribution
 from pydantic import JsonValue
@@ -16,26 +17,8 @@ from harness.engines.declared import Declared
 from harness.errors import FieldError
 from harness.resolve.needs import needs_of
 from harness.search.space import Space
-
-#: Fields of an intervention that say how it is done and never where, nor what has to be read for
-#: it: one value stands for all. Of every other field, new ones too, all are tried.
-_HOW = frozenset(
-    {
-        "intervention.control",
-        "intervention.control_seed",
-        "intervention.mode",
-        "intervention.on_empty",
-        "intervention.positions",
-        "intervention.schedule",
-        "intervention.units",
-        "intervention.vector.data",
-        "intervention.vector.method",
-        "intervention.vector.position",
-        "intervention.vector.samples",
-        "intervention.vector.weight",
-    }
-)
-_LAYERS = frozenset({"intervention.layer", "intervention.vector.layer"})
+from harness.search.treatment import treatment
+from harness.spec import InterventionSettings
 
 
 def needs_of_space(space: Space) -> Declared:
@@ -60,15 +43,40 @@ def needs_of_space(space: Space) -> Declared:
 def _values(space: Space) -> Mapping[str, Sequence[JsonValue]]:
     """The values to combine of every field that matters: every choice, and both ends of a range.
 
-    One end of a range of doses is not neutral, and what one dose needs, all need.
+    One end of a range of doses is not neutral, and what one dose needs, all need. Of a field that
+    its kind says to be about how (`InterventionSettings.says_how`) one value stands for all.
     """
+    kinds = _kinds(space)
     values: dict[str, list[JsonValue]] = {}
     for field, value in space.corners():
-        if field.startswith("intervention") and not (field in _HOW and field in values):
+        known = field in values and _all_say(kinds, "says_how", field)
+        if field.startswith("intervention") and not known:
             values.setdefault(field, []).append(value)
-    for field in _LAYERS & values.keys():
+    for field in [each for each in values if _all_say(kinds, "says_layers", each)]:
         values[field] = _together(values[field], space.distributions[field])
     return values
+
+
+def _kinds(space: Space) -> set[type[InterventionSettings]]:
+    """The sections that the space's configurations have, which may choose between kinds."""
+    found = {type(treatment(space.base))}
+    for field, value in space.corners():
+        try:
+            found.add(type(treatment(space.experiment({field: value}))))
+        except FieldError:
+            continue
+    return found
+
+
+def _all_say(
+    kinds: Collection[type[InterventionSettings]],
+    what: Literal["says_how", "says_layers"],
+    field: str,
+) -> bool:
+    """Whether every kind that has a field says this of it."""
+    path = field.removeprefix("intervention.")
+    having = [each for each in kinds if path.partition(".")[0] in each.model_fields]
+    return bool(having) and all(path in getattr(each, what) for each in having)
 
 
 def _together(values: Sequence[JsonValue], distribution: BaseDistribution) -> list[JsonValue]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,13 +38,18 @@ _SHAPES = {TrialState.COMPLETE: "o", TrialState.PRUNED: "X"}
 _BEST = COLOURS[1]
 
 
-def plot_files(study: optuna.Study, metric: str) -> Iterator[tuple[str, bytes]]:
-    """Yield `(name, PNG)` of every plot that the study has enough trials for."""
+def plot_files(
+    study: optuna.Study, metric: str, first: Sequence[str] = ()
+) -> Iterator[tuple[str, bytes]]:
+    """Yield `(name, PNG)` of every plot that the study has enough trials for.
+
+    A map is over two searched fields, those that come `first` before others.
+    """
     drawn: Mapping[str, Callable[[optuna.Study, str], Figure | None]] = {
         "history": history,
         "parallel_coordinates": parallel_coordinates,
         "importance": importance,
-        "heatmap": heatmap,
+        "heatmap": partial(heatmap, first=first),
     }
     for name, draw in drawn.items():
         figure = draw(study, metric)
@@ -165,13 +171,11 @@ def importance(study: optuna.Study, metric: str) -> Figure | None:
     return figure
 
 
-def heatmap(study: optuna.Study, metric: str) -> Figure | None:
-    """The metric over two searched fields: dose and layer where they are, else the first two."""
+def heatmap(study: optuna.Study, metric: str, first: Sequence[str] = ()) -> Figure | None:
+    """The metric over two searched fields, those that come `first` before others."""
     trials = _valued(study)
     names = _parameters(trials)
-    first = [name for name in names if name.endswith((".alpha", ".count", ".strongest"))]
-    second = [name for name in names if name.endswith(".layer")]
-    ordered = list(dict.fromkeys([*first, *second, *names]))
+    ordered = list(dict.fromkeys([*(name for name in first if name in names), *names]))
     if len(ordered) < 2:
         return None
     across, up = ordered[:2]

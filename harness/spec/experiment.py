@@ -87,8 +87,9 @@ class PromptSettings(Settings):
     without a chat template, for a base model; the default for a task of lm-eval's, whose chat
     template is applied by assisted."""
     pairs: SpecPath | None = None
-    """A pair_tokens.json (written by `titrate pairs align`) whose prompts, token by token, replace
-    the task's own; relative to the folder of the spec. The task's own prompts when left out."""
+    """The prompts of a pair_tokens.json (which `titrate pairs align` writes) replace the task's
+    own, token by token; relative to the folder of the spec. The task's own prompts when left
+    out."""
     date: (
         Annotated[str, Field(json_schema_extra={"format": "date"}), AfterValidator(_day)] | None
     ) = None
@@ -98,8 +99,8 @@ class PromptSettings(Settings):
     """What is asked of a record of one's own data: a Jinja template over its fields, such as
     "Question: {{ question }}". The record's prompt or messages when left out."""
     system: str | None = None
-    """A system message in front of one's own data (in bare style, a text): a Jinja template over
-    the record's fields. None when left out."""
+    """A system message that stands in front of one's own data (in bare style, a text): a Jinja
+    template over the record's fields. None when left out."""
 
     @property
     def day(self) -> dt.date | None:
@@ -122,8 +123,8 @@ class EngineSettings(Settings):
     """The engine that makes tokens: transformers, the default; vllm, which has an installation of
     its own (docs/vllm.md); or served, a server that speaks OpenAI's protocol (docs/served.md)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """The type of the weights and activations. auto, the default, is float32 on a CPU and the
-    checkpoint's own type elsewhere."""
+    """The type in which weights and activations are held. auto, the default, is float32 on a CPU
+    and the checkpoint's own type elsewhere."""
     device: str = "auto"
     """transformers: the device that the model runs on, such as cuda:1. auto, the default, takes
     CUDA, else MPS, else the CPU."""
@@ -168,8 +169,8 @@ class EngineSettings(Settings):
     """vllm: propose the tokens that followed the same ones before, in the sequence (ngram) or in
     any sequence (suffix, needs arctic-inference); greedy cases only. Off when left out."""
     base_url: str | None = None
-    """served: the address of the server, such as http://127.0.0.1:8000/v1. This engine is refused
-    when it is left out."""
+    """served: the server that is asked, by its address, such as http://127.0.0.1:8000/v1. This
+    engine is refused when it is left out."""
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """served: the environment variable that holds the server's key, such as OPENAI_API_KEY; the key
     itself is written nowhere. No key is sent when left out."""

@@ -7,8 +7,9 @@ variants of one union, told apart by `kind`, so that errors keep their fields an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Self, TypeAlias, Union
+from typing import Annotated, Any, ClassVar, Self, TypeAlias, Union
 
 from pydantic import (
     Field,
@@ -26,12 +27,36 @@ from harness import registry
 from harness.spec.settings import Settings
 
 
-class InterventionSettings(Settings):
-    """Base of every kind's section, which gives `kind` the literal type of its own name.
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A field of a section, by one value of which a control takes the intervention's place.
 
-    A section with a field `control` of `none`, `random` or None has a control that takes its
-    place under `random`; where a spec leaves it out (None), both are run side by side.
+    Args:
+        field: It. Where it is None, the intervention and its control are run side by side.
+        other: Its value for the control.
+        own: Its value for the intervention itself; None where that is whatever the section says.
+        axis: What tables and plots call it.
+        words: What they call its two values; none where control and intervention are told apart
+            like any other two values.
     """
+
+    field: str
+    other: JsonValue
+    own: JsonValue = None
+    axis: str = ""
+    words: tuple[str, str] | None = None
+
+
+class InterventionSettings(Settings):
+    """Base of every kind's section, which gives `kind` the literal type of its own name."""
+
+    controlled: ClassVar[Control | None] = None
+    """What makes a control of it; None where it has none."""
+    says_how: ClassVar[frozenset[str]] = frozenset()
+    """Fields, dotted, that say how it is done and never where, nor what has to be read of a model
+    for it: what one value of them needs of an engine, all need."""
+    says_layers: ClassVar[frozenset[str]] = frozenset()
+    """Fields, dotted, that name layers, one or a list of them."""
 
     kind: str
 
@@ -41,16 +66,23 @@ class InterventionSettings(Settings):
 
     def control_axis(self) -> dict[str, list[JsonValue]]:
         """Fields of the section with two values, its own and the control's; {} without control."""
-        return {"control": ["none", "random"]} if "control" in type(self).model_fields else {}
+        control = self.controlled
+        if control is None:
+            return {}
+        said = self.model_dump(mode="json", include={control.field})[control.field]
+        return {control.field: [control.own or said, control.other]}
 
     @property
     def leaves_control_open(self) -> bool:
         """Whether the control is run beside it because the spec does not say."""
-        return getattr(self, "control", "none") is None
+        return self.controlled is not None and getattr(self, self.controlled.field) is None
 
     def without_control(self) -> Self:
         """The section with its own effect only."""
-        return self.model_copy(update={"control": "none"}) if self.leaves_control_open else self
+        control = self.controlled
+        if control is None or not self.leaves_control_open:
+            return self
+        return self.model_copy(update={control.field: control.own})
 
     def engines(self) -> Mapping[str, tuple[str, Any]]:
         """Further engines that it asks, by the names in requests: a model, and the section of the
@@ -87,6 +119,17 @@ def sections() -> tuple[type[InterventionSettings], ...]:
     """The sections of all registered kinds, the built-in ones first."""
     kinds = registry.interventions
     return tuple(kinds.get(name).section for name in kinds.names())
+
+
+def controls() -> Mapping[str, Control]:
+    """The axes on which a registered kind stands beside its control, by their whole names."""
+    return _controls(sections())
+
+
+@cache
+def _controls(variants: tuple[type[InterventionSettings], ...]) -> Mapping[str, Control]:
+    found = [each.controlled for each in variants if each.controlled is not None]
+    return {f"intervention.{each.field}": each for each in found if each.words is not None}
 
 
 @cache

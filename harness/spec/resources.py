@@ -82,13 +82,16 @@ class Resources(Settings):
     """The time limit of a task, in quotes and as sbatch takes it: "90" (minutes), "2:00:00",
     "1-12". A task that has not ended by then goes on in the queue; 60 minutes by default."""
     partition: _Word | None = None
-    """The partition, or several with commas. The cluster's own default when left out."""
+    """The partition that a task is queued in, or several with commas. The cluster's own default
+    when left out."""
     constraint: _Word | None = None
     """Features that a node must have, such as a100. Any node will do when left out."""
     account: _Word | None = None
-    """What is charged. The user's default account when left out."""
+    """The account that a task's time is charged to. The user's default account is charged when left
+    out."""
     setup: list[str] = []
-    """Lines of shell before the task's Python, such as module load cuda. None by default."""
+    """Lines of shell that are run before the task's Python, such as module load cuda. None by
+    default."""
 
     @property
     def minutes(self) -> int:

@@ -31,8 +31,8 @@ class SamplingSettings(Settings):
     draws: PositiveInt = 1
     """How many completions are drawn of every sample; 1 by default."""
     compose: Literal["hf", "vllm", "llamacpp", "min"] = DEFAULT
-    """In whose order several rules act: that of transformers (hf, the default), vLLM or llama.cpp,
-    or all on the same distribution (min), of which what every rule keeps is kept."""
+    """The order in which several rules act: that of transformers (hf, the default), vLLM or
+    llama.cpp, or all on the same distribution (min), of which what every rule keeps is kept."""
 
     known: ClassVar[tuple[Rule, ...]] = ()
     """The rules that have fields here."""

@@ -25,11 +25,11 @@ class Dimension(Settings):
     """The values that a searched field may take: a range, or a list of choices."""
 
     low: float | None = None
-    """The smallest value of a range, in the unit of the field. Give it with `high`, or leave it out
-    beside `choices`."""
+    """The smallest value that is tried of a range, in the unit of the field. Give it with `high`,
+    or leave it out beside `choices`."""
     high: float | None = None
-    """The largest value of a range, in the unit of the field. Give it with `low`, or leave it out
-    beside `choices`."""
+    """The largest value that is tried of a range, in the unit of the field. Give it with `low`, or
+    leave it out beside `choices`."""
     log: bool = False
     """Whether the range is searched on a logarithmic scale, which needs a `low` above 0. false by
     default."""
@@ -147,8 +147,8 @@ class SearchSettings(Settings):
     """The metric that trials are compared by, which also leads the report of the test samples. The
     spec's `metric`, or the task's own, when left out."""
     goal: GoalSettings | None = None
-    """The best dose inside the therapeutic window, in place of metric and direction. None when left
-    out."""
+    """The best dose inside the therapeutic window is sought, in place of metric and direction. None
+    when left out."""
     subject_to: list[Gate] = []
     """What the best configuration must keep on the validation samples: metrics on one side of a
     number, such as fluency <= 1.5. No conditions by default."""
@@ -174,10 +174,10 @@ class SearchSettings(Settings):
     pruner_options: dict[str, JsonValue] = {}
     """Arguments of the pruner, as Optuna names them. Optuna's own values by default."""
     seed: NonNegativeInt = 0
-    """The seed of the splits and of the sampler; 0 by default."""
+    """The seed by which splits and trials are drawn; 0 by default."""
     storage: str | None = None
-    """An Optuna storage URL (postgresql+psycopg://...) for several workers or machines. A SQLite
-    file below .titrate/search when left out."""
+    """The study is kept at this Optuna storage URL (postgresql+psycopg://...), for several workers
+    or machines. A SQLite file below .titrate/search has it when left out."""
 
     @property
     def bounds(self) -> dict[str, Threshold]:

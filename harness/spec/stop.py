@@ -54,7 +54,8 @@ class StopSettings(Settings):
     """The chance that any dose is said to differ though none does, over all looks; 0.05 by
     default."""
     look: PositiveInt = 16
-    """Samples between two looks; 16 by default."""
+    """How many samples are asked between two looks, of every dose that is not decided; 16 by
+    default. Fewer stop sooner and cost power."""
     seed: NonNegativeInt = 0
     """The seed of the permutation in which samples are asked, the same for all doses; 0 by
     default."""

@@ -51,8 +51,8 @@ class ShotSettings(Settings):
     """A file of records like the task's own, which the examples are drawn from; relative to the
     folder of the spec. The task's other records when left out."""
     seed: NonNegativeInt = 0
-    """The seed of the draw; 0 by default, and 1234 for a task of lm-eval's, as there. A sample's
-    examples depend on this and on its id."""
+    """The seed by which examples are drawn; 0 by default, and 1234 for a task of lm-eval's, as
+    there. A sample's examples depend on this and on its id."""
     answer: str | None = None
     """What an example answers: a Jinja template over its record, such as "{{ solution }}". Its gold
     answer when left out."""
@@ -67,24 +67,26 @@ class TaskSettings(Settings):
     """The registered task whose samples are asked, such as micro_humaneval, micro_gsm8k, humaneval
     or gsm8k; `titrate list tasks` has all. Left out where the data are one's own."""
     lm_eval: TaskReference | None = None
-    """A task or group of lm-evaluation-harness by its name, such as hellaswag, or a YAML file of
-    one (./mine.yaml): asked and scored as there (docs/lm_eval.md). Left out for all others."""
+    """A task or group of lm-evaluation-harness that is asked and scored as there (docs/lm_eval.md),
+    by its name, such as hellaswag, or a YAML file of one (./mine.yaml). Left out for all others."""
     limit: PositiveInt | None = None
     """How many samples are used, the first ones in the task's order. All of them when left out."""
     path: SpecPath | None = None
-    """A data file (.jsonl, .jsonl.gz, .json, .csv or .parquet), relative to the spec's folder. With
-    a name it is in that task's own format, which has its usual source when left out; without one
-    its records are asked as they are (docs/own_tasks.md)."""
+    """The data file that is read (.jsonl, .jsonl.gz, .json, .csv or .parquet), relative to the
+    spec's folder. With a name it is in that task's own format, which has its usual source when left
+    out; without one its records are asked as they are (docs/own_tasks.md)."""
     only: SpecPath | None = None
-    """A JSON file with a list of sample ids: only these samples are used, in this order; relative
-    to the folder of the spec. All samples when left out."""
+    """Only the samples are used whose ids a JSON file lists, in this order; relative to the folder
+    of the spec. All samples when left out."""
     dataset: DatasetReference | None = None
     """A Hugging Face data set whose records are asked: its id, or a folder (./data). Left out where
     there is a path."""
     config: str | None = None
-    """The configuration of the data set. The only one, or its default, when left out."""
+    """The configuration of the data set that is read, by its name. The only one, or its default, is
+    read when left out."""
     split: str | None = None
-    """The split of the data set. The only one when left out."""
+    """The split of the data set that is asked, by its name, such as test. The only one is asked
+    when left out."""
     label: (
         Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+/-]*$", max_length=100)] | None
     ) = None
@@ -99,7 +101,7 @@ class TaskSettings(Settings):
     """A regular expression whose last match in a completion is its answer: the first group, or all
     of it. When left out, what counts of a completion is up to the kind of answer."""
     shots: ShotSettings | None = None
-    """Worked examples in front of every prompt of one's own data. None when left out."""
+    """Worked examples that stand in front of every prompt of one's own data. None when left out."""
 
     @property
     def title(self) -> str:

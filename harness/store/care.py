@@ -16,14 +16,14 @@ from harness.errors import StoreError
 from harness.files.atomic import replace_file
 from harness.files.given import is_folder
 from harness.store.completions import FORMAT, shards
-from harness.store.hidden_states import kept_states
 from harness.store.journal import Line, encoded, in_use, lines, unusable
 from harness.store.record_shapes import ENGINE, RECORD
-from harness.store.records import usage_from
 from harness.store.replies import completion_from, scored_from
+from harness.store.usages import usage_from
 from harness.store.verdicts import score_from
 
 Chosen = Callable[[dict[str, Any]], bool]
+
 
 #: What can be told of a record by its kind alone; vectors are of several makes.
 _DECODERS: dict[str, Callable[[Any], object]] = {
@@ -231,6 +231,8 @@ def prune_states(
     folder: Path, before: float | None, engines: set[str] | None, *, damaged: bool, really: bool
 ) -> list[Pruned]:
     """Take out hidden states of pairs by age, by engine, or because they are damaged."""
+    from harness.store.hidden_states import kept_states  # with numpy
+
     pruned = []
     for states in kept_states(folder):
         if states.problem is not None:

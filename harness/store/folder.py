@@ -30,6 +30,7 @@ from harness.files.atomic import READ_ONLY, check_writable, open_regular, write_
 from harness.processes.beside import beside
 from harness.spec import Case
 from harness.store.journal import Journal, Line
+from harness.store.places import OWN
 from harness.store.record_shapes import MACHINE, MANIFEST
 from harness.store.recorded import RecordedDraws, RecordReader
 from harness.store.records import FORMAT, finding_from, from_json, to_json, usable_records
@@ -37,27 +38,10 @@ from harness.store.results import CaseResult, InvariantResult
 
 MANIFEST_VERSION = 1
 
-_OWN = ".titrate"
-
 
 def run_id(started: datetime) -> str:
     """A new run's name, which no other run has; names sort by time."""
     return f"{started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-
-
-def runs_below(root: Path) -> Path:
-    """Where runs are recorded that start from `root`."""
-    return root / _OWN / "runs"
-
-
-def store_below(root: Path) -> Path:
-    """Where their completions are stored unless told otherwise."""
-    return root / _OWN / "store"
-
-
-def kept_below(root: Path, measure: str) -> Path:
-    """Where the readings of a measure are kept that were made from `root`."""
-    return root / _OWN / measure
 
 
 @dataclass(frozen=True)
@@ -105,7 +89,7 @@ class RunFolder:
         }
         self._write(self.directory / "run.json", json.dumps(document, indent=1) + "\n")
         own = self.directory.parent.parent
-        if own.name == _OWN and not (own / ".gitignore").exists():
+        if own.name == OWN and not (own / ".gitignore").exists():
             self._write(own / ".gitignore", "*\n")
 
     def check_writable(self) -> None:

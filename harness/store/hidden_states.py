@@ -42,11 +42,6 @@ class KeptStates:
         return self.path.stat().st_size if self.path.exists() else 0
 
 
-def activations_below(store: Path) -> Path:
-    """Where the hidden states lie that belong to a completion store."""
-    return store / ".activations"
-
-
 def load_states(directory: Path, key: str) -> Sides | None:
     """What is kept under a key; nothing where it is not whole."""
     path = directory / f"{key}{_SUFFIX}"

@@ -33,8 +33,8 @@ from harness.store.results import (
     Replies,
     Stopped,
     StoredDraws,
-    UsageMap,
 )
+from harness.store.usages import usage_of
 from harness.tasks.base import Score, TaskMetric
 
 FORMAT = Format("titrate case records", 1)
@@ -140,7 +140,9 @@ def result_of(
         seconds=shape["seconds"],
         checks=tuple(_finding(check) for check in shape["checks"]),
         artefacts=None if shape["artefacts"] is None else local(shape["artefacts"]),
-        usage=_usage(shape.get("usage")),  # records of earlier versions have none
+        usage=None
+        if (usage := shape.get("usage")) is None
+        else usage_of(usage),  # records of earlier versions have none
         failures=shape.get("failures", {}),
         contents=shape.get("contents", {}),
         replies=_replies(shape),
@@ -259,26 +261,6 @@ def _finding(shape: shapes.FindingShape) -> InvariantResult:
     departure = shape["departure"]
     known = None if departure is None else Departure(**departure)
     return InvariantResult(shape["name"], shape["case"], shape["holds"], shape["detail"], known)
-
-
-def usage_from(document: Any) -> UsageMap:
-    """The map whose fields a document holds, as numbers and rows again.
-
-    Raises:
-        ValueError: they are others, or no table.
-    """
-    found = _usage(shapes.USAGE.validate_python(document))
-    assert found is not None
-    return found
-
-
-def _usage(shape: shapes.UsageShape | None) -> UsageMap | None:
-    if shape is None:
-        return None
-    widths = {len(row) for row in shape["values"]}
-    if len(shape["values"]) != len(shape["layers"]) or len(widths) != 1:
-        raise ValueError("a map of usage has a row per layer, all of one length")
-    return UsageMap(shape["expression"], shape["layers"], shape["values"])
 
 
 def _draw_json(draw: DrawResult) -> dict[str, Any]:

@@ -9,18 +9,19 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 
 from harness.engines.contract import Completion, Reply, Scored
 from harness.interventions.base import Intervention
 from harness.metrics.entry import Answer, MetricEntry
-from harness.metrics.lookup import metric_of
-from harness.spec import Case
-from harness.spec.gates import Gate
 from harness.spec.measure import Measure, measure_named
 from harness.tasks.base import Score, TaskMetric
+
+if TYPE_CHECKING:
+    from harness.spec.case import Case
+    from harness.spec.gates import Gate
 
 #: What opens the detail of a gate or an identity that failed because nothing decided it.
 UNDECIDED = "undecided: "
@@ -240,6 +241,8 @@ class CaseResult:
 
     def kind(self, metric: str) -> MetricEntry:
         """What one of its metrics is: which way is better, how its values become one number."""
+        from harness.metrics.lookup import metric_of  # with the form of a spec
+
         experiment = self.case.experiment
         return metric_of(
             experiment.measure,

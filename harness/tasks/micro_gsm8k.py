@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from random import Random
 
-from harness.tasks.base import Sample
+from harness.tasks.base import Sample, Training
 from harness.tasks.holdout import is_held_out
-from harness.tasks.maths import MathsTask
+from harness.tasks.maths import FIELDS, MathsTask, fault
 
 SIZE = 164
 _SEED = 164
@@ -170,11 +170,20 @@ def _samples() -> tuple[Sample, ...]:
     )
 
 
+def training_records() -> Iterator[dict[str, str]]:
+    """Problems that are not held out, always the same ones, without an end."""
+    random = Random(0)
+    while True:
+        problem = training_problem(random)
+        yield {"question": problem.question, "answer": problem.answer}
+
+
 @dataclass(frozen=True, eq=False)
 class MicroGSM8K(MathsTask):
     """164 generated word problems; the small sibling of GSM8K."""
 
     name = "micro_gsm8k"
+    training = Training(FIELDS, fault, training_records)
 
     @classmethod
     def load(cls) -> MicroGSM8K:

@@ -21,8 +21,8 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from harness.tasks.base import Sample
-from harness.tasks.code import CodeTask
+from harness.tasks.base import Sample, Training
+from harness.tasks.code import FIELDS, CodeTask, fault
 from harness.tasks.holdout import is_held_out
 from harness.tasks.micro_operations import (
     BY_INPUT,
@@ -156,12 +156,24 @@ def _samples() -> tuple[Sample, ...]:
     return tuple(samples)
 
 
+def training_heads() -> Iterator[dict[str, str]]:
+    """Heads of functions that are not held out, always the same ones, without an end."""
+    random = Random(0)
+    while True:
+        yield {"prompt": training_problem(random).prompt}
+
+
+#: HumanEval's, too, which has no training problems of its own.
+TRAINING = Training(FIELDS, fault, training_heads, heads=True)
+
+
 @dataclass(frozen=True, eq=False)
 class MicroHumanEval(CodeTask):
     """164 generated code problems; the small sibling of HumanEval."""
 
     name = "micro_humaneval"
     version = 2
+    training = TRAINING
 
     @classmethod
     def load(cls) -> MicroHumanEval:

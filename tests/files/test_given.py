@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import TitrateError
 from harness.files.given import content, exists, is_file, is_folder
-from harness.interventions.router_mask.points import read_points
+from harness.interventions.router_points import read_points
 from harness.interventions.vector_formats import read_any
 from harness.spec import load
 from harness.tasks.by_name import load as load_task

@@ -14,7 +14,8 @@ from harness.engines.vllm import availability
 from harness.errors import ModelError
 from harness.interventions.kind import kind_of
 from harness.invariants import check_all, checks, families
-from harness.invariants.checking import ENGINES
+from harness.invariants.bench import SLOTS
+from harness.invariants.checking import policies
 from harness.invariants.tiny_models import CONFIGS, tiny_config
 from harness.models.routers import ARCHITECTURES, router_shape
 from harness.models.written import WrittenConfig
@@ -31,14 +32,19 @@ def test_every_intervention_that_an_engine_applies_owes_identities():
 
 
 def test_every_engine_is_checked_under_every_policy():
-    policies = get_args(EngineSettings.model_fields["determinism"].annotation)
-    settings = [EngineSettings.model_validate(engine) for engine in ENGINES.values()]
-    expected = {("transformers", policy) for policy in policies} | {("vllm", "fast")}
-    assert {(each.name, each.determinism) for each in settings} == expected
+    known = get_args(EngineSettings.model_fields["determinism"].annotation)
     # What guides from outside of an engine is not the engine's doing: a server does nothing else.
-    assert {engine for engine, _ in expected} == {
-        name for name in engines.names() if set(engines.get(name).mechanisms) - {"guidance"}
-    }
+    acting = [
+        engine_named(name)
+        for name in engines.names()
+        if set(engine_named(name).mechanisms) - {"guidance"}
+    ]
+    settings = [
+        EngineSettings.model_validate(each) for kind in acting for each in policies(kind).values()
+    ]
+    expected = {("transformers", policy) for policy in known} | {("vllm", "fast")}
+    assert {(each.name, each.determinism) for each in settings} == expected
+    assert {each.slots for each in settings if each.determinism == "fast"} == {SLOTS}
 
 
 def test_every_identity_is_checked_on_vllm_but_those_that_watch_modules(monkeypatch):

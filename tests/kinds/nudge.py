@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from harness.interventions.array import Array
 from harness.interventions.kind import Kind
@@ -11,11 +11,13 @@ from harness.invariants.family import Family
 from harness.models.loading import load_config
 from harness.models.sites import hidden_shape
 from harness.resolve.resolution import Resolution
-from harness.spec.intervention import InterventionSettings
+from harness.spec.intervention import Control, InterventionSettings
 
 
 class NudgeSettings(InterventionSettings):
     """Adds the same number everywhere in a layer's output."""
+
+    controlled: ClassVar[Control] = Control("control", other="random", own="none")
 
     kind: Literal["nudge"]
     """What is done: nudge."""

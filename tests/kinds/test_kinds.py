@@ -63,6 +63,24 @@ def test_a_case_of_any_mechanism_runs_and_is_a_row_of_the_report(kinds, written,
     assert len(again.cases) == len(report.cases)
 
 
+def test_what_help_came_to_is_said_of_any_guidance(written):
+    registry.interventions.register("consult", "tests.kinds.consult:KIND")
+    section = "{kind: consult, model: zoo/oracle, first: 0}"
+    text = SPEC % (section, "first", "2, 4", "first")
+    try:
+        report = harness.run(
+            written("helped", text.replace("zoo/moe", "zoo/base").replace("0.0", "0"))
+        )
+        told = repr(report)
+    finally:
+        registry.interventions.unregister("consult")
+    (found,) = report.report.help
+    assert (found.trigger, found.samples, len(found.points)) == ("consult", 2, 2)
+    two, four = (point.share.value for point in found.points)
+    assert 0 < two < four <= 1
+    assert "consult first=2" in told
+
+
 @pytest.mark.parametrize("kind", SECTIONS)
 def test_identities_of_every_intervention_hold(kinds, kind):
     own = [

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from harness.interventions.router_mask.points import read_points
+from harness.interventions.router_points import read_points
 from harness.measure.points_files import STUDY, points_document, points_json
 from harness.measure.usage_maps import sample_usage, usage_maps
 from harness.spec.usage_expression import parse

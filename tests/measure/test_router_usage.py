@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import TaskError
-from harness.interventions.router_mask.points import rank
+from harness.interventions.router_points import rank
 from harness.measure.router_usage import measure_usage, reading_of, top_k_usage, usage_scores
 from harness.models.loading import load
 from harness.models.routers import router_shape

@@ -88,7 +88,10 @@ def test_data_is_for_built_in_pairs(files):
         FieldError, match=r"intervention.vector.pairs: .*data is for built-in pairs"
     ):
         check_pairs(
-            experiment("gsm8k", test), PairVector(pairs=train, data=train), "intervention.vector"
+            experiment("gsm8k", test),
+            PairVector(pairs=train, data=train),
+            "last",
+            "intervention.vector",
         )
 
 

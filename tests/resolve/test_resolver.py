@@ -7,8 +7,8 @@ import json
 import pytest
 
 from harness.errors import FieldError
-from harness.interventions.router_mask.points import random_points
 from harness.interventions.router_mask.section import FilePoints, RandomPoints
+from harness.interventions.router_points import random_points
 from harness.models.loading import load_config
 from harness.models.routers import router_shape
 from harness.resolve.progress import Silent

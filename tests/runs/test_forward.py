@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.errors import SpecError
-from harness.interventions.router_mask.points import read_points
+from harness.interventions.router_points import read_points
 from harness.resolve.progress import Counts, Silent
 from harness.runs.execute import ModelRun
 from harness.runs.forecast import forecast

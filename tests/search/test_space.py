@@ -248,3 +248,8 @@ def test_a_spec_without_a_search_is_named(tmp_path):
 def test_a_search_has_no_room_for_a_second_model(tmp_path):
     with pytest.raises(SpecError, match="reference: a search has one model in memory"):
         ready(tmp_path, reference="zoo/moe")
+
+
+def test_a_map_of_the_study_is_over_its_dose_and_the_layers_first(tmp_path):
+    shown = ready(tmp_path).space.shown_first
+    assert shown == ["intervention.alpha", "intervention.layer", "intervention.vector.layer"]

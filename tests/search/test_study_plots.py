@@ -175,7 +175,11 @@ def test_what_does_nothing_is_not_important():
     assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_the_map_is_dose_by_layer():
+def test_the_map_is_over_what_is_shown_first_and_otherwise_over_the_first_two():
+    named = ("intervention.strongest", "intervention.layer", "intervention.alpha")
+    axes, _ = heatmap(study_of(40), "m", first=named).axes
+    assert axes.get_xlabel() == "intervention.layer"
+    assert axes.get_ylabel().startswith("intervention.alpha")
     axes, _ = heatmap(study_of(40), "m").axes
     assert axes.get_xlabel().startswith("intervention.alpha")
     assert axes.get_ylabel() == "intervention.layer"

@@ -54,12 +54,55 @@ def test_an_editor_shows_sentences():
         check_sentences(at, found)
 
 
+#: The first thing that is said has a finite verb; "The seed of the draws; 0 by default." has none.
+_VERB = re.compile(
+    r"""\b(?:
+    act | answers | are | asks | become | becomes | begin | call | calls | can | changes |
+    chooses | comes | compares | compiles | counts | decides | do | does | draws | ends | exchange |
+    falls | grows | has | have | hold | holds | inherits | investigate | investigates | is |
+    judges | keeps | makes | may | must | names | needs | proposes | reaches | reads | runs | says |
+    schedules | share | should | speaks | stand | stands | starts | steers | takes | tells | was
+    | writes
+    )\b""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_LABELS = ("vllm:", "transformers:", "served:")
+#: A description that begins with one of these is the end of a sentence that nobody began.
+_PREPOSITIONS = frozenset({"At", "By", "For", "From", "In", "Of", "On", "To", "Up", "With"})
+
+
+def is_fragment(text: str) -> bool:
+    """Whether what a description says first lacks a verb, or hangs on a preposition."""
+    for label in _LABELS:
+        text = text.removeprefix(label)
+    lead = re.split(r"[;:]|[.] ", re.sub(r"`[^`]*`", "it", text))[0]
+    return lead.split()[0] in _PREPOSITIONS or _VERB.search(lead) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("Samples between two looks; 16 by default.", True),
+        ("At how many occasions; 1 by default.", True),
+        ("In how many orders it is asked; 3 by default.", True),
+        ("The partition, or several with commas. The cluster's own default when left out.", True),
+        ("served: the seconds of an attempt; 120 by default, which is enough.", True),
+        ("How many samples are asked between two looks; 16 by default.", False),
+        ("vllm: how many devices share every layer. 1 when left out.", False),
+        ("What `measure: diff` is told, and other measures do not read.", False),
+    ],
+)
+def test_what_is_no_sentence(text, is_one):
+    assert is_fragment(text) == is_one
+
+
 def check_sentences(at: str, found: dict[str, Any]) -> None:
     text = found["description"]
     words = text.split()
     assert text == " ".join(words), f"{at}: one line"
     assert len(words) >= 5, at
-    assert words[0][0].isupper() or words[0] in ("vllm:", "transformers:", "served:"), at
+    assert words[0][0].isupper() or words[0] in _LABELS, at
+    assert not is_fragment(text), f"{at}: {text}"
     assert text.endswith("."), at
     default = found.get("default", [])
     if default is None:

@@ -25,12 +25,14 @@ from harness.spec import expand
 from harness.store.care import contents, verify
 from harness.store.completions import FORMAT as STORED
 from harness.store.completions import CompletionStore
-from harness.store.folder import Manifest, RunFolder, runs_below
+from harness.store.folder import Manifest, RunFolder
 from harness.store.journal import encoded
+from harness.store.places import runs_below
 from harness.store.record_shapes import ENGINE
-from harness.store.records import from_json, record_lines, to_json, usage_from
+from harness.store.records import from_json, record_lines, to_json
 from harness.store.replies import completion_json, scored_json
 from harness.store.results import CaseResult, Departure, InvariantResult, UsageMap
+from harness.store.usages import usage_from
 from tests.runs.small import experiment, mask, result_of
 from tests.store.altered import JSON, altered
 

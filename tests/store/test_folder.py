@@ -11,8 +11,9 @@ import pytest
 from harness.errors import StoreError
 from harness.runs.agreement import with_one_baseline
 from harness.runs.generated import without_completions
-from harness.store.folder import Manifest, RunFolder, runs_below
+from harness.store.folder import Manifest, RunFolder
 from harness.store.journal import Journal
+from harness.store.places import runs_below
 from tests.runs.small import cases, result_of
 
 MANIFEST = Manifest(

@@ -8,17 +8,10 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from harness.errors import FieldError
+from harness.sampling import registered
 from harness.sampling.chosen import SamplingRules
 from harness.spec.experiment import EngineSettings, Experiment
 from harness.spec.measure import measure_named
-
-#: The rules that every server has, and those that vLLM's has besides, as ours are defined.
-_EVERYWHERE = frozenset({"temperature", "top_p"})
-_RULES = {
-    "tokens": _EVERYWHERE | {"top_k", "min_p"},
-    "text": _EVERYWHERE,
-    "chat": _EVERYWHERE,
-}
 
 
 def check_settings(settings: EngineSettings) -> None:
@@ -82,9 +75,9 @@ def unmapped(rules: SamplingRules, road: str) -> tuple[str, str] | None:
     if not rules.random:  # what keeps the best token changes nothing, and is not sent
         other = next((rule.name for rule in rules.acting), None)
     else:
-        other = next((rule.name for rule in rules.acting if rule.name not in _RULES[road]), None)
+        other = next((rule.name for rule in rules.acting if road not in rule.on_servers), None)
     if other is not None:
-        able = ", ".join(sorted(_RULES[road]))
+        able = ", ".join(sorted(rule.name for rule in registered() if road in rule.on_servers))
         return other, (
             f"{json.dumps(rules[other])} is not a rule of servers on road {road}, which have "
             f"{able}; leave it out, or use another engine.name"

@@ -15,15 +15,16 @@ class AdapterSettings(InterventionSettings):
     """Adds a LoRA adapter to the model's weights, times a scale."""
 
     kind: Literal["adapter"]
-    """Which kind of intervention this is: adapter, a LoRA adapter added to the weights."""
+    """The kind of intervention is adapter: a LoRA adapter added to the weights."""
     path: ModelReference | None = None
-    """A folder that PEFT wrote (./x or /x), or a Hugging Face id. The adapter of `organism` when
-    left out."""
+    """The adapter is read from here: a folder that PEFT wrote (./x or /x), or a Hugging Face id.
+    The adapter of `organism` is taken when left out."""
     organism: ModelReference | None = None
     """A model organism whose variant is the adapter: one that ships (titrate list organisms), or a
     file (./x.yaml). None when left out; then `path` says which adapter."""
     variant: Annotated[str, Field(min_length=1)] | None = None
-    """Which fine-tune of the organism, such as mix1-0p5. `default` when left out."""
+    """The fine-tune of the organism that is added, by its name, such as mix1-0p5. `default` is
+    added when left out."""
     scale: Float32 = 1.0
     """What the adapter's product is multiplied by. It is the dose: 0 is neutral, and 1, the
     default, is the fine-tuned model."""

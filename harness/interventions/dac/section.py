@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, Tag
 
-from harness.interventions.steering.section import LayerList
-from harness.interventions.steering_terms import Direction, Site
-from harness.spec.intervention import InterventionSettings, PairSection
+from harness.interventions.steering_terms import Direction, LayerList, Site
+from harness.spec.intervention import Control, InterventionSettings, PairSection
 from harness.spec.settings import PairsReference, Settings, SpecPath
 from harness.spec.variants import variant
 
@@ -18,8 +17,9 @@ class PairProperty(PairSection):
     """A property whose differences are measured on this model, step by step, from pairs."""
 
     pairs: PairsReference
-    """The contrastive pairs: the built-in styles or answers, or a file (./pairs.jsonl) of {prompt,
-    positive, negative}, of chat turns, or in the format of CAA or AxBench (docs/steering.md)."""
+    """The contrastive pairs that are read: the built-in styles or answers, or a file
+    (./pairs.jsonl) of {prompt, positive, negative}, of chat turns, or in the format of CAA or
+    AxBench (docs/steering.md)."""
     data: SpecPath | None = None
     """A file of training problems, in the task's format, that built-in pairs are made of; relative
     to the folder of the spec. The task's usual training problems when left out."""
@@ -46,7 +46,8 @@ class FileProperty(Settings):
     """A property whose differences are the vectors of a file, the same at every step."""
 
     file: SpecPath
-    """A .safetensors file of vectors; relative to the folder of the spec."""
+    """The differences are the vectors of this .safetensors file, as `titrate vectors build` writes
+    it; relative to the folder of the spec."""
     name: str | None = None
     """What the property's doses are called. The name of the file when left out."""
 
@@ -65,8 +66,13 @@ PropertySettings = Annotated[
 class DacSettings(InterventionSettings):
     """Adds every property's difference at a dose that each token's distributions decide."""
 
+    controlled: ClassVar[Control] = Control(
+        "control", "random", "none", "direction", ("vector", "random control")
+    )
+    says_how: ClassVar[frozenset[str]] = frozenset({"control", "control_seed"})
+
     kind: Literal["dac"]
-    """Which kind of intervention this is: dac, dynamic activation composition."""
+    """The kind of intervention is dac: dynamic activation composition."""
     properties: Annotated[list[PropertySettings], Field(min_length=1)]
     """What steering should bring about: one property or more. Their edits add up, each at its own
     dose."""
@@ -86,7 +92,8 @@ class DacSettings(InterventionSettings):
     """Whether the differences (none) or random directions in their place (random) are added. When
     left out, every case is run with both, side by side."""
     control_seed: NonNegativeInt = 0
-    """The seed of the control's random directions; 0 by default."""
+    """The seed by which the control's random directions are drawn; 0 by default. Every other seed
+    is another control."""
 
     def neutral(self) -> Self:
         """The same properties, never steered."""

@@ -26,11 +26,19 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from pydantic import NonNegativeInt, PositiveInt
 
+from harness.interventions.certainty import OF_DISTRIBUTIONS, attention_statistics, of_steps
 from harness.interventions.oracle.promise import Promise
-from harness.interventions.oracle.statistics import OF_DISTRIBUTIONS, attention_statistics, of_steps
 from harness.interventions.oracle.trigger import AnyTrigger, Moment, ThresholdTrigger
-from harness.interventions.oracle.triggers.random import Random
-from harness.interventions.policy import Draw, Guidance, Next, Probe, Probed, Underway
+from harness.interventions.policy import (
+    AUTHOR,
+    STEP,
+    Draw,
+    Guidance,
+    Next,
+    Probe,
+    Probed,
+    Underway,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,12 +46,8 @@ if TYPE_CHECKING:
 Endless: TypeAlias = Literal["inf"]
 """As many as there can be."""
 
-#: Whose token it is: 0 the model's own, n the oracle's at its n-th consultation.
-AUTHOR = "author"
 #: What was read of the model at the last occasion, by `asked NAME`; 0 where nothing was.
 READ = "asked"
-#: The same of the model where each token was to come, whoever wrote it.
-STEP = "step"
 #: What it looked at when it asked for the n-th time, by `looked n`: the mean over heads.
 LOOKED = "looked"
 
@@ -84,6 +88,25 @@ class Oracle(Guidance):
         return () if self.is_neutral else (self.engine,)
 
     @property
+    def asks_by(self) -> str:
+        """Its trigger."""
+        return self.trigger.kind
+
+    @property
+    def tokens_of_help(self) -> int | str:
+        """Its length."""
+        return self.length
+
+    @property
+    def promised(self) -> Mapping[str, float] | None:
+        """What its threshold was fitted to recover."""
+        if self.promise is None:
+            return None
+        assert isinstance(self.trigger, ThresholdTrigger)
+        assert self.trigger.threshold is not None
+        return {**self.promise.model_dump(), "threshold": self.trigger.threshold}
+
+    @property
     def looks_back(self) -> bool:
         """Where every step is asked for."""
         return self.steps
@@ -107,12 +130,6 @@ class Oracle(Guidance):
         content = self.model_dump(mode="json", exclude={"engine", "promise", "trigger"})
         content["trigger"] = self.trigger.content()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def never_asking(engine: str) -> Oracle:
-    """Leaves the model's own answer as it is, and tells the statistics of its every step."""
-    never = Random(start=0.0, end=0.0)
-    return Oracle(engine=engine, trigger=never, budget="inf", steps=True, statistics=False)
 
 
 @dataclass

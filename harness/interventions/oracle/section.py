@@ -20,11 +20,11 @@ class OracleSettings(InterventionSettings):
     """Lets the model ask an oracle, another model, for the next tokens of its answer."""
 
     kind: Literal["oracle"]
-    """Which kind of intervention this is: oracle, help of another model."""
+    """The kind of intervention is oracle: help of another model."""
     model: ModelReference
-    """The oracle: a zoo member (zoo/oracle), a local folder (./x or /x), a Hugging Face id, or a
-    server's address, with the model that it serves, http://127.0.0.1:8001/v1#Qwen/Qwen3-8B, or
-    without where it serves one alone."""
+    """The model that is asked, the oracle: a zoo member (zoo/oracle), a local folder (./x or /x), a
+    Hugging Face id, or a server's address, with the model that it serves,
+    http://127.0.0.1:8001/v1#Qwen/Qwen3-8B, or without where it serves one alone."""
     engine: EngineSettings | None = None
     """What runs the oracle, with the fields of `engine:`; a server is {name: served, base_url:
     ...}. What runs the model itself when left out."""

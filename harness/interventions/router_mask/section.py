@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Discriminator, JsonValue, NonNegativeInt, PositiveInt, Tag
 
 from harness.errors import FieldError
-from harness.spec.intervention import InterventionSettings
+from harness.spec.intervention import Control, InterventionSettings
 from harness.spec.settings import Settings, SpecPath
 from harness.spec.usage_expression import UsageText
 from harness.spec.variants import variant
@@ -28,8 +28,8 @@ class FilePoints(Settings):
     """Router points from a JSON file `[{"layer": 0, "router": 3}, ...]`, in the file's order."""
 
     file: SpecPath
-    """A JSON file of points, [{"layer": 0, "router": 3}, ...]; relative to the folder of the
-    spec."""
+    """The points are read, in their order, from this JSON file, [{"layer": 0, "router": 3}, ...];
+    relative to the folder of the spec."""
 
 
 class RandomPoints(Settings):
@@ -50,8 +50,11 @@ Points = Annotated[
 class RouterMaskSettings(InterventionSettings):
     """Masks experts in the routers of a mixture-of-experts model."""
 
+    controlled: ClassVar[Control] = Control("points", other={"random": 0})
+    says_how: ClassVar[frozenset[str]] = frozenset({"mode", "on_empty"})
+
     kind: Literal["router_mask"]
-    """Which kind of intervention this is: router_mask, masked experts."""
+    """The kind of intervention is router_mask: masked experts."""
     mode: Literal["keep_topk", "replace_topk"] = "keep_topk"
     """What becomes of a token's masked experts. keep_topk, the default: they drop out of its top-k.
     replace_topk: the next best experts take their places."""
@@ -70,9 +73,7 @@ class RouterMaskSettings(InterventionSettings):
 
     def control_axis(self) -> dict[str, list[JsonValue]]:
         """As many random points beside its own, unless they are random."""
-        if isinstance(self.points, RandomPoints):
-            return {}
-        return {"points": [self.points.model_dump(mode="json"), {"random": 0}]}
+        return {} if isinstance(self.points, RandomPoints) else super().control_axis()
 
     def check_held_out(self) -> None:
         """Refuse an ordering that is measured."""

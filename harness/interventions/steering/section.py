@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Discriminator, Field, NonNegativeInt, PositiveInt, Tag
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag
 
-from harness.interventions.steering_terms import Float32, Method, PositionRule, Positions, Site
-from harness.spec.intervention import InterventionSettings, PairSection
+from harness.interventions.steering_terms import (
+    Float32,
+    LayerList,
+    Method,
+    PositionRule,
+    Positions,
+    Site,
+)
+from harness.spec.intervention import Control, InterventionSettings, PairSection
 from harness.spec.settings import PairsReference, Settings, SpecPath
 from harness.spec.variants import ONE, SEVERAL, one_or_several, variant
 
-
-def _each_once(layers: list[int]) -> list[int]:
-    """A layer that is listed twice would be steered twice as much as the dose says."""
-    if len(set(layers)) < len(layers):
-        raise ValueError(f"{layers} is not accepted; it should name each layer once")
-    return layers
-
-
-LayerList: TypeAlias = Annotated[
-    list[NonNegativeInt], Field(min_length=1), AfterValidator(_each_once)
-]
 Layers: TypeAlias = NonNegativeInt | LayerList
 
 
@@ -41,8 +37,9 @@ class PairVector(PairSection, AnyVector):
     """A vector built on this model from contrastive pairs, before the first case that needs it."""
 
     pairs: PairsReference
-    """The contrastive pairs: the built-in styles or answers, or a file (./pairs.jsonl) of {prompt,
-    positive, negative}, of chat turns, or in the format of CAA or AxBench (docs/steering.md)."""
+    """The contrastive pairs that are read: the built-in styles or answers, or a file
+    (./pairs.jsonl) of {prompt, positive, negative}, of chat turns, or in the format of CAA or
+    AxBench (docs/steering.md)."""
     data: SpecPath | None = None
     """A file of training problems, in the task's format, that built-in pairs are made of; relative
     to the folder of the spec. The task's usual training problems when left out."""
@@ -61,8 +58,8 @@ class FileVector(AnyVector):
     """Vectors from a file that `titrate vectors` wrote, one for each layer in it."""
 
     file: SpecPath
-    """A .safetensors file of vectors, one for each layer in it; relative to the folder of the
-    spec."""
+    """The vectors are read from this .safetensors file, which has one for each layer in it;
+    relative to the folder of the spec."""
 
 
 Vector: TypeAlias = PairVector | FileVector
@@ -89,8 +86,27 @@ class ConditionSettings(Settings):
 class SteeringSettings(InterventionSettings):
     """Adds alpha times a vector to the hidden states at one place of one or more layers."""
 
+    controlled: ClassVar[Control] = Control(
+        "control", "random", "none", "direction", ("vector", "random control")
+    )
+    says_how: ClassVar[frozenset[str]] = frozenset(
+        {
+            "control",
+            "control_seed",
+            "positions",
+            "schedule",
+            "units",
+            "vector.data",
+            "vector.method",
+            "vector.position",
+            "vector.samples",
+            "vector.weight",
+        }
+    )
+    says_layers: ClassVar[frozenset[str]] = frozenset({"layer", "vector.layer"})
+
     kind: Literal["steering"]
-    """Which kind of intervention this is: steering, a vector added to hidden states."""
+    """The kind of intervention is steering: a vector added to hidden states."""
     vector: Vectors
     """Where the vector comes from, {pairs: ...} or {file: ...}; several in a list are added."""
     layer: Layers
@@ -115,10 +131,11 @@ class SteeringSettings(InterventionSettings):
     """Whether the vector (none) or a random direction of its length (random) is added. When left
     out, every case is run with both, side by side."""
     control_seed: NonNegativeInt = 0
-    """The seed of the control's random direction; 0 by default."""
+    """The seed by which the control's random direction is drawn; 0 by default. Every other seed is
+    another control."""
     only_if: ConditionSettings | None = None
-    """A condition on the hidden state; only tokens where it holds are steered. Every token is
-    steered when left out."""
+    """A condition that the hidden state must meet: only tokens where it does are steered. Every
+    token is steered when left out."""
 
     @property
     def vectors(self) -> tuple[Vector, ...]:

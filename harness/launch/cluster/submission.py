@@ -23,7 +23,8 @@ from harness.errors import StoreError
 from harness.files.atomic import open_regular, write_file
 from harness.files.given import is_file
 from harness.spec.resources import Resources
-from harness.store.folder import runs_below, unwritable
+from harness.store.folder import unwritable
+from harness.store.places import runs_below
 
 MERGE = "merge"
 """The name of the task that makes the report of all others."""

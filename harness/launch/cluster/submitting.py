@@ -19,7 +19,7 @@ from harness.resolve.progress import Progress
 from harness.runs.requirements import unmet
 from harness.runs.session import Session, opened_session
 from harness.spec import Case
-from harness.store.folder import store_below
+from harness.store.places import store_below
 
 
 @dataclass(frozen=True)

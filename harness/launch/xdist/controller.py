@@ -22,7 +22,8 @@ from harness.launch.xdist.orders import Orders, say_crashed, told_places
 from harness.runs.agreement import with_one_baseline
 from harness.runs.conclude import Finished, conclude, run_info
 from harness.store.completions import check_usable, shards
-from harness.store.folder import RunFolder, run_id, runs_below, store_below
+from harness.store.folder import RunFolder, run_id
+from harness.store.places import runs_below, store_below
 from harness.store.results import CaseResult
 
 

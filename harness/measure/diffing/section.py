@@ -24,17 +24,19 @@ class JudgeSettings(Settings):
     """A model that is asked which tokens have to do with what a model was tuned on."""
 
     model: ModelReference
-    """The model that is asked for its judgement."""
+    """The model that is asked which tokens are relevant, a reference as in `model`."""
     engine: EngineSettings = EngineSettings()
     """What runs it, as the section engine of a spec; transformers on this machine by default."""
     rotations: PositiveInt = 3
-    """In how many orders of the tokens it is asked, each a rater of its own; 3 by default."""
+    """The judge is asked in so many orders of the tokens, each of which counts as a rater; 3 by
+    default."""
     temperature: NonNegativeFloat = 0.0
-    """The temperature of its answers; 0, the default, is greedy decoding."""
+    """The temperature at which it answers; 0, the default, is greedy decoding."""
     max_new_tokens: PositiveInt = 512
-    """How many tokens an answer has at most; 512 by default."""
+    """How many tokens an answer has at most, where it is cut off; 512 by default."""
     seed: NonNegativeInt = 0
-    """The seed of its draws; 0 by default. What could not be read is drawn by the next ones."""
+    """The seed by which its answers are drawn; 0 by default. An answer that cannot be read is drawn
+    again by the next seeds."""
 
     @property
     def called(self) -> str:
@@ -51,19 +53,22 @@ class SteeredSettings(Settings):
     """Texts that the model writes while it is steered by the mean difference of activations."""
 
     prompts: Annotated[list[str], Field(min_length=1)]
-    """What the texts begin with; each is continued."""
+    """The texts begin with these: each prompt is continued at every position, steered and not."""
     positions: PositiveInt = 1
-    """At how many positions, from the first on, the difference is taken; 1 by default."""
+    """The difference is taken at so many positions, from the first on, and steers by each of them;
+    1 by default."""
     draws: PositiveInt = 10
-    """How many texts of each strength are judged for their coherence; 10 by default."""
+    """How many texts of each strength that is tried are judged for their coherence; 10 by default.
+    More make the strength surer, and take as much longer."""
     searched_tokens: PositiveInt = 128
-    """How many tokens these have; 128 by default."""
+    """How many tokens the texts have at most by which a strength is judged; 128 by default."""
     shown: PositiveInt = 5
-    """How many texts are written in the end, steered and not; 5 by default."""
+    """How many texts of each prompt are written at the strength that was found, and as many without
+    steering; 5 by default."""
     shown_tokens: PositiveInt = 512
-    """How many tokens these have; 512 by default."""
+    """How many tokens the texts that are shown have at most; 512 by default."""
     seed: NonNegativeInt = 0
-    """The seed of the draws; 0 by default."""
+    """The seed by which the texts are drawn; 0 by default."""
 
 
 class AgentSettings(Settings):
@@ -74,23 +79,30 @@ class AgentSettings(Settings):
     engine: EngineSettings = EngineSettings()
     """What runs it, as the section engine of a spec; transformers on this machine by default."""
     interactions: NonNegativeInt = 5
-    """How often it may ask the two models; 5 by default."""
+    """How often an agent may ask the two models, in questions of its own; 5 by default, and 0
+    leaves it with the evidence alone."""
     calls: PositiveInt = 100
-    """How often it is called at most; 100 by default."""
+    """How often the model is called at most, by one agent; 100 by default. An agent that is not
+    ready by then has no hypothesis."""
     tokens: PositiveInt = 100_000
-    """How many tokens it may write in all; 100000 by default."""
+    """How many tokens one agent may write in all; 100000 by default. An agent that is not ready by
+    then has no hypothesis."""
     runs: PositiveInt = 2
-    """How many agents investigate; 2 by default."""
+    """So many agents investigate, each from the beginning; their scores are averaged. 2 by
+    default."""
     gradings: PositiveInt = 2
-    """How often each hypothesis is graded; 2 by default."""
+    """How often each hypothesis is graded, by draws of their own; its score is their mean. 2 by
+    default."""
     blackbox: bool = True
-    """Whether as many investigate without the evidence; true by default."""
+    """Whether as many agents are run without the evidence, whose scores say what it was worth; true
+    by default."""
     temperature: NonNegativeFloat = 0.7
-    """The temperature of what it writes; 0.7 by default."""
+    """The temperature at which it writes; 0.7 by default, and 0 is greedy decoding."""
     max_new_tokens: PositiveInt = 1024
-    """How many tokens one of its answers has at most; 1024 by default."""
+    """How many tokens one of its answers has at most, where it is cut off; 1024 by default."""
     seed: NonNegativeInt = 0
-    """The seed of its draws; 0 by default."""
+    """The seed by which its answers are drawn; 0 by default. Another seed gives other answers above
+    temperature 0."""
 
     @property
     def called(self) -> str:
@@ -130,8 +142,9 @@ class DiffSettings(Settings):
     depth: PositiveInt = 100
     """How many of the largest differences of a position logit_diff counts; 100 by default."""
     ordering: Literal["top_k_occurring", "fraction_positive_diff", "nmf"] = "top_k_occurring"
-    """By what logit_diff orders tokens. top_k_occurring, the default: how often they are
-    counted. fraction_positive_diff: at which share of positions they gain. nmf: three topics."""
+    """The number by which logit_diff orders tokens is this. top_k_occurring, the default: how often
+    they are counted. fraction_positive_diff: at which share of positions they gain. nmf: three
+    topics."""
     logits: Literal["logits", "logit_lens", "patchscope_lens"] = "logits"
     """Whose logits logit_diff compares. logits, the default: the models' own. logit_lens: what a
     layer says through the final norm and head. patchscope_lens: what it says in place of a token
@@ -152,14 +165,15 @@ class DiffSettings(Settings):
     candidates: PositiveInt = 20
     """How many tokens of each list are judged; 20 by default."""
     read_positions: PositiveInt = 5
-    """At how many positions adl and patchscope read the mean difference; 5 by default."""
+    """So many positions, from the first on, are those at which adl and patchscope read the mean
+    difference; 5 by default."""
     scales: Literal["excess", "judged"] = "excess"
-    """By what patchscope chooses at which scale it listens. excess, the default: where the
+    """Patchscope chooses the scale at which it listens by this. excess, the default: where the
     difference says most that a random vector does not. judged: the first of `judges` chooses the
     list whose tokens belong together, and says which these are."""
     skipped: NonNegativeInt = 5
-    """How many positions adl and patchscope take the typical norm of hidden states without; 5 by
-    default, as the first ones are outliers."""
+    """The first positions that are left out of the typical norm of hidden states by which adl and
+    patchscope scale, as they are outliers; 5 by default."""
 
     @model_validator(mode="after")
     def _has_its_judge(self) -> Self:

@@ -17,7 +17,7 @@ class ContainsSettings(MetricSettings):
     """The share of completions that contain a text."""
 
     kind: Literal["contains"]
-    """Which kind of metric this is: contains, the share of completions with a text in them."""
+    """The kind of metric is contains: the share of completions with a text in them."""
     text: Text | Annotated[list[Text], Field(min_length=1)]
     """The text that is looked for, or several, of which one is enough."""
     ignore_case: bool = True

@@ -14,7 +14,7 @@ class JsonSettings(MetricSettings):
     """The share of completions that are JSON."""
 
     kind: Literal["json_valid"]
-    """Which kind of metric this is: json_valid, completions that are JSON."""
+    """The kind of metric is json_valid: completions that are JSON."""
     fenced: bool = True
     """Whether what stands in the first Markdown fence counts, where there is one; true by default.
     false wants the whole completion to be JSON."""

@@ -30,7 +30,6 @@ from harness.errors import FieldError, MetricError, ModelError, TaskError
 from harness.metrics.entry import Answer, Asker, Asks, MetricEntry, Opening, Seen
 from harness.metrics.judging import Judge, alpha
 from harness.metrics.kind import Checking, MetricKind
-from harness.metrics.rubric import Rubric
 from harness.sampling.chosen import SamplingRules
 from harness.spec.engine_kind import engine_named
 from harness.spec.experiment import EngineSettings
@@ -50,7 +49,7 @@ class JudgeMetricSettings(MetricSettings):
     """What a model says of completions."""
 
     kind: Literal["judge"]
-    """Which kind of metric this is: judge, what a model says of every completion."""
+    """The kind of metric is judge: what a model says of every completion."""
     rubric: SpecPath | None = None
     """A Markdown file with the question and what its answers mean (docs/judges.md), relative to the
     folder of the spec. A registered judge asks when it is left out."""
@@ -62,13 +61,13 @@ class JudgeMetricSettings(MetricSettings):
     """What runs that model, as the section engine of a spec. When left out, transformers on this
     machine; the experiment's own engine, where the model is its own."""
     rotations: PositiveInt = 1
-    """In how many rotations of the rubric, its orders of options or its wordings, each completion
-    is judged; 1 by default. Its value is their mean."""
+    """Each completion is judged in so many rotations of the rubric, its orders of options or its
+    wordings; 1 by default. Its value is their mean."""
     says: Literal["score", "agreement", "unknown"] = "score"
     """What the metric is. score, the default: the mean of the ratings; agreement: Krippendorff's
     alpha of the rotations; unknown: the share of first answers that could not be read."""
     temperature: NonNegativeFloat = 0.0
-    """The temperature of the judge's answers; 0, the default, is greedy decoding."""
+    """The temperature at which the judge answers; 0, the default, is greedy decoding."""
     max_new_tokens: PositiveInt = 256
     """How many tokens an answer of the judge has at most; 256 by default."""
     seed: NonNegativeInt = 0
@@ -244,6 +243,8 @@ def _judge(settings: JudgeMetricSettings) -> Judge:
     if settings.judge is not None:
         found: Judge = registry.judges.get(settings.judge)
         return found
+    from harness.metrics.rubric import Rubric  # with Jinja, which specs are read without
+
     return Rubric.of(str(settings.rubric))
 
 

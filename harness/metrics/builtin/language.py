@@ -20,9 +20,9 @@ class LanguageSettings(MetricSettings):
     """The share of completions that are written in a language."""
 
     kind: Literal["language"]
-    """Which kind of metric this is: language, completions that are written in one."""
+    """The kind of metric is language: completions that are written in one."""
     language: Code
-    """The ISO 639-1 code of the language, such as en or fr."""
+    """The language that is counted, by its ISO 639-1 code, such as en or fr."""
     among: Annotated[list[Code], Field(min_length=2)] | None = None
     """The languages that are told apart, which short texts need; all that are known when left
     out."""

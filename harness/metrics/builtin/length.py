@@ -16,7 +16,7 @@ class LengthSettings(MetricSettings):
     """The mean length of completions."""
 
     kind: Literal["length"]
-    """Which kind of metric this is: length, of completions."""
+    """The kind of metric is length: of completions."""
     of: Unit = "tokens"
     """What is counted: tokens (the default, special ones included), words, characters or lines that
     are not blank."""

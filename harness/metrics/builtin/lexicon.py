@@ -32,10 +32,10 @@ class LexiconSettings(MetricSettings):
     """The weights of a completion's words, by a file of words and weights."""
 
     kind: Literal["lexicon"]
-    """Which kind of metric this is: lexicon, words counted by their weights."""
+    """The kind of metric is lexicon: words counted by their weights."""
     file: SpecPath
-    """Words and phrases with their weights: CSV or TSV (word, weight, with or without a header), or
-    a JSON object; relative to the folder of the spec."""
+    """The words and phrases that are counted, with their weights: CSV or TSV (word, weight, with or
+    without a header), or a JSON object; relative to the folder of the spec."""
     per: Literal["text", "100_words"] = "text"
     """What the sum is of: text, the default, a whole completion; or 100_words of it."""
 

@@ -28,8 +28,8 @@ class LogOddsSettings(MetricSettings):
     """The log-odds of texts that may follow the prompt, against other ones."""
 
     kind: Literal["log_odds"]
-    """Which kind of metric this is: log_odds, how much more probable some texts are behind the
-    prompt than other ones, in nats."""
+    """The kind of metric is log_odds: how much more probable some texts are behind the prompt than
+    other ones, in nats."""
     of: Texts
     """The texts whose probabilities are added up, such as [" yes", " Yes"]. Each follows the prompt
     as it is, so that a blank in between is part of the text."""

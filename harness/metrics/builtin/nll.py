@@ -21,17 +21,17 @@ from harness.metrics.nats import nats, per_token
 from harness.spec.metric import MetricSettings
 from harness.spec.settings import SpecPath
 from harness.tasks.behind import behind
-from harness.tasks.data_files import read_records
 
 
 class NllSettings(MetricSettings):
     """Nats per token of texts of one's own."""
 
     kind: Literal["nll"]
-    """Which kind of metric this is: nll, nats per token of given texts under the model with what is
-    done to it."""
+    """The kind of metric is nll: nats per token of given texts under the model with what is done to
+    it."""
     path: SpecPath
-    """A JSONL file with a `text` in every line, relative to the folder of the spec."""
+    """The texts that are read: a JSONL file with a `text` in every line, relative to the folder of
+    the spec."""
 
 
 def _made(settings: NllSettings) -> MetricEntry:
@@ -69,6 +69,8 @@ def _value(seen: Seen) -> JsonValue:
 
 def _texts(path: str) -> Mapping[str, str]:
     """The texts of a file, by their `id` or else by their place in it."""
+    from harness.tasks.data_files import read_records  # with YAML, which a schema needs none of
+
     records = read_records(path, ("text",), check=_fault)
     found: dict[str, str] = {}
     for number, record in enumerate(records):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.interventions.oracle.description import AUTHOR
+from harness.interventions.policy import AUTHOR
 from harness.metrics.entry import Answer, MetricEntry, Seen, per_answer
 from harness.metrics.kind import plain
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from harness.interventions.oracle.description import AUTHOR
+from harness.interventions.policy import AUTHOR
 from harness.metrics.entry import MetricEntry, Seen
 from harness.metrics.kind import plain
 

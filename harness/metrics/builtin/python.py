@@ -32,11 +32,11 @@ class PythonSettings(MetricSettings):
     """The mean of what a function of one's own says of completions."""
 
     kind: Literal["python"]
-    """Which kind of metric this is: python, a function of one's own."""
+    """The kind of metric is python: a function of one's own."""
     function: Annotated[FunctionReference, Field(pattern=r"^.+\.py:[A-Za-z_][A-Za-z0-9_]*$")]
-    """FILE.py:NAME: a function of a sample and a completion that returns a number; the file is
-    relative to the folder of the spec. It runs in this process, and needs the same consent as other
-    code (--titrate-unsafe-code)."""
+    """The function that is called, as FILE.py:NAME: of a sample and a completion it returns a
+    number; the file is relative to the folder of the spec. It runs in this process, and needs the
+    same consent as other code (--titrate-unsafe-code)."""
     share: bool = False
     """Whether it says true or false (or 0 to 1): the metric is a rate then. false by default."""
 

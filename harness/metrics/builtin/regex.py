@@ -20,9 +20,10 @@ class RegexSettings(MetricSettings):
     """The share of completions that match a regular expression, or its matches in each."""
 
     kind: Literal["regex"]
-    """Which kind of metric this is: regex, completions that match a pattern."""
+    """The kind of metric is regex: completions that match a pattern."""
     pattern: Annotated[str, Field(min_length=1, max_length=2000)]
-    """A regular expression of the Python library regex, looked for anywhere in a completion."""
+    """The regular expression, of the Python library regex, that is looked for anywhere in a
+    completion."""
     of: Literal["share", "matches"] = "share"
     """What is counted: share, the default, of completions that match; matches, in each of them."""
     ignore_case: bool = False

@@ -22,13 +22,13 @@ class RepetitionSettings(MetricSettings):
     """How varied completions are, or the longest stretch that each of them repeats."""
 
     kind: Literal["repetition"]
-    """Which kind of metric this is: repetition, within a completion."""
+    """The kind of metric is repetition: within a completion."""
     of: Literal["distinct", "longest"] = "distinct"
     """What is counted: distinct, the default, is the share of n-grams of words that differ;
     longest, the words of the longest stretch that occurs twice, where the second may begin within
     the first."""
     n: Annotated[int, Field(ge=1, le=20)] | None = None
-    """The words of an n-gram, for distinct; 2 when left out."""
+    """How many words an n-gram has, for distinct; 2 when left out."""
 
     @model_validator(mode="after")
     def _n_is_of_distinct(self) -> Self:

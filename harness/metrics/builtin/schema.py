@@ -27,9 +27,9 @@ class SchemaSettings(MetricSettings):
     """The share of completions that are JSON which fits a schema."""
 
     kind: Literal["schema"]
-    """Which kind of metric this is: schema, completions that a JSON Schema accepts."""
+    """The kind of metric is schema: completions that a JSON Schema accepts."""
     file: SpecPath
-    """The JSON Schema; relative to the folder of the spec."""
+    """The JSON Schema that a completion has to fit; relative to the folder of the spec."""
     fenced: bool = True
     """Whether what stands in the first Markdown fence counts, where there is one; true by default.
     false wants the whole completion to be JSON."""

@@ -23,7 +23,7 @@ class SimilaritySettings(MetricSettings):
     """How alike completions and a field of their records are."""
 
     kind: Literal["similarity"]
-    """Which kind of metric this is: similarity, of a completion to a text of its record."""
+    """The kind of metric is similarity: of a completion to a text of its record."""
     to: str = "answer"
     """The field of a record that holds the text; answer by default."""
     by: Likeness = "rouge_l"

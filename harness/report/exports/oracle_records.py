@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from harness.errors import ReportError
 from harness.files.atomic import write_file
+from harness.interventions.policy import AUTHOR
 from harness.report.load import sample_records
 from harness.report.loaded import Report
 from harness.report.report import CaseReport
@@ -23,7 +24,6 @@ from harness.resolve.tasks import task_of
 from harness.spec import TaskSettings
 from harness.spec.experiment import PromptSettings
 
-_AUTHOR = "author"
 _READ = "asked"
 #: What it calls the statistics of a consultation, by their names here.
 _STATISTICS = {
@@ -40,7 +40,7 @@ def write_guided(report: Report, folder: Path) -> list[Path]:
     cases = {case.id: case for case in report.report.cases}
     files: dict[Path, list[str]] = {}
     for record in sample_records(report.directory):
-        if _AUTHOR in (record.get("traces") or {}):
+        if AUTHOR in (record.get("traces") or {}):
             line = json.dumps(_guided(cases[record["case"]], record), ensure_ascii=False)
             files.setdefault(folder / f"{record['case']}.jsonl", []).append(line)
     if not files:
@@ -105,7 +105,7 @@ class _Piece(NamedTuple):
 
 def _pieces(record: Mapping[str, Any]) -> Iterator[_Piece]:
     """The pieces of an answer, whose texts are its text: the last one ends where it does."""
-    authors = record["traces"][_AUTHOR]
+    authors = record["traces"][AUTHOR]
     runs = [(author, len(list(run))) for author, run in groupby(authors)]
     begin, left = 0, record["completion"]
     for number, (author, length) in enumerate(runs, start=1):

@@ -15,8 +15,9 @@ from pydantic import JsonValue
 
 from harness.report.figures.curves import Dosed, curves, is_control
 from harness.report.figures.palette import HUES, MARKERS, Hue, ordered
-from harness.report.labels import CONTROL, label, varying
+from harness.report.labels import label, varying
 from harness.spec.doses import number_of
+from harness.spec.intervention import controls
 
 #: Axes whose numbers are names: they start random numbers.
 _SEEDS = ("seed", "points.random")
@@ -73,7 +74,7 @@ def arranged(treated: Sequence[Dosed]) -> Arrangement:
     params = {name: dict(members[0][1].params) for name, members in found.items()}
     cases = [case for _, case in treated]
     named = varying(cases, without=treated[0][1].dose_axis)
-    axes = {axis: name for axis, name in named.items() if axis != CONTROL}
+    axes = {axis: name for axis, name in named.items() if axis not in controls()}
     order = _ordered_axis(params, axes)
     titles, told = _titles(params, axes, order)
     bundled = len(found) > _MOST_CURVES or len(set(titles.values())) > _MOST_PANELS

@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 from harness.report.dose_report import DoseReport
-from harness.report.labels import CONTROL, label, varying
+from harness.report.labels import label, varying
 from harness.report.report import CaseReport, RunReport
+from harness.spec.intervention import controls
 from harness.tasks.base import TOOL_CALL
 
 #: A case with its dose.
@@ -97,7 +98,7 @@ def curves(treated: Sequence[Dosed]) -> dict[str, list[Dosed]]:
     A control comes right after what it controls.
     """
     names = varying([case for _, case in treated], without=treated[0][1].dose_axis)
-    families = {axis: name for axis, name in names.items() if axis != CONTROL}
+    families = {axis: name for axis, name in names.items() if axis not in controls()}
     found: dict[str, list[Dosed]] = {}
     for dose, case in treated:
         found.setdefault(label(case.params, names), []).append((dose, case))
@@ -110,8 +111,8 @@ def curves(treated: Sequence[Dosed]) -> dict[str, list[Dosed]]:
 
 
 def is_control(case: CaseReport) -> bool:
-    """Whether a case ran a random direction in place of its vector."""
-    return case.params.get(CONTROL, "none") != "none"
+    """Whether a case ran a control in place of its intervention."""
+    return any(case.params.get(axis) == control.other for axis, control in controls().items())
 
 
 def places_of(doses: Collection[float]) -> dict[float, float]:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from harness.report.figures.curves import by_dose
 from harness.report.figures.dose_response import dose_response
 from harness.report.figures.dots import dots
-from harness.report.figures.oracle_help import help_figure, help_heatmaps
+from harness.report.figures.help import help_figure, help_heatmaps
 from harness.report.figures.plotted import complete
 from harness.report.figures.predictors import predictors_figure
 from harness.report.report import RunReport

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from harness.metrics.column import column_of
-from harness.report.figures.oracle_help import help_figure
+from harness.report.figures.help import help_figure
 from harness.report.figures.plotted import SIGNIFICANT, labels
 from harness.report.labels import dose_name, dose_text
 from harness.report.page.findings import findings, is_significant
@@ -35,7 +35,7 @@ from harness.report.rounding import ceiling, fixed
 from harness.report.subject import subject
 from harness.report.tables.case_columns import interval, p_value
 from harness.report.tables.doses import dose_columns, potencies, refused, windows
-from harness.report.tables.oracle_help import help_text
+from harness.report.tables.help import help_text
 from harness.report.tables.predictors import predictors
 from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text

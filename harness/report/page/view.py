@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from harness.interventions.counted import shares_in
 from harness.report.figures.curve_panels import DrawnCurve, arranged
 from harness.report.figures.curves import (
     are_even,
@@ -67,6 +68,7 @@ def _experiment(report: RunReport, name: str, positions: Mapping[str, int]) -> d
         "metrics": _measured(cases),
         "shown": shown_metrics(cases),
         "asked": cases[0].asked_metrics,
+        "counted": [asdict(share) for share in shares_in([case.counts for case in cases])],
         "good": {name: cases[0].kind(name).good for name in _measured(cases)},
         "constant": _plain(constants(cases)),
         "doseAxis": None if dose_axis is None else dose_name(cases, whole=True),

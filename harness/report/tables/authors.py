@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.text import Text
 
-AUTHOR = "author"
+from harness.interventions.policy import AUTHOR
+
 #: Two consultations in a row are told apart.
 _STYLES = ("bold cyan", "bold magenta")
 #: How the oracle's words are marked where there are no colours.

@@ -1,8 +1,9 @@
 """What a table says of each case of an experiment, and how its numbers are written.
 
-Which column goes first where there is no room: what a mask did to the routing (other metrics beside
-it before it), then `mde`, other metrics of the task, agreement, the uncorrected p, the metrics that
-a spec asks for, which then have a table of their own. The last to go is the metric's interval.
+Which column goes first where there is no room: what was counted while an intervention acted (other
+metrics beside it before it), then `mde`, other metrics of the task, agreement, the uncorrected p,
+the metrics that a spec asks for, which then have a table of their own. The last to go is the
+metric's interval.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 
 from rich.text import Text
 
+from harness.interventions.counted import shares_in
 from harness.report.figures.curves import constants, shown_metrics, told_constants
 from harness.report.labels import by_series, varying, worded
 from harness.report.report import Agreement, CaseReport, RunReport
@@ -33,8 +35,6 @@ MDE = "the smallest delta that this many samples show with a power of 80 %"
 _AGREE = "mean tokens before the first departure from the baseline, all where none departed"
 _AGREE_WITH_BOUNDS = _AGREE.replace(",", " (±: half its 95 % interval),", 1)
 _SAME = "samples all of whose completions equal the baseline's"
-_CHANGED = "routing decisions that the intervention changed"
-_EMPTY = "routing decisions in which nothing was left of the model's own top-k"
 
 
 def case_columns(report: RunReport, experiment: str) -> list[Column]:
@@ -46,16 +46,14 @@ def case_columns(report: RunReport, experiment: str) -> list[Column]:
     if compared and cases[0].metric not in constants(cases):
         columns += _compared(cases)
     columns += _agreed(cases)
-    masked = any(case.counts.get("routed") for case in cases)
+    shares = shares_in([case.counts for case in cases])
     for metric in shown_metrics(cases)[1:]:
         cells = tuple(_alone(case, metric) for case in cases)
         asked = metric in cases[0].asked_metrics
-        columns.append(Column(metric, cells, rank=75 if asked else 5 if masked else 40))
-    if masked:
-        columns += [
-            Column("changed", tuple(_routed(case, "changed") for case in cases), _CHANGED, 20),
-            Column("empty", tuple(_routed(case, "emptied") for case in cases), _EMPTY, 10),
-        ]
+        columns.append(Column(metric, cells, rank=75 if asked else 5 if shares else 40))
+    for place, share in enumerate(shares):
+        cells = tuple(_share(share.of(case.counts)) for case in cases)
+        columns.append(Column(share.title, cells, share.meaning, max(20 - 10 * place, 6)))
     return columns
 
 
@@ -243,7 +241,5 @@ def _of(case: CaseReport, metric: Metric) -> str:
     return "" if metric.n == case.task.size else f" (n {metric.n})"
 
 
-def _routed(case: CaseReport, name: str) -> str:
-    """The share of a masked case's routing decisions of which something is counted."""
-    routed = case.counts.get("routed")
-    return f"{percent(case.counts.get(name, 0) / routed)}%" if routed else NOTHING
+def _share(share: float | None) -> str:
+    return NOTHING if share is None else f"{percent(share)}%"

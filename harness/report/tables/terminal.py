@@ -18,7 +18,7 @@ from harness.report.subject import subject
 from harness.report.tables.case_columns import asked_columns, case_columns, constants_text
 from harness.report.tables.columns import Column, as_table, fitted
 from harness.report.tables.doses import dose_columns, potencies, reasons, windows
-from harness.report.tables.oracle_help import help_columns, help_text
+from harness.report.tables.help import help_columns, help_text
 from harness.report.tables.predictors import predictors
 from harness.report.tables.stopping import saved
 from harness.report.tables.vector_norms import norms_text

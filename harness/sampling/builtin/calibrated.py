@@ -81,13 +81,15 @@ class _Calibrated(BaseModel):
     )
 
     a: float
-    """A of the fit log c = A + B log p."""
+    """The intercept A, in the unit of `base`, of the fit log c = A + B log p, which says what
+    accuracy c to expect of a token of probability p."""
     b: float = Field(gt=0)
-    """B of the fit log c = A + B log p; positive."""
+    """The slope B of the fit log c = A + B log p, which is above 0 and has no unit."""
     threshold: float = Field(default=0.0, ge=0, lt=1)
-    """Tokens stay where the fit expects at least this accuracy; 0, the default, keeps all."""
+    """The accuracy (0 to 1) that a token is expected to have at least, or it is not drawn; 0, the
+    default, keeps all."""
     base: Literal["e", 10] = "e"
-    """The base of A's logarithm: e, the default, or 10."""
+    """The base of the logarithms that `a` is given in: e, the default, or 10."""
 
     @property
     def source(self) -> str | None:

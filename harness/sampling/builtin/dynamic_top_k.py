@@ -32,8 +32,8 @@ class DynamicTopK(CountRule):
         | None
     )
     description = (
-        "Ten whole numbers, from the highest confidence to the lowest: of how many of the most "
-        "probable tokens one is drawn where the best one's probability, after temperature, is "
+        "How many of the most probable tokens one is drawn from, as ten whole numbers, from the "
+        "highest confidence to the lowest: where the best one's probability, after temperature, is "
         "above 0.9, then 0.8 to 0.9, and so on. null, the default, is all."
     )
     neutral = None

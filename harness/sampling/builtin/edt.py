@@ -30,7 +30,8 @@ class EntropyTemperature(BaseModel):
     theta: float = Field(ge=0)
     """How fast the temperature falls with the entropy, in nats; at 0 it does not."""
     n: float = Field(default=0.8, gt=0, le=1)
-    """The temperature's share at an entropy of theta nats; 0.8, the paper's, by default."""
+    """The share of t0 (0 to 1) that the temperature has at an entropy of theta nats; 0.8, the
+    paper's, by default."""
 
 
 class EntropyDependentTemperature(LogitsRule):

@@ -26,6 +26,7 @@ class Epsilon(ThresholdRule):
     )
     neutral = 0.0
     place = 60
+    in_transformers = "epsilon_cutoff"
     idle = 1e-30
     strictest = 0.999999
     example = 0.05

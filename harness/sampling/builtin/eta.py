@@ -26,6 +26,7 @@ class Eta(ThresholdRule):
     )
     neutral = 0.0
     place = 70
+    in_transformers = "eta_cutoff"
     idle = 1e-30
     example = 0.1
 

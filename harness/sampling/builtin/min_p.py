@@ -26,6 +26,7 @@ class MinP(ThresholdRule):
     )
     neutral = 0.0
     place = 40
+    on_servers = frozenset({"tokens"})
     column = 3
     idle = 1e-30
     strictest = 0.999999

@@ -27,6 +27,7 @@ class Temperature(LogitsRule):
     )
     neutral = 0.0
     place = 0
+    on_servers = frozenset({"tokens", "text", "chat"})
     draws = True
     keeps_best = True
     column = 0

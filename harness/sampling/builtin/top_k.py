@@ -25,6 +25,7 @@ class TopK(CountRule):
     neutral = None
     weakens = True
     place = 20
+    on_servers = frozenset({"tokens"})
     column = 1
     idle = 2**31
     strictest = 1

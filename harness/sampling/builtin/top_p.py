@@ -27,6 +27,7 @@ class TopP(CountRule):
     neutral = 1.0
     weakens = True
     place = 30
+    on_servers = frozenset({"tokens", "text", "chat"})
     column = 2
     strictest = 1e-6
     example = 0.5

@@ -34,6 +34,7 @@ class Typical(MaskRule):
     neutral = 1.0
     weakens = True
     place = 50
+    in_transformers = "typical_p"
     example = 0.5
 
     def apply(self, logits: Tensor, rows: Tensor) -> Tensor:

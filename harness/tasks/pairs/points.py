@@ -19,7 +19,7 @@ from typing import Any
 from harness.errors import FieldError, TaskError
 from harness.files.given import parsed, text
 from harness.interventions.router_logits import Point
-from harness.interventions.router_mask.points import read_points
+from harness.interventions.router_points import read_points
 
 _FORMS = '[{"layer": 46, "router": 17}], [[46, 17]], {"46": [17]} or {(46, 17)}'
 

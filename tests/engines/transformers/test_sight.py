@@ -7,7 +7,7 @@ import torch
 
 from harness.engines.contract import Capture, Reading, Request
 from harness.engines.transformers.engine import TransformersEngine
-from harness.interventions.oracle.statistics import attention_statistics
+from harness.interventions.certainty import attention_statistics
 from harness.models.loading import load
 
 PLACES = ((0, "block"), (1, "mlp"), (1, "attention"))

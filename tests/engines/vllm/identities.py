@@ -11,9 +11,10 @@ from typing import TypeAlias
 
 from harness.engines.company import Company
 from harness.engines.contract import Completion, Engine, Request
-from harness.interventions.oracle.description import AUTHOR, Oracle
+from harness.interventions.oracle.description import Oracle
 from harness.interventions.oracle.triggers.every_n import EveryN
 from harness.interventions.oracle.triggers.random import Random
+from harness.interventions.policy import AUTHOR
 
 #: Beside 1, ones that divide the answer, do not, and are longer than it.
 STEPS = (1, 2, 3, 5, 10, 64)

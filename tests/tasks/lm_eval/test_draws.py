@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.measure.lm_eval import asked_of
+from harness.measure.lm_eval_documents import asked_of
 from harness.models.loading import load_tokenizer
 from harness.report.draws.drawn import of_records
 from harness.resolve.tasks import task_of

@@ -10,7 +10,7 @@ import pytest
 
 import harness
 from harness.engines import tokenizer_for
-from harness.measure.lm_eval import again
+from harness.measure.lm_eval_documents import again
 from harness.measure.lm_eval_requests import template_of
 from harness.report.exports.lm_eval import results_of
 from harness.report.recorded import recorded_results

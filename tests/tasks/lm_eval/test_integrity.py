@@ -19,7 +19,7 @@ import harness
 from harness.claims.compare import compare
 from harness.claims.saved import SavedRun
 from harness.engines.transformers.engine import TransformersEngine
-from harness.measure.lm_eval import asked_of
+from harness.measure.lm_eval_documents import asked_of
 from harness.models.loading import load, load_tokenizer
 from harness.report.foreign import report_of
 from harness.resolve.tasks import task_of

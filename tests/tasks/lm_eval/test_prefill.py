@@ -12,7 +12,7 @@ from harness.engines.transformers.engine import TransformersEngine
 from harness.interventions.array import Array
 from harness.interventions.residual import Term
 from harness.interventions.steering.description import Steering
-from harness.measure.lm_eval import asked_of
+from harness.measure.lm_eval_documents import asked_of
 from harness.models.loading import load
 from harness.resolve.tasks import task_of
 from harness.spec import Experiment, expand

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import NonNegativeFloat
 
 from harness.errors import RequestError
-from harness.interventions.oracle.statistics import attention_statistics
+from harness.interventions.certainty import attention_statistics
 from harness.interventions.oracle.trigger import Moment, Reads, ThresholdTrigger
 
 
@@ -19,9 +19,10 @@ class AttentionEntropy(ThresholdTrigger):
     statistic: ClassVar[str] = "attention_entropy"
 
     kind: Literal["attention_entropy"] = "attention_entropy"
-    """Which trigger this is, by default and always: attention_entropy."""
+    """The trigger is attention_entropy, by default and always; its settings stand beside it."""
     above: NonNegativeFloat | None = None
-    """The threshold, in bits. Fitted to `share` or `pgr` when left out."""
+    """The threshold in bits above which the oracle is asked. It is fitted to `share` or `pgr` when
+    left out."""
 
     def measured(self, moment: Moment) -> float:
         """As every threshold."""

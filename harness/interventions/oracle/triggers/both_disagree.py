@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat
 
-from harness.interventions.oracle.statistics import kl_divergence
+from harness.interventions.certainty import kl_divergence
 from harness.interventions.oracle.trigger import Moment, Reads, Trigger
 
 
@@ -21,7 +21,7 @@ class BothDisagree(Trigger):
     reads: ClassVar[frozenset[Reads]] = frozenset({"distribution", "oracle"})
 
     kind: Literal["both_disagree"] = "both_disagree"
-    """Which trigger this is, by default and always: both_disagree."""
+    """The trigger is both_disagree, by default and always; its settings stand beside it."""
     above: NonNegativeFloat | None = None
     """Nats of KL(oracle || model) of the next token above which it asks. When left out, it asks
     where the two best tokens differ."""

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat
 
-from harness.interventions.oracle.statistics import top_probability
+from harness.interventions.certainty import top_probability
 from harness.interventions.oracle.trigger import Moment, ThresholdTrigger
 
 
@@ -18,9 +18,10 @@ class Confidence(ThresholdTrigger):
     bound: ClassVar[Literal["above", "below"]] = "below"
 
     kind: Literal["confidence"] = "confidence"
-    """Which trigger this is, by default and always: confidence."""
+    """The trigger is confidence, by default and always; its settings stand beside it."""
     below: NonNegativeFloat | None = None
-    """The threshold, a probability. Fitted to `share` or `pgr` when left out."""
+    """The probability (0 to 1) of the model's best token below which the oracle is asked. It is
+    fitted to `share` or `pgr` when left out."""
 
     def measured(self, moment: Moment) -> float:
         """As every threshold."""

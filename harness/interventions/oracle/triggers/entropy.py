@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat
 
-from harness.interventions.oracle.statistics import entropy
+from harness.interventions.certainty import entropy
 from harness.interventions.oracle.trigger import Moment, ThresholdTrigger
 
 
@@ -17,9 +17,10 @@ class Entropy(ThresholdTrigger):
     statistic: ClassVar[str] = "entropy"
 
     kind: Literal["entropy"] = "entropy"
-    """Which trigger this is, by default and always: entropy."""
+    """The trigger is entropy, by default and always; its settings stand beside it."""
     above: NonNegativeFloat | None = None
-    """The threshold, in bits. Fitted to `share` or `pgr` when left out."""
+    """The threshold in bits above which the oracle is asked. It is fitted to `share` or `pgr` when
+    left out."""
 
     def measured(self, moment: Moment) -> float:
         """As every threshold."""

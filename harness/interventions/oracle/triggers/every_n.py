@@ -16,9 +16,10 @@ class EveryN(Trigger):
     foreseen: ClassVar[bool] = True
 
     kind: Literal["every_n"] = "every_n"
-    """Which trigger this is, by default and always: every_n."""
+    """The trigger is every_n, by default and always; its settings stand beside it."""
     n: PositiveInt = 2
-    """Of how many occasions one is taken; 1 asks always, 2 is the default."""
+    """The oracle is asked at every n-th occasion, from the first on; 1 asks always, 2 is the
+    default."""
 
     def fires(self, moment: Moment) -> bool:
         """As every trigger."""

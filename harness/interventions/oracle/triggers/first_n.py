@@ -16,9 +16,10 @@ class FirstN(Trigger):
     foreseen: ClassVar[bool] = True
 
     kind: Literal["first_n"] = "first_n"
-    """Which trigger this is, by default and always: first_n."""
+    """The trigger is first_n, by default and always; its settings stand beside it."""
     n: PositiveInt = 1
-    """At how many occasions; 1 by default."""
+    """The oracle is asked at the first n occasions of an answer, and at none after; 1 by
+    default."""
 
     def fires(self, moment: Moment) -> bool:
         """As every trigger."""

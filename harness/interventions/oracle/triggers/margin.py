@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat
 
-from harness.interventions.oracle.statistics import margin
+from harness.interventions.certainty import margin
 from harness.interventions.oracle.trigger import Moment, ThresholdTrigger
 
 
@@ -18,9 +18,10 @@ class Margin(ThresholdTrigger):
     bound: ClassVar[Literal["above", "below"]] = "below"
 
     kind: Literal["margin"] = "margin"
-    """Which trigger this is, by default and always: margin."""
+    """The trigger is margin, by default and always; its settings stand beside it."""
     below: NonNegativeFloat | None = None
-    """The threshold, a difference of probabilities. Fitted to `share` or `pgr` when left out."""
+    """The threshold, a difference of probabilities (0 to 1), below which the oracle is asked. It is
+    fitted to `share` or `pgr` when left out."""
 
     def measured(self, moment: Moment) -> float:
         """As every threshold."""

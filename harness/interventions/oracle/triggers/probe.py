@@ -29,14 +29,16 @@ class ProbeTrigger(ThresholdTrigger):
     statistic: ClassVar[str] = "probe"
 
     kind: Literal["probe"] = "probe"
-    """Which trigger this is, by default and always: probe."""
+    """The trigger is probe, by default and always; its settings stand beside it."""
     file: SpecPath
-    """A .safetensors file of vectors of `method: probe`, as `titrate vectors build` writes it;
-    relative to the folder of the spec."""
+    """The probe is read from this .safetensors file of vectors of `method: probe`, as `titrate
+    vectors build` writes it; relative to the folder of the spec."""
     layer: NonNegativeInt
-    """The layer of it, counted from 0, whose probe is read; the site is the file's."""
+    """The layer, counted from 0, whose probe is taken from the file and reads the model's state
+    there; the site is the file's."""
     above: float | None = Field(None, ge=0, le=1)
-    """The threshold, a probability. Fitted to `share` or `pgr` when left out."""
+    """The probability (0 to 1) by the probe above which the oracle is asked. It is fitted to
+    `share` or `pgr` when left out."""
 
     @property
     def place(self) -> tuple[int, Site]:

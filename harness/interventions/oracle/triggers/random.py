@@ -20,14 +20,16 @@ class Random(Trigger):
     foreseen: ClassVar[bool] = True
 
     kind: Literal["random"] = "random"
-    """Which trigger this is, by default and always: random."""
+    """The trigger is random, by default and always; its settings stand beside it."""
     start: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """The probability at the beginning; 0.3 by default."""
+    """The probability (0 to 1) with which the oracle is asked at the beginning of an answer; 0.3 by
+    default."""
     end: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """The probability at the limit of tokens, to which it rises linearly, so that it is start or
-    more; 1.0 by default."""
+    """The probability (0 to 1) with which the oracle is asked at the limit of tokens, to which it
+    rises linearly, so that it is start or more; 1.0 by default."""
     seed: NonNegativeInt = 0
-    """The seed of these chances, which all conditions of a sample share; 0 by default."""
+    """The seed by which these chances are drawn, which all conditions of a sample share; 0 by
+    default."""
 
     @model_validator(mode="after")
     def _rises(self) -> Self:

@@ -18,7 +18,7 @@ class TextTrigger(Trigger):
     summary = "where the last piece has one of some texts in it"
 
     kind: Literal["text"] = "text"
-    """Which trigger this is, by default and always: text."""
+    """The trigger is text, by default and always; its settings stand beside it."""
     cues: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] = [
         "\n\n",
         "Wait",
@@ -26,7 +26,8 @@ class TextTrigger(Trigger):
         "Hmm",
         "However",
     ]
-    """The texts, capitals as written; a blank line and words of doubt by default."""
+    """The texts after which the oracle is asked, with capitals as written; a blank line and words
+    of doubt by default."""
 
     def fires(self, moment: Moment) -> bool:
         """As every trigger."""

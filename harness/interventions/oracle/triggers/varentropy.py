@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat
 
-from harness.interventions.oracle.statistics import varentropy
+from harness.interventions.certainty import varentropy
 from harness.interventions.oracle.trigger import Moment, ThresholdTrigger
 
 
@@ -17,9 +17,10 @@ class Varentropy(ThresholdTrigger):
     statistic: ClassVar[str] = "varentropy"
 
     kind: Literal["varentropy"] = "varentropy"
-    """Which trigger this is, by default and always: varentropy."""
+    """The trigger is varentropy, by default and always; its settings stand beside it."""
     above: NonNegativeFloat | None = None
-    """The threshold, in bits squared. Fitted to `share` or `pgr` when left out."""
+    """The threshold in bits squared above which the oracle is asked. It is fitted to `share` or
+    `pgr` when left out."""
 
     def measured(self, moment: Moment) -> float:
         """As every threshold."""

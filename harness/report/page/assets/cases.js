@@ -7,9 +7,8 @@ function caseColumns(experiment, metric) {
   const known = cases.map(versus).find(Boolean);
   const [down, up] = changeNames(known);
   const good = known?.good;
-  const routed = (name) => (one) => (one.counts?.routed ? (one.counts[name] ?? 0) / one.counts.routed : undefined);
+  const shareOf = ({ part, whole }) => (one) => (one.counts?.[whole] ? (one.counts[part] ?? 0) / one.counts[whole] : undefined);
   const corrected = cases.some((one) => (versus(one)?.p_holm ?? null) !== null);
-  const masked = cases.some((one) => one.counts?.routed);
   const compared = cases.some((one) => one.baseline !== undefined);
   const columns = experiment.axes.map(({ key, name }) => ({
     name,
@@ -37,10 +36,9 @@ function caseColumns(experiment, metric) {
     columns.push({ name: other, title: `${other}, without its interval`, value: (one) => one.metrics?.[other]?.value, text: (one) => `${alone(one.metrics?.[other])}${fewer(one, one.metrics?.[other])}` });
   }
   columns.push({ name: "tokens", value: (one) => one.tokens, text: (one) => one.tokens.toLocaleString("en") });
-  if (masked) columns.push(
-    { name: "changed", title: "routing decisions that the intervention changed", value: routed("changed"), text: (one) => percent(routed("changed")(one)) },
-    { name: "empty", title: "routing decisions in which nothing was left of the model’s top-k", value: routed("emptied"), text: (one) => percent(routed("emptied")(one)) },
-  );
+  for (const share of experiment.counted) {
+    columns.push({ name: share.title, title: share.meaning, value: shareOf(share), text: (one) => percent(shareOf(share)(one)) });
+  }
   return columns;
 }
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.interventions.oracle.statistics import (
+from harness.interventions.certainty import (
     OF_DISTRIBUTIONS,
     attention_statistics,
     entropy,

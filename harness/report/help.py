@@ -1,8 +1,9 @@
-"""What help came to: of every trigger of a run, how much of the gap to the oracle was closed.
+"""What help came to, of every guidance that asks one other model, its oracle: how much of the gap
+between the two was closed.
 
-A curve is the complete cases of an experiment under one trigger; where the experiment has a dose,
-those that differ in it alone. The model alone is their baseline, the oracle alone what
-`oracle_alone` asked for each of their samples.
+A curve is the complete cases of an experiment that ask by one trigger; where the experiment has a
+dose, those that differ in it alone. The model alone is their baseline, the oracle alone what the
+metric `oracle_alone` asked for each of their samples.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from pydantic import JsonValue
 
 from harness.engines.contract import Completion
 from harness.errors import ModelError
+from harness.interventions.policy import Guidance
 from harness.models.size import weights_per_token
 from harness.report.help_report import Estimated, HelpPoint, HelpReport, PromiseReport
 from harness.statistics.recovery import Estimate, Recovery
 from harness.store.results import CaseResult
 
-_SHARE, _ALONE = "oracle_share", "oracle_alone"
+#: The metrics that it is made of.
+_SHARE = "oracle_share"
+_ALONE = "oracle_alone"
 
 
 def help_reports(results: Sequence[CaseResult], axes: Mapping[str, str]) -> Iterator[HelpReport]:
@@ -32,10 +36,10 @@ def help_reports(results: Sequence[CaseResult], axes: Mapping[str, str]) -> Iter
     groups: dict[str, list[CaseResult]] = {}
     for result in results:
         baseline = by_id.get(result.baseline or "")
-        if _ALONE not in result.sample_metrics or baseline is None:
+        if baseline is None or not {_SHARE, _ALONE} <= result.sample_metrics.keys():
             continue
-        if result.status == baseline.status == "complete":
-            key = [result.case.experiment.name, _trigger(result), _others(result, axes)]
+        if result.status == baseline.status == "complete" and _oracle(result) is not None:
+            key = [result.case.experiment.name, _guidance(result).asks_by, _others(result, axes)]
             groups.setdefault(json.dumps(key, sort_keys=True), []).append(result)
     for members in groups.values():
         members.sort(key=lambda result: result.case.dose or 0.0)
@@ -78,7 +82,7 @@ def _help(
     return HelpReport(
         experiment=members[0].case.experiment.name,
         params=_others(members[0], axes),
-        trigger=_trigger(members[0]),
+        trigger=_guidance(members[0]).asks_by,
         metric=metric,
         samples=len(shared),
         weak=float(recovery.weak.mean()),
@@ -108,7 +112,7 @@ def _is_hindsight_of(result: CaseResult, helped: CaseResult) -> bool:
     if result.status != "complete" or "hindsight_tokens_1" not in result.sample_metrics:
         return False
     section: Any = result.case.experiment.section_of(result.measure.name)
-    settings: Any = helped.case.experiment.intervention
+    asked = (_oracle(helped), _guidance(helped).tokens_of_help)
     own, other = result.case.experiment, helped.case.experiment
     same = (own.model, own.task, own.prompt, own.sampling, own.seed, own.engine) == (
         other.model,
@@ -118,7 +122,7 @@ def _is_hindsight_of(result: CaseResult, helped: CaseResult) -> bool:
         other.seed,
         other.engine,
     )
-    return same and (section.model, section.length) == (settings.model, settings.length)
+    return same and (section.model, section.length) == asked
 
 
 def _hindsight(best: CaseResult, recovery: Recovery, samples: Sequence[str]) -> Recovery | None:
@@ -136,21 +140,27 @@ def _hindsight(best: CaseResult, recovery: Recovery, samples: Sequence[str]) -> 
 
 
 def _promise(case: CaseResult) -> PromiseReport | None:
-    description: Any = case.intervention
-    if description.promise is None:
-        return None
-    return PromiseReport(
-        **description.promise.model_dump(), threshold=description.trigger.threshold
-    )
+    promised = _guidance(case).promised
+    return None if promised is None else PromiseReport.model_validate(promised)
 
 
 def _told(estimate: Estimate) -> Estimated:
     return Estimated(value=estimate.value, low=estimate.low, high=estimate.high)
 
 
-def _trigger(result: CaseResult) -> str:
-    description: Any = result.intervention
-    return str(description.trigger.kind)
+def _guidance(result: CaseResult) -> Guidance:
+    guidance = result.intervention
+    assert isinstance(guidance, Guidance)
+    return guidance
+
+
+def _oracle(result: CaseResult) -> str | None:
+    """The model that a guided case asks; None where it asks none, or several."""
+    section = result.case.experiment.intervention
+    if section is None or not isinstance(result.intervention, Guidance):
+        return None
+    asked = [model for model, _ in section.engines().values()]
+    return asked[0] if len(asked) == 1 else None
 
 
 def _others(result: CaseResult, axes: Mapping[str, str]) -> dict[str, JsonValue]:
@@ -167,9 +177,10 @@ def _weights(result: CaseResult) -> tuple[float, float] | None:
     """What a token of the model and of its oracle costs; None where it is not known here."""
     from harness.models.loading import load_config  # with torch, which other reports do without
 
-    settings: Any = result.case.experiment.intervention
+    model = _oracle(result)
+    assert model is not None
     try:
-        own, oracle = load_config(result.case.experiment.model), load_config(settings.model)
+        own, oracle = load_config(result.case.experiment.model), load_config(model)
         return float(weights_per_token(own)), float(weights_per_token(oracle))
     except (ModelError, AttributeError):
         return None

@@ -1,4 +1,4 @@
-"""Accuracy against the oracle's share and against cost, a line for each trigger; c and k as a map.
+"""Accuracy against the oracle's share and cost, a line for each trigger; two doses as a map.
 
 Between the two models alone lies what a coin would do: answering each question by one of them, at
 random, has the accuracies on the straight line between their points.
@@ -16,14 +16,12 @@ from pydantic import JsonValue
 from harness.report.figures.figure import GREY, RULE, canvas, panels, surround
 from harness.report.figures.palette import styles
 from harness.report.help_report import Estimated, HelpReport
-from harness.report.labels import curve_name, text
+from harness.report.labels import curve_name, short_names, text
 from harness.report.report import CaseReport, RunReport
 from harness.spec.doses import number_of
 
 #: Inches of a panel.
 _PANEL = 2.9
-#: Fields of a spec whose product is a map.
-_CALLS, _LENGTH = "intervention.budget", "intervention.length"
 
 
 def help_figure(report: RunReport, experiment: str) -> Figure | None:
@@ -33,7 +31,8 @@ def help_figure(report: RunReport, experiment: str) -> Figure | None:
         return None
     priced = all(point.cost for each in found for point in each.points)
     figure, axes = panels(1.2 + _PANEL * (1 + priced), 1 + priced, shared=False)
-    names = [curve_name(each, found) for each in found]
+    curves = [each.params for each in found]
+    names = [curve_name(each.trigger, each.params, curves) for each in found]
     for panel, what in zip(axes, ("share", "cost"), strict=False):
         for name, each, (hue, marker) in zip(names, found, styles(), strict=False):
             _curve(panel, each, what, hue.light, marker, name)
@@ -85,7 +84,9 @@ def _reach(place: Estimated) -> tuple[float, float]:
 
 
 def help_heatmaps(report: RunReport, experiment: str) -> Iterator[tuple[str, Figure]]:
-    """Accuracy over budget and length, for each trigger that both were swept under."""
+    """Accuracy over two numbers that say how much help there is, the dose and another one, for each
+    trigger that both were swept under.
+    """
     cases = {case.id: case for case in report.experiment(experiment)}
     for trigger in dict.fromkeys(each.trigger for each in report.help):
         shown = [
@@ -94,10 +95,23 @@ def help_heatmaps(report: RunReport, experiment: str) -> Iterator[tuple[str, Fig
             if each.trigger == trigger and each.experiment == experiment
             for point in each.points
         ]
-        budgets = _values([case for case, _ in shown], _CALLS)
-        lengths = _values([case for case, _ in shown], _LENGTH)
-        if len(budgets) > 1 and len(lengths) > 1:
-            yield trigger, _heatmap(shown, budgets, lengths, f"{experiment}: {trigger}")
+        axes = _amounts([case for case, _ in shown])
+        if len(axes) > 1:
+            yield trigger, _heatmap(shown, axes[0], axes[1], f"{experiment}: {trigger}")
+
+
+def _amounts(cases: Sequence[CaseReport]) -> list[str]:
+    """The axes of numbers in which guidances differ, the dose's first."""
+    axes = dict.fromkeys(
+        axis for case in cases for axis in case.params if axis.startswith("intervention.")
+    )
+    amounts = [
+        axis
+        for axis in axes
+        if all(number_of(case.params.get(axis)) is not None for case in cases)
+        and len(_values(cases, axis)) > 1
+    ]
+    return sorted(amounts, key=lambda axis: axis != cases[0].dose_axis)
 
 
 def _values(cases: Sequence[CaseReport], axis: str) -> list[JsonValue]:
@@ -106,31 +120,28 @@ def _values(cases: Sequence[CaseReport], axis: str) -> list[JsonValue]:
     return sorted(found.values(), key=lambda value: number_of(value) or 0.0)
 
 
-def _heatmap(
-    shown: Sequence[tuple[CaseReport, float]],
-    budgets: Sequence[JsonValue],
-    lengths: Sequence[JsonValue],
-    title: str,
-) -> Figure:
-    cells = np.full((len(lengths), len(budgets)), np.nan)
+def _heatmap(shown: Sequence[tuple[CaseReport, float]], across: str, up: str, title: str) -> Figure:
+    cases = [case for case, _ in shown]
+    columns, rows = _values(cases, across), _values(cases, up)
+    names = short_names((across, up))
+    cells = np.full((len(rows), len(columns)), np.nan)
     for case, accuracy in shown:
-        row, column = lengths.index(case.params[_LENGTH]), budgets.index(case.params[_CALLS])
-        cells[row, column] = accuracy
-    figure, axes = canvas(1.5 + 0.45 * len(lengths))
+        cells[rows.index(case.params[up]), columns.index(case.params[across])] = accuracy
+    figure, axes = canvas(1.5 + 0.45 * len(rows))
     axes.imshow(cells, cmap="viridis", aspect="auto", vmin=0, vmax=1, origin="lower")
     for (row, column), value in np.ndenumerate(cells):
         if np.isfinite(value):
             colour = "black" if value > 0.6 else "white"
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, size=8.5)
-    axes.set_xticks(range(len(budgets)), [text(each) for each in budgets])
-    axes.set_yticks(range(len(lengths)), [text(each) for each in lengths])
-    axes.set_xlabel("budget: consultations of an answer")
-    axes.set_ylabel("tokens of each")
+    axes.set_xticks(range(len(columns)), [text(each) for each in columns])
+    axes.set_yticks(range(len(rows)), [text(each) for each in rows])
+    axes.set_xlabel(names[across])
+    axes.set_ylabel(names[up])
     surround(
         figure,
         axes,
         title=title,
-        subtitle=f"{shown[0][0].metric} over budget and length",
+        subtitle=f"{shown[0][0].metric} over {names[across]} and {names[up]}",
         caption="Of several cases of a cell the last one is shown.",
         entries=[],
     )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import FieldError
-from harness.interventions.router_mask.points import random_points, rank, read_points
+from harness.interventions.router_points import random_points, rank, read_points
 
 EXPECTED = 'the file must read [{"layer": 0, "router": 3}, ...]'
 GOOD = {"layer": 1, "router": 2}

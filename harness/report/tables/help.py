@@ -1,4 +1,4 @@
-"""Below an experiment's table: what help of an oracle came to, a row for each case."""
+"""Below an experiment's table: what help came to, a row for each guided case."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def help_columns(report: RunReport, experiment: str) -> list[Column]:
 def help_text(report: RunReport, experiment: str) -> str:
     """The two models alone, and each trigger as a whole, in a line for each."""
     found = [each for each in report.help if each.experiment == experiment]
-    lines = []
+    curves, lines = [each.params for each in found], []
     for each in found:
-        name = curve_name(each, found)
+        name = curve_name(each.trigger, each.params, curves)
         alone = f"model alone {each.weak:.2f}, oracle alone {each.strong:.2f}"
         if each.strong_cost is not None:
             alone += f" at {each.strong_cost:.1f}x the cost"
@@ -76,12 +76,14 @@ def _rows(
     report: RunReport, found: list[HelpReport]
 ) -> Iterator[tuple[str, HelpReport, HelpPoint]]:
     params = {case.id: case.params for case in report.cases}
+    curves = [each.params for each in found]
     for each in found:
+        name = curve_name(each.trigger, each.params, curves)
         own = [params[point.case] for point in each.points]
         names = [axis for axis in own[0] if any(one.get(axis) != own[0][axis] for one in own)]
         for point, values in zip(each.points, own, strict=True):
             told = label(values, short_names(names)) or "all"
-            yield f"{curve_name(each, found)} {told}", each, point
+            yield f"{name} {told}", each, point
 
 
 def _share(each: Estimated | None) -> str:
