@@ -17,7 +17,7 @@ from harness.launch.selection import matcher
 
 
 @dataclass(frozen=True)
-class Selection:
+class CommandSelection:
     """What one command asks for: an expression, node ids, node ids that are left out."""
 
     expression: str | None = None
@@ -25,7 +25,7 @@ class Selection:
     without: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, command: str) -> Selection:
+    def read(cls, command: str) -> CommandSelection:
         """Those of a command line. Raises ValueError for one that no shell would read."""
         expression, nodes, without = None, list[str](), list[str]()
         words = iter(shlex.split(command))
@@ -70,7 +70,7 @@ def explained(
         return set()
     sibling, node = next(iter(recorded.items()))
     try:
-        selections = [Selection.read(each) for each in command.split("; ")]
+        selections = [CommandSelection.read(each) for each in command.split("; ")]
 
         def selected(case: str, own: str | None) -> bool:
             node_id = own or ""

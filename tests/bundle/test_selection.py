@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.bundle.selection import Selection, explained
+from harness.bundle.selection import CommandSelection, explained
 
 FILE = "specs/small.yaml"
 NODE = "benches/bench_small.py::bench_small[small[style={}]]"
@@ -16,15 +16,18 @@ MISSING = ["small[style=plain]", "small[style=none]"]
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("pytest benches", Selection()),
-        ("pytest -q -k 'mask and not x' -n 2", Selection("mask and not x")),
-        ("pytest -kmask -k other", Selection("other")),
-        ("pytest a.py::f b.py --deselect a.py::g", Selection(None, ("a.py::f",), ("a.py::g",))),
-        ("pytest --deselect=a.py::g --titrate-set=x=a::b", Selection(without=("a.py::g",))),
+        ("pytest benches", CommandSelection()),
+        ("pytest -q -k 'mask and not x' -n 2", CommandSelection("mask and not x")),
+        ("pytest -kmask -k other", CommandSelection("other")),
+        (
+            "pytest a.py::f b.py --deselect a.py::g",
+            CommandSelection(None, ("a.py::f",), ("a.py::g",)),
+        ),
+        ("pytest --deselect=a.py::g --titrate-set=x=a::b", CommandSelection(without=("a.py::g",))),
     ],
 )
 def test_a_command_line_is_read(words, expected):
-    assert Selection.read(words) == expected
+    assert CommandSelection.read(words) == expected
 
 
 @pytest.mark.parametrize(
