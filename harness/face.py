@@ -6,6 +6,7 @@ Everything pytest can do is a function first. Options are those of the command l
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,7 @@ def run(
             _selected([experiment], given),
             directory,
             progress or watching(),
-            "harness.run",
+            "harness.run" if select is None else shlex.join(["harness.run", "-k", select]),
             store=store,
             fresh=fresh,
             further=further,

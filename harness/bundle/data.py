@@ -1,4 +1,5 @@
-"""The files that a run's numbers are counted by: specs, and what tasks, metrics and rules read.
+"""The files that a run's numbers are counted by: specs, and what tasks, metrics, rules and
+interventions read.
 
 In a bundle they keep their paths relative to where the run was started; what lay elsewhere goes
 below `outside/`, with the path that it had.
@@ -16,6 +17,7 @@ from typing import Any
 
 from harness.files.given import check_file, is_file, is_folder
 from harness.files.portable import portable
+from harness.interventions.kind import kind_of
 from harness.spec import Case
 
 _OUTSIDE = "outside"
@@ -56,6 +58,10 @@ class Data:
                 if "/" in path and path not in specs:
                     self._add(path, linked=True)
             self._add_rules(case)
+            settings = case.experiment.intervention
+            if settings is not None:
+                for path in kind_of(settings.kind).resolution.files(settings):
+                    self._add(path)
 
     def _add_rules(self, case: Case) -> None:
         sampling = case.experiment.sampling

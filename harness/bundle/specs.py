@@ -7,21 +7,19 @@ origin of its fields: it is set again.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.bundle.archive import BundleManifest
 from harness.bundle.differences import Mismatch, changed, compared, replaced
+from harness.bundle.selection import explained
 from harness.errors import TitrateError
 from harness.files.portable import portable
+from harness.interventions.kind import kind_of
 from harness.options import assignment
 from harness.report.run_info import RunInfo
 from harness.spec import Case, expand, load
 from harness.store.results import CaseResult
-
-#: What selects cases on pytest's command line, or ends it early.
-_SELECTS = re.compile(r"(^| )(-k|-m|-x|--maxfail|--deselect|--lf|--last-failed|--ff|--sw)\b|::")
 
 
 def by_spec(results: Sequence[CaseResult]) -> Mapping[str, Sequence[CaseResult]]:
@@ -77,35 +75,44 @@ def against_specs(
         known = {case.id: case for each in cases for case in _with_baseline(each)}
         yield from _against(own, known, moved)
         if cases[0].experiment.search is None:  # a search asks for others than those of its grid
-            recorded = {result.case.id for result in own}
-            lacking = [case for name, case in known.items() if name not in recorded]
-            yield from _lacking(file, lacking, info)
+            yield from _lacking(file, own, known, info)
 
 
-def _lacking(file: str, cases: Sequence[Case], info: RunInfo) -> Iterator[Mismatch | str]:
+def _lacking(
+    file: str, own: Sequence[CaseResult], known: Mapping[str, Case], info: RunInfo
+) -> Iterator[Mismatch | str]:
     """Cases of a spec that are not in the records; some a run leaves out, and says so."""
-    needing = [case for case in cases if case.experiment.requires.model_fields_set]
-    for reason, left_out in (
-        (_selected(info), cases),
-        ("their spec requires what a machine may lack", needing),
-    ):
-        if reason and left_out:
-            names = ", ".join(case.id for case in left_out)
-            yield f"cases of {file} that are not in the bundle: {names}: {reason}"
-            cases = [case for case in cases if case not in left_out]
-    for case in cases:
-        yield Mismatch(case.id, "case", "it is missing", f"a case of {file}")
+    recorded = {result.case.id: result.nodeid for result in own}
+    baselines = {case.baseline.id for case in known.values() if case.baseline is not None}
+    compared_with = {each.case.baseline.id for each in own if each.case.baseline is not None}
+    # A baseline is run for the cases that are compared with it.
+    cases = [
+        case
+        for name, case in known.items()
+        if name not in recorded and (name not in baselines or name in compared_with)
+    ]
+    asked = {name: node for name, node in recorded.items() if name not in baselines}
+    unselected = explained(info.command, file, asked, [case.id for case in cases])
+    reasons = {case.id: _reason(case, info, unselected=case.id in unselected) for case in cases}
+    for reason in dict.fromkeys(filter(None, reasons.values())):
+        names = ", ".join(name for name, each in reasons.items() if each == reason)
+        yield f"cases of {file} that are not in the bundle: {names}: {reason}"
+    for name, reason in reasons.items():
+        if not reason:
+            yield Mismatch(name, "case", "it is missing", f"a case of {file}")
 
 
-def _selected(info: RunInfo) -> str | None:
-    """Why a run may have left out cases, by what it says of itself."""
-    if info.shard is not None:
+def _reason(case: Case, info: RunInfo, *, unselected: bool) -> str:
+    """Why a run has left out a case, as far as that follows from anything; empty for no reason."""
+    settings = case.experiment.intervention
+    lacking = None if settings is None else kind_of(settings.kind).lacks(settings)
+    if info.shard is not None and case.id in info.shard.cases:
         return f"the run is shard {info.shard.index} of {info.shard.of}"
-    if info.finished is None:
-        return "the run did not end"
-    if _SELECTS.search(info.command):
-        return f"the run has selected its cases: {info.command}"
-    return None
+    if case.experiment.requires.model_fields_set:
+        return "their spec requires what a machine may lack"
+    if lacking is not None:
+        return lacking
+    return f"the run has not selected them: {info.command}" if unselected else ""
 
 
 def _with_baseline(case: Case) -> Iterator[Case]:

@@ -22,6 +22,7 @@ from harness.bundle.archive import BundleManifest, unpack
 from harness.bundle.differences import NOTHING, Mismatch, compared, replaced, shown
 from harness.bundle.drawn import drawn
 from harness.bundle.measured import against_readings, same_file
+from harness.bundle.resolved import against_sections
 from harness.bundle.samples import against_samples
 from harness.bundle.specs import against_specs
 from harness.bundle.spot import AskedAgain, asked_again
@@ -138,6 +139,8 @@ def _recompute(
         outcome.differences.append(Mismatch("manifest.json", "run", manifest.run, info.id))
     outcome.cases = len(results)
     for found in against_specs(results, manifest, info):
+        outcome.add(found)
+    for found in against_sections(results):
         outcome.add(found)
     for found in against_samples(results, _json(Path(SAMPLES))):
         outcome.add(found)

@@ -40,7 +40,7 @@ def selected(
         SpecError: a spec that cannot be read, is a search, or names a model that is not there.
         OptionError: an expression that pytest would not accept, or that selects nothing.
     """
-    matches = _matcher(expression)
+    matches = matcher(expression)
     own: list[Case] = []
     total = 0
     for spec in specs:
@@ -64,8 +64,10 @@ def _cases(spec: Experiment | Path | str, overrides: Sequence[str]) -> list[Case
     return expand(experiment, source)
 
 
-def _matcher(expression: str | None) -> Callable[[set[str]], bool]:
+def matcher(expression: str | None) -> Callable[[set[str]], bool]:
     """Whether any of some names is what an expression asks for: pytest's own grammar and matching.
+
+    Raises OptionError for an expression that is none.
 
     Both are in `_pytest.mark`, which pytest does not promise to keep; nothing public has them.
     """

@@ -21,7 +21,13 @@ from harness.engines.contract import Completion
 from harness.errors import ModelError
 from harness.interventions.policy import Guidance
 from harness.models.size import weights_per_token
-from harness.report.help_report import Estimated, HelpPoint, HelpReport, PromiseReport
+from harness.report.help_report import (
+    Estimated,
+    FittedReport,
+    HelpPoint,
+    HelpReport,
+    PromiseReport,
+)
 from harness.statistics.recovery import Estimate, Recovery
 from harness.store.results import CaseResult
 
@@ -96,6 +102,7 @@ def _help(
                 pgr=None if why else _told(recovery.pgr(at)),
                 cost=None if weights is None else _told(recovery.cost(at)),
                 promise=_promise(case),
+                fitted=_fitted(case),
             )
             for at, case in enumerate(members)
         ),
@@ -142,6 +149,13 @@ def _hindsight(best: CaseResult, recovery: Recovery, samples: Sequence[str]) -> 
 def _promise(case: CaseResult) -> PromiseReport | None:
     promised = _guidance(case).promised
     return None if promised is None else PromiseReport.model_validate(promised)
+
+
+def _fitted(case: CaseResult) -> FittedReport | None:
+    description: Any = case.intervention
+    if description.split is None:
+        return None
+    return FittedReport(threshold=description.trigger.threshold, **description.split.model_dump())
 
 
 def _told(estimate: Estimate) -> Estimated:

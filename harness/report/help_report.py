@@ -29,6 +29,19 @@ class PromiseReport(ReportPart):
     """The largest share that could have been shown there."""
 
 
+class FittedReport(ReportPart):
+    """A threshold, and the samples that it was fitted on, none of which is evaluated."""
+
+    threshold: float
+    seed: int
+    """Of the permutation of all samples that are not evaluated, `of` in number."""
+    of: PositiveInt
+    samples: PositiveInt
+    """How many of them, the first ones of the permutation, it was fitted on."""
+    ids: str
+    """SHA-256 of their ids in this order, a line each."""
+
+
 class HelpPoint(ReportPart):
     """What one case with help came to."""
 
@@ -42,6 +55,8 @@ class HelpPoint(ReportPart):
     """Tokens times weights per token, beside the model alone; null where a size is not known."""
     promise: PromiseReport | None = None
     """What its threshold was fitted to keep; null where it was not fitted to a promise."""
+    fitted: FittedReport | None = None
+    """What its threshold was fitted on; null where it was given."""
 
 
 class HelpReport(ReportPart):

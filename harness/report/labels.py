@@ -88,7 +88,9 @@ def curve_name(
     An axis whose values are such words is not named.
     """
     names = [
-        axis for axis, value in params.items() if any(other.get(axis) != value for other in curves)
+        axis
+        for axis, value in params.items()
+        if value != word and any(other.get(axis) != value for other in curves)
     ]
     told = label({axis: params[axis] for axis in names}, short_names(names))
     value = told.partition("=")[2]

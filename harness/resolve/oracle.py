@@ -44,17 +44,18 @@ class OracleResolution(Resolution[OracleSettings]):
 
     def resolve(self, experiment: Experiment, settings: OracleSettings) -> Oracle:
         """The trigger with its threshold, and what is left of the section."""
-        trigger, promise = settings.trigger, None
+        trigger, promise, split = settings.trigger, None, None
         if self.measured(experiment, settings) is not None:
             assert isinstance(trigger, ThresholdTrigger)
             found = self._thresholds.fitted(experiment, settings)
-            trigger, promise = trigger.at(found.threshold), found.promise
+            trigger, promise, split = trigger.at(found.threshold), found.promise, found.split
         statistics = _statistics(experiment, settings)
         return Oracle(
             engine=settings.name,
             trigger=trigger,
             promise=promise,
-            budget=settings.budget,
+            split=split,
+            budget=0 if settings.is_neutral else settings.budget,
             length=settings.length,
             step=settings.step,
             statistics=statistics,
@@ -151,7 +152,7 @@ def _check_told(experiment: Experiment, settings: OracleSettings) -> None:
             f"steps reads whole answers once more, and {own.name} gives no logits of them; use "
             "true, or engine.name: transformers",
         )
-    if isinstance(trigger, ThresholdTrigger) and trigger.threshold is None:
+    if isinstance(trigger, ThresholdTrigger) and trigger.threshold is None and not trigger.never:
         validation(experiment, trigger)
         if trigger.share is not None and settings.length == "inf":
             raise FieldError(

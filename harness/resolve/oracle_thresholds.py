@@ -1,9 +1,9 @@
 """Thresholds of triggers that are fitted, on samples of the task that are not evaluated.
 
-To a share of the tokens: read off the model's own answers, never helped. To a promise: thresholds
-are tried from the most expensive to the cheapest, with the oracle, until the first that is not
-shown to keep it (`harness/statistics/promise.py`). Which ones are tried is read off the model's own
-answers to a few samples that are not used again.
+These are drawn at random, and recorded. To a share of the tokens: read off the model's own answers,
+never helped. To a promise: thresholds are tried from the most expensive to the cheapest, with the
+oracle, until the first that is not shown to keep it (`harness/statistics/promise.py`). Which ones
+are tried is read off the model's own answers to a few samples that are not used again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.engines.company import Company
 from harness.engines.contract import Completion, Engine, Request, Stop
 from harness.errors import FieldError
 from harness.interventions.oracle.description import READ, Oracle
-from harness.interventions.oracle.promise import Promise
+from harness.interventions.oracle.promise import Promise, ValidationSplit
 from harness.interventions.oracle.section import OracleSettings
 from harness.interventions.oracle.trigger import ThresholdTrigger
 from harness.resolve.progress import Progress
@@ -36,6 +36,8 @@ from harness.store.kept_vectors import KeptVectors
 from harness.tasks.base import Sample, Task
 from harness.tasks.conversations import render
 
+#: The seed of the permutation that validation samples are the first ones of.
+_PERMUTATION = 0
 #: Samples on which a threshold is fitted to a share, at most.
 _OF_A_SHARE = 64
 #: Samples that thresholds to be tried are read off; on how many a promise is shown, at most and at
@@ -49,6 +51,7 @@ _ASKED = (0.8, 0.6, 0.45, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01)
 class Fitted:
     """A threshold, with what it promises, if it does; or why there is none."""
 
+    split: ValidationSplit
     threshold: float = 0.0
     promise: Promise | None = None
     refused: str | None = None
@@ -100,16 +103,16 @@ class Thresholds:
         self, experiment: Experiment, settings: OracleSettings, trigger: ThresholdTrigger
     ) -> Fitted:
         """Where the model's own answers pass it as often as is asked for."""
-        _, samples = validation(experiment, trigger)
+        _, samples, split = validation(experiment, trigger)
         values = self._read(experiment, settings, trigger, samples)
-        return Fitted(_quantile(values, _asked_for(settings, trigger), trigger))
+        return Fitted(split, _quantile(values, _asked_for(settings, trigger), trigger))
 
     def _of_promise(
         self, experiment: Experiment, settings: OracleSettings, trigger: ThresholdTrigger
     ) -> Fitted:
         """The cheapest threshold that is shown to keep it, before the first that is not."""
         assert trigger.pgr is not None
-        _, samples = validation(experiment, trigger)
+        _, samples, split = validation(experiment, trigger)
         few, rest = samples[:_READ_OFF], samples[_READ_OFF:]
         values = self._read(experiment, settings, trigger, few)
         weak = self._right(experiment, settings, rest)
@@ -127,7 +130,7 @@ class Thresholds:
 
         kept = [threshold for threshold, _ in shown(conditions(), weak, strong, trigger.pgr)]
         if not tried:
-            return Fitted(refused=_without_gap(weak, strong))
+            return Fitted(split, refused=_without_gap(weak, strong))
         # What was tried first, where nothing was kept, is the most that there can be.
         chosen = kept[-1] if kept else next(iter(tried))
         told = Promise(
@@ -137,8 +140,8 @@ class Thresholds:
             at_least=at_least(tried[chosen], weak, strong),
         )
         if not kept:
-            return Fitted(refused=_not_shown(told, trigger, settings))
-        return Fitted(chosen, told)
+            return Fitted(split, refused=_not_shown(told, trigger, settings))
+        return Fitted(split, chosen, told)
 
     def _read(
         self,
@@ -233,9 +236,10 @@ class Thresholds:
         """What is kept under; None where the oracle's engine, which decides too, is not known."""
         trigger = settings.trigger
         assert isinstance(trigger, ThresholdTrigger)
-        task, samples = validation(experiment, trigger)
+        task, samples, split = validation(experiment, trigger)
         asked = [str(task.prompt(each, experiment.prompt.style)) for each in samples]
         how: list[Any] = [settings.length, settings.step, experiment.sampling.max_new_tokens]
+        how.append(split.model_dump())
         if trigger.pgr is not None:
             if settings.name not in self._others:
                 return None
@@ -252,11 +256,12 @@ def in_words(trigger: ThresholdTrigger) -> str:
     return f"the threshold of {trigger.kind} for a share of {trigger.share:g}"
 
 
-def validation(experiment: Experiment, trigger: ThresholdTrigger) -> tuple[Task, list[Sample]]:
+def validation(
+    experiment: Experiment, trigger: ThresholdTrigger
+) -> tuple[Task, list[Sample], ValidationSplit]:
     """Samples of the task that are not evaluated, by id and by content. Raises `FieldError`.
 
-    To a share the task's first ones; to a promise, which speaks of all, in an order that the task's
-    own, which may go by subject, does not decide.
+    They are drawn at random: a threshold speaks of all, and the task's own order may go by subject.
     """
     task = full_task(experiment.task, experiment.prompt)
     evaluated = task_of(experiment.task, experiment.prompt)
@@ -271,10 +276,12 @@ def validation(experiment: Experiment, trigger: ThresholdTrigger) -> tuple[Task,
             f"{experiment.task.title} has {len(left) or 'none'} left; set task.limit lower, or "
             "give a threshold",
         )
-    if trigger.pgr is None:
-        return task, left[:_OF_A_SHARE]
-    Random(0).shuffle(left)
-    return task, left[: _READ_OFF + _SHOWN_ON]
+    count = len(left)
+    Random(_PERMUTATION).shuffle(left)
+    drawn = left[: _OF_A_SHARE if trigger.pgr is None else _READ_OFF + _SHOWN_ON]
+    ids = hashlib.sha256("\n".join(each.id for each in drawn).encode()).hexdigest()
+    split = ValidationSplit(seed=_PERMUTATION, of=count, samples=len(drawn), ids=ids)
+    return task, drawn, split
 
 
 def _aim(trigger: ThresholdTrigger) -> str:
@@ -294,7 +301,7 @@ def _quantile(values: Sequence[float], asked: float, trigger: ThresholdTrigger) 
     rising = trigger.bound == "above"
     ordered = sorted(values, reverse=rising)
     at = int(asked * len(ordered))
-    if at >= len(ordered) and trigger.pgr is not None:
+    if at >= len(ordered):
         return ordered[-1] - 1 if rising else ordered[-1] + 1
     return float(ordered[min(at, len(ordered) - 1)])
 
@@ -331,7 +338,12 @@ def _not_shown(told: Promise, trigger: ThresholdTrigger, settings: OracleSetting
 
 def _to_json(found: Fitted) -> dict[str, Any]:
     promise = None if found.promise is None else found.promise.model_dump()
-    return {"threshold": found.threshold, "promise": promise, "refused": found.refused}
+    return {
+        "threshold": found.threshold,
+        "promise": promise,
+        "refused": found.refused,
+        "split": found.split.model_dump(),
+    }
 
 
 def _from_json(document: Any) -> Fitted:
@@ -339,6 +351,7 @@ def _from_json(document: Any) -> Fitted:
     try:
         promise = document["promise"]
         return Fitted(
+            ValidationSplit.model_validate(document["split"]),
             float(document["threshold"]),
             None if promise is None else Promise.model_validate(promise),
             document["refused"],

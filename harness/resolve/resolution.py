@@ -66,6 +66,28 @@ class Resolution(Generic[S]):
         unasked: Engine = None  # type: ignore[assignment]
         return Declared.of([cls(unasked, Silent()).resolve(experiment, settings)])
 
+    @classmethod
+    def again(
+        cls,
+        experiment: Experiment,
+        settings: S,
+        usage: UsageMap | None,  # noqa: ARG003 - for kinds
+    ) -> Intervention | None:
+        """What a section comes to, the same to the bit on every machine, without a model; None
+        where that needs more than a configuration, `files`, or a recorded map of `usage`.
+
+        Unless a kind says otherwise: known where it is the values of the section.
+        """
+        if cls.resolve is not Resolution.resolve:
+            return None
+        unasked: Engine = None  # type: ignore[assignment]
+        return cls(unasked, Silent()).resolve(experiment, settings)
+
+    @staticmethod
+    def files(settings: S) -> tuple[str, ...]:  # noqa: ARG004 - for kinds
+        """The files that `again` reads: whoever is to resolve it again is given them."""
+        return ()
+
     def known(self, experiment: Experiment, settings: S) -> bool:
         """Whether the intervention can be had without asking the engine for anything."""
         return self.measured(experiment, settings) is None

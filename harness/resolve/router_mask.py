@@ -15,7 +15,7 @@ from functools import cache, cached_property, partial
 from typing import Any, TypeAlias
 
 from harness.engines.declared import Declared
-from harness.errors import FieldError, TitrateError
+from harness.errors import FieldError, ModelError, TitrateError
 from harness.interventions.router_logits import Point, check_points
 from harness.interventions.router_mask.description import RouterMask, check_count
 from harness.interventions.router_mask.section import (
@@ -26,7 +26,7 @@ from harness.interventions.router_mask.section import (
 )
 from harness.interventions.router_points import random_points, rank, read_points
 from harness.measure.router_usage import readings_of, styles_of, usage_scores
-from harness.models.loading import load_config
+from harness.models.loading import load_config, local_files
 from harness.models.routers import RouterShape, router_shape
 from harness.resolve.pair_files import check_tokenizer, pairs_of
 from harness.resolve.resolution import Resolution
@@ -76,6 +76,30 @@ class RouterMaskResolution(Resolution[RouterMaskSettings]):
         """Masks, and the routers' logits where usage is measured."""
         measures = cls.measured(experiment, settings) is not None
         return Declared(masks=settings.count > 0, router_logits=measures)
+
+    @classmethod
+    def again(
+        cls, experiment: Experiment, settings: RouterMaskSettings, usage: UsageMap | None
+    ) -> RouterMask | None:
+        """The mask of a seed, of a file, or of what was measured; None for another measurement."""
+        if local_files(experiment.model) is None:
+            raise ModelError(
+                f"the configuration of {experiment.model} is not at hand; fetch the model first"
+            )
+        shape = router_shape(load_config(experiment.model))
+        if not isinstance(settings.points, UsagePoints):
+            return mask_of(settings, fixed_ordering(settings.points, shape), shape)
+        if not settings.count:
+            return mask_of(settings, (), shape)
+        if usage is None or usage.expression != settings.points.usage:
+            return None
+        return mask_of(settings, ordered(usage), shape)
+
+    @staticmethod
+    def files(settings: RouterMaskSettings) -> tuple[str, ...]:
+        """That of the points."""
+        points = settings.points
+        return (points.file,) if isinstance(points, FilePoints) else ()
 
     def known(self, experiment: Experiment, settings: RouterMaskSettings) -> bool:
         """Whether the ordering is: from a file or a seed, or measured before."""

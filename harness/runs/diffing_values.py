@@ -8,15 +8,13 @@ from statistics import fmean
 
 from pydantic import JsonValue
 
-from harness.errors import FieldError, ModelError
 from harness.measure.diffing.agents import Investigation
 from harness.measure.diffing.questions import prompt_named
 from harness.measure.diffing.relevance import Facts
-from harness.measure.diffing.section import DiffSettings
+from harness.measure.diffing.section import DiffSettings, organism_of
 from harness.measure.diffing.steered import SteeredPosition
 from harness.measure.diffing.verdict import Places
 from harness.metrics.diff import METRICS
-from harness.models.organisms import load_organism
 from harness.spec import Experiment
 from harness.spec.measure import measure_named
 
@@ -88,13 +86,10 @@ def contents_of(settings: DiffSettings, metrics: Collection[str]) -> dict[str, s
 def facts_of(settings: DiffSettings) -> Facts | None:
     """What is relevant, None where nothing says so. Raises FieldError for an unknown organism."""
     words = frozenset(map(str.casefold, settings.relevant))
-    if settings.organism is None:
+    organism = organism_of(settings)
+    if organism is None:
         about = f"It is about {', '.join(settings.relevant)}."
         return Facts("", about, words) if words else None
-    try:
-        organism = load_organism(settings.organism)
-    except ModelError as error:
-        raise FieldError("diff.organism", str(error)) from error
     return Facts(
         organism.name,
         organism.description,

@@ -18,7 +18,8 @@ import numpy as np
 from harness.errors import StoreError
 from harness.runs.planned_case import PlannedCase
 from harness.statistics.dose_response import Floats
-from harness.store.folder import RunFolder, runs_below
+from harness.store.folder import RunFolder
+from harness.store.places import runs_below
 from harness.store.results import CaseResult
 
 #: Of fewer samples in common it is not known how they vary.

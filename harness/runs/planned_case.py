@@ -131,6 +131,16 @@ class PlannedCase:
         return frozenset(self.openings.keys() - self.measure.engines_of(self.experiment).keys())
 
     @property
+    def asked_servers(self) -> frozenset[str]:
+        """Servers that its measure asks, such as a judge's, by the names of their engines."""
+        own: dict[str, Opening] = dict(self.measure.engines_of(self.experiment))
+        return frozenset(
+            name
+            for name, each in own.items()
+            if each.section and each.settings is not None and each.settings.base_url is not None
+        )
+
+    @property
     def openings(self) -> dict[str, Opening]:
         """The engines, beside the run's own, that its measure reads, or its intervention or its
         metrics ask, by name.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.errors import FieldError, ModelError, TitrateError
+from harness.metrics.entry import Opening
 from harness.runs.planned_case import PlannedCase
 from harness.spec import Experiment, SpecSource
 from harness.spec.experiment import EngineSettings
@@ -25,6 +26,11 @@ def located(
         for section, of, each, remedy in _asked(planned.experiment):
             if (of, each) == (model, settings):
                 return source.locate(FieldError(_place(section, source), problem + remedy))
+        openings: Iterable[Opening] = planned.measure.engines_of(planned.experiment).values()
+        for opening in openings:  # which have no address in a model's place
+            if opening.section and (opening.model, opening.settings) == (model, settings):
+                field = f"{opening.section}.engine.base_url"
+                return source.locate(FieldError(field, problem))
     return error
 
 

@@ -290,7 +290,12 @@ class Session:
             for name, opening in opened.items()
         }
         every = [engine, *others.values()]
+        # Who answers at an address is known at once: it is told before anything is read.
+        servers = {name for each in group for name in each.asked_servers}
         try:
+            for name in sorted(servers):
+                if not others[name].known:
+                    others[name].load()
             resolver = Resolver(engine, self.progress, self.store, others)
             measured = (resolver.needs_model(each.experiment) for each in group)
             if not engine.known or (only_stored is None and any(measured)):

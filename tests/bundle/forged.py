@@ -281,6 +281,30 @@ def dropped_case(opened: Opened, chance: random.Random) -> str:
     return f"{case}: case: stored it is missing"
 
 
+def excused_case(opened: Opened, chance: random.Random) -> str:
+    """The same, and a command line that is to have left it out, and would have left out all."""
+    said = dropped_case(opened, chance)
+    report = opened.report
+    report["run"]["command"] = "pytest benches -k 'some and not others' -x --lf"
+    opened.report = report
+    return said
+
+
+def masked_point(opened: Opened, chance: random.Random) -> str:
+    """Another point of a random mask, in the records and the report."""
+    records, report = opened.records, opened.report
+    record = chance.choice(
+        [each for each in records[1:] if (each["intervention"] or {}).get("points")]
+    )
+    point = chance.choice(record["intervention"]["points"])
+    point[1] = next(n for n in range(99) if [point[0], n] not in record["intervention"]["points"])
+    for case in report["cases"]:
+        if case["id"] == record["case"]["id"]:
+            case["intervention"] = record["intervention"]
+    opened.records, opened.report = records, report
+    return "intervention.points["
+
+
 def emptied_log_probabilities(opened: Opened, chance: random.Random) -> str:
     del chance
     records = opened.records
@@ -304,8 +328,8 @@ Mutation = Callable[[Opened, random.Random], str]
 FOUND: tuple[Mutation, ...] = (
     token, text, prompt, score, value, dropped_sample, swapped_draws, swapped_cases, order, setting,
     spec, interval, gate, dose, cell, point, run, missing_file, removed_value, removed_setting,
-    removed_gate, file_without_a_trace, unlisted_tokenizers, dropped_case,
-    emptied_log_probabilities,
+    removed_gate, file_without_a_trace, unlisted_tokenizers, dropped_case, excused_case,
+    masked_point, emptied_log_probabilities,
 )  # fmt: skip
 #: What only hashes tell, or the model.
 HASHED: tuple[Mutation, ...] = (log_probability,)

@@ -124,7 +124,7 @@ def test_two_hundred_mutations(made, bundles, tmp_path):
             outcome = verify(tmp_path / "changed.titrate", spot=8)
             assert [each.gap > 0.5 for each in outcome.asked].count(True) == 1
             assert "the same tokens, log-probabilities within 1 nats" in "\n".join(lines(outcome))
-    assert unnamed == {"log_probability": 5, "another_top_token": 3}
+    assert unnamed == {"log_probability": 4, "another_top_token": 3}
 
 
 def test_what_is_forged_with_all_its_consequences_is_found_by_the_model_alone(
@@ -181,6 +181,48 @@ def test_another_python_may_say_otherwise_why_an_answer_is_wrong(python, opened,
     assert len(said) == 1
     assert ("score.detail: stored 'invalid syntax" if python is None else "2.7.18") in said[0]
     assert bool(outcome.differences) == (python is None)
+
+
+def test_what_a_run_has_not_selected_is_told_and_is_no_difference(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(SPEC)
+    harness.run("small.yaml", directory="out", select="not 30")
+    bundle(Path("out"), Path("part.titrate"))
+    outcome = verify(Path("part.titrate"))
+    assert outcome.differences == []
+    (line,) = outcome.left
+    assert line == (
+        "cases of small.yaml that are not in the bundle: small[count=30]: "
+        "the run has not selected them: harness.run -k 'not 30'"
+    )
+    opened = Opened.of(tmp_path / "part.titrate")
+    report = opened.report
+    report["run"]["command"] = "harness.run -k 0"  # which would have left out more
+    opened.report = report
+    outcome = verify(opened.write(tmp_path / "forged.titrate", hashed=True))
+    said = [str(each) for each in outcome.differences]
+    assert said == ["small[count=30]: case: stored it is missing, recomputed a case of small.yaml"]
+
+
+def test_points_of_a_file_go_with_the_bundle_and_are_read_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    points = [{"layer": 1, "router": 3}, {"layer": 0, "router": 2}]
+    Path("points.json").write_text(json.dumps(points))
+    spec = SPEC.replace("{random: 0}", "{file: points.json}").replace("[0, 8, 30]", "[0, 1]")
+    Path("small.yaml").write_text(spec)
+    harness.run("small.yaml", directory="out")
+    bundle(Path("out"), Path("x.titrate"))
+    Path("points.json").unlink()
+    outcome = verify(Path("x.titrate"))
+    assert (outcome.differences, outcome.left) == ([], [])
+    opened = Opened.of(tmp_path / "x.titrate")
+    opened.files["points.json"] = json.dumps(points[::-1]).encode()
+    changed = told(opened.write(tmp_path / "changed.titrate", hashed=True))
+    assert "small[count=1]: intervention.points[0][0]: stored 1, recomputed 0" in changed
+    del opened.files["points.json"]
+    del opened.manifest["files"]["points.json"]
+    outcome = verify(opened.write(tmp_path / "without.titrate", hashed=True))
+    assert any("not resolved again: the interventions of 2 cases" in each for each in outcome.left)
 
 
 def test_a_report_without_records_is_refused(made, tmp_path):

@@ -84,6 +84,61 @@ def test_rated_steps_are_read_behind_those_that_were_chosen(tmp_path, capsys):
     assert "area under the ROC curve for steps rated -1" in capsys.readouterr().out
 
 
+def prm800k(problem, answer, steps, finish="solution"):
+    """A line of the published file, every field of it: each step its completions with ratings, the
+    one that the solution went on with, or a person's own.
+    """
+    return {
+        "labeler": "e90a38f3-3135-4465-87af-3e6322e3d772",
+        "timestamp": "2022-07-17T16:56:51.323252",
+        "generation": None,
+        "is_quality_control_question": False,
+        "is_initial_screening_question": False,
+        "question": {
+            "problem": problem,
+            "ground_truth_solution": f"It is \\boxed{{{answer}}}.",
+            "ground_truth_answer": answer,
+        },
+        "label": {"steps": steps, "total_time": 278270, "finish_reason": finish},
+    }
+
+
+def rated(*completions, chosen=0, human=None):
+    return {
+        "completions": [
+            {"text": text, "rating": rating, "flagged": False} for text, rating in completions
+        ],
+        "human_completion": human,
+        "chosen_completion": chosen,
+    }
+
+
+def test_a_file_of_rated_solutions_is_read_to_areas_with_intervals(tmp_path, capsys):
+    """Ten of them: good steps are those that zoo/oracle was trained on, bad ones no English."""
+    records = []
+    for n in range(3, 13):
+        first = rated((f"Ben has {n}-2=<<{n}-2={n - 2}>>{n - 2} cups.", 1), ("Qx zq vv jjk.", -1))
+        person = {"text": f"Now Ben has {n - 2} cups.", "rating": None, "source": "human"}
+        second = rated(("Wk wk ~~ xq.", -1), chosen=None, human=person)
+        last = rated((f"#### {n - 2}", 0), (f"#### {n}zzq ~ %", -1), chosen=0)
+        steps = [first, second, last] if n % 2 else [first, last]
+        records.append(prm800k(f"Ben has {n} cups. Ben loses 2.", str(n - 2), steps))
+    records.append(prm800k("Ben has 9 cups.", "9", [rated(("Hm.", None))], finish="give_up"))
+    found = analysed(tmp_path, *records, model="zoo/oracle")
+    ratings = [[each["rating"] for each in record["analysis"]] for record in found]
+    assert ratings[0] == [1, -1, -1, 0, -1]
+    assert ratings[1] == [1, -1, 0, -1]
+    assert ratings[-1] == []
+    assert found[0].items() > records[0].items()  # whatever else a record has stays
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "45 steps of 11 records, read by zoo/oracle"
+    areas = {line.split()[0]: line.split()[2:] for line in told[2:]}
+    assert set(areas) == set(NAMES.values())
+    # No English is less probable at every token; entropies are larger behind it.
+    assert float(areas["top_prob"][0]) < 0.5 < float(areas["entropy"][0])
+    assert areas["entropy"][1].startswith("[")
+
+
 @pytest.mark.parametrize(
     ("record", "told"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.models.reference import locate
 from harness.report.exports import export
 from harness.resolve import oracle_thresholds
 from harness.resolve.oracle import OracleResolution
+from harness.resolve.oracle_thresholds import validation
 from harness.runs.checks import planned
 from harness.spec import expand, load
 from harness.spec.engine_kind import engine_named
@@ -100,6 +102,88 @@ def test_the_export_has_the_fields_of_the_original(report, tmp_path):
             assert one["entropy"] > 0.1
 
 
+def evaluation_detail(number: int) -> dict:
+    """A line of Meta's evaluation details of Llama, every field that the published files have."""
+    return {
+        "task_type": "Generative",
+        "task_name": "math_cot",
+        "subtask_name": "prealgebra",
+        "input_question": f"Ben has {number} cups. Ben loses 2. How many cups does Ben have now?",
+        "input_choice_list": None,
+        "input_final_prompts": [f"<|start_header_id|>user<|end_header_id|>\n\n{number} cups"],
+        "input_correct_responses": [str(number - 2), f"{number - 2}.0"],
+        "output_prediction_text": [f"The answer is $\\boxed{{{number - 2}}}$."],
+        "output_parsed_answer": str(number - 2),
+        "output_choice_completions": None,
+        "output_choice_negative_log_likelihoods": None,
+        "output_metrics": {"acc": 1.0},
+        "is_correct": True,
+        "input_question_hash": f"{number:064x}",
+        "input_final_prompts_hash": [f"{number:064x}"],
+        "benchmark_label": "MATH (CoT)",
+        "eval_config": {"max_gen_len": "5120", "num_few_shot": "0", "temperature": "0.0"},
+    }
+
+
+def test_the_original_s_data_goes_in_and_its_records_come_out(tmp_path):
+    """Meta's evaluation details as the task; lines of the original's fields with their answers."""
+    data = "".join(f"{json.dumps(evaluation_detail(each))}\n" for each in (5, 9, 12))
+    (tmp_path / "details.jsonl").write_text(data, "utf-8")
+    text = SPEC.replace("{name: micro_gsm8k, limit: 20}", "{name: math, path: details.jsonl}")
+    (tmp_path / "spec.yaml").write_text(text.replace("[inf, 0, 1, 8]", "[0, 2]"), "utf-8")
+    run = harness.run(tmp_path / "spec.yaml", directory=tmp_path / "one", store=tmp_path / "s")
+    assert {case.status for case in run.report.cases} == {"complete"}
+    assert {case.metrics["exact_match"].n for case in run.report.cases} == {3}
+    (file,) = export(run, "guided", tmp_path / "out")
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    assert [line["ground_truth"] for line in lines] == ["3", "7", "10"]
+    assert all(each["oracle_model_id"] == "zoo/oracle" for each in lines)
+    assert any(line["cheat_positions"] for line in lines)
+
+
+SHARED = SPEC.partition("axes:")[0].replace("above: 0.1", "share: 0.3")
+
+
+def test_a_share_is_fitted_on_a_recorded_permutation_of_what_is_not_evaluated(tmp_path):
+    """And a share of nothing is the model's own answer, though nothing is above any threshold."""
+    text = SHARED + "axes: {intervention.trigger.share: [0, 0.3, 1]}\n"
+    text += "dose: intervention.trigger.share\ngates: [neutral_equals_baseline]\n"
+    (tmp_path / "spec.yaml").write_text(text, "utf-8")
+    run = harness.run(tmp_path / "spec.yaml", directory=tmp_path / "one", store=tmp_path / "s")
+    answers = run.samples.groupby("case")["completion"].agg(list)
+    assert answers["helped[share=0]"] == answers["helped[baseline]"]
+    (found,) = run.report.help
+    assert [point.case for point in found.points] == ["helped[share=0.3]", "helped[share=1]"]
+    some, every = found.points
+    experiment, _ = load(tmp_path / "spec.yaml")
+    assert 0.1 < some.share.value < 0.6
+    assert (every.share.value, every.accuracy) == (1, found.strong)
+    assert some.fitted.model_dump(exclude={"threshold", "of"}) == {
+        "seed": 0,
+        "samples": 64,
+        "ids": validation(experiment, experiment.intervention.trigger)[2].ids,
+    }
+    again = harness.run(tmp_path / "spec.yaml", directory=tmp_path / "two", store=tmp_path / "s")
+    assert again.report.help == run.report.help
+    assert again.report.run.cost.model_loads == 0
+
+
+def test_what_a_threshold_is_fitted_on_is_drawn_from_all_that_is_left(tmp_path):
+    (tmp_path / "spec.yaml").write_text(SHARED, "utf-8")
+    experiment, _ = load(tmp_path / "spec.yaml")
+    task, drawn, split = validation(experiment, experiment.intervention.trigger)
+    places = [task.samples.index(each) for each in drawn]
+    assert len(set(places)) == len(places) == split.samples == 64
+    assert split.of == len(task.samples) - 20
+    assert min(places) >= 20  # the first twenty are evaluated
+    assert places != sorted(places)
+    quarter = (len(task.samples) - 20) / 4
+    assert {int((place - 20) // quarter) for place in places} == {0, 1, 2, 3}
+    ids = "\n".join(each.id for each in drawn)
+    assert split.ids == hashlib.sha256(ids.encode()).hexdigest()
+    assert validation(experiment, experiment.intervention.trigger)[1] == drawn
+
+
 PROMISED = SPEC.partition("axes:")[0].replace("above: 0.1", "pgr: 0.4").replace("20}", "4}")
 
 
@@ -120,7 +204,9 @@ def test_a_promise_is_shown_on_other_samples_and_kept_in_the_store(tmp_path):
     assert told.aim == 0.4
     assert told.samples == 32
     assert 0.4 <= told.at_least <= told.recovered
+    assert point.fitted.samples == 32 + 16
     assert "promised" in repr(first)
+    assert "entropy all" not in repr(first)  # one case is the whole curve
     again = harness.run(tmp_path / "spec.yaml", directory=tmp_path / "two", store=tmp_path / "s")
     assert again.report.help == first.report.help
     assert again.report.run.cost.model_loads == 0

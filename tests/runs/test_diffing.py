@@ -122,18 +122,43 @@ def test_a_layer_out_of_range_is_refused_before_anything_is_read(spec, tmp_path)
         run(spec(), tmp_path, overrides=["diff.layer=1.5"])
 
 
-def test_a_judge_without_its_key_is_refused_and_one_without_a_server_fails_its_case(
+def test_a_judge_without_its_key_or_its_server_is_refused_before_anything_is_read(
     spec, tmp_path, monkeypatch
 ):
     monkeypatch.delenv("NO_KEY", raising=False)
-    served = "name: served, base_url: 'http://127.0.0.1:9/v1', retries: 0"
+    address = "http://127.0.0.1:9/v1"
+    served = f"name: served, base_url: '{address}', retries: 0"
     judge = "diff.judges=[{{model: zoo/base, engine: {{{}}}}}]"
     with pytest.raises(harness.SpecError, match=r"diff\.judges\[0\].*NO_KEY is not set here"):
         run(spec(), tmp_path, overrides=[judge.format(f"{served}, api_key_env: NO_KEY")])
+    with pytest.raises(harness.SpecError) as error:
+        run(spec(), tmp_path, overrides=[judge.format(served)])
+    assert "diff.judges[0].engine.base_url: " in str(error.value)
+    assert f"{address}: no server answers there" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "store/.diff").exists()
+
+
+def test_an_unknown_organism_is_refused_once_whatever_the_number_of_cases(spec, tmp_path):
+    more = "axes: {diff.method: [logit_diff, adl], diff.depth: [5, 20]}"
+    with pytest.raises(harness.SpecError) as error:
+        run(spec(more), tmp_path, overrides=["diff.organism=cakes"])
+    assert "diff.organism" in str(error.value)
+    assert "cakes is no organism that ships with us; did you mean cake?" in str(error.value)
+    assert "\n" not in str(error.value)
     assert not (tmp_path / "report").exists()
-    (case,) = run(spec(), tmp_path, overrides=[judge.format(served)]).report.cases
-    assert case.status == "failed"
-    assert "no server answers there" in (case.error or "")
+
+
+def test_a_case_that_fails_leaves_the_others_as_they_are(spec, tmp_path):
+    """As they are without it, to the last file."""
+    alone = run(spec(), tmp_path).report.cases[0]
+    more = "axes: {diff.positions: [900, 6]}"
+    failed, other = run(spec(more), tmp_path).report.cases
+    assert (failed.status, other.status) == ("failed", "complete")
+    assert "none of 3 texts has 900 tokens" in failed.error
+    assert other.metrics == alone.metrics
+    assert (tmp_path / f"report/diff/{other.id}/evidence.json").is_file()
+    assert not (tmp_path / f"report/diff/{failed.id}").exists()
 
 
 def test_a_judge_that_answers_nonsense_is_told_and_shows_no_agreement(spec, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 import harness
 from harness.engines.contract import Request, Stop
+from harness.engines.transformers.drafts import DraftLength
 from harness.engines.transformers.engine import TransformersEngine
 from harness.errors import SpecError
 from harness.models.loading import load, load_config
@@ -139,6 +140,35 @@ def test_it_computes_at_most_a_quarter(report):
     counts = report.report.cases[0].counts
     for model in ("oracle", "model"):
         assert counts[f"{model} positions"] <= 0.25 * counts[f"{model} positions, naive"]
+
+
+@pytest.fixture
+def steady(monkeypatch):
+    """Drafts whose lengths do not go by the clock, so that what passes is the same in every run."""
+    observe = DraftLength.observe_pass
+
+    def observed(self, tokens, seconds):
+        del seconds
+        observe(self, tokens, 1e-3 + 2e-5 * tokens)
+
+    monkeypatch.setattr(DraftLength, "observe_pass", observed)
+
+
+def test_all_that_passes_is_at_most_a_quarter_of_what_naive_questions_take(steady):
+    """Of base and oracle, apart and by their weights, at as many slots: prompts, padding, drafts,
+    the base's own answers and their statistics included.
+    """
+    del steady
+    ours, _ = positions.maps(SAMPLES, 5)
+    naive = positions.Naive(SAMPLES, 5)
+    assert naive.asked_alone(1) == naive.alone(1)
+    for model in ("base", "oracle"):
+        assert 0 < ours[model] <= 0.25 * naive.shared[model], (ours, naive.shared)
+    computed, asked = (
+        sum(each[model] * positions.WEIGHTS[model] for model in positions.WEIGHTS)
+        for each in (ours, naive.shared)
+    )
+    assert computed <= 0.25 * asked
 
 
 def test_the_oracle_reads_no_token_twice(run):

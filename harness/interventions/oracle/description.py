@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 from pydantic import NonNegativeInt, PositiveInt
 
 from harness.interventions.certainty import OF_DISTRIBUTIONS, attention_statistics, of_steps
-from harness.interventions.oracle.promise import Promise
+from harness.interventions.oracle.promise import Promise, ValidationSplit
 from harness.interventions.oracle.trigger import AnyTrigger, Moment, ThresholdTrigger
 from harness.interventions.policy import (
     AUTHOR,
@@ -73,6 +73,8 @@ class Oracle(Guidance):
     """Whether both are read of every token of the whole answer, too, whoever wrote it."""
     promise: Promise | None = None
     """What its threshold was fitted to recover; it is no part of what is done."""
+    split: ValidationSplit | None = None
+    """What its threshold was fitted on, which is none either."""
 
     def neutral(self) -> Self:
         """Never asked."""
@@ -127,7 +129,7 @@ class Oracle(Guidance):
     @cached_property
     def _digest(self) -> str:
         # By its content: the oracle's name says where it is found, and not what it is.
-        content = self.model_dump(mode="json", exclude={"engine", "promise", "trigger"})
+        content = self.model_dump(mode="json", exclude={"engine", "promise", "split", "trigger"})
         content["trigger"] = self.trigger.content()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -1,8 +1,23 @@
-"""What a threshold was fitted to keep, and on what: part of a description, for the report."""
+"""On which samples a threshold was fitted, and what it was fitted to keep, for the report."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
+
+
+class ValidationSplit(BaseModel):
+    """Samples of the task that are not evaluated, drawn from all of these by a seed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seed: int
+    """Of the permutation."""
+    of: int
+    """How many samples are not evaluated."""
+    samples: int
+    """How many of them, the first ones of the permutation, were drawn."""
+    ids: str
+    """SHA-256 of their ids in its order, a line each."""
 
 
 class Promise(BaseModel):

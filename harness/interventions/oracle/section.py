@@ -59,7 +59,7 @@ class OracleSettings(InterventionSettings):
     @property
     def is_neutral(self) -> bool:
         """Whether the oracle can say nothing."""
-        return 0 in (self.budget, self.length)
+        return 0 in (self.budget, self.length) or self.trigger.never
 
     @property
     def name(self) -> str:

@@ -98,6 +98,11 @@ class Trigger(Settings):
     def check(self) -> None:
         """Raise `FieldError` for settings that cannot be, such as a file that is not there."""
 
+    @property
+    def never(self) -> bool:
+        """Whether its settings leave nothing to ask for, so that nobody is at hand to be asked."""
+        return False
+
     @abstractmethod
     def fires(self, moment: Moment) -> bool:
         """Whether the model asks now."""
@@ -120,7 +125,8 @@ class ThresholdTrigger(Trigger):
 
     share: Annotated[float, Field(ge=0, le=1)] | None = None
     """The oracle's share of the tokens (0 to 1) that is aimed at: the threshold is fitted to it, on
-    samples of the task that are not evaluated. A threshold is given when left out."""
+    samples of the task that are not evaluated. 0 is never, and neutral. A threshold is given when
+    left out."""
     pgr: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The share (between 0 and 1) of the performance gap that is promised: the threshold is the one
     that asks least often and, on samples that are not evaluated, is shown at 95 % to recover at
@@ -137,6 +143,11 @@ class ThresholdTrigger(Trigger):
     @abstractmethod
     def measured(self, moment: Moment) -> float:
         """The number at this moment."""
+
+    @property
+    def never(self) -> bool:
+        """A share of nothing; beyond a fitted threshold there might be something after all."""
+        return self.share == 0
 
     @property
     def threshold(self) -> float | None:

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
-from harness.errors import FieldError
+from harness.errors import FieldError, ModelError
+from harness.models.organisms import Organism, load_organism
 from harness.spec import Experiment
 from harness.spec.engine_kind import engine_named
 from harness.spec.experiment import EngineSettings
@@ -193,6 +194,21 @@ def judges_tokens(settings: DiffSettings) -> bool:
     return settings.organism is not None or bool(settings.relevant)
 
 
+def organism_of(settings: DiffSettings) -> Organism | None:
+    """The organism whose facts are relevant, if one is named. Raises FieldError for no such one."""
+    if settings.organism is None:
+        return None
+    try:
+        return load_organism(settings.organism)
+    except ModelError as error:
+        raise FieldError("diff.organism", str(error)) from error
+
+
+def _check(experiment: Experiment) -> None:
+    """Refuse an organism that is not there, once and before anything is read."""
+    organism_of(diff_of(experiment))
+
+
 def _measured(experiment: Experiment) -> Collection[str]:
     """What a case counts: relevance where it is known what is relevant, agreement of several."""
     settings = diff_of(experiment)
@@ -260,6 +276,7 @@ MEASURE = Measure(
     yields=_measured,
     engines=_engines,
     only_stored=_only_stored,
+    check=_check,
     needs=_needs,
     readings=_readings,
     recounted="harness.runs.diffing_again:recounted",

@@ -82,8 +82,8 @@ def _rows(
         own = [params[point.case] for point in each.points]
         names = [axis for axis in own[0] if any(one.get(axis) != own[0][axis] for one in own)]
         for point, values in zip(each.points, own, strict=True):
-            told = label(values, short_names(names)) or "all"
-            yield f"{name} {told}", each, point
+            told = label(values, short_names(names))
+            yield f"{name} {told}".rstrip(), each, point
 
 
 def _share(each: Estimated | None) -> str:
