@@ -87,7 +87,8 @@ def curve_name(each: HelpReport, found: Sequence[HelpReport]) -> str:
     names = [
         axis
         for axis, value in each.params.items()
-        if any(other.params.get(axis) != value for other in found)
+        if text(value) != each.trigger  # its kind, which is said already
+        and any(other.params.get(axis) != value for other in found)
     ]
     told = label({axis: each.params[axis] for axis in names}, short_names(names))
     if told.startswith(f"trigger={each.trigger}"):

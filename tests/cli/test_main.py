@@ -102,7 +102,7 @@ def test_run_sets_fields_and_takes_several_specs(spec, here, capsys):
 def test_run_names_an_option_as_it_was_typed(spec, capsys, monkeypatch):
     monkeypatch.setattr(availability, "installed_version", lambda: None)
     assert main(["run", "small.yaml", "--engine", "vllm"]) == 2
-    error = "titrate: --engine vllm engine.name: vllm is not installed here; pip install "
+    error = "titrate: --engine vllm: vllm is not installed here; pip install "
     assert capsys.readouterr().err.startswith(error)
 
 
