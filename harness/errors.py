@@ -151,12 +151,14 @@ class TaskError(TitrateError):
 class TemplateError(TaskError):
     """A prompt that a model's chat template does not render whole.
 
-    `fault` says what it does to it. What to do about it depends on who asked for the prompt.
+    `fault` says what it does to it. What to do about it depends on who asked for the prompt, and on
+    whether the model `has_one` that may render another.
     """
 
-    def __init__(self, fault: str, remedy: str) -> None:
+    def __init__(self, fault: str, remedy: str, *, has_one: bool = True) -> None:
         super().__init__(f"{fault}; {remedy}")
         self.fault = fault
+        self.has_one = has_one
 
 
 class MetricError(TitrateError):

@@ -297,18 +297,33 @@ def assignment(typed: str) -> str | None:
     >>> assignment("--limit 3"), assignment("overrides=task.limit=3"), assignment("x.yaml:3")
     ('--titrate-limit=3', 'task.limit=3', None)
     """
+    option, text = _read(typed)
+    if option is None or option.name == "set":
+        return text
+    return f"{option.written(_PYTEST)}={text}" if option.field else None
+
+
+def stands_for(typed: str) -> str | None:
+    """The field that an option sets by itself, as its caller has written it; None for other texts.
+
+    >>> stands_for("--limit 3"), stands_for("--set task.limit=3"), stands_for("x.yaml:3")
+    ('task.limit', None, None)
+    """
+    option, _ = _read(typed)
+    return option.field or None if option else None
+
+
+def _read(typed: str) -> tuple[Option | None, str | None]:
+    """An option and its value, from what a caller has written; nothing of other texts."""
     for option in (*RUN, *RESOURCES):
         for written in (
             f"{option.written(_PYTEST)} ",
             f"{option.written(_TITRATE)} ",
             f"{option.argument}=",
         ):
-            text = typed.removeprefix(written)
-            if text != typed and option.name == "set":
-                return text
-            if text != typed and option.field:
-                return f"{option.written(_PYTEST)}={text}"
-    return None
+            if typed.startswith(written):
+                return option, typed.removeprefix(written)
+    return None, None
 
 
 Spelling = Callable[[str, str], str]

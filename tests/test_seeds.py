@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "seeds.md").read_text("utf-8")
 ROWS = [line.strip("|").split(" | ") for line in PAGE.splitlines() if line.startswith("| ")]
 SAID = [said for *_, here in ROWS for said in re.findall(r"`([^`]+)`", here)]
-COMMANDS = [said for said in dict.fromkeys(SAID) if re.match(r"(titrate|pytest) \w+ [^-]", said)]
+COMMANDS = [said for said in dict.fromkeys(SAID) if re.match(r"titrate \w+ [^-]|pytest \w", said)]
 SECTIONS = [said for said in dict.fromkeys(SAID) if re.match(r"[a-z_]+: ", said)]
 FILES = [said for said in dict.fromkeys(SAID) if said.startswith("specs/")]
 
@@ -37,11 +37,38 @@ DECODE = {
 }
 
 
-def test_every_row_says_what_does_it_here():
+#: Rows without a command or a field that is run here, by their first words: the test that runs
+#: them, by its first words.
+TESTED = {
+    "fallback traces": "cli/test_pairs.py: the_files_of_a_study_become",
+    "the dumps": "runs/test_forward.py: the_files_of_a_case_are_complete",
+    "`analyze_expert_core.py`": "runs/test_forward.py: the_files_of_a_case_are_complete",
+    "summary JSON": "report/tables/test_study_table.py: files_are_the_same_table_twice",
+    "`plot_keep_topk_curves.py`": "report/test_pictures.py: plots_of_the_example",
+    "`per_step_calibration": "measure/test_calibration.py: files_and_page_tell_the_same",
+    "`gsm8k_eval_passk.py`": "report/draws/test_curves.py: votes_and_any_right",
+    "`figure0.py`": "report/draws/test_sources.py: draws_are_written_as_tables_and_plots",
+    "BBH": "spec/test_schema.py: every_spec_that_ships_is_valid",
+    "`optuna_minimal_example.py`": "search/test_run.py: everything_is_written",
+    "`best_configuration": "search/test_run.py: everything_is_written",
+    "gpt-neo": "engines/transformers/test_trial.py: what_rows_cannot_share_is_refused",
+    "sequential": "launch/cluster/test_by_hand.py: tasks_by_hand_make_the_report_of_one_run",
+}
+
+
+def test_every_row_says_what_does_it_here_and_is_run():
     assert len(ROWS) > 80
     assert [row for row in ROWS if len(row) != 2 or not row[1].strip()] == []
     assert len(COMMANDS) > 15
     assert len(SECTIONS) > 25
+    left = [
+        theirs.strip()
+        for theirs, here in ROWS
+        if theirs.strip() not in {"theirs", "---"}
+        and not {*COMMANDS, *SECTIONS}.intersection(re.findall(r"`([^`]+)`", here))
+    ]
+    tested = [next((row for row in left if row.startswith(begin)), None) for begin in TESTED]
+    assert sorted(map(str, tested)) == sorted(left)
 
 
 def _fields(section: Mapping[str, Any], above: str = "") -> Iterator[str]:
@@ -165,16 +192,16 @@ ADDED_TO = {
     "intervention": {**ZOO, "intervention": ASKED},
     "diff": DIFFED,
 }
-#: What no machine without a network can run, and where a test runs it instead.
+#: What no machine without a network can run, or what is run with more around it: the test of it.
 ELSEWHERE = {
-    "task: {lm_eval: gsm8k}": "tests/tasks/lm_eval",
-    "search": "tests/search",
-    "model": "tests/engines/transformers/test_trial.py",
-    "engine: {name": "tests/engines/served",
-    "engine: {api_key_env": "tests/engines/served",
-    "task: {name: math}": "tests/tasks/test_math.py",
-    "diff: {judges": "tests/measure/diffing",
-    "diff: {agent": "tests/measure/diffing",
+    "task: {lm_eval: gsm8k}": "tasks/lm_eval/test_equality.py: our_answers_through_lm_eval",
+    "search": "search/test_run.py: the_best_is_the_best_of_the_trials",
+    "model": "engines/transformers/test_trial.py: a_batch_of_unequal_rows",
+    "engine: {name": "engines/served/test_engine.py: ids_go_there_and_come_back",
+    "engine: {api_key_env": "engines/served/test_engine.py: a_key_that_is_missing_or_refused",
+    "task: {name: math}": "tasks/test_math.py: three_forms_of_a_record_are_one",
+    "diff: {judges": "runs/test_diffing.py: a_judge_that_answers_nonsense_is_told",
+    "diff: {agent": "runs/test_diffing.py: modes_leave_agents_out",
 }
 
 
@@ -195,8 +222,13 @@ def _spec(section: str) -> dict[str, Any]:
     return spec
 
 
-def test_sections_that_are_run_elsewhere_have_tests_there():
-    assert [place for place in ELSEWHERE.values() if not (ROOT / place).exists()] == []
+@pytest.mark.parametrize("place", sorted({*TESTED.values(), *ELSEWHERE.values()}))
+def test_what_is_run_elsewhere_has_a_test_there(place):
+    file, _, name = place.partition(": ")
+    assert f"\ndef test_{name}" in (ROOT / "tests" / file).read_text("utf-8")
+
+
+def test_no_section_that_is_run_elsewhere_is_gone_from_the_page():
     assert [each for each in ELSEWHERE if not any(s.startswith(each) for s in SECTIONS)] == []
 
 

@@ -40,10 +40,9 @@ slow = {"torch", "transformers", "scipy", "pandas", "optuna", "hypothesis"}
 print(int(status), sorted(slow & set(sys.modules)))
 """
 OTHERS = """
-import sys, pytest
-status = pytest.main(["-qpno:cacheprovider", sys.argv[1]])
-rooms = {name.split(".")[1] for name in sys.modules if name.startswith("harness.")}
-print(int(status), sorted(rooms & {"engines", "invariants", "spec"}), "pydantic" in sys.modules)
+import json, sys, pytest
+status = pytest.main(["-qpno:cacheprovider", "--disable-plugin-autoload", *sys.argv[1:]])
+print(json.dumps([int(status), sorted(sys.modules)]))
 """
 MODULES = """
 import contextlib, io, sys
@@ -106,8 +105,8 @@ def test_verbs_that_run_no_model_import_no_torch(tmp_path):
     assert [status for status, *_ in found] == [0, 0, 0, 2, 0, 0, *[0] * len(KINDS), *[2] * 7]
     assert all("nowhere does not exist; give a " in told for _, told, *_ in found[-len(lost) :])
     lost, unknown, broken = (told for _, told, *_ in found[-7:-4])
-    assert lost.startswith(f"titrate: lost.yaml:2 model: model folder {tmp_path}/nowhere does not ")
-    assert unknown.startswith("titrate: --model zoo/lost model: zoo/lost is not in the zoo; use ")
+    assert lost.startswith(f"titrate: lost.yaml:2 model: folder {tmp_path}/nowhere does not ")
+    assert unknown.startswith("titrate: --model zoo/lost: zoo/lost is not in the zoo; use ")
     assert "broken' cannot be loaded: its config.json cannot be read as JSON: " in broken
     assert all(told.count("\n") == 1 for told in (lost, unknown, broken))
 
@@ -149,8 +148,17 @@ def test_benches_of_which_none_is_selected_import_no_torch():
 
 def test_tests_that_are_no_benches_start_without_what_a_run_needs(tmp_path):
     (tmp_path / "test_sum.py").write_text("def test_sum():\n    assert 1 + 1 == 2\n")
-    last = run(OTHERS, str(tmp_path), cwd=tmp_path)
-    assert last.splitlines()[-1] == "0 [] False"
+    modules = []
+    for plugins in ([], ["-p", "titrate"]):
+        told = run(OTHERS, str(tmp_path), *plugins, cwd=tmp_path).splitlines()[-1]
+        status, imported = json.loads(told)
+        assert status == 0
+        modules.append(set(imported))
+    added = modules[1] - modules[0]
+    assert "harness.plugin.hooks" in added
+    assert {name.partition(".")[0] for name in added} - sys.stdlib_module_names == {"harness"}
+    # What they cost in milliseconds is in docs/performance.md: the fewer, the less.
+    assert len(added) <= 40, sorted(added)
 
 
 def test_whether_a_machine_has_an_engines_device_is_asked_without_the_engine():

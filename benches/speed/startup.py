@@ -1,10 +1,11 @@
 """What a command costs before, or without, a model: processor seconds of whole processes.
 
-    python benches/speed/startup.py [--repetitions 3] [--profile]
+    python benches/speed/startup.py [--repetitions 3] [--profile] [--plugin]
 
 Each lane is typed as a user types it; the best of the repetitions is printed. `--profile` adds the
 slowest imports of the last lane (`python -X importtime`). The first keep_topk runs the model and
-fills the store; it is the measure for the second.
+fills the store; it is the measure for the second. `--plugin` measures only what the plugin adds to
+anybody's pytest: processes with it and without it in turn, medians of their differences.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import sysconfig
@@ -29,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--profile", action="store_true", help="show the slowest imports too")
+    parser.add_argument("--plugin", action="store_true", help="only what the plugin adds to pytest")
     parsed = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="titrate-startup-") as place:
         folder = Path(place)
@@ -36,6 +39,9 @@ def main() -> None:
         (folder / "pytest.ini").touch()
         (folder / "test_sum.py").write_text("def test_sum():\n    assert 1 + 1 == 2\n")
         others = ["pytest", "-q", str(folder)]
+        if parsed.plugin:
+            added(others, parsed.repetitions)
+            return
         kept = [f"--titrate-store={folder / 'store'}", f"--titrate-report={folder / 'report'}"]
         keep_topk = ["benches", "-q", "-k", "keep_topk", *kept]
         lanes: dict[str, list[str]] = {
@@ -64,6 +70,18 @@ def main() -> None:
             print("| {} | {:.2f} | {:.2f} |".format(name, *min(times)), flush=True)
         if parsed.profile:
             imports(["pytest", *keep_topk])
+
+
+def added(command: list[str], repetitions: int) -> None:
+    """Print what the plugin adds to a run of pytest that has nothing to do with it."""
+    alone = [*command, "--disable-plugin-autoload"]
+    pairs = [(timed([*alone, "-p", "titrate"]), timed(alone)) for _ in range(repetitions)]
+    for unit, place in (("CPU", 0), ("wall", 1)):
+        found = sorted(1000 * (mine[place] - bare[place]) for mine, bare in pairs)
+        middle = statistics.median(found)
+        print(
+            f"{unit}: {middle:.0f} ms more ({found[0]:.0f} to {found[-1]:.0f}, {repetitions} pairs)"
+        )
 
 
 def timed(command: list[str]) -> tuple[float, float]:

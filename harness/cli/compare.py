@@ -18,9 +18,20 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", metavar="A", help=f"the run to compare with: {what}")
     parser.add_argument("after", metavar="B", help=f"the run that is judged: {what}")
     parser.add_argument("--metric", help="default: each case's primary metric")
-    parser.add_argument("--case", action="append", default=[], metavar="ID", dest="cases")
     parser.add_argument(
-        "--fail", action="append", default=[], metavar="RULE", help="e.g. 'pass@1: worse, p<0.05'"
+        "--case",
+        action="append",
+        default=[],
+        metavar="ID",
+        dest="cases",
+        help="only this case; may be repeated",
+    )
+    parser.add_argument(
+        "--fail",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="e.g. 'pass@1: worse, p<0.05': status 1 where it came true",
     )
     parser.add_argument("--json", action="store_true", help="for other programs")
     parser.set_defaults(run=run)

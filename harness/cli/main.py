@@ -88,8 +88,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class _Parser(argparse.ArgumentParser):
     """Refuses arguments in one line, as every other error is told; verbs inherit the class."""
 
+    #: The parser of the verb that is asked for, which knows the options of the command.
+    verb: argparse.ArgumentParser | None = None
+
     def error(self, message: str) -> Never:
         """Say what is wrong, and what was probably meant; exit with status 2."""
+        unknown = re.match(r"unrecognized arguments: (--[\w-]+)", message)
+        if unknown and self.verb:
+            from harness.spec.suggestion import suggestion
+
+            options = self.verb.format_usage()
+            meant = suggestion(unknown[1], re.findall(r"--[\w-]+", options))
+            self.verb.error(f"{message};{meant}" if meant else message)
         if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
             from harness.spec.suggestion import suggestion
 
@@ -132,5 +142,6 @@ def parser(given: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=_Help,
         )
         if name == asked:
+            whole.verb = verb
             import_module(f"harness.cli.{name.replace('-', '_')}").declare(verb)
     return whole

@@ -182,6 +182,13 @@ class Guidance(Deciding):
         return None
 
     @property
+    def fitted_on(self) -> Mapping[str, float | str | None] | None:
+        """The samples that a threshold of it was fitted on, none of which is evaluated
+        (`harness.report.help_report.FittedReport`, field by field); None where none was.
+        """
+        return None
+
+    @property
     def looks_back(self) -> bool:
         """Whether the own engine reads an answer once more when it is whole."""
         return False

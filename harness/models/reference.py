@@ -30,6 +30,8 @@ def locate(reference: str) -> Path | str:
     if reference in (*zoo.names(), *zoo.packaged()):
         raise ModelError(f"model {reference!r} has no owner; did you mean zoo/{reference}?")
     if not is_local(reference):
+        if "/" not in reference and is_file(Path(reference, "config.json")):
+            raise ModelError(f"model {reference!r} has no owner; did you mean ./{reference}?")
         return reference
     path = Path(reference).expanduser()
     if path.suffix == SUFFIX and not is_folder(path):

@@ -54,25 +54,34 @@ def cases_of(config: pytest.Config, file: Path) -> list[Any]:
     Whether a model can do what a case asks is found out for those that are selected
     (`problems_of`): it takes torch, for seconds.
     """
+    found = invocation.loaded(config, file)
+    if found is None or found.experiment.search is not None:  # a search has no cases
+        return []
+    try:
+        return _params(config, found)
+    except TitrateError as error:
+        problem = str(error)
+    # An axis or a limit of the command line may fit the specs that are meant, and not this one.
+    if (written := invocation.as_written(config, file, problem)) is not None:
+        return _params(config, written)
+    raise pytest.Collector.CollectError(problem)
+
+
+def _params(config: pytest.Config, found: invocation.LoadedSpec) -> list[Any]:
+    """A spec's cases as pytest params; raises `TitrateError`."""
     from harness.runs.planned_case import with_task
     from harness.runs.requirements import unmet
     from harness.spec import expand
 
-    found = invocation.loaded(config, file)
-    if found is None or found.experiment.search is not None:  # a search has no cases
-        return []
     params = []
-    try:
-        for case in expand(found.experiment, found.source):
-            reason = unmet(case.experiment) or _unable(config, case.experiment)
-            if reason is None:
-                ready = with_task(case, unsafe_code=config.option.titrate_unsafe_code)
-                params.append(pytest.param(ready, id=case.id, marks=found.marks))
-            else:
-                skip = pytest.mark.skip(reason=f"{case.experiment.name} {reason}")
-                params.append(pytest.param(case, id=case.id, marks=skip))
-    except TitrateError as error:
-        raise pytest.Collector.CollectError(str(error)) from None
+    for case in expand(found.experiment, found.source):
+        reason = unmet(case.experiment) or _unable(config, case.experiment)
+        if reason is None:
+            ready = with_task(case, unsafe_code=config.option.titrate_unsafe_code)
+            params.append(pytest.param(ready, id=case.id, marks=found.marks))
+        else:
+            skip = pytest.mark.skip(reason=f"{case.experiment.name} {reason}")
+            params.append(pytest.param(case, id=case.id, marks=skip))
     return params
 
 

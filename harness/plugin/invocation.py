@@ -101,6 +101,26 @@ def _load(file: Path, changes: Sequence[str]) -> LoadedSpec | TitrateError:
         return mistake
 
 
+def as_written(config: pytest.Config, file: Path, mistake: str) -> LoadedSpec | None:
+    """A spec without the command line's changes, if its cases are right then.
+
+    None where nothing was changed, or where it is wrong as it is.
+    """
+    from harness.runs.planned_case import with_task
+    from harness.spec import expand, load
+
+    if not overrides(config):
+        return None
+    try:
+        found = LoadedSpec(*load(file), mistake=mistake)
+        for case in expand(found.experiment, found.source):
+            with_task(case, unsafe_code=config.option.titrate_unsafe_code)
+    except TitrateError:
+        return None
+    config.stash[_LOADED][file] = found
+    return found
+
+
 def is_news(config: pytest.Config, said: str) -> bool:
     """Whether this session has not said so yet; it is told then."""
     told = config.stash.setdefault(_TOLD, set())

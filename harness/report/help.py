@@ -152,10 +152,8 @@ def _promise(case: CaseResult) -> PromiseReport | None:
 
 
 def _fitted(case: CaseResult) -> FittedReport | None:
-    description: Any = case.intervention
-    if description.split is None:
-        return None
-    return FittedReport(threshold=description.trigger.threshold, **description.split.model_dump())
+    fitted = _guidance(case).fitted_on
+    return None if fitted is None else FittedReport.model_validate(fitted)
 
 
 def _told(estimate: Estimate) -> Estimated:

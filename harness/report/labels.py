@@ -90,7 +90,8 @@ def curve_name(
     names = [
         axis
         for axis, value in params.items()
-        if value != word and any(other.get(axis) != value for other in curves)
+        if text(value) != word  # its kind, which is said already
+        and any(other.get(axis) != value for other in curves)
     ]
     told = label({axis: params[axis] for axis in names}, short_names(names))
     value = told.partition("=")[2]

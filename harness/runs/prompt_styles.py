@@ -62,8 +62,10 @@ def _told(problem: TaskError, field: str) -> str:
     """The message, with another remedy where it is not the spec's own style that asks for this."""
     told = str(problem)
     if isinstance(problem, TemplateError) and field != "prompt.style":
-        other = f"another {field.rpartition('.')[2]}"
-        told = f"{problem.fault}; use {other}, or a model whose chat template renders it"
+        other = (
+            f"use another {field.rpartition('.')[2]}" if problem.has_one else f"leave {field} out"
+        )
+        told = f"{problem.fault}; {other}, or use a model whose chat template renders it"
     return told.removeprefix("prompt.style ")
 
 

@@ -111,7 +111,7 @@ def read(path: Path) -> Document:
     try:
         data = content(path, MOST_BYTES)
     except FileNotFoundError:
-        raise SpecError(f"{name}: no such file") from None
+        raise SpecError(f"{name}: no such file{_near(path)}") from None
     except IsADirectoryError:
         raise SpecError(f"{name}: is a folder; name one YAML file in it") from None
     except OSError as error:
@@ -129,6 +129,12 @@ def read(path: Path) -> Document:
         what = "is empty" if values is None else f"holds {_kind(values)}"
         raise SpecError(f"{name}:1: {what}; a spec is a mapping such as `name: ...`")
     return Document(values, reader.origins)
+
+
+def _near(path: Path) -> str:
+    """What was probably meant by a file that is not there: a spec of its name below specs/."""
+    found = sorted(Path("specs").rglob(f"{path.stem}.yaml")) if path.stem else []
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _line(data: bytes, position: int) -> int:

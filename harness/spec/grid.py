@@ -160,6 +160,7 @@ def _folder(source: SpecSource, axis: str) -> Path | None:
 
 def _check(experiment: Experiment) -> None:
     axes = experiment.axes
+    untreated = experiment.intervention is None and "intervention.kind" not in axes
     for axis, values in axes.items():
         name = f"axes.{axis}"
         if axis not in fields():
@@ -171,6 +172,9 @@ def _check(experiment: Experiment) -> None:
         for other in axes:
             if axis.startswith(f"{other}."):
                 raise FieldError(name, f"lies inside the axis {other}; keep one of the two")
+        if untreated and axis.startswith("intervention."):
+            told = "this spec has no intervention that it could be a field of; write one"
+            raise FieldError(name, told)
         if not values:
             raise FieldError(name, "[] is not accepted; list at least one value")
         first: dict[str, int] = {}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import FieldError, SpecError, one_line
+from harness.options import stands_for
 from harness.spec.experiment import Experiment
 
 _ON_AXIS = re.compile(r"axes\.(?P<axis>[^\[]+)\[(?P<position>\d+)\]")
@@ -89,10 +90,14 @@ class SpecSource:
 def _said(origin: Origin | None, error: FieldError) -> str:
     if origin is None:
         return str(error)
-    # An override names its field itself.
+    # An override names its field itself, and so does an option that stands for one.
     field = _ON_AXIS.sub(r"\g<axis>", error.field)
-    names_it = any(f"{mark}{field}=" in origin.text for mark in " =")
-    return f"{origin.text}: {error.problem}" if names_it else f"{origin.text} {error}"
+    names_it = stands_for(origin.text) == field or any(
+        f"{mark}{field}=" in origin.text for mark in " ="
+    )
+    # `model: model folder x does not exist` says one word twice.
+    problem = error.problem.removeprefix(f"{field.rpartition('.')[2]} ")
+    return f"{origin.text}: {problem}" if names_it else f"{origin.text} {error.field}: {problem}"
 
 
 def _line(origin: Origin | None) -> int:

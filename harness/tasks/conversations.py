@@ -105,14 +105,17 @@ def render_text(tokenizer: Any, conversation: Conversation) -> str:
     style: Style = "agentic" if conversation.tools else "assisted"
     model = tokenizer.name_or_path or "this model"
     if not tokenizer.chat_template:
-        raise TaskError(
-            f"prompt.style {style} needs a chat template and the tokenizer of "
-            f"{model} has none; use `prompt.style: completion`"
+        raise TemplateError(
+            f"prompt.style {style} needs a chat template, and the tokenizer of {model} has none",
+            "use `prompt.style: completion`",
+            has_one=False,
         )
     if templates.draws_at_random(tokenizer):
-        raise TaskError(
+        raise TemplateError(
             f"prompt.style {style}: the chat template of {model} draws at random, so that no "
-            "prompt is made twice; use `prompt.style: completion`, or mend the template"
+            "prompt is made twice",
+            "use `prompt.style: completion`, or mend the template",
+            has_one=False,
         )
     try:
         text = templates.applied(tokenizer, conversation)

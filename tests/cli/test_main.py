@@ -102,7 +102,7 @@ def test_run_sets_fields_and_takes_several_specs(spec, here, capsys):
 def test_run_names_an_option_as_it_was_typed(spec, capsys, monkeypatch):
     monkeypatch.setattr(availability, "installed_version", lambda: None)
     assert main(["run", "small.yaml", "--engine", "vllm"]) == 2
-    error = "titrate: --engine vllm engine.name: vllm is not installed here; pip install "
+    error = "titrate: --engine vllm: vllm is not installed here; pip install "
     assert capsys.readouterr().err.startswith(error)
 
 
@@ -206,9 +206,13 @@ def test_every_verb_is_a_module_with_the_same_two_functions():
         (["run"], "titrate run: the following arguments are required: SPEC"),
         (["zoo"], "titrate zoo: the following arguments are required: VERB"),
         (["schema", "spec"], "titrate schema: argument which: invalid choice: 'spec'"),
-        (["run", "small.yaml", "--seed", "1"], "titrate: unrecognized arguments: --seed 1"),
+        (["run", "small.yaml", "--seed", "1"], "titrate run: unrecognized arguments: --seed 1"),
+        (
+            ["run", "x.yaml", "--limt", "3"],
+            "titrate run: unrecognized arguments: --limt 3; did you ",
+        ),
     ],
-    ids=["verb", "nothing", "no spec", "no zoo verb", "schema", "option"],
+    ids=["verb", "nothing", "no spec", "no zoo verb", "schema", "option", "misspelt option"],
 )
 def test_wrong_arguments_are_one_line(capsys, arguments, message):
     assert refused(capsys, *arguments).startswith(message)
@@ -229,8 +233,12 @@ def test_a_bad_spec_is_one_line(spec, here, capsys, old, new, message):
     assert not (here / "reports").exists()
 
 
-def test_what_is_not_there_is_one_line(capsys):
+def test_what_is_not_there_is_one_line(here, capsys):
     assert "none.yaml" in refused(capsys, "run", "none.yaml")
+    Path("specs/deep").mkdir(parents=True)
+    Path("specs/deep/sweep.yaml").touch()
+    told = refused(capsys, "run", "sweep")
+    assert told == "titrate: sweep: no such file; did you mean specs/deep/sweep.yaml?\n"
     assert refused(capsys, "report", "nowhere").startswith("titrate: nowhere: no such file; ")
 
 

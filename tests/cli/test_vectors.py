@@ -207,7 +207,7 @@ def test_an_import_measures_the_hidden_states_of_a_model(here, capsys):
         (["import", "v.pt", "--set", "engine.slots=3"], "--set is for measuring hidden states;"),
         (
             ["build", *QUICK, "--engine", "vlm"],
-            "--engine vlm engine.name: 'vlm' is not accepted; it should",
+            "--engine vlm: 'vlm' is not accepted; it should",
         ),
         (
             ["build", "steer.yaml", "--engine", "transformers,vllm"],

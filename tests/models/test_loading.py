@@ -101,6 +101,14 @@ def test_a_zoo_member_without_its_zoo_is_told_before_the_hub_is_asked():
         load_config("moe")
 
 
+def test_a_folder_without_its_dot_is_told_before_the_hub_is_asked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"model 'mine' has no owner; did you mean \./mine\?"):
+        load_config("mine")
+
+
 def test_a_configuration_comes_without_weights(checkpoint):
     (checkpoint / "model.safetensors").unlink()
     assert load_config(str(checkpoint)).num_experts == 16

@@ -185,7 +185,7 @@ def bad(old: str, new: str, message: str):
     ("old", "new", "message"),
     [
         bad("zoo/moe", "zoo/nothing", "specs/small.yaml:2 model: zoo/nothing is not in the zoo; "),
-        bad("zoo/moe", "./nowhere", "specs/small.yaml:2 model: model folder * does not exist; "),
+        bad("zoo/moe", "./nowhere", "specs/small.yaml:2 model: folder * does not exist; "),
         bad("zoo/moe", "zoo/base", "specs/small.yaml:2 *LlamaForCausalLM *has no routers; "),
         bad("micro_humaneval", "tetris", "specs/small.yaml:3 task.name: *tetris* is not a task; "),
         bad("limit: 3", "limit: 999", "specs/small.yaml:3 task.limit: 999 *164"),
@@ -389,7 +389,7 @@ def test_specs_that_the_chosen_model_cannot_run_are_skipped_by_name_unless_selec
     assert both.ret == pytest.ExitCode.OK
     listed = project.runpytest_inprocess("benches", model, "-rs", "-p", "no:cacheprovider")
     listed.assert_outcomes(passed=1, skipped=4)
-    reason = "small is left out: --titrate-model zoo/base model: LlamaForCausalLM"
+    reason = "small is left out: --titrate-model zoo/base: LlamaForCausalLM"
     assert reason in " ".join(listed.outlines).replace("\n", " ")
     for selected in (["benches", "-k", "small"], ["specs/small.yaml"]):
         refused = project.runpytest_inprocess(*selected, model)

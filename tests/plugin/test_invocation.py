@@ -56,6 +56,21 @@ def test_a_field_that_does_not_fit_is_told_of_selected_specs_alone(project):
     assert told(refused, "plain") == 0
 
 
+@pytest.mark.parametrize("option", ["axes.intervention.count=[0, 7]", "task.limit=2"])
+def test_an_axis_or_a_limit_need_not_fit_what_is_not_selected(project, option):
+    """Neither an axis of an intervention nor a limit beyond its data fits the plain spec."""
+    (project.path / "specs" / "plain.yaml").write_text(
+        "name: plain\nmodel: zoo/moe\ntask: {path: one.jsonl, answer: exact}\n"
+    )
+    (project.path / "specs" / "one.jsonl").write_text('{"prompt": "Is it?", "answer": "Yes"}\n')
+    option = f"--titrate-set={option}"
+    found = project.runpytest_inprocess("benches", option, "-k", "masked", "--collect-only")
+    assert found.ret == pytest.ExitCode.OK
+    refused = project.runpytest_inprocess("benches", option, "-k", "plain", "--collect-only")
+    assert refused.ret == pytest.ExitCode.INTERRUPTED
+    assert told(refused, option.removeprefix("--titrate-set=").partition("=")[0]) == 1
+
+
 def test_a_field_that_fits_nothing_is_no_matter_where_nothing_is_selected(project):
     option = "--titrate-set=intervention.count=many"
     result = project.runpytest_inprocess("benches", option, "-k", "neither", "--collect-only")

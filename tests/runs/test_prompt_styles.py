@@ -65,11 +65,11 @@ def cases(text: str):
             "x.yaml:5 prompt.style: agentic",
             "`prompt.style: assisted`, or mend the template",
         ),
-        ("measure: forward", "x.yaml:5 measure: agentic", f"another measure, or {OTHER}"),
+        ("measure: forward", "x.yaml:5 measure: agentic", f"another measure, or use {OTHER}"),
         (
             "intervention: {kind: router_mask, points: {usage: avg_all_agentic}, count: 1}",
             "x.yaml:5 intervention.points.usage: agentic",
-            f"another usage, or {OTHER}",
+            f"another usage, or use {OTHER}",
         ),
         (
             "intervention: {kind: steering, vector: {pairs: styles}, layer: 1, alpha: 1}",
@@ -94,6 +94,28 @@ def test_a_style_that_is_not_rendered_whole_is_refused_where_it_is_asked_for(
     assert message.startswith(f"{place}: the chat template of ")
     assert " leaves out " in message
     assert message.endswith(f"; use {remedy}")
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("", "use `prompt.style: completion`"),
+        (
+            "intervention: {kind: router_mask, count: 1, points: {usage: avg_all_agentic}}",
+            f"leave intervention.points.usage out, or use {OTHER}",
+        ),
+        (
+            "intervention: {kind: steering, layer: 1, alpha: 1, vector: {pairs: styles}}",
+            f"use a file of pairs (./pairs.jsonl), or {OTHER}",
+        ),
+    ],
+)
+def test_a_model_without_a_template_is_told_what_goes_without(model, text, remedy):
+    model(lambda _: "")
+    text += "\nprompt: {style: completion}" if text else ""
+    with pytest.raises(SpecError, match="needs a chat template, and the tokenizer of") as refused:
+        list(map(planned, cases(text)))
+    assert str(refused.value).endswith(f" has none; {remedy}")
 
 
 def test_what_needs_no_tool_is_planned(model):

@@ -195,7 +195,7 @@ def test_arguments_of_a_wrong_kind_are_refused_by_name(spec, given, told):
         ({"compare_fail": ["pass@1: worse"]}, "compare_fail='pass@1: worse': nothing to compare"),
         ({"gates": ["bogus"]}, "gates='bogus' is not a gate; accepted: "),
         ({"overrides": ["sed=1"]}, "overrides=sed=1: no such field; did you mean seed?"),
-        ({"limit": 999}, "limit=999 task.limit: 999 samples asked for, but "),
+        ({"limit": 999}, "limit=999: 999 samples asked for, but "),
         ({"shard": "3/2"}, "shard=3/2: there is no such shard; use 1/2 to 2/2"),
         ({"select": "neither"}, "select='neither': selects none of "),
         ({"fresh": "yes"}, "fresh='yes': expected "),

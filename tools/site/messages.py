@@ -45,8 +45,10 @@ def _messages(tree: ast.AST) -> Iterator[str]:
     """What is raised to a user with a remedy behind its last semicolon."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error"):
-            for argument in node.args:
-                text = _text(argument)
+            texts = [_text(argument) for argument in node.args]
+            if ast.unparse(node.func) == "TemplateError":  # the fault, and the remedy
+                texts = ["; ".join(texts)]
+            for text in texts:
                 if _REMEDY.search(text):
                     yield " ".join(text.replace("`", "'").split())
 

@@ -109,6 +109,14 @@ class Oracle(Guidance):
         return {**self.promise.model_dump(), "threshold": self.trigger.threshold}
 
     @property
+    def fitted_on(self) -> Mapping[str, float | str | None] | None:
+        """What its threshold was fitted on."""
+        if self.split is None:
+            return None
+        assert isinstance(self.trigger, ThresholdTrigger)
+        return {**self.split.model_dump(), "threshold": self.trigger.threshold}
+
+    @property
     def looks_back(self) -> bool:
         """Where every step is asked for."""
         return self.steps

@@ -158,7 +158,7 @@ def test_a_tokenizer_without_a_template_is_a_problem_of_every_sample():
     built = pairs_from_files(*study(2), bare)
     assert built.pairs == ()
     assert [problem.key for problem in built.problems] == ["humaneval_0", "humaneval_1"]
-    assert "needs a chat template and the tokenizer of" in built.problems[0].reason
+    assert "needs a chat template, and the tokenizer of" in built.problems[0].reason
 
 
 def test_a_template_that_refuses_tools_is_a_problem_of_the_sample():

@@ -156,7 +156,7 @@ function caseTable(experiment, changed) {
     });
   });
   const search = searchField("Filter", "id, parameter, error", (text) => ((words = text), draw()));
-  const table = element("table", { class: "cases" }, element("thead", {}, head), body);
+  const table = element("table", { class: "cases", "aria-label": "Cases" }, element("thead", {}, head), body);
   const region = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Cases" }, table);
   return {
     nodes: [element("div", { class: "controls" }, search, ...filters, status), region, constantsShown(experiment)].filter(Boolean),

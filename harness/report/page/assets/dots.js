@@ -13,7 +13,7 @@ function dotsDrawn(experiment, metric, cases, width, open) {
   const left = Math.min(0.42 * width, 12 + 6.6 * Math.max(...shown.map((one) => one.label.length)));
   const x = scaleOf(low, high, left + 8, width - 20);
   const bottom = 8 + shown.length * DOT_ROW;
-  const picture = drawing(width, bottom + 46, `${metric} of each case`);
+  const picture = drawing(width, bottom + 52, `${metric} of each case`);
 
   const { values, digits } = roundValues(low, high);
   const axis = shape("g", { "aria-hidden": "true" });

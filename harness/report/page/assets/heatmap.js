@@ -12,7 +12,7 @@ function heatmap(grid) {
   const drawn = drawnToWidth(place, (width) => heatmapDrawn(grid, grid.layers[layer], width));
   const choice = grid.layers.length < 2 ? null : element("div", { class: "controls" },
     selection("Shown", grid.layers.map(({ name }, at) => [at, name]), 0, (at) => ((layer = Number(at)), drawn.redraw())));
-  return element("figure", { class: "heatmap" }, element("h2", {}, grid.title), choice, place,
+  return element("figure", { class: "heatmap", "aria-label": grid.title }, element("h2", {}, grid.title), choice, place,
     element("figcaption", { class: "caption" }, grid.caption));
 }
 

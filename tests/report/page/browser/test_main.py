@@ -155,11 +155,24 @@ def test_a_narrow_window_scrolls_only_inside_its_tables(example):
     assert example.js("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_a_print_fits_its_sheet(example):
+    """A sheet has no scrollbar: buttons in a table are as small as its cells."""
+    example.size(794, 1123)
+    example.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert example.js("document.documentElement.scrollWidth <= innerWidth")
+        size = "getComputedStyle(document.querySelector('.cases {}')).fontSize"
+        sizes = {example.js(size.format(place)) for place in ("td", "thead button", ".disclosure")}
+        assert sizes == {"10px"}
+    finally:
+        example.call("Emulation.setEmulatedMedia", media="")
+
+
 def test_what_a_reader_can_reach_has_a_name_that_is_read_aloud(example):
     """By the browser's own tree of accessible names, which screen readers are told."""
     nodes = example.call("Accessibility.getFullAXTree")["nodes"]
     told = {"button", "link", "combobox", "textbox", "searchbox", "listbox", "option", "image"}
-    told |= {"graphics-symbol", "img", "tab", "checkbox", "slider", "switch"}
+    told |= {"graphics-symbol", "img", "tab", "checkbox", "slider", "switch", "figure", "table"}
     reached = [
         node
         for node in nodes
