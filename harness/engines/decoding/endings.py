@@ -48,6 +48,8 @@ class Endings:
         self._end_tokens = model.end_tokens
         self._context = model.context
         self._tokenizer = model.tokenizer
+        # What single tokens say, as far as that was asked.
+        self._said: dict[int, str] = {}
 
     def room(self, sequence: Generation) -> int:
         """Tokens that a sequence may still generate."""
@@ -60,7 +62,8 @@ class Endings:
         stop = sequence.request.stop
         if sequence.tokens[-1] in self._end_tokens or sequence.tokens[-1] in stop.tokens:
             return "stop"
-        if stop.strings and _first_stop(self._tail(sequence), stop.strings) is not None:
+        can_end = any(self._completes(sequence.tokens[-1], string) for string in stop.strings)
+        if can_end and _first_stop(self._tail(sequence), stop.strings) is not None:
             return "stop"
         return "length" if self.room(sequence) < 1 else None
 
@@ -73,6 +76,19 @@ class Endings:
         text = str(self._tokenizer.decode(tokens))
         cut = _first_stop(text, stop.strings)
         return text if cut is None else text[:cut]
+
+    def _completes(self, token: int, string: str) -> bool:
+        """Whether a token can be the last one of a stop string, without decoding what is before it.
+
+        By itself it then says the last character or has a part of one. Blanks may be another
+        token's affair, since decoders strip them.
+        """
+        if string[-1:].isspace():
+            return True
+        said = self._said.get(token)
+        if said is None:
+            said = self._said[token] = str(self._tokenizer.decode([token]))
+        return string[-1:] in said or "\ufffd" in said
 
     def _tail(self, sequence: Generation) -> str:
         """The end of the text, long enough for a stop string that the last token completes."""

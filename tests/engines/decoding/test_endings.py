@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from functools import cache
+
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.engines.contract import Request, Stop
 from harness.engines.decoding.endings import Endings
 from harness.engines.transformers.residents import Resident
+from harness.models.loading import LoadedModel, load
 
 stops = st.builds(
     Stop,
@@ -38,6 +41,34 @@ def test_a_sequence_ends_at_the_first_reason_and_leaves_what_was_before_it(
     assert not any(string in text for string in stop.strings)
     if not stopped and not said:
         assert text == decode(sequence.tokens)
+
+
+@cache
+def zoo_moe() -> LoadedModel:
+    return load("zoo/moe", device="cpu")
+
+
+@settings(deadline=None)
+@given(
+    text=st.text(st.sampled_from("ab :\n1é…🙂"), min_size=1, max_size=12),
+    cut=st.tuples(st.integers(0, 11), st.integers(1, 4)),
+    noise=st.lists(st.integers(1, 255), max_size=2),
+)
+def test_no_stop_string_is_passed_by_wherever_tokens_part_it(text, cut, noise):
+    """Strings of blanks, of characters of several bytes and tokens, and of both."""
+    model = zoo_moe()
+    tokenizer = model.tokenizer
+    tokens = [*noise, *tokenizer.encode(text, add_special_tokens=False)]
+    string = text[cut[0] : sum(cut)]
+    assume(string and not set(tokens) & model.end_tokens)
+    endings = Endings(model)
+    sequence = Resident(0, Request((1,), 40, stop=Stop(strings=(string,))))
+    for token in tokens:
+        sequence.tokens.append(token)
+        said = string in tokenizer.decode(sequence.tokens)
+        assert endings.reason(sequence) == ("stop" if said else None)
+        if said:
+            break
 
 
 def test_the_context_leaves_less_room_than_the_request_asks_for(moe):
