@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 from harness.engines.contract import FinishReason, Request
@@ -94,7 +95,22 @@ class Endings:
         """The end of the text, long enough for a stop string that the last token completes."""
         # A token is at least one byte. One more, since decoders strip the space of the first.
         needed = 1 + max(len(string.encode()) for string in sequence.request.stop.strings)
-        return str(self._tokenizer.decode(sequence.generated[-needed:]))
+        tokens = sequence.generated
+        start = max(0, len(tokens) - needed)
+        # Bytes in a row are one text, or none at all if a part of them is missing.
+        while start > 0 and tokens[start] in self._bytes:
+            start -= 1
+        return str(self._tokenizer.decode(tokens[start:]))
+
+    @cached_property
+    def _bytes(self) -> frozenset[int]:
+        """The tokens that are a byte each, as SentencePiece names them."""
+        names = [f"<0x{byte:02X}>" for byte in range(256)]
+        found = self._tokenizer.convert_tokens_to_ids(names)
+        known = self._tokenizer.convert_ids_to_tokens([0 if one is None else one for one in found])
+        return frozenset(
+            one for one, name, real in zip(found, names, known, strict=True) if name == real
+        )
 
 
 def _first_stop(text: str, strings: Sequence[str]) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -44,19 +45,21 @@ def test_a_sequence_ends_at_the_first_reason_and_leaves_what_was_before_it(
 
 
 @cache
-def zoo_moe() -> LoadedModel:
-    return load("zoo/moe", device="cpu")
+def zoo(name: str) -> LoadedModel:
+    return load(name, device="cpu")
 
 
+# The second one says whatever it has no word for byte by byte, and decodes bytes in a row together.
+@pytest.mark.parametrize("name", ["zoo/moe", "zoo/settled"])
 @settings(deadline=None)
 @given(
     text=st.text(st.sampled_from("ab :\n1é…🙂"), min_size=1, max_size=12),
     cut=st.tuples(st.integers(0, 11), st.integers(1, 4)),
     noise=st.lists(st.integers(1, 255), max_size=2),
 )
-def test_no_stop_string_is_passed_by_wherever_tokens_part_it(text, cut, noise):
+def test_no_stop_string_is_passed_by_wherever_tokens_part_it(name, text, cut, noise):
     """Strings of blanks, of characters of several bytes and tokens, and of both."""
-    model = zoo_moe()
+    model = zoo(name)
     tokenizer = model.tokenizer
     tokens = [*noise, *tokenizer.encode(text, add_special_tokens=False)]
     string = text[cut[0] : sum(cut)]
