@@ -122,10 +122,12 @@ def _problem(error: Exception) -> str:
         name = first.split("'")[1] if "'" in first else first
         known = list(filter_registry)
         return f"{name!r} is no filter;{suggestion(name, known)} use one of {', '.join(known)}"
+    if isinstance(error, StopIteration | IndexError) or (
+        "corresponds to no data" in first  # as readers say who know the columns
+    ):
+        return "it has no documents; its split is empty"
     if "load_dataset" in frames or "download" in frames:
         return f"its data cannot be loaded: {first}; check dataset_path and the network"
-    if isinstance(error, IndexError):
-        return "it has no documents; its split is empty"
     return f"cannot be loaded by lm-eval: {type(error).__name__}: {first}"
 
 
