@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from harness import registry
-from harness.errors import FieldError, ModelError, SandboxError, TaskError
+from harness.errors import FieldError, ModelError, SandboxError, TaskError, UnreachableError
 from harness.metrics.kind import Checking, MetricKind
 from harness.metrics.lookup import directionless, kind_of
 from harness.models.loading import load_config
@@ -55,6 +55,8 @@ def check_case(case: PlannedCase) -> None:
         check_stop(case)
     except FieldError as error:
         raise source.locate(error) from error
+    except UnreachableError as error:
+        raise UnreachableError(str(source.locate(FieldError("task", str(error))))) from error
     except (TaskError, SandboxError) as error:
         raise source.locate(FieldError("task", str(error))) from error
     except ModelError as error:
