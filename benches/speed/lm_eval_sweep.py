@@ -3,7 +3,7 @@
     python benches/speed/lm_eval_sweep.py
     python benches/speed/lm_eval_sweep.py --model zoo/smollm2 --conditions 4 --documents 20
     python benches/speed/lm_eval_sweep.py --choices --documents 500 --conditions 1
-    python benches/speed/lm_eval_sweep.py --conditions 1 --batches 32 --vllm .venv-vllm/bin/python
+    python benches/speed/lm_eval_sweep.py --model zoo/smollm2 --conditions 1 --vllm .venv-vllm/bin/python
 
 Conditions are a baseline and doses of a vector behind the middle layer. The peer has one run of
 `simple_evaluate` for each, with the model loaded once and a hook that adds the vector at every
@@ -111,6 +111,7 @@ def on_vllm(python: Path, model: str, folder: Path, documents: int) -> float:
     """Seconds of a whole process of lm-eval on vLLM, one condition, not steered."""
     source = zoo.resolve(model.removeprefix("zoo/")) if model.startswith("zoo/") else model
     arguments = f"pretrained={source},dtype=float32,enforce_eager=True,max_model_len=2048"
+    arguments += ",gpu_memory_utilization=0.2"  # of a machine's memory; 0.9 leaves others none
     command = [str(python), "-m", "lm_eval", "run", "--model", "vllm", "--model_args", arguments]
     command += ["--tasks", "sweep", "--include_path", str(folder), "--limit", str(documents)]
     begun = time.perf_counter()
