@@ -3,7 +3,7 @@
     python benches/speed/lm_eval_sweep.py
     python benches/speed/lm_eval_sweep.py --model zoo/smollm2 --conditions 4 --documents 20
     python benches/speed/lm_eval_sweep.py --choices --documents 500 --conditions 1
-    python benches/speed/lm_eval_sweep.py --model zoo/smollm2 --conditions 1 --vllm .venv-vllm/bin/python
+    python benches/speed/lm_eval_sweep.py --model zoo/smollm2 --documents 20 --vllm PYTHON
 
 Conditions are a baseline and doses of a vector behind the middle layer. The peer has one run of
 `simple_evaluate` for each, with the model loaded once and a hook that adds the vector at every
