@@ -7,7 +7,8 @@
     ├── OptionError              an option of a run that cannot be followed; knows its name
     ├── ModelError               a model that is missing, or lacks what was asked of it
     ├── TaskError                a task that is missing, or data that is not what it claims to be
-    │   └── TemplateError        a prompt that the model's chat template does not render whole
+    │   ├── TemplateError        a prompt that the model's chat template does not render whole
+    │   └── UnreachableError     data that are somewhere else, and cannot be had now
     ├── MetricError              a sample of which a metric has no value; the samples beside it have
     ├── VectorError              a file of steering vectors that cannot be read or written
     ├── OutputError              an output that was asked for where nothing can be written
@@ -159,6 +160,13 @@ class TemplateError(TaskError):
         super().__init__(f"{fault}; {remedy}")
         self.fault = fault
         self.has_one = has_one
+
+
+class UnreachableError(TaskError):
+    """A task's data, which cannot be had: no mistake in a spec, and no reason to run no other one.
+
+    `check_case` says the place of the spec, and raises the same again.
+    """
 
 
 class MetricError(TitrateError):

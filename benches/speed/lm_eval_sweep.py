@@ -3,6 +3,7 @@
     python benches/speed/lm_eval_sweep.py
     python benches/speed/lm_eval_sweep.py --model zoo/smollm2 --conditions 4 --documents 20
     python benches/speed/lm_eval_sweep.py --choices --documents 500 --conditions 1
+    python benches/speed/lm_eval_sweep.py --model zoo/smollm2 --documents 20 --vllm PYTHON
 
 Conditions are a baseline and doses of a vector behind the middle layer. The peer has one run of
 `simple_evaluate` for each, with the model loaded once and a hook that adds the vector at every
@@ -10,6 +11,10 @@ position; batch sizes are tried on one condition, and the best one takes all. Ha
 run before ours and half behind, so that a busy machine is busy for both; seconds of processor time
 are beside those of the clock. Both have run before, on a few documents or in the trials, so that
 nobody's imports count; ours loads its model, stores all answers and writes its report in its time.
+
+`--vllm` names an interpreter with lm-eval and vLLM: one condition more, not steered, of the same
+files, by lm-eval's own backend of vLLM in a process of its own, with its start, which is told apart
+by a run of one document.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -33,6 +39,7 @@ from safetensors.torch import save_file
 
 import harness
 from harness.interventions.vector_file import FORMAT
+from harness.models import zoo
 from harness.models.loading import load
 from harness.models.sites import hidden_shape
 from harness.resolve.tasks import task_of
@@ -100,6 +107,18 @@ def task(folder: Path, documents: int, *, choices: bool) -> Path:
     return folder / "sweep.yaml"
 
 
+def on_vllm(python: Path, model: str, folder: Path, documents: int) -> float:
+    """Seconds of a whole process of lm-eval on vLLM, one condition, not steered."""
+    source = zoo.resolve(model.removeprefix("zoo/")) if model.startswith("zoo/") else model
+    arguments = f"pretrained={source},dtype=float32,enforce_eager=True,max_model_len=2048"
+    arguments += ",gpu_memory_utilization=0.2"  # of a machine's memory; 0.9 leaves others none
+    command = [str(python), "-m", "lm_eval", "run", "--model", "vllm", "--model_args", arguments]
+    command += ["--tasks", "sweep", "--include_path", str(folder), "--limit", str(documents)]
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - begun
+
+
 class Clock:
     """Seconds of the clock and of this process."""
 
@@ -144,6 +163,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=200)
     parser.add_argument("--choices", action="store_true")
     parser.add_argument("--batches", default="1,8,32,auto")
+    parser.add_argument("--vllm", type=Path, metavar="PYTHON")
     given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
@@ -166,6 +186,12 @@ def main() -> None:
         ours(given.model, file, folder, alphas, layer, limit=2)
         mine = ours(given.model, file, folder, alphas, layer)
         last = [peer(model, file, alpha, vector, layer, best) for alpha in behind]
+        if given.vllm is not None:
+            start = on_vllm(given.vllm, given.model, folder, 1)
+            whole = on_vllm(given.vllm, given.model, folder, given.documents)
+            print(
+                f"lm-eval on vLLM, one condition: {whole:.1f} s, of which {start:.1f} s its start"
+            )
     wall, cpu = (sum(getattr(each, name) for each in [*first, *last]) for name in ("wall", "cpu"))
     print(f"lm-eval, {len(alphas)} conditions, batch {best}: {wall:.1f} s ({cpu:.1f} CPU)")
     print(f"ours, {len(alphas)} conditions: {mine}")

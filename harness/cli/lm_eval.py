@@ -31,13 +31,13 @@ def run(parsed: argparse.Namespace) -> int:
 
     if find_spec("lm_eval") is None:
         raise TitrateError("lm-eval is not installed; pip install 'pytest-titrate[lm-eval]'")
-    given = model_args(parsed.arguments)
+    model, given = asked_model(parsed.arguments)
     from lm_eval.__main__ import cli_evaluate
 
     from harness.runs.lm_eval_model import NAME, case_of  # registers the model
-    from harness.tasks.lm_eval.code_eval import sandboxed
+    from harness.tasks.lm_eval.code_eval import isolation, sandboxed
 
-    if NAME in parsed.arguments:
+    if model == NAME and given is not None:
         case_of(**given)  # what is wrong with it is told before lm-eval reads its tasks
     before = sys.argv
     sys.argv = ["lm-eval", *parsed.arguments]
@@ -48,27 +48,37 @@ def run(parsed: argparse.Namespace) -> int:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     finally:
         sys.argv = before
+        if (level := isolation()) is not None:
+            print(f"titrate: what the model wrote ran in our sandbox ({level})", file=sys.stderr)
     return 0
 
 
-def model_args(arguments: Sequence[str]) -> dict[str, Any]:
-    """What is said to the model; raises TitrateError for a value with a comma, at which lm-eval
-    would cut it in silence.
+def asked_model(arguments: Sequence[str]) -> tuple[str | None, dict[str, Any] | None]:
+    """The model that lm-eval's words name, and what is said to it; None where they leave that to a
+    file (`--config`).
+
+    Raises:
+        TitrateError: a value with a comma, at which lm-eval would cut it.
     """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--model", "-M")
+    parser.add_argument("--model_args", "-a", nargs="+", action="extend")
+    parser.add_argument("--config", "-C")
+    found, _ = parser.parse_known_args(list(arguments))
+    if found.model_args is None:
+        return found.model, None if found.config else {}
+    return found.model, _said(found.model_args)
+
+
+def _said(words: Sequence[str]) -> dict[str, Any]:
     from harness.errors import TitrateError
 
     found: dict[str, Any] = {}
-    taken = False
-    for each in arguments:
-        if each.startswith("-"):
-            taken = each in ("--model_args", "-a")
-            continue
-        if not taken:
-            continue
+    for each in words:
         if (document := _document(each)) is not None:
             found |= document
             continue
-        wrong = next((part for part in each.split(",") if "=" not in part), None)
+        wrong = next((part for part in each.split(",") if part and "=" not in part), None)
         if wrong is not None:
             raise TitrateError(
                 f"--model_args {each!r}: lm-eval cuts it at the comma, and {wrong!r} has no value; "

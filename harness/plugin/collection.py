@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import FieldError, TitrateError
+from harness.errors import FieldError, TitrateError, UnreachableError
 from harness.plugin import invocation, search_hooks
-from harness.plugin.fixtures import fail_unless_trusted, outcome_of
+from harness.plugin.fixtures import UNREACHABLE, fail_unless_trusted, outcome_of
 from harness.testing import INVARIANTS_MARKER, MARKER
 
 if TYPE_CHECKING:
@@ -131,7 +131,11 @@ def checks_of(config: pytest.Config, own: str | None = None) -> list[Any]:
 
 
 def problems_of(items: Sequence[pytest.Item]) -> dict[pytest.Item, invocation.Refusal]:
-    """The items whose case cannot run, and the first thing that is wrong in their spec file."""
+    """The items whose case cannot run, and the first thing that is wrong in their spec file.
+
+    One whose data cannot be had is none of them: its test fails when it is run, and no other does.
+    Where nothing will be run, what must load data to be checked is taken on trust.
+    """
     cases = {item: case for item in items if (case := case_of(item)) is not None}
     if not cases:
         return {}
@@ -140,8 +144,12 @@ def problems_of(items: Sequence[pytest.Item]) -> dict[pytest.Item, invocation.Re
     problems: dict[pytest.Item, invocation.Refusal] = {}
     first: dict[str, str] = {}
     for item, case in cases.items():
+        if item.config.option.collectonly and case.measure.by_task:
+            continue
         try:
             check_case(case)
+        except UnreachableError as error:
+            item.config.stash.setdefault(UNREACHABLE, {})[case.id] = str(error)
         except TitrateError as error:
             said = first.setdefault(case.case.source.file, str(error))
             problems[item] = invocation.Refusal(case.experiment.name, said)
@@ -174,12 +182,13 @@ def case_of(item: pytest.Item) -> PlannedCase | None:
     if item.get_closest_marker("skip") is not None:
         return None
     if isinstance(item, SpecItem):
-        return item.stash[_CASE]
+        own = item.stash[_CASE]
+        return None if own.id in item.config.stash.get(UNREACHABLE, {}) else own
     callspec = getattr(item, "callspec", None)
     if callspec is None or item.get_closest_marker(MARKER) is None:
         return None
     case: PlannedCase = callspec.params["case"]
-    return case
+    return None if case.id in item.config.stash.get(UNREACHABLE, {}) else case
 
 
 def check_of(item: pytest.Item) -> IdentityCheck | None:

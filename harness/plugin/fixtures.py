@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from harness.store.results import CaseResult, InvariantResult
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
+#: The cases whose data cannot be had, by their ids, and why: their tests alone fail.
+UNREACHABLE: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 
 
 @pytest.fixture
@@ -49,6 +51,9 @@ def session_of(config: pytest.Config) -> Session:
 
 def outcome_of(config: pytest.Config, case: PlannedCase) -> CaseResult:
     """Run what the case needs; without a model to run it on, this is an error of one line."""
+    unreachable = config.stash.get(UNREACHABLE, {}).get(case.id)
+    if unreachable is not None:
+        pytest.fail(unreachable, pytrace=False)
     run = session_of(config)
     died = run.abandoned().get(case.id)
     if died is not None:  # over another test of the same case

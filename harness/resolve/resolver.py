@@ -83,3 +83,28 @@ def check_intervention(experiment: Experiment) -> None:
             "use steering",
         )
     kind.resolution.check(experiment, settings)
+
+
+def check_guided(experiment: Experiment, scored: str | None, *, by_task: bool) -> None:
+    """Raise `FieldError` for what is not asked under guidance, before anything is loaded.
+
+    Args:
+        experiment: Whose intervention may ask other models.
+        scored: What is asked of it beside texts, in words; None where texts alone are.
+        by_task: Whether prompts are a task's own, which are not rendered in other tokens.
+    """
+    settings = experiment.intervention
+    if settings is None or not settings.engines():
+        return
+    if scored is not None:
+        raise FieldError(
+            "intervention.kind",
+            f"{settings.kind} acts as a model generates, which is not how given texts are scored "
+            f"({scored}); ask what is answered in words",
+        )
+    if by_task and settings.translated():
+        raise FieldError(
+            "intervention.tokens",
+            "text needs prompts in the tokens of both models, which a task of lm-eval's does not "
+            "have; use ids",
+        )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import get_args
 
 from harness import registry
-from harness.errors import FieldError, ModelError, SandboxError, TaskError
+from harness.errors import FieldError, ModelError, SandboxError, TaskError, UnreachableError
 from harness.metrics.kind import Checking, MetricKind
 from harness.metrics.lookup import directionless, kind_of
 from harness.models.loading import load_config
 from harness.registry import engines
 from harness.resolve.needs import needs_of
 from harness.resolve.pair_files import pairs_of
-from harness.resolve.resolver import check_intervention
+from harness.resolve.resolver import check_guided, check_intervention
 from harness.runs.plan import Plan
 from harness.runs.planned_case import ALWAYS, PlannedCase, with_task
 from harness.runs.prompt_styles import check_styles, tokenizer_of
@@ -44,6 +44,7 @@ def check_case(case: PlannedCase) -> None:
         check_scored(case)
         case.measure.check_experiment(experiment)
         check_intervention(experiment)
+        check_guided(experiment, scored_by(case), by_task=case.measure.by_task)
         check_styles(experiment, case.task)
         check_readable(case)
         check_captures(experiment)
@@ -54,6 +55,8 @@ def check_case(case: PlannedCase) -> None:
         check_stop(case)
     except FieldError as error:
         raise source.locate(error) from error
+    except UnreachableError as error:
+        raise UnreachableError(str(source.locate(FieldError("task", str(error))))) from error
     except (TaskError, SandboxError) as error:
         raise source.locate(FieldError("task", str(error))) from error
     except ModelError as error:
@@ -68,6 +71,13 @@ def check_scored(case: PlannedCase) -> None:
             f"{case.measure.noun} are those behind a task's own prompts; leave it out, or use "
             "measure: forward, which reads the pairs' answers",
         )
+
+
+def scored_by(case: PlannedCase) -> str | None:
+    """What of a case's answers is scored, where not all of them are texts."""
+    if case.measure.by_task:
+        return case.task.scored
+    return case.measure.noun if case.measure.scores else None
 
 
 def check_readable(case: PlannedCase) -> None:

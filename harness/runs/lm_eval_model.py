@@ -9,7 +9,6 @@ and the whole content of a request, intervention, sampling and seed included.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -22,19 +21,22 @@ from lm_eval.api.registry import register_model
 from harness.engines import open_engine
 from harness.engines.company import Company
 from harness.engines.contract import Asked, Reply
-from harness.errors import TitrateError
+from harness.engines.declared import Declared
+from harness.errors import FieldError, TitrateError
 from harness.measure.lm_eval_documents import longest
 from harness.measure.lm_eval_requests import DocumentRequests, Tokenization, template_of
 from harness.resolve.needs import needs_of
 from harness.resolve.progress import Counts, Silent
-from harness.resolve.resolver import Resolver
+from harness.resolve.resolver import Resolver, check_guided
 from harness.runs.asking import Asking
 from harness.runs.deferred import DeferredEngine
 from harness.runs.watching import StreamWatch
 from harness.spec import Case, expand, load
+from harness.spec.experiment import EngineSettings
 from harness.spec.suggestion import suggestion
 from harness.store.completions import CompletionStore
 from harness.store.places import store_below
+from harness.tasks.lm_eval import code_eval
 
 #: What `--model` calls it.
 NAME = "titrate"
@@ -89,22 +91,32 @@ class TitrateLM(LM):
         self.case = case_of(spec, case, seed, **overrides)
         self._store = CompletionStore(store or store_below(Path.cwd()))
         experiment = self.case.experiment
-        self.engine = DeferredEngine(
-            experiment.model,
-            experiment.engine,
-            lambda: open_engine(experiment.model, experiment.engine, needs_of([experiment])),
-            self._store,
-        )
-        if not self.engine.known:
+        self.engine = self._deferred(experiment.model, experiment.engine, needs_of([experiment]))
+        settings = experiment.intervention
+        self._others = {
+            name: self._deferred(model, own or experiment.engine)
+            for name, (model, own) in ({} if settings is None else settings.engines()).items()
+        }
+        # Under guidance a task may yet turn out to ask what cannot be asked: nothing is loaded
+        # before its requests are here.
+        if not self.engine.known and not self._others:
             self.engine.load()
         counts = Counts()
         watch = StreamWatch(counts, Silent(), experiment.sampling.max_new_tokens, 1)
-        self.asking = Asking(Company(self.engine), self._store, watch)
+        self.asking = Asking(Company(self.engine, self._others), self._store, watch)
+
+    def _deferred(
+        self, model: str, settings: EngineSettings, needs: Declared | None = None
+    ) -> DeferredEngine:
+        return DeferredEngine(
+            model, settings, lambda: open_engine(model, settings, needs), self._store
+        )
 
     @cached_property
     def intervention(self) -> Any:
         """What is done to the model, measured where it must be."""
-        return Resolver(self.engine, Silent(), self._store).resolve(self.case.experiment)
+        resolver = Resolver(self.engine, Silent(), self._store, self._others)
+        return resolver.resolve(self.case.experiment)
 
     @property
     def tokenizer(self) -> Any:
@@ -143,6 +155,10 @@ class TitrateLM(LM):
         """What stands in the results' config: what decides these numbers."""
         experiment = self.case.experiment
         done = self.intervention
+        level = code_eval.isolation()  # asked for when all is scored
+        ours = (
+            f"ran in titrate's sandbox ({level}), whose limits are not lm-eval's: a number of ours"
+        )
         return {
             "titrate": {
                 "case": self.case.id,
@@ -153,6 +169,7 @@ class TitrateLM(LM):
                 "intervention": None if done is None else done.described(),
                 "intervention_fingerprint": None if done is None else done.fingerprint(),
                 "seed": experiment.seed,
+                **({} if level is None else {"code": ours}),
             }
         }
 
@@ -178,7 +195,16 @@ class TitrateLM(LM):
     def _answered(self, requests: Sequence[Any]) -> list[Any]:
         """The answers in order. Repeats are the same instance several times over: the n-th of them
         is the n-th draw.
+
+        Raises:
+            TitrateError: a log-likelihood under guidance, or what an engine refuses.
         """
+        kinds = dict.fromkeys(each.request_type for each in requests)
+        scored = next((each for each in kinds if each != "generate_until"), None)
+        try:
+            check_guided(self.case.experiment, scored, by_task=True)
+        except FieldError as error:
+            raise self.case.source.locate(error) from error
         texts = Tokenization(self.tokenizer, self.max_length)
         documents: dict[tuple[str, int], dict[int, Any]] = {}
         for each in requests:
@@ -202,7 +228,11 @@ class TitrateLM(LM):
         return [replace(each, intervention=self.intervention) for each in asked.asked]
 
     def _run(self, asked: Sequence[Asked]) -> Mapping[Asked, Reply]:
-        replies: dict[Asked, Reply] = defaultdict()
+        replies: dict[Asked, Reply] = {}
+        engines = [self.engine, *self._others.values()]
+        if not all(each.known for each in engines) or self.asking.missing(asked):
+            for each in engines:  # all weights, before a cache takes its share of what is free
+                each.load()
         for done in self.asking.run(asked):
             if done.reply.error is not None:
                 raise TitrateError(f"{self.case.id}: {done.reply.error}")

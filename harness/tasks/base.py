@@ -174,6 +174,8 @@ class Task(ABC):
     entries: ClassVar[Mapping[str, TaskMetric]] = MappingProxyType({})
     #: Whether it asks for completions.
     completes = True
+    #: What it has scored beside completions, where it counts by itself.
+    scored: ClassVar[str | None] = None
     #: Whether its scores say which answer was read, so that draws can vote.
     names_answers: ClassVar[bool] = False
     #: What built-in contrastive pairs of it are made of; None where there are none.

@@ -57,12 +57,12 @@ FAMILIES = {
     ),
     "lm-eval, texts": (
         "lm_eval/masked_text.yaml",
-        ["task.limit=2", "axes.intervention.count=[0, 16]"],
+        ["task.limit=2", "axes.intervention.count=[0, 16]", "gates=[]"],
         6,
     ),
     "lm-eval, scores": (
         "lm_eval/steered_choice.yaml",
-        ["task.limit=2", "axes.intervention.alpha=[0, 1]"],
+        ["task.limit=2", "axes.intervention.alpha=[0, 1]", "gates=[]"],
         10,
     ),
     "measured masks": (

@@ -1,7 +1,8 @@
 """Logs of Inspect (inspect.aisi.org.uk), `.eval` or `.json`, read by its own API.
 
 Each scorer is a metric; C, P, I and N are 1, 0.5, 0 and 0 as Inspect counts them. Epochs of a
-sample are its draws, whose mean is its value.
+sample are its draws, whose mean is its value. Every log is a case: of one task and model they are
+told apart by the arguments that differ.
 """
 
 from __future__ import annotations
@@ -56,9 +57,7 @@ def read(path: Path) -> list[CaseResult]:
         raise ReportError(
             f"{path}: a log of Inspect needs inspect-ai; pip install 'pytest-titrate[inspect]'"
         )
-    found = [_log(file) for file in (_logs(path) if path.is_dir() else [path])]
-    newest = {(each.task, each.model): each for each in found}
-    return reading.results_of(list(newest.values()))
+    return reading.results_of([_log(each) for each in (_logs(path) if path.is_dir() else [path])])
 
 
 def _log(file: Path) -> Found:
@@ -69,7 +68,10 @@ def _log(file: Path) -> Found:
     except Exception as error:  # whatever a broken archive makes its reader raise
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise ReportError(f"{file}: cannot be read as a log of Inspect: {first}") from error
-    found = Found(log.eval.task, log.eval.model, file)
+    asked = log.eval.model_generate_config.model_dump(exclude_none=True)
+    settings = {**asked, **log.eval.model_args, **log.eval.task_args}
+    made = str(log.eval.created)
+    found = Found(log.eval.task, log.eval.model, file, made=made, settings=settings)
     epochs: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for sample in log.samples or []:
         id_ = str(sample.id)

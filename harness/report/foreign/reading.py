@@ -36,6 +36,10 @@ class Found:
     draws: list[DrawResult] = field(default_factory=list)
     samples: dict[str, None] = field(default_factory=dict)
     version: int = 1
+    made: str = ""
+    """When, as a text that sorts so; where a file says it."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What it was run with; where several of a task differ, they are told apart by it."""
     _count: Counter[str] = field(default_factory=Counter)
 
     def add(self, metric: str, sample: str, value: Any) -> None:
@@ -55,14 +59,41 @@ class Found:
 
 
 def results_of(found: Sequence[Found]) -> list[CaseResult]:
-    """Each as a result; where there are several models, each has its name in its id."""
+    """Each as a result. Where there are several models, each has its name in its id; where there
+    are several of one task and model, the settings that differ; and of those with equal ones all
+    but the newest the name of their file.
+    """
     several = len({each.model for each in found}) > 1
-    return [_result(each, several=several) for each in found]
+    groups: dict[tuple[str, str], list[Found]] = {}
+    for each in found:
+        groups.setdefault((each.task, each.model), []).append(each)
+    told: dict[int, dict[str, Any]] = {}
+    for (_, model), group in groups.items():
+        names = dict.fromkeys(name for each in group for name in each.settings)
+        differ = [name for name in names if len({repr(_of(each, name)) for each in group}) > 1]
+        last: dict[str, Found] = {}
+        for each in sorted(group, key=lambda each: each.made):
+            own = {name: _plain(each.settings[name]) for name in differ if name in each.settings}
+            told[id(each)] = {**({"model": model} if several else {}), **own}
+            last[repr(own)] = each
+        newest = {id(each) for each in last.values()}
+        for each in group:
+            if id(each) not in newest:
+                told[id(each)]["log"] = each.file.stem
+    return [_result(each, told[id(each)]) for each in found]
 
 
-def _result(found: Found, *, several: bool) -> CaseResult:
+def _of(found: Found, setting: str) -> Any:
+    return found.settings.get(setting, Found)  # which no setting is
+
+
+def _plain(value: Any) -> Any:
+    """A setting as parameters of a case hold it."""
+    return value if isinstance(value, str | int | float | bool) else json.dumps(value, default=str)
+
+
+def _result(found: Found, params: dict[str, Any]) -> CaseResult:
     name = experiment_name(found.task)
-    params: dict[str, Any] = {"model": found.model} if several else {}
     task = {"dataset": name, "label": name}
     experiment = Experiment.model_validate(
         {
@@ -72,7 +103,8 @@ def _result(found: Found, *, several: bool) -> CaseResult:
             "prompt": {"style": "completion"},
         }
     )
-    id_ = f"{name}[model={experiment_name(found.model)}]" if several else name
+    label = "-".join(f"{key}={experiment_name(str(value))}" for key, value in params.items())
+    id_ = f"{name}[{label}]" if label else name
     case = Case(id_, experiment, params, None, SpecSource(str(found.file), ()))
     failures = {
         metric: dict.fromkeys(found.samples.keys() - own.keys(), "it has no value in the file")

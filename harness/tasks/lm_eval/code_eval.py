@@ -19,6 +19,8 @@ from harness.tasks.code import pass_at_k
 _CAME_TO_ITS_END = "titrate_program_came_to_its_end"
 # The judge runs what stands in front of a completion by itself, and makes a function's head whole.
 _HEAD = "def titrate_head():\n"
+#: How programs were isolated that were judged since `sandboxed` began last.
+_isolation: dict[str, None] = {}
 _TEST = "def check(candidate):\n    assert candidate() is True\n"
 
 
@@ -40,7 +42,9 @@ class SandboxedCodeEval:
             for candidate in candidates
         ]
         different = list(dict.fromkeys(checks))
-        found = dict(zip(different, sandbox.check(different, sandbox.choose()), strict=True))
+        level = sandbox.choose()
+        found = dict(zip(different, sandbox.check(different, level), strict=True))
+        _isolation[str(level)] = None
         verdicts = [found[each] for each in checks]
         ends = list(accumulate(len(candidates) for candidates in predictions))
         own = [
@@ -65,6 +69,11 @@ class SandboxedCodeEval:
         return rates, results
 
 
+def isolation() -> str | None:
+    """How programs were isolated that were judged since `sandboxed` began; None where none were."""
+    return ", ".join(_isolation) or None
+
+
 def _program(candidate: str, tests: str) -> str:
     return f"    pass\n\n{candidate}\n{tests}\n\ndef {_CAME_TO_ITS_END}():\n    return True\n"
 
@@ -75,6 +84,7 @@ def sandboxed() -> Iterator[None]:
     import evaluate
 
     own = evaluate.load
+    _isolation.clear()
 
     def load(path: str, *given: Any, **named: Any) -> Any:
         return SandboxedCodeEval() if path == "code_eval" else own(path, *given, **named)

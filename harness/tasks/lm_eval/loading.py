@@ -16,10 +16,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from harness.errors import TaskError
+from harness.errors import TaskError, UnreachableError
 from harness.options import spelled
 from harness.spec.suggestion import suggestion
 from harness.tasks.lm_eval import catalogue, code_eval
+
+_UNREACHABLE = "its data cannot be loaded"
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,10 @@ def _found(source: str) -> Any:
             manager = TaskManager(include_path=str(folder))  # which indexes all that lm-eval has
         return manager.load(_name(manager, source))
     except Exception as error:  # whatever a YAML file, its data or their loader may raise
-        raise TaskError(f"{source}: {_problem(error)}") from error
+        problem, kind = _problem(error), TaskError
+        if problem.startswith(_UNREACHABLE):
+            kind = UnreachableError
+        raise kind(f"{source}: {problem}") from error
 
 
 def _complete(manager: Any, name: str) -> bool:
@@ -122,10 +127,12 @@ def _problem(error: Exception) -> str:
         name = first.split("'")[1] if "'" in first else first
         known = list(filter_registry)
         return f"{name!r} is no filter;{suggestion(name, known)} use one of {', '.join(known)}"
-    if "load_dataset" in frames or "download" in frames:
-        return f"its data cannot be loaded: {first}; check dataset_path and the network"
-    if isinstance(error, IndexError):
+    if isinstance(error, StopIteration | IndexError) or (
+        "corresponds to no data" in first  # as readers say who know the columns
+    ):
         return "it has no documents; its split is empty"
+    if "load_dataset" in frames or "download" in frames:
+        return f"{_UNREACHABLE}: {first}; check dataset_path and the network"
     return f"cannot be loaded by lm-eval: {type(error).__name__}: {first}"
 
 

@@ -94,6 +94,12 @@ class LmEvalTask(Task):
         return any(task.OUTPUT_TYPE == "generate_until" for task in self.loaded.tasks.values())
 
     @property
+    def scored(self) -> str | None:  # type: ignore[override]
+        """What its tasks ask beside texts, as lm-eval calls it."""
+        kinds = (str(task.OUTPUT_TYPE) for task in self.loaded.tasks.values())
+        return next((kind for kind in kinds if kind != "generate_until"), None)
+
+    @property
     def isolated_by(self) -> str | None:
         """Our sandbox, where a task of it runs what a model wrote: that number is ours."""
         if not any(getattr(task, "UNSAFE_CODE", False) for task in self.loaded.tasks.values()):

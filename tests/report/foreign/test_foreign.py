@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,43 +14,9 @@ from harness.cli.main import main
 from harness.errors import ReportError
 from harness.report.exports import export
 from harness.report.foreign import is_foreign, read, report_of
+from tests.report.foreign.written import DATE, KINDS, inspect, line, lm_eval, written
 
-DATE = "2026-01-31T12-00-00.000000"
 EXAMPLE = Path(__file__).parents[3] / "reports" / "example"
-
-
-def line(number: int, right: float, **fields: Any) -> dict[str, Any]:
-    return {
-        "doc_id": number,
-        "doc": {"question": number},
-        "target": "4",
-        "arguments": {"gen_args_0": {"arg_0": f"Question {number}", "arg_1": {}}},
-        "resps": [[f"says {number}", "says it again"]],
-        "filtered_resps": [f"says {number}"],
-        "filter": "none",
-        "metrics": ["exact_match"],
-        "doc_hash": f"{number:064x}"[::-1],
-        "prompt_hash": "",
-        "target_hash": "",
-        "exact_match": right,
-        **fields,
-    }
-
-
-def lm_eval(folder: Path, rights: list[float], *, date: str = DATE, **results: Any) -> Path:
-    """A folder as lm-eval leaves it."""
-    own = folder / "some__model"
-    own.mkdir(parents=True, exist_ok=True)
-    summary = {
-        "results": {"sums": {"exact_match,none": sum(rights) / len(rights)}},
-        "higher_is_better": {"sums": {"exact_match": True}},
-        "model_name": "some/model",
-        **results,
-    }
-    (own / f"results_{date}.json").write_text(json.dumps(summary))
-    lines = (json.dumps(line(number, right)) + "\n" for number, right in enumerate(rights))
-    (own / f"samples_sums_{date}.jsonl").write_text("".join(lines))
-    return folder
 
 
 def test_a_folder_of_lm_evals_is_a_result_for_each_task(tmp_path):
@@ -99,27 +64,59 @@ def test_what_makes_the_number_is_found_in_the_results(tmp_path):
     assert result.draws == ()
 
 
-def test_verbs_read_it_and_a_gate_decides(tmp_path, capsys):
-    before, after = (str(lm_eval(tmp_path / n, [r] * 8)) for n, r in (("a", 1.0), ("b", 0.0)))
+@pytest.mark.parametrize("kind", KINDS)
+def test_verbs_read_it_and_a_gate_decides(kind, tmp_path, capsys):
+    metric = KINDS[kind]
+    rights = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    before, after = (
+        str(written(kind, tmp_path / name, own)) for name, own in zip("ab", rights, strict=True)
+    )
+    (result,) = read(before)
+    assert result.metric == metric
+    assert result.case.id == ("humaneval" if kind == "human_eval" else "sums")
+    assert list(result.sample_metrics[metric].values()) == rights[0]
+    assert next(each.completion.text for each in result.draws) in ("says 0", "  pass")
+    report, _ = report_of(before)
+    assert report.cases[0].metrics[metric].value == 0.875
+    saved = SavedRuns(tmp_path / "none")
+    (row,) = compare(saved.find(before), saved.find(after)).rows
+    assert (row.before, row.after, row.shared) == (0.875, 0.125, 8)
+    assert (row.versus.better, row.versus.worse, row.versus.unchanged) == (0, 6, 2)
+    assert row.versus.p == pytest.approx(2 / 2**6)
     assert main(["report", before]) == 0
-    assert main(["report", before, "--gate", "exact_match >= 0.5"]) == 0
-    assert main(["report", after, "--gate", "exact_match >= 0.5"]) == 1
-    assert main(["report", str(EXAMPLE), "--gate", "pass@1 >= 2"]) in (1, 2)
-    capsys.readouterr()
+    assert "0.88" in capsys.readouterr().out
+    assert main(["report", before, "--gate", f"{metric} >= 0.5"]) == 0
+    assert main(["report", after, "--gate", f"{metric} >= 0.5"]) == 1
     assert main(["compare", before, after]) == 0
-    assert main(["compare", before, after, "--fail", "exact_match: worse, p<0.05"]) == 1
-    assert "sums" in capsys.readouterr().out
+    assert main(["compare", before, after, "--fail", f"{metric}: worse, p<0.05"]) == 1
+    assert main(["compare", after, before, "--fail", f"{metric}: worse, p<0.05"]) == 0
 
 
 def test_our_own_logs_of_inspect_come_back(tmp_path):
     report = harness.load_report(EXAMPLE)
     export(report, "inspect", tmp_path / "logs")
-    results = {result.case.id: result for result in read(tmp_path / "logs")}
-    assert len(results) == 1  # of one task and one model the last log
-    (result,) = results.values()
-    frame = report.samples[report.samples["case"] == report.report.cases[-1].id]
-    assert result.task_size == frame["sample"].nunique()
-    assert set(result.sample_metrics) == {"pass_1"} or "pass@1" in result.sample_metrics
+    results = {json.dumps(each.case.params): each for each in read(tmp_path / "logs")}
+    cases = report.report.cases
+    assert len(results) == len(cases) == len({each.case.id for each in results.values()})
+    for case in cases:
+        shown = {name: value for name, value in case.params.items() if name != "seed"}
+        own = next(each for each in results.values() if each.case.params == shown)
+        assert own.metric == case.metric
+        assert own.task_size == case.task.size
+        values = own.sample_metrics[case.metric].values()
+        assert sum(values) / len(values) == pytest.approx(case.metrics[case.metric].value)
+
+
+def test_every_log_of_inspect_is_a_case_and_the_newest_has_the_plain_name(tmp_path):
+    inspect(tmp_path, [1.0], name="b-old", created="2026-01-01T00:00:00+00:00")
+    inspect(tmp_path, [0.0], name="a-new", created="2026-02-01T00:00:00+00:00")
+    inspect(tmp_path, [0.0, 1.0], name="other", shots=3)
+    found = {each.case.id: each for each in read(tmp_path)}
+    assert {id_: list(each.sample_metrics["match"].values()) for id_, each in found.items()} == {
+        "sums": [0.0],
+        "sums[log=b-old]": [1.0],
+        "sums[shots=3]": [0.0, 1.0],
+    }
 
 
 def test_results_of_human_eval_have_pass_at_k(tmp_path):

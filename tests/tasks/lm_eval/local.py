@@ -131,6 +131,14 @@ TASKS: dict[str, dict[str, Any]] = {
             {"name": "first", "filter": [_NUMBER, _FIRST]},
         ],
     },
+    "text_again": {
+        **_TEXT,
+        "repeats": 2,
+        "filter_list": [
+            {"name": "maj@2", "filter": [_NUMBER, {"function": "majority_vote"}, _FIRST]}
+        ],
+    },
+    "text_prefix": {**_TEXT, "gen_prefix": "The answer is", "num_fewshot": 1},
     "text_bleu": {
         **_TEXT,
         "metric_list": [
@@ -151,6 +159,8 @@ TASKS: dict[str, dict[str, Any]] = {
         ],
     },
 }
+#: The tasks of the tag `coins`.
+TAGGED = ("choice_two", "target")
 CODE = """
 import re
 
@@ -187,6 +197,8 @@ def write(folder: Path, count: int = 8) -> dict[str, Path]:
         text = text.replace(".spread'", ".spread")
         found[name] = folder / f"{name}.yaml"
         found[name].write_text(text)
+    for name in TAGGED:
+        found[name].write_text(f"tag: coins\n{found[name].read_text()}")
     for weighted in (True, False):
         name = "group_by_size" if weighted else "group_alike"
         group = {

@@ -14,12 +14,13 @@ from lm_eval.tasks import TaskManager
 from harness.tasks.lm_eval.loading import quiet
 
 
-def evaluated(lm: LM, task: Path, **settings: Any) -> dict[str, Any]:
-    """What `simple_evaluate` returns for a task file."""
+def evaluated(lm: LM, task: Path, name: str | None = None, **settings: Any) -> dict[str, Any]:
+    """What `simple_evaluate` returns for a task file, or for a name that its folder knows."""
+    own = task.stem if task.stem.startswith("group") else str(task)
     with quiet():
         found = simple_evaluate(
             model=lm,
-            tasks=[task.stem if task.stem.startswith("group") else str(task)],
+            tasks=[name or own],
             bootstrap_iters=0,
             log_samples=True,
             task_manager=TaskManager(include_path=str(task.parent), include_defaults=False),

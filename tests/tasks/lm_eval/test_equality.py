@@ -16,6 +16,7 @@ from harness.report.exports.lm_eval import results_of
 from harness.report.recorded import recorded_results
 from harness.resolve.tasks import task_of
 from harness.store.results import CaseResult
+from harness.tasks.lm_eval import catalogue
 from tests.tasks.lm_eval import local
 from tests.tasks.lm_eval.peer import ReplayLM, evaluated, hf
 
@@ -24,7 +25,7 @@ GROUPS = ("group_by_size", "group_alike")
 GREEDY = [name for name in (*local.TASKS, *GROUPS) if name != "text_repeats"]
 #: The representatives of `make test`: of everything else there is more of the same.
 REPLAYED = ["choice_two", "target", "text_repeats", "text_code", "group_alike"]
-BESIDE = [("text_filters", "short"), ("rolling", "short")]
+BESIDE = [("text_filters", "short"), ("rolling", "short"), ("text_again", "first")]
 
 
 def quick(every: list[str], chosen: list[str]) -> list[Any]:
@@ -70,6 +71,14 @@ def same(mine: Any, theirs: Any, tolerance: float = 0.0) -> bool:
     if isinstance(mine, float) and isinstance(theirs, float) and tolerance:
         return math.isclose(mine, theirs, rel_tol=tolerance, abs_tol=tolerance)
     return bool(mine == theirs)
+
+
+def texts_of(results: dict[str, Any], task: str) -> dict[tuple[int, str], Any]:
+    """What was said to every document, and what each filter made of it."""
+    return {
+        (each["doc_id"], each["filter"]): (each["resps"], each["filtered_resps"])
+        for each in results["samples"][task]
+    }
 
 
 def replayed(result: CaseResult, task: Path, **settings: Any) -> dict[str, Any]:
@@ -122,7 +131,10 @@ def test_our_answers_through_lm_eval_give_our_numbers(name, tasks, models, tmp_p
 def test_lm_evals_own_backend_gives_our_numbers(name, kind, tasks, models, tmp_path):
     result = ours(models[kind], tasks[name], tmp_path / "out")
     theirs = evaluated(hf(models[kind]), tasks[name])
-    assert same(results_of(result, unsafe_code=True)["results"], theirs["results"], 2e-4)
+    mine = results_of(result, unsafe_code=True)
+    assert same(mine["results"], theirs["results"], 2e-4)
+    if name.startswith("text"):
+        assert texts_of(mine, name) == texts_of(theirs, name)
 
 
 @pytest.mark.parametrize(("style", "system"), [("assisted", "Add up."), ("completion", "Add up.")])
@@ -147,3 +159,20 @@ def test_another_number_of_worked_examples_is_lm_evals(tasks, models, tmp_path):
     result = ours(models["plain"], tasks["choice_shots"], tmp_path / "out", shots=shots)
     theirs = evaluated(hf(models["plain"]), tasks["choice_shots"], num_fewshot=1)
     assert same(results_of(result)["results"], theirs["results"], 2e-4)
+
+
+@pytest.mark.slow
+def test_a_tag_is_all_of_its_tasks(tasks, models, tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "_folders", lambda: {"coins": tasks["choice"].parent})
+    result = ours(models["plain"], Path("coins"), tmp_path / "out")
+    mine = results_of(result)["results"]
+    theirs = evaluated(hf(models["plain"]), tasks["choice"].with_name("coins"), name="coins")
+    assert {"target", "choice_two"} == set(local.TAGGED) <= mine.keys()
+    assert same(mine, theirs["results"], 2e-4)
+
+
+def test_repeats_that_are_greedy_are_asked_once_and_counted_as_often(tasks, models, tmp_path):
+    result = ours(models["plain"], tasks["text_again"], tmp_path / "out")
+    asked = results_of(result)["samples"]["text_again"]
+    assert [len(each["resps"][0]) for each in asked] == [2] * len(asked)
+    assert all(len(set(each["resps"][0])) == 1 for each in asked)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval._cli import HarnessCLI
 from lm_eval.api.model import LM
 from lm_eval.caching import cache as peer_cache
 
@@ -27,7 +28,7 @@ from harness.runs.lm_eval_model import TitrateLM
 from harness.runs.rescore import rescored
 from harness.spec import expand
 from tests.tasks.lm_eval import local
-from tests.tasks.lm_eval.peer import evaluated
+from tests.tasks.lm_eval.peer import evaluated, hf
 
 MASK = {"kind": "router_mask", "mode": "keep_topk", "points": {"random": 0}, "count": 8}
 
@@ -57,6 +58,11 @@ class Counting(LM):
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory) -> dict[str, Path]:
     return local.write(tmp_path_factory.mktemp("tasks"))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> str:
+    return local.model(tmp_path_factory.mktemp("models") / "plain")
 
 
 @pytest.fixture
@@ -152,6 +158,15 @@ def test_an_answer_is_kept_under_model_and_intervention(tasks, here):
 
 
 @pytest.mark.slow
+def test_an_answer_is_kept_under_the_content_of_its_model(tasks, here):
+    said_by = []
+    for name in ("zoo/base", "zoo/oracle"):
+        path = written(here, {**spec(tasks["text"]), "model": name})
+        said_by.append(said(evaluated(TitrateLM(path), tasks["text"], limit=4), "text"))
+    assert said_by[0] != said_by[1]
+
+
+@pytest.mark.slow
 def test_the_peer_answers_for_one_model_with_anothers_words(tasks, here):
     cached = str(here / "cache")
     first = evaluated(Counting("a"), tasks["text"], limit=4, use_cache=cached)
@@ -179,6 +194,15 @@ def test_the_peers_repeats_are_one_when_they_come_from_its_cache(tasks, here):
     again = evaluated(Counting("a"), task, limit=4, use_cache=cached)
     assert all(len(set(own[0])) == 3 for own in said(first, "text_repeats"))
     assert all(len(set(own[0])) == 1 for own in said(again, "text_repeats"))
+
+
+@pytest.mark.slow
+def test_the_peer_keeps_nothing_of_draws_with_do_sample(tasks, here):
+    cached = str(here / "cache")
+    evaluated(Counting("a"), tasks["text_repeats"], limit=2, use_cache=cached)
+    again = Counting("a")
+    evaluated(again, tasks["text_repeats"], limit=2, use_cache=cached)
+    assert len(again.seen) == 2 * 3
 
 
 def test_what_a_task_generates_by_is_in_the_key(tasks, here):
@@ -237,6 +261,14 @@ def test_a_finished_run_is_scored_again_by_a_changed_filter(tasks, here):
     assert after.draws[0].completion == next(recorded_results(report.directory)).draws[0].completion
 
 
+def test_the_peer_has_no_command_that_scores_or_compares_what_is_there():
+    commands = HarnessCLI()._subparsers.choices
+    assert set(commands) == {"run", "ls", "validate"}
+    options = {word for each in commands["run"]._actions for word in each.option_strings}
+    assert "--log_samples" in options
+    assert not [word for word in options if "score" in word or "compare" in word]
+
+
 @pytest.mark.slow
 def test_two_runs_are_compared_in_pairs_with_multiplicity(tasks, here):
     plain = spec(tasks["choice"], intervention=MASK, axes={"intervention.count": [0, 8, 16]})
@@ -267,7 +299,16 @@ def test_the_peers_seed_reaches_no_request(tasks):
     assert seen[0] == seen[1]
 
 
-def test_a_choice_reads_its_context_once(tasks):
+@pytest.mark.slow
+def test_the_peers_draws_depend_on_what_stands_beside_them(tasks, models):
+    said_by = []
+    for batch_size in (1, 4):
+        found = evaluated(hf(models, batch_size), tasks["text_repeats"], limit=4)
+        said_by.append(said(found, "text_repeats"))
+    assert said_by[0] != said_by[1]
+
+
+def test_choices_of_a_context_are_one_scoring(tasks):
     scorings = requests(spec(tasks["choice"]))
     assert [len(each.continuations) for each in scorings] == [4] * 4
 

@@ -20,7 +20,7 @@ from harness.report.exports.lm_eval import results_of
 from harness.report.recorded import recorded_results
 from harness.tasks.lm_eval.catalogue import folder
 from tests.tasks.lm_eval.peer import evaluated
-from tests.tasks.lm_eval.test_equality import same
+from tests.tasks.lm_eval.test_equality import same, texts_of
 
 pytestmark = pytest.mark.slow
 MODEL = "zoo/smollm2"
@@ -74,4 +74,9 @@ def test_the_first_documents_of_a_real_task_have_lm_evals_numbers(name, tmp_path
     loaded = load(MODEL, device="cpu")
     peer = HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=8)
     theirs = evaluated(peer, own, limit=DOCUMENTS)
-    assert same(results_of(result, unsafe_code=True)["results"], theirs["results"], 1e-9)
+    mine = results_of(result, unsafe_code=True)
+    assert same(mine["results"], theirs["results"], 1e-9)
+    # Few of the answers are right after so few tokens: that the numbers are equal says little.
+    said = texts_of(mine, name)
+    assert said == texts_of(theirs, name)
+    assert len({str(text) for text, _ in said.values()}) > DOCUMENTS / 2
