@@ -40,11 +40,11 @@ from harness.interventions.steering.description import Steering
 from harness.models.loading import LoadedModel, load_tokenizer
 from harness.sampling.chosen import SamplingRules
 
-_TINY = {"vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+_TINY = {"vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 SHAPES = {
-    "tiny": lambda: LlamaConfig(**_TINY, intermediate_size=96, num_key_value_heads=2),
+    "tiny": lambda: LlamaConfig(**_TINY, intermediate_size=96, num_key_value_heads=1),
     "tiny-moe": lambda: Qwen3MoeConfig(
-        **_TINY, num_key_value_heads=2, moe_intermediate_size=32, num_experts=8
+        **_TINY, num_key_value_heads=1, moe_intermediate_size=32, num_experts=8
     ),
     "llama-3.1-8b": lambda: LlamaConfig(
         vocab_size=128256,
