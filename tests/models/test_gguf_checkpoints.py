@@ -67,6 +67,7 @@ def test_a_file_is_the_model_that_it_was_made_of(elsewhere, name):
     assert own.tokenizer.get_vocab() == zoo.tokenizer.get_vocab()
     assert own.tokenizer.chat_template == zoo.tokenizer.chat_template
     assert own.context == zoo.context
+    assert load_config("./x.gguf").architectures == zoo.model.config.architectures  # vLLM's key
     if name == "moe":
         assert len(router_sites(own.model)) == 4
 
