@@ -12,7 +12,7 @@ from benches.human_eval_verdicts import Answer, compare, is_human_eval
 from harness.bundle.archive import unpack
 from harness.bundle.write import REPORT
 from harness.runs.rescore import recorded
-from harness.spec.load import load
+from harness.spec import load
 
 ROOT = Path(__file__).parents[2]
 
