@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from statistics import fmean
+from typing import TypeAlias
 
 from pydantic import ValidationError
 
@@ -32,6 +33,9 @@ from harness.statistics.paired import corrected, paired, summarise
 from harness.statistics.sequential import compare_anytime, summarise_anytime
 from harness.store.results import CaseResult, GateResult, InvariantResult, compared
 
+#: Tokens of a case's completions, by sample and draw.
+Lengths: TypeAlias = Mapping[tuple[str, int], int]
+
 # Of the whole experiment rather than of one of its cases.
 _NOT_SETTINGS = {"name", "description", "axes", "dose", "gates", "columns", "resources"}
 
@@ -55,12 +59,16 @@ def build(
     by_id = {result.case.id: result for result, _ in measured}
     axes, grids = _dose_axes(results), _grids(results)
     counted = [result for result, _ in measured]
+    lengths: dict[str, Lengths] = {}
     try:
         return RunReport(
             run=run,
             cases=_ended(
                 _corrected(
-                    [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
+                    [
+                        _case(result, metrics, by_id, axes, grids, lengths)
+                        for result, metrics in measured
+                    ]
                 ),
                 [result for result, _ in measured],
                 by_id,
@@ -193,6 +201,7 @@ def _case(
     by_id: Mapping[str, CaseResult],
     dose_axes: Mapping[str, str],
     grids: Mapping[str, int],
+    lengths: dict[str, Lengths],
 ) -> CaseReport:
     versus: dict[str, Versus] = {}
     agreement = None
@@ -207,7 +216,9 @@ def _case(
                 if name in baseline.sample_metrics
             }
             versus = {name: each for name, each in found.items() if each is not None}
-            agreement = _agreement(result, baseline)
+            if result.baseline not in lengths:  # cases of a grid share a few baselines
+                lengths[result.baseline] = _lengths(baseline)
+            agreement = _agreement(result, lengths[result.baseline])
         except ReportError as error:
             warnings = (*warnings, f"not compared with {result.baseline}: {error}")
     experiment = result.case.experiment
@@ -249,13 +260,16 @@ def _baseline(case: str, by_id: Mapping[str, CaseResult]) -> CaseResult:
     return by_id[case]
 
 
-def _agreement(result: CaseResult, baseline: CaseResult) -> Agreement | None:
+def _lengths(result: CaseResult) -> Lengths:
+    return {(draw.sample, draw.draw): draw.tokens for draw in result.lengths}
+
+
+def _agreement(result: CaseResult, reference: Lengths) -> Agreement | None:
     """Agreement over the samples of a case; None where a draw was not compared.
 
     A completion that ends early agrees over its whole length and is identical only where the
     baseline's has that length, too.
     """
-    reference = {(draw.sample, draw.draw): draw.tokens for draw in baseline.lengths}
     tokens: dict[str, list[int]] = defaultdict(list)
     identical: dict[str, bool] = {}
     equal = drawn = 0

@@ -110,8 +110,8 @@ def encoded(record: Mapping[str, Any]) -> bytes:
     return line_of(json_of(record))
 
 
-def json_of(record: Mapping[str, Any]) -> bytes:
-    """A record's JSON, as its line has it."""
+def json_of(record: Any) -> bytes:
+    """The JSON of a record, or of a part of it, as its line has it."""
     return json.dumps(record, separators=(",", ":")).encode()
 
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from harness.engines.contract import Reply, Scored
 from harness.errors import StoreError, TitrateError
-from harness.files.portable import local, portable
+from harness.files.portable import local, place_forms, portable
 from harness.interventions.kind import intervention_from
 from harness.spec import Case, Experiment, SpecSource
 from harness.spec.doses import number_of, written
-from harness.spec.form import resolved
+from harness.spec.form import resolving
 from harness.spec.origins import Origin
 from harness.store import record_shapes as shapes
 from harness.store.journal import Format, Line, encoded, json_of, line_of, lines, unusable
@@ -176,8 +177,16 @@ def record_line(result: CaseResult) -> bytes:
     draws = result.draws.recorded() if isinstance(result.draws, StoredDraws) else None
     if draws is None:
         return encoded(portable_json(result))
-    rest = json_of(portable_json(replace(result, draws=())))
-    return line_of(b"%s%s}" % (rest.removesuffix(b"[]}"), draws))
+    rest = to_json(replace(result, draws=()))
+    del rest["draws"]
+    forms = [form.encode() for form in place_forms()]
+    parts = []
+    for name, value in rest.items():
+        part = json_of(value)  # of which most name no path
+        if any(form in part for form in forms):
+            part = json_of(portable(value))
+        parts.append(b"%s:%s" % (json_of(name), part))
+    return line_of(b'{%s,"draws":%s}' % (b",".join(parts), draws))
 
 
 def read_records(
@@ -301,6 +310,13 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
     }
 
 
+def draw_shapes(result: CaseResult) -> Iterable[shapes.DrawShape]:
+    """The draws of a result as records have them, for which nothing else is made of stored ones."""
+    if isinstance(result.draws, StoredDraws):
+        return cast("Iterable[shapes.DrawShape]", result.draws.shapes())
+    return cast("Iterable[shapes.DrawShape]", map(_draw_json, result.draws))
+
+
 def draw_from(value: shapes.DrawShape, agreement: int | None) -> DrawResult:
     """The draw of a record that was checked, with this agreement."""
     return DrawResult(
@@ -386,13 +402,18 @@ class CaseReader:
     def _experiment(self, written: dict[str, Any]) -> Experiment:
         key = sha256(json.dumps(written).encode()).digest()
         if key not in self._experiments:
-            found = Experiment.model_validate(resolved(written, Path.cwd()))
+            found = Experiment.model_validate(self._resolved(written))
             shared = {
                 name: self._shared(name, json.dumps(written.get(name)), value)
                 for name, value in found
             }
             self._experiments[key] = found.model_copy(update=shared)
         return self._experiments[key]
+
+    @cached_property
+    def _resolved(self) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """Makes paths absolute; finding out where there are any takes longer than that."""
+        return resolving(Path.cwd())
 
     def _shared(self, name: str, written: str, section: Any) -> Any:
         """A section that is written alike and equal, the first one that was read."""
