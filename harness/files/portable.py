@@ -22,7 +22,7 @@ def portable(value: Any, root: Path | None = None) -> Any:
     return _changed(value, _rules(start, Path.home()))
 
 
-def place_forms() -> frozenset[str]:
+def place_forms() -> frozenset[bytes]:
     """How JSON writes what `portable` replaces: values without any of that stay as they are."""
     return _forms(Path.cwd().absolute(), Path.home())
 
@@ -52,10 +52,10 @@ def _rules(root: Path, home: Path) -> tuple[tuple[str, re.Pattern[str], str], ..
 
 
 @cache
-def _forms(root: Path, home: Path) -> frozenset[str]:
+def _forms(root: Path, home: Path) -> frozenset[bytes]:
     places = [place for place, _, _ in _rules(root, home)]
     return frozenset(
-        json.dumps(place, ensure_ascii=escaped)[1:-1]
+        json.dumps(place, ensure_ascii=escaped)[1:-1].encode(errors="replace")
         for place in places
         for escaped in (True, False)
     )

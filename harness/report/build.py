@@ -273,16 +273,16 @@ def _agreement(result: CaseResult, reference: Lengths) -> Agreement | None:
     tokens: dict[str, list[int]] = defaultdict(list)
     identical: dict[str, bool] = {}
     equal = drawn = 0
-    for draw in result.lengths:
-        expected = reference.get((draw.sample, draw.draw))
-        if draw.agreement is None or expected is None:
+    for sample, number, length, agreed in result.lengths:
+        expected = reference.get((sample, number))
+        if agreed is None or expected is None:
             return None
-        tokens[draw.sample].append(draw.agreement)
-        same = draw.agreement == draw.tokens == expected
-        equal += draw.agreement
+        tokens[sample].append(agreed)
+        same = agreed == length == expected
+        equal += agreed
         # The first departure, where neither is over before it, was drawn after equal tokens, too.
-        drawn += min(draw.agreement + 1, draw.tokens, expected)
-        identical[draw.sample] = identical.get(draw.sample, True) and same
+        drawn += min(agreed + 1, length, expected)
+        identical[sample] = identical.get(sample, True) and same
     if not tokens:
         return None
     lengths = [sum(draws) / len(draws) for draws in tokens.values()]

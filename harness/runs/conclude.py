@@ -188,10 +188,10 @@ def _portable(report: RunReport) -> RunReport:
     return whole.model_copy(update={"cases": cases})
 
 
-def _portable_case(case: CaseReport, forms: Iterable[str]) -> CaseReport:
+def _portable_case(case: CaseReport, forms: Iterable[bytes]) -> CaseReport:
     """The case; the same object where it names no path, of which a large report has many."""
     with suppress(ValueError):  # half a surrogate pair, which pydantic's own JSON cannot hold
-        text = case.model_dump_json()
+        text = case.model_dump_json().encode()
         if not any(form in text for form in forms):
             return case
     document = case.model_dump(mode="json")

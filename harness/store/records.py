@@ -8,7 +8,7 @@ list of records the same report is built as from the run itself, on any machine,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from hashlib import sha256
@@ -179,14 +179,16 @@ def record_line(result: CaseResult) -> bytes:
         return encoded(portable_json(result))
     rest = to_json(replace(result, draws=()))
     del rest["draws"]
-    forms = [form.encode() for form in place_forms()]
-    parts = []
-    for name, value in rest.items():
-        part = json_of(value)  # of which most name no path
-        if any(form in part for form in forms):
-            part = json_of(portable(value))
-        parts.append(b"%s:%s" % (json_of(name), part))
-    return line_of(b'{%s,"draws":%s}' % (b",".join(parts), draws))
+    case = rest.pop("case")
+    forms = place_forms()
+    parts = _portable_text(case, forms), _portable_text(rest, forms).removeprefix(b"{")
+    return line_of(b'{"case":%s,%s,"draws":%s}' % (parts[0], parts[1].removesuffix(b"}"), draws))
+
+
+def _portable_text(document: Mapping[str, Any], forms: Iterable[bytes]) -> bytes:
+    """The JSON of a document with its paths as reports carry them; most have none."""
+    text = json_of(document)
+    return json_of(portable(document)) if any(form in text for form in forms) else text
 
 
 def read_records(
