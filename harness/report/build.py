@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from statistics import fmean
 from typing import TypeAlias
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from harness.errors import ReportError
 from harness.report.doses import dose_reports, potency_reports, window_reports
@@ -27,6 +27,7 @@ from harness.report.report import (
 from harness.report.run_info import RunInfo
 from harness.report.stopping import stopped_report, stopping_reports
 from harness.report.vectors_report import vector_norms
+from harness.spec import Experiment
 from harness.statistics.estimates import Metric, Versus
 from harness.statistics.intervals import mean_interval
 from harness.statistics.paired import corrected, paired, summarise
@@ -60,13 +61,18 @@ def build(
     axes, grids = _dose_axes(results), _grids(results)
     counted = [result for result, _ in measured]
     lengths: dict[str, Lengths] = {}
+    sections: dict[tuple[str, int], JsonValue] = {}
     try:
         return RunReport(
             run=run,
             cases=_ended(
                 _corrected(
                     [
-                        _case(result, metrics, by_id, axes, grids, lengths)
+                        _sharing(
+                            _case(result, metrics, by_id, axes, grids, lengths),
+                            result.case.experiment,
+                            sections,
+                        )
                         for result, metrics in measured
                     ]
                 ),
@@ -250,6 +256,22 @@ def _case(
         warnings=warnings,
         error=result.error,
     )
+
+
+def _sharing(
+    case: CaseReport, experiment: Experiment, known: dict[tuple[str, int], JsonValue]
+) -> CaseReport:
+    """The case whose settings have one object for each section that cases have in common.
+
+    Sections that were read from records are one object where they are alike (`CaseReader`): what
+    is said of them is half of a large report's memory.
+    """
+    settings = dict(case.settings)
+    for name, said in case.settings.items():
+        section = getattr(experiment, name, None)  # which lives as long as its case
+        if section is not None and isinstance(said, dict | list):
+            settings[name] = known.setdefault((name, id(section)), said)
+    return case.model_copy(update={"settings": settings})
 
 
 def _baseline(case: str, by_id: Mapping[str, CaseResult]) -> CaseResult:

@@ -36,6 +36,7 @@ from harness.report.report import RunReport
 from harness.report.schema import check_report, document_of
 from harness.report.section import Section
 from harness.report.tables.study_table import summary_files
+from harness.report.tables.terminal import table
 from harness.report.written_samples import WrittenSamples, records, unwritable
 from harness.store.recorded import RecordReader
 from harness.store.results import CaseResult
@@ -51,6 +52,7 @@ def write(
     directory: Path | str,
     *,
     begun: WrittenSamples | None = None,
+    shown: Callable[[str], object] | None = None,
     forked: bool = False,
 ) -> Path:
     """Write a report and the samples behind it; existing files of the same names are replaced.
@@ -60,6 +62,7 @@ def write(
         results: What it was made of.
         directory: Where to.
         begun: The samples, where their writing has begun before the report was made.
+        shown: Is given the report's table as text, which takes seconds to lay out, too.
         forked: Whether copies of this process may write beside it (`processes/beside.py`).
 
     Returns:
@@ -80,6 +83,8 @@ def write(
         ):
             (folder / "plots").mkdir(exist_ok=True)
             several = written.finish()
+            if several:
+                written.put()  # they are read again
             parts, overview = overviews(report, results)
             # Of one answer to each sample, without numbers per token, nothing more can be drawn.
             traced = trace_images(report, sample_records(folder)) if several else {}
@@ -90,9 +95,12 @@ def write(
                 *_drawings(report, results, folder),
                 partial(_write_tables, report, results, folder, overview, drawn),
                 partial(_write_document, report, document),
+                *([partial(table, report)] if shown else []),
             ]
-            packed = shared(jobs, forked=forked)[: len(packings)]
-            samples = written.rows.embedded(packed, forked=forked)
+            done = shared(jobs, forked=forked)
+            if shown:
+                shown(done.pop())
+            samples = written.rows.embedded(done[: len(packings)], forked=forked)
             pieces = page(report, samples, traced, _with_draws(parts, drawn))
             write_pieces(folder / "index.html", pieces)
             for name, picture in traced.items():
@@ -100,6 +108,7 @@ def write(
             attended = attention_images(report, sample_records(folder)) if several else {}
             for name, picture in attended.items():
                 write_file(folder / "plots" / f"{name}-attention.png", picture)
+            written.put()
     except OSError as error:
         raise unwritable(folder, error) from error
     return target

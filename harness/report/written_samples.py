@@ -86,7 +86,7 @@ class WrittenSamples:
         self._left.__exit__(kind, error, trace)
 
     def finish(self) -> bool:
-        """Write what is left, and put the files in place.
+        """Write what is left; the files come to their places in `put`.
 
         Returns:
             Whether some sample has several draws, or numbers per token.
@@ -100,8 +100,14 @@ class WrittenSamples:
                 self._back, self._front, portion.starts, portion.ends, strict=True
             ):
                 _copy(file, whole, start, end)
-        self._parts.close()
+        for file in self._front:
+            file.flush()
+            _hurry(file)
         return several or others
+
+    def put(self) -> None:
+        """Put the files in place, when they are on the disk, to which they are on their way."""
+        self._parts.close()
 
     def _begin(self) -> None:
         with ExitStack() as stack:
@@ -130,8 +136,12 @@ class WrittenSamples:
 
     def _write_first(self) -> tuple[Rows, bool]:
         """Cases from the first one on: rows of them, and whether there is more than one answer."""
-        several = [self._write(number, self._front) for number in self._tickets.front()]
-        return self.rows.taken(), any(several)
+        several = False
+        for number in self._tickets.front():
+            several |= self._write(number, self._front)
+            for file in self._front:
+                _hurry(file)
+        return self.rows.taken(), several
 
     def _write_last(self) -> tuple[list[_Portion], bool]:
         """The same from the last one down."""
@@ -165,6 +175,15 @@ def _copy(source: IO[bytes], target: IO[bytes], start: int, end: int) -> None:
     target.seek(0, os.SEEK_END)  # where the copy of this process has come to
     while start < end:
         start += target.write(source.read(min(_PIECE, end - start)))
+
+
+def _hurry(file: IO[bytes]) -> None:
+    """Let the system begin to write to the disk what it would hold back for half a minute.
+
+    Otherwise all of a large report waits for that at its end.
+    """
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def unwritable(folder: Path, error: OSError) -> ReportError:

@@ -6,7 +6,7 @@ What tasks have not done is in the report as incomplete, for the reason that is 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +22,6 @@ from harness.launch.cluster.tracking import Merged, RunStatus, lacking, status
 from harness.processes.beside import beside, cores
 from harness.report.report import RunReport
 from harness.report.run_info import RunInfo
-from harness.report.tables.terminal import table
 from harness.report.write import write
 from harness.report.written_samples import WrittenSamples
 from harness.resolve.progress import Counts
@@ -73,7 +72,7 @@ def _finished(submission: Submission) -> tuple[Finished, RunStatus, str]:
     target = Path(manifest.report)
     with WrittenSamples(results, target, forked=forked) as begun:
         shown: list[str] = []
-        writing = partial(_write, begun=begun, shown=shown, forked=forked)
+        writing = partial(_write, begun=begun, shown=shown.append, forked=forked)
         finished = conclude(info, results, target, folder.findings(), claims, writing)
     return finished, now, shown[0]
 
@@ -90,15 +89,12 @@ def _write(
     directory: Path,
     *,
     begun: WrittenSamples,
-    shown: list[str],
+    shown: Callable[[str], object],
     forked: bool,
 ) -> None:
-    """Write the report, and lay out its table meanwhile, which takes seconds, too."""
     gc.freeze()
     gc.enable()
-    with beside(partial(table, report), forked=forked) as laid_out:
-        write(report, results, directory, begun=begun, forked=forked)
-        shown.append(laid_out())
+    write(report, results, directory, begun=begun, shown=shown, forked=forked)
 
 
 @contextmanager
