@@ -7,7 +7,7 @@ The records are those of a run whose tasks have all ended, a case in each: 25 sp
 doses and their baseline for as many seeds as are asked for. No model is needed: answers are made
 up, about `--tokens` tokens long, and follow their baseline for a while. What is measured is the
 job that makes the report, in a process of its own: wall and CPU seconds, and the most memory that
-it had resident.
+it and its copies had together, what they share counted once (Linux; looked at every two seconds).
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def main() -> None:
             while job.poll() is None:
                 most = max(most, memory(job.pid))
                 with suppress(subprocess.TimeoutExpired):
-                    job.wait(timeout=0.5)
+                    job.wait(timeout=2)
         seconds = time.perf_counter() - start
         if job.returncode:
             sys.exit(job.returncode)

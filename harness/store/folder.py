@@ -14,6 +14,7 @@ a reader after a crash find the same results in the folder.
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -38,6 +39,7 @@ from harness.store.results import CaseResult, InvariantResult
 MANIFEST_VERSION = 1
 
 _OWN = ".titrate"
+_RATES = {0.0: 0.0, 1.0: 1.0}
 
 
 def run_id(started: datetime) -> str:
@@ -245,6 +247,7 @@ class RunFolder:
             for came, skipped in (self._came(reader, paths[:half]), second()):
                 self._skipped |= skipped
                 for result in came:
+                    _share_numbers(result)
                     known = results.get(result.case.id)
                     if known is None or known.status != "complete":
                         results[result.case.id] = result
@@ -335,6 +338,15 @@ class RunFolder:
             write_file(path, text)
         except OSError as error:
             raise unwritable(self.directory, error) from error
+
+
+def _share_numbers(result: CaseResult) -> None:
+    """Let rates of 0 and 1, of which a large run has millions, be one object each."""
+    for values in result.sample_metrics.values():
+        if isinstance(values, dict):
+            for sample, value in values.items():
+                if type(value) is float and value in _RATES and not math.copysign(1, value) < 0:
+                    values[sample] = _RATES[value]
 
 
 def _as_it_is(_: Path, line: Line) -> Any:
