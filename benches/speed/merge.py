@@ -7,7 +7,7 @@ The records are those of a run whose tasks have all ended, a case in each: 25 sp
 doses and their baseline for as many seeds as are asked for. No model is needed: answers are made
 up, about `--tokens` tokens long, and follow their baseline for a while. What is measured is the
 job that makes the report, in a process of its own: wall and CPU seconds, and the most memory that
-it had resident.
+it and its copies had together, what they share counted once (Linux; looked at every two seconds).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,6 +140,17 @@ def made(root: Path, files: int, samples: int, tokens: int, *, doses: bool) -> S
     return submission
 
 
+def memory(process: int) -> int:
+    """Bytes that a process and its descendants have resident together; 0 where nobody says."""
+    try:
+        said = Path(f"/proc/{process}/smaps_rollup").read_text("ascii")
+        below = Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()
+    except OSError:
+        return 0
+    own = next(line.split()[1] for line in said.splitlines() if line.startswith("Pss:"))
+    return int(own) * 1024 + sum(memory(int(child)) for child in below)
+
+
 def main() -> None:
     """Print a line of what it took."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -161,20 +173,24 @@ def main() -> None:
         (directory,) = (root / ".titrate" / "runs").iterdir()
         sizes_ = [path.stat().st_size for path in directory.glob("cases-*.jsonl")]
         start = time.perf_counter()
-        done = subprocess.run(
+        most = 0
+        with subprocess.Popen(
             [sys.executable, "-c", _MERGE, str(directory)],
             env={"OMP_NUM_THREADS": "1", **os.environ},
-            check=False,
-        )
+        ) as job:
+            while job.poll() is None:
+                most = max(most, memory(job.pid))
+                with suppress(subprocess.TimeoutExpired):
+                    job.wait(timeout=2)
         seconds = time.perf_counter() - start
-        if done.returncode:
-            sys.exit(done.returncode)
+        if job.returncode:
+            sys.exit(job.returncode)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         written = sum(path.stat().st_size for path in (root / "report").rglob("*.*"))
     print(
         f"{len(sizes_):,} files, {sum(sizes_) / 1e9:.2f} GB read, {written / 1e9:.2f} GB written: "
         f"{seconds:.1f} s, {used.ru_utime + used.ru_stime:.1f} s of CPU, "
-        f"{used.ru_maxrss / 2**20:.2f} GiB"
+        f"{most / 1e9:.2f} GB together, {used.ru_maxrss * 1024 / 1e9:.2f} GB the largest"
     )
 
 

@@ -24,7 +24,8 @@ def run(parsed: argparse.Namespace) -> int:
     if not merged:
         print(f"run {submission.run}: nothing is lacking")
     elif names:
-        print(f"run {submission.run}: {len(names)} tasks are submitted again: {', '.join(names)}")
+        told = f"{len(names)} tasks are" if len(names) != 1 else "1 task is"
+        print(f"run {submission.run}: {told} submitted again: {', '.join(names)}")
     else:
         print(f"run {submission.run}: the report is made again")
     return follow(submission) if parsed.wait else 0

@@ -81,7 +81,9 @@ def run(parsed: argparse.Namespace) -> int:
         print(*cluster.scripts(submission), sep="\n")
         return 0
     submit(session, submission)
-    print(f"run {submission.run}: {len(submission.tasks)} tasks are submitted")
+    count = len(submission.tasks)
+    told = f"{count} tasks are" if count != 1 else "1 task is"
+    print(f"run {submission.run}: {told} submitted")
     if parsed.wait:
         return follow(submission)
     print(f"titrate status {submission.run}")

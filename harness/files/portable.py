@@ -7,6 +7,7 @@ machine is laid out. Paths beyond both stay as they are.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +20,11 @@ def portable(value: Any, root: Path | None = None) -> Any:
     """JSON values with the paths in all of their texts made relative, `root` being the start."""
     start = (root or Path.cwd()).absolute()
     return _changed(value, _rules(start, Path.home()))
+
+
+def place_forms() -> frozenset[bytes]:
+    """How JSON writes what `portable` replaces: values without any of that stay as they are."""
+    return _forms(Path.cwd().absolute(), Path.home())
 
 
 def local(text: str, root: Path | None = None) -> str:
@@ -42,6 +48,16 @@ def _rules(root: Path, home: Path) -> tuple[tuple[str, re.Pattern[str], str], ..
         (place, re.compile(rf"(?<![\w./~-]){re.escape(place)}(?![\w.-])"), sign)
         for place, sign in sorted(places.items(), key=lambda each: -len(each[0]))
         if place != "/"
+    )
+
+
+@cache
+def _forms(root: Path, home: Path) -> frozenset[bytes]:
+    places = [place for place, _, _ in _rules(root, home)]
+    return frozenset(
+        json.dumps(place, ensure_ascii=escaped)[1:-1].encode(errors="replace")
+        for place in places
+        for escaped in (True, False)
     )
 
 

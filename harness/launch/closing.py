@@ -16,19 +16,22 @@ from harness.report.tables.terminal import rendered, table, terminal_width
 from harness.runs.conclude import Finished, problem
 
 
-def summary(finished: Finished, *, link: bool, verbose: bool = False) -> Iterator[str]:
+def summary(
+    finished: Finished, *, link: bool, verbose: bool = False, shown: str | None = None
+) -> Iterator[str]:
     """What a run has to say of itself: its table, what holds, and its closing lines.
 
     Args:
         finished: The run.
         link: Whether the page's path may be a hyperlink (`has_links`), and text coloured.
         verbose: Whether answers are told that an oracle has helped with.
+        shown: Its table, where that was made before.
     """
     if verbose:
         answers = answers_by_author(sample_records(finished.directory), colour=link)
         yield from (rendered([each], colour=link, width=terminal_width()) for each in answers)
     if finished.report.cases:
-        yield table(finished.report)
+        yield table(finished.report) if shown is None else shown
     if finished.compared:
         yield finished.compared
     yield from finished.lost
@@ -44,6 +47,7 @@ def told(
     ran: bool,
     deselected: int = 0,
     verbose: bool = False,
+    shown: str | None = None,
 ) -> Iterator[str]:
     """Everything that is printed of a run that has ended, line by line as pytest does.
 
@@ -53,9 +57,10 @@ def told(
         ran: Whether it ran just now: then the last line is how it ended.
         deselected: How many cases were left out by choice.
         verbose: As of `summary`.
+        shown: As of `summary`.
     """
     yield from map(problem, finished.failed_gates)
-    yield from summary(finished, link=link, verbose=verbose)
+    yield from summary(finished, link=link, verbose=verbose, shown=shown)
     yield from (f"skipped: {case}" for case in finished.skipped)
     yield from nothing_ran(finished)
     yield from failures(finished)

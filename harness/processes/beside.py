@@ -1,13 +1,19 @@
-"""Work that a copy of this process does, while this one goes on with something else."""
+"""Work that a copy of this process does, while this one goes on with something else.
+
+`beside` gives the copy something to do. Pieces of work that either may do are shared out by
+`Tickets`: whoever has time takes the next one.
+"""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
@@ -63,7 +69,69 @@ def beside(work: Callable[[], Value], *, forked: bool) -> Iterator[Callable[[], 
         copy.close()
 
 
+class Tickets:
+    """The right to do one more of so many pieces of work, for this process and a copy of it.
+
+    The copy takes pieces from the front and this process from the back, until they meet: each
+    piece is done once, by whoever comes to it first, and what either does is in an order. The first
+    piece is the copy's.
+
+    Args:
+        count: How many pieces there are, a few hundred at most.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        # A byte is a ticket: reading one takes it from all who read, without any lock.
+        self._taking, giving = os.pipe()
+        try:
+            os.write(giving, bytes(max(count - 1, 0)))
+        finally:
+            os.close(giving)
+
+    def front(self) -> Iterator[int]:
+        """Numbers of pieces from the first one on, as long as there are tickets."""
+        for number in range(self._count):
+            if number and not os.read(self._taking, 1):
+                return
+            yield number
+
+    def back(self) -> Iterator[int]:
+        """The same from the last one down."""
+        for number in range(self._count - 1, 0, -1):
+            if not os.read(self._taking, 1):
+                return
+            yield number
+
+    def close(self) -> None:
+        """Leave what is left."""
+        os.close(self._taking)
+
+
+def shared(jobs: Sequence[Callable[[], Value]], *, forked: bool) -> list[Value]:
+    """Do jobs, and return what they return, in their order.
+
+    Args:
+        jobs: What to do, in any order; values that come from a copy are pickled.
+        forked: Whether a copy of this process does some of them.
+    """
+    if not forked or len(jobs) < 2:
+        return [job() for job in jobs]
+    tickets = Tickets(len(jobs))
+    try:
+        with beside(partial(_done, jobs, tickets.front()), forked=True) as others:
+            found = {**_done(jobs, tickets.back()), **others()}
+    finally:
+        tickets.close()
+    return [found[number] for number in range(len(jobs))]
+
+
+def _done(jobs: Sequence[Callable[[], Value]], numbers: Iterator[int]) -> Mapping[int, Value]:
+    return {number: jobs[number]() for number in numbers}
+
+
 def _send(work: Callable[[], object], sending: Connection) -> None:
+    gc.freeze()  # what was there before is not looked through for cycles, which would copy it
     try:
         sending.send((work(), None, ""))
     except Exception as error:

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from statistics import fmean
+from typing import TypeAlias
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from harness.errors import ReportError
 from harness.report.doses import dose_reports, potency_reports, window_reports
@@ -26,11 +27,15 @@ from harness.report.report import (
 from harness.report.run_info import RunInfo
 from harness.report.stopping import stopped_report, stopping_reports
 from harness.report.vectors_report import vector_norms
+from harness.spec import Experiment
 from harness.statistics.estimates import Metric, Versus
 from harness.statistics.intervals import mean_interval
 from harness.statistics.paired import corrected, paired, summarise
 from harness.statistics.sequential import compare_anytime, summarise_anytime
 from harness.store.results import CaseResult, GateResult, InvariantResult, compared
+
+#: Tokens of a case's completions, by sample and draw.
+Lengths: TypeAlias = Mapping[tuple[str, int], int]
 
 # Of the whole experiment rather than of one of its cases.
 _NOT_SETTINGS = {"name", "description", "axes", "dose", "gates", "columns", "resources"}
@@ -55,12 +60,21 @@ def build(
     by_id = {result.case.id: result for result, _ in measured}
     axes, grids = _dose_axes(results), _grids(results)
     counted = [result for result, _ in measured]
+    lengths: dict[str, Lengths] = {}
+    sections: dict[tuple[str, int], JsonValue] = {}
     try:
         return RunReport(
             run=run,
             cases=_ended(
                 _corrected(
-                    [_case(result, metrics, by_id, axes, grids) for result, metrics in measured]
+                    [
+                        _sharing(
+                            _case(result, metrics, by_id, axes, grids, lengths),
+                            result.case.experiment,
+                            sections,
+                        )
+                        for result, metrics in measured
+                    ]
                 ),
                 [result for result, _ in measured],
                 by_id,
@@ -193,6 +207,7 @@ def _case(
     by_id: Mapping[str, CaseResult],
     dose_axes: Mapping[str, str],
     grids: Mapping[str, int],
+    lengths: dict[str, Lengths],
 ) -> CaseReport:
     versus: dict[str, Versus] = {}
     agreement = None
@@ -207,7 +222,9 @@ def _case(
                 if name in baseline.sample_metrics
             }
             versus = {name: each for name, each in found.items() if each is not None}
-            agreement = _agreement(result, baseline)
+            if result.baseline not in lengths:  # cases of a grid share a few baselines
+                lengths[result.baseline] = _lengths(baseline)
+            agreement = _agreement(result, lengths[result.baseline])
         except ReportError as error:
             warnings = (*warnings, f"not compared with {result.baseline}: {error}")
     experiment = result.case.experiment
@@ -241,6 +258,22 @@ def _case(
     )
 
 
+def _sharing(
+    case: CaseReport, experiment: Experiment, known: dict[tuple[str, int], JsonValue]
+) -> CaseReport:
+    """The case whose settings have one object for each section that cases have in common.
+
+    Sections that were read from records are one object where they are alike (`CaseReader`): what
+    is said of them is half of a large report's memory.
+    """
+    settings = dict(case.settings)
+    for name, said in case.settings.items():
+        section = getattr(experiment, name, None)  # which lives as long as its case
+        if section is not None and isinstance(said, dict | list):
+            settings[name] = known.setdefault((name, id(section)), said)
+    return case.model_copy(update={"settings": settings})
+
+
 def _baseline(case: str, by_id: Mapping[str, CaseResult]) -> CaseResult:
     if case not in by_id:
         raise ReportError("it is not part of this run")
@@ -249,26 +282,29 @@ def _baseline(case: str, by_id: Mapping[str, CaseResult]) -> CaseResult:
     return by_id[case]
 
 
-def _agreement(result: CaseResult, baseline: CaseResult) -> Agreement | None:
+def _lengths(result: CaseResult) -> Lengths:
+    return {(draw.sample, draw.draw): draw.tokens for draw in result.lengths}
+
+
+def _agreement(result: CaseResult, reference: Lengths) -> Agreement | None:
     """Agreement over the samples of a case; None where a draw was not compared.
 
     A completion that ends early agrees over its whole length and is identical only where the
     baseline's has that length, too.
     """
-    reference = {(draw.sample, draw.draw): draw.tokens for draw in baseline.lengths}
     tokens: dict[str, list[int]] = defaultdict(list)
     identical: dict[str, bool] = {}
     equal = drawn = 0
-    for draw in result.lengths:
-        expected = reference.get((draw.sample, draw.draw))
-        if draw.agreement is None or expected is None:
+    for sample, number, length, agreed in result.lengths:
+        expected = reference.get((sample, number))
+        if agreed is None or expected is None:
             return None
-        tokens[draw.sample].append(draw.agreement)
-        same = draw.agreement == draw.tokens == expected
-        equal += draw.agreement
+        tokens[sample].append(agreed)
+        same = agreed == length == expected
+        equal += agreed
         # The first departure, where neither is over before it, was drawn after equal tokens, too.
-        drawn += min(draw.agreement + 1, draw.tokens, expected)
-        identical[draw.sample] = identical.get(draw.sample, True) and same
+        drawn += min(agreed + 1, length, expected)
+        identical[sample] = identical.get(sample, True) and same
     if not tokens:
         return None
     lengths = [sum(draws) / len(draws) for draws in tokens.values()]

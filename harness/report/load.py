@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The results behind a report, from which it can be made again (`store/records.py`).
 RECORDS = "records.jsonl"
+#: Every answer of every case, as people and other programs read them.
+SAMPLES = "samples.jsonl"
 #: What every line of samples.jsonl has, as text.
 _NEEDED = ("case", "sample", "prompt", "completion")
 
@@ -66,7 +68,7 @@ def sample_records(path: Path | str) -> Iterator[dict[str, Any]]:
     Raises:
         ReportError: the file is missing, or a line of it is not JSON or not a sample's record.
     """
-    file = _inside(path, "samples.jsonl")
+    file = _inside(path, SAMPLES)
     for number, line in enumerate(_lines(file), 1):
         if line:
             record = _json(line, f"{file}:{number}")

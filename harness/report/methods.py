@@ -94,6 +94,12 @@ def _experiment(name: str, cases: Sequence[CaseReport]) -> Iterator[str]:
         f"In experiment {name}, {models} answered {_samples(cases)} of {task}, {answers} each, at "
         f"temperature {shown}, {conditions}."
     )
+    if any(_engine(case).get("determinism", "fast") == "fast" for case in cases):
+        yield (
+            "Its passes had whatever shape was cheapest (determinism fast), so that a token at "
+            "which two logits tie within rounding may differ in a repetition; which tokens those "
+            "are was not recorded."
+        )
 
 
 def _samples(cases: Sequence[CaseReport]) -> str:
@@ -101,6 +107,12 @@ def _samples(cases: Sequence[CaseReport]) -> str:
     counts = {max((each.n for each in case.metrics.values()), default=0) for case in cases}
     low, high = min(counts), max(counts)
     return f"{low} to {high} samples" if low < high else f"{high} sample{'s' * (high != 1)}"
+
+
+def _engine(case: CaseReport) -> dict[str, Any]:
+    """Its engine's settings; reports of the first versions have none."""
+    given = case.settings.get("engine")
+    return given if isinstance(given, dict) else {}
 
 
 def _values(cases: Sequence[CaseReport], field: str, default: float) -> list[Any]:

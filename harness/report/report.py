@@ -319,8 +319,8 @@ class RunReport(ReportPart):
         rows = [_flat(case) for case in self.cases]
         names = list(dict.fromkeys(name for row in rows for name in row))
         ordered = [*_FIXED]
-        for group in ("params.", "metrics.", "versus_baseline.", "counts."):
-            ordered += [name for name in names if name.startswith(group)]
+        for group in _GROUPS:
+            ordered += [name for name in names if name.startswith(f"{group}.")]
         frame = pd.DataFrame(rows, columns=ordered)
         for name in ordered:
             values = [row[name] for row in rows if row.get(name) is not None]
@@ -352,6 +352,9 @@ _FIXED = (
     "warnings",
     "error",
 )
+_GROUPS = ("params", "metrics", "versus_baseline", "counts")
+#: The fields of a case that its row is made of.
+_COLUMNS = {*(name.partition(".")[0] for name in _FIXED), *_GROUPS}
 
 
 def _flat(case: CaseReport) -> dict[str, Any]:
@@ -366,7 +369,7 @@ def _flat(case: CaseReport) -> dict[str, Any]:
         else:
             row[path] = value
 
-    for name, value in case.model_dump(mode="json").items():
+    for name, value in case.model_dump(mode="json", include=_COLUMNS).items():
         add(name, value, nested=True)
     # A number where JSON has a text.
     row["dose"] = case.dose

@@ -1,4 +1,4 @@
-"""A report into a directory: tables, records, samples, index.html, plots/*.png, then report.json.
+"""A report into a directory: records, samples, tables, plots/*.png, index.html, then report.json.
 
 Each file is written beside its place and renamed into it, so none is ever torn, and a run that is
 interrupted here leaves each file either as it was or new.
@@ -7,31 +7,26 @@ interrupted here leaves each file either as it was or new.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from shutil import copyfileobj
-from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 from matplotlib.figure import Figure
-from pydantic import JsonValue
 
-from harness.engines.contract import Completion
 from harness.errors import ReportError
 from harness.files import atomic
 from harness.files.atomic import replace_file, write_file, write_pieces
 from harness.files.given import is_folder
 from harness.files.project import project
-from harness.metrics.column import columns_of
-from harness.processes.beside import beside
+from harness.processes.beside import shared
 from harness.report.draws.sections import draw_sections, section_files
 from harness.report.figures.attention_maps import attention_images
 from harness.report.figures.plots import plots
 from harness.report.figures.traces import trace_images
-from harness.report.load import RECORDS, load_report, sample_records
+from harness.report.load import RECORDS, SAMPLES, load_report, sample_records
 from harness.report.measured_files import folders, measured_figures, measured_files, overviews
 from harness.report.page import page
 from harness.report.page.samples import SampleRows
@@ -41,16 +36,14 @@ from harness.report.report import RunReport
 from harness.report.schema import check_report, document_of
 from harness.report.section import Section
 from harness.report.tables.study_table import summary_files
+from harness.report.tables.terminal import table
+from harness.report.written_samples import WrittenSamples, records, unwritable
 from harness.store.recorded import RecordReader
-from harness.store.records import record_line, record_lines
-from harness.store.results import CaseResult, answer_of
+from harness.store.results import CaseResult
 
 # What a report's directory may hold; a write that was interrupted leaves some of it.
-_OWN = {"cases.csv", "samples.jsonl", RECORDS, "plots", "report.json", "index.html"}
+_OWN = {"cases.csv", SAMPLES, RECORDS, "plots", "report.json", "index.html"}
 _OWN |= {"paired", "search", "draws"}
-#: Bytes that are copied at a time.
-_PIECE = 2**20
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def write(
@@ -58,6 +51,8 @@ def write(
     results: Sequence[CaseResult],
     directory: Path | str,
     *,
+    begun: WrittenSamples | None = None,
+    shown: Callable[[str], object] | None = None,
     forked: bool = False,
 ) -> Path:
     """Write a report and the samples behind it; existing files of the same names are replaced.
@@ -66,6 +61,8 @@ def write(
         report: The report.
         results: What it was made of.
         directory: Where to.
+        begun: The samples, where their writing has begun before the report was made.
+        shown: Is given the report's table as text, which takes seconds to lay out, too.
         forked: Whether copies of this process may write beside it (`processes/beside.py`).
 
     Returns:
@@ -76,35 +73,44 @@ def write(
             is a file or cannot be written.
     """
     folder = Path(directory)
-    check_report(report, str(folder / "report.json"))
+    target = folder / "report.json"
+    check_report(report, str(target))
+    opened = WrittenSamples(results, folder, forked=forked) if begun is None else nullcontext(begun)
     try:
-        (folder / "plots").mkdir(parents=True, exist_ok=True)
-        with SampleRows(report.cases, folder) as rows:
-            several = _write_samples(folder, results, rows, forked=forked)
+        with (
+            opened as written,
+            replace_file(target) as document,  # in its place when all else is
+        ):
+            (folder / "plots").mkdir(exist_ok=True)
+            several = written.finish()
+            if several:
+                written.put()  # they are read again
             parts, overview = overviews(report, results)
             # Of one answer to each sample, without numbers per token, nothing more can be drawn.
             traced = trace_images(report, sample_records(folder)) if several else {}
             drawn = draw_sections(report, sample_records(folder)) if several else {}
-            _write_tables(report, results, folder, overview, drawn)
-            pieces = page(report, rows.embedded(forked=forked), traced, _with_draws(parts, drawn))
+            packings = written.rows.packings()
+            jobs: list[Callable[[], Any]] = [
+                *packings,
+                *_drawings(report, results, folder),
+                partial(_write_tables, report, results, folder, overview, drawn),
+                partial(_write_document, report, document),
+                *([partial(table, report)] if shown else []),
+            ]
+            done = shared(jobs, forked=forked)
+            if shown:
+                shown(done.pop())
+            samples = written.rows.embedded(done[: len(packings)], forked=forked)
+            pieces = page(report, samples, traced, _with_draws(parts, drawn))
             write_pieces(folder / "index.html", pieces)
-        first, second = report.experiments[::2], report.experiments[1::2]
-        others = partial(_write_figures, plots(report, second), folder)
-        with beside(others, forked=forked and bool(second)) as drawn_beside:
-            _write_figures(plots(report, first), folder)
-            _write_figures(measured_figures(report, results), folder)
-            drawn_beside()
-        for name, picture in traced.items():
-            write_file(folder / "plots" / f"{name}-traces.png", picture)
-        attended = attention_images(report, sample_records(folder)) if several else {}
-        for name, picture in attended.items():
-            write_file(folder / "plots" / f"{name}-attention.png", picture)
-        target = folder / "report.json"
-        write_pieces(target, document_of(report))
+            for name, picture in traced.items():
+                write_file(folder / "plots" / f"{name}-traces.png", picture)
+            attended = attention_images(report, sample_records(folder)) if several else {}
+            for name, picture in attended.items():
+                write_file(folder / "plots" / f"{name}-attention.png", picture)
+            written.put()
     except OSError as error:
-        raise ReportError(
-            f"{folder}: cannot be written: {error.strerror or error}; choose another directory"
-        ) from error
+        raise unwritable(folder, error) from error
     return target
 
 
@@ -113,6 +119,20 @@ def write_tables(report: RunReport, results: Sequence[CaseResult], directory: Pa
     _, overview = overviews(report, results)
     drawn = draw_sections(report, records(results))
     _write_tables(report, results, directory, overview, drawn)
+
+
+def _drawings(
+    report: RunReport, results: Sequence[CaseResult], folder: Path
+) -> Iterator[Callable[[], None]]:
+    """The work of drawing: of each experiment by itself, and of what was measured."""
+    for name in report.experiments:
+        yield partial(_write_figures, plots(report, [name]), folder)
+    yield partial(_write_figures, measured_figures(report, results), folder)
+
+
+def _write_document(report: RunReport, path: Path) -> None:
+    with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
+        file.writelines(document_of(report))
 
 
 def _write_figures(figures: Iterable[tuple[str, Figure]], folder: Path) -> None:
@@ -218,111 +238,3 @@ def default_directory(root: Path, started: datetime) -> Path:
         for candidate in [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 1000))]
         if not candidate.exists()
     )
-
-
-def records(results: Sequence[CaseResult]) -> Iterator[dict[str, Any]]:
-    """The lines of samples.jsonl before they are text: one per case, sample and draw.
-
-    Only what was read for an answer with a name has `answer`, and only what has numbers per token
-    `traces`, and `pieces`, each token's text by itself. Only where another model would have said
-    something else from a token on there is `instead`, as `[token, text]`. Only samples of which
-    another model was asked for text, such as a judge, have `told`: all that it said of the sample,
-    by metric.
-    """
-    for result in results:
-        metrics = by_sample(result)
-        told = _told(result)
-        asked = result.case.experiment.columns
-        for draw in result.draws:
-            brought = draw.completion.traces
-            traces = columns_of(answer_of(draw), brought, asked) if asked or brought else {}
-            yield {
-                "case": result.case.id,
-                "sample": draw.sample,
-                "draw": draw.draw,
-                "prompt": draw.prompt,
-                "completion": draw.completion.text,
-                "tokens": len(draw.completion.tokens),
-                "finish_reason": draw.completion.finish_reason,
-                "error": draw.completion.error,
-                "correct": draw.score.correct,
-                "parsed": draw.score.parsed,
-                "tool_call": draw.score.tool_call,
-                "detail": draw.score.detail,
-                "agreement": draw.agreement,
-                "metrics": metrics.get(draw.sample, {}),
-                **({} if draw.score.answer is None else {"answer": draw.score.answer}),
-                **({"traces": traces} if traces else {}),
-                **({"pieces": list(draw.pieces)} if traces and draw.pieces else {}),
-                **({"instead": [[at, text] for at, text in draw.instead]} if draw.instead else {}),
-                **({"told": told[draw.sample]} if draw.sample in told else {}),
-            }
-
-
-def _write_samples(
-    folder: Path, results: Sequence[CaseResult], rows: SampleRows, *, forked: bool
-) -> bool:
-    """samples.jsonl and the records, a case in memory at a time, and what the page shows of them.
-
-    A copy of this process writes the second half of them, which is put behind the first.
-
-    Returns:
-        Whether some sample has several draws, or numbers per token.
-    """
-    half = len(results) // 2 if forked else len(results)
-    with (
-        replace_file(folder / RECORDS) as records_part,
-        replace_file(folder / "samples.jsonl") as samples_part,
-        records_part.open("wb") as recorded,
-        samples_part.open("wb") as samples,
-        TemporaryFile(dir=folder) as recorded_beside,
-        TemporaryFile(dir=folder) as samples_beside,
-    ):
-        recorded.writelines(record_lines([]))  # what the file says of itself
-        share = partial(_write_share, results[half:], rows, recorded_beside, samples_beside)
-        with rows.beside(share, forked=half < len(results)) as second:
-            found = [_write_share(results[:half], rows, recorded, samples), second()]
-        for beside, whole in ((recorded_beside, recorded), (samples_beside, samples)):
-            beside.seek(0)
-            copyfileobj(beside, whole, _PIECE)
-    return any(found)
-
-
-def _write_share(
-    results: Sequence[CaseResult], rows: SampleRows, recorded: IO[bytes], samples: IO[bytes]
-) -> bool:
-    """The same of some of the cases. Half a surrogate pair becomes a question mark."""
-    several = False
-    for result in results:
-        recorded.write(record_line(result))
-        for record in records([result]):
-            samples.write(_line(record).encode("utf-8", "replace"))
-            rows.add(record)
-            several = several or record["draw"] > 0 or "traces" in record
-    recorded.flush()
-    samples.flush()
-    return several
-
-
-def _told(result: CaseResult) -> dict[str, dict[str, list[str]]]:
-    """Sample id -> metric -> what was answered to what the metric asked, in words."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for metric, samples in result.replies.items():
-        for sample, replies in samples.items():
-            texts = [reply.text for reply in replies if isinstance(reply, Completion)]
-            if texts:
-                found.setdefault(sample, {})[metric] = texts
-    return found
-
-
-def _line(record: dict[str, Any]) -> str:
-    return _ENCODER.encode(record) + "\n"
-
-
-def by_sample(result: CaseResult) -> dict[str, dict[str, JsonValue]]:
-    """Sample id -> metric -> value over all of its draws: what comparisons pair."""
-    samples: dict[str, dict[str, JsonValue]] = {}
-    for metric, values in result.sample_metrics.items():
-        for sample, value in values.items():
-            samples.setdefault(sample, {})[metric] = value
-    return samples

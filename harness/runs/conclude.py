@@ -7,6 +7,7 @@ again: what is claimed is always judged anew from the results, never copied.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from harness.claims.claims import Claims
 from harness.claims.gates import check_gates
 from harness.claims.saved import SavedRun
-from harness.files.portable import portable
+from harness.files.portable import place_forms, portable
 from harness.report.build import build
 from harness.report.report import CaseReport, GateReport, RunReport, Unjudged
 from harness.report.run_info import Cost, Git, RunInfo, ShardInfo
@@ -180,14 +181,19 @@ def _portable(report: RunReport) -> RunReport:
     rest = report.model_copy(update={"cases": ()})
     try:
         whole = RunReport.model_validate(portable(rest.model_dump(mode="json")))
-        cases = tuple(map(_portable_case, report.cases))
+        forms = place_forms()
+        cases = tuple(_portable_case(case, forms) for case in report.cases)
     except ValidationError:  # a number that no report can hold: `write` says which
         return report
     return whole.model_copy(update={"cases": cases})
 
 
-def _portable_case(case: CaseReport) -> CaseReport:
+def _portable_case(case: CaseReport, forms: Iterable[bytes]) -> CaseReport:
     """The case; the same object where it names no path, of which a large report has many."""
+    with suppress(ValueError):  # half a surrogate pair, which pydantic's own JSON cannot hold
+        text = case.model_dump_json().encode()
+        if not any(form in text for form in forms):
+            return case
     document = case.model_dump(mode="json")
     changed = portable(document)
     return case if changed == document else CaseReport.model_validate(changed)

@@ -93,11 +93,24 @@ def _paths(_: tuple[type[BaseModel], ...]) -> Mapping[str, Resolved]:
 
 def resolved(values: Mapping[str, Any], folder: Path, under: str = "") -> dict[str, Any]:
     """`values` with the paths in them made absolute; with `under`, only those at or below it."""
-    found: Any = dict(values)
-    for name, marker in _paths(_registered()).items():
-        if f"{name}.".startswith(under and f"{under}."):
-            found = changed(found, name, _resolving(marker, folder))
-    return dict(found)
+    return resolving(folder, under)(values)
+
+
+def resolving(folder: Path, under: str = "") -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """What does that to many values alike, by what is registered now."""
+    paths = {
+        name: _resolving(marker, folder)
+        for name, marker in _paths(_registered()).items()
+        if f"{name}.".startswith(under and f"{under}.")
+    }
+
+    def resolve(values: Mapping[str, Any]) -> dict[str, Any]:
+        found: Any = dict(values)
+        for name, change in paths.items():
+            found = changed(found, name, change)
+        return dict(found)
+
+    return resolve
 
 
 def _resolving(marker: Resolved, folder: Path) -> Callable[[str], str]:

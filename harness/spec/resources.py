@@ -14,20 +14,31 @@ _TIME = re.compile(
     r"(?:(?P<days>\d+)-(?P<hours>\d+)(?::(?P<minutes>\d+)(?::(?P<seconds>\d+))?)?"
     r"|(?P<h>\d+):(?P<m>\d+):(?P<s>\d+)|(?P<only>\d+)(?::(?P<rest>\d+))?)"
 )
+#: What stands behind a larger unit, and how much of it makes one of those.
+_MOST = {"hours": 24, "minutes": 60, "seconds": 60, "m": 60, "s": 60, "rest": 60}
+_UNITS = {"m": "minutes", "s": "seconds", "rest": "seconds"}
 _BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def minutes_of(text: str) -> int:
     """The minutes of a time limit as sbatch reads it, begun ones in full.
 
+    sbatch adds up what is too much for its place, such as 99 minutes behind hours. Here that is
+    refused, as the slip that it most often is.
+
     Raises:
-        ValueError: sbatch would not take it.
+        ValueError: it is none, or a part of it is too much for its place.
     """
     found = _TIME.fullmatch(text)
     names = ("days", "hours", "minutes", "seconds", "h", "m", "s", "only", "rest")
-    days, hours, minutes, seconds, h, m, s, only, rest = (
-        int((found and found[name]) or 0) for name in names
-    )
+    parts = {name: int((found and found[name]) or 0) for name in names}
+    for name, most in _MOST.items():
+        if parts[name] >= most:
+            raise ValueError(
+                f"{text[:40]!r} has {parts[name]} {_UNITS.get(name, name)} behind a larger unit; "
+                f"use at most {most - 1} there"
+            )
+    days, hours, minutes, seconds, h, m, s, only, rest = parts.values()
     total = days * 1440 + (hours + h) * 60 + minutes + m + only + (seconds + s + rest) / 60
     if not total:
         raise ValueError(

@@ -174,4 +174,5 @@ def mean_difference_interval(differences: Values, confidence: float = CONFIDENCE
 
 
 def _constant(data: NDArray[np.float64]) -> bool:
-    return bool(np.allclose(data, data[0], rtol=1e-12, atol=1e-12))
+    # `np.allclose` of finite numbers, which takes ten times as long to look at its arguments.
+    return bool((np.abs(data - data[0]) <= 1e-12 + 1e-12 * abs(data[0])).all())

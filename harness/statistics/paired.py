@@ -285,7 +285,11 @@ def _check_paired(
 
 def _column(values: Mapping[str, JsonValue]) -> NDArray[np.float64]:
     """The values ordered by sample id, checked to be numbers."""
-    for sample, value in values.items():
+    if values and {float, int}.issuperset(map(type, values.values())):
+        data = np.array([values[sample] for sample in _ordered(tuple(values))], dtype=np.float64)
+        if np.isfinite(data).all():
+            return data
+    for sample, value in values.items():  # some other number, or what is wrong
         if not isinstance(value, int | float):
             raise ReportError(
                 f"sample {sample!r} has the value {value}, which has no mean; register its metric"
@@ -301,7 +305,12 @@ def _listed(values: Mapping[str, JsonValue]) -> list[JsonValue]:
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and not math.isfinite(number):
                 raise ReportError(f"sample {sample!r} has the value {value}; values must be finite")
-    return [values[sample] for sample in sorted(values)]
+    return [values[sample] for sample in _ordered(tuple(values))]
+
+
+@lru_cache(maxsize=64)  # cases of a grid have the same samples
+def _ordered(samples: tuple[str, ...]) -> list[str]:
+    return sorted(samples)
 
 
 def _finite(number: float, kind: MetricEntry) -> float:
@@ -311,7 +320,7 @@ def _finite(number: float, kind: MetricEntry) -> float:
 
 
 def _is_binary(data: NDArray[np.float64]) -> bool:
-    return bool(np.isin(data, (0.0, 1.0)).all())
+    return bool(((data == 0) | (data == 1)).all())
 
 
 def _is_share(data: NDArray[np.float64]) -> bool:

@@ -14,6 +14,7 @@ a reader after a crash find the same results in the folder.
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -37,6 +38,8 @@ from harness.store.records import FORMAT, finding_from, from_json, to_json, usab
 from harness.store.results import CaseResult, InvariantResult
 
 MANIFEST_VERSION = 1
+
+_RATES = {0.0: 0.0, 1.0: 1.0}
 
 
 def run_id(started: datetime) -> str:
@@ -229,6 +232,7 @@ class RunFolder:
             for came, skipped in (self._came(reader, paths[:half]), second()):
                 self._skipped |= skipped
                 for result in came:
+                    _share_numbers(result)
                     known = results.get(result.case.id)
                     if known is None or known.status != "complete":
                         results[result.case.id] = result
@@ -319,6 +323,15 @@ class RunFolder:
             write_file(path, text)
         except OSError as error:
             raise unwritable(self.directory, error) from error
+
+
+def _share_numbers(result: CaseResult) -> None:
+    """Let rates of 0 and 1, of which a large run has millions, be one object each."""
+    for values in result.sample_metrics.values():
+        if isinstance(values, dict):
+            for sample, value in values.items():
+                if type(value) is float and value in _RATES and not math.copysign(1, value) < 0:
+                    values[sample] = _RATES[value]
 
 
 def _as_it_is(_: Path, line: Line) -> Any:

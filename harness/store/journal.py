@@ -21,6 +21,7 @@ from typing import Any
 
 from harness.files.atomic import open_regular
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _OPENING = b'{"check":"'
 _MIDDLE = b'","record":'
 _BODY = len(_OPENING) + 8 + len(_MIDDLE)
@@ -110,9 +111,9 @@ def encoded(record: Mapping[str, Any]) -> bytes:
     return line_of(json_of(record))
 
 
-def json_of(record: Mapping[str, Any]) -> bytes:
-    """A record's JSON, as its line has it."""
-    return json.dumps(record, separators=(",", ":")).encode()
+def json_of(record: Any) -> bytes:
+    """The JSON of a record, or of a part of it, as its line has it."""
+    return _ENCODER.encode(record).encode()
 
 
 def line_of(body: bytes) -> bytes:

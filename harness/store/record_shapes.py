@@ -82,11 +82,13 @@ class DrawShape(TypedDict):
     draw: Natural
     prompt: Text
     completion: CompletionShape
-    score: (
+    score: Annotated[
         Annotated[tuple[bool | None, bool, Text, bool, Doubt, Text | None], _List]
         | Annotated[tuple[bool | None, bool, Text, bool, Doubt], _List]
-        | Annotated[tuple[bool, bool, Text, bool], _List]
-    )
+        | Annotated[tuple[bool, bool, Text, bool], _List],
+        # They differ in length: where one fits no other needs to be looked at.
+        Field(union_mode="left_to_right"),
+    ]
     agreement: Natural | None
     pieces: NotRequired[Annotated[tuple[Text, ...], _List]]
     instead: NotRequired[Annotated[tuple[Annotated[tuple[Natural, Text], _List], ...], _List]]

@@ -103,6 +103,13 @@ class RecordedDraws(StoredDraws):
         ):
             yield DrawLength(sample, draw, tokens, None if agreement == _NONE else agreement)
 
+    def shapes(self) -> Iterator[dict[str, Any]]:
+        """As it says."""
+        found: list[dict[str, Any]] = _parsed(_line(self.path, self.offset))["draws"]
+        for draw, agreement in zip(found, self.agreements, strict=True):
+            draw["agreement"] = None if agreement == _NONE else agreement
+            yield draw
+
     def tokens_of_each(self) -> Iterator[Sequence[int]]:
         """As it says."""
         found: ResultShape = _parsed(_line(self.path, self.offset))

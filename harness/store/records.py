@@ -8,19 +8,20 @@ list of records the same report is built as from the run itself, on any machine,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from harness.engines.contract import Reply, Scored
 from harness.errors import StoreError, TitrateError
-from harness.files.portable import local, portable
+from harness.files.portable import local, place_forms, portable
 from harness.interventions.kind import intervention_from
 from harness.spec import Case, Experiment, SpecSource
 from harness.spec.doses import number_of, written
-from harness.spec.form import resolved
+from harness.spec.form import resolving
 from harness.spec.origins import Origin
 from harness.store import record_shapes as shapes
 from harness.store.journal import Format, Line, encoded, json_of, line_of, lines, unusable
@@ -178,8 +179,18 @@ def record_line(result: CaseResult) -> bytes:
     draws = result.draws.recorded() if isinstance(result.draws, StoredDraws) else None
     if draws is None:
         return encoded(portable_json(result))
-    rest = json_of(portable_json(replace(result, draws=())))
-    return line_of(b"%s%s}" % (rest.removesuffix(b"[]}"), draws))
+    rest = to_json(replace(result, draws=()))
+    del rest["draws"]
+    case = rest.pop("case")
+    forms = place_forms()
+    parts = _portable_text(case, forms), _portable_text(rest, forms).removeprefix(b"{")
+    return line_of(b'{"case":%s,%s,"draws":%s}' % (parts[0], parts[1].removesuffix(b"}"), draws))
+
+
+def _portable_text(document: Mapping[str, Any], forms: Iterable[bytes]) -> bytes:
+    """The JSON of a document with its paths as reports carry them; most have none."""
+    text = json_of(document)
+    return json_of(portable(document)) if any(form in text for form in forms) else text
 
 
 def read_records(
@@ -283,6 +294,13 @@ def _draw_json(draw: DrawResult) -> dict[str, Any]:
     }
 
 
+def draw_shapes(result: CaseResult) -> Iterable[shapes.DrawShape]:
+    """The draws of a result as records have them, for which nothing else is made of stored ones."""
+    if isinstance(result.draws, StoredDraws):
+        return cast("Iterable[shapes.DrawShape]", result.draws.shapes())
+    return cast("Iterable[shapes.DrawShape]", map(_draw_json, result.draws))
+
+
 def draw_from(value: shapes.DrawShape, agreement: int | None) -> DrawResult:
     """The draw of a record that was checked, with this agreement."""
     return DrawResult(
@@ -368,13 +386,18 @@ class CaseReader:
     def _experiment(self, written: dict[str, Any]) -> Experiment:
         key = sha256(json.dumps(written).encode()).digest()
         if key not in self._experiments:
-            found = Experiment.model_validate(resolved(written, Path.cwd()))
+            found = Experiment.model_validate(self._resolved(written))
             shared = {
                 name: self._shared(name, json.dumps(written.get(name)), value)
                 for name, value in found
             }
             self._experiments[key] = found.model_copy(update=shared)
         return self._experiments[key]
+
+    @cached_property
+    def _resolved(self) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """Makes paths absolute; finding out where there are any takes longer than that."""
+        return resolving(Path.cwd())
 
     def _shared(self, name: str, written: str, section: Any) -> Any:
         """A section that is written alike and equal, the first one that was read."""

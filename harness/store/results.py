@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -87,6 +87,10 @@ class StoredDraws(Sequence[DrawResult]):
     @abstractmethod
     def lengths(self) -> Iterator[DrawLength]:
         """Their lengths, for which nothing is read."""
+
+    @abstractmethod
+    def shapes(self) -> Iterable[Mapping[str, Any]]:
+        """The draws as they are recorded, with their own agreements, read each time."""
 
     @abstractmethod
     def tokens_of_each(self) -> Iterator[Sequence[int]]:

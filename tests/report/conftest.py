@@ -13,7 +13,7 @@ import pytest
 
 from harness.report.page import embed, page
 from harness.report.report import RunReport
-from harness.report.write import records
+from harness.report.written_samples import records
 from harness.store.results import CaseResult
 from tests.report.chromium import Browser, program
 

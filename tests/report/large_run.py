@@ -12,7 +12,7 @@ from harness.engines.contract import Completion
 from harness.report.build import build
 from harness.report.report import RunReport
 from harness.report.run_info import RunInfo
-from harness.report.write import records
+from harness.report.written_samples import records
 from harness.spec import Experiment, expand
 from harness.store.results import CaseResult, DrawResult
 from harness.tasks.base import Score

@@ -24,6 +24,14 @@ def test_the_example():
     assert "2 of 2 identities" in text
 
 
+def test_what_fast_passes_leave_open_is_said_and_nothing_of_strict_ones():
+    report = harness.load_report(EXAMPLE).report
+    assert "two logits tie within rounding may differ in a repetition" in methods(report)
+    strict = {"engine": {"determinism": "strict"}}
+    cases = [case.model_copy(update={"settings": case.settings | strict}) for case in report.cases]
+    assert "rounding" not in methods(report.model_copy(update={"cases": tuple(cases)}))
+
+
 def test_a_measure_is_not_said_to_answer_and_its_own_interval_is_named(tmp_path):
     text = methods(
         harness.run(

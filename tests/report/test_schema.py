@@ -6,6 +6,8 @@ from importlib import resources
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import ReportError
 from harness.report.schema import check_report, document_of, json_schema, report_of
@@ -84,6 +86,27 @@ def test_the_text_in_pieces_is_that_of_the_whole(report, cases):
     part = report.model_copy(update={"cases": report.cases[cases]})
     whole = json.dumps(part.model_dump(mode="json"), indent=1, ensure_ascii=False)
     assert "".join(document_of(part)) == whole + "\n"
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+def test_any_value_in_it_is_written_as_json_writes_it(report):
+    @given(st.dictionaries(st.text(), JSON, max_size=3))
+    def are_equal(settings):
+        case = report.cases[0].model_copy(update={"settings": settings})
+        part = report.model_copy(update={"cases": (case,)})
+        whole = json.dumps(part.model_dump(mode="json"), indent=1, ensure_ascii=False)
+        assert "".join(document_of(part)) == whole + "\n"
+
+    are_equal()
 
 
 def test_a_case_of_a_later_portion_is_named_by_its_place(report, monkeypatch):

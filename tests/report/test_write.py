@@ -54,7 +54,7 @@ def test_a_disk_that_is_full_for_a_copy_is_an_error(report, results, directory, 
             raise OSError(28, "No space left on device")
         return record_line(result)
 
-    monkeypatch.setattr("harness.report.write.record_line", full)
+    monkeypatch.setattr("harness.report.written_samples.record_line", full)
     with pytest.raises(ReportError, match="No space left on device"):
         write(report, results, directory, forked=True)
     assert [path.name for path in directory.iterdir()] == ["plots"]
@@ -141,12 +141,11 @@ def test_an_interrupted_write_leaves_the_old_report_whole(report, results, direc
     write(report, results, directory)
     before = (directory / "report.json").read_bytes()
 
-    def interrupted(report, experiments):
+    def interrupted(*_):
         raise KeyboardInterrupt
-        yield
 
     # The package exports the function under the module's name, which hides the module.
-    monkeypatch.setattr(sys.modules["harness.report.write"], "plots", interrupted)
+    monkeypatch.setattr(sys.modules["harness.report.write"], "page", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(report.model_copy(update={"cases": ()}), [], directory)
     assert (directory / "report.json").read_bytes() == before

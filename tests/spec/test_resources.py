@@ -11,10 +11,10 @@ from harness.spec import load
 from harness.spec.resources import mebibytes_of, minutes_of
 
 PLAIN = "name: plain\nmodel: zoo/moe\ntask: {name: micro_gsm8k}\nresources: {%s}\n"
-LARGE = st.integers(0, 10_000)
+LARGE, SIXTY = st.integers(0, 10_000), st.integers(0, 59)
 
 
-@given(days=LARGE, hours=LARGE, minutes=LARGE, seconds=LARGE)
+@given(days=LARGE, hours=st.integers(0, 23), minutes=SIXTY, seconds=SIXTY)
 def test_all_forms_of_a_time_agree(days, hours, minutes, seconds):
     total = (days * 24 + hours) * 60 + minutes
     if not total:
@@ -23,6 +23,23 @@ def test_all_forms_of_a_time_agree(days, hours, minutes, seconds):
     assert minutes_of(f"{days}-{hours}:{minutes}:{seconds}") == total + -(-seconds // 60)
     assert minutes_of(f"{days * 24 + hours}:{minutes}:{seconds}") == total + -(-seconds // 60)
     assert minutes_of(str(total)) == minutes_of(f"{total}:0") == total
+
+
+@pytest.mark.parametrize(
+    ("written", "part"),
+    [
+        ("1-24", "24 hours"),
+        ("1-99:99", "99 hours"),
+        ("1-23:60", "60 minutes"),
+        ("0-1:00:75", "75 seconds"),
+        ("2:90:00", "90 minutes"),
+        ("2:00:60", "60 seconds"),
+        ("90:99", "99 seconds"),
+    ],
+)
+def test_a_part_of_a_time_that_is_too_much_for_its_place_is_named(written, part):
+    with pytest.raises(ValueError, match=f"'{written}' has {part} behind a larger unit; use at "):
+        minutes_of(written)
 
 
 def test_amounts_of_memory_are_in_powers_of_1024():

@@ -6,24 +6,27 @@ What tasks have not done is in the report as incomplete, for the reason that is 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from harness.claims.claims import Claims
 from harness.errors import StoreError
-from harness.launch.board import read, total
+from harness.launch.board import total
 from harness.launch.closing import told
 from harness.launch.cluster.submission import Submission
 from harness.launch.cluster.tracking import Merged, RunStatus, lacking, status
-from harness.processes.beside import cores
+from harness.processes.beside import beside, cores
 from harness.report.report import RunReport
 from harness.report.run_info import RunInfo
 from harness.report.write import write
+from harness.report.written_samples import WrittenSamples
+from harness.resolve.progress import Counts
 from harness.runs.agreement import with_one_baseline
-from harness.runs.conclude import Finished, conclude, run_info
+from harness.runs.conclude import Finished, conclude, run_info, told_once
 from harness.store.folder import RunFolder
 from harness.store.results import CaseResult
 
@@ -35,33 +38,43 @@ def merge_run(submission: Submission) -> Merged:
         StoreError: its records cannot be read.
         ReportError: the report cannot be written.
     """
-    now = _ended(submission)
     with _without_collection():
-        finished = _finished(submission, now)
-    lines = [*told(finished, ran=True), *lacking(now)]
+        finished, now, shown = _finished(submission)
+    lines = [*told(finished, ran=True, shown=shown), *lacking(now)]
     merged = Merged(1 if finished.problems or finished.failed else 0, tuple(lines))
     merged.write(submission.directory)
     return merged
 
 
-def _ended(submission: Submission) -> RunStatus:
-    """Where the run stands; the nodes of some clusters cannot ask, and all tasks have ended."""
+def _ended(submission: Submission) -> tuple[RunStatus, Counts]:
+    """Where the run stands, and what its processes have counted together.
+
+    The nodes of some clusters cannot ask, and all tasks have ended.
+    """
     try:
-        return status(submission)
+        now = status(submission)
     except StoreError:
-        return status(submission, asking=False)
+        now = status(submission, asking=False)
+    return replace(now, board={}), total(now.board)
 
 
-def _finished(submission: Submission, now: RunStatus) -> Finished:
+def _finished(submission: Submission) -> tuple[Finished, RunStatus, str]:
+    """The report, where its run stands, and its table."""
     folder = RunFolder(submission.directory, warn=print)
     manifest = folder.manifest()
     claims = Claims.read(manifest.gates, manifest.compare, manifest.rules, submission.save)
-    came = folder.results(forked=cores() > 1)
-    results = with_one_baseline([_explained(each, now) for each in came])
-    counts = total(read(submission.directory))
+    forked = cores() > 1
+    with beside(partial(_ended, submission), forked=forked) as ended:
+        came = folder.results(forked=forked)
+        now, counts = ended()
+    results = told_once(with_one_baseline([_explained(each, now) for each in came]))
     info = _of_tasks(run_info(manifest, *folder.engines(), datetime.now(UTC), counts))
     target = Path(manifest.report)
-    return conclude(info, results, target, folder.findings(), claims, _write)
+    with WrittenSamples(results, target, forked=forked) as begun:
+        shown: list[str] = []
+        writing = partial(_write, begun=begun, shown=shown.append, forked=forked)
+        finished = conclude(info, results, target, folder.findings(), claims, writing)
+    return finished, now, shown[0]
 
 
 def _of_tasks(info: RunInfo) -> RunInfo:
@@ -70,10 +83,18 @@ def _of_tasks(info: RunInfo) -> RunInfo:
     return info.model_copy(update={"cost": info.cost.model_copy(update={"peak_memory_gib": {}})})
 
 
-def _write(report: RunReport, results: Sequence[CaseResult], directory: Path) -> None:
+def _write(
+    report: RunReport,
+    results: Sequence[CaseResult],
+    directory: Path,
+    *,
+    begun: WrittenSamples,
+    shown: Callable[[str], object],
+    forked: bool,
+) -> None:
     gc.freeze()
     gc.enable()
-    write(report, results, directory, forked=cores() > 1)
+    write(report, results, directory, begun=begun, shown=shown, forked=forked)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from harness.files.atomic import write_file
-from harness.launch.board import read
+from harness.launch.board import Pinned, read
 from harness.launch.cluster.clusters import cluster_named, logs
 from harness.launch.cluster.outcomes import TaskOutcome, last_outcome
 from harness.launch.cluster.queue import RUNNING, WAITING, JobState
@@ -72,6 +72,8 @@ class RunStatus:
     submission: Submission
     tasks: tuple[TaskStatus, ...]
     merge: TaskStatus
+    board: Mapping[str, Pinned] = field(default_factory=dict)
+    """What every process said last, those included that others have taken over from."""
 
     @property
     def lacking(self) -> list[TaskStatus]:
@@ -136,6 +138,7 @@ def status(submission: Submission, *, asking: bool = True) -> RunStatus:
         submission,
         tuple(of(task.name, len(task.cases)) for task in ordered),
         of(MERGE, 0),
+        board,
     )
 
 

@@ -23,16 +23,14 @@ from array import array
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, NamedTuple, Self, TypeVar, overload
+from typing import IO, Any, NamedTuple, Protocol, Self, overload
 
-from harness.processes.beside import beside
-from harness.report.report import CaseReport
-
-Value = TypeVar("Value")
+from harness.metrics.entry import MetricEntry
+from harness.processes.beside import shared
+from harness.store.results import CaseResult
 
 #: Characters of text after which a chunk is closed: unpacked in a few milliseconds.
 _CHUNK = 1_000_000
@@ -71,6 +69,54 @@ class Embedded(NamedTuple):
     """Names of the numbers per token that some completion has."""
 
 
+class RowsOf(Protocol):
+    """What rows must know of their case; a `CaseReport` says it."""
+
+    @property
+    def id(self) -> str:
+        """Of the case."""
+
+    @property
+    def experiment(self) -> str:
+        """Its name."""
+
+    @property
+    def metric(self) -> str:
+        """The primary one."""
+
+    @property
+    def baseline(self) -> str | None:
+        """The id of the case that this one is compared with."""
+
+    def kind(self, metric: str) -> MetricEntry:
+        """What one of its metrics is."""
+
+
+class RowCase(NamedTuple):
+    """The same of a case that is not reported yet."""
+
+    id: str
+    experiment: str
+    metric: str
+    baseline: str | None
+    kind: Callable[[str], MetricEntry]
+
+
+def row_case(result: CaseResult) -> RowCase:
+    """What rows must know of a result."""
+    case = result.case
+    return RowCase(case.id, case.experiment.name, result.metric, result.baseline, result.kind)
+
+
+class Rows(NamedTuple):
+    """Rows that a process has put on disk."""
+
+    places: dict[str, dict[str, array[int]]]
+    """Experiment -> sample -> the file, the beginning and the end of some, one behind another."""
+    columns: dict[str, None]
+    """Names of the numbers per token in them."""
+
+
 class _Draw(NamedTuple):
     case: int
     row: tuple[Any, ...]
@@ -79,9 +125,11 @@ class _Draw(NamedTuple):
     """The metrics of the draw's sample; none in reports of earlier versions."""
 
 
-class _Packed(NamedTuple):
+class Packed(NamedTuple):
     """An experiment: its chunks, each with its samples, file, place and length, and its index."""
 
+    experiment: str
+    samples: list[str]
     chunks: list[tuple[list[str], int, int, int]]
     cases: dict[int, dict[str, Any]]
 
@@ -97,17 +145,15 @@ class SampleRows:
             when left out.
     """
 
-    def __init__(self, cases: Sequence[CaseReport], folder: Path | None = None) -> None:
+    def __init__(self, cases: Sequence[RowsOf], folder: Path | None = None) -> None:
         self._cases = cases
         self._positions = {case.id: position for position, case in enumerate(cases)}
-        self._columns: dict[str, None] = {}
-        #: Experiment -> sample -> the file, the beginning and the end of rows, one behind another.
-        self._places: dict[str, dict[str, array[int]]] = {}
+        self._rows = Rows({}, {})
         self._waiting: defaultdict[tuple[str, str], list[_Draw]] = defaultdict(list)
         self._size = 0
         #: What this process writes, and what a copy of it does. They are closed when this is left.
         self._files = [TemporaryFile(dir=folder) for _ in range(2)]  # noqa: SIM115
-        self._own = 0
+        self._process = os.getpid()
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +169,7 @@ class SampleRows:
             return
         traces = record.get("traces")
         if traces:
-            self._columns |= dict.fromkeys(traces)
+            self._rows.columns.update(dict.fromkeys(traces))
             record = {**record, "traces": {name: list(each) for name, each in traces.items()}}
         case = self._cases[position]
         numbers = _numbers(case, record.get("metrics") or {})
@@ -134,39 +180,31 @@ class SampleRows:
         if self._size >= _WAITING:
             self._write()
 
-    @contextmanager
-    def beside(self, work: Callable[[], Value], *, forked: bool) -> Iterator[Callable[[], Value]]:
-        """As the function of this name; rows that the copy adds are there once its value is."""
+    def taken(self) -> Rows:
+        """The rows that were added since this was asked last; they are left out until `put`."""
         self._write()
+        found, self._rows = self._rows, Rows({}, {})
+        return found
 
-        def result() -> Value:
-            value, places, columns = copied()
-            self._write()  # before what the copy has added
-            for experiment, samples in places.items():
-                known = self._places.setdefault(experiment, {})
-                for sample, own in samples.items():
-                    known.setdefault(sample, array("Q")).extend(own)
-            self._columns |= columns
-            return value
+    def put(self, rows: Rows) -> None:
+        """Put rows that were taken, here or in a copy of this process, behind those put before."""
+        for experiment, samples in rows.places.items():
+            known = self._rows.places.setdefault(experiment, {})
+            for sample, own in samples.items():
+                known.setdefault(sample, array("Q")).extend(own)
+        self._rows.columns.update(rows.columns)
 
-        with beside(partial(self._copied, work), forked=forked) as copied:
-            yield result if forked else work
-
-    def _copied(
-        self, work: Callable[[], Value]
-    ) -> tuple[Value, dict[str, dict[str, array[int]]], dict[str, None]]:
-        """In a copy of this process: what `work` returns, and what it has added."""
-        self._own, self._places, self._columns = 1, {}, {}
-        value = work()
-        self._write()
-        return value, self._places, self._columns
+    @property
+    def _own(self) -> int:
+        """Which file is this process's."""
+        return int(os.getpid() != self._process)
 
     def _write(self) -> None:
         """Put on disk what waits."""
         file = self._files[self._own]
         end = file.seek(0, os.SEEK_END)
         for (experiment, sample), rows in self._waiting.items():
-            places = self._places.setdefault(experiment, {}).setdefault(sample, array("Q"))
+            places = self._rows.places.setdefault(experiment, {}).setdefault(sample, array("Q"))
             start = end
             end += file.write(marshal.dumps([tuple(row) for row in rows]))
             places.extend((self._own, start, end))
@@ -174,50 +212,59 @@ class SampleRows:
         self._waiting.clear()
         self._size = 0
 
-    def embedded(self, most: int = _MOST, *, forked: bool = False) -> Embedded:
-        """Pack them all.
-
-        Args:
-            most: Bytes of compressed texts to stay below. Samples beyond are in the index only.
-            forked: Whether a copy of this process packs every other experiment.
+    def packings(self) -> list[Callable[[], Packed]]:
+        """The work of packing, which this process and a copy of it may share.
 
         Returns:
-            What a page carries; its chunks can be read until this is left.
+            For each experiment what packs it, once; `embedded` wants what that returns.
         """
         self._write()
-        everything = list(self._places.items())
-        copied = dict(everything[1::2]) if forked else {}
-        with self.beside(partial(self._pack_all, copied), forked=bool(copied)) as result:
-            own = {name: samples for name, samples in everything if name not in copied}
-            packed = self._pack_all(own) | result()
+        return [partial(self._pack, *each) for each in self._rows.places.items()]
+
+    def embedded(
+        self,
+        packed: Iterable[Packed] | None = None,
+        most: int = _MOST,
+        *,
+        forked: bool = False,
+    ) -> Embedded:
+        """What a page carries of them all.
+
+        Args:
+            packed: What `packings` have returned; they are done now when left out.
+            most: Bytes of compressed texts to stay below. Samples beyond are in the index only.
+            forked: Whether a copy of this process may pack some of the indexes.
+
+        Returns:
+            The same; its chunks can be read until this is left.
+        """
         chunks = _Chunks()
-        indexes = {}
+        indexes: dict[str, Callable[[], str]] = {}
         size = 0
-        for name, samples in everything:
-            known: dict[str, int | None] = dict.fromkeys(samples)
-            for members, file, place, length in packed[name].chunks:
+        for each in (job() for job in self.packings()) if packed is None else packed:
+            known: dict[str, int | None] = dict.fromkeys(each.samples)
+            for members, file, place, length in each.chunks:
                 size += length
                 if size <= most:
                     known |= dict.fromkeys(members, len(chunks))
                     chunks.add(self._files[file], place, length)
             index = {"samples": list(known), "chunks": list(known.values())}
-            indexes[name] = _packed({**index, "cases": packed[name].cases})
-        return Embedded(indexes, chunks, list(self._columns))
+            indexes[each.experiment] = partial(_packed, {**index, "cases": each.cases})
+        texts = shared(list(indexes.values()), forked=forked)
+        named = dict(zip(indexes, texts, strict=True))
+        return Embedded(named, chunks, list(self._rows.columns))
 
-    def _pack_all(self, places: Mapping[str, Mapping[str, array[int]]]) -> dict[str, _Packed]:
-        """Pack experiments, their chunks at the end of a file."""
-        found = {}
+    def _pack(self, experiment: str, samples: Mapping[str, array[int]]) -> Packed:
+        """Pack an experiment, its chunks at the end of a file."""
         file = self._files[self._own]
-        for name, samples in places.items():
-            index = _Index(self._cases, list(samples))
-            chunks = []
-            for members in _portions(self._read(samples), index):
-                text = _packed(_chunk(members)).encode("ascii")
-                place = file.seek(0, os.SEEK_END)
-                chunks.append((list(members), self._own, place, file.write(text)))
-            file.flush()
-            found[name] = _Packed(chunks, index.cases())
-        return found
+        index = _Index(self._cases, list(samples))
+        chunks = []
+        for members in _portions(self._read(samples), index):
+            text = _packed(_chunk(members)).encode("ascii")
+            place = file.seek(0, os.SEEK_END)
+            chunks.append((list(members), self._own, place, file.write(text)))
+        file.flush()
+        return Packed(experiment, list(samples), chunks, index.cases())
 
     def _read(self, samples: Mapping[str, array[int]]) -> Iterator[tuple[str, list[_Draw]]]:
         """Every sample with its draws."""
@@ -255,17 +302,17 @@ class _Chunks(Sequence[str]):
 
 
 def embed(
-    cases: Sequence[CaseReport], records: Iterable[Mapping[str, Any]], most: int = _MOST
+    cases: Sequence[RowsOf], records: Iterable[Mapping[str, Any]], most: int = _MOST
 ) -> Embedded:
     """Pack the records of samples.jsonl, one per case, sample and draw, as `SampleRows` does."""
     with SampleRows(cases) as rows:
         for record in records:
             rows.add(record)
-        found = rows.embedded(most)
+        found = rows.embedded(most=most)
         return found._replace(chunks=list(found.chunks))
 
 
-def _numbers(case: CaseReport, metrics: Mapping[str, Any]) -> dict[str, float]:
+def _numbers(case: RowsOf, metrics: Mapping[str, Any]) -> dict[str, float]:
     """The metrics of a sample alone, as numbers that a page can show."""
     found: dict[str, float] = {}
     for name, value in metrics.items():
@@ -324,7 +371,7 @@ def _chunk(samples: Mapping[str, Sequence[_Draw]]) -> dict[str, Any]:
 class _Index:
     """Per case and sample: its value; how many draws there are, left the baseline, are unread."""
 
-    def __init__(self, cases: Sequence[CaseReport], samples: Sequence[str]) -> None:
+    def __init__(self, cases: Sequence[RowsOf], samples: Sequence[str]) -> None:
         self._cases = cases
         self._columns = {sample: column for column, sample in enumerate(samples)}
         positions = {case.id: position for position, case in enumerate(cases)}

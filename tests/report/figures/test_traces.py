@@ -9,7 +9,7 @@ import pytest
 
 from harness.report.build import build
 from harness.report.figures.traces import profiles, trace_figure, trace_images
-from harness.report.write import records
+from harness.report.written_samples import records
 from harness.statistics.intervals import mean_interval
 from tests.report.small_run import sweep
 

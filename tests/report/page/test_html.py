@@ -10,7 +10,7 @@ import pytest
 from harness.report.page import embed, page
 from harness.report.page.html import _SCRIPTS
 from harness.report.tables.case_columns import interval
-from harness.report.write import records
+from harness.report.written_samples import records
 from tests.report.small_run import METRIC, sweep
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"

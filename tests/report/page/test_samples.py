@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.report.build import build
 from harness.report.page import embed
 from harness.report.page.samples import ROW
-from harness.report.write import records
+from harness.report.written_samples import records
 from tests.report.small_run import METRIC, sweep
 
 
