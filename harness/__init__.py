@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TaskError,
         TemplateError,
         TitrateError,
+        UnreachableError,
         UnstoredError,
         VectorError,
     )
@@ -61,6 +62,7 @@ __all__ = [
     "TaskError",
     "TemplateError",
     "TitrateError",
+    "UnreachableError",
     "UnstoredError",
     "VectorError",
     "__version__",

@@ -38,6 +38,7 @@ FACE = {
     "TaskError",
     "TemplateError",
     "TitrateError",
+    "UnreachableError",
     "UnstoredError",
     "VectorError",
     "__version__",

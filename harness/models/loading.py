@@ -7,7 +7,7 @@ executed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
@@ -27,10 +27,11 @@ from safetensors import SafetensorError
 from transformers.utils import logging
 
 from harness.errors import ModelError
+from harness.files.hub import offline_unless_it_answers
 from harness.models import zoo
 from harness.models.content import content_hash
 from harness.models.gguf_checkpoints import dequantised, described, quantisation
-from harness.models.reference import UNREACHABLE, hub_file, locate, missing
+from harness.models.reference import UNREACHABLE, hub_file, is_local, locate, missing
 from harness.models.written import WrittenConfig
 
 # What configurations call the longest sequence: MPT says max_seq_len, Bloom seq_length.
@@ -124,7 +125,8 @@ def whole_config(reference: str) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(descriptions(reference), **_OWN_CODE)
+        with _asking_once(reference):
+            return AutoConfig.from_pretrained(descriptions(reference), **_OWN_CODE)
     except _FAILURES as error:
         raise _missing(reference, error) from error
 
@@ -133,9 +135,10 @@ def load_tokenizer(reference: str) -> Any:
     """A model's tokenizer, without its weights."""
     none = f"model {reference!r} has no tokenizer; its folder needs tokenizer.json"
     try:
-        tokenizer = _tokenizer_class(reference).from_pretrained(
-            descriptions(reference), **_OWN_CODE
-        )
+        with _asking_once(reference):
+            tokenizer = _tokenizer_class(reference).from_pretrained(
+                descriptions(reference), **_OWN_CODE
+            )
     except _FAILURES as error:
         if "instantiate the backend tokenizer" in str(error):
             raise ModelError(none) from error
@@ -146,6 +149,11 @@ def load_tokenizer(reference: str) -> Any:
     if not zoo.ships(reference):
         tokenizer.name_or_path = reference  # messages name a GGUF file, not where it is unpacked
     return tokenizer
+
+
+def _asking_once(reference: str) -> AbstractContextManager[None]:
+    """While a model that is on the hub is read: where that does not answer, no client tries on."""
+    return nullcontext() if is_local(reference) else offline_unless_it_answers()
 
 
 def _tokenizer_class(reference: str) -> Any:

@@ -89,7 +89,8 @@ def test_it_owes_the_identities_of_every_intervention(added):
     added()
     found = checks("zoo/moe", EngineSettings(name="added"))
     own = checks("zoo/moe", EngineSettings())
-    assert {each.engine for each in found} == {"added"}
+    assert {each.settings.name for each in found} == {"added"}
+    assert {each.engine for each in found} == {"fast", "strict"}, "it has that setting"
     assert {each.name for each in found} == {each.name for each in own}
     first = next(each for each in found if each.excuse is None)
     assert Checker().check(first).holds

@@ -43,6 +43,9 @@ def verdicts(directory):
     }
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def project(prepared, tmp_path_factory):
     """Where a run stopped itself, in `stopped`, and the same spec was run whole, in `whole`."""
@@ -80,7 +83,6 @@ def test_titrate_run_goes_on_where_a_run_stopped_itself(prepared, project):
     check_goes_on(project, project / "by_verb")
 
 
-@pytest.mark.slow
 def test_workers_go_on_and_so_does_the_shard_that_has_it(prepared, project):
     workers = prepared.run(
         project, SPEC_FILE, *prepared.workers(2), "--titrate-report=workers", "--titrate-continue"

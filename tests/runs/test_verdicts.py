@@ -81,17 +81,20 @@ def test_every_verdict_has_a_number_or_a_reason():
     assert (by_text[GATES["ed50"]].doses, by_text[GATES["ed50"]].baselines) == (14, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verdict", ["bound", "turn", "ed50", "window"])
 def test_more_of_an_effect_takes_fewer_samples(verdict):
     few, many = (only(verdict, effect=effect).fixed for effect in (0.8, 0.4))
     assert few < many
 
 
+@pytest.mark.slow
 def test_a_wider_margin_and_fewer_changes_take_fewer_samples():
     assert only("worse", changes=0.1).fixed < only("worse", changes=0.3).fixed
     assert only("bmdl", changes=0.3).fixed < only("bmdl", changes=0.5).fixed
 
 
+@pytest.mark.slow
 def test_an_ed50_takes_more_samples_the_more_precise_it_is_to_be_and_stops_before():
     wide, narrow = precise(0.6, 1), precise(0.6, 0.5)
     assert wide.fixed < narrow.fixed
@@ -139,6 +142,7 @@ def drawn(rates, samples, seed=0):
     return (luck < np.array(rates)).astype(float)
 
 
+@pytest.mark.slow
 def test_a_pilots_curve_takes_the_place_of_an_assumption():
     late = pilot_of(drawn((0.9, 0.9, 0.9, 0.9, 0.8, 0.2, 0.1), 60))
     found = only("ed50", pilot=late)
@@ -152,6 +156,7 @@ def test_a_pilots_curve_takes_the_place_of_an_assumption():
     assert "earlier" not in only("ed50", pilot=pilot_of(drawn((0.9,) * 7, 9))).assumed
 
 
+@pytest.mark.slow
 def test_a_pilot_that_turns_back_by_chance_is_planned_as_a_curve_that_does_not():
     rows = drawn((0.9, 0.9, 0.9, 0.9, 0.8, 0.1, 0.1), 60)
     rows[np.flatnonzero(rows[:, 6] == 0)[:2], 6] = 1  # two go back at the last dose

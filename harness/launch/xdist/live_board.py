@@ -54,6 +54,7 @@ class LiveBoard:
     def _watch(self) -> None:
         while not self._ended.wait(_INTERVAL):
             self._look()
+        self._look()  # what was said since, which is how it ended
 
     def _look(self) -> None:
         board = self.board()

@@ -69,6 +69,13 @@ def test_what_is_complete_is_told_once(tmp_path, stream, live):
     assert stream.getvalue().count("4/4 cases") == 1
 
 
+def test_how_it_ended_is_told_however_soon_the_board_is_closed(tmp_path, stream, live):
+    Pin(tmp_path, "gw0").update(replace(HALF, cases_done=4))
+    live.start()
+    live.close()
+    assert stream.getvalue().startswith("titrate: 4/4 cases, ")
+
+
 def test_what_a_worker_that_left_had_to_do_is_not_waited_for(tmp_path, live):
     Pin(tmp_path, "gw0").update(HALF)
     assert live.counts().requests_total == 10

@@ -92,6 +92,7 @@ def test_verbs_read_it_and_a_gate_decides(kind, tmp_path, capsys):
     assert main(["compare", after, before, "--fail", f"{metric}: worse, p<0.05"]) == 0
 
 
+@pytest.mark.slow
 def test_our_own_logs_of_inspect_come_back(tmp_path):
     report = harness.load_report(EXAMPLE)
     export(report, "inspect", tmp_path / "logs")
