@@ -69,7 +69,7 @@ def test_every_output_type_has_the_same_numbers_under_a_mask(vllm_installed, tmp
 
 def asked(tmp_path: Path, name: str, limit: int = 4) -> list[Asked]:
     """What a model is asked of the first documents of a task, masked."""
-    from harness.measure.lm_eval import asked_of
+    from harness.measure.lm_eval_documents import asked_of
     from harness.resolve.tasks import task_of
     from tests.tasks.lm_eval import local
 
