@@ -168,8 +168,9 @@ def test_a_pilot_that_turns_back_by_chance_is_planned_as_a_curve_that_does_not()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("effect", [0.3, 0.6])
-@pytest.mark.parametrize("verdict", ["ed50", "bmdl", "within"])
+@pytest.mark.parametrize(
+    ("verdict", "effect"), [("ed50", 0.3), ("ed50", 0.6), ("bmdl", 0.6), ("within", 0.3)]
+)
 def test_so_many_samples_reach_the_verdict_in_four_of_five_other_sweeps(verdict, effect):
     """Drawn by other chance, and read by the estimators of the coverage tables."""
     made = planner(effect, 0.5)
