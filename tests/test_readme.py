@@ -99,7 +99,7 @@ def checkout(tmp_path_factory):
 
 
 #: What is run of a command whose whole output takes minutes.
-FIRST = {"pytest benches -k mix_ratio": 8}
+FIRST = {"pytest benches -k mix_ratio": 8, "pytest specs/steering/sentiment.yaml": 12}
 
 
 @pytest.mark.slow
